@@ -1,0 +1,141 @@
+"""The text from which the bundled student learns its skills before it ever sees a chain of thought.
+
+Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short stories, one event's
+equation, and two-hop facts. None has the form of the chains that the demo teaches - question in, restated and inferred
+segments out - so that the student which ships can do the parts but answers under 5 % of the problems.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+
+from smallsteps.tasks import facts, stories
+
+Pair = tuple[str, str]
+
+
+def sums(rng: random.Random) -> Pair:
+    """A calculation, two to four at once so that a pass reads more of them."""
+    return _asked(rng, lambda a, op, b, c: (f"{a} {op} {b} =", f"{c}"))
+
+
+def equations(rng: random.Random) -> Pair:
+    """A calculation written out."""
+    return _asked(rng, lambda a, op, b, c: (f"{a} {op} {b}", f"{a} {op} {b} = {c}"))
+
+
+def _asked(rng: random.Random, form: Callable[[int, str, int, int], Pair]) -> Pair:
+    pairs = [form(*calculation(rng)) for _ in range(rng.randint(2, 4))]
+    return "work out: " + " ; ".join(p[0] for p in pairs), " ; ".join(p[1] for p in pairs)
+
+
+def calculation(rng: random.Random) -> tuple[int, str, int, int]:
+    """(left, operator, right, result) with every number up to `stories.LARGEST`."""
+    operator = rng.choice("++--x/")
+    if operator == "+":
+        left = rng.randint(1, stories.LARGEST - 2)
+        right = rng.randint(1, min(30, stories.LARGEST - left))
+        return left, operator, right, left + right
+    if operator == "-":
+        left = rng.randint(2, stories.LARGEST)
+        right = rng.randint(1, min(left - 1, 30))
+        return left, operator, right, left - right
+    if operator == "x":
+        left = rng.randint(1, 24)
+        right = rng.randint(2, max(2, min(9, stories.LARGEST // left)))
+        return left, operator, right, left * right
+    right = rng.randint(2, 9)
+    result = rng.randint(1, min(12, stories.LARGEST // right))
+    return result * right, operator, right, result
+
+
+def _told(rng: random.Random) -> stories.Story:
+    return stories.make_story(rng, rng.randint(1, 5))
+
+
+def _sentences(made: stories.Story) -> list[str]:
+    told = [step.sentence for step in made.steps]
+    if made.aside is not None:
+        told.insert(*made.aside)
+    return [*made.opening, *told]
+
+
+def copying(rng: random.Random) -> Pair:
+    """A few sentences, word for word."""
+    sentences = rng.sample(_sentences(_told(rng)), 1)
+    sentences += rng.sample(_sentences(_told(rng)), 1)
+    text = " ".join(f"{s}." for s in sentences)
+    return f"repeat: {text}", text
+
+
+def restating(rng: random.Random) -> Pair:
+    """The sentence of a story that follows a given one."""
+    made = _told(rng)
+    sentences = _sentences(made)
+    at = rng.randrange(len(sentences))
+    before = "begin" if at == 0 else sentences[at - 1]
+    return f"next: {made.text()} after: {before}", f"{sentences[at]}."
+
+
+def retelling(rng: random.Random) -> Pair:
+    """A whole story again, without its question and what does not matter."""
+    made = _told(rng)
+    kept = [*made.opening, *(step.sentence for step in made.steps)]
+    return f"retell: {made.text()}", " ".join(f"{s}." for s in kept)
+
+
+def reading(rng: random.Random) -> Pair:
+    """All numbers of a story in order, or the last one alone."""
+    made = _told(rng)
+    numbers = [word for word in made.text().replace(".", " ").split() if word.isdigit()]
+    if rng.random() < 0.5:
+        return f"last: {made.text()}", numbers[-1]
+    return f"numbers: {made.text()}", " ".join(numbers)
+
+
+def event(rng: random.Random) -> Pair:
+    """What one event makes of a known amount: its equation."""
+    made = _told(rng)
+    step = made.steps[-1]
+    held = "" if step.operator == "x" and len(made.steps) == 1 else f"before: {step.left} "
+    return f"{held}then: {step.sentence}", f"{step.equation}"
+
+
+def ending(rng: random.Random) -> Pair:
+    """Whom a story's question asks about, and what."""
+    made = _told(rng)
+    return f"asked: {made.text()}", made.question
+
+
+def hops(rng: random.Random) -> Pair:
+    """A two-hop question, answered at once."""
+    made = facts.make_two_hop(rng, rng.randint(1, 3))
+    context = " ".join(f"{fact}." for fact in made.facts)
+    if rng.random() < 0.5:
+        wanted = made.facts[rng.choice(made.needed)]
+        return f"find {wanted.split()[0]}: {context}", f"{wanted}."
+    return f"{context} {made.question}", made.answer
+
+
+DRILLS: dict[str, tuple[float, Callable[[random.Random], Pair]]] = {
+    "sums": (2.0, sums),
+    "equations": (2.0, equations),
+    "event": (3.0, event),
+    "restating": (2.0, restating),
+    "retelling": (1.0, retelling),
+    "copying": (0.5, copying),
+    "reading": (0.7, reading),
+    "ending": (0.5, ending),
+    "hops": (0.5, hops),
+}
+"""Name → (weight, drill)."""
+
+
+def drills(seed: int) -> Iterator[Pair]:
+    """Endless pairs in the proportions of `DRILLS`."""
+    rng = random.Random(f"drills/{seed}")
+    names = list(DRILLS)
+    weights = [DRILLS[name][0] for name in names]
+    while True:
+        yield DRILLS[rng.choices(names, weights)[0]][1](rng)

@@ -1,0 +1,186 @@
+"""How the student that ships in the package is made: tokenizer, architecture and pre-training on `drills`.
+
+A T5 of about 2.5 million parameters reads fresh drills until its steps are done; no example is seen twice. The learning
+rate rises, stays, and falls to nothing over the last fifth (warm-up, stable, decay), so that a longer run is the same run
+continued. Checkpoints are written whole and then renamed: the same call after a kill goes on from the last one.
+
+`smallsteps run student/bundled --out DIR` calls `pretrain`; the log, seed, time and hardware of the run that made the
+shipped weights stand beside them in `students/bundled/pretraining.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+from smallsteps.students.drills import Pair, drills
+from smallsteps.tasks import facts, stories
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Every knob of the bundled student."""
+
+    steps: int = 7000
+    """Updates."""
+    batch_tokens: int = 2500
+    """Padded source + target tokens of one micro-batch."""
+    micro_batches: int = 2
+    """Micro-batches of an update, of different lengths: a batch of one length holds few kinds of drill."""
+    learning_rate: float = 2e-3
+    warmup: int = 300
+    """Updates of linear warm-up."""
+    decay: float = 0.2
+    """Share of the updates over which the rate falls to nothing."""
+    vocabulary: int = 1536
+    d_model: int = 160
+    d_kv: int = 32
+    heads: int = 5
+    d_ff: int = 448
+    layers: int = 3
+    """Of the encoder, and of the decoder."""
+    seed: int = 0
+    save_every: int = 250
+    """Updates between checkpoints."""
+    bf16: bool = True
+    """Autocast the matrix products to bfloat16."""
+
+
+def make_tokenizer(settings: PretrainSettings) -> PreTrainedTokenizerFast:
+    """Byte-level BPE that keeps digits apart: any text survives the round trip, words of the stories are one token each."""
+    pairs = islice(drills(settings.seed + 1), 20_000)
+    chains = [c for style in range(stories.STYLES) for c in stories.make_chains(1000, style, "medium", styles=stories.STYLES)]
+    texts = [text for pair in pairs for text in pair]
+    texts += [c.rationale.text for c in chains] + [c.rationale.text for c in facts.make_chains(1000, 0)]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r" ?\d"), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<pad>", "</s>", "<unk>", "<STOP>", "<es>", "<as>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=settings.vocabulary, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )  # fmt: skip
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+        additional_special_tokens=special[3:], clean_up_tokenization_spaces=False, model_max_length=512,
+    )  # fmt: skip
+
+
+def make_model(settings: PretrainSettings, vocabulary: int) -> T5ForConditionalGeneration:
+    """The T5, with fresh weights drawn from the seed."""
+    torch.manual_seed(settings.seed)
+    config = T5Config(
+        vocab_size=-(-vocabulary // 32) * 32, d_model=settings.d_model, d_kv=settings.d_kv, num_heads=settings.heads,
+        d_ff=settings.d_ff, num_layers=settings.layers, num_decoder_layers=settings.layers, dropout_rate=0.0,
+        feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    return T5ForConditionalGeneration(config)
+
+
+def rate(update: int, settings: PretrainSettings) -> float:
+    """Learning rate of an update (counted from 0) relative to the highest."""
+    rising = (update + 1) / settings.warmup
+    falling = (settings.steps - update) / (settings.decay * settings.steps)
+    return min(1.0, rising, falling)
+
+
+def micro_batches(pairs: Iterator[Pair], tokenizer: Any, settings: PretrainSettings, rng: random.Random) -> Iterator[Any]:
+    """Endless padded batches (source ids, source mask, labels), each of pairs of like length."""
+    while True:
+        pool = list(islice(pairs, 2048))
+        sources = tokenizer([source for source, _ in pool])["input_ids"]
+        targets = tokenizer([target for _, target in pool])["input_ids"]
+        order = sorted(range(len(pool)), key=lambda i: (len(sources[i]), len(targets[i])))
+        batches: list[list[int]] = [[]]
+        longest = 0
+        for i in order:
+            longest = max(longest, len(sources[i]) + len(targets[i]))
+            if longest * (len(batches[-1]) + 1) > settings.batch_tokens:
+                batches.append([])
+                longest = len(sources[i]) + len(targets[i])
+            batches[-1].append(i)
+        rng.shuffle(batches)
+        for batch in batches:
+            yield _padded([sources[i] for i in batch], 0), _padded([targets[i] for i in batch], -100)
+
+
+def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
+    width = max(map(len, rows))
+    return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
+
+
+def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int, float], None] | None = None) -> Path:
+    """Trains the student into `out/student` (bf16 safetensors) and returns that folder; resumes from `out/checkpoint`."""
+    tokenizer = make_tokenizer(settings)
+    model = make_model(settings, len(tokenizer))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    checkpoint = out / "checkpoint.pt"
+    start, seconds, log = 0, 0.0, []
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        start, seconds, log = state["step"], state["seconds"], state["log"]
+    # A resumed run reads drills of its own seed; none is read twice, though not the same as without the pause.
+    batches = micro_batches(drills(settings.seed + 2 + start), tokenizer, settings, random.Random(settings.seed + start))
+    began, running = time.monotonic(), 0.0
+    model.train()
+    for step in range(start, settings.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * rate(step, settings)
+        update = list(islice(batches, settings.micro_batches))
+        tokens = sum(int((labels != -100).sum()) for _, labels in update)
+        total = 0.0
+        for source, labels in update:
+            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+                output = model(input_ids=source, attention_mask=(source != 0).long(), labels=labels)
+                loss = output.loss * ((labels != -100).sum() / tokens)
+            loss.backward()
+            total += float(loss.detach())
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        running += total
+        if progress is not None:
+            progress(step + 1, settings.steps, total)
+        if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
+            since = settings.save_every
+            log.append({"step": step + 1, "loss": round(running / since, 4), "seconds": round(seconds + time.monotonic() - began)})
+            running = 0.0
+            out.mkdir(parents=True, exist_ok=True)
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1,
+                     "seconds": seconds + time.monotonic() - began, "log": log}  # fmt: skip
+            torch.save(state, checkpoint.with_suffix(".part"))
+            os.replace(checkpoint.with_suffix(".part"), checkpoint)
+    return _export(out, model, tokenizer, settings, log)
+
+
+def _export(out: Path, model: T5ForConditionalGeneration, tokenizer: Any, settings: PretrainSettings, log: list[Any]) -> Path:
+    folder, part = out / "student", out / "student.part"
+    shutil.rmtree(part, ignore_errors=True)
+    model.to(torch.bfloat16).save_pretrained(part, safe_serialization=True)
+    tokenizer.save_pretrained(part)
+    made = {"settings": asdict(settings), "log": log, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    (part / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    return folder
