@@ -1,0 +1,26 @@
+"""Tasks: how questions are put, how chains end, how answers are read and graded; and the readers of data files."""
+
+from __future__ import annotations
+
+from smallsteps.errors import RecipeError, nearest
+from smallsteps.tasks.base import STOP_TOKEN, Task
+from smallsteps.tasks.choice import COMMONSENSEQA
+from smallsteps.tasks.free_text import TEXT
+from smallsteps.tasks.stories import TASK as STORIES
+from smallsteps.tasks.word_problems import ASDIV, GSM8K, MULTIARITH, NUMBERS, SVAMP
+from smallsteps.tasks.yes_no import STRATEGYQA
+
+TASKS: dict[str, Task] = {
+    task.name: task for task in (NUMBERS, TEXT, STORIES, GSM8K, SVAMP, ASDIV, MULTIARITH, COMMONSENSEQA, STRATEGYQA)
+}
+"""Every task by name. To add one, write a module that builds a `Task` and add it here."""
+
+
+def get_task(name: str) -> Task:
+    """The task of that name. Raises RecipeError, with the nearest name, where there is none."""
+    if name not in TASKS:
+        raise RecipeError(f"no task {name!r}.{nearest(name, TASKS)}")
+    return TASKS[name]
+
+
+__all__ = ["STOP_TOKEN", "TASKS", "Task", "get_task"]
