@@ -1,0 +1,201 @@
+"""The command `smallsteps`: thin. Each command reads its options, imports what it needs and calls the Python API.
+
+Exit codes: 0 done, 2 the user can fix it (one clear message, no traceback), 1 a bug, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from smallsteps import __version__
+from smallsteps.errors import SmallstepsError
+
+app = typer.Typer(
+    name="smallsteps",
+    help="Teach small language models to reason step by step, and measure whether it helped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Out = Annotated[Path, typer.Option("--out", help="Folder (run) or file (rows) to write.")]
+Columns = Annotated[list[str] | None, typer.Option("--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot.")]
+TaskName = Annotated[str, typer.Option("--task", help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads; the same number gives the same weights. Default: all cores.")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"smallsteps {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Out = Path("runs/demo"),
+    threads: Threads = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")] = False,
+) -> None:
+    """Whole chains against segments, on the bundled word problems with the bundled student: minutes on two cores."""
+    from smallsteps.cli.jobs import run_recipe
+
+    run_recipe("demo", [], out, threads, dry_run)
+
+
+@app.command()
+def compare(
+    chains: Annotated[str, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME.")],
+    student: Annotated[str, typer.Option("--student", help="A Hugging Face model: folder, hub name, or `bundled`.")],
+    out: Out,
+    task: TaskName = "numbers",
+    arms: Annotated[str, typer.Option("--arms", help="direct, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.")] = "direct,ases-uni-inter,ases-uni-ent",
+    budget: Annotated[int | None, typer.Option("--budget", help="Training tokens of each arm (source + target). Default: what --passes cost `direct`.")] = None,
+    passes: Annotated[float, typer.Option("--passes", help="Passes over the chains that set the budget.")] = 20.0,
+    seeds: Annotated[int, typer.Option("--seeds", help="How many training seeds.")] = 1,
+    columns: Columns = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe, e.g. train.learning_rate=1e-3.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
+) -> None:
+    """Does training on segments beat training on whole chains, on my data, at the same cost? Then use the better model."""
+    from smallsteps.cli.jobs import compare_file
+
+    content: dict[str, Any] = {
+        "title": f"{Path(chains).name} with {student}",
+        "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
+        "seeds": list(range(seeds)),
+        "data": {"chains": chains, "task": task, "columns": _pairs(columns)},
+        "student": {"name": student, "device": device},
+        "train": {"budget": budget, "passes": passes},
+    }
+    compare_file(content, settings or [], out, threads, dry_run)
+
+
+@app.command()
+def run(
+    recipe: Annotated[str, typer.Argument(help="A bundled recipe's name (demo, as-es/gsm8k, …) or a YAML file.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; with --dry-run not needed.")] = None,
+    changes: Annotated[list[str] | None, typer.Argument(help="key=value changes, e.g. data.chains=my.jsonl.")] = None,
+    threads: Threads = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
+) -> None:
+    """Runs a recipe, or goes on with it where it stopped."""
+    from smallsteps.cli.jobs import run_recipe
+
+    run_recipe(recipe, changes or [], out, threads, dry_run)
+
+
+@app.command()
+def recipes() -> None:
+    """Lists the bundled recipes."""
+    from smallsteps.cli.jobs import list_recipes
+
+    list_recipes()
+
+
+@app.command()
+def segment(
+    chains: Annotated[Path, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer.")],
+    out: Out,
+    strategy: Annotated[str, typer.Option("--strategy", help="inter, ent, ent*, loss, bleu, rouge, gold.")] = "inter",
+    task: TaskName = "numbers",
+    student: Annotated[str | None, typer.Option("--student", help="ent, loss: a trained direct student; ent*: the base student.")] = None,
+    beta: Annotated[float, typer.Option("--beta", help="AS where the score passes beta x the chain's mean.")] = 1.0,
+    closing: Annotated[str, typer.Option("--closing", help="add: end each chain in its closing sentence; keep: as it is.")] = "add",
+    columns: Columns = None,
+    device: Device = "auto",
+    show: Annotated[int, typer.Option("--show", help="Chains to show.")] = 5,
+) -> None:
+    """Cuts chains into extractive (ES) and abstractive (AS) segments."""
+    from smallsteps.cli.rows import segment_file
+
+    segment_file(chains, out, strategy, task, student, beta, closing, _pairs(columns), device, show)
+
+
+@app.command()
+def solve(
+    model: Annotated[str, typer.Argument(help="A student's folder, a hub name, or `bundled`.")],
+    question: Annotated[str, typer.Argument(help="A question, or a JSONL file of id and question.")],
+    out: Annotated[Path | None, typer.Option("--out", help="For a file: where the predictions go; resumes.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Only for a model that smallsteps did not train.")] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Chains written at once.")] = 64,
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, or bfloat16: faster, nearly the same.")] = "float32",
+    temperature: Annotated[float, typer.Option("--temperature", help="0: greedy.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
+    columns: Columns = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Answers a question, segment by segment, or a file of them."""
+    from smallsteps.cli.rows import solve_file, solve_question
+
+    if question.endswith((".jsonl", ".csv", ".parquet")) or Path(question).is_file():
+        solve_file(model, Path(question), out, task, batch_size, dtype, temperature, seed, _pairs(columns), device, threads)
+    else:
+        solve_question(model, question, task, dtype, temperature, seed, device)
+
+
+@app.command()
+def grade(
+    predictions: Annotated[Path, typer.Argument(help="Rows of `smallsteps solve`.")],
+    gold: Annotated[Path, typer.Argument(help="JSONL of id, question, answer.")],
+    task: TaskName = "numbers",
+    json: Annotated[bool, typer.Option("--json", help="The figure as fields.")] = False,
+    columns: Columns = None,
+) -> None:
+    """Grades predictions: the figure with its interval and its signature."""
+    from smallsteps.cli.rows import grade_file
+
+    grade_file(predictions, gold, task, json, _pairs(columns))
+
+
+def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
+    from smallsteps.errors import RecipeError
+
+    pairs = {}
+    for column in columns or ():
+        ours, found, theirs = column.partition("=")
+        if not found:
+            raise RecipeError(f"--columns {column}: expected OUR=THEIRS, for example --columns rationale=cot")
+        pairs[ours] = theirs
+    return pairs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    try:
+        app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
+    except SmallstepsError as error:
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        typer.echo("\ninterrupted; the same command goes on where it stopped", err=True)
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+def _complain(error: SmallstepsError) -> None:
+    label = "error" if error.exit_code == 2 else "internal error"
+    typer.secho(f"{label}: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(str(error), err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Progress in the terminal: one bar for what is being done, lines for what has been decided; plain lines where no
+terminal listens."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Terminal:
+    """A `runs.Reporter` that draws bars on standard error, so that standard output stays clean."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+        self._bars: dict[str, TaskID] = {}
+        self._said: dict[str, float] = {}
+        self._live = self.console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=32), TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[info]}"),
+            console=self.console, transient=True,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """A line above the bars."""
+        if self._live:
+            self._progress.console.print(line, markup=False, soft_wrap=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def advance(self, what: str, done: float, total: float, info: str = "") -> None:
+        """Sets a bar; where no terminal listens, a line every ten seconds and at the end."""
+        if not self._live:
+            now = time.monotonic()
+            if done >= total or now - self._said.get(what, 0.0) >= 10:
+                self._said[what] = now
+                print(f"{what}: {100 * done / max(total, 1):.0f}% {info}".rstrip(), file=sys.stderr, flush=True)
+            return
+        if what not in self._bars:
+            self._bars[what] = self._progress.add_task(what, total=total, info=info)
+        self._progress.update(self._bars[what], completed=done, total=total, info=info)
+        if done >= total:
+            self._progress.remove_task(self._bars.pop(what))

@@ -1,0 +1,289 @@
+"""What a run is: one typed, strict value, read from YAML, printed back in full by `--dry-run`.
+
+A recipe names every knob once. Unknown keys are refused with the nearest known one; `key=value` on the command line
+(`train.learning_rate=1e-3`) changes a copy before it is checked. The same class serves YAML, Python and the command
+line, so that the three cannot disagree. Numbers that the AS-ES paper (Xi et al. 2024) gives stand here as defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from smallsteps.errors import RecipeError, nearest
+
+BUNDLED = "bundled"
+"""The student, and the data, that ship in the package."""
+
+
+class Strict(BaseModel):
+    """Frozen; refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(Strict):
+    """Where chains come from and how they are split."""
+
+    chains: str | list[str] = BUNDLED
+    """JSONL (CSV, Parquet, hub:NAME with the extra `hub`) of id, question, rationale, answer; `bundled` makes them."""
+    task: str = "numbers"
+    """How questions are put and answers graded; see `smallsteps.tasks.TASKS`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our field name → the file's, where they differ."""
+    count: int = Field(1000, ge=10)
+    """Bundled data only: training chains."""
+    difficulty: Literal["easy", "medium", "hard"] = "medium"
+    """Bundled data only."""
+    validation_count: int = Field(200, ge=1)
+    """Bundled data only: validation chains."""
+    test_count: int = Field(500, ge=1)
+    """Bundled data only: test problems."""
+    validation: str | None = None
+    """A file of validation chains; None: a tenth of `chains`."""
+    test: str | None = None
+    """A file of test problems; None: a tenth of `chains`."""
+    also_test: dict[str, str] = Field(default_factory=dict)
+    """Further test sets, task name → file, graded beside the main one."""
+    limit: int | None = None
+    """Read only so many chains."""
+    split_seed: int = 0
+    """Seed of the 80/10/10 split by question, the same for every arm and training seed."""
+
+
+class Segmentation(Strict):
+    """How chains are cut (Sec. 2 of the method page)."""
+
+    beta: float = Field(1.0, gt=0)
+    """Threshold: a sub-sentence is AS where its score passes beta x the chain's mean (Eq. 1, 5; Fig. 3: best near 1)."""
+    reduce: Literal["mean", "sum"] = "mean"
+    """Over the tokens of a sub-sentence (the authors' code: sum)."""
+    conditioning: Literal["rationale", "question"] = "rationale"
+    """What a sub-sentence's score is conditioned on: question and earlier chain (Eq. 3), or the question alone (code)."""
+    folds: int = Field(1, ge=1)
+    """`ent`, `loss`: 1 scores chains with the direct student trained on them (paper); k scores each with one that was not."""
+    gamma: float = Field(1.0, ge=0)
+    """Reports only: normal regions included per report (paper: 1)."""
+
+
+class Training(Strict):
+    """How arms are trained (Sec. 5 of the method page)."""
+
+    budget: int | None = Field(None, ge=1)
+    """Training tokens of an arm, source + target without padding; None: what `passes` over the chains cost `direct`."""
+    passes: float = Field(20.0, gt=0)
+    """Passes over the chains that set the budget where none is given, or that each arm makes with `fair: passes`."""
+    fair: Literal["tokens", "passes"] = "tokens"
+    """What arms have in common: training tokens, or passes over the chains."""
+    learning_rate: float = Field(5e-4, gt=0)
+    """Paper: 5e-4 or 1e-3."""
+    update_examples: int = Field(64, ge=1)
+    """Examples of an update (paper: 64)."""
+    micro_batch_tokens: int = Field(4096, ge=64)
+    """Padded tokens that pass through the model at once; changes speed and memory, not the result."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    """Share of the budget over which the learning rate rises (code: 0.04 to 0.08)."""
+    weight_decay: float = Field(0.01, ge=0)
+    evaluations: int = Field(10, ge=1)
+    """Evaluations, and so candidate checkpoints, of a run."""
+    validation_chains: int = Field(500, ge=1)
+    """At most so many are used in an evaluation."""
+    source_limit: int = Field(512, ge=8)
+    """Most tokens of a source."""
+    target_limit: int = Field(512, ge=8)
+    """Most tokens of a target."""
+    overlong: Literal["error", "drop", "truncate"] = "error"
+    """Examples over a limit: refuse, leave out and count, or cut the source at its front."""
+    early_stop: Literal["error", "drop"] = "error"
+    """Examples whose target carries the stop sign although the chain goes on."""
+    gradient_checkpointing: bool = False
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of training; weights stay float32."""
+    report_to: list[str] = Field(default_factory=list)
+    """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
+
+
+class Student(Strict):
+    """Who learns."""
+
+    name: str = BUNDLED
+    """`bundled`, a folder, or a hub name."""
+    lora: int = Field(0, ge=0)
+    """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
+    device: str = "auto"
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """None: as the model's configuration has it."""
+    scratch: dict[str, Any] = Field(default_factory=dict)
+    """From scratch instead of `name`: {tokenizer: chars|words, vocabulary, d_model, d_ff, layers, heads, dropout, ...}."""
+
+
+class Evaluation(Strict):
+    """How arms are graded."""
+
+    batch_size: int = Field(128, ge=1)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    checkpoint: Literal["metric", "validation_loss", "train_loss", "bleu"] = "metric"
+    """Which checkpoint of a run is graded: best task metric on validation (the honest choice)."""
+    paper_protocol: bool = False
+    """Also grade the three checkpoints of the paper on the test set and report the best of them."""
+    bootstrap: int = Field(10_000, ge=100)
+    """Resamples behind each interval."""
+
+
+class Recipe(Strict):
+    """A comparison of arms on one data set by one student."""
+
+    title: str = "comparison"
+    about: str = ""
+    """What it reproduces or shows, and whether the full run has been made."""
+    arms: list[str] = Field(default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1)
+    """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold."""
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    """Training seeds."""
+    sweep: dict[str, list[float]] = Field(default_factory=dict)
+    """Figures: beta or gamma → values; each arm that has the knob is run once a value."""
+    data: Data = Field(default_factory=Data)
+    student: Student = Field(default_factory=Student)
+    segmentation: Segmentation = Field(default_factory=Segmentation)
+    train: Training = Field(default_factory=Training)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        for arm in self.arms:
+            parse_arm(arm)
+        if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("an arm or a seed is named twice")
+        for knob in self.sweep:
+            if knob not in ("beta", "gamma"):
+                raise ValueError(f"sweep knows beta and gamma, not {knob!r}")
+        return self
+
+    def digest(self) -> str:
+        """Names the recipe's content: equal digests mean equal runs. Where it runs (device) is left out."""
+        content = self.model_dump(mode="json")
+        content["student"].pop("device")
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, every knob named."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+class ArmSpec(Strict):
+    """An arm's name taken apart."""
+
+    name: str
+    path: Literal["direct", "uni", "dual"]
+    strategy: str | None = None
+    cue: bool = False
+    whole_report: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The name as a folder."""
+        return self.name.replace("*", "-star")
+
+
+STRATEGY_NAMES = ("inter", "ent", "ent*", "loss", "bleu", "rouge", "gold")
+
+
+def parse_arm(name: str) -> ArmSpec:
+    """`ases-uni-ent` → its parts. Raises ValueError with the nearest arm."""
+    if name == "direct":
+        return ArmSpec(name=name, path="direct")
+    if name == "direct-report":
+        return ArmSpec(name=name, path="direct", whole_report=True)
+    known = [f"ases-{path}-{strategy}" for path in ("uni", "cue", "dual") for strategy in STRATEGY_NAMES]
+    if name not in known:
+        raise ValueError(f"unknown arm {name!r}.{nearest(name, ['direct', 'direct-report', *known])}")
+    _, path, strategy = name.split("-", 2)
+    return ArmSpec(name=name, path="dual" if path == "dual" else "uni", strategy=strategy, cue=path == "cue")
+
+
+def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe of a YAML file or of a bundled name (`demo`, `as-es/gsm8k`), with `key=value` changes.
+
+    Raises RecipeError: no such recipe, broken YAML, an unknown or ill-typed key.
+    """
+    text, origin = _recipe_text(name)
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{origin}: not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"{origin}: expected `key: value` lines, found a {type(content).__name__}")
+    for change in changes:
+        _change(content, change)
+    return make_recipe(content, origin)
+
+
+def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
+    """A recipe from a mapping. Raises RecipeError that names the key, its place and the nearest known key."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            where = ".".join(str(part) for part in problem["loc"])
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"unknown key {where!r}.{nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}")
+            else:
+                lines.append(f"{where or 'recipe'}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r:.80})")
+        raise RecipeError(f"{origin}: " + "\n".join(lines)) from None
+
+
+def recipe_names() -> list[str]:
+    """The bundled recipes."""
+    root = resources.files("smallsteps") / "recipes"
+    with resources.as_file(root) as folder:
+        return sorted(str(p.relative_to(folder).with_suffix("")) for p in folder.rglob("*.yaml"))
+
+
+def _recipe_text(name: str) -> tuple[str, str]:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            raise RecipeError(f"no recipe file {name}. The bundled ones are run by name: {', '.join(recipe_names())}.")
+        return path.read_text(encoding="utf-8"), name
+    if name not in recipe_names():
+        raise RecipeError(f"no recipe {name!r}.{nearest(name, recipe_names())} An own one is given as a path: my.yaml")
+    return (resources.files("smallsteps") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"), name
+
+
+def _change(content: dict[str, Any], change: str) -> None:
+    key, found, value = change.partition("=")
+    if not found or not key:
+        raise RecipeError(f"expected key=value, found {change!r}; for example train.learning_rate=1e-3")
+    *path, last = key.split(".")
+    place = content
+    for part in path:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"{change!r}: {part!r} is a value, it holds no key {last!r}")
+    parsed = yaml.safe_load(value)
+    # YAML 1.1 reads 1e-3 as text.
+    place[last] = float(parsed) if isinstance(parsed, str) and _is_number(parsed) else parsed
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in location[:-1]:
+        model = model.model_fields[str(part)].annotation
+    return list(model.model_fields)
