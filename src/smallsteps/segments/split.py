@@ -8,6 +8,7 @@ others. Neither scores nor labels are known here.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _BOUNDARY = re.compile(
     r"[，。；：！？]+\s*"  # full-width marks need no white space after them
@@ -27,9 +28,9 @@ def split(text: str) -> list[str]:
     """Sub-sentences of `text`; `"".join(split(text)) == text`. An empty text has none.
 
     A piece ends after `, . ; : ? !` followed by white space or the end, after `，。；：！？`, and at a line break; not
-    between digits (3.5, 1,000, 10：30), not inside an ellipsis, not after Mr. Mrs. Ms. Dr. St. No. vs. etc. e.g. i.e. a.m.
-    p.m. U.S. or a single capital with a full stop, not after a leading item number (`1.`, `1、`). A piece is never made
-    of marks and white space alone unless the text is.
+    between digits (3.5, 1,000, 10：30), not inside an ellipsis, not after Mr. Mrs. Ms. Dr. St. No. vs. etc. e.g. i.e.
+    a.m. p.m. U.S. or a single capital with a full stop, not after a leading item number (`1.`, `1、`). A piece is
+    never made of marks and white space alone unless the text is.
 
     >>> split("Dr. Lee pays $1,000.50, i.e. half... So 3. 1. Next")
     ['Dr. Lee pays $1,000.50, ', 'i.e. half... ', 'So 3. ', '1. Next']
@@ -48,7 +49,7 @@ def split(text: str) -> list[str]:
             cuts[-1] = len(text)
         else:
             cuts.append(len(text))
-    return [text[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(cuts)]
 
 
 def _bare(piece: str) -> bool:

@@ -1,0 +1,126 @@
+"""Intervals and paired tests: how far a number could be off, and whether two numbers differ.
+
+Everything works on rows of *sufficient statistics*, one row a question, whose sum over questions a metric turns into
+its value (`metrics.py`). A resample is then a product of two matrices, and accuracy, BLEU and missing ratio share the
+same few functions. Sources: Efron & Tibshirani 1993 (percentile bootstrap); Koehn 2004 (paired bootstrap for BLEU);
+McNemar 1947, exact; Owen 2007, "The pigeonhole bootstrap" (questions x seeds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float64]
+Aggregate = Callable[[Rows], NDArray[np.float64]]
+"""Summed statistics (..., columns) -> values (...)."""
+
+RESAMPLES = 2000
+"""Resamples of a bootstrap; the ends of a 95 % interval then rest on 50 values each."""
+
+_CHUNK = 2_000_000
+"""Numbers drawn at a time; a bound on memory."""
+
+
+def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` share of resampled values."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def resample_sums(rows: Rows, *, seed: int, resamples: int = RESAMPLES) -> Rows:
+    """Sums of `rows` (n, columns) over questions drawn with replacement: (resamples, columns).
+
+    The draws depend on `seed`, n and `resamples` alone, so that two sets of rows for the same questions are resampled
+    alike.
+    """
+    generator = np.random.default_rng(seed)
+    n = len(rows)
+    step = max(1, _CHUNK // max(n, 1))
+    sums = []
+    for start in range(0, resamples, step):
+        drawn = generator.integers(n, size=(min(step, resamples - start), n))
+        sums.append(_counts(drawn, n) @ rows)
+    return np.concatenate(sums)
+
+
+def resample_seeds(rows: Rows, *, seed: int, resamples: int = RESAMPLES) -> Rows:
+    """Sums of `rows` (seeds, n, columns) over training seeds and questions: (resamples, columns).
+
+    Questions and seeds are crossed - every seed answers the same questions - so each resample draws questions and, on
+    its own, seeds, and sums the cells (pigeonhole bootstrap). That counts both sources of chance and errs to the wide
+    side in their interaction; with three seeds the part due to seeds is itself known badly. With one seed it is
+    `resample_sums`.
+    """
+    seeds, n, _ = rows.shape
+    if seeds == 1:
+        return resample_sums(rows[0], seed=seed, resamples=resamples)
+    generator = np.random.default_rng(seed)
+    seed_counts = _counts(generator.integers(seeds, size=(resamples, seeds)), seeds)
+    step = max(1, _CHUNK // max(n, 1))
+    sums = []
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        questions = _counts(generator.integers(n, size=(stop - start, n)), n)
+        by_seed = np.einsum("rn,snc->rsc", questions, rows, optimize=True)
+        sums.append(np.einsum("rs,rsc->rc", seed_counts[start:stop], by_seed))
+    return np.concatenate(sums)
+
+
+def bootstrap(
+    rows: Rows, aggregate: Aggregate, *, seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95
+) -> tuple[float, float]:
+    """Percentile interval of a metric over questions, or over seeds x questions where `rows` has three axes."""
+    rows = rows[None] if rows.ndim == 2 else rows
+    return percentile_interval(aggregate(resample_seeds(rows, seed=seed, resamples=resamples)), level)
+
+
+def paired_bootstrap(
+    first: Rows, second: Rows, aggregate: Aggregate, *, seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95
+) -> tuple[float, float, float]:
+    """(low, high, p) of the difference second - first, both resampled over the same questions (and seeds).
+
+    p is two-sided: the share of resampled differences that lie at least as far from the observed one as that lies from
+    zero, with one added above and below so that it is never 0. Shapes as in `bootstrap`, equal for both.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"paired rows have different shapes, {first.shape} and {second.shape}")
+    both = np.concatenate([first, second], axis=-1)
+    both = both[None] if both.ndim == 2 else both
+    columns = first.shape[-1]
+    sums = resample_seeds(both, seed=seed, resamples=resamples)
+    observed_sum = both.sum(axis=(0, 1))
+    observed = float(aggregate(observed_sum[columns:]) - aggregate(observed_sum[:columns]))
+    differences = aggregate(sums[:, columns:]) - aggregate(sums[:, :columns])
+    low, high = percentile_interval(differences, level)
+    extreme = np.count_nonzero(np.abs(differences - observed) >= abs(observed) - 1e-12)
+    return low, high, (1 + int(extreme)) / (1 + resamples)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact p of McNemar's test: questions that only one of two arms got right, against a fair coin.
+
+    >>> mcnemar(1, 6)
+    0.125
+    """
+    n, fewer = only_first + only_second, min(only_first, only_second)
+    tail = sum(comb(n, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def all_alike_interval(n: int, level: float = 0.95) -> float:
+    """Half-open exact bound (0..1) for n questions with the same verdict: the rate of the other could be this high.
+
+    Resamples of equal verdicts are equal, so that a bootstrap would claim certainty; Clopper & Pearson 1934 do not.
+    """
+    return 1 - float(((1 - level) / 2) ** (1 / n))
+
+
+def _counts(drawn: NDArray[np.int64], n: int) -> NDArray[np.float64]:
+    """How often each of n was drawn, row by row: (resamples, draws) -> (resamples, n)."""
+    rows = len(drawn)
+    flat = (drawn + n * np.arange(rows)[:, None]).ravel()
+    return np.bincount(flat, minlength=rows * n).reshape(rows, n).astype(np.float64)

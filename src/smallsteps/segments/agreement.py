@@ -1,0 +1,153 @@
+"""How far the labels of a strategy agree with people's, and what segments a strategy makes.
+
+The paper's Appendix B compares labels with people's by hand on 100 sub-sentences and gives the share that agrees. Ours
+adds Cohen's kappa (Cohen 1960), since a strategy that says the commoner label every time agrees often by chance, and
+bootstrap intervals that resample whole chains: sub-sentences of one chain are not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smallsteps.errors import DataError
+from smallsteps.evaluation.intervals import RESAMPLES, percentile_interval, resample_sums
+from smallsteps.records import Chain, Kind, Segment
+from smallsteps.segments.label import gold_kinds
+from smallsteps.segments.split import split
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement of two labellings of the same sub-sentences, with 95 % intervals over chains."""
+
+    n: int
+    """Sub-sentences compared."""
+    chains: int
+    share: float
+    """Per cent (0..100) of sub-sentences with the same label."""
+    share_interval: tuple[float, float]
+    kappa: float
+    """Cohen's kappa, -1..1; 0: no better than chance. 0 too where both labellings know one label only."""
+    kappa_interval: tuple[float, float]
+    abstractive: float
+    """Per cent of sub-sentences that the strategy calls AS."""
+    gold_abstractive: float
+    """Per cent of sub-sentences that are AS in the gold labels."""
+
+    def __str__(self) -> str:
+        low, high = self.share_interval
+        kappa_low, kappa_high = self.kappa_interval
+        return (
+            f"agreement = {self.share:.1f} [{low:.1f}, {high:.1f}] | kappa = {self.kappa:.2f} "
+            f"[{kappa_low:.2f}, {kappa_high:.2f}] | n:{self.n} | chains:{self.chains}"
+        )
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a strategy made of a set of chains."""
+
+    chains: int
+    segments: int
+    extractive: float
+    """Per cent (0..100) of the segments that are ES."""
+    abstractive: float
+    """Per cent of the segments that are AS."""
+    abstractive_characters: float
+    """Per cent of the characters that stand in AS segments."""
+    segments_per_chain: float
+    opens_abstractive: float
+    """Per cent of the chains whose first segment is AS."""
+
+
+def shares(segments: Sequence[Sequence[Segment]]) -> Shares:
+    """ES and AS shares and segments per chain. Raises DataError where there are no segments."""
+    every = [segment for own in segments for segment in own]
+    if not every:
+        raise DataError("There are no segments to describe: the input has no chains.")
+    abstractive = [segment for segment in every if segment.kind == "AS"]
+    characters = sum(len(segment.text) for segment in every)
+    return Shares(
+        chains=len(segments),
+        segments=len(every),
+        extractive=100 - 100 * len(abstractive) / len(every),
+        abstractive=100 * len(abstractive) / len(every),
+        abstractive_characters=100 * sum(len(segment.text) for segment in abstractive) / characters,
+        segments_per_chain=len(every) / len(segments),
+        opens_abstractive=100 * sum(own[0].kind == "AS" for own in segments) / len(segments),
+    )
+
+
+def piece_kinds(segments: Sequence[Segment], pieces: Sequence[str]) -> list[Kind]:
+    """The label of each sub-sentence of one chain, read off its merged segments: that of its first character."""
+    kinds: list[Kind] = []
+    ends = np.cumsum([len(segment.text) for segment in segments])
+    start = 0
+    for piece in pieces:
+        kinds.append(segments[int(np.searchsorted(ends, start, side="right"))].kind)
+        start += len(piece)
+    return kinds
+
+
+def gold_agreement(
+    chains: Sequence[Chain], segments: Sequence[Sequence[Segment]], *, seed: int = 0, resamples: int = RESAMPLES
+) -> Agreement | None:
+    """Agreement of segments with the gold labels of those chains that have them; None where none has."""
+    labels: list[list[Kind]] = []
+    gold: list[list[Kind]] = []
+    for chain, own in zip(chains, segments, strict=True):
+        if chain.rationale.gold:
+            pieces = split(chain.rationale.text)
+            labels.append(piece_kinds(own, pieces))
+            gold.append(gold_kinds(chain, pieces))
+    return compare_kinds(labels, gold, seed=seed, resamples=resamples) if gold else None
+
+
+def compare_kinds(
+    labels: Sequence[Sequence[Kind]],
+    gold: Sequence[Sequence[Kind]],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Agreement:
+    """Agreement of labels with gold labels, chain by chain; the bootstrap draws chains, from `seed`.
+
+    Raises DataError where there is nothing to compare or the numbers of labels differ.
+    """
+    counts = np.zeros((len(labels), 2, 2))  # chain x strategy's label x gold label, AS = 1
+    for index, (ours, theirs) in enumerate(zip(labels, gold, strict=True)):
+        if len(ours) != len(theirs):
+            raise DataError(f"Chain {index}: {len(ours)} labels beside {len(theirs)} gold labels; expected one each.")
+        for mine, true in zip(ours, theirs, strict=True):
+            counts[index, int(mine == "AS"), int(true == "AS")] += 1
+    total = counts.sum(axis=0)
+    n = int(total.sum())
+    if not n:
+        raise DataError("There are no labels to compare: the chains are empty.")
+    tables = resample_sums(counts.reshape(len(labels), 4), seed=seed, resamples=resamples).reshape(-1, 2, 2)
+    return Agreement(
+        n=n,
+        chains=len(labels),
+        share=float(_share(total)),
+        share_interval=percentile_interval(_share(tables)),
+        kappa=float(_kappa(total)),
+        kappa_interval=percentile_interval(_kappa(tables)),
+        abstractive=float(100 * total[1].sum() / n),
+        gold_abstractive=float(100 * total[:, 1].sum() / n),
+    )
+
+
+def _share(tables: np.ndarray) -> np.ndarray:
+    return 100 * np.trace(tables, axis1=-2, axis2=-1) / tables.sum(axis=(-2, -1))
+
+
+def _kappa(tables: np.ndarray) -> np.ndarray:
+    tables = tables / tables.sum(axis=(-2, -1), keepdims=True)
+    observed = np.trace(tables, axis1=-2, axis2=-1)
+    chance = (tables.sum(axis=-1) * tables.sum(axis=-2)).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kappa = (observed - chance) / (1 - chance)
+    return np.where(np.isclose(chance, 1.0), 0.0, kappa)
