@@ -22,8 +22,8 @@ from smallsteps.records import Chain, Grade, Prediction, Problem
 STOP_TOKEN = "<STOP>"
 """The special token that ends the last segment where no closing phrase is natural."""
 
-ANSWER_IS = r"\banswer\s+is\b(?!\s+not\b)"
-"""The usual stop sign's phrase, as in "The answer is 7."; "the answer is not 5" closes nothing."""
+ANSWER_IS = r"\banswer\s+is\b"
+"""The usual stop sign's phrase, as in "The answer is 7."."""
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
-"""Arithmetic word problems: GSM8K, SVAMP, MultiArith, ASDiv, and `numbers` for own data.
+"""Arithmetic word problems: GSM8K, SVAMP, MultiArith, ASDiv, and `numbers`, the default for own data.
 
 Answers are compared by value: 5.0 = 5, 1,000 = 1000, 1/2 = 0.5, $3 = 3; arithmetic is exact (`fractions`), so nothing
 is lost between text and verdict. The authors' AS-ES code compares the last numbers of two texts as strings, cut at
 their comma, and turns what it cannot read into 522 and 648; here it is None, which equals nothing.
 
-One in ten ASDiv answers is no plain number (names, times, ordinals, ratios, pairs): those are compared as words.
+One in ten ASDiv answers is no plain number (names, times, ordinals, ratios, pairs): there, and in own data, an answer
+that is no single quantity is compared as words.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from fractions import Fraction
 
 from smallsteps.records import Problem
@@ -116,7 +118,7 @@ def _close(a: Fraction, b: Fraction) -> bool:
 def extract_number(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:
     """The number the closing names; lenient: else the last number of the text."""
     tail = closing_tail(text)
-    value = number(tail) if tail is not None else None
+    value = number(tail) if tail is not None and not tail.startswith("not ") else None
     if value is None and lenient:
         found = numbers_in(text)
         value = found[-1] if found else None
@@ -131,26 +133,30 @@ _QUANTITY = re.compile(
 _NOT_PLAIN = re.compile(r"[0-9](?:st|nd|rd|th)\b|[0-9]\s*[ap]\.?m\b", re.IGNORECASE)
 
 
+def _is_quantity(text: str) -> bool:
+    return bool(_QUANTITY.fullmatch(_clean(text))) and not _NOT_PLAIN.search(text) and number(text) is not None
+
+
 def extract_number_or_words(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:
-    """ASDiv: what the closing names, as a number where it is one quantity ("5", "$5", "5 apples"), else as it stands
-    ("6th", "3:45", "Mrs. Hilt", "12; 4"). Lenient: else the last number of the text."""
+    """What the closing names: a number where it is one quantity ("5", "$5", "5 apples"), else as it stands ("6th",
+    "3:45", "Mrs. Hilt", "12; 4"). Lenient: else the last number of the text.
+
+    >>> extract_number_or_words("The answer is $5.00 each."), extract_number_or_words("The answer is 3:45 p.m.")
+    ('5', '3:45 p.m')
+    """
     tail = closing_tail(text)
     if tail is not None and normalise(tail):
-        if _QUANTITY.fullmatch(_clean(tail)) and not _NOT_PLAIN.search(tail):
-            value = number(tail)
-            if value is not None:
-                return plain(value)
-        return tail.rstrip(" .") or tail
+        value = number(tail) if _is_quantity(tail) else None
+        return plain(value) if value is not None else tail.rstrip(" .") or tail
     return extract_number(text, lenient) if lenient else None
 
 
 def same_number_or_words(answer: str | None, gold: str | None) -> bool:
-    """ASDiv: equal by value where both are one quantity, else as words with bracketed units left out."""
+    """Equal by value where the gold answer is one quantity, else as words with bracketed units left out."""
     if answer is None or gold is None:
         return False
-    quantities = [bool(_QUANTITY.fullmatch(_clean(t))) and not _NOT_PLAIN.search(t) for t in (answer, gold)]
-    if all(quantities):
-        return same_number(answer, gold)
+    if _is_quantity(gold):
+        return not _NOT_PLAIN.search(answer) and same_number(answer, gold)
     return same_text(_without_units(answer), _without_units(gold))
 
 
@@ -168,5 +174,6 @@ def word_problems(name: str, max_chain_tokens: int = 256) -> Task:
 GSM8K = word_problems("gsm8k", max_chain_tokens=320)
 SVAMP = word_problems("svamp")
 MULTIARITH = word_problems("multiarith")
-NUMBERS = word_problems("numbers")
 ASDIV = Task(name="asdiv", render=render_question, extract=extract_number_or_words, same=same_number_or_words)
+NUMBERS = replace(ASDIV, name="numbers")
+"""Own data: answers may be numbers with or without units, and words where they are none."""
