@@ -111,8 +111,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
-def all_alike_interval(n: int, level: float = 0.95) -> float:
-    """Half-open exact bound (0..1) for n questions with the same verdict: the rate of the other could be this high.
+def all_alike_bound(n: int, level: float = 0.95) -> float:
+    """Exact bound (0..1) for n questions with the same verdict: how common the other verdict could still be.
 
     Resamples of equal verdicts are equal, so that a bootstrap would claim certainty; Clopper & Pearson 1934 do not.
     """

@@ -18,14 +18,23 @@ Path = Literal["direct", "uni", "dual"]
 
 
 def build_examples(
-    chains: Sequence[Chain], segments: Sequence[Sequence[Segment]], task: Task, path: Path, *, cue: bool = False
+    chains: Sequence[Chain],
+    segments: Sequence[Sequence[Segment]],
+    task: Task,
+    path: Path,
+    *,
+    cue: bool = False,
+    causal: bool = False,
 ) -> list[Example]:
     """The examples of one arm, in the order of the chains; `segments` may be empty for `direct`.
 
-    direct: (Q -> R), a chain each. uni: D_ES and D_AS (Eq. 9), a segment each; with `cue` the marker of its kind closes
-    the input. dual: the same rows, to be parted by `Example.kind`. A chain that opens with AS also gives (Q -> empty) of
-    kind ES for dual, where the ES model must learn to say nothing, and for uni with `cue`, whose loop alternates the
-    cue; AS_1 then reads the same Q.
+    direct: (Q -> R), a chain each. uni: D_ES and D_AS (Eq. 9), a segment each; with `cue` the marker of its kind
+    closes the input. dual: the same rows, to be parted by `Example.kind`.
+
+    A chain that opens with AS also gives (Q -> empty) of kind ES wherever the kinds must alternate: for dual, where the
+    ES model learns to say nothing, for uni with `cue`, and for a `causal` student, whose markers alternate. The empty
+    segment then stands in the later prefixes too, where an encoder-decoder's input does not show it: AS_1 reads the
+    same Q. An encoder-decoder's uni-path without `cue` simply starts with AS_1.
     """
     if path == "direct":
         return [
@@ -45,22 +54,27 @@ def build_examples(
             raise InternalError(
                 f"{chain.rationale.id}: its segments joined are not the rationale; were they cut from it?"
             )
-        examples += _chain_examples(chain, own, task.render(chain.problem), opener=path == "dual" or cue, cue=cue)
+        alternates = path == "dual" or cue or causal
+        examples += _chain_examples(chain, own, task.render(chain.problem), alternates=alternates, cue=cue)
     return examples
 
 
 def _chain_examples(
-    chain: Chain, segments: Sequence[Segment], question: str, *, opener: bool, cue: bool
+    chain: Chain, segments: Sequence[Segment], question: str, *, alternates: bool, cue: bool
 ) -> list[Example]:
-    def example(id: str, kind: Kind, target: str, prefix: tuple[tuple[Kind, str], ...], last: bool) -> Example:
-        return Example(id, chain.problem.id, question, prefix, target, kind, cue=kind if cue else None, last=last)
-
-    examples = []
-    if opener and segments[0].kind == "AS":
-        examples.append(example(f"{chain.rationale.id}/empty", "ES", "", (), last=False))
-    prefix: tuple[tuple[Kind, str], ...] = ()
-    for index, segment in enumerate(segments):
-        text = segment.text.strip()
-        examples.append(example(segment.id, segment.kind, text, prefix, last=index == len(segments) - 1))
-        prefix = (*prefix, (segment.kind, text))
-    return examples
+    rows: list[tuple[str, Kind, str]] = [(segment.id, segment.kind, segment.text.strip()) for segment in segments]
+    if alternates and segments[0].kind == "AS":
+        rows.insert(0, (f"{chain.rationale.id}/empty", "ES", ""))
+    return [
+        Example(
+            id=id,
+            problem_id=chain.problem.id,
+            question=question,
+            prefix=tuple((kind, text) for _, kind, text in rows[:index]),
+            target=target,
+            kind=kind,
+            cue=kind if cue else None,
+            last=index == len(rows) - 1,
+        )
+        for index, (id, kind, target) in enumerate(rows)
+    ]
