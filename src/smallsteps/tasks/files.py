@@ -193,8 +193,8 @@ def read_chains(
         chains.append(chain)
     if not chains:
         raise DataError(
-            f"{path}: no chain left, each of its {count} rows ends in a wrong answer (`correct` is false, or its closing "
-            "names another answer than `answer`). Check the answers, or keep such rows with allow_wrong."
+            f"{path}: no chain left, each of its {count} rows ends in a wrong answer (`correct` is false, or its "
+            "closing names another answer than `answer`). Check the answers, or keep such rows with allow_wrong."
         )
     return ChainFile(chains, count, len(wrong), tuple(wrong), closed)
 
@@ -231,8 +231,8 @@ def _identified(path: str | Path, task: Task, columns: Mapping[str, str]) -> Ite
             identifier = identifier or f"line-{line:06d}"
             if identifier in seen:
                 raise DataError(
-                    f"the id {identifier!r} stands on line {seen[identifier]} already. Ids must be unique: rename one, or "
-                    "leave the field out and rows are named by their line."
+                    f"the id {identifier!r} stands on line {seen[identifier]} already. Ids must be unique: rename one, "
+                    "or leave the field out and rows are named by their line."
                 )
         seen[identifier] = line
         yield f"{path}:{line} ({identifier})", identifier, row
