@@ -1,0 +1,480 @@
+"""A student: a Hugging Face model, its tokenizer, and the one way of turning questions and segments into ids and back.
+
+Training examples and generation prompts are rendered by the same functions here, so that they cannot drift apart (the
+authors' scripts joined pieces by a comma in training and by a space in generation). Section 3 of the AS-ES method page
+has the layouts:
+
+    encoder-decoder   Q, one space, the earlier segments joined by the task's joiner, </s>   →   the next segment, </s>
+    causal            Q <es> S_1 <as> S_2 ... <eos>, ids made piece by piece, never re-tokenised
+
+A trained student is an ordinary Hugging Face folder with one small file beside the weights, `smallsteps.json`, which
+holds the `Drive`: how the model is to be driven. A dual-path student is a folder with `es/`, `as/` and the same file.
+
+Lengths, never pad ids, say what is real: a tokenizer whose pad token is its end token (Qwen, Llama) needs no special
+care. Not here: added tokens (`tokens.py`), LoRA (`lora.py`), scoring (`scores.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from smallsteps import __version__
+from smallsteps.errors import DataError, StudentError, nearest
+from smallsteps.records import Kind
+from smallsteps.students.tokens import MARKERS, SPACE_TOKEN, CharacterMap
+from smallsteps.tasks.base import STOP_TOKEN, Task
+
+if TYPE_CHECKING:
+    from smallsteps.students.lora import LoraSettings
+
+DRIVE_FILE = "smallsteps.json"
+
+DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+}
+
+RELATIVE_POSITIONS = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "pop2piano"}
+"""Model types whose positions are relative, so that the config's length is no limit; T5's activations overflow in
+fp16."""
+
+BUNDLED = Path(__file__).parent / "bundled"
+"""The student that ships inside the package; its name is `bundled`."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """How a saved student is to be driven; the content of `smallsteps.json`."""
+
+    task: str
+    path: Literal["direct", "uni", "dual"] = "direct"
+    cue: bool = False
+    """Encoder-decoder uni-path with `cue: kind`: a marker closes the input and names the segment to come."""
+    role: Literal["ES", "AS"] | None = None
+    """One half of a dual-path pair: the kind it writes."""
+    characters: tuple[str, ...] = ()
+    """Characters that have tokens of their own because the tokenizer cannot write them."""
+    spaces: bool = False
+    """Whether spaces that the tokenizer swallows have the token `<sp>`."""
+    version: int = 1
+    smallsteps: str = __version__
+
+    def to_json(self) -> str:
+        """The text of the file: UTF-8, one object."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_file(cls, path: Path) -> Drive:
+        """Raises StudentError where the file is no drive of a version we know."""
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise StudentError(f"{path}: expected one JSON object, got {error}. Save the student again.") from None
+        known = {f.name for f in fields(cls)}
+        if not isinstance(row, dict) or "task" not in row:
+            raise StudentError(f"{path}: expected an object with at least 'task'. Save the student again.")
+        for name in row:
+            if name not in known:
+                raise StudentError(f"{path}: no field {name!r}.{nearest(name, known)} Saved by a newer smallsteps?")
+        return cls(**{**row, "characters": tuple(row.get("characters", ()))})
+
+
+class Student:
+    """A model with its tokenizer; everything that depends on the architecture of either is decided here."""
+
+    def __init__(self, model: Any, tokenizer: Any, drive: Drive | None = None, name: str = "student") -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.drive = drive
+        self.name = name
+        self.architecture: Literal["encoder-decoder", "causal"] = (
+            "encoder-decoder" if model.config.is_encoder_decoder else "causal"
+        )
+        self.end_id, self.end_ids = _ends(model, tokenizer, name)
+        config = model.config
+        self.start_id: int | None = None
+        """First decoder input (encoder-decoder only)."""
+        if self.architecture == "encoder-decoder":
+            start = getattr(model.generation_config, "decoder_start_token_id", None)
+            start = getattr(config, "decoder_start_token_id", None) if start is None else start
+            self.start_id = config.pad_token_id if start is None else start
+            if self.start_id is None:
+                raise StudentError(
+                    f"{name}: config.json names no decoder_start_token_id. Add it to the model's config."
+                )
+        self.max_source_tokens: int | None = None
+        """Longest input in tokens (causal: input and output together); None: relative positions, no hard limit."""
+        if config.model_type not in RELATIVE_POSITIONS:
+            self.max_source_tokens = getattr(config.get_text_config(), "max_position_embeddings", None)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads the tokenizer again; to be called after tokens were added to it."""
+        tokenizer = self.tokenizer
+        bare, framed = self._plain("a"), tokenizer("a", verbose=False)["input_ids"]
+        self.source_head, self.source_tail = _frame(bare, framed)
+        # BART-class decoders write <s> first, T5-class ones do not
+        self.target_head: list[int] = self.source_head if self.architecture == "encoder-decoder" else []
+        if self.architecture == "encoder-decoder" and self.end_id not in self.source_tail:
+            self.source_tail = [*self.source_tail, self.end_id]
+        added = tokenizer.get_added_vocab()
+        self.markers: dict[Kind, int] = (
+            {"ES": added[MARKERS["ES"]], "AS": added[MARKERS["AS"]]} if MARKERS["ES"] in added else {}
+        )
+        self.stop_id: int | None = added.get(STOP_TOKEN)
+        self.characters: CharacterMap | None = None
+        if self.drive and (self.drive.characters or self.drive.spaces):
+            ids = {c: added[c] for c in self.drive.characters}
+            self.characters = CharacterMap(ids | {" ": added[SPACE_TOKEN]})
+        self._silent = set(tokenizer.all_special_ids) | set(self.markers.values()) - {self.stop_id}
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.model.dtype
+
+    @property
+    def pad_id(self) -> int:
+        """Fills rows up; never compared with, so that any id serves."""
+        pad = self.tokenizer.pad_token_id
+        return self.end_id if pad is None else pad
+
+    # text ↔ ids
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of bare text: no frame, no end; characters the tokenizer cannot write go through their own tokens."""
+        return self.characters.encode(text, self._plain) if self.characters else self._plain(text)
+
+    def _plain(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text that `ids` spell, not stripped. Specials and markers are left out, `<STOP>` stays."""
+        kept = [int(i) for i in ids if int(i) not in self._silent]
+        return self.characters.decode(kept, self._spell) if self.characters else self._spell(kept)
+
+    def _spell(self, ids: list[int]) -> str:
+        # the clean-up that some configs ask for would eat the space of "3 ." and "do n't"
+        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def source_ids(
+        self, task: Task, question: str, prefix: Sequence[tuple[Kind, str]] = (), cue: Kind | None = None
+    ) -> list[int]:
+        """What the student reads before it writes, for training and generation alike.
+
+        `question` is rendered by the task. Encoder-decoder: `cue` appends the marker of `cue: kind`. Causal: `prefix`
+        holds the earlier segments (an empty first ES where the chain opens with AS) and `cue` names the segment to
+        come; without `cue` and without `prefix` no marker is set (direct). Raises StudentError where a marker is needed
+        that was never added.
+        """
+        if self.architecture == "encoder-decoder":
+            written = task.joiner.join(text.strip() for _, text in prefix if text.strip())
+            text = f"{question} {written}" if written else question
+            marker = [self.marker(cue)] if cue else []
+            return [*self.source_head, *self.encode(text), *marker, *self.source_tail]
+        if prefix and cue is None:
+            cue = "AS" if prefix[-1][0] == "ES" else "ES"
+        ids = self._question_ids(question)
+        for kind, text in prefix:
+            ids += [self.marker(kind), *self.encode(text.strip())]
+        return [*ids, self.marker(cue)] if cue else ids
+
+    def target_ids(self, task: Task, text: str, last: bool = False, following: Kind | None = None) -> list[int]:
+        """What the student is to write: stripped text, `<STOP>` where the task ends so and this is the last, and the
+        end.
+
+        Causal: `following` is the kind of the next segment, whose marker ends this one; None: end of sequence.
+        """
+        ids = [*self.target_head, *self.encode(text.strip())]
+        if last and task.closing is None:
+            if self.stop_id is None:
+                raise StudentError(
+                    f"{self.name}: task {task.name!r} ends in {STOP_TOKEN}, which this student lacks. Use prepare()."
+                )
+            ids.append(self.stop_id)
+        return [*ids, self.marker(following) if following else self.end_id]
+
+    def chain_ids(
+        self, task: Task, question: str, segments: Sequence[tuple[Kind, str]], own: Kind | None = None
+    ) -> tuple[list[int], list[bool]]:
+        """Causal: one row that trains every (prefix → segment) example of a chain: ids, and which of them are targets.
+
+        Everything after the first marker is a target; with `own` (dual-path) only that kind's segments and the marker
+        or end that closes them. A chain that opens with AS gets an empty ES first.
+        """
+        if segments and segments[0][0] == "AS":
+            segments = [("ES", ""), *segments]
+        ids = self.source_ids(task, question, cue=segments[0][0])
+        mask = [False] * len(ids)
+        for place, (kind, text) in enumerate(segments):
+            last = place + 1 == len(segments)
+            piece = self.target_ids(task, text, last, None if last else segments[place + 1][0])
+            ids += piece
+            mask += [own is None or own == kind] * len(piece)
+        return ids, mask
+
+    def _question_ids(self, question: str) -> list[int]:
+        if self.tokenizer.chat_template:
+            text = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": question}],
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=False,
+            )
+            return self._plain(text)
+        return [*self.source_head, *self.encode(question + "\n")]
+
+    def marker(self, kind: Kind) -> int:
+        """Id of the marker of `kind`. Raises StudentError where it was never added."""
+        if not self.markers:
+            raise StudentError(
+                f"{self.name}: the markers <es> and <as> were never added to this student. Use prepare() first."
+            )
+        return self.markers[kind]
+
+    def require_room(self, ids: Sequence[int], record: str, *, new_tokens: int = 0, limit: int | None = None) -> None:
+        """Raises DataError naming `record` where `ids` (causal: and `new_tokens`) are longer than the student reads.
+
+        `limit`: the recipe's `source_limit`; the hard limit of absolute positions holds in any case.
+        """
+        needed = len(ids) + (new_tokens if self.architecture == "causal" else 0)
+        limits = [n for n in (limit, self.max_source_tokens) if n is not None]
+        if limits and needed > min(limits):
+            way = (
+                "raise source_limit" if limit is not None and min(limits) == limit else "take a student that reads more"
+            )
+            raise DataError(
+                f"{record}: needs {needed} tokens, {self.name} reads {min(limits)}. Shorten the question or {way}."
+            )
+
+    # on disk
+
+    def save(self, folder: Path | str) -> Path:
+        """Writes an ordinary Hugging Face folder with `smallsteps.json`; it appears whole or not at all."""
+        return _replace_folder(Path(folder), self._write)
+
+    def _write(self, folder: Path) -> None:
+        from smallsteps.students.lora import merged
+
+        with _quiet():
+            merged(self.model).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        if self.drive:
+            (folder / DRIVE_FILE).write_text(self.drive.to_json(), encoding="utf-8")
+
+
+class DualStudent:
+    """Dual-path: one student for extractive, one for abstractive segments."""
+
+    architecture: Literal["encoder-decoder", "causal"]
+
+    def __init__(self, es: Student, as_: Student, drive: Drive, name: str = "student") -> None:
+        self.es, self.as_, self.drive, self.name = es, as_, drive, name
+        self.architecture = es.architecture
+
+    def half(self, kind: Kind) -> Student:
+        """The student that writes segments of `kind`."""
+        return self.es if kind == "ES" else self.as_
+
+    def save(self, folder: Path | str) -> Path:
+        """`es/` and `as/` are ordinary folders; the drive lies beside them."""
+        return _replace_folder(Path(folder), self._write)
+
+    def _write(self, folder: Path) -> None:
+        for name, half in (("es", self.es), ("as", self.as_)):
+            (folder / name).mkdir()
+            half._write(folder / name)
+        (folder / DRIVE_FILE).write_text(self.drive.to_json(), encoding="utf-8")
+
+
+def _replace_folder(folder: Path, write: Any) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        write(fresh)
+        fresh.chmod(0o755)
+        if folder.exists():
+            old = fresh.with_name(fresh.name + "-old")
+            folder.rename(old)
+            fresh.rename(folder)
+            shutil.rmtree(old)
+        else:
+            fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def load(name_or_folder: str | Path, *, device: str = "auto", dtype: str = "auto") -> Student | DualStudent:
+    """A student or a dual-path pair from a folder, a hub name, or `bundled`. Raises StudentError as `load_student`."""
+    folder = Path(name_or_folder)
+    if (folder / "es").is_dir() and (folder / "as").is_dir() and (folder / DRIVE_FILE).is_file():
+        es, as_ = (load_student(folder / half, device=device, dtype=dtype) for half in ("es", "as"))
+        return DualStudent(es, as_, Drive.from_file(folder / DRIVE_FILE), name=str(name_or_folder))
+    return load_student(name_or_folder, device=device, dtype=dtype)
+
+
+def load_student(
+    name_or_folder: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    lora: LoraSettings | None = None,
+    seed: int = 0,
+) -> Student:
+    """A student from a folder, a hub name, or `bundled`.
+
+    device `auto`: CUDA where there is one, else the CPU. dtype `auto`: float32 (what training needs; `bfloat16` answers
+    faster). Only safetensors are read and no remote code runs. Raises StudentError where there is no such folder, no
+    tokenizer in it, a hub name cannot be fetched, weights are missing, or fp16 is asked of a T5.
+    """
+    from transformers import (
+        AutoConfig,
+        AutoModelForCausalLM,
+        AutoModelForSeq2SeqLM,
+        AutoTokenizer,
+        PreTrainedTokenizerFast,
+    )
+
+    name = str(name_or_folder)
+    source = _locate(name)
+    if dtype != "auto" and dtype not in DTYPES:
+        raise StudentError(f"dtype {dtype!r} is not known.{nearest(dtype, [*DTYPES, 'auto'])}")
+    torch_dtype = DTYPES.get(dtype, torch.float32)
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise StudentError(_cannot(name, "config.json", error)) from None
+    if torch_dtype is torch.float16 and config.model_type in RELATIVE_POSITIONS:
+        raise StudentError(
+            f"{name}: fp16 is refused for T5-class models, whose activations overflow its range (65,504) and "
+            "turn into NaN. Use dtype bf16 or fp32."
+        )
+    try:
+        loader = PreTrainedTokenizerFast if _declares_plain_tokenizer(Path(source)) else AutoTokenizer
+        tokenizer = loader.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
+        raise StudentError(_cannot(name, "a tokenizer (tokenizer.json)", error)) from None
+    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    try:
+        with _quiet():
+            model, info = auto.from_pretrained(
+                source, dtype=torch_dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise StudentError(_cannot(name, "weights (model.safetensors)", error)) from None
+    if info["missing_keys"]:
+        raise StudentError(
+            f"{name}: the weights lack {sorted(info['missing_keys'])[:3]}. Expected a whole language model."
+        )
+    model.to(_device(device)).eval()
+    drive_file = Path(source) / DRIVE_FILE
+    student = Student(model, tokenizer, Drive.from_file(drive_file) if drive_file.is_file() else None, name=name)
+    if lora is not None:
+        from smallsteps.students.lora import add_lora
+
+        add_lora(student, lora, seed=seed)
+    return student
+
+
+def _locate(name: str) -> str:
+    """A local folder that can be a model, or a hub name."""
+    if name == "bundled":
+        return str(BUNDLED)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        if folder.exists():
+            raise StudentError(f"{name}: expected a model folder or a hub name, got a file.")
+        if name.startswith((".", "/", "~")) or name.count("/") != 1:
+            raise StudentError(f"{name}: no such folder, and not a hub name (owner/model). Check the path.")
+        return name
+    if (folder / "es").is_dir() and (folder / "as").is_dir():
+        raise StudentError(f"{name}: a dual-path pair. Give one of its halves, {name}/es or {name}/as.")
+    if not (folder / "config.json").is_file():
+        raise StudentError(f"{name}: expected a Hugging Face model folder, but it has no config.json.")
+    if not any(
+        (folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
+    ):
+        raise StudentError(
+            f"{name}: the folder has no tokenizer (tokenizer.json). Save the tokenizer of the model it came from into "
+            f"it: AutoTokenizer.from_pretrained(BASE).save_pretrained({name!r})"
+        )
+    return str(folder)
+
+
+def _declares_plain_tokenizer(folder: Path) -> bool:
+    """Whether the folder's tokenizer is whole in tokenizer.json. AutoTokenizer overrules that for Qwen2 and other types
+    with the pre-tokenizer of its own class, which would cut digits apart behind our back."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file() or not (folder / "tokenizer.json").is_file():
+        return False
+    declared = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class")
+    return declared in ("TokenizersBackend", "PreTrainedTokenizerFast")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars of loading and saving; a small model's flash by, and ours would tear."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _cannot(name: str, what: str, error: Exception) -> str:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if not Path(name).expanduser().is_dir() and name != "bundled":
+        return (
+            f"{name}: no such folder, and {what} could not be fetched from the hub ({first}). "
+            "Check the name and the network, or give the folder of a model on disk."
+        )
+    return f"{name}: {what} could not be read ({first})."
+
+
+def _device(word: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if word == "auto" else word
+
+
+def _ends(model: Any, tokenizer: Any, name: str) -> tuple[int, frozenset[int]]:
+    """The id that targets end in, and all ids at which generation stops."""
+    ends: list[int] = []
+    for source in (
+        tokenizer.eos_token_id,
+        getattr(model.generation_config, "eos_token_id", None),
+        model.config.eos_token_id,
+    ):
+        ends += source if isinstance(source, list) else [] if source is None else [source]
+    if not ends:
+        raise StudentError(
+            f"{name}: neither tokenizer nor config names an end-of-sequence token. Set tokenizer.eos_token."
+        )
+    return ends[0], frozenset(ends)
+
+
+def _frame(bare: list[int], framed: list[int]) -> tuple[list[int], list[int]]:
+    """What a tokenizer puts before and after a text."""
+    for start in range(len(framed) - len(bare) + 1):
+        if framed[start : start + len(bare)] == bare:
+            return framed[:start], framed[start + len(bare) :]
+    return [], []
