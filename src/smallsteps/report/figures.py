@@ -1,0 +1,182 @@
+"""Figures as small pieces of SVG: line charts, interval bars, stacked bars.
+
+Hand-made and not matplotlib's: the text stays text in the page's own font, colours are classes of the style sheet, so
+that dark mode and print need no second figure, and a chart takes a few KB. Colour never stands alone: each series has its
+own dashes and its own mark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from smallsteps.report.verdict import ENDINGS, amount, number
+
+WIDTH, HEIGHT = 380, 250
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 2", "6 2 1 2")
+COLOURS = len(DASHES)
+"""The style sheet has this many series colours (.c0 to .c7); further series start again."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart."""
+
+    name: str
+    colour: int
+    points: Sequence[tuple[float, float]]
+    faint: bool = False
+    """A single seed behind the mean of its arm."""
+
+
+def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, zero: bool = False) -> Markup:
+    """A chart of `series`; the y axis is logarithmic where values are positive and span more than a factor of ten.
+
+    `zero`: the y axis starts at nought (shares, accuracies). Empty where no series has a point.
+    """
+    xs = [x for s in series for x, _ in s.points]
+    ys = [y for s in series for _, y in s.points]
+    if not xs:
+        return Markup("")
+    log = not zero and min(ys) > 0 and max(ys) / min(ys) > 10
+    x_ticks = [x for x in ticks(0, max(xs)) if x <= max(xs)]
+    y_ticks = log_ticks(min(ys), max(ys)) if log else ticks(0 if zero else min(ys), max(ys))
+    x_at = _scale(0, max(xs), LEFT, WIDTH - RIGHT)
+    y_at = _scale(min(y_ticks[0], *ys), max(y_ticks[-1], *ys), HEIGHT - BOTTOM, TOP, log=log)
+    summary = f"{y_label} over {x_label}. " + "; ".join(
+        f"{s.name} ends at {number(s.points[-1][1], 2)}" for s in series if s.points and not s.faint
+    )
+    out = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(summary)}">']
+    for y in y_ticks:
+        out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_at(y):.1f}" y2="{y_at(y):.1f}"/>')
+        out.append(f'<text class="tick" x="{LEFT - 7}" y="{y_at(y) + 3.5:.1f}" text-anchor="end">{_tick(y)}</text>')
+    for i, x in enumerate(x_ticks):
+        anchor = "end" if i and x_at(x) > WIDTH - RIGHT - 12 else "middle"
+        out.append(
+            f'<text class="tick" x="{x_at(x):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="{anchor}">{_tick(x)}</text>'
+        )
+    out.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
+    label = y_label + (" (log scale)" if log else "")
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    out.append(f'<text class="label" x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">{escape(x_label)}</text>')
+    for s in sorted(series, key=lambda s: not s.faint):
+        if s.points:
+            out.append(_line(s, x_at, y_at))
+    out.append("</svg>")
+    return Markup('<figure class="chart-box"><figcaption>{}</figcaption>{}</figure>').format(
+        label, Markup("".join(out))
+    )
+
+
+def _line(s: Series, x_at: Callable[[float], float], y_at: Callable[[float], float]) -> str:
+    path = " ".join(f"{x_at(x):.1f},{y_at(y):.1f}" for x, y in s.points)
+    colour = s.colour % COLOURS
+    if s.faint:
+        return f'<polyline class="faint c{colour}" points="{path}"/>'
+    dash = f' stroke-dasharray="{DASHES[colour]}"' if DASHES[colour] else ""
+    marks = "".join(
+        f"<g><title>{escape(s.name)}: {number(y, 3)} at {amount(x)}</title>{mark(colour, x_at(x), y_at(y))}</g>"
+        for x, y in s.points
+    )
+    return f'<g class="series c{colour}"><polyline points="{path}"{dash}/>{marks}</g>'
+
+
+def mark(colour: int, x: float, y: float, r: float = 3.2) -> Markup:
+    """The mark of a series: disc, square, diamond, triangle in turn."""
+    kind = colour % 4
+    if kind == 0:
+        return Markup(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}"/>')
+    corners = {
+        1: ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+        2: ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
+        3: ((0, -1.2), (1.1, 0.9), (-1.1, 0.9)),
+    }[kind]
+    return Markup(f'<polygon points="{" ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in corners)}"/>')
+
+
+def swatch(colour: int) -> Markup:
+    """A short piece of a series' line with its mark, for legends and table rows."""
+    colour %= COLOURS
+    dash = f' stroke-dasharray="{DASHES[colour]}"' if DASHES[colour] else ""
+    return Markup(
+        f'<svg class="swatch series c{colour}" viewBox="0 0 26 12" aria-hidden="true">'
+        f'<polyline points="1,6 25,6"{dash}/>{mark(colour, 13, 6, 3.6)}</svg>'
+    )
+
+
+def interval_bar(
+    value: float, low: float, high: float, domain: tuple[float, float], *, colour: int, zero: bool = False
+) -> Markup:
+    """An interval as a bar with a mark at its value, on the scale `domain` that all rows of a table share.
+
+    `zero`: with a line at nought.
+    """
+    at = _scale(*domain, 4, 156)
+    line = f'<line class="zero" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="1" y2="21"/>' if zero else ""
+    return Markup(
+        f'<svg class="interval series c{colour % COLOURS}" viewBox="0 0 160 22" aria-hidden="true">{line}'
+        f'<line class="rule" x1="4" x2="156" y1="11" y2="11"/>'
+        f'<line class="range" x1="{at(low):.1f}" x2="{at(high):.1f}" y1="11" y2="11"/>'
+        f"{mark(colour, at(value), 11, 4.4)}</svg>"
+    )
+
+
+def endings_bar(stopped: Mapping[str, Any]) -> Markup:
+    """How chains ended as one stacked bar in the order of ENDINGS. Nothing where none was counted."""
+    total = sum(stopped.values())
+    if not total:
+        return Markup("")
+    x, parts = 0.0, []
+    for kind in ENDINGS:
+        width = 120 * stopped.get(kind, 0) / total
+        if width:
+            parts.append(f'<rect class="ended-{kind}" x="{x:.2f}" width="{width:.2f}" y="0" height="8"/>')
+        x += width
+    return Markup(
+        f'<svg class="endings" viewBox="0 0 120 8" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
+    )
+
+
+def ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """About `count` round numbers from at or below `low` to at or above `high`.
+
+    >>> ticks(0, 1_480_000)
+    [0.0, 500000.0, 1000000.0, 1500000.0]
+    >>> ticks(3.0, 3.0)
+    [3.0, 4.0]
+    """
+    span = (high - low) or 1.0
+    size = 10.0 ** math.floor(math.log10(span / count))
+    step = next(size * m for m in (1, 2, 2.5, 5, 10) if span / (size * m) <= count)
+    first = math.floor(low / step + 1e-9)
+    last = max(math.ceil(high / step - 1e-9), first + 1)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers, 1, 2, 5 times a power of ten, that enclose `low` to `high`; fewer steps where that would be many."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        marks = [round(m * 10.0**e, 12) for e in exponents for m in steps]
+        below = max((m for m in marks if m <= low), default=marks[0])
+        above = min((m for m in marks if m >= high), default=marks[-1])
+        found = [m for m in marks if below <= m <= above]
+        if len(found) <= 7:
+            break
+    return found
+
+
+def _tick(value: float) -> str:
+    return amount(value) if abs(value) >= 1000 else f"{value:g}".replace("-", "−")
+
+
+def _scale(low: float, high: float, start: float, end: float, *, log: bool = False) -> Callable[[float], float]:
+    change = math.log if log else float
+    a, b = change(low), change(high)
+    span = (b - a) or 1.0
+    return lambda value: start + (end - start) * (change(value) - a) / span

@@ -1,0 +1,319 @@
+"""One static HTML file for a run: results, paired tests, curves, every chain beside its gold chain, provenance.
+
+The last stop of the pipeline. The page opens from disk: style, script and data are inside it, a content policy in its
+head forbids the browser every request, and its script makes text nodes only. All text is escaped, whoever wrote it.
+
+**What a run folder holds.** Every file but results.json and every key but `arms` may be missing; the page leaves out
+what would stand on it. Values of metrics lie between 0 and 100.
+
+results.json
+    `title`, `command` (as typed)
+    `arms`: one row per arm and seed: `name`, `seed`, `metric`, `value`, `low`, `high` (95 % interval), `n`, `unparsed`,
+        `train_tokens`, `passes`, `seconds` (training), `seconds_per_answer`,
+        `stopped` {stop_sign, end, limit, empty: counts}, `metrics` {name: number or {value, low, high}} (further figures),
+        `student` (relative to the run folder), `signature`, and `folder`, where curves, predictions and grades lie
+        (relative too; `arms/<name>-seed<seed>` unless given)
+    `comparisons`: paired tests, `difference` = `arm` minus `against`: `arm`, `against`, `seed`, `difference`, `low`,
+        `high`, `p_bootstrap`, `p_mcnemar`, `right_only` (items that only `arm` has right), `wrong_only` (only `against`)
+    `pooled`: the same over all seeds; rows with `against` are paired tests, rows without are arms
+    `paper_protocol`: rows `name`, `seed`, `metric`, `value`, ...
+    `data`: names → counts
+    `best`: `name`, `folder`
+    `provenance`: `versions` {package: version}, `commit`, `seed`, `hardware`, `started`, `seconds`, ...
+    any further key (`rounds`, ...) is shown as a table (a list of objects) or a list of facts (an object)
+arms/<name>-seed<k>/curves.jsonl         rows `update`, `tokens`, `train_loss`, `validation_loss`, `metric`, `seconds`
+arms/<name>-seed<k>/predictions.jsonl    records.Prediction
+arms/<name>-seed<k>/grades.jsonl         records.Grade
+problems.jsonl                           records.Problem, the test problems in the order of the page
+gold.jsonl                               `problem_id`, `segments` [{kind, text}], optional `tokens` [{text, entropy}]
+                                         (nats), whose texts joined are the chain
+
+To add a section: write `section-NAME.html`, add a line to SECTIONS and put what it shows into `_facts`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import smallsteps
+from smallsteps.report import figures, verdict
+from smallsteps.report.run import Arm, GoldChain, Run, read_run
+
+Row = Mapping[str, Any]
+
+KNOWN = {"title", "command", "arms", "comparisons", "pooled", "paper_protocol", "data", "provenance", "best"}
+"""Keys of results.json that have a place of their own on the page."""
+
+
+class Section(NamedTuple):
+    """One part of the page: it stands there if the fact of its name is not empty."""
+
+    name: str
+    title: str
+
+
+SECTIONS = (
+    Section("results", "Results"),
+    Section("tests", "Paired tests"),
+    Section("curves", "Curves"),
+    Section("chains", "Chains"),
+    Section("further", "Further results"),
+    Section("provenance", "Data and provenance"),
+)
+
+
+def write_page(run_folder: Path) -> Path:
+    """Write `report.html` into the run folder from what lies in it; the path of the page.
+
+    Raises RunFolderError where results.json is missing or a file is damaged. The page appears whole or not at all.
+    """
+    run_folder = Path(run_folder)
+    page = render(read_run(run_folder))
+    path = run_folder / "report.html"
+    draft = path.with_name("report.html.part")
+    draft.write_text(page, encoding="utf-8", newline="\n")
+    return draft.replace(path)
+
+
+def render(run: Run) -> str:
+    """The page of a run as one string of HTML."""
+    environment = Environment(
+        loader=PackageLoader("smallsteps", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=verdict.number,
+        amount=verdict.amount,
+        duration=verdict.duration,
+        p_value=verdict.p_value,
+        metric_name=verdict.metric_name,
+        plain=plain,
+    )
+    facts = _facts(run)
+    sections = [section for section in SECTIONS if facts[section.name]]
+    script = _inline("page.js")
+    return environment.get_template("page.html").render(
+        **facts, sections=sections, style=_inline("page.css"), script=script, script_digest=_digest(script)
+    )
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """What the templates show, by name; each section's own fact is empty where it has nothing to say."""
+    results = run.results
+    names = verdict.arm_names(results)
+    colours = {name: i for i, name in enumerate(names)}
+    metric = next((row.get("metric") for row in results.get("arms", ())), None)
+    chains = _chains(run, colours)
+    return {
+        "title": str(results.get("title") or run.folder.resolve().name),
+        "command": results.get("command"),
+        "best": results.get("best"),
+        "verdict": verdict.verdict(results),
+        "version": smallsteps.__version__,
+        "metric": metric,
+        "swatches": {name: figures.swatch(colour) for name, colour in colours.items()},
+        "results": _results(results, colours),
+        "extra_metrics": list(dict.fromkeys(k for row in results.get("arms", ()) for k in row.get("metrics") or {})),
+        "endings": verdict.ENDINGS,
+        "paper_protocol": results.get("paper_protocol") or [],
+        "tests": _tests(results, colours),
+        "curves": _curves(run, colours, metric),
+        "curve_rows": [(arm, row) for arm in run.arms for row in arm.curves],
+        "chains": chains,
+        "chain_data": _embedded(chains) if chains else "",
+        "further_samples": sum(arm.further for arm in run.arms),
+        "further": {
+            key: value for key, value in results.items() if key not in KNOWN and value not in (None, [], {}, "")
+        },
+        "data": results.get("data") or {},
+        "provenance": {"smallsteps": smallsteps.__version__, **(results.get("provenance") or {})},
+        "signatures": list(dict.fromkeys(row["signature"] for row in results.get("arms", ()) if row.get("signature"))),
+    }
+
+
+def _results(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
+    """One group per arm: its row over all seeds, the rows of its seeds where there are several, bars on one common scale."""
+    groups = []
+    ends = [v for row in [*results.get("arms", ()), *verdict.summaries(results)] for v in _ends(row)]
+    domain = (min(ends), max(ends)) if ends else (0.0, 100.0)
+    if domain[0] == domain[1]:
+        domain = (domain[0] - 1, domain[1] + 1)
+    for row in verdict.summaries(results):
+        own = [r for r in results["arms"] if str(r["name"]) == row["name"]]
+        seeds = own if len(own) > 1 else []
+        groups.append(
+            {
+                "row": _drawn(row, domain, colours),
+                "seeds": [_drawn(r, domain, colours) for r in seeds],
+                "domain": domain,
+            }
+        )
+    return groups
+
+
+def _drawn(row: Row, domain: tuple[float, float], colours: Mapping[str, int]) -> dict[str, Any]:
+    colour = colours[str(row["name"])]
+    bar = Markup("")
+    if ends := _ends(row):
+        low, high, value = ends
+        bar = figures.interval_bar(value, low, high, domain, colour=colour)
+    stopped = row.get("stopped") or {}
+    metrics = {k: m if isinstance(m, Mapping) else {"value": m} for k, m in (row.get("metrics") or {}).items()}
+    return {**row, "bar": bar, "endings_bar": figures.endings_bar(stopped), "stopped": stopped, "metrics": metrics}
+
+
+def _ends(row: Row) -> list[float]:
+    """(low, high, value) of a row; where it has no interval the value stands for both ends."""
+    value = row.get("value")
+    if not verdict.is_number(value):
+        return []
+    low, high = row.get("low"), row.get("high")
+    return [low if verdict.is_number(low) else value, high if verdict.is_number(high) else value, value]  # type: ignore[list-item]
+
+
+def _tests(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The paired tests, those over all seeds first, each with a bar around nought."""
+    pooled = [row for row in results.get("pooled", ()) if "against" in row]
+    rows = [{**row, "seed": None, "pooled": True} for row in pooled]
+    rows += [{"seed": None, **row, "pooled": False} for row in results.get("comparisons", ())]
+    reach = max(
+        (abs(row[k]) for row in rows for k in ("difference", "low", "high") if verdict.is_number(row.get(k))),
+        default=1.0,
+    )
+    for row in rows:
+        row["clear"] = verdict.excludes_zero(row)
+        row["bar"] = Markup("")
+        if row["clear"] is not None and verdict.is_number(row.get("difference")):
+            colour = colours.get(str(row.get("arm")), 0)
+            domain = (-(reach or 1.0), reach or 1.0)
+            row["bar"] = figures.interval_bar(
+                row["difference"], row["low"], row["high"], domain, colour=colour, zero=True
+            )
+    return rows
+
+
+def _curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
+    """Training loss, validation loss and metric over training tokens (over updates where tokens were not written)."""
+    rows = [row for arm in run.arms for row in arm.curves]
+    x, x_label = ("tokens", "training tokens") if any("tokens" in row for row in rows) else ("update", "updates")
+    labels = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
+    name = verdict.metric_name(metric)
+    labels["metric"] = f"{name[0].upper()}{name[1:]} on validation" + (" (%)" if metric == "accuracy" else "")
+    charts = []
+    for key, label in labels.items():
+        series = []
+        for arm_name, colour in colours.items():
+            lines = [_points(arm, x, key) for arm in run.arms if arm.name == arm_name]
+            lines = [line for line in lines if line]
+            if len(lines) > 1:
+                series += [figures.Series(arm_name, colour, line, faint=True) for line in lines]
+                series.append(figures.Series(f"{arm_name} (mean of seeds)", colour, _mean_line(lines)))
+            elif lines:
+                series.append(figures.Series(arm_name, colour, lines[0]))
+        charts.append(figures.line_chart(series, x_label, label, zero=key == "metric"))
+    return [chart for chart in charts if chart]
+
+
+def _points(arm: Arm, x: str, y: str) -> list[tuple[float, float]]:
+    return [(row[x], row[y]) for row in arm.curves if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))]
+
+
+def _mean_line(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Point by point, as far as all seeds go: seeds are evaluated at the same shares of one budget."""
+    return [
+        (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
+        for points in zip(*lines, strict=False)
+    ]
+
+
+def _chains(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
+    """What the chain browser reads: problems, gold chains, and per arm and seed one cell per problem. Short keys keep it small.
+
+    Cell: s segments [[kind or "", text]], a answer, e how it ended, v value 0..1 or null, p parsed, n tokens.
+    """
+    if not run.problems or not (run.gold or any(arm.predictions for arm in run.arms)):
+        return {}
+    grades = [grade.value for arm in run.arms for grade in arm.grades.values()]
+    return {
+        "binary": all(value in (0, 1) for value in grades),
+        "problems": [{"id": p.id, "q": p.question, "a": p.answer, "c": list(p.choices)} for p in run.problems],
+        "gold": [_gold_cell(run.gold.get(p.id)) for p in run.problems],
+        "runs": [
+            {
+                "name": arm.name,
+                "seed": arm.seed,
+                "colour": colours[arm.name] % figures.COLOURS,
+                "cells": [_cell(arm, p.id) for p in run.problems],
+            }
+            for arm in run.arms
+            if arm.predictions
+        ],
+    }
+
+
+def _cell(arm: Arm, problem_id: str) -> dict[str, Any] | None:
+    prediction = arm.predictions.get(problem_id)
+    if prediction is None:
+        return None
+    grade = arm.grades.get(prediction.id)
+    segments = [[kind or "", text] for kind, text in prediction.segments] or [["", prediction.text]]
+    return {
+        "s": segments,
+        "a": grade.answer if grade else prediction.answer,
+        "e": prediction.stopped,
+        "v": round(grade.value, 4) if grade else None,
+        "p": grade.parsed if grade else prediction.answer is not None,
+        "n": prediction.tokens,
+    }
+
+
+def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:
+    """s segments; t [end offset in the chain in UTF-16 units, entropy] per token, empty where there are none.
+
+    The script cuts strings where JavaScript counts, and JavaScript counts UTF-16 units.
+    """
+    if chain is None:
+        return None
+    ends = accumulate(len(text.encode("utf-16-le", "surrogatepass")) // 2 for text, _ in chain.tokens)
+    tokens = [[end, round(entropy, 3)] for end, (_, entropy) in zip(ends, chain.tokens, strict=True)]
+    return {"s": [list(segment) for segment in chain.segments], "t": tokens}
+
+
+def plain(value: Any) -> str:
+    """A value of results.json that has no place of its own, as text: 0.25 → "0.25", lists and objects on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain(v)}" for key, v in value.items())
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return ", ".join(plain(v) for v in value)
+
+
+def _embedded(value: Any) -> Markup:
+    """JSON that no text in it can leave: inside <script>, only `<` could end the element or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _inline(name: str) -> Markup:
+    """One of our own files, as it stands."""
+    return Markup(files("smallsteps.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def _digest(script: str) -> str:
+    """The digest by which the page's content policy knows its one script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,146 @@
+"""Reading a finished run folder for the report: results, problems, gold chains, and each arm's predictions and curves.
+
+The last stop of the pipeline; the schema of the folder stands in `page.py`. Every file but `results.json` may be missing,
+and a page then leaves out what would stand on it. What is there must be whole: a broken line is named by file and number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from smallsteps.errors import DataError, RunFolderError
+from smallsteps.records import Grade, Prediction, Problem, Record
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class GoldChain:
+    """The gold chain of one test problem."""
+
+    problem_id: str
+    segments: tuple[tuple[str, str], ...]
+    """(kind, text); the texts joined are the chain."""
+    tokens: tuple[tuple[str, float], ...] = ()
+    """(text, entropy in nats); the texts joined are the chain. Empty: no entropies were written."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm at one seed: its row of results.json and what lies in its folder."""
+
+    name: str
+    seed: int | None
+    row: Mapping[str, Any]
+    curves: tuple[Mapping[str, Any], ...]
+    predictions: Mapping[str, Prediction]
+    """By problem id; of several samples for one problem the first."""
+    grades: Mapping[str, Grade]
+    """By prediction id."""
+    further: int
+    """Predictions beyond the first of their problem, which the page counts and does not show."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything the page shows."""
+
+    folder: Path
+    results: Mapping[str, Any]
+    problems: tuple[Problem, ...]
+    gold: Mapping[str, GoldChain]
+    arms: tuple[Arm, ...]
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`. Raises RunFolderError where results.json is missing or a file in it is damaged."""
+    results = read_results(folder)
+    arms = tuple(_arm(folder, row) for row in results.get("arms", ()))
+    problems = list(_records(folder / "problems.jsonl", Problem))
+    known = {problem.id for problem in problems}
+    for arm in arms:  # predictions without their problems are still worth reading
+        for problem_id in arm.predictions:
+            if problem_id not in known:
+                known.add(problem_id)
+                problems.append(Problem(problem_id, question=""))
+    gold = {chain.problem_id: chain for chain in _gold(folder / "gold.jsonl")}
+    return Run(folder, results, tuple(problems), gold, arms)
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """The object in `folder/results.json`. Raises RunFolderError where it is missing, broken or has no list `arms`."""
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{path}: expected the results of a finished run, found no such file. "
+            "Finish the run by typing its command again."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunFolderError(
+            f"{path}: expected one JSON object: {error}. Delete the file and run the command again."
+        ) from None
+    if not isinstance(results, dict):
+        raise RunFolderError(f"{path}: expected one JSON object, found {type(results).__name__}.")
+    arms = results.get("arms", [])
+    if not isinstance(arms, list) or not all(isinstance(row, dict) and "name" in row for row in arms):
+        raise RunFolderError(f"{path}: expected `arms` to be a list of objects that each have a `name`.")
+    return results
+
+
+def _arm(folder: Path, row: Mapping[str, Any]) -> Arm:
+    name, seed = str(row["name"]), row.get("seed")
+    place = folder / str(row.get("folder") or f"arms/{name}-seed{seed}")
+    curves = tuple(r for _, r in _rows(place / "curves.jsonl"))
+    first: dict[str, Prediction] = {}
+    count = 0
+    for prediction in _records(place / "predictions.jsonl", Prediction):
+        first.setdefault(prediction.problem_id, prediction)
+        count += 1
+    grades = {grade.prediction_id: grade for grade in _records(place / "grades.jsonl", Grade)}
+    return Arm(name, seed, row, curves, first, grades, count - len(first))
+
+
+def _gold(path: Path) -> Iterator[GoldChain]:
+    for line, row in _rows(path):
+        try:
+            segments = tuple((str(s["kind"]), str(s["text"])) for s in row["segments"])
+            tokens = tuple((str(t["text"]), float(t["entropy"])) for t in row.get("tokens") or ())
+            yield GoldChain(str(row["problem_id"]), segments, tokens)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(
+                f"{path}:{line}: expected problem_id, segments [{{kind, text}}] and, optionally, "
+                f"tokens [{{text, entropy}}]: {error!r}."
+            ) from None
+
+
+def _records(path: Path, record: type[R]) -> Iterator[R]:
+    for line, row in _rows(path):
+        try:
+            yield record.from_row(row)
+        except DataError as error:
+            raise RunFolderError(f"{path}:{line}: {error}") from None
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of a JSONL file; nothing where the file is missing."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for number, text in enumerate(lines, start=1):
+            if not text.strip():
+                continue
+            try:
+                row = json.loads(text)
+            except json.JSONDecodeError as error:
+                raise RunFolderError(
+                    f"{path}:{number}: expected one JSON object: {error}. Delete the file and run the command again."
+                ) from None
+            if not isinstance(row, dict):
+                raise RunFolderError(f"{path}:{number}: expected one JSON object, found {type(row).__name__}.")
+            yield number, row
