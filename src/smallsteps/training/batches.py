@@ -1,0 +1,218 @@
+"""Which examples make up each update, and how an update goes through the model.
+
+    Encoded → Plan (updates of 64, token counts known beforehand) → micro-batches (by length) → tensors
+
+One update = a fixed random set of examples (AS-ES paper: 64), cut by length into micro-batches; all share one
+normaliser, so the cut changes speed and memory, never the sum. A set that the end of a pass leaves short is filled
+from the next pass: no row is lost. The budget is counted in training tokens without padding; the plan ends at the
+update that reaches it, which repeats exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smallsteps.training.settings import TrainSettings
+
+MICRO_BATCH_OVERHEAD = 96
+"""What one more micro-batch costs besides its tokens, in tokens; measured on two CPU threads, the exact value matters
+little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One sequence as the model reads it."""
+
+    source: tuple[int, ...]
+    """Encoder ids; empty for causal students."""
+    target: tuple[int, ...]
+    """Decoder target with its end; causal: the whole sequence."""
+    counted: tuple[bool, ...]
+    """For each target token, whether the loss counts it."""
+    example_ids: tuple[str, ...]
+    """The examples it trains: one, or (causal) those of one chain."""
+
+    @property
+    def tokens(self) -> int:
+        """Training tokens: source + target."""
+        return len(self.source) + len(self.target)
+
+    @property
+    def loss_tokens(self) -> int:
+        """Target tokens that the loss counts."""
+        return sum(self.counted)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All updates of a run, fixed before it starts."""
+
+    count: int
+    """Sequences there are."""
+    update_examples: int
+    seed: int
+    tokens: tuple[int, ...]
+    """Training tokens of each update."""
+
+    @property
+    def updates(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def total_tokens(self) -> int:
+        return sum(self.tokens)
+
+    @property
+    def passes(self) -> float:
+        """How often each sequence is read, on average."""
+        return self.updates * self.update_examples / self.count
+
+    def members(self, update: int) -> list[int]:
+        """Indices of the sequences of `update` (counted from 0), in the order in which they were drawn."""
+        first = update * self.update_examples
+        return [self._at(place) for place in range(first, first + self.update_examples)]
+
+    def _at(self, place: int) -> int:
+        turn, offset = divmod(place, self.count)
+        return int(_permutation(self.seed, turn, self.count)[offset])
+
+    def rates(self, schedule: str, warmup_share: float) -> list[float]:
+        """The learning rate of each update as a share of the highest, read off at the middle of the update's tokens."""
+        ends = np.cumsum(self.tokens)
+        at = (ends - np.asarray(self.tokens) / 2) / ends[-1]
+        rest = np.clip((at - warmup_share) / (1 - warmup_share), 0, 1)
+        shape = {"cosine": 0.5 * (1 + np.cos(np.pi * rest)), "linear": 1 - rest, "constant": np.ones_like(rest)}[
+            schedule
+        ]
+        return [float(x) for x in np.where(at < warmup_share, at / max(warmup_share, 1e-12), shape)]
+
+    def evaluations(self, times: int) -> list[int]:
+        """After how many updates a run is evaluated: when j / times of its tokens are read, the last at the end."""
+        ends = np.cumsum(self.tokens)
+        marks = [ends[-1] * j / times for j in range(1, times + 1)]
+        return sorted({int(np.searchsorted(ends, mark)) + 1 for mark in marks[:-1]} | {self.updates})
+
+
+_permutations: dict[tuple[int, int, int], np.ndarray] = {}
+
+
+def _permutation(seed: int, turn: int, count: int) -> np.ndarray:
+    """The order of pass `turn`; the last few are kept because an update asks for 64 of the same."""
+    key = (seed, turn, count)
+    if key not in _permutations:
+        while len(_permutations) >= 4:
+            _permutations.pop(next(iter(_permutations)))
+        _permutations[key] = np.random.default_rng((seed, turn)).permutation(count)
+    return _permutations[key]
+
+
+def plan_updates(tokens: Sequence[int], settings: TrainSettings) -> Plan:
+    """The plan for sequences of these token counts (source + target).
+
+    With fewer sequences than `update_examples` an update holds each once.
+    """
+    count = len(tokens)
+    size = min(settings.update_examples, count)
+    draft = Plan(count, size, settings.seed, ())
+    found: list[int] = []
+    if settings.passes is not None:
+        updates = max(1, -(-round(settings.passes * count) // size))
+        found = [sum(tokens[i] for i in draft.members(update)) for update in range(updates)]
+    else:
+        left = settings.budget_tokens or 0
+        while left > 0:
+            found.append(sum(tokens[i] for i in draft.members(len(found))))
+            left -= found[-1]
+    return Plan(count, size, settings.seed, tuple(found))
+
+
+def share(members: Sequence[Encoded], rank: int, world: int) -> list[Encoded]:
+    """What process `rank` of `world` takes of an update: sorted by length and dealt in turn, so that all get about
+    the same."""
+    return sorted(members, key=_by_length)[rank::world]
+
+
+def _by_length(row: Encoded) -> tuple[int, int]:
+    return len(row.source), len(row.target)
+
+
+def micro_batches(rows: Sequence[Encoded], limit: int) -> Iterator[list[Encoded]]:
+    """`rows` cut by length into batches of at most `limit` padded tokens each (a longer row goes alone).
+
+    Neighbours in length stay together; the cuts minimise padded tokens plus a fixed cost for each batch.
+    """
+    ordered = sorted(rows, key=_by_length)
+    best: list[tuple[float, int]] = [(0.0, 0)]  # (cost of the first i rows, where their last batch starts)
+    for end in range(1, len(ordered) + 1):
+        source = target = 0
+        found = (float("inf"), end - 1)
+        for start in range(end - 1, -1, -1):
+            source = max(source, len(ordered[start].source))
+            target = max(target, len(ordered[start].target))
+            padded = (end - start) * (source + target)
+            if padded > limit and start < end - 1:
+                break
+            found = min(found, (best[start][0] + padded + MICRO_BATCH_OVERHEAD, start))
+        best.append(found)
+    cuts = [len(ordered)]
+    while cuts[-1]:
+        cuts.append(best[cuts[-1]][1])
+    for start, end in zip(cuts[:0:-1], cuts[-2::-1], strict=True):
+        yield ordered[start:end]
+
+
+class Batch(NamedTuple):
+    """The tensors of one micro-batch, padded on the right; masks come from lengths, never from the padding id."""
+
+    source: Tensor | None
+    """int64 [batch, source]; None for causal students."""
+    source_mask: Tensor | None
+    """int64 [batch, source], 1 on real tokens."""
+    inputs: Tensor
+    """int64 [batch, target]: what the decoder (causal: the model) reads."""
+    inputs_mask: Tensor
+    """int64 [batch, target], 1 on real tokens."""
+    labels: Tensor
+    """int64 [counted]: the tokens to predict, row after row."""
+    counted: Tensor
+    """bool [batch, target]: the positions that predict them."""
+
+    def to(self, device: torch.device) -> Batch:
+        moved = [None if t is None else t.to(device, non_blocking=True) for t in self]
+        return Batch(*moved)  # type: ignore[arg-type]
+
+    @property
+    def padded_tokens(self) -> int:
+        return self.inputs.numel() + (0 if self.source is None else self.source.numel())
+
+
+def collate(rows: Sequence[Encoded], start_id: int | None) -> Batch:
+    """The tensors of `rows`. `start_id`: first decoder input; None for causal students, which read their own ids."""
+    if start_id is None:
+        inputs, mask = _pad([row.target[:-1] for row in rows])
+        labels, _ = _pad([row.target[1:] for row in rows])
+        counted, _ = _pad([row.counted[1:] for row in rows])
+        source = source_mask = None
+    else:
+        inputs, mask = _pad([(start_id, *row.target[:-1]) for row in rows])
+        labels, _ = _pad([row.target for row in rows])
+        counted, _ = _pad([row.counted for row in rows])
+        source, source_mask = _pad([row.source for row in rows])
+    flags = counted.bool()
+    return Batch(source, source_mask, inputs, mask, labels[flags], flags)
+
+
+def _pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Rows → int64 [rows, longest] filled with 0 on the right, and the mask of real places."""
+    lengths = [len(row) for row in rows]
+    out = np.zeros((len(rows), max(lengths)), dtype=np.int64)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    mask = np.arange(out.shape[1])[None, :] < np.asarray(lengths)[:, None]
+    return torch.from_numpy(out), torch.from_numpy(mask.astype(np.int64))

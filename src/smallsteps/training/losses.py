@@ -1,0 +1,110 @@
+"""The training loss: cross-entropy summed over counted target tokens, with a vocabulary head that stays small in
+memory.
+
+The model's own `labels=` path averages over a padded batch and builds logits for every position. Here the head runs
+only on the positions that are counted, in pieces that are recomputed in the backward pass where the whole would be
+large, so that a vocabulary of 250,112 (mT5) costs no more than the limit below. No label smoothing. Sums, never
+means: the caller divides by the one normaliser of the update, which makes micro-batches, processes and packed chains
+add up exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from smallsteps.training.batches import Batch
+
+HEAD_ELEMENTS = 2**26
+"""Logits (counted positions x vocabulary) that may exist at once: 256 MiB in float32."""
+
+T5_LIKE = frozenset({"t5", "mt5", "umt5"})
+CAUSAL_PLAIN = frozenset(
+    {"llama", "qwen2", "qwen3", "mistral", "gpt2", "gpt_neox", "phi", "phi3", "smollm3", "olmo2", "opt", "stablelm"}
+)
+"""Model types whose logits are `head(hidden states)` and nothing more; others go through their own forward."""
+
+
+class SummedLoss(nn.Module):
+    """A model with its loss inside: what `Trainer` sees, and what distributed wrappers wrap.
+
+    forward(batch) → scalar float32: the summed cross-entropy (nats) over the counted target tokens of `batch`.
+    """
+
+    def __init__(
+        self, model: nn.Module, dtype: torch.dtype = torch.float32, head_elements: int = HEAD_ELEMENTS
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = dtype
+        self.head_elements = head_elements
+
+    def forward(self, batch: Batch) -> Tensor:
+        device_type = batch.inputs.device.type
+        with torch.autocast(device_type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            hidden, head = counted_states(self.model, batch)
+            return summed_cross_entropy(hidden, head, batch.labels, self.head_elements)
+
+
+def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
+    """What the vocabulary head reads at each counted position, [counted, width], and the head.
+
+    Models whose head we do not know are asked for their logits; the head is then the identity.
+    """
+    base: Any = model
+    if hasattr(base, "get_base_model"):  # LoRA: the adapters sit inside the layers
+        base = base.get_base_model()
+    kind = base.config.model_type
+    if batch.source is not None:
+        if kind in T5_LIKE:
+            states = base.get_encoder()(input_ids=batch.source, attention_mask=batch.source_mask).last_hidden_state
+            hidden = base.get_decoder()(
+                input_ids=batch.inputs,
+                encoder_hidden_states=states,
+                encoder_attention_mask=batch.source_mask,
+                use_cache=False,
+            ).last_hidden_state[batch.counted]
+            # transformers >= 5.10 says in the config whether the head's input is scaled, before it follows from the
+            # tying
+            if getattr(base.config, "scale_decoder_outputs", base.config.tie_word_embeddings):
+                hidden = hidden * base.config.d_model**-0.5
+            return hidden, base.get_output_embeddings()
+        logits = model(
+            input_ids=batch.source,
+            attention_mask=batch.source_mask,
+            decoder_input_ids=batch.inputs,
+            decoder_attention_mask=batch.inputs_mask,
+            use_cache=False,
+        ).logits
+        return logits[batch.counted], nn.Identity()
+    if kind in CAUSAL_PLAIN:
+        body = getattr(base, base.base_model_prefix)
+        hidden = body(input_ids=batch.inputs, attention_mask=batch.inputs_mask, use_cache=False).last_hidden_state
+        return hidden[batch.counted], base.get_output_embeddings()
+    logits = model(input_ids=batch.inputs, attention_mask=batch.inputs_mask, use_cache=False).logits
+    return logits[batch.counted], nn.Identity()
+
+
+def summed_cross_entropy(hidden: Tensor, head: nn.Module, labels: Tensor, head_elements: int = HEAD_ELEMENTS) -> Tensor:
+    """Sum over positions of the cross-entropy of `head(hidden)` against `labels`, float32 scalar.
+
+    hidden: [counted, width]; labels: int64 [counted]. At most about `head_elements` logits exist at once, forward and
+    backward.
+    """
+    width = getattr(head, "out_features", None) or getattr(getattr(head, "weight", None), "shape", (1,))[0]
+    rows = max(1, head_elements // max(1, width))
+    if len(labels) <= rows or isinstance(head, nn.Identity):
+        return _piece(hidden, head, labels)
+    total = hidden.new_zeros((), dtype=torch.float32)
+    for start in range(0, len(labels), rows):
+        part = slice(start, start + rows)
+        total = total + checkpoint(_piece, hidden[part], head, labels[part], use_reentrant=False)
+    return total
+
+
+def _piece(hidden: Tensor, head: nn.Module, labels: Tensor) -> Tensor:
+    return F.cross_entropy(head(hidden).float(), labels, reduction="sum")

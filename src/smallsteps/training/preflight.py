@@ -1,0 +1,273 @@
+"""What will be trained on, checked and shown before the first update.
+
+Silent mistakes of fine-tuning are caught here: targets without their end, empty loss masks, sources longer than the
+student reads, chains that carry their stop sign in the middle, text that the tokenizer garbles, validation problems
+that are trained on. What cannot be right is refused with a TrainingError that says what to type next; the rest is
+counted and printed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from smallsteps.errors import TrainingError
+from smallsteps.records import Example
+from smallsteps.students.student import Student
+from smallsteps.tasks.base import Task
+from smallsteps.training.batches import Encoded, Plan, micro_batches, plan_updates
+from smallsteps.training.encode import encode
+from smallsteps.training.settings import TrainSettings
+
+SHOWN = 3
+"""Examples that are printed decoded."""
+MOST_GARBLED = 0.05
+"""Share of targets that may come back changed from the tokenizer; above it training is refused."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The figures of one training set; `lines` prints them."""
+
+    examples: int
+    sequences: int
+    """Rows the model reads: examples, or for causal students chains."""
+    validation: int
+    validation_left_out: int
+    """Validation examples over a limit or with an early stop sign."""
+    updates: int
+    planned_tokens: int
+    """Training tokens of the whole run."""
+    passes: float
+    source_tokens: int
+    """In one pass; causal: tokens that the loss does not count."""
+    target_tokens: int
+    """In one pass; causal: tokens that the loss counts."""
+    padding_share: float
+    """Share of padding in the micro-batches of the first updates."""
+    truncated: int
+    """Sources cut at their front."""
+    dropped: int
+    """Examples left out because they are over a limit."""
+    early_stops: int
+    """Examples left out because their target carries the stop sign although the chain goes on."""
+    empty_targets: int
+    """Targets that are just the end (a chain that opens with AS, for the ES model)."""
+    garbled: int
+    """Targets that come back changed from the tokenizer."""
+    shown: tuple[tuple[str, str, str], ...]
+    """(example ids, source, counted target) as the student reads them, decoded with all marks."""
+
+    def lines(self) -> list[str]:
+        """The report as lines of plain text."""
+        out = [
+            f"training on {self.examples:,} examples in {self.sequences:,} sequences; validation {self.validation:,} "
+            f"examples ({self.validation_left_out:,} left out)",
+            f"one pass: {self.source_tokens:,} source and {self.target_tokens:,} target tokens, "
+            f"{100 * self.padding_share:.1f} % padding in micro-batches",
+            f"plan: {self.updates:,} updates, {self.planned_tokens:,} training tokens, {self.passes:.2f} passes",
+            f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, {self.dropped:,} "
+            f"overlong and {self.early_stops:,} early-stopping examples left out, {self.empty_targets:,} empty targets, "
+            f"{self.garbled:,} targets changed by the tokenizer",
+        ]
+        for ids, source, target in self.shown:
+            out += [f"  {ids}", f"    reads   {source!r}", f"    writes  {target!r}"]
+        return out
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `preflight` hands to `fit`."""
+
+    report: Preflight
+    train: tuple[Encoded, ...]
+    validation: tuple[Encoded, ...]
+    plan: Plan
+
+
+def preflight(
+    student: Student, train: Sequence[Example], validation: Sequence[Example], settings: TrainSettings, task: Task
+) -> Checked:
+    """Encode both sets, refuse what cannot be trained on, and lay out the plan of updates. Raises TrainingError."""
+    if not train:
+        raise TrainingError(
+            "no training examples: the set is empty. Check the split sizes and the `correct` fields of the data."
+        )
+    _refuse_overlap(train, validation)
+    kept, early = _without_early_stops(train, task, settings)
+    kept, dropped = _within_limits(student, kept, task, settings)
+    if not kept:
+        raise TrainingError(
+            f"no training example is left: {dropped} over the limits, {early} with an early stop sign. "
+            "Raise source_limit and target_limit, or set overlong: truncate."
+        )
+    rows, truncated = _cut(encode(student, task, kept), settings, student)
+    validation_examples, early_validation = _without_early_stops(validation, task, settings)
+    kept_validation, dropped_validation = _within_limits(student, validation_examples, task, settings)
+    validation_rows, _ = _cut(encode(student, task, kept_validation), settings, student)
+    _refuse_bad_masks(student, validation_rows)
+    empty = _refuse_bad_masks(student, rows)
+    garbled = _garbled(student, task, kept)
+    plan = plan_updates([row.tokens for row in rows], settings)
+    counted = sum(row.loss_tokens for row in rows)
+    report = Preflight(
+        examples=len(kept),
+        sequences=len(rows),
+        validation=len(kept_validation),
+        validation_left_out=early_validation + dropped_validation,
+        updates=plan.updates,
+        planned_tokens=plan.total_tokens,
+        passes=plan.passes,
+        source_tokens=sum(row.tokens for row in rows) - counted,
+        target_tokens=counted,
+        padding_share=_padding(rows, plan, settings),
+        truncated=truncated,
+        dropped=dropped,
+        early_stops=early,
+        empty_targets=empty,
+        garbled=garbled,
+        shown=tuple(_shown(student, row) for row in rows[:SHOWN]),
+    )
+    return Checked(report, tuple(rows), tuple(validation_rows), plan)
+
+
+def _refuse_overlap(train: Sequence[Example], validation: Sequence[Example]) -> None:
+    both = sorted({e.problem_id for e in train} & {e.problem_id for e in validation})
+    if both:
+        raise TrainingError(
+            f"{len(both)} problems are in training and validation alike (first: {both[0]}). Split by question: "
+            "all chains of a problem go to one side."
+        )
+
+
+def _without_early_stops(examples: Sequence[Example], task: Task, settings: TrainSettings) -> tuple[list[Example], int]:
+    """Segments that end a chain by their text although more follows would teach the student to stop early."""
+    early = [e for e in examples if e.kind is not None and not e.last and e.target and task.ends_chain(e.target)]
+    if early and settings.early_stop == "error":
+        raise TrainingError(
+            f"example {early[0].id}: the target carries the stop sign of task {task.name} but is not the chain's last "
+            f"segment: {early[0].target!r} ({len(early)} such examples). Leave these chains out, or set "
+            "early_stop: drop."
+        )
+    bad = {id(e) for e in early}
+    return [e for e in examples if id(e) not in bad], len(early)
+
+
+def _within_limits(
+    student: Student, examples: Sequence[Example], task: Task, settings: TrainSettings
+) -> tuple[list[Example], int]:
+    """The examples that fit, and how many did not. Sources that may be cut count as fitting."""
+    if settings.overlong == "truncate" and settings.target_limit is None:
+        return list(examples), 0
+    source_limit = _source_limit(student, settings)
+    kept = []
+    for example in examples:
+        cue = example.cue if student.architecture == "encoder-decoder" else example.kind
+        source = len(student.source_ids(task, example.question, example.prefix, cue))
+        target = len(student.target_ids(task, example.target, example.last))
+        if settings.target_limit is not None and target > settings.target_limit:
+            if settings.overlong != "drop":
+                raise TrainingError(
+                    f"example {example.id}: target of {target} tokens, the limit is {settings.target_limit}. "
+                    "Raise target_limit, or set overlong: drop (targets are never cut: they would lose their end)."
+                )
+        elif source_limit is not None and source > source_limit and settings.overlong != "truncate":
+            if settings.overlong == "error":
+                raise TrainingError(
+                    f"example {example.id}: source of {source} tokens, the student reads {source_limit}. "
+                    "Raise source_limit where the student allows it, or set overlong: drop or truncate."
+                )
+        else:
+            kept.append(example)
+    return kept, len(examples) - len(kept)
+
+
+def _source_limit(student: Student, settings: TrainSettings) -> int | None:
+    limits = [limit for limit in (student.max_source_tokens, settings.source_limit) if limit is not None]
+    return min(limits, default=None)
+
+
+def _cut(rows: Sequence[Encoded], settings: TrainSettings, student: Student) -> tuple[list[Encoded], int]:
+    """Rows whose source is over the limit lose its front: the newest words and the closing mark stay."""
+    limit = _source_limit(student, settings)
+    out, cut = [], 0
+    for row in rows:
+        if limit is None:
+            out.append(row)
+        elif student.architecture == "encoder-decoder" and len(row.source) > limit:
+            out.append(replace(row, source=row.source[-limit:]))
+            cut += 1
+        elif student.architecture == "causal" and len(row.target) > limit:
+            first = row.counted.index(True) if True in row.counted else 0
+            over = min(len(row.target) - limit, max(first - 1, 0))
+            out.append(replace(row, target=row.target[over:], counted=row.counted[over:]))
+            cut += over > 0
+        else:
+            out.append(row)
+    return out, cut
+
+
+def _refuse_bad_masks(student: Student, rows: Sequence[Encoded]) -> int:
+    """Every row must count at least one token and its last one, and (encoder-decoder) end in the end id. Returns
+    empty targets."""
+    empty = 0
+    for row in rows:
+        name = row.example_ids[0]
+        if not any(row.counted):
+            raise TrainingError(
+                f"example {name}: the loss counts none of its {len(row.target)} target tokens. Check its target."
+            )
+        if not row.counted[-1]:
+            raise TrainingError(
+                f"example {name}: the end of its target is not in the loss. Check the student's target_ids."
+            )
+        if student.architecture == "encoder-decoder" and row.target[-1] != student.end_id:
+            raise TrainingError(
+                f"example {name}: its target ends in id {row.target[-1]}, not in end-of-sequence ({student.end_id}), "
+                "so the student would never learn to stop. Check the tokenizer's eos_token."
+            )
+        empty += row.loss_tokens == 1
+    return empty
+
+
+def _garbled(student: Student, task: Task, examples: Sequence[Example]) -> int:
+    """How many targets come back changed (white space apart). Raises TrainingError above `MOST_GARBLED`."""
+    changed: list[tuple[Example, str]] = []
+    for text, example in {e.target: e for e in examples}.items():
+        ids = student.target_ids(task, text, False)
+        back = student.text([i for i in ids if i != student.end_id])
+        if back.split() != text.split():
+            changed.append((example, back))
+    counts = Counter(e.target for e in examples)
+    total = sum(counts[example.target] for example, _ in changed)
+    if total > MOST_GARBLED * len(examples):
+        example, back = changed[0]
+        raise TrainingError(
+            f"example {example.id}: the tokenizer turns {example.target!r} into {back!r}; so it does with {total} of "
+            f"{len(examples)} targets. Use a student whose tokenizer knows this text."
+        )
+    return total
+
+
+def _padding(rows: Sequence[Encoded], plan: Plan, settings: TrainSettings) -> float:
+    """Share of padding over the first updates, as one process cuts them."""
+    real = padded = 0
+    for update in range(min(plan.updates, 4)):
+        for batch in micro_batches([rows[i] for i in plan.members(update)], settings.micro_batch_tokens):
+            sources = max(len(row.source) for row in batch)
+            padded += len(batch) * (sources + max(len(row.target) for row in batch))
+            real += sum(row.tokens for row in batch)
+    return 1 - real / padded
+
+
+def _shown(student: Student, row: Encoded) -> tuple[str, str, str]:
+    """(ids, what is read, what is written) decoded with every special token visible."""
+    decode = student.tokenizer.decode
+    read = [token for token, counts in zip(row.target, row.counted, strict=True) if not counts]
+    written = [token for token, counts in zip(row.target, row.counted, strict=True) if counts]
+    return (
+        ", ".join(row.example_ids),
+        str(decode([*row.source, *read], skip_special_tokens=False)),
+        str(decode(written, skip_special_tokens=False)),
+    )
