@@ -1,0 +1,128 @@
+"""Splits by question: the same question text, or two parts of the same report, never stand on both sides.
+
+Several chains of one question (other teachers, other samples, repeated rows) are one group. So are problems with the
+same `group`, and what is linked by a chain of both. The regions of a report are told apart by their report alone:
+paragraphs that say all is normal are the same words in thousands of reports, and would tie the whole data set into
+one group.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.records import Chain, Problem
+
+NAMES = ("train", "validation", "test")
+
+Item = TypeVar("Item", Chain, Problem)
+
+
+@dataclass(frozen=True)
+class Split(Generic[Item]):
+    """The three parts, each in the order of the data, and what they hold."""
+
+    train: list[Item]
+    validation: list[Item]
+    test: list[Item]
+    groups: tuple[int, int, int]
+    """Different questions (groups) in each part."""
+    overlap: int
+    """Questions that stand in more than one part, counted after the fact: 0."""
+
+    def __str__(self) -> str:
+        sizes = zip(NAMES, (self.train, self.validation, self.test), self.groups, strict=True)
+        told = ", ".join(f"{name} {len(part)} rows ({groups} questions)" for name, part, groups in sizes)
+        return f"{told}; questions in two parts: {self.overlap}"
+
+
+def split_problems(
+    items: Sequence[Item], seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+) -> Split[Item]:
+    """Train, validation and test by whole groups; `shares` are shares of the groups, and every part that has a share
+    gets at least one. The same items, seed and shares give the same split.
+
+    Raises RecipeError where shares do not sum to 1, DataError where there are fewer groups than parts.
+    """
+    if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
+        raise RecipeError(f"shares must be three numbers from 0 to 1 that sum to 1, such as 0.8 0.1 0.1; got {shares}.")
+    groups = _groups(items)
+    order = sorted(set(groups))
+    random.Random(f"split/{seed}").shuffle(order)
+    wanted = [name for name, share in zip(NAMES, shares, strict=True) if share > 0]
+    if len(order) < len(wanted):
+        raise DataError(
+            f"{len(items)} rows hold {len(order)} different questions, too few for {', '.join(wanted)}. "
+            f"Give at least {len(wanted)} different questions, better 50 or more."
+        )
+    sizes = _sizes(len(order), shares)
+    ends = (sizes[0], sizes[0] + sizes[1])
+    home = {group: sum(place >= end for end in ends) for place, group in enumerate(order)}
+    parts: tuple[list[Item], list[Item], list[Item]] = ([], [], [])
+    for item, group in zip(items, groups, strict=True):
+        parts[home[group]].append(item)
+    keys = [{key for item in part for key in _keys(_problem(item))} for part in parts]
+    shared = (keys[0] & keys[1]) | (keys[0] & keys[2]) | (keys[1] & keys[2])
+    return Split(*parts, groups=sizes, overlap=len(shared))
+
+
+def check_overlap(train: Sequence[Chain | Problem], test: Sequence[Chain | Problem]) -> None:
+    """Raises DataError, naming the ids, where a question of `test` (or its group) stands in `train` as well."""
+    seen: dict[tuple[str, str], str] = {}
+    for problem in map(_problem, train):
+        for key in _keys(problem):
+            seen.setdefault(key, problem.id)
+    pairs: list[tuple[str, str]] = []
+    for problem in map(_problem, test):
+        other = next((seen[key] for key in _keys(problem) if key in seen), None)
+        if other is not None:
+            pairs.append((problem.id, other))
+    if pairs:
+        shown = ", ".join(f"{ours} (in training: {theirs})" for ours, theirs in pairs[:5])
+        more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
+        raise DataError(
+            f"{len(pairs)} of {len(test)} test questions stand in the training data as well: {shown}{more}. "
+            "Take them out of one of the two files, or give one file alone and let it be split by question."
+        )
+
+
+def _problem(item: Chain | Problem) -> Problem:
+    return item.problem if isinstance(item, Chain) else item
+
+
+def _keys(problem: Problem) -> list[tuple[str, str]]:
+    """What ties a problem to others: its words with the choices (white space and case aside) and its group."""
+    question = " ".join("\n".join((problem.question, *problem.choices)).casefold().split())
+    if problem.group is None:
+        return [("question", question)]
+    is_part = problem.id.startswith(f"{problem.group}/")
+    return [("group", problem.group)] if is_part else [("question", question), ("group", problem.group)]
+
+
+def _groups(items: Sequence[Chain | Problem]) -> list[int]:
+    """For each item the index of the first item it is tied to, directly or over others (union-find)."""
+    first: list[int] = []
+
+    def root(i: int) -> int:
+        while first[i] != i:
+            first[i] = first[first[i]]
+            i = first[i]
+        return i
+
+    seen: dict[tuple[str, str], int] = {}
+    for i, item in enumerate(items):
+        first.append(i)
+        for key in _keys(_problem(item)):
+            low, high = sorted((root(seen.setdefault(key, i)), root(i)))
+            first[high] = low
+    return [root(i) for i in range(len(items))]
+
+
+def _sizes(count: int, shares: tuple[float, float, float]) -> tuple[int, int, int]:
+    """Groups in each part: rounded shares, one at least where there is a share, the largest part taking the rest."""
+    sizes = [0 if share == 0 else max(1, round(count * share)) for share in shares]
+    sizes[sizes.index(max(sizes))] += count - sum(sizes)
+    return sizes[0], sizes[1], sizes[2]
