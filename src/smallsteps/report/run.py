@@ -1,7 +1,8 @@
 """Reading a finished run folder for the report: results, problems, gold chains, and each arm's predictions and curves.
 
-The last stop of the pipeline; the schema of the folder stands in `page.py`. Every file but `results.json` may be missing,
-and a page then leaves out what would stand on it. What is there must be whole: a broken line is named by file and number.
+The last stop of the pipeline; the schema of the folder stands in `page.py`. Every file but `results.json` may be
+missing, and a page then leaves out what would stand on it. What is there must be whole: a broken line is named by file
+and number.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def measure(value: Any, metric: Any) -> str:
 
 
 def p_value(value: Any) -> str:
-    """>>> p_value(0.0312), p_value(0.0002), p_value(None)
+    """A p value to three places.
+
+    >>> p_value(0.0312), p_value(0.0002), p_value(None)
     ('0.031', '< 0.001', '–')
     """
     if not is_number(value):
@@ -74,7 +76,9 @@ def amount(value: Any) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """>>> duration(4.2), duration(75), duration(7_260), duration(0.0123)
+    """Seconds as a person says them.
+
+    >>> duration(4.2), duration(75), duration(7_260), duration(0.0123)
     ('4.2 s', '1 min 15 s', '2 h 1 min', '0.012 s')
     """
     if not is_number(seconds):

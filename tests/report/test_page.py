@@ -1,0 +1,285 @@
+"""The page: everything escaped, figures equal to results.json, whole where parts are missing, alone on a disk."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smallsteps.errors import RunFolderError
+from smallsteps.report.page import write_page
+from smallsteps.report.run import read_run
+
+from .conftest import arm_row, results, write_rows
+
+EVIL = "</script><img src=x onerror=\"document.title='hacked'\"><!-- <script>"
+MakeRun = Callable[..., Path]
+
+
+class Elements(HTMLParser):
+    """Every start tag with its attributes, and the text outside script and style."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.inside = ""
+        self.data = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = "chain-data" if dict(attrs).get("id") == "chain-data" else tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "chain-data":
+            self.data += data
+        elif self.inside not in ("script", "style"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words)).replace("−", "-")
+
+
+def read(folder: Path) -> Elements:
+    return Elements(write_page(folder).read_text(encoding="utf-8"))
+
+
+def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: MakeRun) -> None:
+    text = read(make_run()).text
+    found = results()
+    for row in found["arms"]:
+        assert f"{row['value']:.1f} {row['low']:.1f} to {row['high']:.1f}" in text
+    for test in found["comparisons"]:
+        assert f"{test['difference']:+.1f} {test['low']:+.1f} to {test['high']:+.1f}" in text
+    for shown in ("1.53 M", "0.031", "< 0.001", "59.0", "489 stop sign · 9 limit · 2 empty", "torch 2.13.0", "1000"):
+        assert shown in text
+    assert "ases-uni-inter leads with 66.4 %, 8.2 points above direct." in text
+    assert found["command"] in text
+
+
+def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
+    """The trap: `</script>` in a chain ends the data element, `<!--` swallows the rest, a name breaks an attribute."""
+    found = results()
+    found |= {"title": EVIL, "command": EVIL, "rounds": [{EVIL: EVIL}], "data": {EVIL: EVIL}}
+    found["best"] = {"name": EVIL, "folder": EVIL}
+    name = "a\"><img src=x onerror='document.title=1'>"
+    found["arms"].append(arm_row(name, 1.0, signature=EVIL))
+    folder = make_run(found, text=EVIL)
+    write_rows(folder / "problems.jsonl", [{"id": "p0", "question": EVIL, "answer": EVIL, "choices": [EVIL]}])
+    page = read(folder)
+    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")]
+    assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
+    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == ["application/json", None]
+    data = json.loads(page.data)
+    assert data["problems"][0]["q"] == EVIL
+    assert data["runs"][0]["cells"][0]["s"] == [["", EVIL]]
+    assert data["runs"][3]["name"] == name
+
+
+def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
+    page = write_page(make_run()).read_text(encoding="utf-8")
+    assert not re.search(r"https?://|url\(|@import|//[a-z]+\.", page)
+    assert not [a for _, attrs in Elements(page).tags for a in ("src", "action", "data") if a in attrs]
+    assert all(attrs["href"].startswith("#") for tag, attrs in Elements(page).tags if "href" in attrs)  # type: ignore[union-attr]
+    assert "default-src 'none'" in page
+
+
+def test_a_page_of_one_arm_and_nothing_else_is_whole(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text('{"arms": [{"name": "direct", "value": 12.5, "metric": "accuracy"}]}')
+    page = read(tmp_path)
+    assert "direct reaches 12.5 %." in page.text
+    assert [a["id"] for tag, a in page.tags if tag == "section"] == ["results", "provenance"]
+    assert "chain-data" not in str(page.tags)
+
+
+def test_a_run_without_any_arm_says_so(tmp_path: Path) -> None:
+    (tmp_path / "results.json").write_text('{"rounds": [{"round": 1, "mistakes": 31}, {"round": 2, "teacher": "t"}]}')
+    text = read(tmp_path).text
+    assert "This run holds no graded arm." in text
+    assert re.search(r"Rounds .*round mistakes teacher .*1 31 – .*2 – t", text)
+
+
+def test_without_gold_and_with_bleu_the_scores_are_shown_and_nothing_is_called_right(make_run: MakeRun) -> None:
+    found = results()
+    found["arms"] = [
+        arm_row("direct", 31.42, metric="bleu", metrics={"rouge_l": {"value": 44.25}, "missing_ratio": 20.5})
+    ]
+    found["comparisons"] = []
+    folder = make_run(found, gold=False)
+    grades = folder / "arms/direct-seed0/grades.jsonl"
+    rows = [json.loads(line) | {"value": 0.1 * i} for i, line in enumerate(grades.read_text().splitlines(), start=1)]
+    write_rows(grades, rows)
+    page = read(folder)
+    assert "direct reaches 31.4 BLEU" in page.text
+    assert "44.2" in page.text and "20.5" in page.text
+    data = json.loads(page.data)
+    assert data["binary"] is False
+    assert data["gold"] == [None] * 4
+
+
+def test_several_seeds_show_the_pooled_row_and_each_seed(make_run: MakeRun) -> None:
+    found = results()
+    found["arms"] = [arm_row(name, 50.0 + seed, seed=seed) for name in ("direct", "ases-uni-inter") for seed in (0, 1)]
+    found["comparisons"] = []
+    found["pooled"] = [
+        {"name": "direct", "metric": "accuracy", "value": 50.55, "low": 47.11, "high": 53.99, "n": 1000},
+        {"arm": "ases-uni-inter", "against": "direct", "difference": 0.0, "low": -1.0, "high": 1.0},
+    ]
+    text = read(make_run(found)).text
+    assert "50.5 47.1 to 54.0" in text and "2 seeds" in text and "seed 1" in text
+    assert "2 seeds, mean" in text  # ases-uni-inter has no pooled row
+
+
+def test_token_ends_count_utf16_units_as_the_script_does(make_run: MakeRun) -> None:
+    """The trap: an emoji is one character in Python and two in JavaScript; every later token would be cut one off."""
+    folder = make_run()
+    tokens = [{"text": "😀 a", "entropy": 0.5}, {"text": "b", "entropy": 1.0}]
+    write_rows(
+        folder / "gold.jsonl", [{"problem_id": "p0", "segments": [{"kind": "ES", "text": "😀 ab"}], "tokens": tokens}]
+    )
+    assert json.loads(read(folder).data)["gold"][0]["t"] == [[4, 0.5], [5, 1.0]]
+
+
+def test_further_samples_are_counted_not_dropped_in_silence(make_run: MakeRun) -> None:
+    folder = make_run()
+    path = folder / "arms/direct-seed0/predictions.jsonl"
+    path.write_text(path.read_text() * 2)
+    assert "4 further samples" in read(folder).text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("results.json", None, "results.json: expected the results of a finished run"),
+        ("results.json", "{", "results.json: expected one JSON object"),
+        ("results.json", '{"arms": [1]}', "expected `arms` to be a list of objects"),
+        ("problems.jsonl", '{"id": "a", "question": "q"}\n{"id"', r"problems.jsonl:2: expected one JSON object"),
+        ("problems.jsonl", '{"id": "a", "questoin": "q"}', r"problems.jsonl:1: Problem has no field 'questoin'"),
+        ("gold.jsonl", '{"problem_id": "a"}', "gold.jsonl:1: expected problem_id, segments"),
+    ],
+)
+def test_a_damaged_folder_is_refused_by_file_and_line(
+    make_run: MakeRun, name: str, text: str | None, message: str
+) -> None:
+    folder = make_run()
+    if text is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(text)
+    with pytest.raises(RunFolderError, match=message):
+        write_page(folder)
+    assert not list(folder.glob("report.html*"))
+
+
+def test_predictions_without_their_problems_are_still_shown(make_run: MakeRun) -> None:
+    folder = make_run()
+    (folder / "problems.jsonl").unlink()
+    assert [problem.id for problem in read_run(folder).problems] == ["p0", "p1", "p2", "p3"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; the test skips with its reason where there is none."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("no Chromium with chromedriver on this machine (apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-dev-shm-usage"):
+        options.add_argument(f"--{flag}")
+    options.add_argument("--window-size=1400,1000")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield window
+    window.quit()
+
+
+def shown(browser: Any) -> list[str]:
+    script = "return [...document.querySelectorAll('#problems article')].map((node) => node.dataset.id)"
+    return list(browser.execute_script(script))
+
+
+def click(browser: Any, selector: str) -> None:
+    node = browser.find_element("css selector", selector)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", node)
+    node.click()
+
+
+def choose(browser: Any, select: str, text: str) -> None:
+    for option in browser.find_elements("css selector", f"{select} option"):
+        if option.text == text:
+            option.click()
+
+
+def counts(browser: Any) -> dict[str, int]:
+    buttons = browser.find_elements("css selector", "#filters button")
+    return {b.get_attribute("data-filter"): int(b.find_element("css selector", ".count").text) for b in buttons}
+
+
+def test_in_a_browser_filters_change_the_counts_and_what_is_visible(make_run: MakeRun, browser: Any) -> None:
+    browser.get(write_page(make_run()).as_uri())
+    assert shown(browser) == ["p0", "p1", "p2", "p3"]
+    assert counts(browser) == {"all": 4, "wrong": 3, "right": 3, "unfinished": 2, "disagree": 2}
+    click(browser, "[data-filter=disagree]")
+    assert shown(browser) == ["p1", "p2"]
+    assert browser.find_element("id", "status").text == "Problems 1 to 2 of 2 (4 in all)"
+    choose(browser, "#arm", "ases-uni-inter")
+    assert counts(browser) == {"all": 4, "wrong": 2, "right": 2, "unfinished": 0, "disagree": 2}
+    click(browser, "[data-filter=wrong]")
+    assert shown(browser) == ["p2", "p3"]
+    assert browser.find_element("css selector", "[data-filter=wrong]").get_attribute("aria-pressed") == "true"
+    choose(browser, "#arm", "direct")
+    click(browser, "[data-filter=unfinished]")
+    assert shown(browser) == ["p2"]
+    assert "unparsed" in browser.find_element("css selector", "#problems").text
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_in_a_browser_gold_tokens_show_their_entropy_and_join_to_the_chain(make_run: MakeRun, browser: Any) -> None:
+    from selenium.webdriver import ActionChains
+
+    browser.get(write_page(make_run()).as_uri())
+    tokens = browser.find_elements("css selector", "article:first-child .token")
+    chain = "".join(token.get_attribute("textContent") for token in tokens)
+    assert chain == "Ann has 3 boxes with 4 pens each, so she has 12 pens. The answer is 12."
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", tokens[3])
+    ActionChains(browser).move_to_element(tokens[3]).perform()
+    assert browser.find_element("id", "tip").text.split() == ["boxes", "0.300", "nats"]
+    click(browser, "#entropy")
+    assert "mean 0.35 nats" in browser.find_element("css selector", "article:first-child .es").text
+    tags = [tag.text for tag in browser.find_elements("css selector", "article:first-child .chain:first-child .tag")]
+    assert tags == ["ES", "AS", "ES"]  # a cue that needs no colour
+
+
+def test_in_a_browser_generated_markup_stays_text(make_run: MakeRun, browser: Any) -> None:
+    browser.get(write_page(make_run(text=EVIL)).as_uri())
+    assert EVIL in browser.find_element("id", "problems").get_attribute("textContent")
+    assert browser.find_elements("css selector", "img") == []
+    assert browser.title == "Pens · smallsteps"
+
+
+def test_in_a_browser_search_and_pages_keep_many_problems_apart(make_run: MakeRun, browser: Any) -> None:
+    folder = make_run()
+    write_rows(folder / "problems.jsonl", ({"id": f"p{i}", "question": f"Number {i}?"} for i in range(45)))
+    browser.get(write_page(folder).as_uri())
+    assert len(shown(browser)) == 20
+    click(browser, ".pager-row .pager button:last-child")
+    assert shown(browser)[0] == "p20"
+    browser.find_element("id", "find").send_keys("number 44")
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 5).until(lambda b: shown(b) == ["p44"])
+    assert browser.find_element("css selector", "mark").text == "Number 44"
