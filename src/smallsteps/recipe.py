@@ -132,6 +132,8 @@ class Evaluation(Strict):
     dtype: Literal["float32", "bfloat16"] = "float32"
     checkpoint: Literal["metric", "validation_loss", "train_loss", "bleu"] = "metric"
     """Which checkpoint of a run is graded: best task metric on validation (the honest choice)."""
+    segment_bleu: bool = False
+    """Measure at each evaluation the BLEU of segments written on gold prefixes (the authors' validation figure)."""
     paper_protocol: bool = False
     """Also grade the three checkpoints of the paper on the test set and report the best of them."""
     bootstrap: int = Field(10_000, ge=100)
@@ -214,6 +216,13 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
     Raises RecipeError: no such recipe, broken YAML, an unknown or ill-typed key.
     """
+    content = recipe_content(name)
+    apply_changes(content, changes)
+    return make_recipe(content, name)
+
+
+def recipe_content(name: str) -> dict[str, Any]:
+    """What the YAML of a recipe says, unchecked. Raises RecipeError: no such recipe, or no YAML mapping."""
     text, origin = _recipe_text(name)
     try:
         content = yaml.safe_load(text) or {}
@@ -221,9 +230,13 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{origin}: not YAML: {error}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"{origin}: expected `key: value` lines, found a {type(content).__name__}")
+    return content
+
+
+def apply_changes(content: dict[str, Any], changes: Sequence[str]) -> None:
+    """Sets each `key.of.section=value` (value as YAML) in place."""
     for change in changes:
         _change(content, change)
-    return make_recipe(content, origin)
 
 
 def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:

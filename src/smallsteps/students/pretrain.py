@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import T5ForConditionalGeneration
 
+from smallsteps.errors import RecipeError
 from smallsteps.students.drills import Pair, drills
+from smallsteps.students.scratch import ScratchSettings, byte_tokenizer, make_t5
 from smallsteps.tasks import facts, stories
 
 
@@ -44,13 +45,9 @@ class PretrainSettings:
     """Updates of linear warm-up."""
     decay: float = 0.2
     """Share of the updates over which the rate falls to nothing."""
-    vocabulary: int = 1536
-    d_model: int = 160
-    d_kv: int = 32
-    heads: int = 5
-    d_ff: int = 448
-    layers: int = 3
-    """Of the encoder, and of the decoder."""
+    student: ScratchSettings = ScratchSettings(
+        tokenizer="bytes", vocabulary=1536, d_model=160, d_kv=32, heads=5, d_ff=448, layers=3, dropout=0.0
+    )
     seed: int = 0
     save_every: int = 250
     """Updates between checkpoints."""
@@ -58,42 +55,24 @@ class PretrainSettings:
     """Autocast the matrix products to bfloat16."""
 
 
-def make_tokenizer(settings: PretrainSettings) -> PreTrainedTokenizerFast:
+def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
+    """Settings from a recipe's mapping. Raises RecipeError on a key that is not known."""
+    content = {name: value for name, value in content.items() if name != "about"}
+    try:
+        student = ScratchSettings(**content.pop("student", {}))
+        return PretrainSettings(**content, student=student)
+    except TypeError as error:
+        known = [*PretrainSettings.__dataclass_fields__, *ScratchSettings.__dataclass_fields__]
+        raise RecipeError(f"student/bundled: {error}. Known: {', '.join(known)}") from None
+
+
+def make_tokenizer(settings: PretrainSettings) -> Any:
     """Byte-level BPE that keeps digits apart: any text survives the round trip, words of the stories are one token each."""
     pairs = islice(drills(settings.seed + 1), 20_000)
-    chains = [c for style in range(stories.STYLES) for c in stories.make_chains(1000, style, "medium", styles=stories.STYLES)]
+    chains = [c for seed in range(3) for c in stories.make_chains(1000, seed, "medium", styles=stories.STYLES)]
     texts = [text for pair in pairs for text in pair]
     texts += [c.rationale.text for c in chains] + [c.rationale.text for c in facts.make_chains(1000, 0)]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r" ?\d"), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<pad>", "</s>", "<unk>", "<STOP>", "<es>", "<as>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=settings.vocabulary, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )  # fmt: skip
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
-        additional_special_tokens=special[3:], clean_up_tokenization_spaces=False, model_max_length=512,
-    )  # fmt: skip
-
-
-def make_model(settings: PretrainSettings, vocabulary: int) -> T5ForConditionalGeneration:
-    """The T5, with fresh weights drawn from the seed."""
-    torch.manual_seed(settings.seed)
-    config = T5Config(
-        vocab_size=-(-vocabulary // 32) * 32, d_model=settings.d_model, d_kv=settings.d_kv, num_heads=settings.heads,
-        d_ff=settings.d_ff, num_layers=settings.layers, num_decoder_layers=settings.layers, dropout_rate=0.0,
-        feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
-    )  # fmt: skip
-    return T5ForConditionalGeneration(config)
+    return byte_tokenizer(texts, settings.student.vocabulary)
 
 
 def rate(update: int, settings: PretrainSettings) -> float:
@@ -103,7 +82,9 @@ def rate(update: int, settings: PretrainSettings) -> float:
     return min(1.0, rising, falling)
 
 
-def micro_batches(pairs: Iterator[Pair], tokenizer: Any, settings: PretrainSettings, rng: random.Random) -> Iterator[Any]:
+def micro_batches(
+    pairs: Iterator[Pair], tokenizer: Any, settings: PretrainSettings, rng: random.Random
+) -> Iterator[Any]:
     """Endless padded batches (source ids, source mask, labels), each of pairs of like length."""
     while True:
         pool = list(islice(pairs, 2048))
@@ -131,8 +112,10 @@ def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
 def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int, float], None] | None = None) -> Path:
     """Trains the student into `out/student` (bf16 safetensors) and returns that folder; resumes from `out/checkpoint`."""
     tokenizer = make_tokenizer(settings)
-    model = make_model(settings, len(tokenizer))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    model = make_t5(settings.student, len(tokenizer), settings.seed)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True
+    )
     checkpoint = out / "checkpoint.pt"
     start, seconds, log = 0, 0.0, []
     if checkpoint.exists():
@@ -141,7 +124,9 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
         optimizer.load_state_dict(state["optimizer"])
         start, seconds, log = state["step"], state["seconds"], state["log"]
     # A resumed run reads drills of its own seed; none is read twice, though not the same as without the pause.
-    batches = micro_batches(drills(settings.seed + 2 + start), tokenizer, settings, random.Random(settings.seed + start))
+    batches = micro_batches(
+        drills(settings.seed + 2 + start), tokenizer, settings, random.Random(settings.seed + start)
+    )
     began, running = time.monotonic(), 0.0
     model.train()
     for step in range(start, settings.steps):
@@ -164,7 +149,13 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
             progress(step + 1, settings.steps, total)
         if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
             since = settings.save_every
-            log.append({"step": step + 1, "loss": round(running / since, 4), "seconds": round(seconds + time.monotonic() - began)})
+            log.append(
+                {
+                    "step": step + 1,
+                    "loss": round(running / since, 4),
+                    "seconds": round(seconds + time.monotonic() - began),
+                }
+            )
             running = 0.0
             out.mkdir(parents=True, exist_ok=True)
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1,
@@ -174,7 +165,9 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
     return _export(out, model, tokenizer, settings, log)
 
 
-def _export(out: Path, model: T5ForConditionalGeneration, tokenizer: Any, settings: PretrainSettings, log: list[Any]) -> Path:
+def _export(
+    out: Path, model: T5ForConditionalGeneration, tokenizer: Any, settings: PretrainSettings, log: list[Any]
+) -> Path:
     folder, part = out / "student", out / "student.part"
     shutil.rmtree(part, ignore_errors=True)
     model.to(torch.bfloat16).save_pretrained(part, safe_serialization=True)

@@ -64,6 +64,10 @@ class Task:
     wholes: Callable[[Sequence[Problem]], list[Problem]] | None = None
     """Parts (regions) → the wholes (reports) with their gold answers, which assembled predictions are graded
     against."""
+    select: Callable[[Sequence[Chain], float, int], list[Chain]] | None = None
+    """(training chains, gamma, seed) → those trained on, where part of them is left out (normal regions of reports)."""
+    whole_chains: Callable[[Sequence[Chain]], list[Chain]] | None = None
+    """Chains of parts → chains of wholes, for the arm `direct-report`."""
     meta: dict[str, Any] = field(default_factory=dict)
 
     def ends_chain(self, segment: str, problem: Problem | None = None) -> bool:

@@ -222,7 +222,8 @@ def whole_reports(problems: Sequence[Problem]) -> list[Problem]:
     found: list[Problem] = []
     for name, parts in _by_report(problems).items():
         question = "  ".join(part.question for part in parts)
-        found.append(Problem(name, question, parts[0].meta.get("impression"), meta={"regions": len(parts)}))
+        impression = parts[0].meta.get("impression")
+        found.append(Problem(name, question, impression, meta={"regions": len(parts), "impression": impression}))
     return found
 
 
@@ -305,4 +306,6 @@ PET = Task(
     prepare=prepare,
     assemble=assemble,
     wholes=whole_reports,
+    select=thin_normal,
+    whole_chains=report_chains,
 )

@@ -1,0 +1,129 @@
+"""Commands that run a recipe: resolve it, show the plan, run the comparison under progress bars, print the table."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from smallsteps.errors import RecipeError
+from smallsteps.recipe import BUNDLED, Recipe, load_recipe, make_recipe, recipe_names
+
+
+def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool) -> None:
+    """`smallsteps run` and `demo`."""
+    if name in ("student/bundled",):
+        _pretrain(name, changes, out, threads, dry_run)
+        return
+    _run(load_recipe(name, changes), out, threads, dry_run)
+
+
+def compare_file(content: dict[str, Any], changes: Sequence[str], out: Path, threads: int | None, dry_run: bool) -> None:
+    """`smallsteps compare`."""
+    from smallsteps.recipe import apply_changes
+
+    apply_changes(content, changes)
+    _run(make_recipe(content, "compare"), out, threads, dry_run)
+
+
+def list_recipes() -> None:
+    """`smallsteps recipes`."""
+    table = Table("recipe", "about", box=None, padding=(0, 2, 0, 0))
+    for name in recipe_names():
+        table.add_row(name, " ".join(load_recipe(name).about.split()) if name != "student/bundled" else "Pre-trains the bundled student.")
+    Console().print(table)
+
+
+def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
+    console = Console(highlight=False)
+    if dry_run:
+        console.print(recipe.to_yaml(), markup=False)
+        for line in plan(recipe):
+            console.print(line, markup=False)
+        return
+    if out is None:
+        raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
+    set_threads(threads)
+    from smallsteps.cli.progress import Terminal
+    from smallsteps.methods.compare import compare
+    from smallsteps.report.page import write_page
+    from smallsteps.report.terminal import comparisons_table, results_table
+
+    with Terminal() as reporter:
+        results = compare(recipe, out, reporter, command=" ".join(["smallsteps", *sys.argv[1:]]))
+    page = write_page(out)
+    console.print(results_table(results))
+    if results["comparisons"]:
+        console.print(comparisons_table(results))
+    best = results["best"]
+    console.print(f"best student: {best['name']} (seed {best['seed']}), in {out / best['folder']}", soft_wrap=True)
+    console.print(f"figures: {out / 'results.json'}   page: {page}", soft_wrap=True)
+    console.print(f'try it: smallsteps solve {out / best["folder"]} "your question"', soft_wrap=True, markup=False)
+
+
+def plan(recipe: Recipe) -> list[str]:
+    """What the recipe will do, with sizes where the data and the student are at hand."""
+    from smallsteps.methods.compare import variants
+
+    names = [variant.name for variant in variants(recipe)]
+    lines = [f"arms ({len(names)}): {', '.join(names)}", f"seeds: {', '.join(map(str, recipe.seeds))}",
+             f"models trained: {len(recipe.seeds) * sum(2 if '-dual-' in n else 1 for n in names)}"]  # fmt: skip
+    paths = [recipe.data.chains] if isinstance(recipe.data.chains, str) else recipe.data.chains
+    for path in [*paths, recipe.data.validation, recipe.data.test, *recipe.data.also_test.values()]:
+        if path is None or path == BUNDLED:
+            continue
+        found = path.startswith("hub:") or Path(path).is_file()
+        lines.append(f"data: {path}{'' if found else '  (not there: set data.chains=PATH)'}")
+    if BUNDLED in paths:
+        lines.append(f"data: {recipe.data.count} + {recipe.data.validation_count} + {recipe.data.test_count} bundled problems")
+    elif all(Path(path).is_file() for path in paths):
+        lines += _sizes(recipe, paths)
+    lines.append(f"student: {'from scratch ' + str(recipe.student.scratch) if recipe.student.scratch else recipe.student.name}")
+    return lines
+
+
+def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
+    from smallsteps.tasks import get_task
+    from smallsteps.tasks.files import read_chains
+
+    chains = [c for path in paths for c in read_chains(path, get_task(recipe.data.task), recipe.data.columns).chains]
+    characters = sum(len(c.problem.question) + len(c.rationale.text) for c in chains)
+    return [f"sizes: {len(chains)} chains, {characters:,} characters (about {characters // 4:,} tokens in a pass of direct)"]
+
+
+def set_threads(threads: int | None) -> None:
+    """CPU threads of every product; part of what makes a run repeat exactly."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool) -> None:
+    from dataclasses import asdict
+
+    import yaml
+
+    from smallsteps.recipe import apply_changes, recipe_content
+    from smallsteps.students.pretrain import pretrain, pretrain_settings
+
+    content = recipe_content(name)
+    apply_changes(content, changes)
+    settings = pretrain_settings(content)
+    if dry_run:
+        print(yaml.safe_dump(asdict(settings), sort_keys=False))
+        return
+    if out is None:
+        raise RecipeError("name the folder: --out DIR")
+    set_threads(threads)
+    from smallsteps.cli.progress import Terminal
+
+    with Terminal() as reporter:
+        folder = pretrain(out, settings, lambda done, total, loss: reporter.advance("pre-training", done, total, f"loss {loss:.3f}"))
+    print(folder)

@@ -1,0 +1,91 @@
+"""Students from scratch: a tokenizer trained on the data and a T5 with fresh weights.
+
+For where no pre-trained student can be had, or none fits (a language or notation of its own): two kinds of tokenizer, one
+architecture. Byte-level BPE with digits apart writes any text; single characters suit Chinese.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+from smallsteps.students.student import Student
+from smallsteps.students.tokens import MARKERS
+from smallsteps.tasks.base import STOP_TOKEN
+
+SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]
+"""Ids 0 to 5."""
+
+
+@dataclass(frozen=True)
+class ScratchSettings:
+    """A student's size and tokenizer."""
+
+    tokenizer: Literal["bytes", "characters"] = "bytes"
+    """`bytes`: byte-level BPE, digits apart. `characters`: one token a character."""
+    vocabulary: int = 4096
+    """Most tokens."""
+    d_model: int = 256
+    d_kv: int = 64
+    heads: int = 4
+    d_ff: int = 640
+    """Width of the gated feed-forward layers."""
+    layers: int = 4
+    """Of the encoder, and of the decoder."""
+    dropout: float = 0.1
+
+
+def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0) -> Student:
+    """A student that has read nothing; its tokenizer knows `texts` (training data alone, or it peeks)."""
+    make = byte_tokenizer if settings.tokenizer == "bytes" else character_tokenizer
+    tokenizer = make(texts, settings.vocabulary)
+    return Student(make_t5(settings, len(tokenizer), seed), tokenizer, name="scratch")
+
+
+def make_t5(settings: ScratchSettings, vocabulary: int, seed: int) -> T5ForConditionalGeneration:
+    """A T5 v1.1 (gated GELU) with tied embeddings and weights drawn from the seed; the vocabulary is rounded up to 32."""
+    torch.manual_seed(seed)
+    config = T5Config(
+        vocab_size=-(-vocabulary // 32) * 32, d_model=settings.d_model, d_kv=settings.d_kv, num_heads=settings.heads,
+        d_ff=settings.d_ff, num_layers=settings.layers, num_decoder_layers=settings.layers,
+        dropout_rate=settings.dropout, feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0,
+        eos_token_id=1,
+    )  # fmt: skip
+    return T5ForConditionalGeneration(config)
+
+
+def byte_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
+    """Byte-level BPE: any text survives the round trip; each digit is a token of its own."""
+    tokenizer = Tokenizer(models.BPE())
+    digits = pre_tokenizers.Split(Regex(r" ?\d"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )  # fmt: skip
+    tokenizer.train_from_iterator(texts, trainer)
+    return _finish(tokenizer)
+
+
+def character_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
+    """One token a character, the most frequent ones; others are unknown."""
+    tokenizer = Tokenizer(models.WordLevel({}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, special_tokens=SPECIAL, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    return _finish(tokenizer)
+
+
+def _finish(tokenizer: Tokenizer) -> Any:
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
+        additional_special_tokens=SPECIAL[3:], clean_up_tokenization_spaces=False, model_max_length=100_000,
+    )  # fmt: skip
