@@ -35,7 +35,7 @@ def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[l
     if not files:
         raise DataError(f"{folder}: no .jsonl file there; give the folder ircot_annotations.")
     for file in files:
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"):
             row = json.loads(line)
             paragraphs = " ".join(sentence for _, paragraph in row["context"] for sentence in paragraph)
             pieces = [step["sentence"] + " " for step in row["steps"]]
@@ -48,7 +48,7 @@ def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[l
 
 
 def agreement(folder: Path, students: dict[str, Student | None], task: Task, beta: float = 1.0) -> dict[str, Agreement]:
-    """Strategy -> agreement with people's labels; `students` names the strategies and what reads the chains for each."""
+    """Strategy -> agreement with people's labels; `students` names the strategies and the student each asks."""
     chains, sentences, gold = read_annotations(folder)
     return {
         name: compare_kinds(label_pieces(chains, sentences, name, task=task, beta=beta, student=student)[0], gold)

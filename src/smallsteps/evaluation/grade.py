@@ -255,8 +255,7 @@ def _one_each(predictions: Sequence[Prediction], problems: Sequence[Problem]) ->
         if prediction.problem_id not in known:
             raise DataError(
                 f"{prediction.id}: predicts problem {prediction.problem_id!r}, which is not among the {len(known)} "
-                f"gold problems.{nearest(prediction.problem_id, known) if len(known) <= 20 else ''} Grade against the file "
-                f"that was solved."
+                f"gold problems. Grade against the file that was solved."
             )
         if prediction.problem_id in by_problem:
             raise DataError(

@@ -9,7 +9,6 @@ McNemar 1947, exact; Owen 2007, "The pigeonhole bootstrap" (questions x seeds).
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +106,10 @@ def mcnemar(only_first: int, only_second: int) -> float:
     0.125
     """
     n, fewer = only_first + only_second, min(only_first, only_second)
-    tail = sum(comb(n, k) for k in range(fewer + 1))
+    tail = ways = 1  # of k successes in n, from k = 0
+    for k in range(fewer):
+        ways = ways * (n - k) // (k + 1)
+        tail += ways
     return min(1.0, 2 * tail / 2**n)
 
 
