@@ -152,11 +152,11 @@ class Task:
 
 _SENTENCE_END = re.compile(r"[.!?][\"'’”)\]*]*\s+|[。！？][”』」）]*\s*|\s*\n\s*")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs?|etc|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|approx|sq"
-    r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)|\b(?:[a-z]\.)+[a-z]|\b(?:[A-Z]\.)*[A-Z]|^\s*\d+)\.$",
-    re.IGNORECASE,
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|vs?|approx|sq|i\.e|e\.g|[AaPp]\.[Mm]"
+    r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)*[A-Z])|^\s*[0-9]+)\.$"
 )
-_LOWER_SINGLE = re.compile(r"(?:^|[^\w.])[a-uw-z]\.$")
+_NUMERO = re.compile(r"\bN(?:o|r)\.$")
+"""An abbreviation before a digit alone: "The answer is no. But …" goes on."""
 
 
 def last_sentence(text: str) -> str:
@@ -171,7 +171,8 @@ def last_sentence(text: str) -> str:
             break
         before = text[: match.start() + 1]
         line = before.rsplit("\n", 1)[-1]
-        if match[0][0] == "." and _ABBREVIATION.search(line) and not _LOWER_SINGLE.search(line):
+        numero = _NUMERO.search(line) and text[match.end()].isdigit()
+        if match[0][0] == "." and (numero or _ABBREVIATION.search(line)):
             continue
         start = match.end()
     return text[start:]
