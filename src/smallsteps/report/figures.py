@@ -55,10 +55,9 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, zero: bo
     for y in y_ticks:
         out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_at(y):.1f}" y2="{y_at(y):.1f}"/>')
         out.append(f'<text class="tick" x="{LEFT - 7}" y="{y_at(y) + 3.5:.1f}" text-anchor="end">{_tick(y)}</text>')
-    for i, x in enumerate(x_ticks):
-        anchor = "end" if i and x_at(x) > WIDTH - RIGHT - 12 else "middle"
+    for x in x_ticks:
         out.append(
-            f'<text class="tick" x="{x_at(x):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="{anchor}">{_tick(x)}</text>'
+            f'<text class="tick" x="{x_at(x):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{_tick(x)}</text>'
         )
     out.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
     label = y_label + (" (log scale)" if log else "")

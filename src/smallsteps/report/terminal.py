@@ -103,7 +103,8 @@ def _cells(row: Mapping[str, Any], against: str | None) -> list[Text]:
 
 
 def _against(test: Mapping[str, Any]) -> str:
-    p = test.get("p_mcnemar", test.get("p_bootstrap"))
+    p = test.get("p_mcnemar")
+    p = test.get("p_bootstrap") if p is None else p
     sign = "*" if excludes_zero(test) else ""
     interval = f"{number(test.get('low'), sign=True)} to {number(test.get('high'), sign=True)}"
     said = p_value(p)
