@@ -231,7 +231,7 @@
           const from = Math.max(start, next ? tokens[next - 1][0] : 0), to = Math.min(end, tokens[next][0]);
           const piece = make("span", "token", text.slice(from - start, to - start));
           piece.dataset.entropy = tokens[next][1].toFixed(3);
-          piece.style.setProperty("--h", (0.75 * Math.min(1, tokens[next][1] / maximum)).toFixed(3));
+          piece.style.setProperty("--h", Math.min(1, tokens[next][1] / maximum).toFixed(3));
           if (to > from) { body.append(piece); sum += tokens[next][1]; count += 1; }
           if (tokens[next][0] > end) break;
           next += 1;
