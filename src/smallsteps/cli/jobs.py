@@ -52,14 +52,12 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
     from smallsteps.cli.progress import Terminal
     from smallsteps.methods.compare import compare
     from smallsteps.report.page import write_page
-    from smallsteps.report.terminal import comparisons_table, results_table
+    from smallsteps.report.terminal import results_table
 
     with Terminal() as reporter:
         results = compare(recipe, out, reporter, command=" ".join(["smallsteps", *sys.argv[1:]]))
     page = write_page(out)
     console.print(results_table(results))
-    if results["comparisons"]:
-        console.print(comparisons_table(results))
     best = results["best"]
     console.print(f"best student: {best['name']} (seed {best['seed']}), in {out / best['folder']}", soft_wrap=True)
     console.print(f"figures: {out / 'results.json'}   page: {page}", soft_wrap=True)
