@@ -26,7 +26,9 @@ def test_unknown_task_offers_the_nearest_name() -> None:
 
 def test_every_task_is_listed_under_its_own_name() -> None:
     assert all(name == task.name for name, task in TASKS.items())
-    assert {"gsm8k", "svamp", "asdiv", "multiarith", "commonsenseqa", "strategyqa", "pet", "numbers", "text"} <= set(TASKS)
+    assert {"gsm8k", "svamp", "asdiv", "multiarith", "commonsenseqa", "strategyqa", "pet", "numbers", "text"} <= set(
+        TASKS
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +108,9 @@ def test_close_does_not_double_the_full_stop_of_an_answer() -> None:
 
 
 def test_close_without_answer_or_closing_says_what_to_add() -> None:
-    with pytest.raises(DataError, match=r"neither an answer nor a closing such as 'The answer is …\.'.*Add an `answer`"):
+    with pytest.raises(
+        DataError, match=r"neither an answer nor a closing such as 'The answer is …\.'.*Add an `answer`"
+    ):
         GSM8K.close("3 + 4 = 7.", None)
     assert GSM8K.close("The answer is 7.", None) == "The answer is 7."
 

@@ -35,7 +35,8 @@ def read_csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     )
                 yield reader.line_num, {name: cell for name, cell in row.items() if cell != ""}
         except csv.Error as error:
-            raise DataError(f"{path}:{reader.line_num}: broken CSV ({error}). Check the quotes of this row.") from None
+            line = reader.reader.line_num  # the reader's own count: DictReader's moves on only after a whole row
+            raise DataError(f"{path}:{line}: broken CSV ({error}). Check the quotes of this row.") from None
         except UnicodeDecodeError:
             raise DataError(
                 f"{path}:{reader.line_num + 1}: not UTF-8. Save the table as UTF-8, or convert it: "
