@@ -110,7 +110,7 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
     model: Any
     if style.startswith("t5"):
         config = T5Config(
-            **shape, d_model=32, d_kv=8, num_heads=4, d_ff=48, num_layers=2, num_decoder_layers=3,
+            **shape, d_model=32, d_kv=8, num_heads=4, d_ff=48, num_layers=2, num_decoder_layers=2,
             feed_forward_proj="relu" if style == "t5-scaled" else "gated-gelu", dropout_rate=0.1,
             tie_word_embeddings=style == "t5-scaled", decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
             relative_attention_num_buckets=8, relative_attention_max_distance=20, initializer_factor=3.0,
@@ -127,6 +127,7 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
             forced_bos_token_id=0, forced_eos_token_id=None,
         )  # fmt: skip
         model = BartForConditionalGeneration(config)
+        model.generation_config.forced_bos_token_id = 0
     else:
         kind, cls = (LlamaConfig, LlamaForCausalLM) if style == "llama" else (Qwen2Config, Qwen2ForCausalLM)
         config = kind(

@@ -1,0 +1,207 @@
+"""Batches of encoder-decoder students: which row sits where, and when the next one enters.
+
+`T5Session` keeps a fixed number of slots busy: a row that is done leaves at once and the longest waiting source takes
+its slot (longest first keeps the sources beside each other of similar length, and the tail of a run short).
+`CohortSession` is for models whose decoder counts absolute positions (BART): rows start together and leave as they
+finish, the next cohort follows.
+
+A session is told requests by `submit`, and each `step` writes one token of every row under way and gives the replies
+that are done; more may be submitted between steps. Not here: the arithmetic of a step (`t5.py`), what follows a segment
+(`solve.py`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+
+from smallsteps.errors import InternalError
+from smallsteps.generation.generator import Decoding, Reply, Request
+from smallsteps.generation.rows import Row, choose, new_rows, reply_of
+from smallsteps.generation.t5 import T5Runner
+from smallsteps.students.student import Student
+
+ENCODE_TOKENS = 8192
+"""Padded source tokens encoded at a time."""
+
+SPARE_STEPS = 128
+"""Room in the caches beyond the longest reply, so that moving their content is rare."""
+
+
+class Waiting:
+    """Rows to come, the longest source first, in order of arrival among equals."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Row]] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def add(self, row: Row) -> None:
+        heapq.heappush(self._heap, (-len(row.source), self._count, row))
+        self._count += 1
+
+    def take(self, most: int) -> list[Row]:
+        return [heapq.heappop(self._heap)[2] for _ in range(min(most, len(self._heap)))]
+
+
+def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """`rows`, longest source first, cut so that little of a group is padding and none is too large at once."""
+    group: list[Row] = []
+    for row in rows:
+        longest = len(group[0].source) if group else 0
+        if group and (len(row.source) < 0.85 * longest or (len(group) + 1) * longest > ENCODE_TOKENS):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
+
+
+class T5Session:
+    """Continuous batching for T5 and mT5."""
+
+    def __init__(self, student: Student, runner: T5Runner, decoding: Decoding, batch_size: int) -> None:
+        self.student, self.runner, self.decoding, self.batch_size = student, runner, decoding, batch_size
+        self.waiting = Waiting()
+        self.active: dict[int, Row] = {}
+        """Slot → its row."""
+        self.slots = 0
+        self.longest = 0
+
+    def submit(self, request: Request) -> None:
+        """Queues a request; it enters at the next step that has a free slot."""
+        for row in new_rows(request, self.student, self.decoding):
+            self.longest = max(self.longest, row.limit)
+            self.waiting.add(row)
+
+    @property
+    def idle(self) -> bool:
+        return not self.active and not self.waiting
+
+    @torch.inference_mode()
+    def step(self) -> list[Reply]:
+        """One token for every row; the replies that are done."""
+        self._fill()
+        if not self.active:
+            return []
+        slots = sorted(self.active)
+        rows = [self.active[slot] for slot in slots]
+        inputs = [self._last(self.active[slot]) if slot in self.active else 0 for slot in range(self.slots)]
+        logits = self.runner.step(inputs, slots)
+        tokens, logprobs = choose(logits if len(slots) == self.slots else logits[slots], rows, self.decoding)
+        replies, left = [], []
+        for place, (slot, row) in enumerate(zip(slots, rows, strict=True)):
+            if finished := row.take(tokens[place], logprobs[place] if logprobs else None):
+                replies.append(reply_of(row, finished, self.student))
+                left.append(slot)
+                del self.active[slot]
+        if left:
+            self.runner.leave(left)
+        return replies
+
+    def _last(self, row: Row) -> int:
+        start = self.student.start_id
+        assert start is not None
+        return row.written[-1] if row.written else start
+
+    def _fill(self) -> None:
+        if not self.active and self.waiting:
+            if self.longest > self.runner_steps - SPARE_STEPS or self.slots < min(self.batch_size, len(self.waiting)):
+                self.slots = min(self.batch_size, len(self.waiting))
+                self.runner.open(self.slots, self.longest + SPARE_STEPS)
+        elif self.waiting and self.longest > self.runner_steps:
+            raise InternalError("a reply longer than the caches was submitted while others were under way")
+        free = [slot for slot in range(self.slots) if slot not in self.active]
+        for group in groups(self.waiting.take(len(free))):
+            # samples of one question share their source
+            sources = list(dict.fromkeys(row.source for row in group))
+            keys_values = self.runner.encode(sources)
+            if len(sources) < len(group):
+                keys_values = keys_values[[sources.index(row.source) for row in group]]
+            slots, free = free[: len(group)], free[len(group) :]
+            self.runner.enter(slots, keys_values, [len(row.source) for row in group])
+            self.active.update(zip(slots, group, strict=True))
+        if self.active and len(self.active) <= 0.75 * self.slots:
+            kept = sorted(self.active)
+            self.runner.keep(kept)
+            self.active = {place: self.active[slot] for place, slot in enumerate(kept)}
+            self.slots = len(kept)
+
+    @property
+    def runner_steps(self) -> int:
+        return self.runner.steps if self.slots else 0
+
+
+class CohortSession:
+    """Rows that start together and leave as they finish, through the modules of transformers."""
+
+    def __init__(self, student: Student, model: Any, decoding: Decoding, batch_size: int) -> None:
+        self.student, self.model, self.decoding, self.batch_size = student, model, decoding, batch_size
+        self.waiting = Waiting()
+        self.rows: list[Row] = []
+        self.inputs = self.mask = self.encoded = torch.empty(0, dtype=torch.long)
+        self.past = EncoderDecoderCache(DynamicCache(), DynamicCache())
+
+    def submit(self, request: Request) -> None:
+        """Queues a request for the next cohort."""
+        for row in new_rows(request, self.student, self.decoding):
+            self.waiting.add(row)
+
+    @property
+    def idle(self) -> bool:
+        return not self.rows and not self.waiting
+
+    @torch.inference_mode()
+    def step(self) -> list[Reply]:
+        """One token for every row of the cohort; the replies that are done."""
+        if not self.rows:
+            if not self.waiting:
+                return []
+            self._start()
+        out = self.model(
+            decoder_input_ids=self.inputs, encoder_outputs=(self.encoded,), attention_mask=self.mask,
+            past_key_values=self.past, use_cache=True,
+        )  # fmt: skip
+        tokens, logprobs = choose(out.logits[:, -1], self.rows, self.decoding)
+        replies, kept = [], []
+        for place, row in enumerate(self.rows):
+            if finished := row.take(tokens[place], logprobs[place] if logprobs else None):
+                replies.append(reply_of(row, finished, self.student))
+            else:
+                kept.append(place)
+        self.inputs = torch.tensor(tokens, device=self.student.device)[:, None]
+        if len(kept) < len(self.rows):
+            self._keep(torch.tensor(kept, dtype=torch.long, device=self.student.device))
+            self.rows = [self.rows[place] for place in kept]
+        return replies
+
+    def _start(self) -> None:
+        self.rows = self.waiting.take(self.batch_size)
+        ids, self.mask = padded([row.source for row in self.rows], self.student)
+        self.encoded = self.model.get_encoder()(input_ids=ids, attention_mask=self.mask)[0]
+        # <s>, where this architecture's targets begin with one, is given and not written
+        head = [self.student.start_id, *self.student.target_head]
+        self.inputs = torch.tensor([head] * len(self.rows), device=self.student.device)
+        self.past = EncoderDecoderCache(DynamicCache(), DynamicCache())
+
+    def _keep(self, places: Tensor) -> None:
+        self.inputs, self.mask, self.encoded = self.inputs[places], self.mask[places], self.encoded[places]
+        self.past.batch_select_indices(places)
+
+
+def padded(sources: Sequence[Sequence[int]], student: Student) -> tuple[Tensor, Tensor]:
+    """Ids and mask [rows, longest], padded on the right; the mask comes from lengths, never from ids."""
+    longest = max(map(len, sources))
+    ids = torch.full((len(sources), longest), student.pad_id)
+    mask = torch.zeros(len(sources), longest, dtype=torch.long)
+    for place, source in enumerate(sources):
+        ids[place, : len(source)] = torch.as_tensor(source)
+        mask[place, : len(source)] = 1
+    return ids.to(student.device), mask.to(student.device)

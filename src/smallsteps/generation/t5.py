@@ -1,0 +1,218 @@
+"""T5 and mT5 without the overhead: the encoder and one decoder step, run on the weights of the Hugging Face model.
+
+What is gained over the modules: fused projections (Q K V; both gates), fused attention with the relative bias as its
+mask, caches that are written in place instead of copied longer at each step, and a vocabulary head on the last position
+only.
+
+The decoder of a T5 knows relative positions only. So all rows can share one time axis: a row that enters at step s
+masks what lies before s, and the bias of the last w steps is the same for every row. Rows come and go without anyone
+waiting.
+
+Numbers agree with the modules up to rounding (tests compare logits and greedy text). Not here: which row holds what
+(`encoder_decoder.py`). Source: the T5 modules of transformers; Raffel et al. 2020, Sec. 2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Linear = Any
+"""Tensor → tensor."""
+
+
+class Layer:
+    """Weights of one block, fused."""
+
+    def __init__(self, block: Any, dtype: torch.dtype, decoder: bool) -> None:
+        attention = block.layer[0].SelfAttention
+        self.norm = block.layer[0].layer_norm.weight.detach().to(dtype)
+        self.qkv = linear(torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]), dtype)
+        self.out = linear(attention.o.weight, dtype)
+        if decoder:
+            cross = block.layer[1].EncDecAttention
+            self.cross_norm = block.layer[1].layer_norm.weight.detach().to(dtype)
+            self.cross_q, self.cross_out = linear(cross.q.weight, dtype), linear(cross.o.weight, dtype)
+        dense = block.layer[-1].DenseReluDense
+        self.ff_norm = block.layer[-1].layer_norm.weight.detach().to(dtype)
+        self.gated = hasattr(dense, "wi_0")
+        self.wi = linear(torch.cat([dense.wi_0.weight, dense.wi_1.weight]) if self.gated else dense.wi.weight, dtype)
+        self.wo = linear(dense.wo.weight, dtype)
+
+    def feed_forward(self, hidden: Tensor, eps: float, act: Any) -> Tensor:
+        inner = self.wi(norm(hidden, self.ff_norm, eps))
+        if self.gated:
+            gate, value = inner.chunk(2, -1)
+            return hidden + self.wo(act(gate).mul_(value))
+        return hidden + self.wo(act(inner))
+
+
+class T5Runner:
+    """The encoder, and decoder steps over `slots` rows; see the module's abstract for the shared time axis.
+
+    Caches: self-attention [slots, heads, steps, d_kv] per layer; cross-attention [slots, heads, source, d_kv] per
+    layer.
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        config = model.config
+        self.dtype, self.device = dtype, model.device
+        self.heads, self.d_kv, self.eps = config.num_heads, config.d_kv, config.layer_norm_epsilon
+        # the modules' tanh approximation in a dozen kernels; this one is fused
+        tanh = config.dense_act_fn == "gelu_new"
+        self.act = (lambda x: F.gelu(x, approximate="tanh")) if tanh else _activation(model)
+        self.embedding = model.get_input_embeddings().weight.detach().to(dtype)
+        self.encoder = [Layer(block, dtype, False) for block in model.encoder.block]
+        self.decoder = [Layer(block, dtype, True) for block in model.decoder.block]
+        self.encoder_norm = model.encoder.final_layer_norm.weight.detach().to(dtype)
+        scale = config.d_model**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
+        self.decoder_norm = (model.decoder.final_layer_norm.weight.detach() * scale).to(dtype)
+        # keys and values of the source for all decoder layers in one product
+        crosses = [block.layer[1].EncDecAttention for block in model.decoder.block]
+        self.cross_kv = linear(torch.cat([w for c in crosses for w in (c.k.weight, c.v.weight)]), dtype)
+        self.head = linear(model.get_output_embeddings().weight, dtype)
+        self._encoder_attention = model.encoder.block[0].layer[0].SelfAttention
+        self._decoder_attention = model.decoder.block[0].layer[0].SelfAttention
+        self._encoder_bias = torch.empty(0, 0, 0, 0)
+        self._step_bias = torch.empty(0, 0)
+
+    # encoder
+
+    def encode(self, sources: Sequence[Sequence[int]]) -> Tensor:
+        """Keys and values of each source for every decoder layer: [rows, source, layers * 2 * heads * d_kv].
+
+        Positions beyond a row's length hold garbage, to be masked by length.
+        """
+        longest = max(map(len, sources))
+        ids = torch.zeros(len(sources), longest, dtype=torch.long)
+        for row, source in enumerate(sources):
+            ids[row, : len(source)] = torch.as_tensor(source)
+        lengths = torch.tensor([len(s) for s in sources])
+        mask = self._bias_for(longest)
+        if (lengths < longest).any():
+            padding = (torch.arange(longest) >= lengths[:, None]).to(self.device)
+            mask = mask.expand(len(sources), -1, -1, -1).masked_fill(padding[:, None, None], -torch.inf)
+        hidden = self.embedding[ids.to(self.device)]
+        for layer in self.encoder:
+            q, k, v = self._split(layer.qkv(norm(hidden, layer.norm, self.eps)))
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+            hidden = hidden + layer.out(attended.transpose(1, 2).flatten(2))
+            hidden = layer.feed_forward(hidden, self.eps, self.act)
+        return self.cross_kv(norm(hidden, self.encoder_norm, self.eps))
+
+    def _split(self, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = fused.view(*fused.shape[:2], 3, self.heads, self.d_kv).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def _bias_for(self, length: int) -> Tensor:
+        if self._encoder_bias.shape[-1] < length:
+            size = -(-length // 64) * 64
+            self._encoder_bias = self._encoder_attention.compute_bias(size, size).detach().to(self.dtype)
+        return self._encoder_bias[:, :, :length, :length]
+
+    # decoder
+
+    def open(self, slots: int, steps: int) -> None:
+        """Empty caches for `slots` rows over at most `steps` steps at a time."""
+        self.slots, self.steps = slots, steps
+        shape = (len(self.decoder), 2, slots, self.heads, steps, self.d_kv)
+        self.past = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        self.cross = torch.zeros(*shape[:4], 0, self.d_kv, dtype=self.dtype, device=self.device)
+        self.lengths = torch.ones(slots, dtype=torch.long)
+        """Source length of each slot; at least 1, so that an empty slot has something to attend to."""
+        self.starts = torch.zeros(slots, dtype=torch.long)
+        """Step at which each slot's row entered."""
+        self.now = 0
+        attention = self._decoder_attention
+        distances = -torch.arange(steps - 1, -1, -1, device=self.device)
+        buckets = attention._relative_position_bucket(
+            distances, bidirectional=False, num_buckets=attention.relative_attention_num_buckets,
+            max_distance=attention.relative_attention_max_distance,
+        )  # fmt: skip
+        self._step_bias = attention.relative_attention_bias(buckets).detach().T.to(self.dtype)  # [heads, steps]
+        self._cross_mask: Tensor | None = None
+
+    def enter(self, slots: Sequence[int], keys_values: Tensor, lengths: Sequence[int]) -> None:
+        """Puts encoded sources (of `encode`) into `slots`, whose rows start at the present step."""
+        rows, longest, _ = keys_values.shape
+        if self.cross.shape[4] < longest:
+            room = -(-longest // 64) * 64 - self.cross.shape[4]
+            self.cross = F.pad(self.cross, (0, 0, 0, room))
+        split = keys_values.view(rows, longest, len(self.decoder), 2, self.heads, self.d_kv)
+        laid_out = split.permute(2, 3, 0, 4, 1, 5)
+        index = torch.as_tensor(slots, device=self.device)
+        self.cross[:, :, index, :, :longest] = laid_out
+        self.lengths[slots] = torch.as_tensor(lengths)
+        self.starts[slots] = self.now
+        self._cross_mask = None
+
+    def leave(self, slots: Sequence[int]) -> None:
+        """Empties `slots`, so that their length no longer counts."""
+        self.lengths[slots] = 1
+        self._cross_mask = None
+
+    def keep(self, slots: Sequence[int]) -> None:
+        """Goes on with `slots` alone, in that order."""
+        index = torch.as_tensor(slots, device=self.device)
+        self.past, self.cross = self.past[:, :, index], self.cross[:, :, index]
+        self.lengths, self.starts = self.lengths[slots], self.starts[slots]
+        self.slots, self._cross_mask = len(slots), None
+
+    def step(self, tokens: Sequence[int], active: Sequence[int]) -> Tensor:
+        """Logits [slots, vocab] after each slot has read its token. Slots not in `active` give garbage."""
+        idle = torch.ones(self.slots, dtype=torch.bool)
+        idle[active] = False
+        self.starts[idle] = self.now
+        front = int(self.starts.min())
+        if self.now == self.steps:
+            kept = self.now - front
+            # rows are shorter than the buffer, so the kept part always fits; clone, as the two may overlap
+            self.past[..., :kept, :] = self.past[..., front : self.now, :].clone()
+            self.starts -= front
+            self.now, front = kept, 0
+        now, width = self.now, self.now + 1 - front
+        late = (torch.arange(front, now + 1) < self.starts[:, None]).to(self.device)
+        bias = self._step_bias[:, self.steps - width :].expand(self.slots, -1, -1)
+        mask = bias.masked_fill(late[:, None], -torch.inf)[:, :, None]
+        if self._cross_mask is None:
+            beyond = torch.arange(int(self.lengths.max())) >= self.lengths[:, None]
+            zeros = torch.zeros(beyond.shape, dtype=self.dtype)
+            self._cross_mask = zeros.masked_fill_(beyond, -torch.inf)[:, None, None].to(self.device)
+        read = self._cross_mask.shape[-1]
+        hidden = self.embedding[torch.as_tensor(tokens, device=self.device)]
+        for number, layer in enumerate(self.decoder):
+            fused = layer.qkv(norm(hidden, layer.norm, self.eps)).view(self.slots, 3, self.heads, self.d_kv)
+            past, cross = self.past[number], self.cross[number, ..., :read, :]
+            past[:, :, :, now] = fused[:, 1:].transpose(0, 1)
+            keys, values = past[..., front : now + 1, :]
+            attended = F.scaled_dot_product_attention(fused[:, 0, :, None], keys, values, attn_mask=mask, scale=1.0)
+            hidden = hidden + layer.out(attended.flatten(1))
+            q = layer.cross_q(norm(hidden, layer.cross_norm, self.eps)).view(self.slots, self.heads, 1, self.d_kv)
+            attended = F.scaled_dot_product_attention(q, cross[0], cross[1], attn_mask=self._cross_mask, scale=1.0)
+            hidden = hidden + layer.cross_out(attended.flatten(1))
+            hidden = layer.feed_forward(hidden, self.eps, self.act)
+        self.now += 1
+        return self.head(norm(hidden, self.decoder_norm, self.eps))
+
+
+def norm(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Root mean square norm without centring (T5, Sec. 2.1)."""
+    return F.rms_norm(hidden, weight.shape, weight, eps)
+
+
+def linear(weight: Tensor, dtype: torch.dtype) -> Linear:
+    """x → x Wᵀ in `dtype`. bf16 on a CPU lays the weight out for the matrix units once instead of at every call."""
+    weight = weight.detach().to(dtype)
+    if dtype is torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        # what torch.compile's freezing does; there is no public name for it
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
+        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+    return lambda x: F.linear(x, weight)
+
+
+def _activation(model: Any) -> Any:
+    return model.decoder.block[0].layer[-1].DenseReluDense.act

@@ -1,0 +1,278 @@
+"""Predictions of the engine against `model.generate`, called segment by segment, one question at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from smallsteps.errors import DataError
+from smallsteps.generation.generator import Decoding
+from smallsteps.generation.solve import Solving, solve
+from smallsteps.records import Kind, Prediction, Problem
+from smallsteps.students.student import DualStudent, Student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks.base import STOP_TOKEN, Task
+
+WORDS = [
+    "Ann",
+    "Tom",
+    "has",
+    "had",
+    "boxes",
+    "pens",
+    "apples",
+    "3",
+    "4",
+    "12",
+    "16",
+    "so",
+    "she",
+    "then",
+    "each",
+    "away",
+    "left",
+    "sold",
+    "ate",
+    "How",
+    "many",
+]
+Tiny = Callable[..., Student]
+
+
+def problems(count: int) -> list[Problem]:
+    """Questions of quite different lengths."""
+    generator = torch.Generator().manual_seed(1)
+    found = []
+    for n in range(count):
+        length = int(torch.randint(2, 30, (), generator=generator))
+        picks = torch.randint(0, len(WORDS), (length,), generator=generator).tolist()
+        found.append(Problem(id=f"p{n}", question=" ".join(WORDS[i] for i in picks) + "?", answer="7"))
+    return found
+
+
+def a_task(**changes: Any) -> Task:
+    """A chain ends where a segment's text holds a `7`, so that random students sometimes end one."""
+    task = Task(
+        name="tiny",
+        render=lambda p: p.question,
+        extract=lambda text, lenient, problem: "7" if "7" in text else None,
+        same=lambda a, b: a is not None and a == b,
+        closing_pattern=r"7",
+        max_segments=6,
+        max_segment_tokens=12,
+        max_chain_tokens=20,
+    )
+    return replace(task, **changes)
+
+
+def generated(student: Student, ids: list[int], limit: int, ends: set[int] | None = None) -> tuple[list[int], bool]:
+    """What `model.generate` writes after `ids`, and whether it ended by itself."""
+    stops = sorted(student.end_ids | (ends or set()))
+    with torch.no_grad():
+        out = student.model.generate(
+            torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long), do_sample=False,
+            max_new_tokens=limit + len(student.target_head), eos_token_id=stops, pad_token_id=student.pad_id,
+        )[0].tolist()  # fmt: skip
+    given = len(ids) if student.architecture == "causal" else 1 + len(student.target_head)
+    written = out[given:]
+    return written, bool(written) and written[-1] in stops
+
+
+def by_generate(student: Student | DualStudent, problem: Problem, task: Task) -> tuple[list[tuple[Any, str]], str]:
+    """Algorithms 1 and 2 written down naively, the whole prefix read anew for each segment."""
+    dual = isinstance(student, DualStudent)
+    causal = student.architecture == "causal"
+    cued = not dual and student.drive is not None and student.drive.cue
+    segments: list[tuple[Kind, str]] = []
+    raw: list[int] = []
+    while True:
+        kind: Kind = "AS" if len(segments) % 2 else "ES"
+        one = student.half(kind) if dual else student
+        if causal:
+            # ids are continued as they were written, never made again from text
+            ids = one.source_ids(task, problem.question, cue="ES") + raw
+            written, ended = generated(one, ids, task.max_segment_tokens, set(one.markers.values()))
+            if not dual and segments:
+                kind = "ES" if ids[-1] == one.markers["ES"] else "AS"
+        else:
+            ids = one.source_ids(task, problem.question, segments, kind if cued else None)
+            written, ended = generated(one, ids, task.max_segment_tokens)
+        last = written[-1] if ended else None
+        text = one.text(written[:-1] if ended else written).strip()
+        segments.append((kind, text))
+        stopped = None
+        if task.ends_chain(text, problem):
+            stopped = "stop_sign"
+        elif causal and last in one.end_ids:
+            stopped = "end"
+        elif not ended or len(segments) >= task.max_segments:
+            stopped = "limit"
+        elif len(segments) > 1 and not text and not segments[-2][1]:
+            stopped = "empty"
+        if stopped:
+            shown = [(k if dual or causal or cued else None, t) for k, t in segments if t]
+            return shown, stopped
+        marker = one.markers["AS" if kind == "ES" else "ES"] if dual and causal else last
+        raw += [*(written[:-1]), marker] if causal else []
+
+
+def compare(student: Student | DualStudent, task: Task, count: int = 24, batch_size: int = 5) -> list[Prediction]:
+    items = problems(count)
+    found = {p.problem_id: p for p in solve(student, items, task, Solving(batch_size=batch_size))}
+    assert sorted(found) == sorted(p.id for p in items)
+    for item in items:
+        segments, stopped = by_generate(student, item, task)
+        assert list(found[item.id].segments) == segments, item.id
+        assert found[item.id].stopped == stopped, item.id
+    return list(found.values())
+
+
+@pytest.mark.parametrize("style", ["t5", "t5-scaled", "bart"])
+@pytest.mark.parametrize("cue", [False, True])
+def test_uni_path_writes_what_generate_writes_segment_by_segment(tiny: Tiny, style: str, cue: bool) -> None:
+    task = a_task()
+    student = tiny(style, seed=1, talkative=5.0) if style == "bart" else tiny(style)
+    prepare(student, task, path="uni", cue=cue)
+    found = compare(student, task)
+    assert len({len(p.segments) for p in found}) > 2, "chains of one length would not test that rows come and go"
+
+
+@pytest.mark.parametrize("style", ["t5", "bart", "llama", "qwen"])
+def test_direct_writes_what_generate_writes(tiny: Tiny, style: str) -> None:
+    task = a_task(max_chain_tokens=30)
+    student = prepare(tiny(style), task, path="direct")
+    items = problems(20)
+    for prediction in solve(student, items, task, Solving(batch_size=6)):
+        item = next(p for p in items if p.id == prediction.problem_id)
+        written, ended = generated(student, student.source_ids(task, item.question), 30)
+        assert prediction.text == student.text(written[: -1 if ended else None]).strip()
+        assert prediction.tokens == len(written)
+        sign = task.ends_chain(prediction.text, item)
+        assert prediction.stopped == ("stop_sign" if sign else "end" if ended else "limit")
+
+
+def marked(student: Student, factor: float) -> Student:
+    """Random students rarely write a marker; a larger row in the head makes them likely."""
+    with torch.no_grad():
+        for marker in student.markers.values():
+            row = student.model.get_output_embeddings().weight[marker]
+            row.copy_(torch.randn(row.shape, generator=torch.Generator().manual_seed(marker)) * factor)
+    return student
+
+
+@pytest.mark.parametrize("style", ["llama", "qwen"])
+def test_causal_uni_path_on_one_cache_writes_what_generate_writes(tiny: Tiny, style: str) -> None:
+    task = a_task()
+    student = marked(prepare(tiny(style), task, path="uni"), 0.8)
+    found = compare(student, task)
+    assert len({len(p.segments) for p in found}) > 2
+
+
+@pytest.mark.parametrize("style", ["t5", "llama", "qwen"])
+def test_dual_path_takes_turns_and_writes_what_generate_writes(tiny: Tiny, style: str) -> None:
+    task = a_task()
+    es = prepare(tiny(style, seed=1), task, path="dual", role="ES")
+    as_ = prepare(tiny(style, seed=2), task, path="dual", role="AS")
+    if style != "t5":
+        es, as_ = marked(es, 0.8), marked(as_, 0.8)
+    assert es.drive is not None
+    found = compare(DualStudent(es, as_, es.drive), task)
+    assert any(len(p.segments) > 2 for p in found)
+
+
+def test_results_do_not_depend_on_batch_size_or_order(tiny: Tiny) -> None:
+    task = a_task()
+    student = prepare(tiny("t5"), task, path="uni")
+    items = problems(15)
+    decoding = Decoding(temperature=1.0, top_k=20, top_p=0.9, seed=3)
+
+    def run(order: list[Problem], batch_size: int) -> dict[str, str]:
+        solving = Solving(batch_size=batch_size, samples=2)
+        return {p.id: p.text for p in solve(student, order, task, solving, decoding)}
+
+    first = run(items, 4)
+    assert len(first) == 30
+    assert run(items[::-1], 1) == first == run(items, 32)
+    pairs = [(first[f"{p.id}/prediction-0"], first[f"{p.id}/prediction-1"]) for p in items]
+    assert any(a != b for a, b in pairs), "samples of one question must differ"
+
+
+def test_two_empty_segments_end_a_chain(tiny: Tiny) -> None:
+    task = a_task()
+    student = prepare(tiny("t5"), task, path="uni")
+    with torch.no_grad():
+        student.model.get_output_embeddings().weight.zero_()
+        student.model.get_output_embeddings().weight[student.end_id] = 0
+        # equal logits everywhere: the first id, <pad>, is written until the limit
+    found = list(solve(student, problems(3), task, Solving(batch_size=2)))
+    assert [p.stopped for p in found] == ["limit"] * 3
+    student.end_ids = frozenset({0})
+    found = list(solve(student, problems(3), task, Solving(batch_size=2)))
+    assert [(p.stopped, p.text, p.tokens) for p in found] == [("empty", "", 2)] * 3
+
+
+def test_stop_token_ends_a_chain_and_is_left_out_of_the_text(tiny: Tiny) -> None:
+    task = a_task(closing=None, closing_pattern=None)
+    student = prepare(tiny("t5", talkative=0.0), task, path="uni")
+    calls = iter([student.encode("so 12"), student.encode("left")])
+    replies = {0: next(calls), 1: next(calls)}
+    assert student.stop_id is not None
+    scripted = [[*replies[0], student.end_id], [*replies[1], student.stop_id, student.end_id]]
+
+    from smallsteps.generation.solve import Chain as Under
+    from smallsteps.generation.solve import SegmentWriter
+
+    told: list[Any] = []
+    writer = SegmentWriter({"ES": student, "AS": student}, task, Solving(), Decoding(), lambda *a: told.append(a))
+
+    class Script:
+        idle = False
+
+        def __init__(self) -> None:
+            self.queue: list[Any] = []
+
+        def submit(self, request: Any) -> None:
+            self.queue.append(request)
+
+        def step(self) -> list[Any]:
+            from smallsteps.generation.generator import Reply
+
+            request, ids = self.queue.pop(), scripted.pop(0)[:-1]
+            return [Reply(request.id, 0, tuple(ids), student.text(ids), "end", len(ids) + 1)]
+
+    writer.sessions = {"ES": Script()}
+    writer.begin(Under(problems(1)[0], 0))
+    done = [chain for _ in range(2) for chain in writer.step()]
+    assert [c.stopped for c in done] == ["stop_sign"]
+    assert [t[3] for t in told] == ["so 12", f"left{STOP_TOKEN}"]
+
+
+def test_a_question_longer_than_the_student_reads_names_its_record(tiny: Tiny) -> None:
+    task = a_task()
+    student = prepare(tiny("bart"), task, path="uni")
+    long = Problem(id="row-9", question="pens " * 300, answer="7")
+    with pytest.raises(DataError, match=r"row-9: needs \d+ tokens, tiny-bart reads 128. Shorten the question"):
+        list(solve(student, [*problems(2), long], task))
+    t5 = prepare(tiny("t5"), task, path="uni")
+    with pytest.raises(DataError, match=r"row-9.*reads 64.*raise source_limit"):
+        list(solve(t5, [long], task, Solving(source_limit=64)))
+
+
+def test_duplicate_ids_are_refused(tiny: Tiny) -> None:
+    with pytest.raises(DataError, match="p0: two problems have this id"):
+        list(solve(tiny("t5"), [*problems(1), *problems(1)], a_task()))
+
+
+def test_segments_are_told_as_they_are_written(tiny: Tiny) -> None:
+    task = a_task()
+    student = prepare(tiny("t5"), task, path="uni", cue=True)
+    told: list[Any] = []
+    items = problems(4)
+    found = list(solve(student, items, task, on_segment=lambda *a: told.append(a)))
+    for prediction in found:
+        mine = [(kind, text) for name, _, kind, text in told if name == prediction.problem_id and text]
+        assert mine == list(prediction.segments)
