@@ -107,6 +107,8 @@ def test_bleu_of_chains_compares_whole_predictions_with_the_references() -> None
 
 
 def regions_to_reports(regions: Sequence[Problem], given: Sequence[Prediction]) -> list[Prediction]:
+    if "-" not in given[0].problem_id:  # already whole
+        return list(given)
     reports: dict[str, list[Prediction]] = {}
     for region, own in zip(regions, given, strict=True):
         reports.setdefault(str(region.group), []).append(own)
@@ -143,6 +145,9 @@ def test_reports_are_put_together_before_they_are_graded() -> None:
     score = grade(given, regions, REPORTS)
     assert (score.value, score.n, score.missing) == (pytest.approx(100.0), 3, 0)
     assert ",tok:zh," in score.signature()
+    whole = [prediction(report, report.answer) for report in wholes(regions)]
+    assert grade(whole, regions, REPORTS).value == pytest.approx(100.0)
+    assert grade(whole[1:], regions, REPORTS).missing == 1
     without = grade(given[1:], regions, REPORTS, metric="missing_ratio")
     assert (without.value, without.n, without.left_out, without.missing) == (25.0, 2, 1, 1)
     assert without.signature().startswith("mr = 25.0 ± ") and "left_out:1" in without.signature()

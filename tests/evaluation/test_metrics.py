@@ -37,6 +37,12 @@ def test_bleu_of_chinese_is_sacrebleu_s_zh() -> None:
     assert bleu(CHINESE, CHINESE_GOLD, "zh") != pytest.approx(bleu(CHINESE, CHINESE_GOLD))
 
 
+def test_bleu_without_a_common_four_gram_is_smoothed_as_sacrebleu_does() -> None:
+    hypotheses, references = ["Ann has some pens."], ["Ann has 3 pens."]
+    assert bleu(hypotheses, references) == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [references]).score)
+    assert bleu(hypotheses, references) > 0
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_bleu_note_is_sacrebleu_s_own_signature(language: str) -> None:
     metric = BLEU(tokenize="zh" if language == "zh" else "13a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -36,6 +37,7 @@ def kinds(text: str) -> list[str]:
         ([0.0, 0.0], "low", 1.0, "ES ES"),
         ([None, 0.1, None, 0.9, None], "high", 1.0, "ES ES ES AS AS"),
         ([None, 0.9, 0.1], "high", 1.0, "AS AS ES"),
+        ([None, 0.4, 0.6, None], "high", 1.0, "ES ES AS AS"),  # the mean is over the two that have a score
         ([None, None], "high", 1.0, "ES ES"),
     ],
 )
@@ -64,6 +66,15 @@ def test_neighbours_with_one_label_become_one_segment_with_ids_and_mean_score(ch
         ("ann/0/1", "ann/0", "ES", "".join(PIECES[2:])),
     ]
     assert [s.score for s in segments] == [pytest.approx(0.8), pytest.approx(0.2)]
+
+
+@pytest.mark.parametrize("strategy", [Strategy("own", "high", function=lambda c, p: [1.0] * len(p)), "rouge"])
+def test_a_normal_region_of_a_report_is_extractive_at_any_beta(strategy: str | Strategy, task: Task) -> None:
+    beta = 2.0 if strategy == "rouge" else 0.5
+    abnormal = chain_of("How many.")
+    normal = abnormal._replace(problem=replace(abnormal.problem, meta={"normal": True}))
+    found = segment_chains([abnormal, normal], strategy, task=task, beta=beta)
+    assert [segment.kind for (segment,) in found] == ["AS", "ES"]
 
 
 def test_inter_takes_turns_and_knows_no_beta(chain: Chain, task: Task) -> None:

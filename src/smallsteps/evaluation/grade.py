@@ -138,7 +138,7 @@ def grade(
     BLEU, ROUGE-L and missing ratio compare the answers read off; with `references` (problem id -> text) they compare
     whole predictions with these, as the paper's BLEU of chains does. `seed` is the training seed, for the signature;
     the interval's bootstrap always draws from 0, so that equal predictions give equal intervals. A task made of parts
-    (regions of a report) has its predictions assembled first, and `n` counts the wholes.
+    (regions of a report) has its predictions assembled first, unless they are of wholes, and `n` counts the wholes.
 
     Raises DataError where there are no problems, or a prediction is for no problem or for one that already has one;
     RecipeError on an unknown metric.
@@ -146,12 +146,12 @@ def grade(
     chosen = get_metric(metric or task.metric)
     if not problems:
         raise DataError("There are no problems to grade against: the gold file is empty.")
-    given, missing = _one_each(predictions, problems)
-    wholes = list(problems)
+    wholes = list(problems) if task.wholes is None else task.wholes(problems)
+    whole_ids = {problem.id for problem in wholes}
+    asked = wholes if any(prediction.problem_id in whole_ids for prediction in predictions) else problems
+    given, missing = _one_each(predictions, asked)
     if task.assemble is not None:
-        given = task.assemble(problems, given)
-        wholes = task.wholes(problems) if task.wholes is not None else wholes
-        given, _ = _one_each(given, wholes)
+        given, _ = _one_each(task.assemble(problems, given), wholes)
     grades = tuple(task.grade(*pair) for pair in zip(given, wholes, strict=True))
     setting = Setting(task.language, task.meta.get("finder"))
     statistics = chosen.statistics(_graded_items(given, grades, references), setting)[None]

@@ -151,7 +151,12 @@ def label_pieces(
         )
     if strategy.direction is None:
         raise RecipeError(f"Strategy {strategy.name!r} gives scores: say whether 'high' or 'low' ones mean AS.")
-    return [label_scores(row, strategy.direction, beta) for row in scores], scores
+    direction = strategy.direction
+    kinds = [label_scores(row, direction, beta) for row in scores]
+    for chain, labels in zip(chains, kinds, strict=True):
+        if chain.problem.meta.get("normal"):  # a normal region of a report belongs to D_ES at any beta
+            labels[:] = ["ES"] * len(labels)
+    return kinds, scores
 
 
 def score_chains(
