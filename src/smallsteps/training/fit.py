@@ -139,6 +139,8 @@ def fit(
         _wait_for_all()
         finished = _finished(out, checked.report)
         if finished is not None:
+            if arguments.process_index == 0:
+                tidy(out, {chosen.folder for chosen in finished.selections.values()})
             return finished
         found = latest_checkpoint(out)
         state = _read_state(found)
@@ -227,14 +229,19 @@ def _arguments(student: Student, settings: TrainSettings, plan: Plan, out: Path)
     if arguments.n_gpu > 1:
         # without this Trainer splits every batch over all GPUs in one process; several GPUs are used through torchrun
         arguments._n_gpu = 1
-    if arguments.world_size != launched:
-        raise InternalError(f"launched as {launched} processes, but Trainer sees {arguments.world_size}")
-    if arguments.world_size > plan.update_examples:
-        raise TrainingError(
-            f"{arguments.world_size} processes share updates of {plan.update_examples} examples: some would have "
-            f"nothing to do. Launch at most {plan.update_examples} processes."
-        )
+    _check_processes(launched, arguments.world_size, plan.update_examples)
     return arguments
+
+
+def _check_processes(launched: int, seen: int, update_examples: int) -> None:
+    """Raises InternalError where processes did not find each other (each would train alone, unnoticed)."""
+    if launched != seen:
+        raise InternalError(f"launched as {launched} processes, but Trainer sees {seen}")
+    if seen > update_examples:
+        raise TrainingError(
+            f"{seen} processes share updates of {update_examples} examples: some would have nothing to do. "
+            f"Launch at most {update_examples} processes."
+        )
 
 
 class UpdateTrainer(Trainer):

@@ -22,11 +22,12 @@ from smallsteps.training.batches import Batch
 HEAD_ELEMENTS = 2**26
 """Logits (counted positions x vocabulary) that may exist at once: 256 MiB in float32."""
 
-T5_LIKE = frozenset({"t5", "mt5", "umt5"})
-CAUSAL_PLAIN = frozenset(
-    {"llama", "qwen2", "qwen3", "mistral", "gpt2", "gpt_neox", "phi", "phi3", "smollm3", "olmo2", "opt", "stablelm"}
+PLAIN_HEADS = frozenset(
+    {"t5", "mt5", "umt5", "longt5"}
+    | {"llama", "qwen2", "qwen3", "mistral", "gpt2", "gpt_neox", "phi", "phi3", "smollm3", "olmo2", "opt", "stablelm"}
 )
-"""Model types whose logits are `head(hidden states)` and nothing more; others go through their own forward."""
+"""Model types whose logits are the head's output and nothing more (no bias, cap or scale after it); others go through
+their own forward whole."""
 
 
 class SummedLoss(nn.Module):
@@ -58,35 +59,30 @@ def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
     base: Any = model
     if hasattr(base, "get_base_model"):  # LoRA: the adapters sit inside the layers
         base = base.get_base_model()
-    kind = base.config.model_type
+    head = base.get_output_embeddings()
+    inputs: dict[str, Any] = {"input_ids": batch.inputs, "attention_mask": batch.inputs_mask}
     if batch.source is not None:
-        if kind in T5_LIKE:
-            states = base.get_encoder()(input_ids=batch.source, attention_mask=batch.source_mask).last_hidden_state
-            hidden = base.get_decoder()(
-                input_ids=batch.inputs,
-                encoder_hidden_states=states,
-                encoder_attention_mask=batch.source_mask,
-                use_cache=False,
-            ).last_hidden_state[batch.counted]
-            # transformers >= 5.10 says in the config whether the head's input is scaled, before it follows from the
-            # tying
-            if getattr(base.config, "scale_decoder_outputs", base.config.tie_word_embeddings):
-                hidden = hidden * base.config.d_model**-0.5
-            return hidden, base.get_output_embeddings()
-        logits = model(
-            input_ids=batch.source,
-            attention_mask=batch.source_mask,
-            decoder_input_ids=batch.inputs,
-            decoder_attention_mask=batch.inputs_mask,
-            use_cache=False,
-        ).logits
-        return logits[batch.counted], nn.Identity()
-    if kind in CAUSAL_PLAIN:
-        body = getattr(base, base.base_model_prefix)
-        hidden = body(input_ids=batch.inputs, attention_mask=batch.inputs_mask, use_cache=False).last_hidden_state
-        return hidden[batch.counted], base.get_output_embeddings()
-    logits = model(input_ids=batch.inputs, attention_mask=batch.inputs_mask, use_cache=False).logits
-    return logits[batch.counted], nn.Identity()
+        inputs = {
+            "input_ids": batch.source,
+            "attention_mask": batch.source_mask,
+            "decoder_input_ids": batch.inputs,
+            "decoder_attention_mask": batch.inputs_mask,
+        }
+    if base.config.model_type not in PLAIN_HEADS or head is None:
+        return model(**inputs, use_cache=False).logits[batch.counted], nn.Identity()
+    seen: list[Tensor] = []
+
+    def peek(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        # what is read here includes any scaling before the head; one position is let through and thrown away
+        seen.append(args[0])
+        return (args[0][:, :1], *args[1:])
+
+    hook = head.register_forward_pre_hook(peek)
+    try:
+        model(**inputs, use_cache=False)
+    finally:
+        hook.remove()
+    return seen[0][batch.counted], head
 
 
 def summed_cross_entropy(hidden: Tensor, head: nn.Module, labels: Tensor, head_elements: int = HEAD_ELEMENTS) -> Tensor:
@@ -99,7 +95,7 @@ def summed_cross_entropy(hidden: Tensor, head: nn.Module, labels: Tensor, head_e
     rows = max(1, head_elements // max(1, width))
     if len(labels) <= rows or isinstance(head, nn.Identity):
         return _piece(hidden, head, labels)
-    total = hidden.new_zeros((), dtype=torch.float32)
+    total = torch.zeros((), device=hidden.device)
     for start in range(0, len(labels), rows):
         part = slice(start, start + rows)
         total = total + checkpoint(_piece, hidden[part], head, labels[part], use_reentrant=False)
@@ -107,4 +103,7 @@ def summed_cross_entropy(hidden: Tensor, head: nn.Module, labels: Tensor, head_e
 
 
 def _piece(hidden: Tensor, head: nn.Module, labels: Tensor) -> Tensor:
-    return F.cross_entropy(head(hidden).float(), labels, reduction="sum")
+    logits = head(hidden)
+    if logits.dtype in (torch.bfloat16, torch.float16):
+        logits = logits.float()
+    return F.cross_entropy(logits, labels, reduction="sum")

@@ -68,8 +68,8 @@ class Preflight:
             f"{100 * self.padding_share:.1f} % padding in micro-batches",
             f"plan: {self.updates:,} updates, {self.planned_tokens:,} training tokens, {self.passes:.2f} passes",
             f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, {self.dropped:,} "
-            f"overlong and {self.early_stops:,} early-stopping examples left out, {self.empty_targets:,} empty targets, "
-            f"{self.garbled:,} targets changed by the tokenizer",
+            f"overlong and {self.early_stops:,} early-stopping examples left out, {self.empty_targets:,} empty "
+            f"targets, {self.garbled:,} targets changed by the tokenizer",
         ]
         for ids, source, target in self.shown:
             out += [f"  {ids}", f"    reads   {source!r}", f"    writes  {target!r}"]
@@ -158,14 +158,15 @@ def _within_limits(
     student: Student, examples: Sequence[Example], task: Task, settings: TrainSettings
 ) -> tuple[list[Example], int]:
     """The examples that fit, and how many did not. Sources that may be cut count as fitting."""
-    if settings.overlong == "truncate" and settings.target_limit is None:
-        return list(examples), 0
     source_limit = _source_limit(student, settings)
+    what = "source" if student.architecture == "encoder-decoder" else "sequence"
     kept = []
     for example in examples:
         cue = example.cue if student.architecture == "encoder-decoder" else example.kind
         source = len(student.source_ids(task, example.question, example.prefix, cue))
         target = len(student.target_ids(task, example.target, example.last))
+        if student.architecture == "causal":
+            source += target  # positions are shared
         if settings.target_limit is not None and target > settings.target_limit:
             if settings.overlong != "drop":
                 raise TrainingError(
@@ -175,7 +176,7 @@ def _within_limits(
         elif source_limit is not None and source > source_limit and settings.overlong != "truncate":
             if settings.overlong == "error":
                 raise TrainingError(
-                    f"example {example.id}: source of {source} tokens, the student reads {source_limit}. "
+                    f"example {example.id}: {what} of {source} tokens, the student reads {source_limit}. "
                     "Raise source_limit where the student allows it, or set overlong: drop or truncate."
                 )
         else:

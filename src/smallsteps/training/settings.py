@@ -51,9 +51,9 @@ class TrainSettings:
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     source_limit: int | None = 512
-    """Most tokens of a source; None: what the student's positions allow."""
+    """Most tokens of a source (causal: of a whole sequence); None: what the student's positions allow."""
     target_limit: int | None = 512
-    """Most tokens of a target (causal: of a whole sequence less its question); None: no limit of our own."""
+    """Most tokens of an example's target; None: no limit of our own."""
     overlong: Literal["error", "drop", "truncate"] = "error"
     """What happens to examples over a limit: refuse, leave out and count, or cut sources at their front (targets are
     never cut)."""

@@ -1,0 +1,120 @@
+"""No row is lost, the budget repeats exactly, and micro-batches hold what they should."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+import torch
+
+from smallsteps.errors import RecipeError
+from smallsteps.training.batches import Encoded, collate, micro_batches, plan_updates, share
+from smallsteps.training.settings import TrainSettings
+
+
+def row(source: int, target: int, name: str = "r") -> Encoded:
+    return Encoded((5,) * source, (6,) * target, (True,) * target, (name,))
+
+
+def test_every_row_is_read_once_a_pass_and_the_last_set_is_filled_from_the_next_pass():
+    plan = plan_updates([10] * 100, TrainSettings(passes=3, update_examples=64))
+    assert plan.updates == 5  # 300 rows in sets of 64: the last one reaches into a fourth pass
+    drawn = [i for update in range(plan.updates) for i in plan.members(update)]
+    assert len(drawn) == 5 * 64
+    for turn in range(3):
+        assert sorted(drawn[turn * 100 : (turn + 1) * 100]) == list(range(100))
+    assert drawn[:100] != drawn[100:200]
+
+
+def test_budget_ends_at_the_update_that_reaches_it_and_counts_no_padding():
+    tokens = [random.Random(0).randint(5, 90) for _ in range(37)]
+    settings = TrainSettings(budget_tokens=5000, update_examples=8, seed=3)
+    plan = plan_updates(tokens, settings)
+    real = [sum(tokens[i] for i in plan.members(update)) for update in range(plan.updates)]
+    assert list(plan.tokens) == real
+    assert sum(real[:-1]) < 5000 <= sum(real)
+    assert plan_updates(tokens, settings) == plan
+    assert plan_updates(tokens, TrainSettings(budget_tokens=5000, update_examples=8, seed=4)).members(
+        0
+    ) != plan.members(0)
+
+
+def test_fewer_rows_than_an_update_holds_are_not_doubled():
+    plan = plan_updates([10] * 5, TrainSettings(passes=2))
+    assert [sorted(plan.members(u)) for u in range(plan.updates)] == [[0, 1, 2, 3, 4]] * 2
+
+
+def test_rates_rise_over_the_warm_up_tokens_and_follow_half_a_cosine():
+    plan = plan_updates([10] * 64, TrainSettings(passes=100))
+    rates = plan.rates("cosine", 0.1)
+    assert rates[0] == pytest.approx(0.05)
+    assert rates[9] == pytest.approx(0.95)
+    assert rates[54] == pytest.approx(0.5, abs=0.02)
+    assert 0 < rates[-1] < 0.001
+    assert plan.rates("constant", 0.0) == [1.0] * 100
+    assert plan.rates("linear", 0.0)[50] == pytest.approx(0.495)
+
+
+def test_evaluations_lie_at_equal_shares_of_the_tokens_and_the_last_at_the_end():
+    plan = plan_updates([10] * 64, TrainSettings(passes=95))
+    marks = plan.evaluations(10)
+    assert (len(marks), marks[0], marks[-1]) == (10, 10, 95)
+    assert plan_updates([10] * 64, TrainSettings(passes=3)).evaluations(10) == [1, 2, 3]
+
+
+def test_micro_batches_hold_every_row_once_within_the_limit_and_by_length():
+    draw = random.Random(1)
+    rows = [row(draw.randint(1, 120), draw.randint(1, 60), str(i)) for i in range(64)]
+    pieces = list(micro_batches(rows, 1000))
+    assert Counter(r.example_ids for piece in pieces for r in piece) == Counter(r.example_ids for r in rows)
+    for piece in pieces:
+        padded = len(piece) * (max(len(r.source) for r in piece) + max(len(r.target) for r in piece))
+        assert padded <= 1000 or len(piece) == 1
+    padded = sum(collate(piece, 0).padded_tokens for piece in pieces)
+    assert sum(r.tokens for r in rows) / padded > 0.7
+
+
+def test_a_row_over_the_limit_goes_alone():
+    assert [len(p) for p in micro_batches([row(10, 10), row(500, 10), row(9, 9)], 100)] == [2, 1]
+
+
+def test_shares_of_processes_are_disjoint_and_complete():
+    rows = [row(i % 7 + 1, 3, str(i)) for i in range(13)]
+    shares = [share(rows, rank, 3) for rank in range(3)]
+    assert sorted(r.example_ids for s in shares for r in s) == sorted(r.example_ids for r in rows)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_masks_come_from_lengths_so_that_real_pad_ids_are_read_and_counted():
+    rows = [Encoded((0, 0, 7), (0, 1), (True, True), ("a",)), Encoded((7,), (4, 0, 1), (True,) * 3, ("b",))]
+    batch = collate(rows, start_id=0)
+    assert batch.source_mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch.labels.tolist() == [0, 1, 4, 0, 1]
+    assert batch.inputs.tolist() == [[0, 0, 0], [0, 4, 0]]
+    assert batch.inputs_mask.tolist() == [[1, 1, 0], [1, 1, 1]]
+
+
+def test_causal_rows_predict_the_token_after_each_position():
+    batch = collate([Encoded((), (5, 6, 7, 8), (False, False, True, True), ("a",))], None)
+    assert batch.source is None
+    assert batch.inputs.tolist() == [[5, 6, 7]]
+    assert torch.equal(batch.counted, torch.tensor([[False, True, True]]))
+    assert batch.labels.tolist() == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({}, "exactly one of budget_tokens and passes"),
+        ({"passes": 1, "budget_tokens": 5}, "exactly one of budget_tokens and passes"),
+        ({"passes": 1, "schedule": "cosin"}, "unknown schedule 'cosin'. Did you mean 'cosine'"),
+        ({"passes": 1, "dtype": "float16"}, "float16 overflows"),
+        ({"passes": 0}, "passes must be above 0, got 0"),
+        ({"passes": 1, "warmup_share": 1.0}, "warmup_share must lie in"),
+        ({"passes": 1, "source_limit": 1}, "source_limit must be at least 2"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(knobs, message):
+    with pytest.raises(RecipeError, match=message.replace("(", r"\(")):
+        TrainSettings(**knobs)

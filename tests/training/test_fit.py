@@ -1,0 +1,366 @@
+"""Training that can be stopped anywhere, split anyhow, and ends with the same weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from smallsteps.errors import InternalError, RunFolderError, TrainingError
+from smallsteps.students.lora import LoraSettings, add_lora
+from smallsteps.students.student import load_student
+from smallsteps.students.tokens import prepare
+from smallsteps.training import checkpoints
+from smallsteps.training import fit as fit_module
+from smallsteps.training.fit import UpdateTrainer, fit
+from smallsteps.training.settings import TrainSettings
+
+SETTINGS = TrainSettings(passes=4, update_examples=8, learning_rate=3e-3, evaluations=4, micro_batch_tokens=300)
+"""24 examples: 12 updates, evaluated after 3, 6, 9 and 12."""
+
+
+def weights(student):
+    return {name: p.detach().clone() for name, p in student.model.named_parameters()}
+
+
+def assert_identical(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+STRAIGHT = {}
+"""The run that is never stopped, made once."""
+
+
+class Killed(BaseException):
+    """What nothing between here and the test catches."""
+
+
+def stop_in(monkeypatch, name, at, owner=UpdateTrainer, before=False):
+    """Let the `at`-th call of `owner.name` be the last thing the run does."""
+    original, calls = getattr(owner, name), []
+
+    def stopping(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == at and before:
+            raise Killed
+        result = original(*args, **kwargs)
+        if len(calls) == at:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(owner, name, stopping)
+
+
+def test_training_lowers_the_losses_and_keeps_the_best_checkpoints(tiny, direct, task, tmp_path):
+    seen, told = [], []
+    figures = iter([3.0, 7.0, 5.0, 7.0])
+    result = fit(
+        tiny("t5", talkative=1.0), direct(24), direct(6, 1, "v"), SETTINGS, tmp_path / "run", task=task,
+        metric=lambda student: next(figures), bleu=lambda student: float("nan"),
+        progress=lambda done, total, row: seen.append((done, total)), announce=lambda report: told.append(report),
+    )  # fmt: skip
+    assert seen == [(i, 12) for i in range(1, 13)]
+    assert told[0].updates == result.updates == len(result.curves) == 12
+    assert result.curves[-1]["tokens"] == result.train_tokens == told[0].planned_tokens
+    assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
+    assert [row["update"] for row in result.curves if "validation_loss" in row] == [3, 6, 9, 12]
+    assert (result.selections["metric"].update, result.selections["metric"].value) == (6, 7.0)  # of equals the first
+    assert "bleu" not in result.selections  # NaN is never best
+    lowest = min((row for row in result.curves if "validation_loss" in row), key=lambda row: row["validation_loss"])
+    assert result.selections["validation_loss"].update == lowest["update"]
+    assert result.folder() == result.folders["metric"]
+    assert result.folder("validation_loss", "metric") == result.folders["validation_loss"]
+    kept = {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()}
+    assert kept == {chosen.folder for chosen in result.selections.values()}
+    assert json.loads((tmp_path / "run/curves.jsonl").read_text().splitlines()[2])["update"] == 3
+
+
+def test_the_checkpoint_holds_the_weights_of_its_update_and_its_validation_loss(tiny, direct, task, tmp_path):
+    validation = direct(6, 1, "v")
+    result = fit(tiny("t5", talkative=1.0), direct(24), validation, SETTINGS, tmp_path / "run", task=task)
+    student = load_student(result.folders["validation_loss"], device="cpu")
+    rows = fit_module.preflight(student, direct(24), validation, SETTINGS, task).validation
+    with torch.no_grad():
+        total = fit_module.SummedLoss(student.model.eval())(fit_module.collate(rows, student.start_id))
+    mean = total.item() / sum(row.loss_tokens for row in rows)
+    assert mean == pytest.approx(result.selections["validation_loss"].value, rel=1e-5)
+
+
+def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tiny, direct, task, tmp_path):
+    found = []
+    for name in ("a", "b"):
+        student = tiny("t5")
+        torch.manual_seed(5)
+        before = torch.get_rng_state()
+        fit(student, direct(24), [], SETTINGS, tmp_path / name, task=task)
+        assert torch.equal(before, torch.get_rng_state())
+        torch.rand(7)
+        found.append(weights(student))
+    assert_identical(*found)
+    other = tiny("t5")
+    fit(other, direct(24), [], replace(SETTINGS, seed=1), tmp_path / "c", task=task)
+    assert not torch.equal(weights(other)["shared.weight"], found[0]["shared.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "owner", "before"),
+    [
+        ("training_step", 2, UpdateTrainer, False),  # before the first checkpoint
+        ("training_step", 5, UpdateTrainer, False),  # between two
+        ("evaluate", 2, UpdateTrainer, False),  # a candidate without its checkpoint
+        ("_save", 2, UpdateTrainer, False),  # a torn checkpoint
+        ("complete", 3, fit_module, True),  # everything but the marker of a candidate
+        ("complete", 4, fit_module, False),  # a whole checkpoint, what it replaces still there
+        ("tidy", 3, fit_module, False),  # called once at the start
+        ("_write_result", 1, fit_module, True),
+        ("_write_result", 1, fit_module, False),  # result there, checkpoints not yet deleted
+    ],
+)
+def test_stopped_anywhere_it_goes_on_to_the_same_weights_curves_and_choice(
+    tiny, direct, task, tmp_path, tmp_path_factory, monkeypatch, name, at, owner, before
+):
+    def run(out):
+        return fit(
+            tiny("t5", talkative=1.0), direct(24), direct(6, 1, "v"), SETTINGS, out, task=task,
+            metric=lambda s: float(next(s.model.parameters()).detach().sum()),
+        )  # fmt: skip
+
+    if "run" not in STRAIGHT:
+        STRAIGHT["run"] = run(tmp_path_factory.mktemp("straight"))
+    straight = STRAIGHT["run"]
+    with monkeypatch.context() as patch:
+        stop_in(patch, name, at, owner, before)
+        with pytest.raises(Killed):
+            run(tmp_path / "stopped")
+    resumed = run(tmp_path / "stopped")
+    assert resumed.selections == straight.selections
+    strip = [{k: v for k, v in row.items() if k != "seconds"} for row in resumed.curves]
+    assert strip == [{k: v for k, v in row.items() if k != "seconds"} for row in straight.curves]
+    for criterion, folder in straight.folders.items():
+        assert_identical(
+            load_file(folder / "model.safetensors"), load_file(resumed.folders[criterion] / "model.safetensors")
+        )
+    folders = (straight.folder().parent, tmp_path / "stopped")
+    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("style", ["t5", "qwen"])
+def test_the_last_weights_after_a_resume_are_bit_identical(tiny, direct, chains, task, tmp_path, monkeypatch, style):
+    def run(out):
+        student = tiny(style) if style == "t5" else prepare(tiny(style), task, path="uni")
+        fit(student, direct(24) if style == "t5" else chains(24), [], SETTINGS, out, task=task)
+        return weights(student)
+
+    straight = run(tmp_path / "straight")
+    with monkeypatch.context() as patch:
+        stop_in(patch, "training_step", 8)
+        with pytest.raises(Killed):
+            run(tmp_path / "stopped")
+    assert_identical(run(tmp_path / "stopped"), straight)
+
+
+WORKER = """
+import json, sys
+from pathlib import Path
+from smallsteps.records import Example
+from smallsteps.students.student import load_student
+from smallsteps.tasks import get_task
+from smallsteps.training.fit import fit
+from smallsteps.training.settings import TrainSettings
+
+folder = Path(sys.argv[1])
+examples = [Example.from_row(json.loads(line)) for line in (folder / "examples.jsonl").read_text().splitlines()]
+settings = TrainSettings(**json.loads((folder / "settings.json").read_text()))
+fit(load_student(folder / "student", device="cpu"), examples[6:], examples[:6], settings, folder / sys.argv[2],
+    task=get_task("numbers"), progress=lambda done, total, row: print("update", done, flush=True))
+"""
+
+
+def worker_folder(tmp_path, student, examples, settings):
+    student.save(tmp_path / "student")
+    (tmp_path / "worker.py").write_text(WORKER)
+    (tmp_path / "examples.jsonl").write_text("".join(json.dumps(e.to_row()) + "\n" for e in examples))
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    return [sys.executable, str(tmp_path / "worker.py"), str(tmp_path)]
+
+
+def environment():
+    """Alone, with as many threads as here: their number decides the order of sums."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
+    return kept | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+
+def here(folder, examples, knobs, out, task):
+    """What the worker does, in this process."""
+    student = load_student(folder / "student", device="cpu")
+    return fit(student, examples[6:], examples[:6], TrainSettings(**knobs), folder / out, task=task)
+
+
+def test_kill_9_then_the_same_again_ends_with_the_same_files(tiny, direct, task, tmp_path):
+    knobs = {"passes": 12, "update_examples": 8, "evaluations": 9, "learning_rate": 3e-3}
+    examples = direct(30)
+    command = worker_folder(tmp_path, tiny("t5-scaled", talkative=1.0), examples, knobs)
+    running = subprocess.Popen(
+        [*command, "killed"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith("update 15"):
+            break
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    running.stdout.close()
+    assert checkpoints.latest_checkpoint(tmp_path / "killed") is not None
+    assert not (tmp_path / "killed/result.json").exists()
+    resumed = here(tmp_path, examples, knobs, "killed", task)
+    whole = here(tmp_path, examples, knobs, "whole", task)
+    assert resumed.selections == whole.selections
+    for criterion, folder in whole.folders.items():
+        assert_identical(
+            load_file(folder / "model.safetensors"), load_file(resumed.folders[criterion] / "model.safetensors")
+        )
+
+
+def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path):
+    """Without dropout, whose draws follow the split, and with calm weights, where rounding does not grow."""
+    student = tiny("t5-scaled", talkative=1.0)
+    student.model.config.dropout_rate = 0.0
+    with torch.no_grad():
+        for parameter in student.model.parameters():
+            if parameter.dim() > 1:
+                parameter *= 0.3
+    knobs = {"passes": 3, "update_examples": 8, "evaluations": 2, "learning_rate": 1e-3, "micro_batch_tokens": 200}
+    examples = direct(30)
+    command = worker_folder(tmp_path, student, examples, knobs)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command[1:]]
+    launched = subprocess.run([*torchrun, "two"], capture_output=True, text=True, env=environment())
+    assert launched.returncode == 0, launched.stderr[-3000:]
+    one = here(tmp_path, examples, knobs, "one", task)
+    two = here(tmp_path, examples, knobs, "two", task)  # finished: read back
+    assert (one.processes, two.processes) == (1, 2)
+    for row, other in zip(one.curves, two.curves, strict=True):
+        assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
+        assert row["tokens"] == other["tokens"]
+    best = "validation_loss"
+    assert one.selections[best].update == two.selections[best].update
+    assert one.selections[best].value == pytest.approx(two.selections[best].value, rel=1e-4)
+    pair = [load_file(result.folders[best] / "model.safetensors") for result in (one, two)]
+    for name, value in pair[0].items():
+        torch.testing.assert_close(value, pair[1][name], rtol=1e-3, atol=1e-4)
+
+
+def test_processes_that_do_not_find_each_other_or_have_nothing_to_do_are_an_error():
+    with pytest.raises(InternalError, match="launched as 2 processes, but Trainer sees 1"):
+        fit_module._check_processes(2, 1, 64)
+    with pytest.raises(TrainingError, match=r"5 processes share updates of 4 examples: .* Launch at most 4"):
+        fit_module._check_processes(5, 5, 4)
+
+
+def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(tiny, direct, task, tmp_path, monkeypatch):
+    """Without dropout the weights are those of a run that had the smaller micro-batches from the start."""
+    found = {}
+    forward = fit_module.SummedLoss.forward
+    for name, tokens in (("short", 600), ("small", 300)):
+        student = tiny("t5")
+        for module in student.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+
+        def limited(self, batch):
+            if batch.padded_tokens > 300:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return forward(self, batch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fit_module.SummedLoss, "forward", limited)
+            settings = replace(SETTINGS, micro_batch_tokens=tokens)
+            result = fit(student, direct(24), direct(6, 1, "v"), settings, tmp_path / name, task=task)
+        assert result.micro_batch_tokens == 300
+        found[name] = weights(student)
+    assert_identical(found["short"], found["small"])
+
+
+def test_out_of_memory_with_one_sequence_says_what_to_do(tiny, direct, task, tmp_path, monkeypatch):
+    def never(self, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(fit_module.SummedLoss, "forward", never)
+    with pytest.raises(TrainingError, match=r"out of memory with a single sequence of \d+ tokens. Set gradient_ch"):
+        fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+
+
+def test_other_errors_are_not_taken_for_missing_memory(tiny, direct, task, tmp_path, monkeypatch):
+    def broken(self, batch):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(fit_module.SummedLoss, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(tiny, direct, task, tmp_path):
+    student = tiny("t5")
+    with torch.no_grad():
+        student.model.get_output_embeddings().weight[5, 0] = float("inf")
+    with pytest.raises(TrainingError, match=r"update 1: the loss is nan. Lower learning_rate"):
+        fit(student, direct(24), [], SETTINGS, tmp_path / "run", task=task)
+
+
+def test_a_folder_of_other_settings_is_refused_and_left_as_it_was(tiny, direct, task, tmp_path):
+    fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+    before = sorted(p.name for p in (tmp_path / "run").rglob("*"))
+    for settings, seed in ((replace(SETTINGS, learning_rate=1e-4), 0), (SETTINGS, 1)):
+        with pytest.raises(RunFolderError, match="holds training with other settings, examples or student"):
+            fit(tiny("t5", seed), direct(24), [], settings, tmp_path / "run", task=task)
+    assert sorted(p.name for p in (tmp_path / "run").rglob("*")) == before
+
+
+def test_a_finished_folder_answers_at_once(tiny, direct, task, tmp_path, monkeypatch):
+    first = fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+    monkeypatch.setattr(UpdateTrainer, "train", None)
+    assert fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task) == first
+    shutil.rmtree(first.folder())
+    with pytest.raises(RunFolderError, match=r"named in .*result.json but not there"):
+        fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks for it
+def test_lora_students_train_their_adapters_only_and_are_saved_merged(tiny, chains, task, tmp_path):
+    student = prepare(tiny("qwen"), task, path="uni")
+    add_lora(student, LoraSettings(rank=2))
+    frozen = {n: p.detach().clone() for n, p in student.model.named_parameters() if not p.requires_grad}
+    result = fit(student, chains(16), chains(4, name="v"), SETTINGS, tmp_path / "run", task=task)
+    now = dict(student.model.named_parameters())
+    assert all(torch.equal(value, now[name]) for name, value in frozen.items())
+    assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
+    names = load_file(result.folder() / "model.safetensors")
+    assert not any("lora" in name for name in names)
+
+
+def test_bfloat16_keeps_float32_weights_and_learns(tiny, direct, task, tmp_path):
+    student = tiny("t5", talkative=1.0)
+    student.model.to(torch.bfloat16)
+    settings = replace(SETTINGS, dtype="bfloat16", gradient_checkpointing=True)
+    result = fit(student, direct(24), direct(6, 1, "v"), settings, tmp_path / "run", task=task)
+    assert {p.dtype for p in student.model.parameters()} == {torch.float32}
+    assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
+
+
+def test_curves_are_cut_back_to_the_update_that_is_resumed_and_a_torn_line_goes(tmp_path):
+    path = Path(tmp_path / "curves.jsonl")
+    path.write_text("".join(json.dumps({"update": i}) + "\n" for i in range(1, 8)) + '{"upda')
+    curves = checkpoints.Curves(path, 5)
+    curves.add({"update": 6, "tokens": 3})
+    assert [row["update"] for row in checkpoints.read_curves(path)] == [1, 2, 3, 4, 5, 6]

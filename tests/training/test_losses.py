@@ -1,0 +1,114 @@
+"""The loss by hand, and every way of cutting a batch giving the same sum and gradient."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from smallsteps.students.tokens import prepare
+from smallsteps.training.batches import collate, micro_batches
+from smallsteps.training.encode import encode
+from smallsteps.training.losses import SummedLoss, summed_cross_entropy
+
+
+def gradients(student, batches):
+    """(summed loss, gradient of every trained parameter) over `batches`, dropout off."""
+    loss_model = SummedLoss(student.model.double().eval())
+    student.model.zero_grad()
+    total = 0.0
+    for rows in batches:
+        loss = loss_model(collate(rows, student.start_id))
+        loss.backward()
+        total += loss.item()
+    return total, {n: p.grad.clone() for n, p in student.model.named_parameters() if p.grad is not None}
+
+
+def assert_same(one, other):
+    assert one[0] == pytest.approx(other[0], rel=1e-6)
+    assert one[1].keys() == other[1].keys()
+    largest = max(float(grad.abs().max()) for grad in one[1].values())
+    for name, grad in one[1].items():
+        torch.testing.assert_close(grad, other[1][name], rtol=1e-4, atol=1e-6 * largest, msg=name)
+
+
+def test_uniform_logits_cost_log_vocabulary_for_each_counted_token():
+    head = nn.Linear(4, 10, bias=False)
+    nn.init.zeros_(head.weight)
+    loss = summed_cross_entropy(torch.randn(6, 4), head, torch.arange(6))
+    assert loss.item() == pytest.approx(6 * math.log(10), rel=1e-6)
+
+
+def test_head_in_pieces_gives_loss_and_gradient_of_the_whole():
+    torch.manual_seed(0)
+    head, labels = nn.Linear(4, 10), torch.randint(0, 10, (23,))
+    found = []
+    for elements in (10**6, 30):
+        hidden = torch.randn(23, 4, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        head.zero_grad()
+        loss = summed_cross_entropy(hidden, head, labels, elements)
+        loss.backward()
+        found.append((loss.detach(), hidden.grad, head.weight.grad.clone()))
+    for whole, pieces in zip(*found, strict=True):
+        torch.testing.assert_close(whole, pieces)
+
+
+@pytest.mark.parametrize("style", ["t5", "t5-scaled", "bart", "llama", "qwen"])
+def test_loss_is_that_of_the_models_own_forward_one_example_at_a_time(tiny, style, direct, task):
+    student = tiny(style)
+    rows = encode(student, task, direct(5))
+    student.model.double().eval()
+    expected = 0.0
+    with torch.no_grad():
+        for row in rows:
+            ids = torch.tensor([row.target])
+            if student.architecture == "causal":
+                labels = torch.where(torch.tensor([row.counted]), ids, -100)
+                mean = student.model(input_ids=ids, labels=labels).loss
+            else:
+                start = torch.tensor([[student.start_id, *row.target[:-1]]])
+                mean = student.model(input_ids=torch.tensor([row.source]), decoder_input_ids=start, labels=ids).loss
+            expected += mean.item() * row.loss_tokens
+    found, _ = gradients(student, [rows])
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("style", ["t5", "bart", "qwen"])
+def test_micro_batches_add_up_to_one_padded_batch(tiny, style, direct, task):
+    student = tiny(style)
+    rows = encode(student, task, direct(12))
+    pieces = list(micro_batches(rows, 150))
+    assert len(pieces) > 3
+    assert_same(gradients(student, pieces), gradients(student, [rows]))
+
+
+@pytest.mark.parametrize("style", ["qwen", "llama"])
+@pytest.mark.parametrize("opens", ["ES", "AS"])
+def test_one_pass_over_a_chain_trains_what_its_separate_examples_train(tiny, style, opens, chains, task):
+    student = prepare(tiny(style), task, path="uni")
+    examples = chains(3, opens)
+    together = encode(student, task, examples)
+    apart = [encode(student, task, [example])[0] for example in examples]
+    assert (len(together), len(apart)) == (3, 12)
+    assert sum(r.loss_tokens for r in together) == sum(r.loss_tokens for r in apart)
+    assert_same(gradients(student, [together]), gradients(student, [apart]))
+
+
+def test_one_pass_equals_separate_examples_for_one_half_of_a_dual_pair(tiny, chains, task):
+    student = prepare(tiny("qwen"), task, path="dual", role="ES")
+    for kind in ("ES", "AS"):
+        examples = [e for e in chains(2) if e.kind == kind]
+        together = encode(student, task, examples)
+        apart = [encode(student, task, [example])[0] for example in examples]
+        assert len(together) == 2
+        assert_same(gradients(student, [together]), gradients(student, [apart]))
+
+
+def test_pad_token_that_is_the_end_token_keeps_the_end_in_the_loss(tiny, direct, task):
+    student = tiny("qwen")
+    assert student.tokenizer.pad_token_id == student.end_id
+    batch = collate(encode(student, task, direct(6)), None)
+    assert (batch.labels == student.end_id).sum() >= 6
+    assert batch.counted.sum() == len(batch.labels)

@@ -1,0 +1,143 @@
+"""What cannot be trained on is refused before the first update, with what to type next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from smallsteps.errors import TrainingError
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
+from smallsteps.training.batches import Encoded
+from smallsteps.training.preflight import _refuse_bad_masks, preflight
+from smallsteps.training.settings import TrainSettings
+
+SETTINGS = TrainSettings(passes=2, update_examples=8)
+
+
+def test_the_report_counts_tokens_and_shows_decoded_targets_with_their_end(tiny, direct, task):
+    student = tiny("t5")
+    train = direct(20)
+    checked = preflight(student, train, direct(4, 1, "v"), SETTINGS, task)
+    report = checked.report
+    assert (report.examples, report.sequences, report.validation, report.updates) == (20, 20, 4, 5)
+    assert report.source_tokens == sum(len(student.source_ids(task, e.question)) for e in train)
+    assert report.target_tokens == sum(len(student.target_ids(task, e.target, True)) for e in train)
+    assert report.planned_tokens == checked.plan.total_tokens
+    assert 0 <= report.padding_share < 0.5
+    ids, source, target = report.shown[0]
+    assert ids == "p0/whole"
+    assert source == train[0].question + "</s>"
+    assert target == train[0].target + "</s>"
+    text = "\n".join(report.lines())
+    assert "training on 20 examples in 20 sequences" in text
+    assert repr(target) in text
+
+
+def test_a_causal_chain_is_one_sequence_whose_targets_are_shown_with_markers(tiny, chains, task):
+    student = prepare(tiny("qwen"), task, path="uni")
+    report = preflight(student, chains(3), [], SETTINGS, task).report
+    assert (report.examples, report.sequences) == (12, 3)
+    assert report.shown[0][0] == "c0/0, c0/1, c0/2, c0/3"
+    assert report.shown[0][2] == "Ann has 2 boxes,<as>so 2 x 4 = 10 pens.<es>She sold 5.<as>The answer is 3.<|im_end|>"
+
+
+def test_no_examples(tiny, task):
+    with pytest.raises(TrainingError, match=r"no training examples: the set is empty\. Check the split sizes"):
+        preflight(tiny("t5"), [], [], SETTINGS, task)
+
+
+def test_problems_on_both_sides_of_the_split(tiny, direct, task):
+    with pytest.raises(
+        TrainingError, match=r"4 problems are in training and validation alike \(first: p0\)\. Split by"
+    ):
+        preflight(tiny("t5"), direct(20), direct(4), SETTINGS, task)
+
+
+def test_a_stop_sign_before_the_last_segment_names_the_example_or_is_left_out(tiny, chains, task):
+    examples = chains(2)
+    examples[1] = replace(examples[1], target="The answer is 4.")
+    with pytest.raises(
+        TrainingError, match=r"example c0/1: the target carries the stop sign of task numbers .*early_sto"
+    ):
+        preflight(tiny("t5"), examples, [], SETTINGS, task)
+    report = preflight(tiny("t5"), examples, [], replace(SETTINGS, early_stop="drop"), task).report
+    assert (report.examples, report.early_stops) == (7, 1)
+
+
+def test_the_phrase_inside_a_whole_chain_is_no_early_stop(tiny, direct, task):
+    examples = [replace(e, target="The answer is 4. " + e.target) for e in direct(8)]
+    assert preflight(tiny("t5"), examples, [], SETTINGS, task).report.early_stops == 0
+
+
+def test_sources_over_the_limit_are_refused_dropped_or_cut_at_their_front(tiny, direct, task):
+    student = tiny("t5")
+    examples = direct(8)
+    examples[3] = replace(examples[3], question=examples[3].question * 3)
+    limited = replace(SETTINGS, source_limit=25)
+    with pytest.raises(
+        TrainingError, match=r"example p3/whole: source of \d+ tokens, the student reads 25\. Raise source_limit .*drop"
+    ):
+        preflight(student, examples, [], limited, task)
+    dropped = preflight(student, examples, [], replace(limited, overlong="drop"), task)
+    assert (dropped.report.examples, dropped.report.dropped) == (7, 1)
+    cut = preflight(student, examples, [], replace(limited, overlong="truncate"), task)
+    assert (cut.report.examples, cut.report.truncated) == (8, 1)
+    assert cut.train[3].source == tuple(student.source_ids(task, examples[3].question)[-25:])
+
+
+def test_the_students_own_limit_holds_too_and_causal_sequences_count_whole(tiny, direct, task):
+    student = tiny("llama")
+    assert student.max_source_tokens == 256
+    student.max_source_tokens = 60
+    examples = direct(8)
+    whole = [len(student.source_ids(task, e.question)) + len(student.target_ids(task, e.target)) for e in examples]
+    assert max(whole) > 60 > max(len(student.source_ids(task, e.question)) for e in examples)
+    with pytest.raises(TrainingError, match=r"sequence of \d+ tokens, the student reads 60"):
+        preflight(student, examples, [], SETTINGS, task)
+
+
+def test_targets_over_the_limit_are_never_cut(tiny, direct, task):
+    limited = replace(SETTINGS, target_limit=10, overlong="truncate")
+    with pytest.raises(TrainingError, match=r"target of \d+ tokens, the limit is 10\. Raise target_limit.*never cut"):
+        preflight(tiny("t5"), direct(8), [], limited, task)
+    with pytest.raises(TrainingError, match=r"no training example is left: 8 over the limits, 0 with an early stop"):
+        preflight(tiny("t5"), direct(8), [], replace(limited, overlong="drop"), task)
+
+
+def test_text_that_the_tokenizer_garbles_is_refused_with_what_it_becomes(tiny, direct, task):
+    examples = [replace(e, target=e.target + " {9}") for e in direct(8)]
+    with pytest.raises(
+        TrainingError, match=r"example p\d/whole: the tokenizer turns .* into .* 8 of 8 targets\. Use a"
+    ):
+        preflight(tiny("t5"), examples, [], SETTINGS, task)
+    few = [*direct(40), replace(direct(1, 1, "x")[0], target="{9} The answer is 4.")]
+    assert preflight(tiny("t5"), few, [], SETTINGS, task).report.garbled == 1
+
+
+def test_empty_targets_of_an_es_model_are_intended_and_counted(tiny, chains, task):
+    examples = chains(4, "AS")
+    report = preflight(tiny("t5"), examples, [], SETTINGS, task).report
+    assert (report.examples, report.empty_targets) == (16, 4)
+
+
+def test_a_stop_token_of_a_task_without_closing_is_in_the_target(tiny, direct):
+    task = get_task("pet")
+    student = prepare(tiny("t5"), task, path="direct")
+    report = preflight(student, direct(8), [], SETTINGS, task).report
+    assert report.shown[0][2].endswith("<STOP></s>")
+
+
+def test_masks_that_would_teach_nothing_or_lose_the_end(tiny):
+    student = tiny("t5")
+    for row, message in (
+        (Encoded((5,), (6, 1), (False, False), ("a",)), "example a: the loss counts none of its 2 target tokens"),
+        (Encoded((5,), (6, 1), (True, False), ("a",)), "example a: the end of its target is not in the loss"),
+        (
+            Encoded((5,), (6, 7), (True, True), ("a",)),
+            r"ends in id 7, not in end-of-sequence \(1\), so the student would",
+        ),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            _refuse_bad_masks(student, [row])
