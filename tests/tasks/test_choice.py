@@ -29,7 +29,7 @@ def test_options_are_rendered_with_letters() -> None:
         ("state park", "state park"),
         ("State Park!", "state park"),
         ("most likely the zoo", "zoo"),
-        ("the state park", "state park"),  # and not the park inside it
+        ("probably a state park", "state park"),  # and not the park inside it
         ("not living", "not living"),
         ("a dog", "a dog"),  # an article, no letter
         ("(a) zoo", None),  # letter and text contradict each other
