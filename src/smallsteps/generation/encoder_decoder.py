@@ -6,8 +6,8 @@ its slot (longest first keeps the sources beside each other of similar length, a
 finish, the next cohort follows.
 
 A session is told requests by `submit`, and each `step` writes one token of every row under way and gives the replies
-that are done; more may be submitted between steps. Not here: the arithmetic of a step (`t5.py`), what follows a segment
-(`solve.py`).
+that are done; more may be submitted between steps. Not here: the arithmetic of a step (`students/t5.py`), what follows
+a segment (`solve.py`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from smallsteps.errors import InternalError
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.rows import Row, choose, new_rows, reply_of
-from smallsteps.generation.t5 import T5Runner
 from smallsteps.students.student import Student
+from smallsteps.students.t5 import T5Runner
 
 ENCODE_TOKENS = 8192
 """Padded source tokens encoded at a time."""

@@ -4,7 +4,8 @@ Rows never wait for the longest of their batch: who is done leaves, who waits en
 prefix between two steps finds it under way in the next. In float32, greedy text is what `model.generate` writes for
 each request alone.
 
-T5 and mT5 run on `t5.py`, causal students on `causal.py`, other encoder-decoders on transformers' modules in cohorts.
+T5 and mT5 run on `students/t5.py`, causal students on `causal.py`, other encoder-decoders on transformers' modules in
+cohorts.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from smallsteps.errors import RecipeError, nearest
 from smallsteps.generation.causal import CausalSession
 from smallsteps.generation.encoder_decoder import CohortSession, T5Session
 from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.generation.t5 import T5Runner
 from smallsteps.students.lora import merged
 from smallsteps.students.student import DTYPES, Student
+from smallsteps.students.t5 import T5Runner
 
 
 class Session(Protocol):

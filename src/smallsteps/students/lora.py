@@ -8,6 +8,8 @@ weights.
 
 from __future__ import annotations
 
+import copy
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +52,9 @@ def add_lora(student: Student, settings: LoraSettings, *, seed: int = 0) -> Stud
         target_modules=list(settings.targets) or "all-linear",
         trainable_token_indices=added or None,
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # peft asks transformers by a name that the latter is about to drop
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
         torch.manual_seed(seed)
         try:
             student.model = get_peft_model(student.model, config)
@@ -64,6 +68,7 @@ def merged(model: Any) -> Any:
     LoRA."""
     if not hasattr(model, "merge_and_unload"):
         return model
-    import copy
-
-    return copy.deepcopy(model).merge_and_unload()
+    with warnings.catch_warnings():
+        # Flan-T5: the config says tied, the weights are not; peft finds out here and corrects the copy's config
+        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied", category=UserWarning)
+        return copy.deepcopy(model).merge_and_unload()

@@ -164,6 +164,20 @@ class Student:
     def _plain(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
+    def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of `encode` and the (start, end) of the characters that each stands for."""
+        ids: list[int] = []
+        spans: list[tuple[int, int]] = []
+        for start, piece, own in self.characters.pieces(text) if self.characters else [(0, text, None)]:
+            if own is not None:
+                ids.append(own)
+                spans.append((start, start + 1))
+                continue
+            found = self.tokenizer(piece, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            ids += found["input_ids"]
+            spans += [(start + a, start + b) for a, b in found["offset_mapping"]]
+        return ids, spans
+
     def text(self, ids: Sequence[int]) -> str:
         """The text that `ids` spell, not stripped. Specials and markers are left out, `<STOP>` stays."""
         kept = [int(i) for i in ids if int(i) not in self._silent]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,12 +56,19 @@ class CharacterMap:
     def encode(self, text: str, plain: Callable[[str], list[int]]) -> list[int]:
         """Ids of `text`; `plain` tokenises the runs between added characters."""
         ids: list[int] = []
+        for _, piece, own in self.pieces(text):
+            ids += plain(piece) if own is None else [own]
+        return ids
+
+    def pieces(self, text: str) -> Iterator[tuple[int, str, int | None]]:
+        """(start, characters, id of the added token or None) of each run and each added character."""
+        start = 0
         for place, piece in enumerate(self.pattern.split(text)):
             if place % 2:
-                ids += [self.ids[c] for c in piece]
+                yield from ((start + n, c, self.ids[c]) for n, c in enumerate(piece))
             elif piece:
-                ids += plain(piece)
-        return ids
+                yield start, piece, None
+            start += len(piece)
 
     def decode(self, ids: Sequence[int], plain: Callable[[list[int]], str]) -> str:
         """The text back; `plain` decodes the runs between added characters."""

@@ -1,4 +1,5 @@
-"""T5 and mT5 without the overhead: the encoder and one decoder step, run on the weights of the Hugging Face model.
+"""T5 and mT5 without the overhead: encoder, whole decoder pass and single decoder step on a Hugging Face model's
+weights.
 
 What is gained over the modules: fused projections (Q K V; both gates), fused attention with the relative bias as its
 mask, caches that are written in place instead of copied longer at each step, and a vocabulary head on the last position
@@ -9,7 +10,7 @@ masks what lies before s, and the bias of the last w steps is the same for every
 waiting.
 
 Numbers agree with the modules up to rounding (tests compare logits and greedy text). Not here: which row holds what
-(`encoder_decoder.py`). Source: the T5 modules of transformers; Raffel et al. 2020, Sec. 2.1.
+(`generation/encoder_decoder.py`). Source: the T5 modules of transformers; Raffel et al. 2020, Sec. 2.1.
 """
 
 from __future__ import annotations
@@ -115,6 +116,33 @@ class T5Runner:
         return self._encoder_bias[:, :, :length, :length]
 
     # decoder
+
+    def decode(self, inputs: Sequence[Sequence[int]], keys_values: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Teacher-forced: normed (and scaled) states [rows, inputs, d_model] of whole rows of decoder inputs, to which
+        `head` may be applied; beyond a row's end they hold garbage. `keys_values` as `encode` gives them, `lengths` of
+        the sources."""
+        width, read = max(map(len, inputs)), keys_values.shape[1]
+        ids = torch.zeros(len(inputs), width, dtype=torch.long)
+        for row, tokens in enumerate(inputs):
+            ids[row, : len(tokens)] = torch.as_tensor(tokens)
+        attention = self._decoder_attention
+        bias = attention.compute_bias(width, width).detach().to(self.dtype)
+        mask = bias.masked_fill(torch.ones(width, width, dtype=torch.bool, device=self.device).triu_(1), -torch.inf)
+        beyond = torch.arange(read) >= torch.as_tensor(lengths)[:, None]
+        unread = torch.zeros(beyond.shape, dtype=self.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
+        unread = unread.to(self.device)
+        crosses = keys_values.view(len(inputs), read, len(self.decoder), 2, self.heads, self.d_kv)
+        crosses = crosses.permute(2, 3, 0, 4, 1, 5)
+        hidden = self.embedding[ids.to(self.device)]
+        for layer, (keys, values) in zip(self.decoder, crosses, strict=True):
+            q, k, v = self._split(layer.qkv(norm(hidden, layer.norm, self.eps)))
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+            hidden = hidden + layer.out(attended.transpose(1, 2).flatten(2))
+            q = layer.cross_q(norm(hidden, layer.cross_norm, self.eps)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            attended = F.scaled_dot_product_attention(q, keys, values, attn_mask=unread, scale=1.0)
+            hidden = hidden + layer.cross_out(attended.transpose(1, 2).flatten(2))
+            hidden = layer.feed_forward(hidden, self.eps, self.act)
+        return norm(hidden, self.decoder_norm, self.eps)
 
     def open(self, slots: int, steps: int) -> None:
         """Empty caches for `slots` rows over at most `steps` steps at a time."""
