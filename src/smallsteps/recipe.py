@@ -119,6 +119,8 @@ class Student(Strict):
     lora: int = Field(0, ge=0)
     """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
     device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the loaded weights; training keeps them in float32 whatever they were saved in."""
     dropout: float | None = Field(None, ge=0, lt=1)
     """None: as the model's configuration has it."""
     scratch: dict[str, Any] = Field(default_factory=dict)

@@ -101,7 +101,7 @@ def load_for_solving(model: str, task_name: str | None, dtype: str, device: str)
 def solve_question(model: str, question: str, task_name: str | None, dtype: str, temperature: float, seed: int, device: str) -> None:
     """`smallsteps solve MODEL "question"`: segments as they are written."""
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import solve
+    from smallsteps.generation.solve import Solving, solve
     from smallsteps.report.terminal import segment_printer
 
     if not question.strip():
@@ -111,7 +111,7 @@ def solve_question(model: str, question: str, task_name: str | None, dtype: str,
     show = segment_printer(console)
     decoding = Decoding(temperature=temperature, seed=seed)
     problem = Problem("question", question.strip())
-    for prediction in solve(student, [problem], task, batch_size=1, decoding=decoding, on_segment=lambda _, kind, text: show(kind, text)):
+    for prediction in solve(student, [problem], task, Solving(1), decoding, on_segment=lambda _, __, kind, text: show(kind, text)):
         answer = "no answer could be read off" if prediction.answer is None else f"answer: {prediction.answer}"
         console.print(f"{answer}   ({prediction.tokens} tokens, stopped by {prediction.stopped})", markup=False, style="bold")
 
@@ -122,7 +122,7 @@ def solve_file(
 ) -> None:  # fmt: skip
     """`smallsteps solve MODEL FILE --out OUT`: many questions; rows done before an interruption are kept beside OUT."""
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import solve
+    from smallsteps.generation.solve import Solving, solve
 
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
@@ -144,7 +144,7 @@ def solve_file(
         for row in (signature, *done.values()):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.flush()
-        for prediction in solve(student, rest, task, batch_size=batch_size, decoding=decoding):
+        for prediction in solve(student, rest, task, Solving(batch_size), decoding):
             done[prediction.problem_id] = prediction_row(prediction)
             file.write(json.dumps(done[prediction.problem_id], ensure_ascii=False) + "\n")
             file.flush()
@@ -165,7 +165,7 @@ def _resumed(kept: Path, signature: Mapping[str, Any]) -> Sequence[dict[str, Any
     if not kept.is_file():
         return []
     rows = []
-    for line in kept.read_text(encoding="utf-8").splitlines():
+    for line in kept.read_text(encoding="utf-8").split("\n")[:-1]:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:

@@ -6,17 +6,19 @@ what settings and by which measures is the same for all and stands here, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from smallsteps.evaluation.grade import grade
-from smallsteps.generation.generator import Decoding
-from smallsteps.generation.solve import solve, write_targets
 from smallsteps.evaluation.metrics import bleu
-from smallsteps.records import Example, Prediction, Problem
+from smallsteps.generation.engine import LocalEngine
+from smallsteps.generation.generator import Decoding, Request
+from smallsteps.generation.solve import Solving, solve
 from smallsteps.recipe import Recipe
+from smallsteps.records import Example, Prediction, Problem
 from smallsteps.runs import Reporter, Silent
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import DualStudent, Student, load_student
@@ -73,6 +75,11 @@ class Workshop:
             set_dropout(student.model, words.dropout)
         return student
 
+    @cached_property
+    def causal(self) -> bool:
+        """Whether the student is a causal model."""
+        return self.base().architecture == "causal"
+
     def settings(self, share: float = 1.0) -> TrainSettings:
         """The recipe's training words as settings; `share` of the budget for one half of a pair."""
         words = self.recipe.train.model_dump(exclude={"budget", "passes", "fair", "validation_chains", "report_to"})
@@ -119,8 +126,27 @@ class Workshop:
     def validation_bleu(self, student: Student, examples: Sequence[Example]) -> float:
         """BLEU of targets written on gold prefixes (the authors' validation figure)."""
         chosen = [example for example in examples if example.target][: self.recipe.train.validation_chains]
-        written = write_targets(student, chosen, self.task, batch_size=self.recipe.evaluation.batch_size)
+        written = self.targets(student, chosen)
         return bleu(written, [example.target for example in chosen], self.task.language)
+
+    def targets(self, student: Student, examples: Sequence[Example]) -> list[str]:
+        """What the student writes for each example, given the gold segments before it; greedy."""
+        engine = LocalEngine(student, self.recipe.evaluation.batch_size)
+        markers = set(student.markers.values())
+        requests = [
+            Request(
+                str(index), student.source_ids(self.task, e.question, e.prefix, e.cue if self.encoder_decoder(student) else e.kind),
+                max_new_tokens=self.task.max_segment_tokens if e.kind else self.task.max_chain_tokens,
+                stop=(lambda ids: ids[-1] in markers) if markers else None,
+            )
+            for index, e in enumerate(examples)
+        ]  # fmt: skip
+        found = {reply.id: reply.text.strip() for reply in engine.generate(requests, Decoding())}
+        return [found[request.id] for request in requests]
+
+    @staticmethod
+    def encoder_decoder(student: Student) -> bool:
+        return student.architecture == "encoder-decoder"
 
     def answers(
         self,
@@ -130,9 +156,8 @@ class Workshop:
     ) -> list[Prediction]:
         """Greedy predictions for `problems`, in their order."""
         found: dict[str, Prediction] = {}
-        for prediction in solve(
-            student, problems, self.task, batch_size=self.recipe.evaluation.batch_size, decoding=Decoding(),
-        ):  # fmt: skip
+        solving = Solving(batch_size=self.recipe.evaluation.batch_size, source_limit=self.recipe.train.source_limit)
+        for prediction in solve(student, problems, self.task, solving, Decoding()):
             found[prediction.problem_id] = prediction
             if label is not None:
                 self.reporter.advance(f"answering {label}", len(found), len(problems))

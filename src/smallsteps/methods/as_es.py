@@ -61,7 +61,7 @@ def datasets(
 ) -> list[Example]:
     """D_ES and D_AS in the order of the chains; `Example.kind` parts them."""
     path = "dual" if spec.path == "dual" else "uni"
-    return build_examples(chains, segments, workshop.task, path, cue=spec.cue)
+    return build_examples(chains, segments, workshop.task, path, cue=spec.cue, causal=workshop.causal)
 
 
 def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:

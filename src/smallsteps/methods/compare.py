@@ -22,7 +22,7 @@ from smallsteps.evaluation.grade import Score, compare_scores, grade, pool_score
 from smallsteps.methods.arm import PAPER_CRITERIA, Trained, Workshop
 from smallsteps.methods.as_es import count_tokens, segment, segment_by_folds, train_as_es
 from smallsteps.methods.direct import train_direct
-from smallsteps.methods.material import Material, load_material
+from smallsteps.methods.material import Material, load_material, read_json_lines
 from smallsteps.recipe import ArmSpec, Recipe, parse_arm
 from smallsteps.records import Chain, Prediction, Problem, Segment
 from smallsteps.runs import Reporter, RunFolder, Silent, fail_point, provenance, write_json
@@ -141,7 +141,7 @@ class Comparison:
     def trained(self, variant: Variant, seed: int, name: str | None = None, chains: Sequence[Chain] | None = None) -> Trained:
         """The trained arm, from its stage where that is complete."""
         place = f"arms/{name or variant.slug}-seed{seed}"
-        train = self._chains(variant, chains if chains is not None else self.material.train)
+        train = self._chains(variant, chains if chains is not None else self.material.train, thin=True)
         validation = self._chains(variant, self._validation())
 
         def make(folder: Path) -> None:
@@ -183,8 +183,8 @@ class Comparison:
 
         folder = self.run_folder.stage(place, make)
         found: dict[str, list[Segment]] = {}
-        for line in (folder / "segments.jsonl").read_text(encoding="utf-8").splitlines():
-            own = Segment.from_row(json.loads(line))
+        for row in read_json_lines(folder / "segments.jsonl"):
+            own = Segment.from_row(row)
             found.setdefault(own.rationale_id, []).append(own)
         return found
 
@@ -284,13 +284,16 @@ class Comparison:
             return {}
         return {name: grade(predictions, problems, self.task, metric=name, references=gold).value for name in ("bleu", "rouge_l")}
 
-    def _chains(self, variant: Variant, chains: Sequence[Chain]) -> list[Chain]:
-        """The chains that the variant trains on or is validated with: regions, thinned by gamma, or whole reports."""
+    def _chains(self, variant: Variant, chains: Sequence[Chain], thin: bool = False) -> list[Chain]:
+        """The chains that the variant trains on or is validated with: whole reports, or regions, of which training may
+        leave out normal ones (gamma)."""
         if variant.spec.whole_report:
             if self.task.whole_chains is None:
                 raise RecipeError(f"the arm direct-report is for reports; the task {self.task.name!r} has no parts. Use direct")
             return self.task.whole_chains(chains)
-        return list(chains) if self.task.select is None else self.task.select(chains, variant.gamma, self.recipe.data.split_seed)
+        if thin and self.task.select is not None:
+            return self.task.select(chains, variant.gamma, self.recipe.data.split_seed)
+        return list(chains)
 
     def _problems(self, variant: Variant, problems: Sequence[Problem]) -> list[Problem]:
         """What the variant answers: regions, or whole reports."""
@@ -332,7 +335,7 @@ class Comparison:
         """What `passes` over the chains cost the direct arm."""
         direct = Variant(parse_arm("direct"), self.recipe.segmentation.beta, self.recipe.segmentation.gamma, BASELINE)
         workshop = self.workshop(direct, 0, self.run_folder.path)
-        chains = self._chains(direct, self.material.train)
+        chains = self._chains(direct, self.material.train, thin=True)
         student = prepare(workshop.base(), self.task, path="direct", texts=workshop.texts)
         examples = build_examples(chains, [], self.task, "direct")
         return round(self.recipe.train.passes * count_tokens(student, workshop, examples))
@@ -459,7 +462,7 @@ def _signed(score: Score) -> float:
 
 
 def _predictions(path: Path) -> list[Prediction]:
-    return [Prediction.from_row(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Prediction.from_row(row) for row in read_json_lines(path)]
 
 
 def _entropy_tokens(text: str, scored: Any) -> list[dict[str, Any]]:
@@ -469,5 +472,5 @@ def _entropy_tokens(text: str, scored: Any) -> list[dict[str, Any]]:
         return []
     edges = [0, *starts[1:], len(text)]
     return [
-        {"text": text[a:b], "entropy": round(e, 3)} for a, b, e in zip(edges, edges[1:], scored.entropy, strict=True) if b > a
+        {"text": text[a:b], "entropy": round(e, 3)} for a, b, e in zip(edges[:-1], edges[1:], scored.entropy, strict=True) if b > a
     ]

@@ -7,8 +7,9 @@ left out and the overlap (which is zero, or the run is refused).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.runs import RunFolder, write_json
 from smallsteps.tasks import Task, get_task
 from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
-from smallsteps.tasks.splits import check_overlap, split_chains
+from smallsteps.tasks.splits import check_overlap, split_problems
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def load_material(recipe: Recipe, run: RunFolder) -> Material:
         other = get_task(name)
         also[name] = (other, read_problems(path, other))
     gold = _read(folder / "test.jsonl")
-    test = [Problem.from_row(row) for _, row in read_rows(folder / "problems.jsonl")]
+    test = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     return Material(task, _read(folder / "train.jsonl"), _read(folder / "validation.jsonl"), test, gold, also, facts)
 
@@ -65,8 +66,8 @@ def _make(data: Data, task: Task, folder: Path) -> None:
     for name, part in (("training", train), ("validation", validation), ("test", problems)):
         if not part:
             raise DataError(f"the {name} part is empty ({facts['chains']} chains in all). Give at least 10 chains of different questions.")
-    check_overlap([c.problem for c in train], [c.problem for c in validation], names=("training", "validation"))
-    check_overlap([c.problem for c in (*train, *validation)], problems, names=("training", "test"))
+    check_overlap(train, validation)
+    check_overlap([*train, *validation], problems)
     for name, chains in (("train", train), ("validation", validation), ("test", test)):
         write_rows(folder / f"{name}.jsonl", ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains))
     write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
@@ -101,16 +102,19 @@ def _from_files(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[
         closed += found.closed
     if data.limit is not None:
         chains = chains[: data.limit]
+    twice = next((i for i, count in Counter(c.problem.id for c in chains).items() if count > 1), None)
+    if twice is not None and len(paths) > 1:
+        raise DataError(f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem its own.")
     facts = {"source": ", ".join(Path(path).name for path in paths), "chains": len(chains), "wrong": wrong, "closed": closed}
     if data.validation is None and data.test is None:
-        parts = split_chains(chains, seed=data.split_seed)
+        parts = split_problems(chains, data.split_seed)
         return parts.train, parts.validation, parts.test, facts
     if data.validation is None:
-        parts = split_chains(chains, seed=data.split_seed, shares=(0.9, 0.1, 0.0))
+        parts = split_problems(chains, data.split_seed, (0.9, 0.1, 0.0))
         return parts.train, parts.validation, _gold_chains(data, task), facts
     validation = read_chains(data.validation, task, data.columns).chains
     if data.test is None:
-        parts = split_chains(chains, seed=data.split_seed, shares=(0.9, 0.0, 0.1))
+        parts = split_problems(chains, data.split_seed, (0.9, 0.0, 0.1))
         return parts.train, validation, parts.test, facts
     return chains, validation, _gold_chains(data, task), facts
 
@@ -128,17 +132,11 @@ def _first(rows: Iterable[tuple[int, Any]]) -> list[tuple[int, Any]]:
 
 
 def _read(path: Path) -> list[Chain]:
-    return [Chain(_problem(row["problem"]), Rationale.from_row(row["rationale"])) for row in _rows(path)]
+    rows = read_json_lines(path)
+    return [Chain(Problem.from_row(row["problem"]), Rationale.from_row(row["rationale"])) for row in rows]
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _problem(row: dict[str, Any]) -> Problem:
-    return Problem.from_row(row)
-
-
-def chain_rows(chains: Sequence[Chain]) -> list[dict[str, Any]]:
-    """Chains as the JSON lines of the stage."""
-    return [{"problem": asdict(c.problem), "rationale": asdict(c.rationale)} for c in chains]
+def read_json_lines(path: Path) -> list[Any]:
+    """Rows of a file that a stage wrote. Lines end in LF alone: real chains hold U+2028, which `splitlines` would cut."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [json.loads(line) for line in file]

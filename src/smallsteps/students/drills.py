@@ -16,18 +16,16 @@ Pair = tuple[str, str]
 
 
 def sums(rng: random.Random) -> Pair:
-    """A calculation, two to four at once so that a pass reads more of them."""
-    return _asked(rng, lambda a, op, b, c: (f"{a} {op} {b} =", f"{c}"))
+    """Results of a few calculations; several at once, so that an update reads more of them."""
+    asked = [calculation(rng) for _ in range(4)]
+    return "work out: " + " ; ".join(f"{a} {op} {b} =" for a, op, b, _ in asked), " ; ".join(f"{c}" for *_, c in asked)
 
 
 def equations(rng: random.Random) -> Pair:
-    """A calculation written out."""
-    return _asked(rng, lambda a, op, b, c: (f"{a} {op} {b}", f"{a} {op} {b} = {c}"))
-
-
-def _asked(rng: random.Random, form: Callable[[int, str, int, int], Pair]) -> Pair:
-    pairs = [form(*calculation(rng)) for _ in range(rng.randint(2, 4))]
-    return "work out: " + " ; ".join(p[0] for p in pairs), " ; ".join(p[1] for p in pairs)
+    """The same written out."""
+    asked = [calculation(rng) for _ in range(4)]
+    told = " ; ".join(f"{a} {op} {b} = {c}" for a, op, b, c in asked)
+    return "write out: " + " ; ".join(f"{a} {op} {b}" for a, op, b, _ in asked), told
 
 
 def calculation(rng: random.Random) -> tuple[int, str, int, int]:
@@ -35,14 +33,14 @@ def calculation(rng: random.Random) -> tuple[int, str, int, int]:
     operator = rng.choice("++--x/")
     if operator == "+":
         left = rng.randint(1, stories.LARGEST - 2)
-        right = rng.randint(1, min(30, stories.LARGEST - left))
+        right = rng.randint(1, min(20, stories.LARGEST - left))
         return left, operator, right, left + right
     if operator == "-":
         left = rng.randint(2, stories.LARGEST)
-        right = rng.randint(1, min(left - 1, 30))
+        right = rng.randint(1, min(left - 1, 20))
         return left, operator, right, left - right
     if operator == "x":
-        left = rng.randint(1, 24)
+        left = rng.randint(1, 15)
         right = rng.randint(2, max(2, min(9, stories.LARGEST // left)))
         return left, operator, right, left * right
     right = rng.randint(2, 9)
@@ -51,7 +49,7 @@ def calculation(rng: random.Random) -> tuple[int, str, int, int]:
 
 
 def _told(rng: random.Random) -> stories.Story:
-    return stories.make_story(rng, rng.randint(1, 5))
+    return stories.make_story(rng, rng.randint(1, 3))
 
 
 def _sentences(made: stories.Story) -> list[str]:
@@ -94,12 +92,15 @@ def reading(rng: random.Random) -> Pair:
     return f"numbers: {made.text()}", " ".join(numbers)
 
 
-def event(rng: random.Random) -> Pair:
-    """What one event makes of a known amount: its equation."""
-    made = _told(rng)
-    step = made.steps[-1]
-    held = "" if step.operator == "x" and len(made.steps) == 1 else f"before: {step.left} "
-    return f"{held}then: {step.sentence}", f"{step.equation}"
+def events(rng: random.Random) -> Pair:
+    """What events make of known amounts: the equation of each; three at once."""
+    asked = []
+    while len(asked) < 3:
+        made = _told(rng)
+        for step in made.steps[-2:]:
+            held = "" if step.operator == "x" and step is made.steps[0] and not made.opening else f"{step.left} : "
+            asked.append((f"{held}{step.sentence}", step.equation))
+    return "events: " + " ; ".join(a for a, _ in asked[:3]), " ; ".join(b for _, b in asked[:3])
 
 
 def ending(rng: random.Random) -> Pair:
@@ -119,15 +120,15 @@ def hops(rng: random.Random) -> Pair:
 
 
 DRILLS: dict[str, tuple[float, Callable[[random.Random], Pair]]] = {
-    "sums": (2.0, sums),
+    "events": (4.0, events),
     "equations": (2.0, equations),
-    "event": (3.0, event),
-    "restating": (2.0, restating),
-    "retelling": (1.0, retelling),
-    "copying": (0.5, copying),
-    "reading": (0.7, reading),
+    "retelling": (2.0, retelling),
+    "sums": (1.0, sums),
+    "restating": (1.5, restating),
+    "copying": (1.0, copying),
+    "reading": (0.5, reading),
     "ending": (0.5, ending),
-    "hops": (0.5, hops),
+    "hops": (0.3, hops),
 }
 """Name → (weight, drill)."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -34,14 +33,14 @@ from smallsteps.tasks import facts, stories
 class PretrainSettings:
     """Every knob of the bundled student."""
 
-    steps: int = 7000
+    steps: int = 6000
     """Updates."""
-    batch_tokens: int = 2500
-    """Padded source + target tokens of one micro-batch."""
-    micro_batches: int = 2
-    """Micro-batches of an update, of different lengths: a batch of one length holds few kinds of drill."""
-    learning_rate: float = 2e-3
-    warmup: int = 300
+    update_examples: int = 64
+    """Drills of an update, drawn at random."""
+    micro_batches: int = 4
+    """Parts in which an update is read, by length."""
+    learning_rate: float = 3e-3
+    warmup: int = 200
     """Updates of linear warm-up."""
     decay: float = 0.2
     """Share of the updates over which the rate falls to nothing."""
@@ -51,8 +50,6 @@ class PretrainSettings:
     seed: int = 0
     save_every: int = 250
     """Updates between checkpoints."""
-    bf16: bool = True
-    """Autocast the matrix products to bfloat16."""
 
 
 def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
@@ -82,26 +79,16 @@ def rate(update: int, settings: PretrainSettings) -> float:
     return min(1.0, rising, falling)
 
 
-def micro_batches(
-    pairs: Iterator[Pair], tokenizer: Any, settings: PretrainSettings, rng: random.Random
-) -> Iterator[Any]:
-    """Endless padded batches (source ids, source mask, labels), each of pairs of like length."""
+def updates(pairs: Iterator[Pair], tokenizer: Any, settings: PretrainSettings) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+    """Endless updates: padded (source ids, labels) of pairs of like length, micro-batch by micro-batch."""
     while True:
-        pool = list(islice(pairs, 2048))
-        sources = tokenizer([source for source, _ in pool])["input_ids"]
-        targets = tokenizer([target for _, target in pool])["input_ids"]
-        order = sorted(range(len(pool)), key=lambda i: (len(sources[i]), len(targets[i])))
-        batches: list[list[int]] = [[]]
-        longest = 0
-        for i in order:
-            longest = max(longest, len(sources[i]) + len(targets[i]))
-            if longest * (len(batches[-1]) + 1) > settings.batch_tokens:
-                batches.append([])
-                longest = len(sources[i]) + len(targets[i])
-            batches[-1].append(i)
-        rng.shuffle(batches)
-        for batch in batches:
-            yield _padded([sources[i] for i in batch], 0), _padded([targets[i] for i in batch], -100)
+        drawn = list(islice(pairs, settings.update_examples))
+        sources = tokenizer([source for source, _ in drawn])["input_ids"]
+        targets = tokenizer([target for _, target in drawn])["input_ids"]
+        order = sorted(range(len(drawn)), key=lambda i: (len(sources[i]), len(targets[i])))
+        size = -(-len(order) // settings.micro_batches)
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        yield [(_padded([sources[i] for i in part], 0), _padded([targets[i] for i in part], -100)) for part in parts]
 
 
 def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
@@ -124,21 +111,18 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
         optimizer.load_state_dict(state["optimizer"])
         start, seconds, log = state["step"], state["seconds"], state["log"]
     # A resumed run reads drills of its own seed; none is read twice, though not the same as without the pause.
-    batches = micro_batches(
-        drills(settings.seed + 2 + start), tokenizer, settings, random.Random(settings.seed + start)
-    )
+    stream = updates(drills(settings.seed + 2 + start), tokenizer, settings)
     began, running = time.monotonic(), 0.0
     model.train()
     for step in range(start, settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * rate(step, settings)
-        update = list(islice(batches, settings.micro_batches))
+        update = next(stream)
         tokens = sum(int((labels != -100).sum()) for _, labels in update)
         total = 0.0
         for source, labels in update:
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-                output = model(input_ids=source, attention_mask=(source != 0).long(), labels=labels)
-                loss = output.loss * ((labels != -100).sum() / tokens)
+            output = model(input_ids=source, attention_mask=(source != 0).long(), labels=labels)
+            loss = output.loss * ((labels != -100).sum() / tokens)
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

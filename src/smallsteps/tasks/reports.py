@@ -308,4 +308,5 @@ PET = Task(
     wholes=whole_reports,
     select=thin_normal,
     whole_chains=report_chains,
+    meta={"finder": mentions},
 )

@@ -27,7 +27,7 @@ STEPS: dict[str, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 4), "hard": (
 STYLES = 3
 """Ways to say the same chain."""
 
-LARGEST = 99
+LARGEST = 60
 """No number in a story or chain exceeds it."""
 
 GIRLS = ("Ann", "Mia", "Lena", "Sara", "Nora", "Emma", "Ruth", "Zoe", "Ida", "Lucy", "Eva", "Maya")
@@ -115,6 +115,8 @@ def _try_story(rng: random.Random, steps: int) -> Story | None:
     opening: tuple[str, ...] = ()
     if rng.random() < 0.5:
         number, each = rng.randint(2, 9), rng.randint(2, 9)
+        if number * each > LARGEST:
+            return None
         sentence = rng.choice(
             (f"{name} has {number} {rng.choice(HOLDERS)} with {each} {items} each",
              f"{name} buys {number} {rng.choice(HOLDERS)} of {each} {items} {rng.choice(PLACES)}")
@@ -122,7 +124,7 @@ def _try_story(rng: random.Random, steps: int) -> Story | None:
         events.append(Step(sentence, number, "x", each, number * each, holds))
         have = number * each
     else:
-        have = rng.randint(3, 40)
+        have = rng.randint(3, 30)
         verb = rng.choice(("has", "finds", "collects", "starts with"))
         opening = (f"{name} {verb} {have} {items}",)
     while len(events) < steps:
@@ -158,7 +160,7 @@ def _event(
     when = rng.choice(DAYS)
     kind = rng.choice(("gain", "gain", "lose", "lose", "times", "share" if last else "gain", "other" if last else "lose"))
     if kind == "gain":
-        more = rng.randint(2, 30)
+        more = rng.randint(2, 20)
         if have + more > LARGEST:
             return None
         sentence = rng.choice(
@@ -169,7 +171,7 @@ def _event(
     if kind == "lose":
         if have < 4:
             return None
-        less = rng.randint(2, min(have - 1, 30))
+        less = rng.randint(2, min(have - 1, 20))
         sentence = rng.choice(
             (f"{She} gives away {less} {items}", f"{She} loses {less} {items}", f"{when} {she} sells {less} {items}",
              f"{She} gives {less} {items} to {other}")
@@ -177,7 +179,7 @@ def _event(
         return Step(sentence, have, "-", less, have - less, holds)
     if kind == "times":
         factor = rng.choice((2, 3, 4, 5))
-        if have * factor > LARGEST or have > 24:
+        if have * factor > LARGEST or have > 15:
             return None
         sentence = rng.choice(
             (f"{when} {she} has {factor} times as many", f"{her.capitalize()} collection grows to {factor} times its size")
@@ -185,7 +187,7 @@ def _event(
         return Step(sentence, have, "x", factor, have * factor, holds)
     if kind == "other":
         factor = rng.choice((2, 3, 4, 5))
-        if have * factor > LARGEST or have > 24:
+        if have * factor > LARGEST or have > 15:
             return None
         return Step(f"{other} has {factor} times as many {items} as {name}", have, "x", factor, have * factor,
                     f"{other} has {{}} {items}")  # fmt: skip
