@@ -1,2 +1,111 @@
-"""Teach small language models to reason step by step."""
+"""Teach small language models to reason step by step, and measure whether it helped.
+
+The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`; `compare` runs them all.
+Names are imported when they are first used, so that `import smallsteps` is instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from smallsteps.evaluation.grade import compare_scores, grade
+    from smallsteps.generation.engine import LocalEngine
+    from smallsteps.generation.generator import Decoding, Generator
+    from smallsteps.generation.solve import Solving, solve
+    from smallsteps.generation.solve import load_solver as load
+    from smallsteps.methods.compare import compare
+    from smallsteps.recipe import Recipe, load_recipe
+    from smallsteps.records import Chain, Example, Grade, Prediction, Problem, Rationale, Segment
+    from smallsteps.report.page import write_page
+    from smallsteps.segments.examples import build_examples as build
+    from smallsteps.segments.label import segment_chains as segment
+    from smallsteps.students.student import load_student
+    from smallsteps.students.tokens import prepare
+    from smallsteps.tasks import get_task
+    from smallsteps.tasks.files import read_chains as read
+    from smallsteps.tasks.files import read_problems
+    from smallsteps.tasks.splits import split_problems as split
+    from smallsteps.training.fit import fit
+    from smallsteps.training.settings import TrainSettings
+
+_WHERE = {
+    "Chain": "records",
+    "Decoding": "generation.generator",
+    "Example": "records",
+    "Generator": "generation.generator",
+    "Grade": "records",
+    "LocalEngine": "generation.engine",
+    "Prediction": "records",
+    "Problem": "records",
+    "Rationale": "records",
+    "Recipe": "recipe",
+    "Segment": "records",
+    "Solving": "generation.solve",
+    "TrainSettings": "training.settings",
+    "build": "segments.examples:build_examples",
+    "compare": "methods.compare",
+    "compare_scores": "evaluation.grade",
+    "fit": "training.fit",
+    "get_task": "tasks",
+    "grade": "evaluation.grade",
+    "load": "generation.solve:load_solver",
+    "load_recipe": "recipe",
+    "load_student": "students.student",
+    "prepare": "students.tokens",
+    "read": "tasks.files:read_chains",
+    "read_problems": "tasks.files",
+    "segment": "segments.label:segment_chains",
+    "solve": "generation.solve",
+    "split": "tasks.splits:split_problems",
+    "write_page": "report.page",
+}
+"""Public name → module, and its name there where that differs."""
+
+__all__ = [
+    "Chain",
+    "Decoding",
+    "Example",
+    "Generator",
+    "Grade",
+    "LocalEngine",
+    "Prediction",
+    "Problem",
+    "Rationale",
+    "Recipe",
+    "Segment",
+    "Solving",
+    "TrainSettings",
+    "build",
+    "compare",
+    "compare_scores",
+    "fit",
+    "get_task",
+    "grade",
+    "load",
+    "load_recipe",
+    "load_student",
+    "prepare",
+    "read",
+    "read_problems",
+    "segment",
+    "solve",
+    "split",
+    "write_page",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'smallsteps' has no attribute {name!r}")
+    module, _, inner = _WHERE[name].partition(":")
+    found = getattr(import_module(f"smallsteps.{module}"), inner or name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_WHERE])

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal
-from smallsteps.errors import DataError, RecipeError, StudentError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Prediction, Problem
-from smallsteps.tasks import Task, get_task
+from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
 
 
@@ -88,25 +88,16 @@ def prediction_of(row: Mapping[str, Any], place: str) -> Prediction:
     return Prediction(str(row["id"]), str(row["id"]), str(row["text"]), segments, row["answer"], row["stopped"], int(row.get("tokens", 0)))
 
 
-def load_for_solving(model: str, task_name: str | None, dtype: str, device: str) -> tuple[Any, Task]:
-    """A student and its task: the one it was trained for, unless another is named."""
-    from smallsteps.students.student import load
-
-    student = load(model, device=device, dtype=dtype)
-    if student.drive is None and task_name is None:
-        raise StudentError(f"{model} was not trained by smallsteps, so its task is not known. Name it: --task numbers")
-    return student, get_task(task_name or student.drive.task)  # type: ignore[union-attr]
-
-
 def solve_question(model: str, question: str, task_name: str | None, dtype: str, temperature: float, seed: int, device: str) -> None:
     """`smallsteps solve MODEL "question"`: segments as they are written."""
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import Solving, solve
+    from smallsteps.generation.solve import Solving, load_solver, solve
     from smallsteps.report.terminal import segment_printer
 
     if not question.strip():
         raise DataError("the question is empty. Type it in quotes: smallsteps solve MODEL \"How many …?\"")
-    student, task = load_for_solving(model, task_name, dtype, device)
+    solver = load_solver(model, task=get_task(task_name) if task_name else None, device=device, dtype=dtype)
+    student, task = solver.student, solver.task
     console = Console(highlight=False)
     show = segment_printer(console)
     decoding = Decoding(temperature=temperature, seed=seed)
@@ -122,14 +113,15 @@ def solve_file(
 ) -> None:  # fmt: skip
     """`smallsteps solve MODEL FILE --out OUT`: many questions; rows done before an interruption are kept beside OUT."""
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import Solving, solve
+    from smallsteps.generation.solve import Solving, load_solver, solve
 
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
     set_threads(threads)
     if not source.is_file():
         read_rows(source).__next__()
-    student, task = load_for_solving(model, task_name, dtype, device)
+    solver = load_solver(model, task=get_task(task_name) if task_name else None, device=device, dtype=dtype)
+    student, task = solver.student, solver.task
     problems = read_problems(source, task, columns)
     wanted = {problem.id for problem in problems}
     decoding = Decoding(temperature=temperature, seed=seed)

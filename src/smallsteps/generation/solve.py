@@ -18,11 +18,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, StudentError
 from smallsteps.generation.engine import LocalEngine, Session
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.records import Kind, Prediction, Problem, Stopped
-from smallsteps.students.student import DualStudent, Student
+from smallsteps.students.student import DualStudent, Student, load
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import STOP_TOKEN, Task
 
 OnSegment = Callable[[str, int, Kind | None, str], None]
@@ -359,3 +360,25 @@ def _prediction(chain: Chain, task: Task, solving: Solving, author: str, seconds
         seconds=seconds,
         author=author,
     )
+
+
+class Solver:
+    """A student ready to answer: what `smallsteps.load` returns."""
+
+    def __init__(self, student: Student | DualStudent, task: Task) -> None:
+        self.student, self.task = student, task
+
+    def __call__(self, question: str, decoding: Decoding | None = None) -> Prediction:
+        """The answer to one question, with its chain: `.answer`, `.text`, `.segments`, `.stopped`."""
+        return next(solve(self.student, [Problem("question", question)], self.task, Solving(1), decoding))
+
+
+def load_solver(folder: str, *, task: Task | None = None, device: str = "auto", dtype: str = "auto") -> Solver:
+    """A trained student's folder, ready to answer. `task` is needed for a model that smallsteps did not train.
+
+    Raises StudentError where there is no student or its task is not known.
+    """
+    student = load(folder, device=device, dtype=dtype)
+    if student.drive is None and task is None:
+        raise StudentError(f"{folder} was not trained by smallsteps, so its task is not known. Name it: --task numbers")
+    return Solver(student, task or get_task(student.drive.task if student.drive else ""))

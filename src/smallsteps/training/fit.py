@@ -267,6 +267,7 @@ class UpdateTrainer(Trainer):
         self.micro_batch_tokens: int = state.get("micro_batch_tokens", settings.micro_batch_tokens)
         self.selections = {name: Selection(**chosen) for name, chosen in state.get("selections", {}).items()}
         self.seconds: float = state.get("seconds", 0.0)
+        self.began = 0.0
         self.loss_since, self.tokens_since = 0.0, 0
         self.row: dict[str, float | int | None] = {}
         self.rates = self.plan.rates(settings.schedule, settings.warmup_share)
@@ -313,7 +314,7 @@ class UpdateTrainer(Trainer):
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Accumulate the gradient of one update; returns its loss, the mean over all its target tokens."""
-        began = time.perf_counter()
+        self.began = time.perf_counter()
         update: int = inputs["update"]
         members = [self.rows[i] for i in self.plan.members(update)]
         own = share(members, self.args.process_index, self.args.world_size)
@@ -332,7 +333,6 @@ class UpdateTrainer(Trainer):
                 f"update {update + 1}: the loss is {loss.item()}. Lower learning_rate ({self.settings.learning_rate}) "
                 "or use dtype float32."
             )
-        self.seconds += time.perf_counter() - began
         self.loss_since += loss.item() * normaliser
         self.tokens_since += normaliser
         self.row = {
@@ -340,7 +340,6 @@ class UpdateTrainer(Trainer):
             "tokens": self.ends[update],
             "train_loss": loss.item(),
             "lr": self.settings.learning_rate * self.rates[update],
-            "seconds": round(self.seconds, 3),
         }
         return loss
 
@@ -479,17 +478,22 @@ class UpdateTrainer(Trainer):
 
 
 class _Steering(TrainerCallback):
-    """Tells Trainer when to evaluate and save."""
+    """Takes the time, and tells Trainer when to evaluate and save."""
 
     def __init__(self, trainer: UpdateTrainer) -> None:
         self.trainer = trainer
         self.marks = frozenset(trainer.plan.evaluations(trainer.settings.evaluations))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        trainer = self.trainer
+        if trainer.args.device.type == "cuda":
+            torch.cuda.synchronize()
+        trainer.seconds += time.perf_counter() - trainer.began
+        trainer.row["seconds"] = round(trainer.seconds, 3)
         if state.global_step in self.marks:
             control.should_evaluate = control.should_save = True
         else:
-            self.trainer._end_update()
+            trainer._end_update()
 
 
 def _seed_of(seed: int, update: int, rank: int) -> int:
