@@ -24,8 +24,8 @@ from smallsteps.students.student import DTYPES, Student
 from smallsteps.students.t5 import T5Runner
 from smallsteps.tasks.base import Task
 
-BATCH_TOKENS = 8192
-"""Padded tokens, source and target, of one pass."""
+BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
+"""Padded tokens, source and target, of one pass: what fits the caches of a CPU, and what fills a GPU."""
 
 HEAD_BYTES = 32 * 2**20
 """Float32 logits that exist at a time (and two more of that size while they are reduced)."""
@@ -61,21 +61,21 @@ def token_scores(
     task: Task,
     pairs: Sequence[tuple[str, str]],
     *,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     dtype: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[TokenScores]:
     """Scores of each (rendered question, text), in order; texts are read stripped, spans count in what was given.
 
-    dtype `bfloat16`: reduced precision (T5 only; others score in their own); sums are float32 in any case. `progress`
-    is told the number of pairs done. Raises DataError where a pair is longer than the student reads. Puts the model
-    into evaluation mode.
+    `batch_tokens`: padded tokens of one pass; None: what suits the device. dtype `bfloat16`: reduced precision (T5
+    only; others score in their own); sums are float32 in any case. `progress` is told the number of pairs done. Raises
+    DataError where a pair is longer than the student reads. Puts the model into evaluation mode.
     """
     student.model.eval()
     items = [_item(student, task, question, text) for question, text in pairs]
     passes = _passes(student, dtype)
     found: dict[int, TokenScores] = {}
-    for batch in _batches(items, batch_tokens):
+    for batch in _batches(items, batch_tokens or BATCH_TOKENS.get(student.device.type, 8192)):
         rows = [items[n] for n in batch]
         states = passes.states(rows)
         entropy, loss = _reduce(states, [t for row in rows for t in row.target], passes.head)
@@ -136,11 +136,11 @@ def _reduce(
         end = start + len(logits)
         log_p = logits.log_softmax(-1)
         loss.append(-log_p.gather(1, wanted[start:end, None]).squeeze(1))
-        # a token of no probability has log-probability -inf and takes no part: 0 * -inf would be NaN
-        p = torch.exp(log_p, out=logits)
-        if log_p.isneginf().any():
-            log_p.masked_fill_(log_p.isneginf(), 0.0)
-        entropy.append(-torch.linalg.vecdot(p, log_p))
+        found = -torch.linalg.vecdot(torch.exp(log_p, out=logits), log_p)
+        if found.isnan().any():
+            # a token ruled out has probability 0 and log-probability -inf, whose product should count as 0
+            found = -torch.linalg.vecdot(logits, log_p.masked_fill_(log_p.isneginf(), 0.0))
+        entropy.append(found)
         start = end
     return torch.cat(entropy).tolist(), torch.cat(loss).tolist()
 
@@ -156,8 +156,7 @@ class T5Passes:
     def states(self, rows: Sequence[Item]) -> Tensor:
         lengths = [len(row.source) for row in rows]
         keys_values = self.runner.encode([row.source for row in rows])
-        states = self.runner.decode([[self.start, *row.target[:-1]] for row in rows], keys_values, lengths)
-        return states[_real([len(row.target) for row in rows], states.device)]
+        return self.runner.decode([[self.start, *row.target[:-1]] for row in rows], keys_values, lengths)
 
     def head(self, states: Tensor) -> Tensor:
         scored: Tensor = self.runner.head(states)

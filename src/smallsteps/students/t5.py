@@ -86,24 +86,32 @@ class T5Runner:
     def encode(self, sources: Sequence[Sequence[int]]) -> Tensor:
         """Keys and values of each source for every decoder layer: [rows, source, layers * 2 * heads * d_kv].
 
-        Positions beyond a row's length hold garbage, to be masked by length.
+        Zero beyond a row's length, which is to be masked by length.
         """
-        longest = max(map(len, sources))
-        ids = torch.zeros(len(sources), longest, dtype=torch.long)
-        for row, source in enumerate(sources):
-            ids[row, : len(source)] = torch.as_tensor(source)
-        lengths = torch.tensor([len(s) for s in sources])
+        lengths = torch.tensor([len(source) for source in sources])
+        longest = int(lengths.max())
+        places = (torch.arange(longest) < lengths[:, None]).flatten().nonzero().squeeze(1).to(self.device)
         mask = self._bias_for(longest)
         if (lengths < longest).any():
             padding = (torch.arange(longest) >= lengths[:, None]).to(self.device)
             mask = mask.expand(len(sources), -1, -1, -1).masked_fill(padding[:, None, None], -torch.inf)
-        hidden = self.embedding[ids.to(self.device)]
+        # all but attention runs on real tokens alone, one after another
+        hidden = self.embedding[torch.tensor([i for source in sources for i in source], device=self.device)]
         for layer in self.encoder:
-            q, k, v = self._split(layer.qkv(norm(hidden, layer.norm, self.eps)))
+            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, layer.norm, self.eps)), places, lengths, longest))
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-            hidden = hidden + layer.out(attended.transpose(1, 2).flatten(2))
+            hidden = hidden + layer.out(attended.transpose(1, 2).reshape(-1, self.heads * self.d_kv)[places])
             hidden = layer.feed_forward(hidden, self.eps, self.act)
-        return self.cross_kv(norm(hidden, self.encoder_norm, self.eps))
+        return self._spread(self.cross_kv(norm(hidden, self.encoder_norm, self.eps)), places, lengths, longest)
+
+    @staticmethod
+    def _spread(packed: Tensor, places: Tensor, lengths: Tensor, longest: int) -> Tensor:
+        """Real tokens one after another [tokens, d] → rows padded with zeros [rows, longest, d]."""
+        if len(packed) == len(lengths) * longest:
+            return packed.view(len(lengths), longest, -1)
+        padded = packed.new_zeros(len(lengths) * longest, packed.shape[1])
+        padded[places] = packed
+        return padded.view(len(lengths), longest, -1)
 
     def _split(self, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = fused.view(*fused.shape[:2], 3, self.heads, self.d_kv).permute(2, 0, 3, 1, 4)
@@ -118,29 +126,29 @@ class T5Runner:
     # decoder
 
     def decode(self, inputs: Sequence[Sequence[int]], keys_values: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Teacher-forced: normed (and scaled) states [rows, inputs, d_model] of whole rows of decoder inputs, to which
-        `head` may be applied; beyond a row's end they hold garbage. `keys_values` as `encode` gives them, `lengths` of
-        the sources."""
-        width, read = max(map(len, inputs)), keys_values.shape[1]
-        ids = torch.zeros(len(inputs), width, dtype=torch.long)
-        for row, tokens in enumerate(inputs):
-            ids[row, : len(tokens)] = torch.as_tensor(tokens)
-        attention = self._decoder_attention
-        bias = attention.compute_bias(width, width).detach().to(self.dtype)
+        """Teacher-forced: normed (and scaled) states of all decoder inputs, rows one after another [all inputs,
+        d_model], to which `head` may be applied. `keys_values` as `encode` gives them, `lengths` of the sources."""
+        sizes = torch.tensor([len(row) for row in inputs])
+        width, read = int(sizes.max()), keys_values.shape[1]
+        places = (torch.arange(width) < sizes[:, None]).flatten().nonzero().squeeze(1).to(self.device)
+        # what lies beyond a row's end needs no mask: nothing before it can see it
+        bias = self._decoder_attention.compute_bias(width, width).detach().to(self.dtype)
         mask = bias.masked_fill(torch.ones(width, width, dtype=torch.bool, device=self.device).triu_(1), -torch.inf)
         beyond = torch.arange(read) >= torch.as_tensor(lengths)[:, None]
         unread = torch.zeros(beyond.shape, dtype=self.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
         unread = unread.to(self.device)
         crosses = keys_values.view(len(inputs), read, len(self.decoder), 2, self.heads, self.d_kv)
         crosses = crosses.permute(2, 3, 0, 4, 1, 5)
-        hidden = self.embedding[ids.to(self.device)]
+        inner = self.heads * self.d_kv
+        hidden = self.embedding[torch.tensor([i for row in inputs for i in row], device=self.device)]
         for layer, (keys, values) in zip(self.decoder, crosses, strict=True):
-            q, k, v = self._split(layer.qkv(norm(hidden, layer.norm, self.eps)))
+            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, layer.norm, self.eps)), places, sizes, width))
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-            hidden = hidden + layer.out(attended.transpose(1, 2).flatten(2))
-            q = layer.cross_q(norm(hidden, layer.cross_norm, self.eps)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            hidden = hidden + layer.out(attended.transpose(1, 2).reshape(-1, inner)[places])
+            q = self._spread(layer.cross_q(norm(hidden, layer.cross_norm, self.eps)), places, sizes, width)
+            q = q.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             attended = F.scaled_dot_product_attention(q, keys, values, attn_mask=unread, scale=1.0)
-            hidden = hidden + layer.cross_out(attended.transpose(1, 2).flatten(2))
+            hidden = hidden + layer.cross_out(attended.transpose(1, 2).reshape(-1, inner)[places])
             hidden = layer.feed_forward(hidden, self.eps, self.act)
         return norm(hidden, self.decoder_norm, self.eps)
 

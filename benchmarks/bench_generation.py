@@ -1,0 +1,178 @@
+"""Generation speed: our engine beside `model.generate`, in one run.
+
+    python benchmarks/bench_generation.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--n 256] [--batch 32] [--device
+    cuda]
+
+Greedy, fp32 unless said, a model of Flan-T5-small's shape (77M) with random weights, a tokenizer trained on the chains,
+two threads. A model with random weights does not know when to stop. So both sides are told: a segment has as many
+tokens as the gold segment (strategy `inter`), a source is the question and the gold segments before it, and the end
+token is never looked at. That makes the work that of a student which writes the gold chains. Every token is still
+computed and chosen in full, and the tokens of both sides are compared.
+
+    direct     the whole chain; `generate` in batches in file order, each as long as its longest reply
+    uni-path   segment by segment; `generate` in lock-step: a batch of questions, one segment each, the next round when
+    all are done
+               (chains that are done leave the batch)
+    alone      the authors' loop: one question at a time (on --alone questions)
+
+Arms take turns over the same questions in each of --rounds rounds; ratios are of the summed seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from bench_training import flan_t5_small
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from smallsteps.generation.encoder_decoder import padded
+from smallsteps.generation.engine import LocalEngine
+from smallsteps.generation.generator import Decoding, Request
+from smallsteps.segments.label import segment_chains
+from smallsteps.students.student import Student
+from smallsteps.tasks import get_task
+from smallsteps.tasks.files import read_chains
+
+TASK = get_task("gsm8k")
+
+Call = tuple[list[int], int]
+"""(source ids, tokens to write)."""
+Written = dict[tuple[int, int], list[int]]
+"""(question, segment) → its tokens."""
+
+
+class Lengths(StoppingCriteria):
+    """Each row is done after its own number of tokens."""
+
+    def __init__(self, lengths: list[int], device: torch.device) -> None:
+        self.lengths = torch.tensor(lengths, device=device)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        return self.lengths < input_ids.shape[1]
+
+
+@torch.inference_mode()
+def generate(student: Student, calls: list[Call]) -> list[list[int]]:
+    ids, mask = padded([source for source, _ in calls], student)
+    out = student.model.generate(
+        ids, attention_mask=mask, do_sample=False, max_new_tokens=max(n for _, n in calls), eos_token_id=None,
+        pad_token_id=0, stopping_criteria=StoppingCriteriaList([Lengths([n for _, n in calls], ids.device)]),
+    )  # fmt: skip
+    return [row[1 : 1 + n] for row, (_, n) in zip(out.tolist(), calls, strict=True)]
+
+
+def lock_step(student: Student, chains: list[list[Call]], batch: int) -> Written:
+    written: Written = {}
+    for start in range(0, len(chains), batch):
+        under_way = list(range(start, min(start + batch, len(chains))))
+        round_ = 0
+        while under_way:
+            rows = generate(student, [chains[n][round_] for n in under_way])
+            written.update({(n, round_): row for n, row in zip(under_way, rows, strict=True)})
+            round_ += 1
+            under_way = [n for n in under_way if len(chains[n]) > round_]
+    return written
+
+
+def ours(student: Student, chains: list[list[Call]], batch: int, dtype: str | None = None) -> Written:
+    """Our engine; a chain's next segment is submitted as soon as the one before it is done."""
+    engine = LocalEngine(student, batch, dtype)
+    session = engine.session(Decoding(max_new_tokens=max(n for chain in chains for _, n in chain)))
+
+    def submit(question: int, segment: int) -> None:
+        source, count = chains[question][segment]
+        session.submit(Request(f"{question} {segment}", source, max_new_tokens=count))
+
+    for question in range(len(chains)):
+        submit(question, 0)
+    written: Written = {}
+    while not session.idle:
+        for reply in session.step():
+            question, segment = map(int, reply.id.split())
+            written[question, segment] = list(reply.ids)
+            if segment + 1 < len(chains[question]):
+                submit(question, segment + 1)
+    return written
+
+
+def material(path: Path, n: int) -> tuple[Student, list[list[Call]], list[list[Call]]]:
+    """The student, and the calls of direct and of uni-path for `n` chains."""
+    chains = read_chains(path, TASK).chains
+    student = flan_t5_small([f"{c.problem.question} {c.rationale.text}" for c in chains])
+    student.end_ids = frozenset()
+    chains = chains[:n]
+    direct, uni = [], []
+    for chain, segments in zip(chains, segment_chains(chains, "inter", task=TASK), strict=True):
+        question = TASK.render(chain.problem)
+        direct.append([(student.source_ids(TASK, question), len(student.target_ids(TASK, chain.rationale.text)))])
+        pairs = [(s.kind, s.text.strip()) for s in segments]
+        uni.append([
+            (student.source_ids(TASK, question, pairs[:k]), len(student.target_ids(TASK, text)))
+            for k, (_, text) in enumerate(pairs)
+        ])  # fmt: skip
+    return student, direct, uni
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chains", type=Path)
+    parser.add_argument("--n", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--alone", type=int, default=0, help="questions of the one-at-a-time loop")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    student, direct, uni = material(args.chains, args.n)
+    student.model.to(args.device).eval()
+    tokens = sum(n for chain in uni for _, n in chain)
+    read = sum(len(source) for chain in uni for source, _ in chain)
+    print(
+        f"{args.n} chains, {sum(map(len, uni))} segments, {tokens} tokens written, {read} source tokens read by uni-path"
+    )
+    arms: dict[str, Callable[[], Written]] = {
+        "generate direct": lambda: lock_step(student, direct, args.batch),
+        "ours direct": lambda: ours(student, direct, args.batch),
+        "generate uni lock-step": lambda: lock_step(student, uni, args.batch),
+        "ours uni": lambda: ours(student, uni, args.batch),
+        "ours uni bf16": lambda: ours(student, uni, args.batch, "bfloat16"),
+        "ours direct bf16": lambda: ours(student, direct, args.batch, "bfloat16"),
+    }
+    if args.alone:
+        arms["generate uni alone"] = lambda: lock_step(student, uni[: args.alone], 1)
+    for run in (lock_step, ours):
+        run(student, uni[:2], 2)  # first calls load kernels
+    seconds: dict[str, float] = defaultdict(float)
+    written: dict[str, Written] = {}
+    for _ in range(args.rounds):
+        for name, arm in arms.items():
+            began = time.perf_counter()
+            written[name] = arm()
+            seconds[name] += time.perf_counter() - began
+    each = {}
+    for name in arms:
+        each[name] = seconds[name] / args.rounds / (args.alone if name.endswith("alone") else args.n)
+        print(f"{name:24} {each[name]:.4f} s a question")
+    print(f"direct: generate / ours          {each['generate direct'] / each['ours direct']:.2f}   (aim 1.3)")
+    print(f"uni: lock-step / ours            {each['generate uni lock-step'] / each['ours uni']:.2f}   (aim 1.8)")
+    print(f"ours: uni / direct               {each['ours uni'] / each['ours direct']:.2f}")
+    print(f"ours: fp32 / bf16, uni           {each['ours uni'] / each['ours uni bf16']:.2f}   (aim 1.5)")
+    print(f"ours: fp32 / bf16, direct        {each['ours direct'] / each['ours direct bf16']:.2f}")
+    if args.alone:
+        print(
+            f"uni: one at a time / ours        {each['generate uni alone'] / each['ours uni']:.1f}   (aim 60 on a GPU)"
+        )
+    for name, other in (("direct", "generate direct"), ("uni", "generate uni lock-step"), ("uni bf16", "ours uni")):
+        mine, theirs = written[f"ours {name}"], written[other]
+        same = sum(mine[key] == theirs[key] for key in theirs)
+        print(f"same tokens, ours {name} and {other}: {same} of {len(theirs)} replies")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Scoring speed and memory: our token scores beside the authors' procedure, in one run.
+
+    python benchmarks/bench_scores.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--n 96] [--theirs 4]
+
+Flan-T5-small's shape (77M) with random weights, a tokenizer trained on the chains, two threads. The authors' procedure:
+every sub-sentence alone as the target, given the question, source and target padded to 512, batches of 24, whole
+logits, their softmax and its entropy. Ours: one pass over each whole chain. Seconds are for each chain; theirs is
+measured on --theirs chains, as it takes some seconds for each.
+
+bf16 is set beside fp32 by the share of sub-sentences whose label (ES or AS, beta 1) changes. The memory check scores 16
+rows of 512 with a vocabulary of 250,112 in a process of its own and prints the peak above the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from bench_training import flan_t5_small
+from transformers import T5Config, T5ForConditionalGeneration
+
+from smallsteps.records import Chain
+from smallsteps.segments.score import reduce_tokens
+from smallsteps.segments.split import split
+from smallsteps.students.scores import TokenScores, token_scores
+from smallsteps.students.student import Student
+from smallsteps.tasks import get_task
+from smallsteps.tasks.files import read_chains
+
+TASK = get_task("gsm8k")
+
+
+@torch.inference_mode()
+def authors(student: Student, chains: list[Chain], width: int = 512, batch: int = 24) -> list[float]:
+    """Summed entropies of each sub-sentence, as their script gets them."""
+    pairs = [(TASK.render(c.problem), piece) for c in chains for piece in split(c.rationale.text)]
+    sums: list[float] = []
+    for start in range(0, len(pairs), batch):
+        rows = pairs[start : start + batch]
+        source = torch.zeros(len(rows), width, dtype=torch.long)
+        labels = torch.zeros(len(rows), width, dtype=torch.long)
+        lengths = []
+        for n, (question, piece) in enumerate(rows):
+            ids, target = student.source_ids(TASK, question)[:width], student.target_ids(TASK, piece)[:width]
+            source[n, : len(ids)], labels[n, : len(target)] = torch.tensor(ids), torch.tensor(target)
+            lengths.append(len(target))
+        p = student.model(input_ids=source, attention_mask=(source != 0).long(), labels=labels).logits.softmax(-1)
+        entropy = -(p * torch.log(p + 1e-12)).sum(-1)
+        sums += [entropy[n, :length].sum().item() for n, length in enumerate(lengths)]
+    return sums
+
+
+def labels(chains: list[Chain], scores: list[TokenScores]) -> list[bool]:
+    """Whether each sub-sentence is AS: its mean entropy above the mean of its chain."""
+    found = []
+    for chain, tokens in zip(chains, scores, strict=True):
+        means = [m or 0.0 for m in reduce_tokens(split(chain.rationale.text), tokens.entropy, tokens.spans)]
+        found += [m > sum(means) / len(means) for m in means]
+    return found
+
+
+def peak() -> float:
+    """Peak resident memory of this process in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory_check(path: Path) -> None:
+    chains = read_chains(path, TASK).chains
+    texts = [f"{c.problem.question} {c.rationale.text}" for c in chains[:500]]
+    student = flan_t5_small(texts)
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=250112, d_model=512, d_kv=64, num_heads=6, d_ff=1024, num_layers=8, num_decoder_layers=8,
+        feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    student.model = T5ForConditionalGeneration(config).eval()
+    student.model.lm_head.weight = torch.nn.Parameter(torch.randn(250112, 512))  # mT5's head is its own
+    words = student.encode(" ".join(texts))[: 16 * 1024]
+    rows = [
+        (student.text(words[k * 512 : k * 512 + 500]), student.text(words[8192 + k * 512 :][:500])) for k in range(16)
+    ]
+    sizes = [len(student.encode(text)) for pair in rows for text in pair]
+    token_scores(student, TASK, [("a", "b")])
+    before = peak()
+    token_scores(student, TASK, rows, batch_tokens=16 * 1200)
+    print(
+        f"16 rows of {min(sizes)}-{max(sizes)} + as many, vocabulary 250,112: {peak() - before:.0f} MB above the model (aim 1,000)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chains", type=Path)
+    parser.add_argument("--n", type=int, default=96)
+    parser.add_argument("--theirs", type=int, default=4, help="chains for the authors' procedure")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory-only", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.memory_only:
+        memory_check(args.chains)
+        return
+    chains = read_chains(args.chains, TASK).chains
+    student = flan_t5_small([f"{c.problem.question} {c.rationale.text}" for c in chains])
+    student.model.eval()
+    chains = chains[: args.n]
+    pairs = [(TASK.render(c.problem), c.rationale.text) for c in chains]
+    seconds = dict.fromkeys(("authors", "fp32", "bf16"), 0.0)
+    scores = {}
+    for dtype in (None, "bfloat16"):
+        token_scores(student, TASK, pairs[:2], dtype=dtype)  # first calls load kernels
+    for round_ in range(args.rounds):
+        began = time.perf_counter()
+        scores["fp32"] = token_scores(student, TASK, pairs)
+        seconds["fp32"] += (time.perf_counter() - began) / args.n / args.rounds
+        began = time.perf_counter()
+        scores["bf16"] = token_scores(student, TASK, pairs, dtype="bfloat16")
+        seconds["bf16"] += (time.perf_counter() - began) / args.n / args.rounds
+        mine = chains[round_ * args.theirs : (round_ + 1) * args.theirs]
+        began = time.perf_counter()
+        authors(student, mine)
+        seconds["authors"] += (time.perf_counter() - began) / len(mine) / args.rounds
+    for name, value in seconds.items():
+        print(f"{name:8} {value:.4f} s a chain")
+    print(f"authors / ours fp32   {seconds['authors'] / seconds['fp32']:.0f}   (at least 55, aim 85)")
+    print(f"authors / ours bf16   {seconds['authors'] / seconds['bf16']:.0f}   (at least 130)")
+    one, other = labels(chains, scores["fp32"]), labels(chains, scores["bf16"])
+    changed = sum(a != b for a, b in zip(one, other, strict=True))
+    print(
+        f"labels that bf16 changes: {changed} of {len(one)} ({100 * changed / len(one):.1f} %; random weights, so nearly all scores alike)"
+    )
+    command = [sys.executable, __file__, str(args.chains), "--memory-only"]
+    sys.stdout.flush()
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
