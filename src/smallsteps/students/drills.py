@@ -16,16 +16,15 @@ Pair = tuple[str, str]
 
 
 def sums(rng: random.Random) -> Pair:
-    """Results of a few calculations; several at once, so that an update reads more of them."""
-    asked = [calculation(rng) for _ in range(4)]
-    return "work out: " + " ; ".join(f"{a} {op} {b} =" for a, op, b, _ in asked), " ; ".join(f"{c}" for *_, c in asked)
+    """The result of a calculation."""
+    left, operator, right, result = calculation(rng)
+    return f"{left} {operator} {right} =", f"{result}"
 
 
 def equations(rng: random.Random) -> Pair:
-    """The same written out."""
-    asked = [calculation(rng) for _ in range(4)]
-    told = " ; ".join(f"{a} {op} {b} = {c}" for a, op, b, c in asked)
-    return "write out: " + " ; ".join(f"{a} {op} {b}" for a, op, b, _ in asked), told
+    """A calculation written out."""
+    left, operator, right, result = calculation(rng)
+    return f"write out: {left} {operator} {right}", f"{left} {operator} {right} = {result}"
 
 
 def calculation(rng: random.Random) -> tuple[int, str, int, int]:
@@ -60,11 +59,9 @@ def _sentences(made: stories.Story) -> list[str]:
 
 
 def copying(rng: random.Random) -> Pair:
-    """A few sentences, word for word."""
-    sentences = rng.sample(_sentences(_told(rng)), 1)
-    sentences += rng.sample(_sentences(_told(rng)), 1)
-    text = " ".join(f"{s}." for s in sentences)
-    return f"repeat: {text}", text
+    """A sentence, word for word."""
+    text = rng.choice(_sentences(_told(rng)))
+    return f"repeat: {text}.", f"{text}."
 
 
 def restating(rng: random.Random) -> Pair:
@@ -92,15 +89,12 @@ def reading(rng: random.Random) -> Pair:
     return f"numbers: {made.text()}", " ".join(numbers)
 
 
-def events(rng: random.Random) -> Pair:
-    """What events make of known amounts: the equation of each; three at once."""
-    asked = []
-    while len(asked) < 3:
-        made = _told(rng)
-        for step in made.steps[-2:]:
-            held = "" if step.operator == "x" and step is made.steps[0] and not made.opening else f"{step.left} : "
-            asked.append((f"{held}{step.sentence}", step.equation))
-    return "events: " + " ; ".join(a for a, _ in asked[:3]), " ; ".join(b for _, b in asked[:3])
+def event(rng: random.Random) -> Pair:
+    """What one event makes of a known amount: its equation."""
+    made = _told(rng)
+    step = rng.choice(made.steps)
+    held = "" if step is made.steps[0] and not made.opening else f"has {step.left} : "
+    return f"event: {held}{step.sentence}.", step.equation
 
 
 def ending(rng: random.Random) -> Pair:
@@ -120,15 +114,15 @@ def hops(rng: random.Random) -> Pair:
 
 
 DRILLS: dict[str, tuple[float, Callable[[random.Random], Pair]]] = {
-    "events": (4.0, events),
-    "equations": (2.0, equations),
+    "event": (3.0, event),
+    "equations": (3.0, equations),
     "retelling": (2.0, retelling),
-    "sums": (1.0, sums),
+    "sums": (1.5, sums),
     "restating": (1.5, restating),
-    "copying": (1.0, copying),
-    "reading": (0.5, reading),
-    "ending": (0.5, ending),
-    "hops": (0.3, hops),
+    "copying": (1.5, copying),
+    "reading": (0.4, reading),
+    "ending": (0.3, ending),
+    "hops": (0.2, hops),
 }
 """Name → (weight, drill)."""
 

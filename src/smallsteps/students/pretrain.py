@@ -35,7 +35,7 @@ class PretrainSettings:
 
     steps: int = 6000
     """Updates."""
-    update_examples: int = 64
+    update_examples: int = 96
     """Drills of an update, drawn at random."""
     micro_batches: int = 4
     """Parts in which an update is read, by length."""
