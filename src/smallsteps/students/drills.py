@@ -114,14 +114,14 @@ def hops(rng: random.Random) -> Pair:
 
 
 DRILLS: dict[str, tuple[float, Callable[[random.Random], Pair]]] = {
-    "event": (3.0, event),
-    "equations": (3.0, equations),
+    "event": (4.0, event),
+    "equations": (8.0, equations),
     "retelling": (2.0, retelling),
-    "sums": (1.5, sums),
-    "restating": (1.5, restating),
-    "copying": (1.5, copying),
-    "reading": (0.4, reading),
-    "ending": (0.3, ending),
+    "sums": (4.0, sums),
+    "restating": (2.0, restating),
+    "copying": (0.5, copying),
+    "reading": (0.5, reading),
+    "ending": (0.5, ending),
     "hops": (0.2, hops),
 }
 """Name → (weight, drill)."""

@@ -35,11 +35,11 @@ class PretrainSettings:
 
     steps: int = 6000
     """Updates."""
-    update_examples: int = 96
+    update_examples: int = 160
     """Drills of an update, drawn at random."""
     micro_batches: int = 4
     """Parts in which an update is read, by length."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     warmup: int = 200
     """Updates of linear warm-up."""
     decay: float = 0.2

@@ -74,9 +74,9 @@ def lean_on_neighbours(model: T5ForConditionalGeneration, bias: float = 4.0) -> 
     decoder = model.decoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
     after = model.config.relative_attention_num_buckets // 2 + 1  # bucket of the next token
     with torch.no_grad():
-        for head, bucket in enumerate((1, 2, after)):
+        for head, bucket in zip(range(model.config.num_heads), (1, 2, after), strict=False):
             encoder[bucket, head] += bias
-        for head, bucket in enumerate((1, 2)):
+        for head, bucket in zip(range(model.config.num_heads), (1, 2), strict=False):
             decoder[bucket, head] += bias
 
 

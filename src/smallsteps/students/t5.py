@@ -241,9 +241,10 @@ def norm(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def linear(weight: Tensor, dtype: torch.dtype) -> Linear:
-    """x → x Wᵀ in `dtype`. bf16 on a CPU lays the weight out for the matrix units once instead of at every call."""
+    """x → x Wᵀ in `dtype`. On a CPU the weight is laid out for the product once (a copy) instead of at every call."""
     weight = weight.detach().to(dtype)
-    if dtype is torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+    layouts = dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()
+    if layouts and weight.device.type == "cpu":
         # what torch.compile's freezing does; there is no public name for it
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
