@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import T5ForConditionalGeneration
+from transformers import PreTrainedTokenizerFast, T5ForConditionalGeneration
 
 from smallsteps.errors import RecipeError
 from smallsteps.students.drills import Pair, drills
@@ -98,7 +98,7 @@ def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
 
 def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int, float], None] | None = None) -> Path:
     """Trains the student into `out/student` (bf16 safetensors) and returns that folder; resumes from `out/checkpoint`."""
-    tokenizer = make_tokenizer(settings)
+    tokenizer = _kept_tokenizer(out, settings)
     model = make_t5(settings.student, len(tokenizer), settings.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True
@@ -147,6 +147,14 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
             torch.save(state, checkpoint.with_suffix(".part"))
             os.replace(checkpoint.with_suffix(".part"), checkpoint)
     return _export(out, model, tokenizer, settings, log)
+
+
+def _kept_tokenizer(out: Path, settings: PretrainSettings) -> Any:
+    """The run's tokenizer, made once: a resumed run must read with the very same ids."""
+    folder = out / "tokenizer"
+    if not (folder / "tokenizer.json").is_file():
+        make_tokenizer(settings).save_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 def _export(
