@@ -79,7 +79,9 @@ def rate(update: int, settings: PretrainSettings) -> float:
     return min(1.0, rising, falling)
 
 
-def updates(pairs: Iterator[Pair], tokenizer: Any, settings: PretrainSettings) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+def updates(
+    pairs: Iterator[Pair], tokenizer: Any, settings: PretrainSettings
+) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
     """Endless updates: padded (source ids, labels) of pairs of like length, micro-batch by micro-batch."""
     while True:
         drawn = list(islice(pairs, settings.update_examples))
@@ -162,7 +164,7 @@ def _export(
 ) -> Path:
     folder, part = out / "student", out / "student.part"
     shutil.rmtree(part, ignore_errors=True)
-    model.to(torch.bfloat16).save_pretrained(part, safe_serialization=True)
+    model.bfloat16().save_pretrained(part)
     tokenizer.save_pretrained(part)
     made = {"settings": asdict(settings), "log": log, "torch": torch.__version__, "threads": torch.get_num_threads()}
     (part / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")

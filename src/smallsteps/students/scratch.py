@@ -52,7 +52,7 @@ def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0)
 def make_t5(settings: ScratchSettings, vocabulary: int, seed: int) -> T5ForConditionalGeneration:
     """A T5 v1.1 (gated GELU) with tied embeddings and weights drawn from the seed; the vocabulary is rounded up to 32."""
     torch.manual_seed(seed)
-    config = T5Config(
+    config = T5Config(  # type: ignore[call-arg]
         vocab_size=-(-vocabulary // 32) * 32, d_model=settings.d_model, d_kv=settings.d_kv, num_heads=settings.heads,
         d_ff=settings.d_ff, num_layers=settings.layers, num_decoder_layers=settings.layers,
         dropout_rate=settings.dropout, feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0,
@@ -70,8 +70,8 @@ def lean_on_neighbours(model: T5ForConditionalGeneration, bias: float = 4.0) -> 
     Copying needs such heads, and a T5, whose cross-attention knows no positions, finds them by itself only after millions of
     tokens; training is free to change them.
     """
-    encoder = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
-    decoder = model.decoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+    stacks: tuple[Any, Any] = (model.encoder, model.decoder)
+    encoder, decoder = (stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight for stack in stacks)
     after = model.config.relative_attention_num_buckets // 2 + 1  # bucket of the next token
     with torch.no_grad():
         for head, bucket in zip(range(model.config.num_heads), (1, 2, after), strict=False):

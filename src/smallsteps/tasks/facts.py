@@ -11,9 +11,54 @@ from dataclasses import dataclass
 
 from smallsteps.records import Chain, Kind, Problem, Rationale
 
-PEOPLE = ("Ann", "Mia", "Lena", "Sara", "Nora", "Emma", "Ruth", "Zoe", "Tom", "Ben", "Sam", "Leo", "Max", "Paul", "Omar", "Finn")
-TOWNS = ("Rome", "Lyon", "Oslo", "Bern", "Porto", "Graz", "Turin", "Cork", "Lund", "Delft", "Riga", "Split", "Ghent", "Basel")
-LANDS = ("Italy", "France", "Norway", "Spain", "Greece", "Poland", "Sweden", "Ireland", "Latvia", "Belgium", "Peru", "Chile")
+PEOPLE = (
+    "Ann",
+    "Mia",
+    "Lena",
+    "Sara",
+    "Nora",
+    "Emma",
+    "Ruth",
+    "Zoe",
+    "Tom",
+    "Ben",
+    "Sam",
+    "Leo",
+    "Max",
+    "Paul",
+    "Omar",
+    "Finn",
+)
+TOWNS = (
+    "Rome",
+    "Lyon",
+    "Oslo",
+    "Bern",
+    "Porto",
+    "Graz",
+    "Turin",
+    "Cork",
+    "Lund",
+    "Delft",
+    "Riga",
+    "Split",
+    "Ghent",
+    "Basel",
+)
+LANDS = (
+    "Italy",
+    "France",
+    "Norway",
+    "Spain",
+    "Greece",
+    "Poland",
+    "Sweden",
+    "Ireland",
+    "Latvia",
+    "Belgium",
+    "Peru",
+    "Chile",
+)
 FIRMS = ("Arcadia", "Bluefin", "Corona", "Delta", "Everest", "Falcon", "Granite", "Harbor", "Indigo", "Jupiter")
 GOODS = ("pens", "boats", "clocks", "shoes", "lamps", "bikes", "toys", "chairs", "drums", "books")
 
@@ -70,7 +115,9 @@ def make_chains(count: int, seed: int, distractors: int = 4) -> list[Chain]:
         identifier = f"facts-{seed}-{index}"
         context = tuple((fact.split()[0], (f"{fact}.",)) for fact in made.facts)
         supporting = [[made.facts[i].split()[0], 0] for i in made.needed]
-        problem = Problem(identifier, made.question, made.answer, context=context, meta={"supporting_facts": supporting})
+        problem = Problem(
+            identifier, made.question, made.answer, context=context, meta={"supporting_facts": supporting}
+        )
         pieces = made.pieces()
         text = "".join(text for _, text in pieces)
         chains.append(Chain(problem, Rationale(f"{identifier}/gold", identifier, text, correct=True, gold=pieces)))

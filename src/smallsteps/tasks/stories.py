@@ -33,9 +33,8 @@ LARGEST = 60
 GIRLS = ("Ann", "Mia", "Lena", "Sara", "Nora", "Emma", "Ruth", "Zoe", "Ida", "Lucy", "Eva", "Maya")
 BOYS = ("Tom", "Ben", "Sam", "Leo", "Max", "Paul", "Omar", "Finn", "Hugo", "Ivan", "Nick", "Carl")
 ITEMS = (
-    ("pen", "pens"), ("apple", "apples"), ("book", "books"), ("coin", "coins"), ("shell", "shells"), ("stamp", "stamps"),
-    ("card", "cards"), ("egg", "eggs"), ("marble", "marbles"), ("cookie", "cookies"), ("sticker", "stickers"),
-    ("flower", "flowers"), ("button", "buttons"), ("balloon", "balloons"), ("ticket", "tickets"), ("stone", "stones"),
+    "pens", "apples", "books", "coins", "shells", "stamps", "cards", "eggs", "marbles", "cookies", "stickers",
+    "flowers", "buttons", "balloons", "tickets", "stones",
 )  # fmt: skip
 HOLDERS = ("boxes", "bags", "packs", "baskets", "jars", "trays", "rows", "bowls")
 PLACES = ("at the market", "in the garden", "at school", "in the park", "at the fair", "at home")
@@ -109,7 +108,7 @@ def _try_story(rng: random.Random, steps: int) -> Story | None:
     name = rng.choice(GIRLS if girl else BOYS)
     other = rng.choice(BOYS if girl else GIRLS)
     pronoun, possessive = ("she", "her") if girl else ("he", "his")
-    one, items = rng.choice(ITEMS)
+    items = rng.choice(ITEMS)
     holds = f"{pronoun} has {{}} {items}"
     events: list[Step] = []
     opening: tuple[str, ...] = ()
@@ -156,16 +155,17 @@ def _event(
     rng: random.Random, have: int, last: bool, name: str, other: str, she: str, her: str, items: str, holds: str
 ) -> Step | None:
     """The next event on `have` items, or None where the drawn one does not fit."""
-    She = she.capitalize()
+    she_first = she.capitalize()
     when = rng.choice(DAYS)
-    kind = rng.choice(("gain", "gain", "lose", "lose", "times", "share" if last else "gain", "other" if last else "lose"))
+    ends = ("share", "other") if last else ("gain", "lose")
+    kind = rng.choice(("gain", "gain", "lose", "lose", "times", *ends))
     if kind == "gain":
         more = rng.randint(2, 20)
         if have + more > LARGEST:
             return None
         sentence = rng.choice(
-            (f"{other} gives {'her' if she == 'she' else 'him'} {more} more {items}", f"{She} buys {more} more {items}",
-             f"{when} {she} finds {more} {items}", f"{She} gets {more} {items} from {her} aunt")
+            (f"{other} gives {'her' if she == 'she' else 'him'} {more} more {items}", f"{she_first} buys {more} more {items}",
+             f"{when} {she} finds {more} {items}", f"{she_first} gets {more} {items} from {her} aunt")
         )  # fmt: skip
         return Step(sentence, have, "+", more, have + more, holds)
     if kind == "lose":
@@ -173,8 +173,8 @@ def _event(
             return None
         less = rng.randint(2, min(have - 1, 20))
         sentence = rng.choice(
-            (f"{She} gives away {less} {items}", f"{She} loses {less} {items}", f"{when} {she} sells {less} {items}",
-             f"{She} gives {less} {items} to {other}")
+            (f"{she_first} gives away {less} {items}", f"{she_first} loses {less} {items}", f"{when} {she} sells {less} {items}",
+             f"{she_first} gives {less} {items} to {other}")
         )  # fmt: skip
         return Step(sentence, have, "-", less, have - less, holds)
     if kind == "times":
@@ -182,7 +182,10 @@ def _event(
         if have * factor > LARGEST or have > 15:
             return None
         sentence = rng.choice(
-            (f"{when} {she} has {factor} times as many", f"{her.capitalize()} collection grows to {factor} times its size")
+            (
+                f"{when} {she} has {factor} times as many",
+                f"{her.capitalize()} collection grows to {factor} times its size",
+            )
         )
         return Step(sentence, have, "x", factor, have * factor, holds)
     if kind == "other":
@@ -195,7 +198,7 @@ def _event(
     if not parts:
         return None
     friends = rng.choice(parts)
-    return Step(f"{She} shares them equally among {friends} friends", have, "/", friends, have // friends,
+    return Step(f"{she_first} shares them equally among {friends} friends", have, "/", friends, have // friends,
                 f"each friend gets {{}} {items}")  # fmt: skip
 
 
