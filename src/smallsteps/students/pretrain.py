@@ -1,8 +1,8 @@
 """How the student that ships in the package is made: tokenizer, architecture and pre-training on `drills`.
 
-A T5 of about 2.5 million parameters reads fresh drills until its steps are done; no example is seen twice. The learning
-rate rises, stays, and falls to nothing over the last fifth (warm-up, stable, decay), so that a longer run is the same run
-continued. Checkpoints are written whole and then renamed: the same call after a kill goes on from the last one.
+A T5 of about 2.5 million parameters reads fresh drills until its steps are done; no example is seen twice. The
+learning rate rises, stays, and falls to nothing over the last fifth (warm-up, stable, decay), so that a longer run is
+the same run continued. Checkpoints are written whole and then renamed: the same call after a kill goes on from the last one.
 
 `smallsteps run student/bundled --out DIR` calls `pretrain`; the log, seed, time and hardware of the run that made the
 shipped weights stand beside them in `students/bundled/pretraining.json`.
@@ -11,11 +11,10 @@ shipped weights stand beside them in `students/bundled/pretraining.json`.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,8 +43,10 @@ class PretrainSettings:
     """Updates of linear warm-up."""
     decay: float = 0.2
     """Share of the updates over which the rate falls to nothing."""
-    student: ScratchSettings = ScratchSettings(
-        tokenizer="bytes", vocabulary=1536, d_model=160, d_kv=32, heads=5, d_ff=448, layers=3, dropout=0.0
+    student: ScratchSettings = field(
+        default_factory=lambda: ScratchSettings(
+            tokenizer="bytes", vocabulary=1536, d_model=160, d_kv=32, heads=5, d_ff=448, layers=3, dropout=0.0
+        )
     )
     seed: int = 0
     save_every: int = 250
@@ -64,7 +65,7 @@ def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
 
 
 def make_tokenizer(settings: PretrainSettings) -> Any:
-    """Byte-level BPE that keeps digits apart: any text survives the round trip, words of the stories are one token each."""
+    """Byte-level BPE that keeps digits apart: any text survives the round trip, most words of stories are one token."""
     pairs = islice(drills(settings.seed + 1), 20_000)
     chains = [c for seed in range(3) for c in stories.make_chains(1000, seed, "medium", styles=stories.STYLES)]
     texts = [text for pair in pairs for text in pair]
@@ -99,7 +100,7 @@ def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
 
 
 def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int, float], None] | None = None) -> Path:
-    """Trains the student into `out/student` (bf16 safetensors) and returns that folder; resumes from `out/checkpoint`."""
+    """Trains the student into `out/student` (bf16 safetensors), returns that folder; resumes from `out/checkpoint.pt`."""
     tokenizer = _kept_tokenizer(out, settings)
     model = make_t5(settings.student, len(tokenizer), settings.seed)
     optimizer = torch.optim.AdamW(
@@ -147,7 +148,7 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1,
                      "seconds": seconds + time.monotonic() - began, "log": log}  # fmt: skip
             torch.save(state, checkpoint.with_suffix(".part"))
-            os.replace(checkpoint.with_suffix(".part"), checkpoint)
+            checkpoint.with_suffix(".part").replace(checkpoint)
     return _export(out, model, tokenizer, settings, log)
 
 

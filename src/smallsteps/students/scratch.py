@@ -1,7 +1,7 @@
 """Students from scratch: a tokenizer trained on the data and a T5 with fresh weights.
 
-For where no pre-trained student can be had, or none fits (a language or notation of its own): two kinds of tokenizer, one
-architecture. Byte-level BPE with digits apart writes any text; single characters suit Chinese.
+For where no pre-trained student can be had, or none fits (a language or notation of its own): two kinds of tokenizer,
+one architecture. Byte-level BPE with digits apart writes any text; single characters suit Chinese.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0)
 
 
 def make_t5(settings: ScratchSettings, vocabulary: int, seed: int) -> T5ForConditionalGeneration:
-    """A T5 v1.1 (gated GELU) with tied embeddings and weights drawn from the seed; the vocabulary is rounded up to 32."""
+    """A T5 v1.1 (gated GELU) with tied embeddings and weights drawn from the seed; its vocabulary is a multiple of 32."""
     torch.manual_seed(seed)
     config = T5Config(  # type: ignore[call-arg]
         vocab_size=-(-vocabulary // 32) * 32, d_model=settings.d_model, d_kv=settings.d_kv, num_heads=settings.heads,
@@ -67,8 +67,8 @@ def make_t5(settings: ScratchSettings, vocabulary: int, seed: int) -> T5ForCondi
 def lean_on_neighbours(model: T5ForConditionalGeneration, bias: float = 4.0) -> None:
     """Starts some heads off attending to the token before, the one before that, and the one after.
 
-    Copying needs such heads, and a T5, whose cross-attention knows no positions, finds them by itself only after millions of
-    tokens; training is free to change them.
+    Copying needs such heads, and a T5, whose cross-attention knows no positions, finds them by itself only after
+    millions of tokens; training is free to change them.
     """
     stacks: tuple[Any, Any] = (model.encoder, model.decoder)
     encoder, decoder = (stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight for stack in stacks)

@@ -1,7 +1,7 @@
 """The bundled word problems: any number of them by seed, each with gold answer, gold chain and gold ES/AS labels.
 
-A story is a state (who holds how many of what) and events that change it. Each event is one sentence of the question, one
-extractive piece of the chain (the sentence again) and one abstractive piece (the equation it leads to). Since the
+A story is a state (who holds how many of what) and events that change it. Each event is one sentence of the question,
+one extractive piece of the chain (the sentence again) and one abstractive piece (the equation it leads to). Since the
 generator knows which piece is which, segmentations can be checked without people, and since it knows each event's
 arithmetic, it can check a student's chain step by step and write the correction.
 
@@ -164,7 +164,8 @@ def _event(
         if have + more > LARGEST:
             return None
         sentence = rng.choice(
-            (f"{other} gives {'her' if she == 'she' else 'him'} {more} more {items}", f"{she_first} buys {more} more {items}",
+            (f"{other} gives {'her' if she == 'she' else 'him'} {more} more {items}",
+             f"{she_first} buys {more} more {items}",
              f"{when} {she} finds {more} {items}", f"{she_first} gets {more} {items} from {her} aunt")
         )  # fmt: skip
         return Step(sentence, have, "+", more, have + more, holds)
@@ -173,7 +174,8 @@ def _event(
             return None
         less = rng.randint(2, min(have - 1, 20))
         sentence = rng.choice(
-            (f"{she_first} gives away {less} {items}", f"{she_first} loses {less} {items}", f"{when} {she} sells {less} {items}",
+            (f"{she_first} gives away {less} {items}", f"{she_first} loses {less} {items}",
+             f"{when} {she} sells {less} {items}",
              f"{she_first} gives {less} {items} to {other}")
         )  # fmt: skip
         return Step(sentence, have, "-", less, have - less, holds)
