@@ -2,7 +2,8 @@
 
 A T5 of about 2.5 million parameters reads fresh drills until its steps are done; no example is seen twice. The
 learning rate rises, stays, and falls to nothing over the last fifth (warm-up, stable, decay), so that a longer run is
-the same run continued. Checkpoints are written whole and then renamed: the same call after a kill goes on from the last one.
+the same run continued. Checkpoints are written whole and then renamed: the same call after a kill goes on from the
+last one.
 
 `smallsteps run student/bundled --out DIR` calls `pretrain`; the log, seed, time and hardware of the run that made the
 shipped weights stand beside them in `students/bundled/pretraining.json`.
@@ -32,7 +33,7 @@ from smallsteps.tasks import facts, stories
 class PretrainSettings:
     """Every knob of the bundled student."""
 
-    steps: int = 6000
+    steps: int = 2500
     """Updates."""
     update_examples: int = 160
     """Drills of an update, drawn at random."""
@@ -100,7 +101,7 @@ def _padded(rows: list[list[int]], fill: int) -> torch.Tensor:
 
 
 def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int, float], None] | None = None) -> Path:
-    """Trains the student into `out/student` (bf16 safetensors), returns that folder; resumes from `out/checkpoint.pt`."""
+    """Trains the student into the folder `out/student`, which it returns; resumes from `out/checkpoint.pt`."""
     tokenizer = _kept_tokenizer(out, settings)
     model = make_t5(settings.student, len(tokenizer), settings.seed)
     optimizer = torch.optim.AdamW(

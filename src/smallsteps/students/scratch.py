@@ -50,7 +50,7 @@ def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0)
 
 
 def make_t5(settings: ScratchSettings, vocabulary: int, seed: int) -> T5ForConditionalGeneration:
-    """A T5 v1.1 (gated GELU) with tied embeddings and weights drawn from the seed; its vocabulary is a multiple of 32."""
+    """A T5 (gated GELU, tied embeddings) with weights drawn from the seed; its vocabulary is a multiple of 32."""
     torch.manual_seed(seed)
     config = T5Config(  # type: ignore[call-arg]
         vocab_size=-(-vocabulary // 32) * 32, d_model=settings.d_model, d_kv=settings.d_kv, num_heads=settings.heads,

@@ -31,21 +31,22 @@ class Layer:
 
     def __init__(self, block: Any, dtype: torch.dtype, decoder: bool) -> None:
         attention = block.layer[0].SelfAttention
-        self.norm = block.layer[0].layer_norm.weight.detach().to(dtype)
-        self.qkv = linear(torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]), dtype)
+        # a norm's weight scales what the next product reads, so it is folded into that product's weight
+        before = block.layer[0].layer_norm.weight
+        self.qkv = linear(torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]) * before, dtype)
         self.out = linear(attention.o.weight, dtype)
         if decoder:
             cross = block.layer[1].EncDecAttention
-            self.cross_norm = block.layer[1].layer_norm.weight.detach().to(dtype)
-            self.cross_q, self.cross_out = linear(cross.q.weight, dtype), linear(cross.o.weight, dtype)
+            self.cross_q = linear(cross.q.weight * block.layer[1].layer_norm.weight, dtype)
+            self.cross_out = linear(cross.o.weight, dtype)
         dense = block.layer[-1].DenseReluDense
-        self.ff_norm = block.layer[-1].layer_norm.weight.detach().to(dtype)
         self.gated = hasattr(dense, "wi_0")
-        self.wi = linear(torch.cat([dense.wi_0.weight, dense.wi_1.weight]) if self.gated else dense.wi.weight, dtype)
+        wi = torch.cat([dense.wi_0.weight, dense.wi_1.weight]) if self.gated else dense.wi.weight
+        self.wi = linear(wi * block.layer[-1].layer_norm.weight, dtype)
         self.wo = linear(dense.wo.weight, dtype)
 
     def feed_forward(self, hidden: Tensor, eps: float, act: Any) -> Tensor:
-        inner = self.wi(norm(hidden, self.ff_norm, eps))
+        inner = self.wi(norm(hidden, eps))
         if self.gated:
             gate, value = inner.chunk(2, -1)
             return hidden + self.wo(act(gate).mul_(value))
@@ -69,13 +70,14 @@ class T5Runner:
         self.embedding = model.get_input_embeddings().weight.detach().to(dtype)
         self.encoder = [Layer(block, dtype, False) for block in model.encoder.block]
         self.decoder = [Layer(block, dtype, True) for block in model.decoder.block]
-        self.encoder_norm = model.encoder.final_layer_norm.weight.detach().to(dtype)
         scale = config.d_model**-0.5 if getattr(config, "scale_decoder_outputs", False) else 1.0
-        self.decoder_norm = (model.decoder.final_layer_norm.weight.detach() * scale).to(dtype)
         # keys and values of the source for all decoder layers in one product
         crosses = [block.layer[1].EncDecAttention for block in model.decoder.block]
-        self.cross_kv = linear(torch.cat([w for c in crosses for w in (c.k.weight, c.v.weight)]), dtype)
-        self.head = linear(model.get_output_embeddings().weight, dtype)
+        both = torch.cat([w for c in crosses for w in (c.k.weight, c.v.weight)])
+        self.cross_kv = linear(both * model.encoder.final_layer_norm.weight, dtype)
+        self.head = linear(
+            model.get_output_embeddings().weight * (model.decoder.final_layer_norm.weight * scale), dtype
+        )
         self._encoder_attention = model.encoder.block[0].layer[0].SelfAttention
         self._decoder_attention = model.decoder.block[0].layer[0].SelfAttention
         self._encoder_bias = torch.empty(0, 0, 0, 0)
@@ -98,11 +100,11 @@ class T5Runner:
         # all but attention runs on real tokens alone, one after another
         hidden = self.embedding[torch.tensor([i for source in sources for i in source], device=self.device)]
         for layer in self.encoder:
-            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, layer.norm, self.eps)), places, lengths, longest))
+            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, self.eps)), places, lengths, longest))
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-            hidden = hidden + layer.out(attended.transpose(1, 2).reshape(-1, self.heads * self.d_kv)[places])
+            hidden = hidden + layer.out(self._gather(attended, places))
             hidden = layer.feed_forward(hidden, self.eps, self.act)
-        return self._spread(self.cross_kv(norm(hidden, self.encoder_norm, self.eps)), places, lengths, longest)
+        return self._spread(self.cross_kv(norm(hidden, self.eps)), places, lengths, longest)
 
     @staticmethod
     def _spread(packed: Tensor, places: Tensor, lengths: Tensor, longest: int) -> Tensor:
@@ -112,6 +114,12 @@ class T5Runner:
         padded = packed.new_zeros(len(lengths) * longest, packed.shape[1])
         padded[places] = packed
         return padded.view(len(lengths), longest, -1)
+
+    @staticmethod
+    def _gather(attended: Tensor, places: Tensor) -> Tensor:
+        """Padded [rows, heads, longest, d_kv] → real tokens one after another [tokens, heads * d_kv]."""
+        flat = attended.transpose(1, 2).flatten(2).flatten(0, 1)
+        return flat if len(flat) == len(places) else flat[places]
 
     def _split(self, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = fused.view(*fused.shape[:2], 3, self.heads, self.d_kv).permute(2, 0, 3, 1, 4)
@@ -126,7 +134,7 @@ class T5Runner:
     # decoder
 
     def decode(self, inputs: Sequence[Sequence[int]], keys_values: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Teacher-forced: normed (and scaled) states of all decoder inputs, rows one after another [all inputs,
+        """Teacher-forced: states of all decoder inputs, rows one after another [all inputs,
         d_model], to which `head` may be applied. `keys_values` as `encode` gives them, `lengths` of the sources."""
         sizes = torch.tensor([len(row) for row in inputs])
         width, read = int(sizes.max()), keys_values.shape[1]
@@ -139,18 +147,17 @@ class T5Runner:
         unread = unread.to(self.device)
         crosses = keys_values.view(len(inputs), read, len(self.decoder), 2, self.heads, self.d_kv)
         crosses = crosses.permute(2, 3, 0, 4, 1, 5)
-        inner = self.heads * self.d_kv
         hidden = self.embedding[torch.tensor([i for row in inputs for i in row], device=self.device)]
         for layer, (keys, values) in zip(self.decoder, crosses, strict=True):
-            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, layer.norm, self.eps)), places, sizes, width))
+            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, self.eps)), places, sizes, width))
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-            hidden = hidden + layer.out(attended.transpose(1, 2).reshape(-1, inner)[places])
-            q = self._spread(layer.cross_q(norm(hidden, layer.cross_norm, self.eps)), places, sizes, width)
+            hidden = hidden + layer.out(self._gather(attended, places))
+            q = self._spread(layer.cross_q(norm(hidden, self.eps)), places, sizes, width)
             q = q.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             attended = F.scaled_dot_product_attention(q, keys, values, attn_mask=unread, scale=1.0)
-            hidden = hidden + layer.cross_out(attended.transpose(1, 2).reshape(-1, inner)[places])
+            hidden = hidden + layer.cross_out(self._gather(attended, places))
             hidden = layer.feed_forward(hidden, self.eps, self.act)
-        return norm(hidden, self.decoder_norm, self.eps)
+        return norm(hidden, self.eps)
 
     def open(self, slots: int, steps: int) -> None:
         """Empty caches for `slots` rows over at most `steps` steps at a time."""
@@ -221,23 +228,25 @@ class T5Runner:
         read = self._cross_mask.shape[-1]
         hidden = self.embedding[torch.as_tensor(tokens, device=self.device)]
         for number, layer in enumerate(self.decoder):
-            fused = layer.qkv(norm(hidden, layer.norm, self.eps)).view(self.slots, 3, self.heads, self.d_kv)
+            fused = layer.qkv(norm(hidden, self.eps)).view(self.slots, 3, self.heads, self.d_kv)
             past, cross = self.past[number], self.cross[number, ..., :read, :]
             past[:, :, :, now] = fused[:, 1:].transpose(0, 1)
             keys, values = past[..., front : now + 1, :]
             attended = F.scaled_dot_product_attention(fused[:, 0, :, None], keys, values, attn_mask=mask, scale=1.0)
             hidden = hidden + layer.out(attended.flatten(1))
-            q = layer.cross_q(norm(hidden, layer.cross_norm, self.eps)).view(self.slots, self.heads, 1, self.d_kv)
+            q = layer.cross_q(norm(hidden, self.eps)).view(self.slots, self.heads, 1, self.d_kv)
             attended = F.scaled_dot_product_attention(q, cross[0], cross[1], attn_mask=self._cross_mask, scale=1.0)
             hidden = hidden + layer.cross_out(attended.flatten(1))
             hidden = layer.feed_forward(hidden, self.eps, self.act)
         self.now += 1
-        return self.head(norm(hidden, self.decoder_norm, self.eps))
+        return self.head(norm(hidden, self.eps))
 
 
-def norm(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """Root mean square norm without centring (T5, Sec. 2.1)."""
-    return F.rms_norm(hidden, weight.shape, weight, eps)
+def norm(hidden: Tensor, eps: float) -> Tensor:
+    """Root mean square norm without centring (T5, Sec. 2.1); its weight is folded into the product that follows."""
+    if hidden.dtype is torch.float32:
+        return hidden * torch.rsqrt(torch.linalg.vecdot(hidden, hidden) / hidden.shape[-1] + eps).unsqueeze(-1)
+    return F.rms_norm(hidden, hidden.shape[-1:], None, eps)  # sums in float32
 
 
 def linear(weight: Tensor, dtype: torch.dtype) -> Linear:

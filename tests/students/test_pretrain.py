@@ -1,0 +1,73 @@
+"""How the bundled student is made: drills without chains, a tokenizer that loses nothing, a run that goes on."""
+
+import itertools
+import random
+
+import pytest
+import torch
+
+from smallsteps.errors import RecipeError
+from smallsteps.students.drills import DRILLS, calculation, drills
+from smallsteps.students.pretrain import PretrainSettings, make_tokenizer, pretrain, pretrain_settings, rate
+from smallsteps.students.scratch import ScratchSettings
+from smallsteps.tasks.stories import LARGEST, make_chains
+
+TINY = PretrainSettings(
+    steps=4, update_examples=8, micro_batches=2, warmup=2, save_every=2,
+    student=ScratchSettings(vocabulary=600, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1, dropout=0.0),
+)  # fmt: skip
+
+
+def test_no_drill_has_the_form_of_a_chain():
+    for _, target in itertools.islice(drills(3), 3000):
+        assert "answer is" not in target and ", so " not in target and "so he has" not in target
+
+
+def test_calculations_are_right_and_in_range():
+    rng = random.Random(0)
+    for _ in range(2000):
+        left, operator, right, result = calculation(rng)
+        assert eval(f"{left} {operator.replace('x', '*')} {right}") == result
+        assert 1 <= min(left, right, result) and max(left, right, result) <= LARGEST
+
+
+@pytest.mark.parametrize("name", list(DRILLS))
+def test_every_drill_has_a_source_and_a_target(name):
+    rng = random.Random(1)
+    for _ in range(50):
+        source, target = DRILLS[name][1](rng)
+        assert source.strip() and target.strip()
+
+
+def test_the_tokenizer_keeps_digits_apart_and_loses_nothing():
+    tokenizer = make_tokenizer(PretrainSettings())
+    ids = tokenizer("so he has 52 pens", add_special_tokens=False)["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids)[-3:] == ["Ġ5", "2", "Ġpens"]
+    for text in ("line\nbreak {x} < 3 \\ ~ é 你好", make_chains(1, 0)[0].rationale.text):
+        assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
+
+
+def test_the_rate_rises_stays_and_falls_to_nothing():
+    settings = PretrainSettings(steps=1000, warmup=100, decay=0.2)
+    assert rate(0, settings) == pytest.approx(0.01)
+    assert rate(99, settings) == rate(799, settings) == 1.0
+    assert rate(999, settings) == pytest.approx(0.005)
+
+
+def test_an_interrupted_run_goes_on_with_its_tokenizer_and_ends_with_a_student(tmp_path):
+    def interrupt(step, total, loss):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(tmp_path, TINY, interrupt)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+    seen = []
+    folder = pretrain(tmp_path, TINY, lambda step, total, loss: seen.append(step))
+    assert seen == [3, 4]
+    assert {"model.safetensors", "tokenizer.json", "pretraining.json"} <= {path.name for path in folder.iterdir()}
+
+
+def test_an_unknown_setting_is_named():
+    with pytest.raises(RecipeError, match="stepz"):
+        pretrain_settings({"stepz": 3})

@@ -1,0 +1,41 @@
+"""Students from scratch: tokenizers made from data, seeded weights, heads that look at their neighbours."""
+
+import torch
+
+from smallsteps.students.scratch import ScratchSettings, from_scratch, make_t5
+
+TINY = {"d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.0}
+
+
+def test_characters_are_one_token_each_and_come_back():
+    student = from_scratch(["肝脏未见异常。", "脾脏"], ScratchSettings("characters", 50, **TINY))
+    ids = student.encode("脾脏未见")
+    assert len(ids) == 4
+    assert student.text(ids) == "脾脏未见"
+
+
+def test_bytes_write_text_they_never_saw():
+    student = from_scratch(["Ann has 3 pens."], ScratchSettings("bytes", 300, **TINY))
+    assert student.text(student.encode("Zoë\nhas {7}")) == "Zoë\nhas {7}"
+
+
+def test_the_seed_makes_the_weights():
+    def weights(seed):
+        return make_t5(ScratchSettings(**TINY), 64, seed).shared.weight
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_a_head_starts_off_looking_at_the_token_before():
+    def bias(neighbours):
+        model = make_t5(ScratchSettings(**TINY, neighbours=neighbours), 64, 0)
+        return model.decoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+
+    difference = (bias(True) - bias(False)).detach()
+    assert difference[1, 0] > 3 and difference[2, 1] > 3
+    assert difference.count_nonzero() == 2
+
+
+def test_fewer_heads_than_neighbours_is_fine():
+    make_t5(ScratchSettings(**{**TINY, "heads": 1}), 64, 0)

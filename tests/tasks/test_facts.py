@@ -1,0 +1,30 @@
+"""The bundled two-hop questions: the gold chain follows from the context and is a pure function of its seed."""
+
+from smallsteps.tasks.facts import make_chains, two_hop
+
+
+def test_both_facts_stand_in_the_context_and_lead_to_the_answer():
+    for index in range(200):
+        made = two_hop(1, index)
+        first, second = (made.facts[i] for i in made.needed)
+        bridge = first.split()[-1]
+        assert second.split()[0] == bridge
+        assert second.split()[-1] == made.answer
+        assert sum(fact.split()[0] == first.split()[0] for fact in made.facts) == 1
+
+
+def test_extractive_pieces_are_sentences_of_the_context_and_the_inference_is_not():
+    for chain in make_chains(50, seed=2):
+        context = " ".join(sentence for _, sentences in chain.problem.context for sentence in sentences)
+        for kind, text in chain.rationale.gold[:-1]:
+            assert (text.strip() in context) == (kind == "ES")
+
+
+def test_supporting_facts_point_at_the_two_sentences():
+    for chain in make_chains(20, seed=3):
+        titles = [title for title, _ in chain.problem.context]
+        assert all(title in titles for title, _ in chain.problem.meta["supporting_facts"])
+
+
+def test_the_same_seed_gives_the_same_questions():
+    assert make_chains(20, seed=4) == make_chains(20, seed=4)
