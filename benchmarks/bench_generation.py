@@ -133,9 +133,7 @@ def main() -> None:
     student.model.to(args.device).eval()
     tokens = sum(n for chain in uni for _, n in chain)
     read = sum(len(source) for chain in uni for source, _ in chain)
-    print(
-        f"{args.n} chains, {sum(map(len, uni))} segments, {tokens} tokens written, {read} source tokens read by uni-path"
-    )
+    print(f"{args.n} chains, {sum(map(len, uni))} segments; {tokens} tokens written, {read} read by uni-path")
     arms: dict[str, Callable[[], Written]] = {
         "generate direct": lambda: lock_step(student, direct, args.batch),
         "ours direct": lambda: ours(student, direct, args.batch),

@@ -43,7 +43,8 @@ def naive(student: Student, question: str, text: str) -> tuple[list[float], list
     return (-(log_p.exp() * log_p).sum(-1)).tolist(), loss.tolist()
 
 
-def check(student: Student, found: list[TokenScores], tolerance: float = 2e-4) -> None:
+# random weights of this size give logits of some hundreds, hence the tolerance: float32 holds seven digits
+def check(student: Student, found: list[TokenScores], tolerance: float = 2e-3) -> None:
     for (question, text), scores in zip(PAIRS, found, strict=True):
         entropy, loss = naive(student, question, text)
         assert scores.entropy == pytest.approx(entropy, abs=tolerance)
@@ -62,7 +63,7 @@ def test_scores_do_not_depend_on_the_batch(tiny: Tiny, style: str) -> None:
     together = token_scores(student, TASK, PAIRS, batch_tokens=100_000)
     alone = token_scores(student, TASK, PAIRS, batch_tokens=1)
     for one, other in zip(together, alone, strict=True):
-        assert one.entropy == pytest.approx(other.entropy, abs=1e-4)
+        assert one.entropy == pytest.approx(other.entropy, abs=2e-3)
         assert one.spans == other.spans
 
 
@@ -132,7 +133,7 @@ def test_adapters_take_part(tiny: Tiny, style: str) -> None:
             torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(0))
     found = token_scores(student, TASK, PAIRS)
     assert found[0].loss != pytest.approx(plain[0].loss, abs=1e-3)
-    check(student, found, 1e-3)
+    check(student, found)
 
 
 def test_reduced_precision_is_close(tiny: Tiny) -> None:

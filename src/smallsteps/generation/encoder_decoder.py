@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
-from smallsteps.errors import InternalError
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.rows import Row, choose, new_rows, reply_of
 from smallsteps.students.student import Student
@@ -52,11 +51,12 @@ class Waiting:
 
 
 def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """`rows`, longest source first, cut so that little of a group is padding and none is too large at once."""
+    """`rows`, longest source first, cut so that no group is too large at once and none pads a short row to twice its
+    length (only attention runs on padding)."""
     group: list[Row] = []
     for row in rows:
         longest = len(group[0].source) if group else 0
-        if group and (len(row.source) < 0.85 * longest or (len(group) + 1) * longest > ENCODE_TOKENS):
+        if group and (len(row.source) < 0.5 * longest or (len(group) + 1) * longest > ENCODE_TOKENS):
             yield group
             group = []
         group.append(row)
@@ -112,12 +112,12 @@ class T5Session:
         return row.written[-1] if row.written else start
 
     def _fill(self) -> None:
-        if not self.active and self.waiting:
-            if self.longest > self.runner_steps - SPARE_STEPS or self.slots < min(self.batch_size, len(self.waiting)):
-                self.slots = min(self.batch_size, len(self.waiting))
-                self.runner.open(self.slots, self.longest + SPARE_STEPS)
-        elif self.waiting and self.longest > self.runner_steps:
-            raise InternalError("a reply longer than the caches was submitted while others were under way")
+        steps = self.longest + SPARE_STEPS
+        if not self.active and self.slots < min(self.batch_size, len(self.waiting)):
+            self.slots = min(self.batch_size, len(self.waiting))
+            self.runner.open(self.slots, steps)
+        elif self.waiting and self.runner.steps < steps:
+            self.runner.widen(steps)
         free = [slot for slot in range(self.slots) if slot not in self.active]
         for group in groups(self.waiting.take(len(free))):
             # samples of one question share their source
@@ -133,10 +133,6 @@ class T5Session:
             self.runner.keep(kept)
             self.active = {place: self.active[slot] for place, slot in enumerate(kept)}
             self.slots = len(kept)
-
-    @property
-    def runner_steps(self) -> int:
-        return self.runner.steps if self.slots else 0
 
 
 class CohortSession:

@@ -131,9 +131,8 @@ class Student:
         if self.architecture == "encoder-decoder" and self.end_id not in self.source_tail:
             self.source_tail = [*self.source_tail, self.end_id]
         added = tokenizer.get_added_vocab()
-        self.markers: dict[Kind, int] = (
-            {"ES": added[MARKERS["ES"]], "AS": added[MARKERS["AS"]]} if MARKERS["ES"] in added else {}
-        )
+        names: list[tuple[Kind, str]] = [("ES", MARKERS["ES"]), ("AS", MARKERS["AS"])]
+        self.markers: dict[Kind, int] = {kind: added[name] for kind, name in names if name in added}
         self.stop_id: int | None = added.get(STOP_TOKEN)
         self.characters: CharacterMap | None = None
         if self.drive and (self.drive.characters or self.drive.spaces):
@@ -256,7 +255,7 @@ class Student:
 
     def marker(self, kind: Kind) -> int:
         """Id of the marker of `kind`. Raises StudentError where it was never added."""
-        if not self.markers:
+        if kind not in self.markers:
             raise StudentError(
                 f"{self.name}: the markers <es> and <as> were never added to this student. Use prepare() first."
             )

@@ -25,6 +25,9 @@ from torch import Tensor
 Linear = Any
 """Tensor → tensor."""
 
+LARGEST_COPY = 2**26
+"""Numbers in the largest float32 weight that is copied for the sake of its layout (mT5's head has twice that)."""
+
 
 class Layer:
     """Weights of one block, fused."""
@@ -75,13 +78,18 @@ class T5Runner:
         crosses = [block.layer[1].EncDecAttention for block in model.decoder.block]
         both = torch.cat([w for c in crosses for w in (c.k.weight, c.v.weight)])
         self.cross_kv = linear(both * model.encoder.final_layer_norm.weight, dtype)
-        self.head = linear(
-            model.get_output_embeddings().weight * (model.decoder.final_layer_norm.weight * scale), dtype
-        )
+        # not folded into the head, which may be the largest weight by far and is then not worth a copy
+        self.head_scale = (model.decoder.final_layer_norm.weight.detach() * scale).to(dtype)
+        self.head_weight = linear(model.get_output_embeddings().weight, dtype)
         self._encoder_attention = model.encoder.block[0].layer[0].SelfAttention
         self._decoder_attention = model.decoder.block[0].layer[0].SelfAttention
         self._encoder_bias = torch.empty(0, 0, 0, 0)
         self._step_bias = torch.empty(0, 0)
+
+    def head(self, states: Tensor) -> Tensor:
+        """Logits [..., vocab] of decoder states."""
+        logits: Tensor = self.head_weight(states * self.head_scale)
+        return logits
 
     # encoder
 
@@ -170,14 +178,25 @@ class T5Runner:
         self.starts = torch.zeros(slots, dtype=torch.long)
         """Step at which each slot's row entered."""
         self.now = 0
+        self._step_bias = self._bias_of_steps(steps)
+        self._cross_mask: Tensor | None = None
+
+    def widen(self, steps: int) -> None:
+        """Makes room for `steps` steps at a time; rows under way stay."""
+        self.past = F.pad(self.past, (0, 0, 0, steps - self.steps))
+        self.steps = steps
+        self._step_bias = self._bias_of_steps(steps)
+
+    def _bias_of_steps(self, steps: int) -> Tensor:
+        """The bias of the present step to the last `steps` ones, itself at the end: [heads, steps]."""
         attention = self._decoder_attention
         distances = -torch.arange(steps - 1, -1, -1, device=self.device)
         buckets = attention._relative_position_bucket(
             distances, bidirectional=False, num_buckets=attention.relative_attention_num_buckets,
             max_distance=attention.relative_attention_max_distance,
         )  # fmt: skip
-        self._step_bias = attention.relative_attention_bias(buckets).detach().T.to(self.dtype)  # [heads, steps]
-        self._cross_mask: Tensor | None = None
+        bias: Tensor = attention.relative_attention_bias(buckets).detach().T.to(self.dtype)
+        return bias
 
     def enter(self, slots: Sequence[int], keys_values: Tensor, lengths: Sequence[int]) -> None:
         """Puts encoded sources (of `encode`) into `slots`, whose rows start at the present step."""
@@ -252,6 +271,8 @@ def norm(hidden: Tensor, eps: float) -> Tensor:
 def linear(weight: Tensor, dtype: torch.dtype) -> Linear:
     """x → x Wᵀ in `dtype`. On a CPU the weight is laid out for the product once (a copy) instead of at every call."""
     weight = weight.detach().to(dtype)
+    if dtype is torch.float32 and weight.numel() > LARGEST_COPY:
+        return lambda x: F.linear(x, weight)
     layouts = dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()
     if layouts and weight.device.type == "cpu":
         # what torch.compile's freezing does; there is no public name for it

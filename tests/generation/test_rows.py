@@ -1,0 +1,72 @@
+"""The choice of tokens."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from smallsteps.errors import RecipeError
+from smallsteps.generation.generator import Decoding, Request
+from smallsteps.generation.rows import Row, choose
+
+LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+
+
+def row(name: str, sample: int = 0, seed: int = 0) -> Row:
+    return Row(Request(name, []), sample, (), 10, frozenset({3}), seed)
+
+
+def drawn(decoding: Decoding, count: int = 4000) -> list[float]:
+    """Shares of the four tokens among draws for as many items."""
+    rows = [row(f"item {n}", seed=decoding.seed) for n in range(count)]
+    tokens, _ = choose(LOGITS.expand(count, -1).clone(), rows, decoding)
+    return [tokens.count(t) / count for t in range(4)]
+
+
+def test_draws_follow_the_distribution() -> None:
+    assert drawn(Decoding(temperature=1.0)) == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.03)
+
+
+def test_temperature_sharpens() -> None:
+    squared = torch.tensor([0.5, 0.3, 0.15, 0.05]) ** 2
+    expected = (squared / squared.sum()).tolist()
+    assert drawn(Decoding(temperature=0.5)) == pytest.approx(expected, abs=0.03)
+
+
+def test_top_k_and_top_p_cut_the_tail_and_keep_the_token_that_crosses() -> None:
+    assert drawn(Decoding(temperature=1.0, top_k=2)) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
+    assert drawn(Decoding(temperature=1.0, top_p=0.6)) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
+    assert drawn(Decoding(temperature=1.0, top_p=0.01)) == [1, 0, 0, 0]
+
+
+def test_a_draw_hangs_on_seed_item_sample_and_place_alone() -> None:
+    first = row("a").uniform()
+    assert row("a").uniform() == first
+    later = row("a")
+    later.take(1)
+    others = [row("b").uniform(), row("a", sample=1).uniform(), row("a", seed=1).uniform(), later.uniform()]
+    assert len({first, *others}) == 5
+    assert all(0 < u < 1 for u in [first, *others])
+
+
+def test_logprobs_are_those_of_the_distribution_drawn_from() -> None:
+    rows = [row("a"), row("b")]
+    tokens, found = choose(LOGITS.expand(2, -1).clone(), rows, Decoding(logprobs=True))
+    assert tokens == [0, 0] and found == pytest.approx([LOGITS[0].item()] * 2)
+    tokens, found = choose(LOGITS.expand(2, -1).clone(), rows, Decoding(temperature=1.0, top_k=2, logprobs=True))
+    cut = torch.tensor([0.625, 0.375]).log()
+    assert found == pytest.approx([cut[t].item() for t in tokens], abs=1e-6)
+
+
+def test_a_row_ends_by_end_stop_or_limit() -> None:
+    assert row("a").take(3) == "end"
+    stopping = Row(Request("a", [], stop=lambda ids: ids[-1] == 2), 0, (), 10, frozenset({3}), 0)
+    assert [stopping.take(1), stopping.take(2)] == [None, "stop"]
+    short = Row(Request("a", []), 0, (), 2, frozenset({3}), 0)
+    assert [short.take(1), short.take(1)] == [None, "limit"]
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0.0}, {"max_new_tokens": 0}])
+def test_decoding_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(RecipeError, match=next(iter(wrong))):
+        Decoding(**wrong)  # type: ignore[arg-type]

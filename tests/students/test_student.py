@@ -1,0 +1,202 @@
+"""Rendering, saving, loading and refusing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from smallsteps.errors import DataError, StudentError
+from smallsteps.students.student import Drive, DualStudent, Student, load, load_student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
+
+Tiny = Callable[..., Student]
+TASK = get_task("gsm8k")
+QUESTION = "How many pens are left?"
+PREFIX = [("ES", "Ann has 3 boxes,"), ("AS", "so 12 pens.")]
+STYLES = ["t5", "t5-scaled", "bart", "llama", "qwen"]
+
+
+def logits(student: Student, ids: list[int]) -> torch.Tensor:
+    row = torch.tensor([ids])
+    with torch.no_grad():
+        given = {} if student.architecture == "causal" else {"decoder_input_ids": row}
+        return student.model(row, **given).logits
+
+
+def test_an_encoder_reads_question_space_and_stripped_segments(tiny: Tiny) -> None:
+    student = tiny("t5")
+    ids = student.source_ids(TASK, QUESTION, PREFIX)
+    assert student.text(ids) == f"{QUESTION} Ann has 3 boxes, so 12 pens."
+    assert ids[-1] == student.end_id and ids.count(student.end_id) == 1
+    assert student.source_ids(TASK, QUESTION, [("ES", "  ")]) == student.source_ids(TASK, QUESTION)
+
+
+def test_chinese_segments_are_joined_by_nothing(tiny: Tiny) -> None:
+    student = tiny("bart")
+    ids = student.source_ids(replace(TASK, joiner=""), "问", [("ES", "甲"), ("AS", "乙")])
+    assert student.text(ids) == "问 甲乙"
+
+
+def test_the_cue_closes_the_input_before_the_end(tiny: Tiny) -> None:
+    student = prepare(tiny("t5"), TASK, path="uni", cue=True)
+    ids = student.source_ids(TASK, QUESTION, PREFIX, cue="ES")
+    assert ids[-2:] == [student.markers["ES"], student.end_id]
+
+
+def test_bart_frames_sources_and_targets_as_it_was_pre_trained(tiny: Tiny) -> None:
+    student = tiny("bart")
+    assert student.source_ids(TASK, "a")[0] == 0 and student.source_ids(TASK, "a")[-1] == 2
+    assert student.target_ids(TASK, "a")[0] == 0 and student.target_ids(TASK, "a")[-1] == 2
+    assert student.start_id == 2 and student.max_source_tokens == 128
+
+
+def test_t5_has_no_limit_of_its_own(tiny: Tiny) -> None:
+    assert tiny("t5").max_source_tokens is None, "positions are relative; model_max_length 512 is no limit"
+
+
+def test_causal_ids_are_made_piece_by_piece(tiny: Tiny) -> None:
+    student = prepare(tiny("llama"), TASK, path="uni")
+    es, as_ = student.markers["ES"], student.markers["AS"]
+    expected = [0, *student.encode(QUESTION + "\n"), es, *student.encode("Ann has"), as_, *student.encode("so 7")]
+    assert student.source_ids(TASK, QUESTION, [("ES", "Ann has"), ("AS", "so 7 ")]) == [*expected, es]
+    assert student.source_ids(TASK, QUESTION) == [0, *student.encode(QUESTION + "\n")], "direct: no marker"
+
+
+def test_a_chat_model_reads_the_question_as_a_users_turn(tiny: Tiny) -> None:
+    student = tiny("qwen")
+    shown = student.tokenizer.decode(student.source_ids(TASK, QUESTION))
+    assert shown == f"<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize("style", ["llama", "qwen"])
+def test_one_row_holds_every_example_of_a_chain(tiny: Tiny, style: str) -> None:
+    student = prepare(tiny(style), TASK, path="uni")
+    segments = [("ES", "Ann has 3 boxes,"), ("AS", "so 12 pens."), ("ES", "The answer is 12.")]
+    ids, mask = student.chain_ids(TASK, QUESTION, segments)
+    taught = [i for i, on in zip(ids, mask, strict=True) if on]
+    separate: list[int] = []
+    for place, (kind, text) in enumerate(segments):
+        source = student.source_ids(TASK, QUESTION, segments[:place], cue=kind)
+        following = segments[place + 1][0] if place + 1 < len(segments) else None
+        target = student.target_ids(TASK, text, following is None, following)
+        assert ids[: len(source) + len(target)] == source + target
+        separate += target
+    assert taught == separate
+    assert taught[-1] == student.end_id, "pad = end: the end must be taught all the same"
+
+
+def test_a_chain_that_opens_with_as_has_an_empty_es_first(tiny: Tiny) -> None:
+    student = prepare(tiny("llama"), TASK, path="dual")
+    ids, mask = student.chain_ids(TASK, "Q", [("AS", "so 7")])
+    start = mask.index(True)
+    assert ids[start - 1 : start + 1] == [student.markers["ES"], student.markers["AS"]]
+    own, other = (student.chain_ids(TASK, "Q", [("AS", "so 7")], own=k)[1] for k in ("ES", "AS"))
+    assert [a != b for a, b in zip(own, other, strict=True)] == mask, "each half learns its own, together all"
+    assert sum(own) == 1
+
+
+def test_targets_of_tasks_without_closing_end_in_the_stop_token(tiny: Tiny) -> None:
+    task = replace(TASK, closing=None, closing_pattern=None)
+    student = prepare(tiny("t5"), task, path="uni")
+    assert student.target_ids(task, "so 7", last=True)[-2:] == [student.stop_id, student.end_id]
+    assert student.stop_id not in student.target_ids(task, "so 7")
+    assert student.text(student.target_ids(task, "so 7", last=True)).endswith("<STOP>")
+    with pytest.raises(StudentError, match=r"ends in <STOP>.*prepare"):
+        tiny("t5").target_ids(task, "so 7", last=True)
+
+
+def test_a_missing_marker_is_named(tiny: Tiny) -> None:
+    with pytest.raises(StudentError, match="never added"):
+        tiny("llama").source_ids(TASK, QUESTION, PREFIX)
+
+
+def test_clean_up_of_spaces_does_not_eat_text(tiny: Tiny) -> None:
+    student = tiny("llama")
+    student.tokenizer.clean_up_tokenization_spaces = True
+    assert student.text(student.encode("do n't , 3 .")) == "do n't , 3 ."
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_saved_and_loaded_students_are_the_same(tiny: Tiny, style: str, tmp_path: Path) -> None:
+    text = "Ann has {3}\n\n boxes ~"
+    student = prepare(tiny(style), TASK, path="uni", cue=True, texts=[text], seed=1)
+    student.save(tmp_path / "m")
+    student.save(tmp_path / "m")  # over an old one
+    again = load_student(tmp_path / "m", device="cpu")
+    assert again.drive == student.drive
+    assert again.source_ids(TASK, text, PREFIX, "AS") == student.source_ids(TASK, text, PREFIX, "AS")
+    assert again.text(again.encode(text)) == text
+    ids = student.source_ids(TASK, text, PREFIX, "AS")
+    assert torch.equal(logits(again, ids), logits(student, ids))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m"], "nothing half-written is left"
+    assert not list((tmp_path / "m").glob("*.bin"))
+
+
+def test_a_pair_is_saved_and_loaded_as_one_folder(tiny: Tiny, tmp_path: Path) -> None:
+    es, as_ = (prepare(tiny("t5", seed=n), TASK, path="dual", role=r) for n, r in ((1, "ES"), (2, "AS")))
+    DualStudent(es, as_, Drive("gsm8k", "dual")).save(tmp_path / "pair")
+    pair = load(tmp_path / "pair", device="cpu")
+    assert isinstance(pair, DualStudent) and pair.drive == Drive("gsm8k", "dual")
+    assert pair.half("AS").drive == as_.drive
+    with pytest.raises(StudentError, match="dual-path pair"):
+        load_student(tmp_path / "pair")
+
+
+def test_a_question_too_long_is_a_users_mistake(tiny: Tiny) -> None:
+    with pytest.raises(DataError, match="row 4: needs 200 tokens, tiny-bart reads 128"):
+        tiny("bart").require_room([0] * 200, "row 4")
+    tiny("t5").require_room([0] * 2000, "row 4")
+    with pytest.raises(DataError, match="reads 256"):
+        tiny("llama").require_room([0] * 200, "row 4", new_tokens=100)
+
+
+def test_what_cannot_be_loaded_says_why(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StudentError, match="no such folder"):
+        load_student(tmp_path / "nowhere")
+    with pytest.raises(StudentError, match=r"has no config\.json"):
+        load_student(tmp_path)
+    with pytest.raises(StudentError, match="expected a model folder"):
+        (tmp_path / "file").write_text("x")
+        load_student(tmp_path / "file")
+    tiny("t5").save(tmp_path / "m")
+    with pytest.raises(StudentError, match=r"fp16 is refused.*65,504"):
+        load_student(tmp_path / "m", dtype="fp16")
+    with pytest.raises(StudentError, match=r"'float31' is not known.*float32"):
+        load_student(tmp_path / "m", dtype="float31")
+    (tmp_path / "m" / "smallsteps.json").write_text('{"task": "gsm8k", "pth": "uni"}')
+    with pytest.raises(StudentError, match=r"no field 'pth'\. Did you mean 'path'"):
+        load_student(tmp_path / "m")
+    (tmp_path / "m" / "tokenizer.json").unlink()
+    with pytest.raises(StudentError, match=r"has no tokenizer.*save_pretrained"):
+        load_student(tmp_path / "m")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(StudentError, match="could not be fetched from the hub"):
+        load_student("nobody/nothing-of-this-name")
+
+
+def test_weights_that_are_not_whole_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tiny("llama").save(tmp_path / "m")
+    path = tmp_path / "m" / "model.safetensors"
+    kept = {k: v for k, v in load_file(path).items() if "layers.1" not in k}
+    save_file(kept, path, metadata={"format": "pt"})
+    with pytest.raises(StudentError, match="the weights lack"):
+        load_student(tmp_path / "m")
+    path.unlink()
+    torch.save(kept, tmp_path / "m" / "pytorch_model.bin")
+    with pytest.raises(StudentError, match="weights"):
+        load_student(tmp_path / "m")
+
+
+def test_a_drive_is_plain_json(tmp_path: Path) -> None:
+    drive = Drive("pet", "uni", cue=True, characters=("\n", "{"), spaces=True)
+    (tmp_path / "smallsteps.json").write_text(drive.to_json(), encoding="utf-8")
+    assert json.loads(drive.to_json())["characters"] == ["\n", "{"]
+    assert Drive.from_file(tmp_path / "smallsteps.json") == drive
