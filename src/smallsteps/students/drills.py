@@ -48,7 +48,7 @@ def calculation(rng: random.Random) -> tuple[int, str, int, int]:
 
 
 def _told(rng: random.Random) -> stories.Story:
-    return stories.make_story(rng, rng.randint(1, 3))
+    return stories.make_story(rng, rng.randint(1, 4))
 
 
 def _sentences(made: stories.Story) -> list[str]:
@@ -97,6 +97,14 @@ def event(rng: random.Random) -> Pair:
     return f"event: {held}{step.sentence}.", step.equation
 
 
+def step(rng: random.Random) -> Pair:
+    """The same within a whole story, of which one event counts."""
+    made = _told(rng)
+    one = rng.choice(made.steps)
+    held = "" if one is made.steps[0] and not made.opening else f" has {one.left}"
+    return f"step: {made.text()} now: {one.sentence}.{held}", one.equation
+
+
 def ending(rng: random.Random) -> Pair:
     """Whom a story's question asks about, and what."""
     made = _told(rng)
@@ -114,15 +122,16 @@ def hops(rng: random.Random) -> Pair:
 
 
 DRILLS: dict[str, tuple[float, Callable[[random.Random], Pair]]] = {
-    "event": (4.0, event),
-    "equations": (8.0, equations),
-    "retelling": (2.0, retelling),
-    "sums": (4.0, sums),
-    "restating": (2.0, restating),
-    "copying": (0.5, copying),
+    "sums": (2.0, sums),
+    "equations": (4.0, equations),
+    "event": (3.0, event),
+    "step": (5.0, step),
+    "copying": (0.3, copying),
+    "restating": (3.0, restating),
+    "retelling": (4.0, retelling),
     "reading": (0.5, reading),
-    "ending": (0.5, ending),
-    "hops": (0.2, hops),
+    "ending": (1.0, ending),
+    "hops": (0.3, hops),
 }
 """Name → (weight, drill)."""
 

@@ -33,9 +33,9 @@ from smallsteps.tasks import facts, stories
 class PretrainSettings:
     """Every knob of the bundled student."""
 
-    steps: int = 2500
+    steps: int = 2800
     """Updates."""
-    update_examples: int = 160
+    update_examples: int = 128
     """Drills of an update, drawn at random."""
     micro_batches: int = 4
     """Parts in which an update is read, by length."""
