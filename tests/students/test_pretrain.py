@@ -28,7 +28,7 @@ def test_calculations_are_right_and_in_range():
     for _ in range(2000):
         left, operator, right, result = calculation(rng)
         assert eval(f"{left} {operator.replace('x', '*')} {right}") == result
-        assert 1 <= min(left, right, result) and max(left, right, result) <= LARGEST
+        assert min(left, right, result) >= 1 and max(left, right, result) <= LARGEST
 
 
 @pytest.mark.parametrize("name", list(DRILLS))

@@ -57,5 +57,5 @@ def test_questions_of_one_set_are_all_different():
 
 
 def test_an_unknown_difficulty_names_the_nearest():
-    with pytest.raises(RecipeError, match="unknown difficulty 'medum'. Did you mean 'medium'?"):
+    with pytest.raises(RecipeError, match=r"unknown difficulty 'medum'\. Did you mean 'medium'\?"):
         story(0, 0, "medum")
