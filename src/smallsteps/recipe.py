@@ -252,7 +252,9 @@ def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
             if problem["type"] == "extra_forbidden":
                 lines.append(f"unknown key {where!r}.{nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}")
             else:
-                lines.append(f"{where or 'recipe'}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r:.80})")
+                lines.append(
+                    f"{where or 'recipe'}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r:.80})"
+                )
         raise RecipeError(f"{origin}: " + "\n".join(lines)) from None
 
 

@@ -105,7 +105,9 @@ class RunFolder:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise RunFolderError(f"another process is working in {self.path}. Wait for it, or choose another --out.") from None
+                raise RunFolderError(
+                    f"another process is working in {self.path}. Wait for it, or choose another --out."
+                ) from None
             yield
 
     def stage(self, name: str, make: Callable[[Path], None], *, keep: bool = False) -> Path:

@@ -23,7 +23,9 @@ def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int
     _run(load_recipe(name, changes), out, threads, dry_run)
 
 
-def compare_file(content: dict[str, Any], changes: Sequence[str], out: Path, threads: int | None, dry_run: bool) -> None:
+def compare_file(
+    content: dict[str, Any], changes: Sequence[str], out: Path, threads: int | None, dry_run: bool
+) -> None:
     """`smallsteps compare`."""
     from smallsteps.recipe import apply_changes
 
@@ -35,7 +37,12 @@ def list_recipes() -> None:
     """`smallsteps recipes`."""
     table = Table("recipe", "about", box=None, padding=(0, 2, 0, 0))
     for name in recipe_names():
-        table.add_row(name, " ".join(load_recipe(name).about.split()) if name != "student/bundled" else "Pre-trains the bundled student.")
+        table.add_row(
+            name,
+            " ".join(load_recipe(name).about.split())
+            if name != "student/bundled"
+            else "Pre-trains the bundled student.",
+        )
     Console().print(table)
 
 
@@ -78,10 +85,14 @@ def plan(recipe: Recipe) -> list[str]:
         found = path.startswith("hub:") or Path(path).is_file()
         lines.append(f"data: {path}{'' if found else '  (not there: set data.chains=PATH)'}")
     if BUNDLED in paths:
-        lines.append(f"data: {recipe.data.count} + {recipe.data.validation_count} + {recipe.data.test_count} bundled problems")
+        lines.append(
+            f"data: {recipe.data.count} + {recipe.data.validation_count} + {recipe.data.test_count} bundled problems"
+        )
     elif all(Path(path).is_file() for path in paths):
         lines += _sizes(recipe, paths)
-    lines.append(f"student: {'from scratch ' + str(recipe.student.scratch) if recipe.student.scratch else recipe.student.name}")
+    lines.append(
+        f"student: {'from scratch ' + str(recipe.student.scratch) if recipe.student.scratch else recipe.student.name}"
+    )
     return lines
 
 
@@ -91,7 +102,9 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
 
     chains = [c for path in paths for c in read_chains(path, get_task(recipe.data.task), recipe.data.columns).chains]
     characters = sum(len(c.problem.question) + len(c.rationale.text) for c in chains)
-    return [f"sizes: {len(chains)} chains, {characters:,} characters (about {characters // 4:,} tokens in a pass of direct)"]
+    return [
+        f"sizes: {len(chains)} chains, {characters:,} characters (about {characters // 4:,} tokens in a pass of direct)"
+    ]
 
 
 def set_threads(threads: int | None) -> None:
@@ -123,5 +136,7 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
     from smallsteps.cli.progress import Terminal
 
     with Terminal() as reporter:
-        folder = pretrain(out, settings, lambda done, total, loss: reporter.advance("pre-training", done, total, f"loss {loss:.3f}"))
+        folder = pretrain(
+            out, settings, lambda done, total, loss: reporter.advance("pre-training", done, total, f"loss {loss:.3f}")
+        )
     print(folder)

@@ -25,10 +25,21 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option("--out", help="Folder (run) or file (rows) to write.")]
-Columns = Annotated[list[str] | None, typer.Option("--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot.")]
-TaskName = Annotated[str, typer.Option("--task", help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot."),
+]
+TaskName = Annotated[
+    str,
+    typer.Option(
+        "--task", help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories."
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads; the same number gives the same weights. Default: all cores.")]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", help="CPU threads; the same number gives the same weights. Default: all cores."),
+]
 
 
 def _version(show: bool) -> None:
@@ -39,7 +50,9 @@ def _version(show: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -58,18 +71,29 @@ def demo(
 
 @app.command()
 def compare(
-    chains: Annotated[str, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME.")],
+    chains: Annotated[
+        str, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME.")
+    ],
     student: Annotated[str, typer.Option("--student", help="A Hugging Face model: folder, hub name, or `bundled`.")],
     out: Out,
     task: TaskName = "numbers",
-    arms: Annotated[str, typer.Option("--arms", help="direct, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.")] = "direct,ases-uni-inter,ases-uni-ent",
-    budget: Annotated[int | None, typer.Option("--budget", help="Training tokens of each arm (source + target). Default: what --passes cost `direct`.")] = None,
+    arms: Annotated[
+        str, typer.Option("--arms", help="direct, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.")
+    ] = "direct,ases-uni-inter,ases-uni-ent",
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            "--budget", help="Training tokens of each arm (source + target). Default: what --passes cost `direct`."
+        ),
+    ] = None,
     passes: Annotated[float, typer.Option("--passes", help="Passes over the chains that set the budget.")] = 20.0,
     seeds: Annotated[int, typer.Option("--seeds", help="How many training seeds.")] = 1,
     columns: Columns = None,
     device: Device = "auto",
     threads: Threads = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="key=value of the recipe, e.g. train.learning_rate=1e-3.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of the recipe, e.g. train.learning_rate=1e-3.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
 ) -> None:
     """Does training on segments beat training on whole chains, on my data, at the same cost? Then use the better model."""
@@ -114,9 +138,13 @@ def segment(
     out: Out,
     strategy: Annotated[str, typer.Option("--strategy", help="inter, ent, ent*, loss, bleu, rouge, gold.")] = "inter",
     task: TaskName = "numbers",
-    student: Annotated[str | None, typer.Option("--student", help="ent, loss: a trained direct student; ent*: the base student.")] = None,
+    student: Annotated[
+        str | None, typer.Option("--student", help="ent, loss: a trained direct student; ent*: the base student.")
+    ] = None,
     beta: Annotated[float, typer.Option("--beta", help="AS where the score passes beta x the chain's mean.")] = 1.0,
-    closing: Annotated[str, typer.Option("--closing", help="add: end each chain in its closing sentence; keep: as it is.")] = "add",
+    closing: Annotated[
+        str, typer.Option("--closing", help="add: end each chain in its closing sentence; keep: as it is.")
+    ] = "add",
     columns: Columns = None,
     device: Device = "auto",
     show: Annotated[int, typer.Option("--show", help="Chains to show.")] = 5,
@@ -145,7 +173,9 @@ def solve(
     from smallsteps.cli.rows import solve_file, solve_question
 
     if question.endswith((".jsonl", ".csv", ".parquet")) or Path(question).is_file():
-        solve_file(model, Path(question), out, task, batch_size, dtype, temperature, seed, _pairs(columns), device, threads)
+        solve_file(
+            model, Path(question), out, task, batch_size, dtype, temperature, seed, _pairs(columns), device, threads
+        )
     else:
         solve_question(model, question, task, dtype, temperature, seed, device)
 

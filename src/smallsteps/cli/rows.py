@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -83,28 +82,44 @@ def prediction_of(row: Mapping[str, Any], place: str) -> Prediction:
     """A prediction back from such a row. Raises DataError that names what is missing."""
     for name in ("id", "text", "answer", "stopped"):
         if name not in row:
-            raise DataError(f"{place}: no field {name!r}; expected a row of `smallsteps solve`: id, text, segments, answer, stopped")
+            raise DataError(
+                f"{place}: no field {name!r}; expected a row of `smallsteps solve`: id, text, segments, answer, stopped"
+            )
     segments = tuple((s["kind"], s["text"]) for s in row.get("segments", ()))
-    return Prediction(str(row["id"]), str(row["id"]), str(row["text"]), segments, row["answer"], row["stopped"], int(row.get("tokens", 0)))
+    return Prediction(
+        str(row["id"]),
+        str(row["id"]),
+        str(row["text"]),
+        segments,
+        row["answer"],
+        row["stopped"],
+        int(row.get("tokens", 0)),
+    )
 
 
-def solve_question(model: str, question: str, task_name: str | None, dtype: str, temperature: float, seed: int, device: str) -> None:
+def solve_question(
+    model: str, question: str, task_name: str | None, dtype: str, temperature: float, seed: int, device: str
+) -> None:
     """`smallsteps solve MODEL "question"`: segments as they are written."""
     from smallsteps.generation.generator import Decoding
     from smallsteps.generation.solve import Solving, load_solver, solve
     from smallsteps.report.terminal import segment_printer
 
     if not question.strip():
-        raise DataError("the question is empty. Type it in quotes: smallsteps solve MODEL \"How many …?\"")
+        raise DataError('the question is empty. Type it in quotes: smallsteps solve MODEL "How many …?"')
     solver = load_solver(model, task=get_task(task_name) if task_name else None, device=device, dtype=dtype)
     student, task = solver.student, solver.task
     console = Console(highlight=False)
     show = segment_printer(console)
     decoding = Decoding(temperature=temperature, seed=seed)
     problem = Problem("question", question.strip())
-    for prediction in solve(student, [problem], task, Solving(1), decoding, on_segment=lambda _, __, kind, text: show(kind, text)):
+    for prediction in solve(
+        student, [problem], task, Solving(1), decoding, on_segment=lambda _, __, kind, text: show(kind, text)
+    ):
         answer = "no answer could be read off" if prediction.answer is None else f"answer: {prediction.answer}"
-        console.print(f"{answer}   ({prediction.tokens} tokens, stopped by {prediction.stopped})", markup=False, style="bold")
+        console.print(
+            f"{answer}   ({prediction.tokens} tokens, stopped by {prediction.stopped})", markup=False, style="bold"
+        )
 
 
 def solve_file(
@@ -142,14 +157,16 @@ def solve_file(
             file.flush()
             reporter.advance("answering", len(done), len(problems))
     write_rows(out, (done[problem.id] for problem in problems))
-    os.unlink(kept)
+    kept.unlink()
     unparsed = sum(row["answer"] is None for row in done.values())
     print(f"{len(problems)} answers in {out}; no answer could be read off {unparsed}")
     if all(problem.answer is not None for problem in problems) and task.assemble is None:
         from smallsteps.evaluation.grade import grade
 
         predictions = [prediction_of(done[problem.id], str(out)) for problem in problems]
-        print(grade(predictions, problems, task, dataset=source.stem, decode=decoding.describe(), seed=seed).signature())
+        print(
+            grade(predictions, problems, task, dataset=source.stem, decode=decoding.describe(), seed=seed).signature()
+        )
 
 
 def _resumed(kept: Path, signature: Mapping[str, Any]) -> Sequence[dict[str, Any]]:

@@ -23,7 +23,7 @@ from smallsteps.runs import Reporter, Silent
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import DualStudent, Student, load_student
 from smallsteps.tasks.base import Task
-from smallsteps.training.fit import FitResult, fit
+from smallsteps.training.fit import fit
 from smallsteps.training.preflight import Preflight
 from smallsteps.training.settings import TrainSettings
 
@@ -70,7 +70,9 @@ class Workshop:
     def base(self) -> Student:
         """The untrained student, freshly loaded."""
         words = self.recipe.student
-        student = load_student(self.base_folder, device=words.device, dtype="float32" if words.dtype == "auto" else words.dtype)
+        student = load_student(
+            self.base_folder, device=words.device, dtype="float32" if words.dtype == "auto" else words.dtype
+        )
         if words.dropout is not None:
             set_dropout(student.model, words.dropout)
         return student
@@ -100,7 +102,9 @@ class Workshop:
     ) -> Trained:
         """Trains one model within its share of the budget; measures it on validation the way the arm generates."""
         if self.recipe.student.lora:
-            add_lora(student, LoraSettings(rank=self.recipe.student.lora, alpha=2 * self.recipe.student.lora), seed=self.seed)
+            add_lora(
+                student, LoraSettings(rank=self.recipe.student.lora, alpha=2 * self.recipe.student.lora), seed=self.seed
+            )
         label = f"{self.label} {folder}".strip()
         result = fit(
             student, examples, validation, self.settings(share), self.out / folder if folder else self.out,
@@ -181,4 +185,6 @@ def set_dropout(model: Any, rate: float) -> None:
 def _brief(row: Any) -> str:
     loss = row.get("train_loss")
     metric = row.get("metric")
-    return (f"loss {loss:.3f}" if loss is not None else "") + (f", validation {metric:.1f}" if metric is not None else "")
+    return (f"loss {loss:.3f}" if loss is not None else "") + (
+        f", validation {metric:.1f}" if metric is not None else ""
+    )

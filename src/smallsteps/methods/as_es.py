@@ -21,12 +21,13 @@ from smallsteps.methods.arm import PAPER_CRITERIA, Trained, Workshop
 from smallsteps.recipe import ArmSpec
 from smallsteps.records import Chain, Example, Kind, Segment
 from smallsteps.segments.examples import build_examples
-from smallsteps.segments.label import get_strategy, label_scores, merge, score_chains, segment_chains
-from smallsteps.segments.split import split
+from smallsteps.segments.label import segment_chains
 from smallsteps.students.student import Drive, DualStudent, Student, load_student
 from smallsteps.students.tokens import prepare
+from smallsteps.training.encode import encode
 
 Segments = list[list[Segment]]
+KINDS: tuple[Kind, Kind] = ("ES", "AS")
 
 
 # ---- 1. segmentation ----
@@ -38,7 +39,13 @@ def segment(
     """The segments of each chain. `scorer`: the direct student for `ent` and `loss`, the base student for `ent*`."""
     words = workshop.recipe.segmentation
     return segment_chains(
-        chains, strategy, task=workshop.task, beta=beta, student=scorer, reduce=words.reduce, conditioning=words.conditioning
+        chains,
+        strategy,
+        task=workshop.task,
+        beta=beta,
+        student=scorer,
+        reduce=words.reduce,
+        conditioning=words.conditioning,
     )
 
 
@@ -56,12 +63,9 @@ def segment_by_folds(
 # ---- 2. data sets ----
 
 
-def datasets(
-    workshop: Workshop, spec: ArmSpec, chains: Sequence[Chain], segments: Segments
-) -> list[Example]:
+def datasets(workshop: Workshop, spec: ArmSpec, chains: Sequence[Chain], segments: Segments) -> list[Example]:
     """D_ES and D_AS in the order of the chains; `Example.kind` parts them."""
-    path = "dual" if spec.path == "dual" else "uni"
-    return build_examples(chains, segments, workshop.task, path, cue=spec.cue, causal=workshop.causal)
+    return build_examples(chains, segments, workshop.task, spec.path, cue=spec.cue, causal=workshop.causal)
 
 
 def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
@@ -81,7 +85,11 @@ def train_as_es(
     """The arm `spec`: uni-path or dual-path on the given segments."""
     examples = datasets(workshop, spec, *train)
     held_out = datasets(workshop, spec, *validation)
-    return train_dual(workshop, examples, held_out) if spec.path == "dual" else train_uni(workshop, spec, examples, held_out)
+    return (
+        train_dual(workshop, examples, held_out)
+        if spec.path == "dual"
+        else train_uni(workshop, spec, examples, held_out)
+    )
 
 
 def train_uni(workshop: Workshop, spec: ArmSpec, examples: list[Example], validation: list[Example]) -> Trained:
@@ -124,9 +132,6 @@ def train_dual(workshop: Workshop, examples: list[Example], validation: list[Exa
     )
 
 
-KINDS: tuple[Kind, Kind] = ("ES", "AS")
-
-
 def _tokens(workshop: Workshop, examples: Sequence[Example]) -> int:
     student = prepare(workshop.base(), workshop.task, path="dual", role="ES", texts=workshop.texts, seed=workshop.seed)
     return count_tokens(student, workshop, examples)
@@ -134,14 +139,12 @@ def _tokens(workshop: Workshop, examples: Sequence[Example]) -> int:
 
 def count_tokens(student: Student, workshop: Workshop, examples: Sequence[Example]) -> int:
     """Training tokens of one pass: source + target, no padding."""
-    from smallsteps.training.encode import encode
-
     return sum(row.tokens for row in encode(student, workshop.task, examples))
 
 
 def _pair(workshop: Workshop, es: Path, as_: Path, folder: Path) -> Path:
-    halves = (load_student(half, device="cpu") for half in (es, as_))
-    return DualStudent(*halves, Drive(workshop.task.name, path="dual")).save(folder)
+    one, other = load_student(es, device="cpu"), load_student(as_, device="cpu")
+    return DualStudent(one, other, Drive(workshop.task.name, path="dual")).save(folder)
 
 
 def _load_pair(workshop: Workshop, folder: Path) -> DualStudent:

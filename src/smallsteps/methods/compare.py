@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import RecipeError
-from smallsteps.evaluation.grade import Score, compare_scores, grade, pool_scores
+from smallsteps.evaluation.grade import Score, compare_scores, get_metric, grade, pool_scores
 from smallsteps.methods.arm import PAPER_CRITERIA, Trained, Workshop
 from smallsteps.methods.as_es import count_tokens, segment, segment_by_folds, train_as_es
 from smallsteps.methods.direct import train_direct
@@ -28,6 +28,8 @@ from smallsteps.records import Chain, Prediction, Problem, Segment
 from smallsteps.runs import Reporter, RunFolder, Silent, fail_point, provenance, write_json
 from smallsteps.segments.examples import build_examples
 from smallsteps.segments.label import get_strategy
+from smallsteps.students.scores import token_scores
+from smallsteps.students.scratch import ScratchSettings, from_scratch
 from smallsteps.students.student import load, load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import Task
@@ -61,7 +63,11 @@ def variants(recipe: Recipe) -> list[Variant]:
         if spec.strategy is not None and get_strategy(spec.strategy).direction and "beta" in recipe.sweep:
             own = [replace(plain, beta=value, name=f"{name}-beta={value:g}") for value in recipe.sweep["beta"]]
         if "gamma" in recipe.sweep:
-            own = [replace(v, gamma=value, name=f"{v.name}-gamma={value:g}") for v in own for value in recipe.sweep["gamma"]]
+            own = [
+                replace(v, gamma=value, name=f"{v.name}-gamma={value:g}")
+                for v in own
+                for value in recipe.sweep["gamma"]
+            ]
         found += own
     return found
 
@@ -78,7 +84,11 @@ def compare(recipe: Recipe, out: Path | str, reporter: Reporter | None = None, c
         comparison = Comparison(recipe, run, reporter)
         results = comparison.run()
         results["command"] = command
-        results["provenance"] = {**provenance(), "seconds": round(time.monotonic() - began, 1), "recipe": recipe.digest()}
+        results["provenance"] = {
+            **provenance(),
+            "seconds": round(time.monotonic() - began, 1),
+            "recipe": recipe.digest(),
+        }
         write_json(run.path / "results.json", results)
         fail_point("after:results")
     return results
@@ -138,7 +148,9 @@ class Comparison:
             label=f"{variant.name}, seed {seed}",
         )  # fmt: skip
 
-    def trained(self, variant: Variant, seed: int, name: str | None = None, chains: Sequence[Chain] | None = None) -> Trained:
+    def trained(
+        self, variant: Variant, seed: int, name: str | None = None, chains: Sequence[Chain] | None = None
+    ) -> Trained:
         """The trained arm, from its stage where that is complete."""
         place = f"arms/{name or variant.slug}-seed{seed}"
         train = self._chains(variant, chains if chains is not None else self.material.train, thin=True)
@@ -165,7 +177,9 @@ class Comparison:
         """Rationale id → segments of training and validation chains, from their stage where that is complete."""
         strategy = variant.spec.strategy
         assert strategy is not None
-        place = f"segments/{variant.slug.removeprefix('ases-uni-').removeprefix('ases-cue-').removeprefix('ases-dual-')}"
+        place = (
+            f"segments/{variant.slug.removeprefix('ases-uni-').removeprefix('ases-cue-').removeprefix('ases-dual-')}"
+        )
         if strategy in ("ent", "loss"):
             place += f"-seed{seed}"
 
@@ -220,7 +234,7 @@ class Comparison:
             "seconds_per_answer": predictions[0].seconds,
             "tokens_per_answer": round(sum(p.tokens for p in predictions) / len(predictions), 1),
             "student": str(student.relative_to(self.run_folder.path)), "folder": str(folder.relative_to(self.run_folder.path)),
-            "beta": variant.beta, "further": self._further(variant, predictions),
+            "beta": variant.beta, "metrics": self._further(variant, predictions),
         }  # fmt: skip
         scorer = _needs_direct(variant)
         if scorer:
@@ -235,8 +249,12 @@ class Comparison:
                 continue
 
             def make(folder: Path, criterion: str = criterion) -> None:
-                student = load(trained.folders[criterion], device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype)
-                predictions = self.workshop(variant, seed, folder).answers(student, self._problems(variant, self.material.test))
+                student = load(
+                    trained.folders[criterion], device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype
+                )
+                predictions = self.workshop(variant, seed, folder).answers(
+                    student, self._problems(variant, self.material.test)
+                )
                 write_rows(folder / "parts.jsonl", (p.to_row() for p in predictions))
 
             folder = self.run_folder.stage(f"arms/{variant.slug}-seed{seed}/paper-{criterion}", make)
@@ -266,7 +284,11 @@ class Comparison:
     def _validation(self) -> list[Chain]:
         """The first validation chains, groups (reports) whole."""
         chains, limit = self.material.validation, self.recipe.train.validation_chains
-        while limit < len(chains) and chains[limit].problem.group and chains[limit].problem.group == chains[limit - 1].problem.group:
+        while (
+            limit < len(chains)
+            and chains[limit].problem.group
+            and chains[limit].problem.group == chains[limit - 1].problem.group
+        ):
             limit += 1
         return chains[:limit]
 
@@ -282,14 +304,19 @@ class Comparison:
         gold = {chain.problem.id: chain.rationale.text for chain in self.material.gold}
         if set(gold) != {problem.id for problem in problems}:
             return {}
-        return {name: grade(predictions, problems, self.task, metric=name, references=gold).value for name in ("bleu", "rouge_l")}
+        return {
+            name: grade(predictions, problems, self.task, metric=name, references=gold).value
+            for name in ("bleu", "rouge_l")
+        }
 
     def _chains(self, variant: Variant, chains: Sequence[Chain], thin: bool = False) -> list[Chain]:
         """The chains that the variant trains on or is validated with: whole reports, or regions, of which training may
         leave out normal ones (gamma)."""
         if variant.spec.whole_report:
             if self.task.whole_chains is None:
-                raise RecipeError(f"the arm direct-report is for reports; the task {self.task.name!r} has no parts. Use direct")
+                raise RecipeError(
+                    f"the arm direct-report is for reports; the task {self.task.name!r} has no parts. Use direct"
+                )
             return self.task.whole_chains(chains)
         if thin and self.task.select is not None:
             return self.task.select(chains, variant.gamma, self.recipe.data.split_seed)
@@ -325,7 +352,9 @@ class Comparison:
         scorers = []
         for fold in range(count):
             rest = [c for c in train if fold_of[c.problem.id] != fold]
-            trained = self.trained(self._direct(variant), seed, f"{self._direct(variant).slug}-without-fold{fold}", rest)
+            trained = self.trained(
+                self._direct(variant), seed, f"{self._direct(variant).slug}-without-fold{fold}", rest
+            )
             scorers.append(load_student(trained.folder("validation_loss"), device=self.recipe.student.device))
         found = segment_by_folds(workshop, folds, strategy, scorers, variant.beta)
         held_out = segment(workshop, validation, strategy, scorers[0], variant.beta)
@@ -347,12 +376,12 @@ class Comparison:
             return self.recipe.student.name
 
         def make(folder: Path) -> None:
-            from smallsteps.students.scratch import ScratchSettings, from_scratch
-
             try:
                 settings = ScratchSettings(**scratch)
             except TypeError as error:
-                raise RecipeError(f"student.scratch: {error}. Known: {', '.join(ScratchSettings.__dataclass_fields__)}") from None
+                raise RecipeError(
+                    f"student.scratch: {error}. Known: {', '.join(ScratchSettings.__dataclass_fields__)}"
+                ) from None
             from_scratch(self.material.texts, settings, seed=0).save(folder / "student")
 
         return self.run_folder.stage("base", make) / "student"
@@ -375,15 +404,15 @@ class Comparison:
         """Gold chains, cut by their labels or the first arm's strategy, with the direct student's entropy a token."""
         spec = next((v for v in variants(self.recipe) if v.spec.strategy), None)
         seed = self.recipe.seeds[0]
-        strategy = "gold" if all(c.rationale.gold for c in gold) else (spec.spec.strategy if spec else "inter") or "inter"
+        strategy = (
+            "gold" if all(c.rationale.gold for c in gold) else (spec.spec.strategy if spec else "inter") or "inter"
+        )
         variant = spec or variants(self.recipe)[0]
         workshop = self.workshop(variant, seed, self.run_folder.path)
         segments = segment(workshop, gold, strategy, self._scorer(variant, seed, strategy), variant.beta)
         entropies: list[list[dict[str, Any]]] = [[] for _ in gold]
         direct = [name for name in ("direct",) if name in self.recipe.arms]
         if direct:
-            from smallsteps.students.scores import token_scores
-
             student = load_student(
                 self.trained(self._direct(variant), seed).folder("validation_loss"), device=self.recipe.student.device
             )
@@ -411,22 +440,27 @@ class Comparison:
                 if name != baseline:
                     comparisons += self._compared(name, scores[name], baseline, scores[baseline])
         best = _best(pooled)
-        seed = max(
-            range(len(self.recipe.seeds)), key=lambda i: _signed(scores[best][i])
-        )
+        seed = max(range(len(self.recipe.seeds)), key=lambda i: _signed(scores[best][i]))
         chosen = students[best, self.recipe.seeds[seed]]
         return {
             "title": self.recipe.title,
             "arms": arms,
-            "pooled": [{"name": name, **score.to_row()} for name, score in pooled.items()] if len(self.recipe.seeds) > 1 else [],
+            "pooled": [{"name": name, **score.to_row()} for name, score in pooled.items()]
+            if len(self.recipe.seeds) > 1
+            else [],
             "comparisons": comparisons,
             "paper_protocol": paper,
             "also": {
-                task: [{"name": name, **pool_scores(own).to_row()} for name, own in found.items()] for task, found in extra.items()
+                task: [{"name": name, **pool_scores(own).to_row()} for name, own in found.items()]
+                for task, found in extra.items()
             },
             "data": self.material.facts,
             "budget": {"fair": self.recipe.train.fair, "tokens": self.budget, "passes": self.recipe.train.passes},
-            "best": {"name": best, "seed": self.recipe.seeds[seed], "folder": str(chosen.relative_to(self.run_folder.path))},
+            "best": {
+                "name": best,
+                "seed": self.recipe.seeds[seed],
+                "folder": str(chosen.relative_to(self.run_folder.path)),
+            },
         }
 
     def _compared(self, name: str, own: list[Score], baseline: str, theirs: list[Score]) -> list[dict[str, Any]]:
@@ -456,8 +490,6 @@ def _best(pooled: dict[str, Score]) -> str:
 
 def _signed(score: Score) -> float:
     """The figure such that higher is better."""
-    from smallsteps.evaluation.grade import get_metric
-
     return -score.value if get_metric(score.metric).lower_is_better else score.value
 
 
@@ -472,5 +504,7 @@ def _entropy_tokens(text: str, scored: Any) -> list[dict[str, Any]]:
         return []
     edges = [0, *starts[1:], len(text)]
     return [
-        {"text": text[a:b], "entropy": round(e, 3)} for a, b, e in zip(edges[:-1], edges[1:], scored.entropy, strict=True) if b > a
+        {"text": text[a:b], "entropy": round(e, 3)}
+        for a, b, e in zip(edges[:-1], edges[1:], scored.entropy, strict=True)
+        if b > a
     ]

@@ -65,11 +65,16 @@ def _make(data: Data, task: Task, folder: Path) -> None:
     problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task)
     for name, part in (("training", train), ("validation", validation), ("test", problems)):
         if not part:
-            raise DataError(f"the {name} part is empty ({facts['chains']} chains in all). Give at least 10 chains of different questions.")
+            raise DataError(
+                f"the {name} part is empty ({facts['chains']} chains in all). Give at least 10 chains of different questions."
+            )
     check_overlap(train, validation)
     check_overlap([*train, *validation], problems)
     for name, chains in (("train", train), ("validation", validation), ("test", test)):
-        write_rows(folder / f"{name}.jsonl", ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains))
+        write_rows(
+            folder / f"{name}.jsonl",
+            ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains),
+        )
     write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
     sizes = {"train": len(train), "validation": len(validation), "test": len(problems), "overlap": 0}
     write_json(folder / "data.json", {**facts, **sizes})
@@ -80,15 +85,26 @@ def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[st
     from smallsteps.tasks.stories import make_chains
 
     if data.task != "stories":
-        raise RecipeError(f"the bundled chains belong to the task `stories`, not {data.task!r}: set data.task=stories, or name a file")
+        raise RecipeError(
+            f"the bundled chains belong to the task `stories`, not {data.task!r}: set data.task=stories, or name a file"
+        )
     train = make_chains(data.count, 100 + data.split_seed, data.difficulty)
     seen = {chain.problem.question for chain in train}
     parts = []
     for seed, count in ((200, data.validation_count), (300, data.test_count)):
-        fresh = [c for c in make_chains(count + 200, seed + data.split_seed, data.difficulty) if c.problem.question not in seen]
+        fresh = [
+            c
+            for c in make_chains(count + 200, seed + data.split_seed, data.difficulty)
+            if c.problem.question not in seen
+        ]
         parts.append(fresh[:count])
         seen |= {chain.problem.question for chain in parts[-1]}
-    return train, parts[0], parts[1], {"source": f"bundled stories, {data.difficulty}", "chains": data.count, "wrong": 0}
+    return (
+        train,
+        parts[0],
+        parts[1],
+        {"source": f"bundled stories, {data.difficulty}", "chains": data.count, "wrong": 0},
+    )
 
 
 def _from_files(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
@@ -105,7 +121,12 @@ def _from_files(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[
     twice = next((i for i, count in Counter(c.problem.id for c in chains).items() if count > 1), None)
     if twice is not None and len(paths) > 1:
         raise DataError(f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem its own.")
-    facts = {"source": ", ".join(Path(path).name for path in paths), "chains": len(chains), "wrong": wrong, "closed": closed}
+    facts = {
+        "source": ", ".join(Path(path).name for path in paths),
+        "chains": len(chains),
+        "wrong": wrong,
+        "closed": closed,
+    }
     if data.validation is None and data.test is None:
         parts = split_problems(chains, data.split_seed)
         return parts.train, parts.validation, parts.test, facts

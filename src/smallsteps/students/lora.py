@@ -70,5 +70,7 @@ def merged(model: Any) -> Any:
         return model
     with warnings.catch_warnings():
         # Flan-T5: the config says tied, the weights are not; peft finds out here and corrects the copy's config
-        warnings.filterwarnings("ignore", message="Input and output embeddings are no longer tied", category=UserWarning)
+        warnings.filterwarnings(
+            "ignore", message="Input and output embeddings are no longer tied", category=UserWarning
+        )
         return copy.deepcopy(model).merge_and_unload()
