@@ -1,0 +1,49 @@
+"""Arrows point one way: records <- parts <- methods <- cli; importing is cheap."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import smallsteps
+
+ROOT = Path(smallsteps.__file__).parent
+MAY_IMPORT = {
+    "records": {"errors"},
+    "errors": set(),
+    "recipe": {"errors"},
+    "runs": {"errors"},
+    "tasks": {"errors", "records"},
+    "evaluation": {"errors", "records", "tasks"},
+    "segments": {"errors", "records", "tasks", "evaluation", "students"},
+    "students": {"errors", "records", "tasks"},
+    "training": {"errors", "records", "tasks", "students"},
+    "generation": {"errors", "records", "tasks", "students"},
+    "report": {"errors", "records"},
+}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("smallsteps."):
+            yield node.module.split(".")[1]
+
+
+def test_each_room_imports_only_what_it_may():
+    for room, allowed in MAY_IMPORT.items():
+        files = (ROOT / room).rglob("*.py") if (ROOT / room).is_dir() else [ROOT / f"{room}.py"]
+        for file in files:
+            wrong = set(imports(file)) - allowed - {room, "__version__"}
+            assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
+
+
+def test_nobody_but_the_command_line_imports_the_report():
+    for file in ROOT.rglob("*.py"):
+        if file.relative_to(ROOT).parts[0] not in ("cli", "report", "__init__.py"):
+            assert "report" not in set(imports(file)), file
+
+
+def test_importing_the_package_loads_no_torch():
+    code = "import sys, smallsteps, smallsteps.cli.main; print('torch' in sys.modules, 'transformers' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "False"]
