@@ -38,7 +38,7 @@ def test_defaults_are_left_out_of_the_row():
 
 
 def test_an_unknown_field_is_refused_with_the_nearest():
-    with pytest.raises(DataError, match="Problem has no field 'questin'. Did you mean 'question'"):
+    with pytest.raises(DataError, match=r"Problem has no field 'questin'\. Did you mean 'question'"):
         Problem.from_row({"id": "1", "questin": "?"})
 
 

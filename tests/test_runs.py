@@ -77,7 +77,8 @@ def test_a_damaged_run_file_is_named(tmp_path):
 
 def test_a_second_process_is_refused_while_the_first_works(tmp_path):
     run = folder(tmp_path)
-    code = f"from smallsteps.runs import RunFolder; from pathlib import Path\nwith RunFolder(Path({str(run.path)!r}), 'a', '').locked(): pass"
+    opened = f"RunFolder(Path({str(run.path)!r}), 'a', '')"
+    code = f"from pathlib import Path; from smallsteps.runs import RunFolder\nwith {opened}.locked(): pass"
     with run.locked():
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "another process is working" in found.stderr

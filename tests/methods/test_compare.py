@@ -9,9 +9,9 @@ import sys
 import time
 
 import pytest
-import smallsteps
 import yaml
 
+import smallsteps
 from smallsteps.errors import RecipeError, RunFolderError
 from smallsteps.methods.compare import compare, variants
 from smallsteps.recipe import load_recipe

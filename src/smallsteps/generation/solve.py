@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from smallsteps.errors import DataError, StudentError
 from smallsteps.generation.engine import LocalEngine, Session
@@ -373,7 +374,7 @@ class Solver:
         return next(solve(self.student, [Problem("question", question)], self.task, Solving(1), decoding))
 
 
-def load_solver(folder: str, *, task: Task | None = None, device: str = "auto", dtype: str = "auto") -> Solver:
+def load_solver(folder: str | Path, *, task: Task | None = None, device: str = "auto", dtype: str = "auto") -> Solver:
     """A trained student's folder, ready to answer. `task` is needed for a model that smallsteps did not train.
 
     Raises StudentError where there is no student or its task is not known.

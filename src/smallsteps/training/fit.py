@@ -111,7 +111,7 @@ def fit(
     train: Sequence[Example],
     validation: Sequence[Example],
     settings: TrainSettings,
-    out: Path,
+    out: Path | str,
     *,
     task: Task,
     metric: Measure | None = None,
@@ -128,6 +128,7 @@ def fit(
     Raises TrainingError for examples that cannot be trained on, and RunFolderError when `out` belongs to something
     else.
     """
+    out = Path(out)
     checked = preflight(student, train, validation, settings, task)
     if announce is not None:
         announce(checked.report)
