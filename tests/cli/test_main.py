@@ -1,0 +1,271 @@
+"""The command line: rows of the stated shapes, exit codes, and one clear line for whatever the user can fix."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from smallsteps.cli.main import main
+from smallsteps.students.scratch import ScratchSettings, from_scratch
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
+from smallsteps.tasks.stories import make_chains
+
+
+def rows_of(chains):
+    return [
+        {"id": c.problem.id, "question": c.problem.question, "rationale": c.rationale.text, "answer": c.problem.answer}
+        for c in chains
+    ]
+
+
+def write(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
+@pytest.fixture
+def chains(tmp_path):
+    return write(tmp_path / "chains.jsonl", rows_of(make_chains(30, seed=3, difficulty="easy")))
+
+
+@pytest.fixture(scope="module")
+def student(tmp_path_factory):
+    """A student that has learnt nothing, saved for uni-path."""
+    texts = [c.rationale.text for c in make_chains(30, seed=3)]
+    made = from_scratch(texts, ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1))
+    prepare(made, get_task("numbers"), path="uni")
+    return made.save(tmp_path_factory.mktemp("student") / "student")
+
+
+# ---- contract ----
+
+
+@pytest.mark.parametrize("strategy", ["inter", "bleu", "rouge"])
+def test_segment_writes_one_row_a_chain_whose_segments_joined_are_the_chain(chains, tmp_path, strategy, capsys):
+    out = tmp_path / "segments.jsonl"
+    assert main(["segment", str(chains), "--strategy", strategy, "--out", str(out)]) == 0
+    rows = read(out)
+    assert [row["id"] for row in rows] == [row["id"] for row in read(chains)]
+    for row in rows:
+        assert "".join(s["text"] for s in row["segments"]) == row["chain"]
+        assert {s["kind"] for s in row["segments"]} <= {"ES", "AS"}
+        assert row["chain"].endswith(f"The answer is {row['answer']}.")
+    said = capsys.readouterr().out
+    assert "30 chains" in said and "[ES]" in said
+
+
+def test_segment_adds_the_closing_or_keeps_the_chain(tmp_path):
+    source = write(
+        tmp_path / "in.jsonl", [{"id": "1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": 7}]
+    )
+    for closing, chain in (("add", "So 3 + 4 = 7. The answer is 7."), ("keep", "So 3 + 4 = 7.")):
+        assert main(["segment", str(source), "--closing", closing, "--out", str(tmp_path / "out.jsonl")]) == 0
+        assert read(tmp_path / "out.jsonl")[0]["chain"] == chain
+
+
+def test_segment_tells_the_agreement_with_gold_labels(tmp_path, capsys):
+    rows = rows_of(make_chains(20, seed=4))
+    for row, chain in zip(rows, make_chains(20, seed=4), strict=True):
+        row["segments"] = [{"kind": kind, "text": text} for kind, text in chain.rationale.gold]
+    source = write(tmp_path / "in.jsonl", rows)
+    assert main(["segment", str(source), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert "against gold labels" in capsys.readouterr().out
+
+
+def test_solve_writes_rows_in_order_and_grade_reads_them(chains, student, tmp_path, capsys):
+    out = tmp_path / "answers.jsonl"
+    assert main(["solve", str(student), str(chains), "--out", str(out), "--batch-size", "8"]) == 0
+    rows = read(out)
+    assert [row["id"] for row in rows] == [row["id"] for row in read(chains)]
+    for row in rows:
+        assert set(row) >= {"id", "text", "segments", "answer", "stopped"}
+        assert row["stopped"] in ("stop_sign", "end", "limit", "empty")
+    capsys.readouterr()
+    assert main(["grade", str(out), str(chains), "--task", "numbers"]) == 0
+    assert "acc = " in capsys.readouterr().out
+    assert main(["grade", str(out), str(chains), "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)
+    assert (
+        score["n"] == 30
+        and score["metric"] == "accuracy"
+        and 0 <= score["low"] <= score["value"] <= score["high"] <= 100
+    )
+
+
+def test_solve_goes_on_after_an_interruption_and_a_torn_line(chains, student, tmp_path, capsys):
+    out = tmp_path / "answers.jsonl"
+    assert main(["solve", str(student), str(chains), "--out", str(out)]) == 0
+    whole = read(out)
+    signature = {"model": str(student), "task": "numbers", "decode": "greedy", "dtype": "float32"}
+    kept = out.with_name(".answers.jsonl.partial")
+    write(kept, [signature, *whole[:7]])
+    with kept.open("a") as file:
+        file.write('{"id": "torn')
+    out.unlink()
+    assert main(["solve", str(student), str(chains), "--out", str(out)]) == 0
+    assert "7 of 30 are done" in capsys.readouterr().err
+    assert read(out) == whole
+    assert not kept.exists()
+
+
+def test_solve_shows_a_question_segment_by_segment(student, capsys):
+    assert main(["solve", str(student), "Ann has 3 pens. How many?"]) == 0
+    assert "stopped by" in capsys.readouterr().out
+
+
+def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = ["compare", str(chains), "--student", str(student), "--out", str(out), "--budget", "2000", "--arms", "direct,ases-uni-inter",
+               "--set", "train.evaluations=1"]  # fmt: skip
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "24 chains to train on, 3 for validation, 3 to test; overlap 0" in said.err
+    assert "best student" in said.out
+    results = json.loads((out / "results.json").read_text())
+    for row in results["arms"]:
+        assert {"name", "seed", "metric", "value", "low", "high", "n", "unparsed", "train_tokens", "seconds"} <= set(
+            row
+        )
+    assert (out / results["best"]["folder"] / "config.json").is_file()
+    assert (out / "report.html").is_file()
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--dry-run"]) == 0
+    assert "learning_rate" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- bad input ----
+
+GOOD = {"id": "q1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": "7"}
+BAD_ROWS = {
+    "empty file": ("", "empty"),
+    "broken line": ('{"id": "q1"', "in.jsonl:1"),
+    "no object": ("[1, 2]\n", "in.jsonl:1.*object"),
+    "missing field": ('{"id": "q1", "question": "?"}\n', "rationale"),
+    "wrong type": ('{"id": "q1", "question": ["?"], "rationale": "So.", "answer": "7"}\n', "question"),
+    "duplicate id": ((json.dumps(GOOD) + "\n") * 2, "q1"),
+    "empty rationale": (json.dumps({**GOOD, "rationale": " "}) + "\n", "rationale"),
+    "neither answer nor closing": (json.dumps({**GOOD, "answer": None}) + "\n", "answer"),
+}
+
+
+@pytest.mark.parametrize("case", list(BAD_ROWS))
+def test_bad_rows_are_named_and_nothing_is_written(case, tmp_path, capsys):
+    text, message = BAD_ROWS[case]
+    source = tmp_path / "in.jsonl"
+    source.write_text(text)
+    assert main(["segment", str(source), "--out", str(tmp_path / "out.jsonl")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "Traceback" not in error
+    assert re.search(message, error), error
+    assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_wrong_encoding_says_how_to_convert(tmp_path, capsys):
+    (tmp_path / "in.jsonl").write_bytes('{"id": "é"}\n'.encode("latin-1"))
+    assert main(["segment", str(tmp_path / "in.jsonl"), "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+def wrong_commands(chains, student, tmp_path):
+    out = str(tmp_path / "out")
+    return {
+        "Did you mean 'rouge'": ["segment", str(chains), "--strategy", "roug", "--out", out],
+        "Did you mean 'numbers'": ["segment", str(chains), "--task", "number", "--out", out],
+        "needs a student|none was given": ["segment", str(chains), "--strategy", "ent", "--out", out],
+        "no such file": ["segment", str(tmp_path / "chians.jsonl"), "--out", out],
+        "expected OUR=THEIRS": ["segment", str(chains), "--columns", "rationale", "--out", out],
+        "no such folder": ["solve", "./nowhere", "How many?"],
+        "name the file": ["solve", str(student), str(chains)],
+        "Did you mean 'direct'": ["compare", str(chains), "--student", str(student), "--out", out, "--arms", "dirct"],
+        "learning_rate": [
+            "compare",
+            str(chains),
+            "--student",
+            str(student),
+            "--out",
+            out,
+            "--set",
+            "train.learning_rat=1",
+        ],
+        "no recipe": ["run", "demmo", "--out", out],
+        "name the run folder": ["run", "demo"],
+        "seeds": ["compare", str(chains), "--student", str(student), "--out", out, "--seeds", "0"],
+    }
+
+
+def test_wrong_commands_end_with_one_line_and_exit_code_2(chains, student, tmp_path, capsys):
+    for message, command in wrong_commands(chains, student, tmp_path).items():
+        assert main(command) == 2, command
+        error = capsys.readouterr().err
+        assert re.search(message, error), (message, error)
+        assert "Traceback" not in error
+        assert not (tmp_path / "out").exists() or not any((tmp_path / "out").rglob("*.safetensors"))
+
+
+def test_a_model_folder_without_tokenizer_says_what_to_save(student, tmp_path, capsys):
+    folder = shutil.copytree(student, tmp_path / "bare")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    assert main(["solve", str(folder), "How many?"]) == 2
+    assert "tokenizer" in capsys.readouterr().err
+
+
+def test_questions_of_the_test_file_that_stand_in_training_are_refused(chains, student, tmp_path, capsys):
+    command = [
+        "compare",
+        str(chains),
+        "--student",
+        str(student),
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        f"data.test={chains}",
+    ]
+    assert main(command) == 2
+    assert "training" in capsys.readouterr().err
+
+
+def test_foreign_folders_are_left_alone(chains, student, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("years of work")
+    assert main(["compare", str(chains), "--student", str(student), "--out", str(tmp_path / "run")]) == 2
+    assert "no run of smallsteps" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_exits_with_130(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "smallsteps.cli.main",
+        "run",
+        "demo",
+        "--out",
+        str(tmp_path / "run"),
+        "--threads",
+        "1",
+    ]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    for _ in range(300):
+        time.sleep(0.1)
+        if (tmp_path / "run" / "data" / "manifest.json").exists():
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
