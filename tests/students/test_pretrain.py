@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from smallsteps.errors import RecipeError
-from smallsteps.students.drills import DRILLS, calculation, drills
+from smallsteps.students.drills import GROUPS, calculation, drills
 from smallsteps.students.pretrain import PretrainSettings, make_tokenizer, pretrain, pretrain_settings, rate
 from smallsteps.students.scratch import ScratchSettings
 from smallsteps.tasks.stories import LARGEST, make_chains
 
 TINY = PretrainSettings(
-    steps=4, update_examples=8, micro_batches=2, warmup=2, save_every=2,
+    steps=4, scale=0.05, bf16=False, compile=False, warmup=2, save_every=2,
     student=ScratchSettings(vocabulary=600, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1, dropout=0.0),
 )  # fmt: skip
 
@@ -31,11 +31,11 @@ def test_calculations_are_right_and_in_range():
         assert min(left, right, result) >= 1 and max(left, right, result) <= LARGEST
 
 
-@pytest.mark.parametrize("name", list(DRILLS))
-def test_every_drill_has_a_source_and_a_target(name):
+@pytest.mark.parametrize("group,name", [(group, name) for group in GROUPS for name in GROUPS[group].drills])
+def test_every_drill_has_a_source_and_a_target(group, name):
     rng = random.Random(1)
     for _ in range(50):
-        source, target = DRILLS[name][1](rng)
+        source, target = GROUPS[group].drills[name][1](rng)
         assert source.strip() and target.strip()
 
 

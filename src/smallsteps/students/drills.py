@@ -1,14 +1,17 @@
 """The text from which the bundled student learns its skills before it ever sees a chain of thought.
 
-Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short stories, one event's
-equation, and two-hop facts. None has the form of the chains that the demo teaches - question in, restated and inferred
+Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short stories, the equations
+of events, and two-hop facts. None has the form of the chains that the demo teaches - question in, restated and inferred
 segments out - so that the student which ships can do the parts but answers under 5 % of the problems.
+
+Drills come in three groups of like length, so that batches have few shapes and waste little.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from smallsteps.tasks import facts, stories
 
@@ -105,6 +108,12 @@ def step(rng: random.Random) -> Pair:
     return f"step: {made.text()} now: {one.sentence}.{held}", one.equation
 
 
+def ledger(rng: random.Random) -> Pair:
+    """The equations of a whole story, event by event."""
+    made = _told(rng)
+    return f"ledger: {made.text()}", " ; ".join(step.equation for step in made.steps)
+
+
 def ending(rng: random.Random) -> Pair:
     """Whom a story's question asks about, and what."""
     made = _told(rng)
@@ -121,25 +130,39 @@ def hops(rng: random.Random) -> Pair:
     return f"{context} {made.question}", made.answer
 
 
-DRILLS: dict[str, tuple[float, Callable[[random.Random], Pair]]] = {
-    "sums": (2.0, sums),
-    "equations": (4.0, equations),
-    "event": (3.0, event),
-    "step": (5.0, step),
-    "copying": (0.3, copying),
-    "restating": (3.0, restating),
-    "retelling": (4.0, retelling),
-    "reading": (0.5, reading),
-    "ending": (1.0, ending),
-    "hops": (0.3, hops),
-}
-"""Name → (weight, drill)."""
+@dataclass(frozen=True)
+class Group:
+    """Drills that are read together."""
+
+    shapes: tuple[tuple[int, int, int], ...]
+    """(examples of an update, source tokens, target tokens) of each batch, the narrow ones first."""
+    drills: dict[str, tuple[float, Callable[[random.Random], Pair]]]
+    """Name -> (weight, drill)."""
+
+    def draw(self, rng: random.Random) -> Pair:
+        """One pair of the group."""
+        weights = [weight for weight, _ in self.drills.values()]
+        ((_, drill),) = rng.choices(list(self.drills.values()), weights)
+        return drill(rng)
+
+
+GROUPS: dict[str, Group] = {
+    "short": Group(
+        ((96, 18, 12),),
+        {"sums": (1.0, sums), "equations": (2.0, equations), "event": (2.0, event), "copying": (0.5, copying)},
+    ),
+    "line": Group(
+        ((64, 44, 12), (64, 76, 12)),
+        {"step": (4.0, step), "restating": (3.0, restating), "reading": (1.0, reading), "ending": (1.0, ending), "hops": (0.5, hops)},
+    ),
+    "story": Group(((64, 40, 24), (64, 62, 42)), {"retelling": (1.0, retelling), "ledger": (1.0, ledger)}),
+}  # fmt: skip
 
 
 def drills(seed: int) -> Iterator[Pair]:
-    """Endless pairs in the proportions of `DRILLS`."""
+    """Endless pairs of all groups, as an update mixes them."""
     rng = random.Random(f"drills/{seed}")
-    names = list(DRILLS)
-    weights = [DRILLS[name][0] for name in names]
+    groups = list(GROUPS.values())
+    weights = [sum(rows for rows, _, _ in group.shapes) for group in groups]
     while True:
-        yield DRILLS[rng.choices(names, weights)[0]][1](rng)
+        yield rng.choices(groups, weights)[0].draw(rng)
