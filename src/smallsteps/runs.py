@@ -67,9 +67,13 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
+FAIL_AT = ""
+"""The fail-point at which this process dies; set by tests alone."""
+
+
 def fail_point(name: str) -> None:
-    """Dies here as by `kill -9` where the environment asks for it; how tests cut a run at every stage."""
-    if os.environ.get("SMALLSTEPS_FAIL_AT") == name:
+    """Dies here as by `kill -9` where `FAIL_AT` asks for it; how tests cut a run at every stage."""
+    if name == FAIL_AT:
         os.kill(os.getpid(), 9)
 
 

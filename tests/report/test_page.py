@@ -141,6 +141,18 @@ def test_several_seeds_show_the_pooled_row_and_each_seed(make_run: MakeRun) -> N
     assert "2 seeds, mean" in text  # ases-uni-inter has no pooled row
 
 
+def test_the_two_students_of_a_pair_are_two_lines(make_run: MakeRun) -> None:
+    """Each half counts its own tokens from nought; one line through both would run backwards."""
+    folder = make_run()
+    path = next(folder.glob("arms/direct-seed*/curves.jsonl"))
+    rows = [
+        {"update": u, "tokens": 10 * u, "train_loss": 1.0 / u, "half": half} for half in ("ES", "AS") for u in (1, 2, 3)
+    ]
+    write_rows(path, rows)
+    words = " ".join(read(folder).words)
+    assert "direct ES" in words and "direct AS" in words
+
+
 def test_token_ends_count_utf16_units_as_the_script_does(make_run: MakeRun) -> None:
     """The trap: an emoji is one character in Python and two in JavaScript; every later token would be cut one off."""
     folder = make_run()

@@ -73,7 +73,7 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
 
 def plan(recipe: Recipe) -> list[str]:
     """What the recipe will do, with sizes where the data and the student are at hand."""
-    from smallsteps.methods.compare import variants
+    from smallsteps.methods.variants import variants
 
     names = [variant.name for variant in variants(recipe)]
     lines = [f"arms ({len(names)}): {', '.join(names)}", f"seeds: {', '.join(map(str, recipe.seeds))}",

@@ -132,6 +132,7 @@ def grade(
     seed: int = 0,
     metric: str | None = None,
     references: Mapping[str, str] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Score:
     """The score of `predictions` (one a problem) for `problems`, by the task's metric unless `metric` names another.
 
@@ -177,11 +178,12 @@ def grade(
             note=chosen.note(setting) if chosen.note else "",
             problem_ids=tuple(problem.id for problem in wholes),
             statistics=statistics,
-        )
+        ),
+        resamples,
     )
 
 
-def pool_scores(scores: Sequence[Score]) -> Score:
+def pool_scores(scores: Sequence[Score], *, resamples: int = RESAMPLES) -> Score:
     """Several seeds of one arm as one score: the figure over all, its interval over questions x seeds.
 
     Raises DataError where the scores are not of the same metric and problems.
@@ -202,7 +204,8 @@ def pool_scores(scores: Sequence[Score]) -> Score:
             grades=tuple(own for score in scores for own in score.grades),
             seeds=tuple(seed for score in scores for seed in score.seeds),
             statistics=np.concatenate([score.statistics for score in scores]),
-        )
+        ),
+        resamples,
     )
 
 
@@ -286,13 +289,13 @@ def _graded_items(
     return items
 
 
-def _with_interval(score: Score) -> Score:
+def _with_interval(score: Score, resamples: int) -> Score:
     """The score with its figure and interval, from its statistics."""
     metric = METRICS[score.metric]
     if not score.n:
         raise DataError(f"There is nothing to compute {score.metric} from: no gold report names a region or organ.")
     value = float(metric.aggregate(score.statistics.sum(axis=(0, 1))))
-    low, high = bootstrap(score.statistics, metric.aggregate)
+    low, high = bootstrap(score.statistics, metric.aggregate, resamples=resamples)
     if metric.name == "accuracy" and value in (0.0, 100.0):  # equal verdicts resample to themselves
         bound = 100 * all_alike_bound(score.n)
         low, high = (0.0, bound) if value == 0.0 else (100.0 - bound, 100.0)

@@ -1,16 +1,21 @@
-"""What the arms of a comparison share: how a base student is loaded, trained within the budget, and measured on the way.
+"""What the arms of a comparison share: a base student, trained within the budget, and measured on the way.
 
-An arm is a function `(Workshop, chains, validation chains, ...) -> Trained`. It decides what is learnt; how much, with
-what settings and by which measures is the same for all and stands here, so that arms differ in one thing.
+An arm is a function `(Workshop, chains, validation chains, ...) -> Trained` (`direct.py`, `as_es.py`). It decides what is
+learnt; how much, with what settings and by which measures is the same for all and stands here, so that arms differ in
+one thing. Sec. 4.2 of Xi et al. 2024; budgets in tokens and the choice of checkpoints are ours (section 5 of the
+method page). Not here: which arms there are (`variants.py`), and their stages on disk (`stages.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import torch
 
 from smallsteps.evaluation.grade import grade
 from smallsteps.evaluation.metrics import bleu
@@ -19,17 +24,21 @@ from smallsteps.generation.generator import Decoding, Request
 from smallsteps.generation.solve import Solving, solve
 from smallsteps.recipe import Recipe
 from smallsteps.records import Example, Prediction, Problem
-from smallsteps.runs import Reporter, Silent
+from smallsteps.runs import Reporter, Silent, write_json
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import DualStudent, Student, load_student
-from smallsteps.tasks.base import Task
+from smallsteps.tasks.base import STOP_TOKEN, Task
+from smallsteps.training.encode import encode
 from smallsteps.training.fit import fit
 from smallsteps.training.preflight import Preflight
 from smallsteps.training.settings import TrainSettings
 
 CRITERIA = ("metric", "validation_loss", "train_loss", "bleu")
-PAPER_CRITERIA = ("train_loss", "validation_loss", "bleu")
+"""By which a checkpoint may be chosen; where one was not measured, the next takes its place."""
+PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
 """The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""
+NO_CAP = 100_000
+"""New tokens of a reply: the task's own limits rule."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,26 @@ class Trained:
     passes: float
     """Over the arm's examples, weighted by their tokens."""
     seconds: float
+    """Of the updates; evaluations not counted."""
+    validation: float | None
+    """The task's figure (0 to 100) that the checkpoint `metric` reached on validation; None: not measured."""
     curves: list[dict[str, Any]]
+    """One row an update, as `fit` has them; `half` says which student of a dual pair."""
 
     def folder(self, criterion: str) -> Path:
         """The student chosen by `criterion`, or by the next best one that was measured."""
         return next(self.folders[name] for name in (criterion, *CRITERIA) if name in self.folders)
+
+    def write(self, place: Path) -> None:
+        """`trained.json` in `place`, which holds the students' folders."""
+        folders = {criterion: str(folder.relative_to(place)) for criterion, folder in self.folders.items()}
+        write_json(place / "trained.json", {**asdict(self), "folders": folders})
+
+    @classmethod
+    def read(cls, place: Path) -> Self:
+        """What `write` wrote."""
+        held = json.loads((place / "trained.json").read_text(encoding="utf-8"))
+        return cls(**{**held, "folders": {criterion: place / name for criterion, name in held["folders"].items()}})
 
 
 @dataclass
@@ -57,13 +81,14 @@ class Workshop:
     task: Task
     seed: int
     out: Path
+    """Where checkpoints go."""
     base_folder: Path | str
     """Where the untrained student lies."""
     texts: Sequence[str]
     """All training text: what the student's tokenizer must be able to write."""
     validation_problems: Sequence[Problem]
-    budget: int
-    """Training tokens of the arm (`fair: tokens`)."""
+    budget: int | None
+    """Training tokens of the arm; None: each arm makes the recipe's passes (`fair: passes`)."""
     reporter: Reporter = field(default_factory=Silent)
     label: str = "arm"
 
@@ -82,11 +107,13 @@ class Workshop:
         """Whether the student is a causal model."""
         return self.base().architecture == "causal"
 
+    # ---- training ----
+
     def settings(self, share: float = 1.0) -> TrainSettings:
         """The recipe's training words as settings; `share` of the budget for one half of a pair."""
         words = self.recipe.train.model_dump(exclude={"budget", "passes", "fair", "validation_chains", "report_to"})
         amount: dict[str, Any] = {"passes": self.recipe.train.passes}
-        if self.recipe.train.fair == "tokens":
+        if self.budget is not None:
             amount = {"budget_tokens": max(1, round(self.budget * share))}
         return TrainSettings(**words, **amount, seed=self.seed, report_to=tuple(self.recipe.train.report_to))
 
@@ -100,27 +127,34 @@ class Workshop:
         measured: bool = True,
         folder: str = "",
     ) -> Trained:
-        """Trains one model within its share of the budget; measures it on validation the way the arm generates."""
-        if self.recipe.student.lora:
-            add_lora(
-                student, LoraSettings(rank=self.recipe.student.lora, alpha=2 * self.recipe.student.lora), seed=self.seed
-            )
-        label = f"{self.label} {folder}".strip()
+        """Trains one model within its share of the budget. `measured`: also by the task's figure on validation, which
+        half a pair cannot reach alone. `folder`: its place below `out`."""
+        if rank := self.recipe.student.lora:
+            add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
+        label = f"{self.label}, {folder.upper()} half" if folder else self.label
         result = fit(
-            student, examples, validation, self.settings(share), self.out / folder if folder else self.out,
+            student, examples, validation, self.settings(share), self.out / folder,
             task=self.task,
             metric=self.validation_metric if measured else None,
             bleu=(lambda s: self.validation_bleu(s, validation)) if self.recipe.evaluation.segment_bleu else None,
             progress=lambda done, total, row: self.reporter.advance(f"training {label}", done, total, _brief(row)),
             announce=lambda report: self.announce(label, report),
         )  # fmt: skip
-        return Trained(result.folders, result.train_tokens, result.passes, result.seconds, result.curves)
+        best = result.selections.get("metric")
+        value = None if best is None else best.value
+        return Trained(result.folders, result.train_tokens, result.passes, result.seconds, value, result.curves)
 
     def announce(self, label: str, report: Preflight) -> None:
-        """What will be trained on, printed before the first step."""
-        self.reporter.say(f"{label}: what is trained on")
+        """Tells what will be trained on, before the first step."""
+        self.reporter.say(f"{label}:")
         for line in report.lines():
             self.reporter.say(f"  {line}")
+
+    def tokens(self, student: Student, examples: Sequence[Example]) -> int:
+        """Training tokens of one pass over `examples`: source + target, no padding."""
+        return sum(row.tokens for row in encode(student, self.task, examples))
+
+    # ---- measuring ----
 
     def validation_metric(self, student: Student | DualStudent) -> float:
         """The task's main figure on the validation problems, greedy, generated the way the student's path generates."""
@@ -128,50 +162,47 @@ class Workshop:
         return grade(predictions, self.validation_problems, self.task).value
 
     def validation_bleu(self, student: Student, examples: Sequence[Example]) -> float:
-        """BLEU of targets written on gold prefixes (the authors' validation figure)."""
-        chosen = [example for example in examples if example.target][: self.recipe.train.validation_chains]
-        written = self.targets(student, chosen)
-        return bleu(written, [example.target for example in chosen], self.task.language)
+        """BLEU of targets written on gold prefixes (the authors' validation figure); empty targets left out."""
+        chosen = [example for example in examples if example.target]
+        return bleu(self.targets(student, chosen), [example.target for example in chosen], self.task.language)
 
     def targets(self, student: Student, examples: Sequence[Example]) -> list[str]:
         """What the student writes for each example, given the gold segments before it; greedy."""
         engine = LocalEngine(student, self.recipe.evaluation.batch_size)
-        markers = set(student.markers.values())
-        requests = [
-            Request(
-                str(index), student.source_ids(self.task, e.question, e.prefix, e.cue if self.encoder_decoder(student) else e.kind),
-                max_new_tokens=self.task.max_segment_tokens if e.kind else self.task.max_chain_tokens,
-                stop=(lambda ids: ids[-1] in markers) if markers else None,
-            )
-            for index, e in enumerate(examples)
-        ]  # fmt: skip
-        found = {reply.id: reply.text.strip() for reply in engine.generate(requests, Decoding())}
-        return [found[request.id] for request in requests]
-
-    @staticmethod
-    def encoder_decoder(student: Student) -> bool:
-        return student.architecture == "encoder-decoder"
+        causal = student.architecture == "causal"
+        markers = set(student.markers.values()) if causal else set()
+        requests = []
+        for index, example in enumerate(examples):
+            cue = example.kind if causal else example.cue
+            ids = student.source_ids(self.task, example.question, example.prefix, cue)
+            limit = self.task.max_segment_tokens if example.kind else self.task.max_chain_tokens
+            # a causal student ends a segment by the marker of the next
+            stop = (lambda written: written[-1] in markers) if markers else None
+            requests.append(Request(str(index), ids, max_new_tokens=limit, stop=stop))
+        found = {reply.id: reply.text for reply in engine.generate(requests, Decoding(NO_CAP))}
+        return [found[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
 
     def answers(
-        self,
-        student: Student | DualStudent,
-        problems: Sequence[Problem],
-        label: str | None = None,
+        self, student: Student | DualStudent, problems: Sequence[Problem], label: str | None = None
     ) -> list[Prediction]:
-        """Greedy predictions for `problems`, in their order."""
+        """Greedy predictions for `problems`, in their order; with `label` under a progress bar of that name."""
         found: dict[str, Prediction] = {}
-        solving = Solving(batch_size=self.recipe.evaluation.batch_size, source_limit=self.recipe.train.source_limit)
-        for prediction in solve(student, problems, self.task, solving, Decoding()):
+        for prediction in solve(student, problems, self.task, self.solving(), Decoding(NO_CAP)):
             found[prediction.problem_id] = prediction
             if label is not None:
                 self.reporter.advance(f"answering {label}", len(found), len(problems))
         return [found[problem.id] for problem in problems]
 
+    def solving(self) -> Solving:
+        """How answers are generated. Where long examples are not refused, long questions are read whole instead: no
+        question may be left out of a figure."""
+        words = self.recipe.train
+        limit = words.source_limit if words.overlong == "error" else None
+        return Solving(batch_size=self.recipe.evaluation.batch_size, source_limit=limit)
+
 
 def set_dropout(model: Any, rate: float) -> None:
-    """Sets every dropout of a model, those that the configuration names included."""
-    import torch
-
+    """Sets every dropout of a model, those that its configuration names included."""
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = rate
@@ -182,9 +213,7 @@ def set_dropout(model: Any, rate: float) -> None:
             setattr(model.config, name, rate)
 
 
-def _brief(row: Any) -> str:
-    loss = row.get("train_loss")
-    metric = row.get("metric")
-    return (f"loss {loss:.3f}" if loss is not None else "") + (
-        f", validation {metric:.1f}" if metric is not None else ""
-    )
+def _brief(row: Mapping[str, float | int | None]) -> str:
+    """The newest figures of a curve, for the progress bar."""
+    figures = {"loss": row.get("train_loss"), "validation": row.get("metric")}
+    return ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if value is not None)

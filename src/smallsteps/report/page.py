@@ -22,6 +22,7 @@ results.json
     `provenance`: `versions` {package: version}, `commit`, `seed`, `hardware`, `started`, `seconds`, ...
     any further key (`rounds`, ...) is shown as a table (a list of objects) or a list of facts (an object)
 arms/<name>-seed<k>/curves.jsonl         rows `update`, `tokens`, `train_loss`, `validation_loss`, `metric`, `seconds`
+                                         and, for the two students of a dual pair, `half` (ES, AS)
 arms/<name>-seed<k>/predictions.jsonl    records.Prediction
 arms/<name>-seed<k>/grades.jsonl         records.Grade
 problems.jsonl                           records.Problem, the test problems in the order of the page
@@ -218,19 +219,22 @@ def _curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
     for key, label in labels.items():
         series = []
         for arm_name, colour in colours.items():
-            lines = [_points(arm, x, key) for arm in run.arms if arm.name == arm_name]
-            lines = [line for line in lines if line]
-            if len(lines) > 1:
-                series += [figures.Series(arm_name, colour, line, faint=True) for line in lines]
-                series.append(figures.Series(f"{arm_name} (mean of seeds)", colour, _mean_line(lines)))
-            elif lines:
-                series.append(figures.Series(arm_name, colour, lines[0]))
+            own = [arm for arm in run.arms if arm.name == arm_name]
+            for half in dict.fromkeys(row.get("half") for arm in own for row in arm.curves):
+                line_name = arm_name if half is None else f"{arm_name} {half}"
+                lines = [line for line in (_points(arm, x, key, half) for arm in own) if line]
+                if len(lines) > 1:
+                    series += [figures.Series(line_name, colour, line, faint=True) for line in lines]
+                    series.append(figures.Series(f"{line_name} (mean of seeds)", colour, _mean_line(lines)))
+                elif lines:
+                    series.append(figures.Series(line_name, colour, lines[0]))
         charts.append(figures.line_chart(series, x_label, label, zero=key == "metric"))
     return [chart for chart in charts if chart]
 
 
-def _points(arm: Arm, x: str, y: str) -> list[tuple[float, float]]:
-    return [(row[x], row[y]) for row in arm.curves if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))]
+def _points(arm: Arm, x: str, y: str, half: Any = None) -> list[tuple[float, float]]:
+    rows = [row for row in arm.curves if row.get("half") == half]
+    return [(row[x], row[y]) for row in rows if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))]
 
 
 def _mean_line(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
