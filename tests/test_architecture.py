@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "students": {"errors", "records", "tasks"},
     "training": {"errors", "records", "tasks", "students"},
     "generation": {"errors", "records", "tasks", "students"},
-    "report": {"errors", "records"},
+    "report": {"errors", "records", "evaluation"},
 }
 
 

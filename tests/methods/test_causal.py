@@ -3,12 +3,12 @@
 import json
 
 import pytest
+from tests.conftest import make_student
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import smallsteps
 from smallsteps.methods.compare import compare
 from smallsteps.students.student import load
-from tests.conftest import make_student
 
 from .conftest import rows_of, tiny_content
 
@@ -24,7 +24,10 @@ def run(request, tmp_path_factory):
     student.model.save_pretrained(out / "student")
     student.tokenizer.save_pretrained(out / "student")
     content = tiny_content(
-        arms=ARMS, train={"budget": 9000, "learning_rate": 5e-3}, student={"name": str(out / "student")}, evaluation={"segment_bleu": True}
+        arms=ARMS,
+        train={"budget": 9000, "learning_rate": 5e-3},
+        student={"name": str(out / "student")},
+        evaluation={"segment_bleu": True},
     )
     content["student"].pop("scratch")
     return out / "run", compare(smallsteps.recipe.make_recipe(content), out / "run")

@@ -153,6 +153,19 @@ def test_the_two_students_of_a_pair_are_two_lines(make_run: MakeRun) -> None:
     assert "direct ES" in words and "direct AS" in words
 
 
+def test_segments_whose_kind_nobody_stated_are_judged_and_whole_chains_are_not(make_run: MakeRun) -> None:
+    folder = make_run()
+    path = folder / "arms" / "ases-uni-ent-seed0" / "predictions.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    for row in rows:
+        row["segments"] = [[None, "How many pens,"], [None, "so 12."]]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    runs = {run["name"]: run["cells"][0]["s"] for run in json.loads(read(folder).data)["runs"]}
+    assert [kind for kind, _ in runs["ases-uni-ent"]] == ["ES?", "AS?"]
+    assert [kind for kind, _ in runs["ases-uni-inter"]] == ["ES", "AS"]
+    assert [kind for kind, _ in runs["direct"]] == [""]
+
+
 def test_token_ends_count_utf16_units_as_the_script_does(make_run: MakeRun) -> None:
     """The trap: an emoji is one character in Python and two in JavaScript; every later token would be cut one off."""
     folder = make_run()

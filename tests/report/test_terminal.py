@@ -62,3 +62,13 @@ def test_live_segments_are_printed_one_by_one_and_unwrapped() -> None:
     assert console.file.getvalue() == "[ES] Ann has 3 boxes with 4 pens each,\n"  # type: ignore[attr-defined]
     show(None, "whole")
     assert console.file.getvalue().endswith("\nwhole\n")  # type: ignore[attr-defined]
+
+
+def test_a_kind_that_nobody_stated_is_judged_and_marked_so() -> None:
+    console = Console(file=StringIO(), width=80)
+    show = segment_printer(console, "Ann has 3 boxes with 4 pens each.")
+    show(None, "Ann has 3 boxes with 4 pens each,")
+    show(None, "so she has 3 x 4 = 12 pens.")
+    show("AS", "Ann has 3 boxes.")
+    lines = console.file.getvalue().split("\n")  # type: ignore[attr-defined]
+    assert [line.split(" ")[0] for line in lines[:-1]] == ["[ES?]", "[AS?]", "[AS]"]

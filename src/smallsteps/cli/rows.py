@@ -110,7 +110,7 @@ def solve_question(
     solver = load_solver(model, task=get_task(task_name) if task_name else None, device=device, dtype=dtype)
     student, task = solver.student, solver.task
     console = Console(highlight=False)
-    show = segment_printer(console)
+    show = segment_printer(console, question if student.drive is not None and student.drive.path != "direct" else None)
     decoding = Decoding(temperature=temperature, seed=seed)
     problem = Problem("question", question.strip())
     for prediction in solve(

@@ -213,10 +213,11 @@
     const list = make("ol", "segments");
     let start = 0, next = 0;
     for (const [kind, text] of parts) {
-      const item = make("li", (kind ? kind.toLowerCase() : "whole") + (tokens.length ? " scored" : ""));
+      const look = kind ? kind.slice(0, 2).toLowerCase() : "whole";
+      const item = make("li", look + (tokens.length ? " scored" : ""));
       if (kind) {
-        const tag = make("span", `tag ${kind.toLowerCase()}`, kind);
-        tag.title = kind === "ES" ? "extractive" : "abstractive";
+        const tag = make("span", `tag ${look}`, kind);
+        tag.title = (look === "es" ? "extractive" : "abstractive") + (kind.endsWith("?") ? ", judged by its words" : "");
         item.append(tag);
       }
       const body = make("span", "text");

@@ -47,6 +47,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import smallsteps
+from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.report import figures, verdict
 from smallsteps.report.run import Arm, GoldChain, Run, read_run
 
@@ -248,8 +249,8 @@ def _mean_line(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[flo
 def _chains(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
     """What the chain browser reads: problems, gold chains, and per arm and seed one cell per problem.
 
-    Short keys keep the page small. A cell: s segments [[kind or "", text]], a answer, e how it ended, v value 0..1 or
-    null, p parsed, n tokens.
+    Short keys keep the page small. A cell: s segments [[kind, text]], where the kind is "" for a whole chain and ends in ?
+    where it was judged, a answer, e how it ended, v value 0..1 or null, p parsed, n tokens.
     """
     if not run.problems or not (run.gold or any(arm.predictions for arm in run.arms)):
         return {}
@@ -263,7 +264,7 @@ def _chains(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
                 "name": arm.name,
                 "seed": arm.seed,
                 "colour": colours[arm.name] % figures.COLOURS,
-                "cells": [_cell(arm, p.id) for p in run.problems],
+                "cells": [_cell(arm, p.id, p.question) for p in run.problems],
             }
             for arm in run.arms
             if arm.predictions
@@ -271,20 +272,26 @@ def _chains(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _cell(arm: Arm, problem_id: str) -> dict[str, Any] | None:
+def _cell(arm: Arm, problem_id: str, question: str) -> dict[str, Any] | None:
     prediction = arm.predictions.get(problem_id)
     if prediction is None:
         return None
     grade = arm.grades.get(prediction.id)
-    segments = [[kind or "", text] for kind, text in prediction.segments] or [["", prediction.text]]
+    cut = len(prediction.segments) > 1 or any(kind for kind, _ in prediction.segments)
+    segments = [[_shown_kind(kind, question, text), text] for kind, text in prediction.segments]
     return {
-        "s": segments,
+        "s": segments if cut else [["", prediction.text]],
         "a": grade.answer if grade else prediction.answer,
         "e": prediction.stopped,
         "v": round(grade.value, 4) if grade else None,
         "p": grade.parsed if grade else prediction.answer is not None,
         "n": prediction.tokens,
     }
+
+
+def _shown_kind(kind: str | None, question: str, text: str) -> str:
+    """The kind that the student stated, else the one that the segment looks like, marked as such: ES? or AS?."""
+    return kind or (f"{judged_kind(question, text)}?" if text.strip() else "")
 
 
 def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:

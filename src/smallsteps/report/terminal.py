@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.records import Kind, Segment
 from smallsteps.report.verdict import (
     amount,
@@ -128,19 +129,26 @@ def coloured(segments: Iterable[Segment | tuple[Kind | None, str]]) -> Text:
     return text
 
 
-def segment_printer(console: Console) -> Callable[[Kind | None, str], None]:
-    """A function that prints each segment on a line of its own as soon as it is written; to be handed to `solve`."""
+def segment_printer(console: Console, question: str | None = None) -> Callable[[Kind | None, str], None]:
+    """A function that prints each segment on a line of its own as soon as it is written; to be handed to `solve`.
+
+    With `question`, a segment whose kind the student did not state is coloured by what it looks like, and tagged [ES?]
+    or [AS?].
+    """
 
     def show(kind: Kind | None, text: str) -> None:
-        console.print(_one(kind, text.strip()), soft_wrap=True)
+        judged = kind is None and question is not None and bool(text.strip())
+        if judged and question is not None:
+            kind = judged_kind(question, text)
+        console.print(_one(kind, text.strip(), judged), soft_wrap=True)
 
     return show
 
 
-def _one(kind: Kind | None, text: str) -> Text:
+def _one(kind: Kind | None, text: str, judged: bool = False) -> Text:
     line = Text()
     if kind is not None:
-        line.append(f"[{kind}]", style=f"bold {STYLES[kind]}").append(" ")
+        line.append(f"[{kind}?]" if judged else f"[{kind}]", style=f"bold {STYLES[kind]}").append(" ")
     return line.append(_safe(text), style=STYLES[kind])
 
 
