@@ -247,6 +247,16 @@ def test_foreign_folders_are_left_alone(chains, student, tmp_path, capsys):
     assert "no run of smallsteps" in capsys.readouterr().err
 
 
+def test_a_bug_shows_its_traceback_and_asks_for_a_report(monkeypatch, capsys):
+    def broken():
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("smallsteps.cli.jobs.list_recipes", broken)
+    assert main(["recipes"]) == 1
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: of ours" in said and "please report" in said
+
+
 def test_an_interrupted_command_exits_with_130(tmp_path):
     command = [
         sys.executable,

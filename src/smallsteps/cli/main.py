@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 the user can fix it (one clear message, no traceback), 1 a
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -218,6 +219,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
+    except Exception:
+        traceback.print_exc()
+        typer.secho("a bug of smallsteps: please report the lines above", fg="red", bold=True, err=True)
+        return 1
     return 0
 
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.records import Chain, Kind, Segment
 from smallsteps.segments.score import (
-    BATCH_TOKENS,
     Conditioning,
     Reduce,
     Scores,
@@ -82,7 +81,7 @@ def segment_chains(
     student: Student | None = None,
     reduce: Reduce = "mean",
     conditioning: Conditioning = "rationale",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> list[list[Segment]]:
     """The segments of each chain; their texts joined are the rationale, character for character.
 
@@ -120,7 +119,7 @@ def label_pieces(
     student: Student | None = None,
     reduce: Reduce = "mean",
     conditioning: Conditioning = "rationale",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> tuple[list[list[Kind]], list[Scores]]:
     """Labels and scores of given pieces of each chain: sub-sentences as a rule, whole sentences in agreement studies.
 
@@ -168,7 +167,7 @@ def score_chains(
     student: Student | None = None,
     reduce: Reduce = "mean",
     conditioning: Conditioning = "rationale",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> list[Scores]:
     """M(S_i) for every piece of every chain under one of the paper's strategies that score.
 

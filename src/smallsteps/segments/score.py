@@ -31,9 +31,6 @@ Conditioning = Literal["rationale", "question"]
 Scores = list[float | None]
 """A score for each sub-sentence of one chain; None where nothing could be measured (no token falls into it)."""
 
-BATCH_TOKENS = 8192
-"""Tokens, padding included, of one forward pass of the scoring student."""
-
 
 def bleu_scores(question: str, pieces: Sequence[str], language: str = "en") -> Scores:
     """Sentence BLEU (0..100) of each piece as the *hypothesis* against the question as the reference.
@@ -60,7 +57,7 @@ def certainty_scores(
     *,
     reduce: Reduce = "mean",
     conditioning: Conditioning = "rationale",
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> list[Scores]:
     """Entropy of the next-token distribution, or loss, of `student` on each sub-sentence, in nats.
 

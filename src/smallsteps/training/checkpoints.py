@@ -187,7 +187,7 @@ def read_curves(path: Path) -> list[dict[str, Any]]:
     """The rows of a curves file; a last line that a kill tore is left out."""
     rows: list[dict[str, Any]] = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8").split("\n"):
             try:
                 rows.append(json.loads(line))
             except json.JSONDecodeError:
