@@ -130,7 +130,7 @@ def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, c
                "--set", "train.evaluations=1"]  # fmt: skip
     assert main(command) == 0
     said = capsys.readouterr()
-    assert "24 chains to train on, 3 for validation, 3 to test; overlap 0" in said.err
+    assert "24 chains to train on, 3 for validation, 3 problems to test; overlap 0" in said.err
     assert "best student" in said.out
     results = json.loads((out / "results.json").read_text())
     for row in results["arms"]:
