@@ -72,11 +72,11 @@ def test_shares_of_the_strategies_without_a_model(gsm8k: list[Chain], task: Task
 
 
 def test_agreement_with_ircot_s_annotations(task: Task) -> None:
-    spec = importlib.util.spec_from_file_location("ircot_agreement", ROOT / "benchmarks" / "ircot_agreement.py")
+    spec = importlib.util.spec_from_file_location("agreement", ROOT / "benchmarks" / "agreement.py")
     assert spec is not None and spec.loader is not None
     ircot = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(ircot)
-    found = ircot.agreement(DATA / "ircot_annotations", dict.fromkeys(("inter", "bleu", "rouge")), task)
+    found = ircot.agreement(str(DATA / "ircot_annotations"), dict.fromkeys(("inter", "bleu", "rouge")), task)
     assert {(result.n, result.chains) for result in found.values()} == {(248, 69)}
     kappas = {name: round(result.kappa, 2) for name, result in found.items()}
     assert kappas == {"inter": -0.19, "bleu": 0.22, "rouge": 0.70}

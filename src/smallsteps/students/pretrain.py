@@ -34,7 +34,7 @@ from smallsteps.tasks import facts, stories
 class PretrainSettings:
     """Every knob of the bundled student."""
 
-    steps: int = 4500
+    steps: int = 3000
     """Updates."""
     scale: float = 1.0
     """Multiplies the rows of every batch of an update (see `drills.GROUPS`)."""

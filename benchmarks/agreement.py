@@ -1,11 +1,15 @@
-"""Agreement of the segmentation strategies with people, on the 69 annotated chains of IRCoT.
+"""Agreement of the segmentation strategies with gold labels: people's (IRCoT), or the generator's (bundled task).
 
-People marked for every sentence which paragraph it draws on; a sentence without one only concludes. Taken as gold
-labels: drawn from a paragraph = ES, concludes = AS. The question is the question and its paragraphs, since that is what
-the sentences take over. Labels are given to whole sentences, the unit that people labelled. The paper made such a check
-by hand on 100 sub-sentences (Appendix B: `ent` 76.9 %, `inter` 51.9 % agreement).
+IRCoT: in 69 chains people marked for every sentence which paragraph it draws on; a sentence without one only concludes.
+Taken as gold labels: drawn from a paragraph = ES, concludes = AS. The question is the question and its paragraphs, since
+that is what the sentences take over. Labels are given to whole sentences, the unit that people labelled. The paper made
+such a check by hand on 100 sub-sentences (Appendix B: `ent` 76.9 %, `inter` 51.9 % agreement).
 
-    python benchmarks/ircot_agreement.py DATA/ircot_annotations [--student DIR] [--untrained-student DIR]
+Bundled: 500 chains of the word problems, of medium difficulty and of a seed that no recipe trains on; the generator knows
+which sub-sentence restates and which infers.
+
+    python benchmarks/agreement.py DATA/ircot_annotations [--student DIR] [--untrained-student DIR]
+    python benchmarks/agreement.py bundled [--student DIR] [--untrained-student DIR]
 
 prints a Markdown table: agreement and Cohen's kappa with 95 % intervals over chains. `ent` and `loss` are read off
 `--student`, `ent*` off `--untrained-student`.
@@ -21,9 +25,11 @@ from pathlib import Path
 from smallsteps.errors import DataError, UserError
 from smallsteps.records import Chain, Kind, Problem, Rationale
 from smallsteps.segments.agreement import Agreement, compare_kinds
-from smallsteps.segments.label import label_pieces
+from smallsteps.segments.label import gold_kinds, label_pieces
+from smallsteps.segments.split import split
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
+from smallsteps.tasks.stories import make_chains
 
 
 def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[list[Kind]]]:
@@ -47,18 +53,25 @@ def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[l
     return chains, sentences, gold
 
 
-def agreement(folder: Path, students: dict[str, Student | None], task: Task, beta: float = 1.0) -> dict[str, Agreement]:
-    """Strategy -> agreement with people's labels; `students` names the strategies and the student each asks."""
-    chains, sentences, gold = read_annotations(folder)
+def bundled(count: int = 500, seed: int = 500) -> tuple[list[Chain], list[list[str]], list[list[Kind]]]:
+    """The same of bundled word problems: chains, sub-sentences, the generator's labels."""
+    chains = make_chains(count, seed, "medium")
+    pieces = [split(chain.rationale.text) for chain in chains]
+    return chains, pieces, [gold_kinds(chain, own) for chain, own in zip(chains, pieces, strict=True)]
+
+
+def agreement(data: str, students: dict[str, Student | None], task: Task, beta: float = 1.0) -> dict[str, Agreement]:
+    """Strategy -> agreement with gold labels; `students` names the strategies and the student each asks."""
+    chains, pieces, gold = bundled() if data == "bundled" else read_annotations(Path(data))
     return {
-        name: compare_kinds(label_pieces(chains, sentences, name, task=task, beta=beta, student=student)[0], gold)
+        name: compare_kinds(label_pieces(chains, pieces, name, task=task, beta=beta, student=student)[0], gold)
         for name, student in students.items()
     }
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Agreement of segmentation strategies with IRCoT's annotations.")
-    parser.add_argument("data", type=Path, help="folder ircot_annotations")
+    parser = argparse.ArgumentParser(description="Agreement of segmentation strategies with gold labels.")
+    parser.add_argument("data", help="folder ircot_annotations, or the word bundled")
     parser.add_argument("--student", help="a direct student: adds ent and loss")
     parser.add_argument("--untrained-student", help="the same student before fine-tuning: adds ent*")
     parser.add_argument("--beta", type=float, default=1.0)
@@ -74,11 +87,13 @@ def main(arguments: list[str]) -> int:
     from smallsteps.tasks import get_task
 
     try:
-        found = agreement(options.data, students, get_task("text"), options.beta)
+        found = agreement(
+            options.data, students, get_task("stories" if options.data == "bundled" else "text"), options.beta
+        )
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print("| strategy | kappa | agreement % | AS % | AS % of people | sentences | chains |")
+    print("| strategy | kappa | agreement % | AS % | AS % of gold | pieces | chains |")
     print("|---|---|---|---|---|---|---|")
     for name, result in found.items():
         kappa = f"{result.kappa:.2f} [{result.kappa_interval[0]:.2f}, {result.kappa_interval[1]:.2f}]"
