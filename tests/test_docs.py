@@ -1,16 +1,30 @@
 """Docs are true: links lead somewhere, named functions and tests exist, the README's Python runs."""
 
 import importlib
+import importlib.util
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from smallsteps.cli.main import main
+from smallsteps.students.scratch import ScratchSettings, from_scratch
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def write_chains(path, count):
+    rows = (
+        {"id": c.problem.id, "question": c.problem.question, "rationale": c.rationale.text, "answer": c.problem.answer}
+        for c in make_chains(count, seed=9, difficulty="easy")
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -35,16 +49,58 @@ def test_functions_and_tests_named_on_the_method_page_exist():
         )
 
 
+@pytest.fixture(scope="module")
+def make_cli():
+    spec = importlib.util.spec_from_file_location("make_cli", ROOT / "docs" / "make_cli.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_commands_is_what_the_commands_say(make_cli):
+    same = make_cli.PAGE.read_text(encoding="utf-8") == make_cli.page()
+    assert same, "docs/cli.md is not what the commands say. Run: python docs/make_cli.py"
+
+
+def test_the_page_of_commands_names_every_option_that_help_names(make_cli, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    text = make_cli.page()
+    for name in make_cli.TOLD:
+        section = text.split(f"## smallsteps {name}\n")[1].split("\n## ")[0]
+        assert main([name, "--help"]) == 0
+        options = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
+        assert options - set(re.findall(r"--[a-z][a-z-]*", section)) == {"--help"}, name
+
+
+def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("my.jsonl", "questions.jsonl", "gold.jsonl"):
+        write_chains(tmp_path / name, 4)
+    small = ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
+    student = prepare(from_scratch(["Ann has 3 pens."], small), get_task("numbers"), path="direct")
+    student.save(tmp_path / "runs/mine/arms/direct-seed0/training/candidate-40")
+    for name, told in make_cli.TOLD.items():
+        program, *words = shlex.split(told.example)
+        assert (program, words[0]) == ("smallsteps", name)
+        long = name in ("demo", "compare", "run")  # these train; their plan shows that every word is understood
+        assert main([*words, *(["--dry-run"] if long else [])]) == 0, told.example
+    assert (tmp_path / "segments.jsonl").is_file() and (tmp_path / "answers.jsonl").is_file()
+
+
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    rows = (
-        {"id": c.problem.id, "question": c.problem.question, "rationale": c.rationale.text, "answer": c.problem.answer}
-        for c in make_chains(12, seed=9, difficulty="easy")
-    )
-    (tmp_path / "chains.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_chains(tmp_path / "chains.jsonl", 12)
     monkeypatch.chdir(tmp_path)
     exec(compile(code[1], "README.md", "exec"), {})
     assert "acc = " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_examples_of_the_page_on_extending_run(number, tmp_path, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 3
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks[number], "extending.md", "exec"), {})
 
 
 def test_the_licence_and_the_bundled_student_are_there_and_small():
