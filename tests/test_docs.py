@@ -49,6 +49,23 @@ def test_functions_and_tests_named_on_the_method_page_exist():
         )
 
 
+def test_the_page_on_architecture_names_every_module_and_none_that_is_gone():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    package = ROOT / "src" / "smallsteps"
+    rows = re.findall(r"^\| (`[^|]+) \|(.*)\|$", text, re.MULTILINE)
+    named = set()
+    for first, rest in rows:
+        place = re.match(r"`(\w+/)`", first)
+        found = re.findall(r"`([\w/]+\.py)`", first + rest)
+        named |= {(place[1] if place else "") + name for name in found}
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if path.name != "__init__.py"}
+    assert named <= modules, f"no such module: {sorted(named - modules)}"
+    rooms_told_as_a_whole = ("cli/", "report/")
+    kinds_of_task = {f"tasks/{name}.py" for name in ("choice", "free_text", "reports", "word_problems", "yes_no")}
+    untold = {name for name in modules - named - kinds_of_task if not name.startswith(rooms_told_as_a_whole)}
+    assert not untold, f"docs/architecture.md does not name {sorted(untold)}"
+
+
 @pytest.fixture(scope="module")
 def make_cli():
     spec = importlib.util.spec_from_file_location("make_cli", ROOT / "docs" / "make_cli.py")
