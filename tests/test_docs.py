@@ -5,12 +5,16 @@ import importlib.util
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import smallsteps
 from smallsteps.cli.main import main
 from smallsteps.students.scratch import ScratchSettings, from_scratch
+from smallsteps.students.student import load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
@@ -27,11 +31,21 @@ def write_chains(path, count):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def anchors(page):
+    """What `#...` may name on a page, as GitHub makes it from the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda p: p.name)
 def test_relative_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (page.parent / target).exists(), target
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if link.startswith("http"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
 
 
 def test_functions_and_tests_named_on_the_method_page_exist():
@@ -125,6 +139,91 @@ def test_the_examples_of_the_page_on_extending_run(section, tmp_path, monkeypatc
     names = {}
     for block in blocks:
         exec(compile(block, "extending.md", "exec"), names)
+
+
+TAUGHT = {
+    "question": "Ann has 3 pens. She buys 4 more pens. How many pens does Ann have now?",
+    "rationale": "Ann has 3 pens and buys 4 more, so she has 3 + 4 = 7 pens.",
+    "answer": "7",
+}
+"""The chain that the stand-ins for the students of the page have learnt by heart."""
+WRITTEN = "Ann has 3 pens and buys 4 more, so she has 3 + 4 = 7 pens. The answer is 7."
+CHAT = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}answer:{% endif %}"
+DIRECT = "runs/mine/arms/direct-seed0/training/candidate-40"
+UNI = "runs/mine/arms/ases-uni-inter-seed0/training/candidate-40"
+CAUSAL = "runs/qwen/arms/ases-uni-ent-seed0/training/candidate-400"
+
+
+@pytest.fixture
+def teach(tmp_path, monkeypatch, tiny):
+    """`teach(student, path, place)`: the student, taught one chain, in a folder that the page names."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chains.jsonl").write_text(json.dumps(TAUGHT))
+
+    def make(style, path, place):
+        small = ScratchSettings(vocabulary=320, d_model=32, d_kv=8, heads=4, d_ff=48, layers=1, dropout=0.0)
+        student = from_scratch([TAUGHT["rationale"]], small) if style == "t5" else tiny("llama")
+        if style == "chat":
+            student.tokenizer.chat_template = CHAT
+        task = get_task("numbers")
+        prepare(student, task, path=path)
+        chains = smallsteps.read("chains.jsonl", task).chains
+        segments = smallsteps.segment(chains, "inter", task=task)
+        examples = smallsteps.build(chains, segments, task, path, causal=style != "t5")
+        settings = smallsteps.TrainSettings(passes=80, learning_rate=1e-2, evaluations=1)
+        result = smallsteps.fit(student, examples, [], settings, "training", task=task)
+        shutil.copytree(result.folder("train_loss"), place)
+        assert smallsteps.load(place)(TAUGHT["question"]).text == WRITTEN
+
+    return make
+
+
+def students_page(*words):
+    """The page's block of Python that holds all `words`."""
+    page = (ROOT / "docs" / "students.md").read_text(encoding="utf-8")
+    found = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if all(word in b for word in words)]
+    assert len(found) == 1, words
+    return compile(found[0], "students.md", "exec")
+
+
+def test_the_page_of_students_loads_one(teach, capsys):
+    teach("t5", "direct", DIRECT)
+    exec(students_page("smallsteps.load", DIRECT), {})
+    assert capsys.readouterr().out.startswith("7 ")
+
+
+@pytest.mark.parametrize(
+    ("style", "path", "place"),
+    [("t5", "direct", DIRECT), ("t5", "uni", UNI), ("chat", "uni", CAUSAL), ("llama", "uni", CAUSAL)],
+)
+def test_transformers_alone_writes_what_smallsteps_writes(style, path, place, teach, capsys):
+    teach(style, path, place)
+    exec(students_page("AutoTokenizer", place), {})
+    assert " ".join(capsys.readouterr().out.split()).removeprefix(TAUGHT["question"]).strip() == WRITTEN
+
+
+def test_the_loop_with_stop_markers_asks_for_one_segment_a_call(teach, monkeypatch, capsys):
+    teach("llama", "uni", CAUSAL)
+    served, asked = load_student(CAUSAL), []
+
+    def create(model, prompt, max_tokens, temperature, stop, extra_body):
+        """What a server does: continues the prompt and ends before a stop string."""
+        asked.append(prompt)
+        ids = served.tokenizer(prompt, return_tensors="pt")
+        new = served.model.generate(**ids, max_new_tokens=max_tokens, do_sample=temperature > 0)
+        text = served.tokenizer.decode(new[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+        return SimpleNamespace(choices=[SimpleNamespace(text=re.split("|".join(stop), text)[0])])
+
+    client = SimpleNamespace(completions=SimpleNamespace(create=create))
+    monkeypatch.setattr("openai.OpenAI", lambda base_url, api_key: client)
+    exec(students_page("OpenAI"), {})
+    assert len(asked) == 3
+    chain = capsys.readouterr().out.strip().removeprefix(TAUGHT["question"]).strip()
+    assert [part.strip() for part in re.split("<es>|<as>", chain) if part] == [
+        "Ann has 3 pens and buys 4 more,",
+        "so she has 3 + 4 = 7 pens.",
+        "The answer is 7.",
+    ]
 
 
 def test_the_licence_and_the_bundled_student_are_there_and_small():

@@ -124,7 +124,8 @@ class Student(Strict):
     dropout: float | None = Field(None, ge=0, lt=1)
     """None: as the model's configuration has it."""
     scratch: dict[str, Any] = Field(default_factory=dict)
-    """From scratch instead of `name`: {tokenizer: chars|words, vocabulary, d_model, d_ff, layers, heads, dropout, ...}."""
+    """From scratch instead of `name`: {tokenizer: bytes|characters, vocabulary, d_model, d_kv, heads, d_ff, layers, ...}, the
+    words of `students.scratch.ScratchSettings`."""
 
 
 class Evaluation(Strict):
