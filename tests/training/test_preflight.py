@@ -116,6 +116,19 @@ def test_text_that_the_tokenizer_garbles_is_refused_with_what_it_becomes(tiny, d
     assert preflight(tiny("t5"), few, [], SETTINGS, task).report.garbled == 1
 
 
+def test_targets_that_generation_would_cut_are_counted(tiny, direct, chains, task):
+    student = tiny("t5")
+    lengths = [len(student.target_ids(task, e.target, True)) for e in direct(20)]
+    short = replace(task, max_chain_tokens=max(lengths) - 1)
+    assert preflight(student, direct(20), [], SETTINGS, task).report.out_of_reach == 0
+    report = preflight(student, direct(20), [], SETTINGS, short).report
+    assert (
+        report.out_of_reach == lengths.count(max(lengths)) and "longer than the student may write" in report.lines()[3]
+    )
+    segments = preflight(student, chains(3), [], SETTINGS, replace(task, max_segment_tokens=1)).report
+    assert segments.out_of_reach == len([e for e in chains(3) if e.target])
+
+
 def test_empty_targets_of_an_es_model_are_intended_and_counted(tiny, chains, task):
     examples = chains(4, "AS")
     report = preflight(tiny("t5"), examples, [], SETTINGS, task).report

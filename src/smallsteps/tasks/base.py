@@ -50,9 +50,9 @@ class Task:
     """Name of the main figure in `evaluation.METRICS`: accuracy, or bleu for reports."""
     max_segments: int = 10
     """Segments a chain may have before it stops with `limit` (the authors' code: five rounds of two)."""
-    max_segment_tokens: int = 100
-    """New tokens a segment may have (the authors' code: 100)."""
-    max_chain_tokens: int = 256
+    max_segment_tokens: int = 256
+    """New tokens a segment may have (the authors' code: 100; merged segments can be almost as long as chains)."""
+    max_chain_tokens: int = 512
     """New tokens a whole chain may have when it is written at once (direct)."""
     row_fields: tuple[str, ...] = ()
     """The text fields of the data set's own rows, where `prepare` reads those (reports: findings, impression)."""

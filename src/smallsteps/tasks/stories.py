@@ -237,5 +237,5 @@ def to_chain(made: Story, identifier: str, style: int = 0) -> Chain:
     return Chain(problem, Rationale(f"{identifier}/gold", identifier, text, correct=True, gold=pieces))
 
 
-TASK = replace(word_problems("stories"), max_segments=20, max_segment_tokens=60, max_chain_tokens=256)
+TASK = replace(word_problems("stories"), max_segments=20, max_segment_tokens=160, max_chain_tokens=256)
 """The task of these problems: word problems with room for long chains."""

@@ -164,14 +164,14 @@ def _without_units(text: str) -> str:
     return re.sub(r"(?<=[0-9])\s*\([^()0-9]*\)", "", text)
 
 
-def word_problems(name: str, max_chain_tokens: int = 256) -> Task:
+def word_problems(name: str, max_chain_tokens: int = 320) -> Task:
     """A task whose answers are single numbers, under the given name."""
     return Task(
         name=name, render=render_question, extract=extract_number, same=same_number, max_chain_tokens=max_chain_tokens
     )
 
 
-GSM8K = word_problems("gsm8k", max_chain_tokens=320)
+GSM8K = word_problems("gsm8k", max_chain_tokens=512)
 SVAMP = word_problems("svamp")
 MULTIARITH = word_problems("multiarith")
 ASDIV = Task(name="asdiv", render=render_question, extract=extract_number_or_words, same=same_number_or_words)

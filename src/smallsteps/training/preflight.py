@@ -56,6 +56,8 @@ class Preflight:
     """Targets that are just the end (a chain that opens with AS, for the ES model)."""
     garbled: int
     """Targets that come back changed from the tokenizer."""
+    out_of_reach: int
+    """Targets longer than the task lets the student write."""
     shown: tuple[tuple[str, str, str], ...]
     """(example ids, source, counted target) as the student reads them, decoded with all marks."""
 
@@ -69,7 +71,8 @@ class Preflight:
             f"plan: {self.updates:,} updates, {self.planned_tokens:,} training tokens, {self.passes:.2f} passes",
             f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, {self.dropped:,} "
             f"overlong and {self.early_stops:,} early-stopping examples left out, {self.empty_targets:,} empty "
-            f"targets, {self.garbled:,} targets changed by the tokenizer",
+            f"targets, {self.garbled:,} targets changed by the tokenizer, {self.out_of_reach:,} longer than the student "
+            "may write",
         ]
         for ids, source, target in self.shown:
             out += [f"  {ids}", f"    reads   {source!r}", f"    writes  {target!r}"]
@@ -127,6 +130,7 @@ def preflight(
         early_stops=early,
         empty_targets=empty,
         garbled=garbled,
+        out_of_reach=_out_of_reach(student, task, kept),
         shown=tuple(_shown(student, row) for row in rows[:SHOWN]),
     )
     return Checked(report, tuple(rows), tuple(validation_rows), plan)
@@ -182,6 +186,12 @@ def _within_limits(
         else:
             kept.append(example)
     return kept, len(examples) - len(kept)
+
+
+def _out_of_reach(student: Student, task: Task, examples: Sequence[Example]) -> int:
+    """Targets that generation would cut: whole chains and segments have limits of their own."""
+    limits = {True: task.max_segment_tokens, False: task.max_chain_tokens}
+    return sum(len(student.target_ids(task, e.target, e.last)) > limits[e.kind is not None] for e in examples)
 
 
 def _source_limit(student: Student, settings: TrainSettings) -> int | None:
