@@ -19,6 +19,8 @@ from smallsteps.report.verdict import ENDINGS, amount, number
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 2", "6 2 1 2")
+MOST_MARKS = 12
+"""Marks on one line; with more points they would hide it."""
 COLOURS = len(DASHES)
 """The style sheet has this many series colours (.c0 to .c7); further series start again."""
 
@@ -80,7 +82,7 @@ def _line(s: Series, x_at: Callable[[float], float], y_at: Callable[[float], flo
     dash = f' stroke-dasharray="{DASHES[colour]}"' if DASHES[colour] else ""
     marks = "".join(
         f"<g><title>{escape(s.name)}: {number(y, 3)} at {amount(x)}</title>{mark(colour, x_at(x), y_at(y))}</g>"
-        for x, y in s.points
+        for x, y in s.points[:: -max(1, -(-len(s.points) // MOST_MARKS))]
     )
     return f'<g class="series c{colour}"><polyline points="{path}"{dash}/>{marks}</g>'
 

@@ -64,6 +64,8 @@ class Section(NamedTuple):
     title: str
 
 
+MOST_POINTS = 60
+"""Points of a curve; more are drawn as means."""
 SECTIONS = (
     Section("results", "Results"),
     Section("tests", "Paired tests"),
@@ -217,13 +219,17 @@ def _curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
     name = verdict.metric_name(metric)
     labels["metric"] = f"{name[0].upper()}{name[1:]} on validation" + (" (%)" if metric == "accuracy" else "")
     charts = []
+    block = max(1, max((len(arm.curves) for arm in run.arms), default=0) // MOST_POINTS)
+    if block > 1:
+        labels["train_loss"] += f", means of {block} updates"
     for key, label in labels.items():
         series = []
         for arm_name, colour in colours.items():
             own = [arm for arm in run.arms if arm.name == arm_name]
             for half in dict.fromkeys(row.get("half") for arm in own for row in arm.curves):
                 line_name = arm_name if half is None else f"{arm_name} {half}"
-                lines = [line for line in (_points(arm, x, key, half) for arm in own) if line]
+                points = (_points(arm, x, key, half) for arm in own)
+                lines = [_means(line, block if key == "train_loss" else 1) for line in points if line]
                 if len(lines) > 1:
                     series += [figures.Series(line_name, colour, line, faint=True) for line in lines]
                     series.append(figures.Series(f"{line_name} (mean of seeds)", colour, _mean_line(lines)))
@@ -236,6 +242,12 @@ def _curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
 def _points(arm: Arm, x: str, y: str, half: Any = None) -> list[tuple[float, float]]:
     rows = [row for row in arm.curves if row.get("half") == half]
     return [(row[x], row[y]) for row in rows if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))]
+
+
+def _means(points: Sequence[tuple[float, float]], block: int) -> list[tuple[float, float]]:
+    """The mean of every `block` neighbours, at the last of them: single updates are noise."""
+    parts = [points[start : start + block] for start in range(0, len(points), block)]
+    return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts]
 
 
 def _mean_line(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
