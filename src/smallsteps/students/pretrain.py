@@ -1,6 +1,6 @@
 """How the student that ships in the package is made: tokenizer, architecture and pre-training on `drills`.
 
-A T5 of about 2.5 million parameters reads fresh drills until its steps are done; no example is seen twice. The
+A T5 of about 2.4 million parameters reads fresh drills until its steps are done; no example is seen twice. The
 learning rate rises, stays, and falls to nothing over the last fifth (warm-up, stable, decay), so that a longer run is
 the same run continued. What an update reads depends on its number alone and checkpoints are written whole: the same
 call after a kill goes on from the last one as if nothing had been.
