@@ -277,5 +277,6 @@ def test_an_interrupted_command_exits_with_130(tmp_path):
         if (tmp_path / "run" / "data" / "manifest.json").exists():
             break
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    said = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130
+    assert "the same command goes on where it stopped" in said and "Traceback" not in said

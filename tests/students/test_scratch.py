@@ -1,7 +1,9 @@
 """Students from scratch: tokenizers made from data, seeded weights, heads that look at their neighbours."""
 
+import pytest
 import torch
 
+from smallsteps.errors import RecipeError
 from smallsteps.students.scratch import ScratchSettings, from_scratch, make_t5
 
 TINY = {"d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.0}
@@ -39,3 +41,8 @@ def test_a_head_starts_off_looking_at_the_token_before():
 
 def test_fewer_heads_than_neighbours_is_fine():
     make_t5(ScratchSettings(**{**TINY, "heads": 1}), 64, 0)
+
+
+def test_an_unknown_tokenizer_is_refused_with_the_nearest_name():
+    with pytest.raises(RecipeError, match=r"no tokenizer 'chars'.*characters"):
+        ScratchSettings(tokenizer="chars")

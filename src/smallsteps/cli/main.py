@@ -73,13 +73,16 @@ def demo(
 @app.command()
 def compare(
     chains: Annotated[
-        str, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME.")
+        str, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME:SPLIT.")
     ],
     student: Annotated[str, typer.Option("--student", help="A Hugging Face model: folder, hub name, or `bundled`.")],
     out: Out,
     task: TaskName = "numbers",
     arms: Annotated[
-        str, typer.Option("--arms", help="direct, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.")
+        str,
+        typer.Option(
+            "--arms", help="direct, direct-report, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}."
+        ),
     ] = "direct,ases-uni-inter,ases-uni-ent",
     budget: Annotated[
         int | None,
@@ -214,11 +217,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SmallstepsError as error:
         _complain(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("\ninterrupted; the same command goes on where it stopped", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = stop.code if isinstance(stop, SystemExit) else 130  # typer turns most of the former into the latter
+        if code == 130:
+            typer.echo("\ninterrupted; the same command goes on where it stopped", err=True)
+        return code if isinstance(code, int) else 1
     except Exception:
         traceback.print_exc()
         typer.secho("a bug of smallsteps: please report the lines above", fg="red", bold=True, err=True)

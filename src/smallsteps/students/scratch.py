@@ -14,12 +14,16 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
+from smallsteps.errors import RecipeError, nearest
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import MARKERS
 from smallsteps.tasks.base import STOP_TOKEN
 
 SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]
 """Ids 0 to 5."""
+
+
+TOKENIZERS = ("bytes", "characters")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class ScratchSettings:
     dropout: float = 0.1
     neighbours: bool = True
     """Start some heads off attending to neighbouring tokens (see `lean_on_neighbours`)."""
+
+    def __post_init__(self) -> None:
+        if self.tokenizer not in TOKENIZERS:
+            raise RecipeError(f"no tokenizer {self.tokenizer!r}.{nearest(str(self.tokenizer), TOKENIZERS)}")
 
 
 def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0) -> Student:

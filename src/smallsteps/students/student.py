@@ -322,6 +322,8 @@ def _replace_folder(folder: Path, write: Any) -> Path:
     try:
         write(fresh)
         fresh.chmod(0o755)
+        for path in fresh.rglob("*"):  # weights are written readable by their owner alone
+            path.chmod(0o755 if path.is_dir() else 0o644)
         if folder.exists():
             old = fresh.with_name(fresh.name + "-old")
             folder.rename(old)
