@@ -21,8 +21,10 @@ from smallsteps.students.student import load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.training import checkpoints
 from smallsteps.training import fit as fit_module
-from smallsteps.training.fit import UpdateTrainer, fit
+from smallsteps.training import trainer as trainer_module
+from smallsteps.training.fit import fit
 from smallsteps.training.settings import TrainSettings
+from smallsteps.training.trainer import UpdateTrainer
 
 SETTINGS = TrainSettings(passes=4, update_examples=8, learning_rate=3e-3, evaluations=4, micro_batch_tokens=300)
 """24 examples: 12 updates, evaluated after 3, 6, 9 and 12."""
@@ -92,7 +94,7 @@ def test_the_checkpoint_holds_the_weights_of_its_update_and_its_validation_loss(
     student = load_student(result.folders["validation_loss"], device="cpu")
     rows = fit_module.preflight(student, direct(24), validation, SETTINGS, task).validation
     with torch.no_grad():
-        total = fit_module.SummedLoss(student.model.eval())(fit_module.collate(rows, student.start_id))
+        total = trainer_module.SummedLoss(student.model.eval())(trainer_module.collate(rows, student.start_id))
     mean = total.item() / sum(row.loss_tokens for row in rows)
     assert mean == pytest.approx(result.selections["validation_loss"].value, rel=1e-5)
 
@@ -120,9 +122,9 @@ def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tiny,
         ("training_step", 5, UpdateTrainer, False),  # between two
         ("evaluate", 2, UpdateTrainer, False),  # a candidate without its checkpoint
         ("_save", 2, UpdateTrainer, False),  # a torn checkpoint
-        ("complete", 3, fit_module, True),  # everything but the marker of a candidate
-        ("complete", 4, fit_module, False),  # a whole checkpoint, what it replaces still there
-        ("tidy", 3, fit_module, False),  # called once at the start
+        ("complete", 3, trainer_module, True),  # everything but the marker of a candidate
+        ("complete", 4, trainer_module, False),  # a whole checkpoint, what it replaces still there
+        ("tidy", 2, trainer_module, False),  # a checkpoint whose predecessor is still there
         ("_write_result", 1, fit_module, True),
         ("_write_result", 1, fit_module, False),  # result there, checkpoints not yet deleted
     ],
@@ -271,7 +273,7 @@ def test_processes_that_do_not_find_each_other_or_have_nothing_to_do_are_an_erro
 def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(tiny, direct, task, tmp_path, monkeypatch):
     """Without dropout the weights are those of a run that had the smaller micro-batches from the start."""
     found = {}
-    forward = fit_module.SummedLoss.forward
+    forward = trainer_module.SummedLoss.forward
     for name, tokens in (("short", 600), ("small", 300)):
         student = tiny("t5")
         for module in student.model.modules():
@@ -284,7 +286,7 @@ def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(tiny, dire
             return forward(self, batch)
 
         with monkeypatch.context() as patch:
-            patch.setattr(fit_module.SummedLoss, "forward", limited)
+            patch.setattr(trainer_module.SummedLoss, "forward", limited)
             settings = replace(SETTINGS, micro_batch_tokens=tokens)
             result = fit(student, direct(24), direct(6, 1, "v"), settings, tmp_path / name, task=task)
         assert result.micro_batch_tokens == 300
@@ -296,7 +298,7 @@ def test_out_of_memory_with_one_sequence_says_what_to_do(tiny, direct, task, tmp
     def never(self, batch):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(fit_module.SummedLoss, "forward", never)
+    monkeypatch.setattr(trainer_module.SummedLoss, "forward", never)
     with pytest.raises(TrainingError, match=r"out of memory with a single sequence of \d+ tokens. Set gradient_ch"):
         fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
 
@@ -305,7 +307,7 @@ def test_other_errors_are_not_taken_for_missing_memory(tiny, direct, task, tmp_p
     def broken(self, batch):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(fit_module.SummedLoss, "forward", broken)
+    monkeypatch.setattr(trainer_module.SummedLoss, "forward", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
 
