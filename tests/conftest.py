@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BartConfig,
@@ -22,6 +23,9 @@ from transformers import (
 )
 
 from smallsteps.students.student import Student
+
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
 
 CORPUS = [
     "Ann has 3 boxes with 4 pens each. She gives away 5 pens. How many pens are left?",

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
 
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks.base import Task, same_text
-
-settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
-settings.load_profile("unhurried")
 
 QUESTION = "Ann has 3 boxes with 4 pens each. She gives away 5 pens. How many pens are left?"
 PIECES = [

@@ -43,7 +43,7 @@ def test_mapped_text_comes_back_and_other_ids_stay(tiny: Tiny) -> None:
     assert student.encode("Ann has 3 boxes") == before
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet="ab {}\n", max_size=12))
 def test_any_mixture_of_spaces_and_mapped_characters_comes_back(text: str) -> None:
     """Against a tokenizer that, like T5's, keeps only the words."""

@@ -11,6 +11,7 @@ early stopping (the choice of checkpoints does that work).
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import random
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
@@ -96,6 +98,8 @@ def fit(
     digest = digest_of(settings, train, validation, student)
     with _leaving_no_trace():
         arguments = _arguments(student, settings, checked.plan, out)
+        if dist.is_initialized():
+            atexit.register(_leave_the_group)
         if arguments.process_index == 0:
             claim(out, digest)
         wait_for_all()
@@ -204,6 +208,12 @@ def _check_processes(launched: int, seen: int, update_examples: int) -> None:
             f"{seen} processes share updates of {update_examples} examples: some would have nothing to do. "
             f"Launch at most {update_examples} processes."
         )
+
+
+def _leave_the_group() -> None:
+    """At the end of the process: one that ends while its group's threads live is aborted now and then."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextmanager
