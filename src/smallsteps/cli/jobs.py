@@ -60,12 +60,19 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
     from smallsteps.methods.compare import compare
     from smallsteps.report.page import write_page
     from smallsteps.report.terminal import results_table
+    from smallsteps.report.verdict import excludes_zero
 
     with Terminal() as reporter:
         results = compare(recipe, out, reporter, command=" ".join(["smallsteps", *sys.argv[1:]]))
     page = write_page(out)
     console.print(results_table(results))
     best = results["best"]
+    if results["comparisons"] and not any(
+        map(excludes_zero, [*results["comparisons"], *(row for row in results["pooled"] if "against" in row)])
+    ):
+        console.print(
+            "no difference between arms is clear: more test problems or seeds would be needed", soft_wrap=True
+        )
     console.print(f"best student: {best['name']} (seed {best['seed']}), in {out / best['folder']}", soft_wrap=True)
     console.print(f"figures: {out / 'results.json'}   page: {page}", soft_wrap=True)
     console.print(f'try it: smallsteps solve {out / best["folder"]} "your question"', soft_wrap=True, markup=False)
