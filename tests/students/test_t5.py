@@ -39,7 +39,7 @@ def test_whole_rows_in_one_padded_batch(tiny: Tiny, style: str) -> None:
     student = tiny(style)
     sources, wanted = material(student)
     runner = T5Runner(student.model, torch.float32)
-    states = runner.decode(TARGETS, runner.encode(sources), [len(s) for s in sources])
+    states = runner.decode(TARGETS, runner.encode(sources))
     rows = runner.head(states).split([len(t) for t in TARGETS])
     assert all(close(found, one) for found, one in zip(rows, wanted, strict=True))
 
@@ -60,7 +60,7 @@ def test_rows_that_enter_at_different_steps_of_one_time_axis(tiny: Tiny, style: 
         inputs, active = [0, 0], []
         for place, (row, slot, start) in enumerate(plan):
             if now == start:
-                runner.enter([slot], runner.encode([sources[row]]), [len(sources[row])])
+                runner.enter([slot], runner.encode([sources[row]]))
             if 0 <= now - start < len(TARGETS[row]):
                 inputs[slot] = TARGETS[row][now - start]
                 active.append((slot, place))
@@ -79,7 +79,7 @@ def test_rows_go_on_after_others_were_dropped(tiny: Tiny) -> None:
     sources, wanted = material(student)
     runner = T5Runner(student.model, torch.float32)
     runner.open(3, 32)
-    runner.enter([0, 1, 2], runner.encode(sources), [len(s) for s in sources])
+    runner.enter([0, 1, 2], runner.encode(sources))
     for now in range(4):
         logits = runner.step([t[now] for t in TARGETS], [0, 1, 2])
     runner.keep([2, 0])
@@ -93,7 +93,7 @@ def test_a_head_too_large_to_copy_gives_the_same(tiny: Tiny, monkeypatch: pytest
     sources, wanted = material(student)
     monkeypatch.setattr("smallsteps.students.t5.LARGEST_COPY", 0)
     runner = T5Runner(student.model, torch.float32)
-    states = runner.decode(TARGETS[:1], runner.encode(sources[:1]), [len(sources[0])])
+    states = runner.decode(TARGETS[:1], runner.encode(sources[:1]))
     assert close(runner.head(states), wanted[0])
 
 
@@ -102,7 +102,18 @@ def test_reduced_precision_is_close_to_the_modules(tiny: Tiny) -> None:
     student = tiny("t5-scaled")
     sources, wanted = material(student)
     runner = T5Runner(student.model, torch.bfloat16)
-    states = runner.decode(TARGETS[:1], runner.encode(sources[:1]), [len(sources[0])])
+    states = runner.decode(TARGETS[:1], runner.encode(sources[:1]))
     logits = runner.head(states)
     assert logits.dtype is torch.bfloat16
     assert (logits.float() - wanted[0]).abs().mean() < 0.05 * wanted[0].abs().mean()
+
+
+@torch.inference_mode()
+def test_sources_attend_alike_one_by_one_and_padded(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padded is what other devices than the CPU do."""
+    runner = T5Runner(tiny("t5-scaled").model, torch.float32)
+    lengths = [5, 9, 2]
+    fused = torch.randn(sum(lengths), 3 * runner.heads * runner.d_kv)
+    one_by_one = runner._attend(fused, lengths)
+    monkeypatch.setattr("smallsteps.students.t5.ONE_BY_ONE", ())
+    assert (runner._attend(fused, lengths) - one_by_one).abs().max() < 1e-5

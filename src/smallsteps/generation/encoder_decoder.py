@@ -122,11 +122,9 @@ class T5Session:
         for group in groups(self.waiting.take(len(free))):
             # samples of one question share their source
             sources = list(dict.fromkeys(row.source for row in group))
-            keys_values = self.runner.encode(sources)
-            if len(sources) < len(group):
-                keys_values = keys_values[[sources.index(row.source) for row in group]]
+            keys_values = dict(zip(sources, self.runner.encode(sources), strict=True))
             slots, free = free[: len(group)], free[len(group) :]
-            self.runner.enter(slots, keys_values, [len(row.source) for row in group])
+            self.runner.enter(slots, [keys_values[row.source] for row in group])
             self.active.update(zip(slots, group, strict=True))
         if self.active and len(self.active) <= 0.75 * self.slots:
             kept = sorted(self.active)

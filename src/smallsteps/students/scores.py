@@ -153,9 +153,8 @@ class T5Passes:
         self.runner = T5Runner(merged(student.model), dtype)
 
     def states(self, rows: Sequence[Item]) -> Tensor:
-        lengths = [len(row.source) for row in rows]
         keys_values = self.runner.encode([row.source for row in rows])
-        return self.runner.decode([[self.start, *row.target[:-1]] for row in rows], keys_values, lengths)
+        return self.runner.decode([[self.start, *row.target[:-1]] for row in rows], keys_values)
 
     def head(self, states: Tensor) -> Tensor:
         scored: Tensor = self.runner.head(states)

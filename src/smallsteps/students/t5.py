@@ -29,6 +29,10 @@ LARGEST_COPY = 2**26
 """Numbers in the largest float32 weight that is copied for the sake of its layout (mT5's head has twice that)."""
 
 
+ONE_BY_ONE = ("cpu",)
+"""Devices on which each source attends in a call of its own."""
+
+
 class Layer:
     """Weights of one block, fused."""
 
@@ -93,26 +97,36 @@ class T5Runner:
 
     # encoder
 
-    def encode(self, sources: Sequence[Sequence[int]]) -> Tensor:
-        """Keys and values of each source for every decoder layer: [rows, source, layers * 2 * heads * d_kv].
-
-        Zero beyond a row's length, which is to be masked by length.
-        """
-        lengths = torch.tensor([len(source) for source in sources])
-        longest = int(lengths.max())
-        places = (torch.arange(longest) < lengths[:, None]).flatten().nonzero().squeeze(1).to(self.device)
-        mask = self._bias_for(longest)
-        if (lengths < longest).any():
-            padding = (torch.arange(longest) >= lengths[:, None]).to(self.device)
-            mask = mask.expand(len(sources), -1, -1, -1).masked_fill(padding[:, None, None], -torch.inf)
-        # all but attention runs on real tokens alone, one after another
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Keys and values of each source for every decoder layer: [its length, layers * 2 * heads * d_kv]."""
+        lengths = [len(source) for source in sources]
+        # all but attention runs on the tokens of all sources, one after another
         hidden = self.embedding[torch.tensor([i for source in sources for i in source], device=self.device)]
         for layer in self.encoder:
-            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, self.eps)), places, lengths, longest))
-            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-            hidden = hidden + layer.out(self._gather(attended, places))
+            hidden = hidden + layer.out(self._attend(layer.qkv(norm(hidden, self.eps)), lengths))
             hidden = layer.feed_forward(hidden, self.eps, self.act)
-        return self._spread(self.cross_kv(norm(hidden, self.eps)), places, lengths, longest)
+        return list(self.cross_kv(norm(hidden, self.eps)).split(lengths))
+
+    def _attend(self, fused: Tensor, lengths: list[int]) -> Tensor:
+        """Bidirectional self-attention within each source: Q K V [tokens, 3 * heads * d_kv] → [tokens, heads * d_kv].
+
+        One by one there is no padding; with many small calls that is the faster way on a CPU only.
+        """
+        longest = max(lengths)
+        bias = self._bias_for(longest)
+        if self.device.type not in ONE_BY_ONE:
+            sizes = torch.tensor(lengths)
+            inside = torch.arange(longest) < sizes[:, None]
+            places = inside.flatten().nonzero().squeeze(1).to(self.device)
+            mask = bias.expand(len(lengths), -1, -1, -1).masked_fill(~inside.to(self.device)[:, None, None], -torch.inf)
+            q, k, v = self._split(self._spread(fused, places, sizes, longest))
+            return self._gather(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0), places)
+        rows = []
+        for row in fused.split(lengths):
+            q, k, v = self._split(row[None])
+            own = bias[:, :, : len(row), : len(row)]
+            rows.append(F.scaled_dot_product_attention(q, k, v, attn_mask=own, scale=1.0)[0].transpose(0, 1).flatten(1))
+        return torch.cat(rows)
 
     @staticmethod
     def _spread(packed: Tensor, places: Tensor, lengths: Tensor, longest: int) -> Tensor:
@@ -141,19 +155,21 @@ class T5Runner:
 
     # decoder
 
-    def decode(self, inputs: Sequence[Sequence[int]], keys_values: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Teacher-forced: states of all decoder inputs, rows one after another [all inputs,
-        d_model], to which `head` may be applied. `keys_values` as `encode` gives them, `lengths` of the sources."""
+    def decode(self, inputs: Sequence[Sequence[int]], keys_values: Sequence[Tensor]) -> Tensor:
+        """Teacher-forced: states of all decoder inputs, rows one after another [all inputs, d_model], to which `head`
+        may be applied. `keys_values` of the sources, as `encode` gives them."""
         sizes = torch.tensor([len(row) for row in inputs])
-        width, read = int(sizes.max()), keys_values.shape[1]
+        lengths = torch.tensor([len(row) for row in keys_values])
+        width, read = int(sizes.max()), int(lengths.max())
         places = (torch.arange(width) < sizes[:, None]).flatten().nonzero().squeeze(1).to(self.device)
         # what lies beyond a row's end needs no mask: nothing before it can see it
         bias = self._decoder_attention.compute_bias(width, width).detach().to(self.dtype)
         mask = bias.masked_fill(torch.ones(width, width, dtype=torch.bool, device=self.device).triu_(1), -torch.inf)
-        beyond = torch.arange(read) >= torch.as_tensor(lengths)[:, None]
+        beyond = torch.arange(read) >= lengths[:, None]
         unread = torch.zeros(beyond.shape, dtype=self.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
         unread = unread.to(self.device)
-        crosses = keys_values.view(len(inputs), read, len(self.decoder), 2, self.heads, self.d_kv)
+        crosses = torch.nn.utils.rnn.pad_sequence(list(keys_values), batch_first=True)
+        crosses = crosses.view(len(inputs), read, len(self.decoder), 2, self.heads, self.d_kv)
         crosses = crosses.permute(2, 3, 0, 4, 1, 5)
         hidden = self.embedding[torch.tensor([i for row in inputs for i in row], device=self.device)]
         for layer, (keys, values) in zip(self.decoder, crosses, strict=True):
@@ -198,16 +214,17 @@ class T5Runner:
         bias: Tensor = attention.relative_attention_bias(buckets).detach().T.to(self.dtype)
         return bias
 
-    def enter(self, slots: Sequence[int], keys_values: Tensor, lengths: Sequence[int]) -> None:
+    def enter(self, slots: Sequence[int], keys_values: Sequence[Tensor]) -> None:
         """Puts encoded sources (of `encode`) into `slots`, whose rows start at the present step."""
-        rows, longest, _ = keys_values.shape
-        if self.cross.shape[4] < longest:
-            room = -(-longest // 64) * 64 - self.cross.shape[4]
+        lengths = [len(row) for row in keys_values]
+        if self.cross.shape[4] < max(lengths):
+            room = -(-max(lengths) // 64) * 64 - self.cross.shape[4]
             self.cross = F.pad(self.cross, (0, 0, 0, room))
-        split = keys_values.view(rows, longest, len(self.decoder), 2, self.heads, self.d_kv)
-        laid_out = split.permute(2, 3, 0, 4, 1, 5)
-        index = torch.as_tensor(slots, device=self.device)
-        self.cross[:, :, index, :, :longest] = laid_out
+        for slot, row in zip(slots, keys_values, strict=True):
+            # what an earlier row left beyond this one's length is masked
+            self.cross[:, :, slot, :, : len(row)] = row.view(-1, len(self.decoder), 2, self.heads, self.d_kv).permute(
+                1, 2, 3, 0, 4
+            )
         self.lengths[slots] = torch.as_tensor(lengths)
         self.starts[slots] = self.now
         self._cross_mask = None
