@@ -15,7 +15,8 @@ computed and chosen in full, and the tokens of both sides are compared.
                (chains that are done leave the batch)
     alone      the authors' loop: one question at a time (on --alone questions)
 
-Arms take turns over the same questions in each of --rounds rounds; ratios are of the summed seconds.
+Arms take turns over the same questions in each of --rounds rounds; a ratio is the median of the rounds' ratios, with
+the lowest and the highest.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import torch
 from bench_training import flan_t5_small
@@ -146,26 +148,27 @@ def main() -> None:
         arms["generate uni alone"] = lambda: lock_step(student, uni[: args.alone], 1)
     for run in (lock_step, ours):
         run(student, uni[:2], 2)  # first calls load kernels
-    seconds: dict[str, float] = defaultdict(float)
+    seconds: dict[str, list[float]] = defaultdict(list)
     written: dict[str, Written] = {}
     for _ in range(args.rounds):
         for name, arm in arms.items():
             began = time.perf_counter()
             written[name] = arm()
-            seconds[name] += time.perf_counter() - began
-    each = {}
-    for name in arms:
-        each[name] = seconds[name] / args.rounds / (args.alone if name.endswith("alone") else args.n)
-        print(f"{name:24} {each[name]:.4f} s a question")
-    print(f"direct: generate / ours          {each['generate direct'] / each['ours direct']:.2f}   (aim 1.3)")
-    print(f"uni: lock-step / ours            {each['generate uni lock-step'] / each['ours uni']:.2f}   (aim 1.8)")
-    print(f"ours: uni / direct               {each['ours uni'] / each['ours direct']:.2f}")
-    print(f"ours: fp32 / bf16, uni           {each['ours uni'] / each['ours uni bf16']:.2f}   (aim 1.5)")
-    print(f"ours: fp32 / bf16, direct        {each['ours direct'] / each['ours direct bf16']:.2f}")
+            seconds[name].append((time.perf_counter() - began) / (args.alone if name.endswith("alone") else args.n))
+    for name, found in seconds.items():
+        print(f"{name:24} {median(found):.4f} s a question")
+
+    def ratio(name: str, slow: str, fast: str, aim: str = "") -> None:
+        ratios = [a / b for a, b in zip(seconds[slow], seconds[fast], strict=True)]
+        print(f"{name:32} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})   {aim}")
+
+    ratio("direct: generate / ours", "generate direct", "ours direct", "(aim 1.3)")
+    ratio("uni: lock-step / ours", "generate uni lock-step", "ours uni", "(aim 1.8)")
+    ratio("ours: uni / direct", "ours uni", "ours direct")
+    ratio("ours: fp32 / bf16, uni", "ours uni", "ours uni bf16", "(aim 1.5)")
+    ratio("ours: fp32 / bf16, direct", "ours direct", "ours direct bf16")
     if args.alone:
-        print(
-            f"uni: one at a time / ours        {each['generate uni alone'] / each['ours uni']:.1f}   (aim 60 on a GPU)"
-        )
+        ratio("uni: one at a time / ours", "generate uni alone", "ours uni", "(aim 60 on a GPU)")
     for name, other in (("direct", "generate direct"), ("uni", "generate uni lock-step"), ("uni bf16", "ours uni")):
         mine, theirs = written[f"ours {name}"], written[other]
         same = sum(mine[key] == theirs[key] for key in theirs)
