@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from smallsteps.errors import RunFolderError
+from smallsteps.errors import DataError, RunFolderError
 from smallsteps.runs import RunFolder, complete, write_text
 
 
@@ -89,3 +89,28 @@ def test_provenance_names_versions_and_hardware(tmp_path):
     run = json.loads((folder(tmp_path).path / "run.json").read_text())
     assert run["provenance"]["versions"]["torch"]
     assert "cores" in run["provenance"]["hardware"]
+
+
+def fail(run, error):
+    with pytest.raises(type(error)), run.locked():
+        run.stage("data", lambda place: write_text(place / "rows.txt", "1"))
+        raise error
+
+
+def test_a_folder_that_came_to_nothing_by_the_users_mistake_is_free_again(tmp_path):
+    fail(folder(tmp_path), DataError("wrong"))
+    assert not (tmp_path / "run").exists()
+    folder(tmp_path, "another recipe")
+
+
+def test_a_folder_stays_where_training_had_begun_or_where_it_was_there_before(tmp_path):
+    begun = folder(tmp_path / "begun")
+    with pytest.raises(DataError), begun.locked():
+        begun.stage("training", lambda place: write_text(place / "checkpoint", "1"), keep=True)
+        raise DataError("wrong")
+    assert (begun.path / "training" / "checkpoint").exists()
+    folder(tmp_path / "before")
+    fail(folder(tmp_path / "before"), DataError("wrong"))
+    assert (tmp_path / "before" / "run" / "data").exists()
+    fail(folder(tmp_path / "bug"), ValueError("a bug"))
+    assert (tmp_path / "bug" / "run" / "data").exists(), "what a bug left is evidence"

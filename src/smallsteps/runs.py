@@ -27,7 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-from smallsteps.errors import RunFolderError
+from smallsteps.errors import RunFolderError, UserError
 
 MANIFEST = "manifest.json"
 TRACKED = ("smallsteps", "torch", "transformers", "accelerate", "peft", "tokenizers", "sacrebleu", "numpy")
@@ -84,6 +84,10 @@ class RunFolder:
         """Creates or reopens it. Raises RunFolderError where it belongs to another recipe or holds other files."""
         self.path = path
         self.digest = digest
+        self._fresh = False
+        """Whether this process made it."""
+        self._costly: list[Path] = []
+        """Stages entered whose work is worth keeping."""
         run = path / "run.json"
         if run.is_file():
             try:
@@ -99,12 +103,17 @@ class RunFolder:
                                                          p.name != "recipe.yaml" for p in path.iterdir())):  # fmt: skip
             raise RunFolderError(f"{path} holds files that are no run of smallsteps. Choose another --out.")
         else:
+            self._fresh = True
             write_text(path / "recipe.yaml", recipe_yaml)
             write_json(run, {"digest": digest, "provenance": provenance()})
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder; raises RunFolderError while another process does."""
+        """Holds the folder; raises RunFolderError while another process does.
+
+        Where the user's own words or data end the work before any training, a folder made just now is taken away again,
+        so that the corrected command finds it free.
+        """
         with (self.path / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,7 +121,12 @@ class RunFolder:
                 raise RunFolderError(
                     f"another process is working in {self.path}. Wait for it, or choose another --out."
                 ) from None
-            yield
+            try:
+                yield
+            except UserError:
+                if self._fresh and not any(any(place.iterdir()) for place in self._costly):
+                    shutil.rmtree(self.path, ignore_errors=True)
+                raise
 
     def stage(self, name: str, make: Callable[[Path], None], *, keep: bool = False) -> Path:
         """The stage's folder; `make` fills it where it is not complete yet.
@@ -124,6 +138,8 @@ class RunFolder:
             if not keep:
                 shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
+            if keep:
+                self._costly.append(folder)
             make(folder)
             fail_point(f"before-manifest:{name}")
             write_json(folder / MANIFEST, {"files": digests(folder)})
