@@ -20,6 +20,9 @@ from smallsteps.training.batches import Encoded, Plan, micro_batches, plan_updat
 from smallsteps.training.encode import encode
 from smallsteps.training.settings import TrainSettings
 
+WHERE = "(compare: --set train.KEY=VALUE; run: train.KEY=VALUE; Python: TrainSettings)"
+"""Where the words of `TrainSettings` are said."""
+
 SHOWN = 3
 """Examples that are printed decoded."""
 MOST_GARBLED = 0.05
@@ -103,7 +106,7 @@ def preflight(
     if not kept:
         raise TrainingError(
             f"no training example is left: {dropped} over the limits, {early} with an early stop sign. "
-            "Raise source_limit and target_limit, or set overlong: truncate."
+            f"Raise source_limit and target_limit, or set overlong=truncate {WHERE}."
         )
     rows, truncated = _cut(encode(student, task, kept), settings, student)
     validation_examples, early_validation = _without_early_stops(validation, task, settings)
@@ -151,8 +154,8 @@ def _without_early_stops(examples: Sequence[Example], task: Task, settings: Trai
     if early and settings.early_stop == "error":
         raise TrainingError(
             f"example {early[0].id}: the target carries the stop sign of task {task.name} but is not the chain's last "
-            f"segment: {early[0].target!r} ({len(early)} such examples). Leave these chains out, or set "
-            "early_stop: drop."
+            f"segment: {early[0].target!r} ({len(early)} such examples). Leave these chains out, or set early_stop=drop "
+            f"{WHERE}."
         )
     bad = {id(e) for e in early}
     return [e for e in examples if id(e) not in bad], len(early)
@@ -175,13 +178,15 @@ def _within_limits(
             if settings.overlong != "drop":
                 raise TrainingError(
                     f"example {example.id}: target of {target} tokens, the limit is {settings.target_limit}. "
-                    "Raise target_limit, or set overlong: drop (targets are never cut: they would lose their end)."
+                    "Targets are never cut, since they would lose their end: raise target_limit, or leave such examples out by "
+                    f"overlong=drop {WHERE}."
                 )
         elif source_limit is not None and source > source_limit and settings.overlong != "truncate":
             if settings.overlong == "error":
                 raise TrainingError(
                     f"example {example.id}: {what} of {source} tokens, the student reads {source_limit}. "
-                    "Raise source_limit where the student allows it, or set overlong: drop or truncate."
+                    "Raise source_limit where the student allows it, or leave such examples out by overlong=drop, or cut them "
+                    f"by overlong=truncate {WHERE}."
                 )
         else:
             kept.append(example)
