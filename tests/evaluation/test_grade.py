@@ -62,6 +62,12 @@ def test_the_signature_reads_as_the_style_page_says() -> None:
     assert grade(given, gold, TASK).signature().startswith("acc = 50.0 ± 50.0 | task:words | n:4")
 
 
+def test_an_interval_with_unequal_sides_is_written_out() -> None:
+    gold = problems(50)
+    score = grade([prediction(p, "no") for p in gold], gold, TASK)
+    assert score.signature().startswith("acc = 0.0 [0.0, 7.1] | "), "± 3.6 would halve what may still be"
+
+
 def test_a_row_is_plain_json() -> None:
     row = json.loads(json.dumps(graded([True, False]).to_row()))
     assert (row["metric"], row["value"], row["n"], row["seed"]) == ("accuracy", 50.0, 2, 0)

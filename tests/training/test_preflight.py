@@ -100,7 +100,9 @@ def test_the_students_own_limit_holds_too_and_causal_sequences_count_whole(tiny,
 
 def test_targets_over_the_limit_are_never_cut(tiny, direct, task):
     limited = replace(SETTINGS, target_limit=10, overlong="truncate")
-    with pytest.raises(TrainingError, match=r"target of \d+ tokens, the limit is 10\. Targets are never cut.*raise target_limit"):
+    with pytest.raises(
+        TrainingError, match=r"target of \d+ tokens, the limit is 10\. Targets are never cut.*raise target_limit"
+    ):
         preflight(tiny("t5"), direct(8), [], limited, task)
     with pytest.raises(TrainingError, match=r"no training example is left: 8 over the limits, 0 with an early stop"):
         preflight(tiny("t5"), direct(8), [], replace(limited, overlong="drop"), task)

@@ -58,16 +58,17 @@ class Score:
     """(seeds, problems, columns): what intervals and paired tests resample."""
 
     @property
-    def margin(self) -> float:
-        """Half the width of the interval."""
-        return (self.high - self.low) / 2
+    def interval(self) -> str:
+        """`± 2.7`, or `[0.0, 7.1]` where the two sides differ by half a point or more (values near 0 or 100)."""
+        below, above = self.value - self.low, self.high - self.value
+        return f"± {(above + below) / 2:.1f}" if abs(above - below) < 0.5 else f"[{self.low:.1f}, {self.high:.1f}]"
 
     def signature(self) -> str:
         """The figure with all that is needed to read it: `acc = 41.2 ± 2.7 | task:gsm8k/test | n:1319 | ...`."""
         from smallsteps import __version__
 
         parts = [
-            f"{METRICS[self.metric].short} = {self.value:.1f} ± {self.margin:.1f}",
+            f"{METRICS[self.metric].short} = {self.value:.1f} {self.interval}",
             f"task:{self.task}/{self.dataset}" if self.dataset else f"task:{self.task}",
             f"n:{self.n}",
             f"unparsed:{self.unparsed}",
