@@ -68,6 +68,13 @@ def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: Make
     assert found["command"] in text
 
 
+def test_only_a_difference_whose_interval_excludes_zero_is_marked(make_run: MakeRun) -> None:
+    """In a template `row.clear` is the method of a dict, which is always true."""
+    page = write_page(make_run()).read_text(encoding="utf-8")
+    rows = re.findall(r"\+[0-9.]+ to \+[0-9.]+</span>(.*?)</td>|−[0-9.]+ to \+[0-9.]+</span>(.*?)</td>", page)
+    assert ["✓" in "".join(row) for row in rows] == [True, False]
+
+
 def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
     """The trap: `</script>` in a chain ends the data element, `<!--` swallows the rest, a name breaks an attribute."""
     found = results()

@@ -200,9 +200,9 @@ def _tests(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
         default=1.0,
     )
     for row in rows:
-        row["clear"] = verdict.excludes_zero(row)
+        row["excludes_zero"] = verdict.excludes_zero(row)
         row["bar"] = Markup("")
-        if row["clear"] is not None and verdict.is_number(row.get("difference")):
+        if row["excludes_zero"] is not None and verdict.is_number(row.get("difference")):
             colour = colours.get(str(row.get("arm")), 0)
             domain = (-(reach or 1.0), reach or 1.0)
             row["bar"] = figures.interval_bar(
