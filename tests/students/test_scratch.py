@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from smallsteps.errors import RecipeError
+from smallsteps.records import Problem
 from smallsteps.students.scratch import ScratchSettings, from_scratch, make_t5
+from smallsteps.students.student import load_student
+from smallsteps.tasks import get_task
 
 TINY = {"d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.0}
 
@@ -46,3 +49,15 @@ def test_fewer_heads_than_neighbours_is_fine():
 def test_an_unknown_tokenizer_is_refused_with_the_nearest_name():
     with pytest.raises(RecipeError, match=r"no tokenizer 'chars'.*characters"):
         ScratchSettings(tokenizer="chars")
+
+
+@pytest.mark.parametrize("tokenizer", ["bytes", "characters"])
+def test_the_stop_sign_is_read_where_it_was_written(tokenizer, tmp_path):
+    """It is a special token of these tokenizers; left out like the others, a segment could never end its chain."""
+    made = from_scratch(["mild uptake"], ScratchSettings(tokenizer, 300, **TINY))
+    task = get_task("pet")
+    made.save(tmp_path / "student")
+    for student in (made, load_student(tmp_path / "student")):
+        text = student.text(student.target_ids(task, "mild uptake", last=True))
+        assert text == "mild uptake<STOP>" and task.ends_chain(text, Problem("p", "?"))
+        assert student.text([student.markers["ES"], *student.encode("mild"), student.end_id]) == "mild"

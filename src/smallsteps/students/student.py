@@ -138,7 +138,7 @@ class Student:
         if self.drive and (self.drive.characters or self.drive.spaces):
             ids = {c: added[c] for c in self.drive.characters}
             self.characters = CharacterMap(ids | {" ": added[SPACE_TOKEN]})
-        self._silent = set(tokenizer.all_special_ids) | set(self.markers.values()) - {self.stop_id}
+        self._silent = (set(tokenizer.all_special_ids) | set(self.markers.values())) - {self.stop_id}
 
     @property
     def device(self) -> torch.device:
