@@ -16,7 +16,7 @@ def test_every_bundled_recipe_resolves_and_says_what_it_is(name):
     assert make_recipe(yaml.safe_load(recipe.to_yaml())) == recipe
 
 
-def test_the_recipes_of_the_issue_are_there():
+def test_the_published_tables_and_figures_are_there():
     wanted = {
         "demo",
         "as-es/gsm8k",

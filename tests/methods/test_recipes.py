@@ -1,0 +1,51 @@
+"""Every published recipe that needs a hub student or large data runs whole: with a tiny stand-in for each, all its other
+words as they stand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from smallsteps.methods.compare import compare
+from smallsteps.methods.variants import variants
+from smallsteps.recipe import load_recipe, recipe_names
+from smallsteps.tasks.stories import make_chains
+
+from .conftest import TINY_STUDENT
+from .test_compare import REPORTS
+
+BUNDLED = ("demo", "as-es/bundled")
+NAMES = [name for name in recipe_names() if name.startswith("as-es/") and name not in BUNDLED]
+SMALL = [
+    "seeds=[0]", "train.budget=600", "train.evaluations=1", "train.update_examples=8", "evaluation.bootstrap=100",
+    "evaluation.batch_size=16",
+]  # fmt: skip
+
+
+def chains_of(task, path):
+    """A dozen chains for word problems, or the small reports."""
+    rows = REPORTS if task == "pet" else [
+        {"id": c.problem.id, "question": c.problem.question, "rationale": c.rationale.text, "answer": c.problem.answer}
+        for c in make_chains(12, 7, "easy")
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
+    published = load_recipe(name)
+    data = chains_of(published.data.task, tmp_path / "chains.jsonl")
+    kind = "characters" if published.data.task == "pet" else "bytes"
+    changes = [
+        f"data.chains={data}", "data.validation=null", "data.test=null", "data.also_test={}",
+        f"student.scratch={json.dumps({**TINY_STUDENT, 'tokenizer': kind})}", *SMALL,
+    ]  # fmt: skip
+    if "beta" in published.sweep:
+        changes.append("sweep.beta=[0.8, 1.0]")
+    recipe = load_recipe(name, changes)
+    found = compare(recipe, tmp_path / "run")
+    assert [row["name"] for row in found["arms"]] == [variant.name for variant in variants(recipe)]
+    assert all(row["train_tokens"] >= 600 and row["n"] > 0 for row in found["arms"])
+    assert bool(found["paper_protocol"]) == recipe.evaluation.paper_protocol
