@@ -127,6 +127,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--alone", type=int, default=0, help="questions of the one-at-a-time loop")
+    parser.add_argument("--arms", default="", help="only fp32 arms whose names hold this, such as uni")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -146,6 +147,7 @@ def main() -> None:
     }
     if args.alone:
         arms["generate uni alone"] = lambda: lock_step(student, uni[: args.alone], 1)
+    arms = {name: arm for name, arm in arms.items() if args.arms in name and ("bf16" not in name or not args.arms)}
     for run in (lock_step, ours):
         run(student, uni[:2], 2)  # first calls load kernels
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -159,6 +161,8 @@ def main() -> None:
         print(f"{name:24} {median(found):.4f} s a question")
 
     def ratio(name: str, slow: str, fast: str, aim: str = "") -> None:
+        if slow not in seconds or fast not in seconds:
+            return
         ratios = [a / b for a, b in zip(seconds[slow], seconds[fast], strict=True)]
         print(f"{name:32} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})   {aim}")
 
@@ -170,6 +174,8 @@ def main() -> None:
     if args.alone:
         ratio("uni: one at a time / ours", "generate uni alone", "ours uni", "(aim 60 on a GPU)")
     for name, other in (("direct", "generate direct"), ("uni", "generate uni lock-step"), ("uni bf16", "ours uni")):
+        if f"ours {name}" not in written or other not in written:
+            continue
         mine, theirs = written[f"ours {name}"], written[other]
         same = sum(mine[key] == theirs[key] for key in theirs)
         print(f"same tokens, ours {name} and {other}: {same} of {len(theirs)} replies")
