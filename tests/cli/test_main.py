@@ -257,6 +257,23 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report(monkeypatch, capsys):
     assert "ZeroDivisionError: of ours" in said and "please report" in said
 
 
+def test_an_interrupt_that_python_swallows_is_heard(monkeypatch, capsys):
+    """One that comes while an object is being deleted."""
+
+    class Unlucky:
+        def __del__(self):
+            raise KeyboardInterrupt
+
+    def command(**_):
+        Unlucky()
+        for _ in range(100):
+            time.sleep(0.02)
+
+    monkeypatch.setattr("smallsteps.cli.main.app", command)
+    assert main(["recipes"]) == 130
+    assert "goes on where it stopped" in capsys.readouterr().err
+
+
 def test_an_interrupted_command_exits_with_130(tmp_path):
     command = [
         sys.executable,

@@ -5,7 +5,9 @@ Exit codes: 0 done, 2 the user can fix it (one clear message, no traceback), 1 a
 
 from __future__ import annotations
 
+import _thread
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -212,6 +214,7 @@ def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
+    held, sys.unraisablehook = sys.unraisablehook, _hear_interrupts
     try:
         app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
     except SmallstepsError as error:
@@ -226,7 +229,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         typer.secho("a bug of smallsteps: please report the lines above", fg="red", bold=True, err=True)
         return 1
+    finally:
+        sys.unraisablehook = held
     return 0
+
+
+def _hear_interrupts(ignored: sys.UnraisableHookArgs) -> None:
+    """Python swallows a Ctrl-C that comes while some object is being deleted; it is given again."""
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        # a moment later: here it would be swallowed as well
+        again = threading.Timer(0.1, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _complain(error: SmallstepsError) -> None:
