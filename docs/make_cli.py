@@ -74,6 +74,15 @@ TOLD = {
         "no recipe of that name (the nearest one is named), an unknown key, no `--out`, and all that `compare` refuses",
     ),
     "recipes": Told("smallsteps recipes", "Prints each recipe's name and what it is for."),
+    "teach": Told(
+        "smallsteps teach questions.jsonl --teacher MODEL --base-url http://localhost:8000/v1 --out taught.jsonl",
+        'Writes a row for each reply, kept or dropped, in the order of the questions: `{"id", "question", "answer", "rationale", '
+        '"predicted", "correct"}`, with `sample` above the first and `dropped`, the reason, where it is not kept; kept rows are '
+        "read by `compare` as chains. Replies are kept in a store before anything reads them: the same command again asks for "
+        "nothing twice. The forecast comes before the first call. [Teachers](tailored.md#the-teacher).",
+        "no key for a server that is not on this machine, a wrong URL or model, a prompt that asks for an answer that a row lacks, "
+        "`--samples` above 1 with temperature 0, a store that is locked or of another version",
+    ),
     "segment": Told(
         "smallsteps segment my.jsonl --strategy rouge --out segments.jsonl",
         'Writes a row for each chain: `{"id", "question", "answer", "chain", "strategy", "segments": [{"kind", "text", '
@@ -155,12 +164,21 @@ def _parameter(own: inspect.Parameter, hint: Any) -> Parameter:
         kind = next(one for one in get_args(kind) if one is not NoneType)
     repeats = get_origin(kind) is list
     kind = get_args(kind)[0] if repeats else kind
+    is_pair = get_origin(kind) is tuple
+    kind = get_args(kind)[0] if is_pair else kind
     is_argument = isinstance(info, ArgumentInfo)
     # inside Annotated an option's first word, which typer keeps as its default, is its name
     name = f"{own.name.upper()}{'...' if repeats else ''}" if is_argument else info.default
     value = "" if is_argument else {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}[kind]
+    value = f"{value} {value}" if is_pair else value
     required = own.default is inspect.Parameter.empty
-    default = "*needed*" if required else "" if own.default is None or own.default is False else f"`{own.default}`"
+    default = (
+        "*needed*"
+        if required
+        else ""
+        if own.default is None or own.default is False
+        else f"`{' '.join(map(str, own.default)) if is_pair else own.default}`"
+    )
     return Parameter(name, value, default, _escaped(info.help), is_argument, required, repeats)
 
 

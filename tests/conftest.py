@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +26,13 @@ from transformers import (
 
 from smallsteps.students.student import Student
 
+pytest_plugins = ["loopback"]
+
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a suite that a shell started in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CORPUS = [
     "Ann has 3 boxes with 4 pens each. She gives away 5 pens. How many pens are left?",
@@ -150,3 +157,18 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
 def tiny() -> Callable[..., Student]:
     """`tiny(style, seed=0, talkative=3.0)` makes a fresh tiny student."""
     return make_student
+
+
+@pytest.fixture(scope="session")
+def tiny_chat() -> Callable[[Path], Path]:
+    """`tiny_chat(folder)` saves a tiny causal model with a chat template and room for a prompt."""
+
+    def make(folder: Path) -> Path:
+        student = make_student("llama", talkative=0.0)  # never ends by itself, so no reply is empty
+        student.model.config.max_position_embeddings = 2048
+        student.tokenizer.chat_template = CHAT
+        student.model.save_pretrained(folder)
+        student.tokenizer.save_pretrained(folder)
+        return folder
+
+    return make

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "students": {"errors", "records", "tasks"},
     "training": {"errors", "records", "tasks", "students"},
     "generation": {"errors", "records", "tasks", "students"},
+    "teaching": {"errors", "records", "tasks", "students", "generation"},
     "report": {"errors", "records", "evaluation"},
 }
 

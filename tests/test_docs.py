@@ -105,6 +105,7 @@ def test_the_page_of_commands_names_every_option_that_help_names(make_cli, capsy
 
 def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))  # the store of paid replies
     for name in ("my.jsonl", "questions.jsonl", "gold.jsonl"):
         write_chains(tmp_path / name, 4)
     small = ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
@@ -113,7 +114,8 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
     for name, told in make_cli.TOLD.items():
         program, *words = shlex.split(told.example)
         assert (program, words[0]) == ("smallsteps", name)
-        long = name in ("demo", "compare", "run")  # these train; their plan shows that every word is understood
+        # these train, or ask a server; their plan shows that every word is understood
+        long = name in ("demo", "compare", "run", "teach")
         assert main([*words, *(["--dry-run"] if long else [])]) == 0, told.example
     assert (tmp_path / "segments.jsonl").is_file() and (tmp_path / "answers.jsonl").is_file()
 

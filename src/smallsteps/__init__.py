@@ -1,6 +1,6 @@
 """Teach small language models to reason step by step, and measure whether it helped.
 
-The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`; `compare` runs them all.
+The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`; `compare` and `tailor` run them all.
 Names are imported when they are first used, so that `import smallsteps` is instant.
 """
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from smallsteps.evaluation.grade import compare_scores, grade
     from smallsteps.generation.engine import LocalEngine
     from smallsteps.generation.generator import Decoding, Generator
+    from smallsteps.generation.replies import ReplyStore
     from smallsteps.generation.solve import Solving, solve
     from smallsteps.generation.solve import load_solver as load
     from smallsteps.methods.compare import compare
+    from smallsteps.methods.tailor import tailor
     from smallsteps.recipe import Recipe, load_recipe
     from smallsteps.records import Chain, Example, Grade, Prediction, Problem, Rationale, Segment
     from smallsteps.report.page import write_page
@@ -29,21 +31,29 @@ if TYPE_CHECKING:
     from smallsteps.tasks.files import read_chains as read
     from smallsteps.tasks.files import read_problems
     from smallsteps.tasks.splits import split_problems as split
+    from smallsteps.teaching.exam import sit
+    from smallsteps.teaching.teach import teach
+    from smallsteps.teaching.teachers import Lesson, Solver
+    from smallsteps.training.contrast import Contrast
     from smallsteps.training.fit import fit
     from smallsteps.training.settings import TrainSettings
 
 _WHERE = {
     "Chain": "records",
+    "Contrast": "training.contrast",
     "Decoding": "generation.generator",
     "Example": "records",
     "Generator": "generation.generator",
     "Grade": "records",
+    "Lesson": "teaching.teachers",
     "LocalEngine": "generation.engine",
     "Prediction": "records",
     "Problem": "records",
     "Rationale": "records",
     "Recipe": "recipe",
+    "ReplyStore": "generation.replies",
     "Segment": "records",
+    "Solver": "teaching.teachers",
     "Solving": "generation.solve",
     "TrainSettings": "training.settings",
     "build": "segments.examples:build_examples",
@@ -59,24 +69,31 @@ _WHERE = {
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
     "segment": "segments.label:segment_chains",
+    "sit": "teaching.exam",
     "solve": "generation.solve",
     "split": "tasks.splits:split_problems",
+    "tailor": "methods.tailor",
+    "teach": "teaching.teach",
     "write_page": "report.page",
 }
 """Public name → module, and its name there where that differs."""
 
 __all__ = [
     "Chain",
+    "Contrast",
     "Decoding",
     "Example",
     "Generator",
     "Grade",
+    "Lesson",
     "LocalEngine",
     "Prediction",
     "Problem",
     "Rationale",
     "Recipe",
+    "ReplyStore",
     "Segment",
+    "Solver",
     "Solving",
     "TrainSettings",
     "build",
@@ -92,8 +109,11 @@ __all__ = [
     "read",
     "read_problems",
     "segment",
+    "sit",
     "solve",
     "split",
+    "tailor",
+    "teach",
     "write_page",
 ]
 

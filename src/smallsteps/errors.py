@@ -5,6 +5,7 @@
     │   ├── DataError        a file, a line or a record is not what it should be
     │   ├── RecipeError      a recipe or an option says something that cannot be done
     │   ├── StudentError     a model folder or a tokenizer cannot serve
+    │   ├── TeacherError     an endpoint cannot be asked as things stand
     │   ├── TrainingError    the examples cannot be trained on as they stand
     │   └── RunFolderError   an output folder belongs to something else or is damaged
     └── InternalError        a promise of our own is broken: a bug, exit code 1
@@ -40,6 +41,10 @@ class RecipeError(UserError):
 
 class StudentError(UserError):
     """A model folder or a tokenizer cannot serve as a student."""
+
+
+class TeacherError(UserError):
+    """An endpoint cannot be asked as things stand."""
 
 
 class TrainingError(UserError):

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -143,6 +143,84 @@ class Evaluation(Strict):
     """Resamples behind each interval."""
 
 
+class Teacher(Strict):
+    """Who explains, and what may be spent on it."""
+
+    name: str = "solver"
+    """A model at `base_url`, a folder of a causal model, a .jsonl file of replies bought elsewhere (`id`, `rationale`), or
+    `solver`, the exact solver of the bundled word problems."""
+    base_url: str | None = None
+    """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands in no recipe."""
+    initial: str = "initial"
+    """Prompt for a question: a bundled name or a file."""
+    feedback: str = "feedback"
+    """Prompt for a question and a wrong rationale."""
+    temperature: float = Field(0.7, ge=0)
+    max_new_tokens: int = Field(512, ge=1)
+    retries: int = Field(1, ge=0)
+    """How often a question is asked again whose reply had to be dropped."""
+    calls: int | None = Field(None, ge=0)
+    """Most calls of the whole run."""
+    tokens: int | None = Field(None, ge=0)
+    """Most tokens of the whole run, read and written."""
+    money: float | None = Field(None, ge=0)
+    """Most money of the whole run, in the currency of the prices."""
+    price_in: float = Field(0.0, ge=0)
+    """Per million tokens read."""
+    price_out: float = Field(0.0, ge=0)
+    """Per million tokens written."""
+    store: str | None = None
+    """The SQLite file of paid replies; None: ~/.smallsteps/replies.sqlite, shared by all runs."""
+    concurrency: int = Field(16, ge=1)
+    """Calls under way at once."""
+    timeout: float = Field(120.0, gt=0)
+    """Seconds for one call."""
+
+
+class Tailored(Strict):
+    """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
+
+    rounds: int = Field(3, ge=1)
+    """Times the student is trained; it sits the exam before the first and after each."""
+    teacher: Teacher = Field(default_factory=Teacher)
+    rationales: int = Field(1, ge=1)
+    """Rationales asked for each question at the start (T_0); above 1 they can be each other's positives."""
+    mistakes: int = Field(1, ge=1)
+    """Wrong rationales of a question that the teacher is shown in a round, each in a call of its own."""
+    samples: int = Field(4, ge=1)
+    """Chains a question in an exam (code: 4)."""
+    temperature: float = Field(1.0, gt=0)
+    """Of the exam (code: 1)."""
+    top_k: int = Field(50, ge=1)
+    """Of the exam (code: 50)."""
+    collect: Literal["accumulate", "replace"] = "accumulate"
+    """Rationales to learn from: those of all rounds, or of the newest alone."""
+    cap: int = Field(8, ge=1)
+    """`accumulate`: most rationales of a question, the newest first."""
+    start: Literal["continue", "restart"] = "continue"
+    """Where a round's training begins: at the last round's student (code), or at the untrained one."""
+    min_gain: float | None = None
+    """Stop where a round brought less on validation, in points; None: never."""
+    min_failed: float = Field(1.0, ge=0, le=100)
+    """Stop where less than this share of the questions, in per cent, has a sample that is not right."""
+    segments: str | None = None
+    """None: the student writes whole chains; `inter`, `bleu` or `rouge`: it learns and writes them segment by segment
+    (uni-path AS-ES)."""
+    contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
+    """The loss that sets right rationales against the student's wrong ones."""
+    contrast_weight: float = Field(0.5, ge=0)
+    """Its weight (paper: 0.5; too much hurts)."""
+    triplet_margin: float = Field(1.0, ge=0)
+    """Paper: 1."""
+    triplet_state: Literal["last", "mean"] = "last"
+    """What stands for a rationale: the hidden state at its last token (code), or the mean over its tokens."""
+    dpo_beta: float = Field(0.1, gt=0)
+    prompt_weight: float = Field(0.1, ge=0, le=1)
+    """Of a prompt token in the loss of a causal student (code: 0.1); an encoder-decoder has no loss there."""
+    normaliser: Literal["weights", "all-tokens"] = "weights"
+    """What the loss is divided by: the sum of weights, or (code) the number of tokens that have one."""
+
+
 class Recipe(Strict):
     """A comparison of arms on one data set by one student."""
 
@@ -150,7 +228,8 @@ class Recipe(Strict):
     about: str = ""
     """What it reproduces or shows, and whether the full run has been made."""
     arms: list[str] = Field(default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1)
-    """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold."""
+    """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold.
+    With `tailored`: `full`, and beside it at the same cost `t0-only`, `blind` (feedback without the mistake), `no-contrast`."""
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     """Training seeds."""
     sweep: dict[str, list[float]] = Field(default_factory=dict)
@@ -160,11 +239,15 @@ class Recipe(Strict):
     segmentation: Segmentation = Field(default_factory=Segmentation)
     train: Training = Field(default_factory=Training)
     evaluation: Evaluation = Field(default_factory=Evaluation)
+    tailored: Tailored | None = None
+    """Tailored learning instead of a comparison of segmentations; `{}` for its defaults."""
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         for arm in self.arms:
-            parse_arm(arm)
+            parse_arm(arm) if self.tailored is None else check_tailored_arm(arm)
+        if self.tailored is not None:
+            self._check_tailored(self.tailored)
         if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("an arm or a seed is named twice")
         for knob in self.sweep:
@@ -172,10 +255,28 @@ class Recipe(Strict):
                 raise ValueError(f"sweep knows beta and gamma, not {knob!r}")
         return self
 
+    def _check_tailored(self, words: Tailored) -> None:
+        if "full" not in self.arms:
+            raise ValueError("arms of tailored learning are compared at the cost of `full`: name it among them")
+        if words.segments not in (None, *UNSCORED):
+            raise ValueError(f"tailored.segments: {words.segments!r} is none of {', '.join(UNSCORED)}")
+        if self.data.also_test:
+            raise ValueError("data.also_test: tailored learning reads one test set")
+        if self.train.fair == "passes":
+            raise ValueError("arms of tailored learning have training tokens in common: train.fair must be tokens")
+        if self.train.budget is None:
+            raise ValueError("tailored learning needs train.budget, the training tokens of an arm over all rounds")
+
     def digest(self) -> str:
-        """Names the recipe's content: equal digests mean equal runs. Where it runs (device) is left out."""
+        """Names the recipe's content: equal digests mean equal runs. Where it runs (device), how fast a teacher is asked
+        and what it may cost are left out."""
         content = self.model_dump(mode="json")
         content["student"].pop("device")
+        if content["tailored"] is None:
+            content.pop("tailored")
+        else:
+            for name in ("concurrency", "timeout", "calls", "tokens", "money", "price_in", "price_out", "store"):
+                content["tailored"]["teacher"].pop(name)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
@@ -196,6 +297,17 @@ class ArmSpec(Strict):
     def slug(self) -> str:
         """The name as a folder."""
         return self.name.replace("*", "-star")
+
+
+TAILORED_ARMS = ("full", "t0-only", "blind", "no-contrast")
+UNSCORED = ("inter", "bleu", "rouge")
+"""Segmentations that need no student's scores: any new rationale can be cut by them."""
+
+
+def check_tailored_arm(name: str) -> None:
+    """Raises ValueError with the nearest arm."""
+    if name not in TAILORED_ARMS:
+        raise ValueError(f"unknown arm {name!r} of tailored learning.{nearest(name, TAILORED_ARMS)}")
 
 
 STRATEGY_NAMES = ("inter", "ent", "ent*", "loss", "bleu", "rouge", "gold")
@@ -303,5 +415,6 @@ def _is_number(text: str) -> bool:
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     model: Any = Recipe
     for part in location[:-1]:
-        model = model.model_fields[str(part)].annotation
+        found = model.model_fields[str(part)].annotation
+        model = next((one for one in get_args(found) if one is not type(None)), found)
     return list(model.model_fields)

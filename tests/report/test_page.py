@@ -78,7 +78,7 @@ def test_only_a_difference_whose_interval_excludes_zero_is_marked(make_run: Make
 def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
     """The trap: `</script>` in a chain ends the data element, `<!--` swallows the rest, a name breaks an attribute."""
     found = results()
-    found |= {"title": EVIL, "command": EVIL, "rounds": [{EVIL: EVIL}], "data": {EVIL: EVIL}}
+    found |= {"title": EVIL, "command": EVIL, "runs": [{EVIL: EVIL}], "data": {EVIL: EVIL}}
     found["best"] = {"name": EVIL, "folder": EVIL}
     name = "a\"><img src=x onerror='document.title=1'>"
     found["arms"].append(arm_row(name, 1.0, signature=EVIL))
@@ -92,6 +92,49 @@ def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
     assert data["problems"][0]["q"] == EVIL
     assert data["runs"][0]["cells"][0]["s"] == [["", EVIL]]
     assert data["runs"][3]["name"] == name
+
+
+def tailored(folder: Path, said: str = "The answer is 7.") -> Path:
+    """The run with two rounds and the fates of three questions."""
+    figures = {f"{name}{end}": 50.0 for name in ("validation", "test") for end in ("", "_low", "_high")}
+    more = {
+        "arm": "direct",
+        "seed": 0,
+        "exam": 33.25,
+        "mistakes": 2,
+        "questions": 3,
+        "repaired": 1,
+        "broken": 0,
+        **figures,
+    }
+    bought = {"calls": 41, "kept": 39, "teacher_tokens": 12_300, "train_tokens": 5_000, "usable": 61.8}
+    nothing = {"calls": 0, "kept": 0, "teacher_tokens": 0, "train_tokens": 0}
+    path = folder / "results.json"
+    rounds = [{"round": 0, **more, **nothing}, {"round": 1, **more, **bought}]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "rounds": rounds}))
+    first = {"round": 0, "text": "The answer is 12.", "tokens": 30}
+    answer = {"round": 1, "text": said, "mistake": said, "dropped": "wrong answer", "tokens": 40}
+    fates = [
+        {"question": said, "mistaken": [True, True, False], "rationales": [first, answer]},
+        *({"question": "Why?", "mistaken": [True, False, False], "rationales": [first]} for _ in range(2)),
+    ]
+    write_rows(folder / "arms/direct-seed0/fates.jsonl", fates)
+    return folder
+
+
+def test_rounds_show_their_figures_the_fate_of_questions_and_what_the_teacher_wrote(make_run: MakeRun) -> None:
+    text = re.sub(r"<[^>]+>|\s+", " ", write_page(tailored(make_run())).read_text(encoding="utf-8"))
+    text = re.sub(r"\s+", " ", text)
+    assert "Rounds" in text and "41, 39" in text and "12.3 k" in text and "61.8" in text and "33.2" in text
+    assert "✗ mistake ✓ right ✓ right 2 questions" in text
+    assert "Lineage of 1 of 1 questions" in text
+    assert "before round 2, 40 teacher tokens, dropped: wrong answer Mistake The answer is 7." in text
+
+
+def test_what_students_and_teachers_wrote_in_rounds_stays_text(make_run: MakeRun) -> None:
+    page = read(tailored(make_run(), said=EVIL))
+    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")]
+    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == ["application/json", None]
 
 
 def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
@@ -111,10 +154,10 @@ def test_a_page_of_one_arm_and_nothing_else_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_run_without_any_arm_says_so(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text('{"rounds": [{"round": 1, "mistakes": 31}, {"round": 2, "teacher": "t"}]}')
+    (tmp_path / "results.json").write_text('{"runs": [{"round": 1, "mistakes": 31}, {"round": 2, "teacher": "t"}]}')
     text = read(tmp_path).text
     assert "This run holds no graded arm." in text
-    assert re.search(r"Rounds .*round mistakes teacher .*1 31 – .*2 – t", text)
+    assert re.search(r"Runs .*round mistakes teacher .*1 31 – .*2 – t", text)
 
 
 def test_without_gold_and_with_bleu_the_scores_are_shown_and_nothing_is_called_right(make_run: MakeRun) -> None:

@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console
 
 from smallsteps.records import Segment
-from smallsteps.report.terminal import coloured, results_table, segment_printer
+from smallsteps.report.terminal import coloured, results_table, rounds_table, segment_printer
 
 from .conftest import arm_row, results
 
@@ -24,6 +24,22 @@ def test_the_table_holds_the_figures_of_results_json_in_80_columns() -> None:
         assert shown in text
     assert "…" not in text  # nothing was cut
     assert "+5.6*" not in text  # its interval includes zero
+
+
+def test_the_rounds_of_each_student_stand_in_80_columns() -> None:
+    first = {
+        "arm": "no-contrast", "seed": 0, "round": 0, "exam": 0.0, "mistakes": 400, "repaired": 0, "broken": 0, "calls": 0,
+        "kept": 0, "teacher_tokens": 0, "validation": 0.0, "validation_low": 0.0, "validation_high": 3.6,
+        "test": 0.0, "test_low": 0.0, "test_high": 0.7,
+    }  # fmt: skip
+    second = {
+        **first, "round": 1, "exam": 74.1, "mistakes": 220, "repaired": 156, "broken": 11, "calls": 736, "kept": 701,
+        "teacher_tokens": 65_700, "test": 36.0, "test_low": 31.8, "test_high": 40.2,
+    }  # fmt: skip
+    text = printed(rounds_table({"rounds": [first, second]}))
+    for shown in ("no-contrast", "seed 0", "74.1", "31.8–40.2", "220", "156", "11", "701 of 736", "65.7 k"):
+        assert shown in text
+    assert "…" not in text and text.count("no-contrast") == 1
 
 
 def test_one_arm_has_no_column_of_differences() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from smallsteps.students.tokens import prepare
-from smallsteps.training.batches import collate, micro_batches
+from smallsteps.training.batches import Encoded, collate, micro_batches
 from smallsteps.training.encode import encode
 from smallsteps.training.losses import SummedLoss, summed_cross_entropy
 
@@ -112,3 +112,28 @@ def test_pad_token_that_is_the_end_token_keeps_the_end_in_the_loss(tiny, direct,
     batch = collate(encode(student, task, direct(6)), None)
     assert (batch.labels == student.end_id).sum() >= 6
     assert batch.counted.sum() == len(batch.labels)
+
+
+@torch.no_grad()
+def test_prompt_tokens_weigh_what_the_settings_say_by_hand(tiny):
+    """Both normalisers, against logits of the model itself."""
+    student = tiny("llama")
+    rows = [Encoded((), (5, 6, 7, 8, 2), (False, False, False, True, True), ("a",)),
+            Encoded((), (9, 4, 2), (False, True, True), ("b",))]  # fmt: skip
+    expected = 0.0
+    for row in rows:
+        ids = torch.tensor([row.target])
+        logprobs = student.model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+        for place, (token, counts) in enumerate(zip(row.target[1:], row.counted[1:], strict=True)):
+            expected -= (1.0 if counts else 0.1) * logprobs[place, token].item()
+    found = SummedLoss(student.model)(collate(rows, None, prompt_weight=0.1)).item()
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert [row.weight(0.1) for row in rows] == pytest.approx([2 + 0.2, 2.0])
+    assert [row.weight(0.1, all_tokens=True) for row in rows] == [4, 2]
+    pieces = SummedLoss(student.model, head_elements=1)(collate(rows, None, prompt_weight=0.1)).item()
+    assert pieces == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_encoder_decoder_has_no_loss_on_its_prompt():
+    row = Encoded((5, 6), (7, 1), (True, True), ("a",))
+    assert collate([row], 0, prompt_weight=0.1).weights is None and row.weight(0.1) == 2

@@ -59,12 +59,21 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
     from smallsteps.cli.progress import Terminal
     from smallsteps.methods.compare import compare
     from smallsteps.report.page import write_page
-    from smallsteps.report.terminal import results_table
+    from smallsteps.report.terminal import results_table, rounds_table
     from smallsteps.report.verdict import excludes_zero
 
+    command = " ".join(["smallsteps", *sys.argv[1:]])
     with Terminal() as reporter:
-        results = compare(recipe, out, reporter, command=" ".join(["smallsteps", *sys.argv[1:]]))
+        if recipe.tailored is None:
+            results = compare(recipe, out, reporter, command)
+        else:
+            from smallsteps.cli.teaching import access
+            from smallsteps.methods.tailor import tailor
+
+            results = tailor(recipe, out, reporter, command, access())
     page = write_page(out)
+    if recipe.tailored is not None:
+        console.print(rounds_table(results))
     console.print(results_table(results))
     best = results["best"]
     if results["comparisons"] and not any(
@@ -82,9 +91,10 @@ def plan(recipe: Recipe) -> list[str]:
     """What the recipe will do, with sizes where the data and the student are at hand."""
     from smallsteps.methods.variants import variants
 
-    names = [variant.name for variant in variants(recipe)]
+    names = recipe.arms if recipe.tailored else [variant.name for variant in variants(recipe)]
+    each = recipe.tailored.rounds if recipe.tailored else 1
     lines = [f"arms ({len(names)}): {', '.join(names)}", f"seeds: {', '.join(map(str, recipe.seeds))}",
-             f"models trained: {len(recipe.seeds) * sum(2 if '-dual-' in n else 1 for n in names)}"]  # fmt: skip
+             f"models trained: {len(recipe.seeds) * sum(2 if '-dual-' in n else each for n in names)}"]  # fmt: skip
     paths = [recipe.data.chains] if isinstance(recipe.data.chains, str) else recipe.data.chains
     for path in [*paths, recipe.data.validation, recipe.data.test, *recipe.data.also_test.values()]:
         if path is None or path == BUNDLED:
@@ -105,8 +115,17 @@ def plan(recipe: Recipe) -> list[str]:
 
 def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
     from smallsteps.tasks import get_task
-    from smallsteps.tasks.files import read_chains
+    from smallsteps.tasks.files import read_chains, read_problems
 
+    if recipe.tailored is not None:
+        words, task = recipe.tailored, get_task(recipe.data.task)
+        asked = sum(len(read_problems(path, task, recipe.data.columns)) for path in paths)
+        feedback = asked * words.mistakes * (words.rounds - 1)
+        return [
+            f"sizes: {asked:,} questions, some of which are kept for validation and test where no files are named for them",
+            f"teacher: at most {asked * words.rationales:,} calls at the start (T_0) and {feedback:,} for the feedback of a "
+            f"seed, each at most {1 + words.teacher.retries} times; other arms may spend as much as `full`",
+        ]
     chains = [c for path in paths for c in read_chains(path, get_task(recipe.data.task), recipe.data.columns).chains]
     characters = sum(len(c.problem.question) + len(c.rationale.text) for c in chains)
     return [

@@ -139,6 +139,63 @@ def recipes() -> None:
 
 
 @app.command()
+def teach(
+    questions: Annotated[Path, typer.Argument(help="JSONL with id, question and, to filter by, answer.")],
+    teacher: Annotated[
+        str,
+        typer.Option(
+            "--teacher",
+            help="A model's name at --base-url, a local model folder, a JSONL of replies (id, rationale), or `solver` for the "
+            "bundled problems.",
+        ),
+    ],
+    out: Out,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL. The key: OPENAI_API_KEY."),
+    ] = None,
+    task: TaskName = "numbers",
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Rationales for each question.")] = 1,
+    retries: Annotated[int, typer.Option("--retries", min=0, help="More replies for one that was dropped.")] = 0,
+    prompt: Annotated[
+        str, typer.Option("--prompt", help="initial (question alone), blind (shows the gold answer), a file.")
+    ] = "initial",
+    temperature: Annotated[float, typer.Option("--temperature", help="0: greedy.")] = 0.0,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Of one reply.")] = 512,
+    seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
+    max_calls: Annotated[
+        int | None, typer.Option("--max-calls", help="Calls that may be sent, retries included.")
+    ] = None,
+    max_tokens_total: Annotated[
+        int | None, typer.Option("--max-tokens-total", help="Tokens that may be read and written.")
+    ] = None,
+    max_money: Annotated[float | None, typer.Option("--max-money", help="Needs --price.")] = None,
+    price: Annotated[
+        tuple[float, float], typer.Option("--price", help="INPUT OUTPUT per million tokens, in any currency.")
+    ] = (0.0, 0.0),
+    concurrency: Annotated[int, typer.Option("--concurrency", help="Calls under way at once.")] = 32,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds for one call.")] = 120.0,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.")
+    ] = None,
+    columns: Columns = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")] = False,
+) -> None:
+    """Lets a teacher write rationales for questions, and keeps those whose answer is right."""
+    from smallsteps.cli.teaching import teach_file
+    from smallsteps.generation.budget import Limits, Prices
+    from smallsteps.generation.generator import Decoding
+
+    teach_file(
+        questions, out, teacher, base_url, task, samples, retries, Decoding(max_new_tokens, temperature, seed=seed), prompt,
+        Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, concurrency, timeout, _pairs(columns), device,
+        threads, dry_run,
+    )  # fmt: skip
+
+
+@app.command()
 def segment(
     chains: Annotated[Path, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer.")],
     out: Out,

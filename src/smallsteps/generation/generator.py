@@ -12,8 +12,12 @@ from typing import Any, Literal, Protocol
 
 from smallsteps.errors import RecipeError
 
-Finished = Literal["end", "stop", "limit"]
-"""How a reply ended: the end of sequence, the request's own `stop`, or a limit on tokens."""
+Finished = Literal["end", "stop", "limit", "failed"]
+"""How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; or, endpoints only, that none came
+(`Reply.error` says why)."""
+
+Messages = Sequence[tuple[str, str]]
+"""(role, content) in order."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,12 @@ class Request:
     """Something to be continued."""
 
     id: str
-    prompt: Sequence[int] | str
-    """Ids for a local model (causal: everything so far; encoder-decoder: the encoder's input), text for an endpoint."""
+    prompt: Sequence[int] | str | Messages
+    """Ids for a local model (causal: everything so far; encoder-decoder: the encoder's input), text or messages for an
+    endpoint."""
     samples: int = 1
+    first_sample: int = 0
+    """Number of the first of them: to ask for a third, say 2."""
     max_new_tokens: int | None = None
     """Overrides the decoding's."""
     stop: Callable[[Sequence[int]], bool] | None = None
@@ -88,6 +95,10 @@ class Reply:
     logprobs: tuple[float, ...] = ()
     """Nats, one per token written, the end included; empty unless asked for."""
     past: Any = None
+    error: str | None = None
+    """Why no reply came; only with `failed`."""
+    read: int = 0
+    """Tokens of the prompt; of replies of chat models only."""
 
 
 class Generator(Protocol):

@@ -80,11 +80,12 @@ def _logprobs(logits: Tensor, tokens: Tensor) -> list[float]:
 
 def new_rows(request: Request, student: Student, decoding: Decoding) -> list[Row]:
     """One row for each sample of `request`. Raises InternalError where the prompt is text: local models read ids."""
-    if isinstance(request.prompt, str):
+    source = tuple(token for token in request.prompt if isinstance(token, int))
+    if len(source) < len(request.prompt):
         raise InternalError(f"{request.id}: a local model reads ids, got text")
     limit = request.max_new_tokens or decoding.max_new_tokens
-    source = tuple(request.prompt)
-    return [Row(request, n, source, limit, student.end_ids, decoding.seed) for n in range(request.samples)]
+    samples = range(request.first_sample, request.first_sample + request.samples)
+    return [Row(request, n, source, limit, student.end_ids, decoding.seed) for n in samples]
 
 
 def reply_of(row: Row, finished: Finished, student: Student, past: object = None) -> Reply:

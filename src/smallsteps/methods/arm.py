@@ -28,6 +28,7 @@ from smallsteps.runs import Reporter, Silent, write_json
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import DualStudent, Student, load_student
 from smallsteps.tasks.base import STOP_TOKEN, Task
+from smallsteps.training.contrast import Contrast
 from smallsteps.training.encode import encode
 from smallsteps.training.fit import fit
 from smallsteps.training.preflight import Preflight
@@ -37,6 +38,10 @@ CRITERIA = ("metric", "validation_loss", "train_loss", "bleu")
 """By which a checkpoint may be chosen; where one was not measured, the next takes its place."""
 PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
 """The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""
+CONTRAST_WORDS = {
+    "contrast", "contrast_weight", "triplet_margin", "triplet_state", "dpo_beta", "prompt_weight", "normaliser",
+}  # fmt: skip
+"""Words of a recipe's section `tailored` that are settings of training."""
 NO_CAP = 100_000
 """New tokens of a reply: the task's own limits rule."""
 
@@ -112,6 +117,8 @@ class Workshop:
     def settings(self, share: float = 1.0) -> TrainSettings:
         """The recipe's training words as settings; `share` of the budget for one half of a pair."""
         words = self.recipe.train.model_dump(exclude={"budget", "passes", "fair", "validation_chains", "report_to"})
+        if self.recipe.tailored is not None:
+            words |= self.recipe.tailored.model_dump(include=CONTRAST_WORDS)
         amount: dict[str, Any] = {"passes": self.recipe.train.passes}
         if self.budget is not None:
             amount = {"budget_tokens": max(1, round(self.budget * share))}
@@ -126,9 +133,10 @@ class Workshop:
         share: float = 1.0,
         measured: bool = True,
         folder: str = "",
+        contrasts: Mapping[str, Contrast] | None = None,
     ) -> Trained:
         """Trains one model within its share of the budget. `measured`: also by the task's figure on validation, which
-        half a pair cannot reach alone. `folder`: its place below `out`."""
+        half a pair cannot reach alone. `folder`: its place below `out`. `contrasts`: of `fit`."""
         if rank := self.recipe.student.lora:
             add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
         label = f"{self.label}, {folder.upper()} half" if folder else self.label
@@ -139,6 +147,7 @@ class Workshop:
             bleu=(lambda s: self.validation_bleu(s, validation)) if self.recipe.evaluation.segment_bleu else None,
             progress=lambda done, total, row: self.reporter.advance(f"training {label}", done, total, _brief(row)),
             announce=lambda report: self.announce(label, report),
+            contrasts=contrasts,
         )  # fmt: skip
         best = result.selections.get("metric")
         value = None if best is None else best.value

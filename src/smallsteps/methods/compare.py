@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import RecipeError
 from smallsteps.methods.gold import write_gold
-from smallsteps.methods.material import Material, load_material
+from smallsteps.methods.material import Material, Questions, load_material
 from smallsteps.methods.results import grade_arm, results
 from smallsteps.methods.stages import Stages
 from smallsteps.methods.variants import check_arms, variants
@@ -30,10 +31,17 @@ def compare(recipe: Recipe, out: Path | str, reporter: Reporter | None = None, c
 
     Raises UserError where something cannot be done as asked, before the first arm is trained where that can be known.
     """
+    return in_folder(recipe, out, command, lambda run: run_stages(recipe, run, reporter or Silent()))
+
+
+def in_folder(
+    recipe: Recipe, out: Path | str, command: str, make: Callable[[RunFolder], dict[str, Any]]
+) -> dict[str, Any]:
+    """results.json of the run folder `out`: what `make` finds, and how it came about."""
     began = time.monotonic()
     run = RunFolder(Path(out), recipe.digest(), recipe.to_yaml())
     with run.locked():
-        found = run_stages(recipe, run, reporter or Silent())
+        found = make(run)
         path = run.path / "results.json"
         if path.is_file():  # the same call again: what the run was made by, and on, stays
             held = json.loads(path.read_text(encoding="utf-8"))
@@ -65,7 +73,7 @@ def run_stages(recipe: Recipe, run: RunFolder, reporter: Reporter) -> dict[str, 
     return results(stages, graded)
 
 
-def base_student(recipe: Recipe, material: Material, run: RunFolder) -> Path | str:
+def base_student(recipe: Recipe, material: Material | Questions, run: RunFolder) -> Path | str:
     """The untrained student: a name, or the folder of one made from scratch, whose tokenizer knows the training text.
 
     Raises RecipeError for an unknown word of `student.scratch`.
@@ -81,7 +89,7 @@ def base_student(recipe: Recipe, material: Material, run: RunFolder) -> Path | s
     return run.stage("base", lambda folder: _save_scratch(material, settings, folder)) / "student"
 
 
-def _save_scratch(material: Material, settings: ScratchSettings, folder: Path) -> None:
+def _save_scratch(material: Material | Questions, settings: ScratchSettings, folder: Path) -> None:
     from_scratch(material.texts, settings, seed=0).save(folder / "student")
 
 

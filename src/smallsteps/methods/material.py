@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,75 @@ class Material:
         return [text for c in self.train for text in (self.task.render(c.problem), c.rationale.text)]
 
 
+@dataclass(frozen=True)
+class Questions:
+    """The data of a run whose rationales a teacher is to write."""
+
+    task: Task
+    train: list[Problem]
+    validation: list[Problem]
+    test: list[Problem]
+    gold: list[Chain]
+    """Test problems that have a chain of their own, for the page."""
+    facts: dict[str, Any]
+    """Sizes and overlap."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Questions of the training part, as the student meets them."""
+        return [self.task.render(problem) for problem in self.train]
+
+
+def load_questions(recipe: Recipe, run: RunFolder) -> Questions:
+    """Makes the stage `data` of questions where it is not there yet, and reads it."""
+    task = get_task(recipe.data.task)
+    folder = run.stage("data", lambda place: _make_questions(recipe.data, task, place))
+    train, validation, test = (
+        [Problem.from_row(row) for row in read_json_lines(folder / f"{name}.jsonl")]
+        for name in ("train", "validation", "problems")
+    )
+    facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    return Questions(task, train, validation, test, _read(folder / "test.jsonl"), facts)
+
+
+def _make_questions(data: Data, task: Task, folder: Path) -> None:
+    gold: list[Chain] = []
+    if data.chains == BUNDLED:
+        *chains, gold, facts = _bundled(data)
+        train, validation, test = ([chain.problem for chain in part] for part in (*chains, gold))
+    else:
+        train, validation, test = _question_files(data, task)
+        facts = {"source": ", ".join(Path(path).name for path in _paths(data))}
+    bare = next((p for p in (*train, *validation, *test) if p.answer is None), None)
+    if bare is not None:
+        raise DataError(
+            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row, or leave out those without one. "
+            "(`smallsteps teach` explains questions without answers.)"
+        )
+    parts = {"training": train, "validation": validation, "test": test}
+    _check_parts(parts, len(train) + len(validation) + len(test))
+    for name, problems in zip(("train", "validation", "problems"), parts.values(), strict=True):
+        write_rows(folder / f"{name}.jsonl", (problem.to_row() for problem in problems))
+    _write_chains(folder / "test.jsonl", gold)
+    sizes = {"train": len(train), "validation": len(validation), "test": len(test), "overlap": 0}
+    write_json(folder / "data.json", {**facts, **sizes})
+
+
+def _question_files(data: Data, task: Task) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    problems = [problem for path in _paths(data) for problem in read_problems(path, task, data.columns)]
+    problems = problems[: data.limit]
+    known = {
+        name: None if path is None else read_problems(path, task, data.columns)
+        for name, path in (("validation", data.validation), ("test", data.test))
+    }
+    if all(part is not None for part in known.values()):
+        return problems, known["validation"] or [], known["test"] or []
+    validation, test = known["validation"], known["test"]
+    first, second = (0.1 if part is None else 0.0 for part in (validation, test))
+    parts = split_problems(problems, data.split_seed, (1 - first - second, first, second))
+    return parts.train, parts.validation if validation is None else validation, parts.test if test is None else test
+
+
 def load_material(recipe: Recipe, run: RunFolder) -> Material:
     """Makes the stage `data` where it is not there yet, and reads it."""
     task = get_task(recipe.data.task)
@@ -63,21 +132,30 @@ def _make(data: Data, task: Task, folder: Path) -> None:
     else:
         train, validation, test, facts = _from_files(data, task)
     problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task)
-    for name, part in (("training", train), ("validation", validation), ("test", problems)):
-        if not part:
-            raise DataError(
-                f"the {name} part is empty ({facts['chains']} chains in all). Give at least 10 chains of different questions."
-            )
-    check_overlap(train, validation)
-    check_overlap([*train, *validation], problems)
+    _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
     for name, chains in (("train", train), ("validation", validation), ("test", test)):
-        write_rows(
-            folder / f"{name}.jsonl",
-            ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains),
-        )
+        _write_chains(folder / f"{name}.jsonl", chains)
     write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
     sizes = {"train": len(train), "validation": len(validation), "test": len(problems), "overlap": 0}
     write_json(folder / "data.json", {**facts, **sizes})
+
+
+def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> None:
+    """Raises DataError where a part is empty, or a question stands in two."""
+    for name, part in parts.items():
+        if not part:
+            raise DataError(f"the {name} part is empty ({rows} rows in all). Give at least 10 different questions.")
+    train, validation, test = parts.values()
+    check_overlap(train, validation)
+    check_overlap([*train, *validation], test)
+
+
+def _write_chains(path: Path, chains: Sequence[Chain]) -> None:
+    write_rows(path, ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains))
+
+
+def _paths(data: Data) -> list[str]:
+    return [data.chains] if isinstance(data.chains, str) else data.chains
 
 
 def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
@@ -108,7 +186,7 @@ def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[st
 
 
 def _from_files(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
-    paths = [data.chains] if isinstance(data.chains, str) else data.chains
+    paths = _paths(data)
     chains: list[Chain] = []
     wrong = closed = 0
     for path in paths:

@@ -145,7 +145,7 @@ def results(stages: Stages, graded: Sequence[Graded]) -> Row:
                 "arm": name,
                 "against": base,
                 "seed": seed,
-                **_comparison(compare_scores(mine, theirs, resamples=recipe.evaluation.bootstrap)),
+                **comparison_row(compare_scores(mine, theirs, resamples=recipe.evaluation.bootstrap)),
             }
             for name, base in pairs
             for seed, mine, theirs in zip(recipe.seeds, scores[name], scores[base], strict=True)
@@ -165,12 +165,17 @@ def _pooled(stages: Stages, scores: dict[str, list[Score]], pairs: Sequence[tupl
     pooled = {name: pool_scores(own, resamples=resamples) for name, own in scores.items()}
     rows = [{"name": name, **score.to_row()} for name, score in pooled.items()]
     return rows + [
-        {"arm": name, "against": base, **_comparison(compare_scores(pooled[name], pooled[base], resamples=resamples))}
+        {
+            "arm": name,
+            "against": base,
+            **comparison_row(compare_scores(pooled[name], pooled[base], resamples=resamples)),
+        }
         for name, base in pairs
     ]
 
 
-def _comparison(found: Comparison) -> Row:
+def comparison_row(found: Comparison) -> Row:
+    """A paired test as a row of results.json."""
     return {
         "difference": found.difference, "low": found.low, "high": found.high,
         "p_bootstrap": found.p_bootstrap, "p_mcnemar": found.p_mcnemar,

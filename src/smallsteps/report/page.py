@@ -20,11 +20,18 @@ results.json
     `data`: names → counts
     `best`: `name`, `folder`
     `provenance`: `versions` {package: version}, `commit`, `seed`, `hardware`, `started`, `seconds`, ...
-    any further key (`rounds`, ...) is shown as a table (a list of objects) or a list of facts (an object)
+    `rounds` (tailored learning): a row for each student, the untrained one first: `arm`, `seed`, `round`, `exam` (right
+        chains of all sampled, per cent), `unfinished` (likewise), `validation`, `test` (each with `_low`, `_high`),
+        `mistakes` (questions with a finished wrong chain), `questions`, `repaired`, `broken` (questions, against the
+        exam before), `calls` (replies asked for to make this student), `kept`, `teacher_tokens`, `train_tokens`,
+        `usable` (per cent of items with both a right and a wrong rationale)
+    any further key is shown as a table (a list of objects) or a list of facts (an object)
 arms/<name>-seed<k>/curves.jsonl         rows `update`, `tokens`, `train_loss`, `validation_loss`, `metric`, `seconds`
                                          and, for the two students of a dual pair, `half` (ES, AS)
 arms/<name>-seed<k>/predictions.jsonl    records.Prediction
 arms/<name>-seed<k>/grades.jsonl         records.Grade
+arms/<name>-seed<k>/fates.jsonl          tailored learning: `question`, `mistaken` [for each exam], `rationales` [{round,
+                                         mistake, text, dropped, tokens}] of each training question
 problems.jsonl                           records.Problem, the test problems in the order of the page
 gold.jsonl                               `problem_id`, `segments` [{kind, text}], optional `tokens` [{text, entropy}]
                                          (nats), whose texts joined are the chain
@@ -37,6 +44,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import accumulate
@@ -53,7 +61,7 @@ from smallsteps.report.run import Arm, GoldChain, Run, read_run
 
 Row = Mapping[str, Any]
 
-KNOWN = {"title", "command", "arms", "comparisons", "pooled", "paper_protocol", "data", "provenance", "best"}
+KNOWN = {"title", "command", "arms", "comparisons", "pooled", "paper_protocol", "rounds", "data", "provenance", "best"}
 """Keys of results.json that have a place of their own on the page."""
 
 
@@ -64,11 +72,14 @@ class Section(NamedTuple):
     title: str
 
 
+MOST_LINEAGES = 20
+"""Questions of an arm whose rationales are shown."""
 MOST_POINTS = 60
 """Points of a curve; more are drawn as means."""
 SECTIONS = (
     Section("results", "Results"),
     Section("tests", "Paired tests"),
+    Section("rounds", "Rounds"),
     Section("curves", "Curves"),
     Section("chains", "Chains"),
     Section("further", "Further results"),
@@ -136,6 +147,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "endings": verdict.ENDINGS,
         "paper_protocol": results.get("paper_protocol") or [],
         "tests": _tests(results, colours),
+        "rounds": _rounds(run),
         "curves": _curves(run, colours, metric),
         "curve_rows": [(arm, row) for arm in run.arms for row in arm.curves],
         "chains": chains,
@@ -209,6 +221,34 @@ def _tests(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
                 row["difference"], row["low"], row["high"], domain, colour=colour, zero=True
             )
     return rows
+
+
+def _rounds(run: Run) -> dict[str, Any]:
+    """Tailored learning: the rounds, and for each arm at its first seed the fates of its questions."""
+    rows = run.results.get("rounds") or []
+    if not rows:
+        return {}
+    first = {arm.name: arm for arm in reversed(run.arms) if arm.fates}
+    return {"rows": rows, "fates": [_fates(first[name]) for name in verdict.arm_names(run.results) if name in first]}
+
+
+def _fates(arm: Arm) -> dict[str, Any]:
+    """How often each course of mistakes over the exams was taken, and some questions with what the teacher wrote."""
+    patterns = Counter(tuple(row["mistaken"]) for row in arm.fates)
+    asked = [row for row in arm.fates if any(one.get("mistake") for one in row["rationales"])]
+    # some of every course, so that what did not help is seen beside what did
+    courses: dict[tuple[bool, ...], list[Row]] = {}
+    for row in asked:
+        courses.setdefault(tuple(row["mistaken"]), []).append(row)
+    each = max(1, MOST_LINEAGES // max(1, len(courses)))
+    shown = [row for own in courses.values() for row in own[:each]][:MOST_LINEAGES]
+    return {
+        "name": arm.name,
+        "seed": arm.seed,
+        "patterns": patterns.most_common(),
+        "shown": shown,
+        "with_feedback": len(asked),
+    }
 
 
 def _curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:

@@ -42,6 +42,8 @@ class Arm:
     """By problem id; of several samples for one problem the first."""
     grades: Mapping[str, Grade]
     """By prediction id."""
+    fates: tuple[Mapping[str, Any], ...]
+    """Tailored learning: what became of each training question; else empty."""
     further: int
     """Predictions beyond the first of their problem, which the page counts and does not show."""
 
@@ -104,7 +106,8 @@ def _arm(folder: Path, row: Mapping[str, Any]) -> Arm:
         first.setdefault(prediction.problem_id, prediction)
         count += 1
     grades = {grade.prediction_id: grade for grade in _records(place / "grades.jsonl", Grade)}
-    return Arm(name, seed, row, curves, first, grades, count - len(first))
+    fates = tuple(r for _, r in _rows(place / "fates.jsonl"))
+    return Arm(name, seed, row, curves, first, grades, fates, count - len(first))
 
 
 def _gold(path: Path) -> Iterator[GoldChain]:

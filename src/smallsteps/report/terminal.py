@@ -85,6 +85,34 @@ def results_table(results: Mapping[str, Any]) -> Table:
     return table
 
 
+def rounds_table(results: Mapping[str, Any]) -> Table:
+    """The rounds of tailored learning: for each arm and seed a row for each student, the untrained one first."""
+    table = Table(title=Text("Rounds", style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+                  collapse_padding=True)  # fmt: skip
+    table.add_column("arm", overflow="fold", min_width=8)
+    for header in ("round", "exam\n%", "validation\n%", "test\n%", "mis-\ntakes", "repaired\nbroken", "taught\ntokens"):  # fmt: skip
+        table.add_column(header, justify="right")
+    last: tuple[Any, Any] | None = None
+    for row in results.get("rounds", ()):
+        own = (row["arm"], row["seed"])
+        if own != last:
+            table.add_section()
+        bought = f"{row['kept']} of {row['calls']}\n{amount(row['teacher_tokens'])}" if row["calls"] else "–"
+        first = row["round"] == 0
+        table.add_row(
+            Text(_safe(f"{row['arm']}\nseed {row['seed']}") if own != last else "", style="bold"),
+            str(row["round"]), number(row["exam"]), *(_interval(row, name) for name in ("validation", "test")),
+            str(row["mistakes"]), "–" if first else f"{row['repaired']}\n{row['broken']}",
+            bought,
+        )  # fmt: skip
+        last = own
+    return table
+
+
+def _interval(row: Mapping[str, Any], name: str) -> str:
+    return f"{number(row[name])}\n{number(row[f'{name}_low'])}–{number(row[f'{name}_high'])}"
+
+
 def _cells(row: Mapping[str, Any], against: str | None) -> list[Text]:
     value = number(row.get("value"))
     if row.get("low") is not None and row.get("high") is not None:

@@ -68,10 +68,14 @@ def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
         raise RecipeError(f"student/bundled: {error}. Known: {', '.join(known)}") from None
 
 
+WORDINGS = 3
+"""Of stories (`stories.STYLES`), that the vocabulary is made from; later ones use the same words."""
+
+
 def make_tokenizer(settings: PretrainSettings) -> Any:
     """Byte-level BPE that keeps digits apart: any text survives the round trip, most words of stories are one token."""
     pairs = islice(drills(settings.seed), 20_000)
-    chains = [c for seed in range(3) for c in stories.make_chains(1000, seed, "medium", styles=stories.STYLES)]
+    chains = [c for seed in range(3) for c in stories.make_chains(1000, seed, "medium", styles=WORDINGS)]
     texts = [text for pair in pairs for text in pair]
     texts += [c.rationale.text for c in chains] + [c.rationale.text for c in facts.make_chains(1000, 0)]
     return byte_tokenizer(texts, settings.student.vocabulary)

@@ -16,6 +16,7 @@ care. Not here: added tokens (`tokens.py`), LoRA (`lora.py`), scoring (`scores.p
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -243,15 +244,29 @@ class Student:
         return ids, mask
 
     def _question_ids(self, question: str) -> list[int]:
+        return self.chat_ids([("user", question)])
+
+    def chat_ids(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """What a causal model reads before it answers `messages`, (role, content) in order: by its chat template, or,
+        where it has none, the contents one after another."""
         if self.tokenizer.chat_template:
             text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": question}],
+                [{"role": role, "content": content} for role, content in messages],
                 tokenize=False,
                 add_generation_prompt=True,
                 enable_thinking=False,
             )
             return self._plain(text)
-        return [*self.source_head, *self.encode(question + "\n")]
+        return [*self.source_head, *self.encode("\n\n".join(content for _, content in messages) + "\n")]
+
+    def weights_digest(self) -> str:
+        """Tells students with other weights apart: SHA-256 over 64 numbers of every tensor and its shape."""
+        parts = hashlib.sha256()
+        for name, value in self.model.named_parameters():
+            flat = value.detach().reshape(-1)
+            sample = flat[:: max(1, flat.numel() // 64)].float().cpu().numpy()
+            parts.update(f"{name} {tuple(value.shape)}".encode() + sample.tobytes())
+        return parts.hexdigest()
 
     def marker(self, kind: Kind) -> int:
         """Id of the marker of `kind`. Raises StudentError where it was never added."""

@@ -24,8 +24,8 @@ Difficulty = Literal["easy", "medium", "hard"]
 STEPS: dict[str, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 4), "hard": (4, 6)}
 """Fewest and most inferences of a chain."""
 
-STYLES = 3
-"""Ways to say the same chain."""
+STYLES = 5
+"""Ways to say the same chain: three wordings and two orders."""
 
 LARGEST = 60
 """No number in a story or chain exceeds it."""
@@ -58,6 +58,33 @@ class Step:
     def equation(self) -> str:
         return f"{self.left} {self.operator} {self.right} = {self.result}"
 
+    def smaller(self) -> list[str]:
+        """The inference in smaller steps, without full stops; the last one is the inference itself. In words that the
+        bundled student has tokens for.
+
+        >>> Step("He buys 17 more pens", 25, "+", 17, 42, "he has {} pens").smaller()
+        ['We know this: 25 + 10 = 35', 'Hence 35 + 7 = 42', 'So he has 25 + 17 = 42 pens']
+        """
+        a, b, sign = self.left, self.right, self.operator
+        if sign in "+-":
+            # whole tens first; or, for a small number, up or down to the next whole ten; or all but one
+            to_ten = (10 - a % 10) if sign == "+" else a % 10
+            part = 10 * (b // 10) if b > 10 else to_ten
+            part = part if 0 < part < b else b - 1
+            between = a + part if sign == "+" else a - part
+            small = [f"{a} {sign} {part} = {between}", f"{between} {sign} {b - part} = {self.result}"]
+        elif sign == "x" and a > 10 and a % 10:
+            tens, ones = 10 * (a // 10) * b, (a % 10) * b
+            small = [f"{10 * (a // 10)} x {b} = {tens}", f"{a % 10} x {b} = {ones}", f"{tens} + {ones} = {self.result}"]
+        elif sign == "x" and b > 2:
+            small = [f"{a} x {b - 1} = {a * (b - 1)}", f"{a * (b - 1)} + {a} = {self.result}"]
+        elif sign == "x":
+            small = [f"{a} + {a} = {self.result}"]
+        else:
+            small = [f"{self.result} x {b} = {a}"]
+        said = [f"{'Hence' if place else 'We know this:'} {equation}" for place, equation in enumerate(small)]
+        return [*said, f"So {self.total.format(self.equation)}"]
+
 
 @dataclass(frozen=True)
 class Story:
@@ -81,18 +108,34 @@ class Story:
             told.insert(*self.aside)
         return " ".join(f"{sentence}." for sentence in (*self.opening, *told)) + f" {self.question}"
 
-    def pieces(self, style: int = 0) -> tuple[tuple[Kind, str], ...]:
-        """The gold chain as (kind, sub-sentence), closing included; the texts joined are the chain."""
+    def pieces(self, style: int = 0, expand: int | None = None) -> tuple[tuple[Kind, str], ...]:
+        """The gold chain as (kind, sub-sentence), closing included; the texts joined are the chain. `expand`: the place
+        of an inference to be taken apart into smaller ones, or, past the last, the result said once more."""
         said: list[tuple[Kind, str]] = [("ES", f"{sentence}. ") for sentence in self.opening]
-        for step in self.steps:
-            inferred = step.total.format(step.equation)
-            if style == 0:
+        if style == 4:
+            said += [("ES", f"{step.sentence}. ") for step in self.steps]
+        for place, step in enumerate(self.steps):
+            told, inferred = f"{step.sentence}. ", step.total.format(step.equation)
+            if place == expand:
+                said += [("ES", told)] if style != 4 else []
+                said += [("AS", f"{small}. ") for small in step.smaller()]
+            elif style == 0:
                 said += [("ES", f"{step.sentence}, "), ("AS", f"so {inferred}. ")]
             elif style == 1:
-                said += [("ES", f"{step.sentence}. "), ("AS", f"That means {inferred}. ")]
+                said += [("ES", told), ("AS", f"That means {inferred}. ")]
+            elif style == 2:
+                said += [("ES", "We know this: "), ("ES", told), ("AS", f"Hence {inferred}. ")]
+            elif style == 3:
+                said += [("AS", f"{_capitalized(inferred)}: "), ("ES", told)]
             else:
-                said += [("ES", "We know this: "), ("ES", f"{step.sentence}. "), ("AS", f"Hence {inferred}. ")]
+                said += [("AS", f"Hence {inferred}. ")]
+        if expand == len(self.steps):
+            said += [("AS", f"That means {self.steps[-1].total.format(self.answer)}. ")]
         return (*said, ("ES", f"The answer is {self.answer}."))
+
+
+def _capitalized(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def make_story(rng: random.Random, steps: int) -> Story:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -47,6 +47,14 @@ class Encoded:
     def loss_tokens(self) -> int:
         """Target tokens that the loss counts."""
         return sum(self.counted)
+
+    def weight(self, prompt_weight: float, all_tokens: bool = False) -> float:
+        """What the sequence adds to the normaliser of its update: the sum of its tokens' weights, or (`all_tokens`) the
+        number of tokens that have one."""
+        if self.source or not prompt_weight:
+            return self.loss_tokens
+        prompt = len(self.target) - 1 - self.loss_tokens  # nothing comes before the first token, so nobody predicts it
+        return self.loss_tokens + prompt * (1.0 if all_tokens else prompt_weight)
 
 
 @dataclass(frozen=True)
@@ -132,17 +140,38 @@ def plan_updates(tokens: Sequence[int], settings: TrainSettings) -> Plan:
     return Plan(count, size, settings.seed, tuple(found))
 
 
-def share(members: Sequence[Encoded], rank: int, world: int) -> list[Encoded]:
+class Lengths(Protocol):
+    """What has a source and a target: rows, and rationales set against each other."""
+
+    @property
+    def source(self) -> Sequence[int]: ...
+
+    @property
+    def target(self) -> Sequence[int]: ...
+
+
+class Row(NamedTuple):
+    """A row of which only its length counts."""
+
+    number: int
+    target: range
+    source: tuple[int, ...] = ()
+
+
+L = TypeVar("L", bound=Lengths)
+
+
+def share(members: Sequence[L], rank: int, world: int) -> list[L]:
     """What process `rank` of `world` takes of an update: sorted by length and dealt in turn, so that all get about
     the same."""
     return sorted(members, key=_by_length)[rank::world]
 
 
-def _by_length(row: Encoded) -> tuple[int, int]:
+def _by_length(row: Lengths) -> tuple[int, int]:
     return len(row.source), len(row.target)
 
 
-def micro_batches(rows: Sequence[Encoded], limit: int) -> Iterator[list[Encoded]]:
+def micro_batches(rows: Sequence[L], limit: int) -> Iterator[list[L]]:
     """`rows` cut by length into batches of at most `limit` padded tokens each (a longer row goes alone).
 
     Neighbours in length stay together; the cuts minimise padded tokens plus a fixed cost for each batch.
@@ -167,6 +196,12 @@ def micro_batches(rows: Sequence[Encoded], limit: int) -> Iterator[list[Encoded]
         yield ordered[start:end]
 
 
+def alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Places of `lengths`, those of like length together, so that little is padded."""
+    rows = [Row(number, range(length)) for number, length in enumerate(lengths)]
+    return [[row.number for row in group] for group in micro_batches(rows, sum(lengths) * len(lengths))]
+
+
 class Batch(NamedTuple):
     """The tensors of one micro-batch, padded on the right; masks come from lengths, never from the padding id."""
 
@@ -182,6 +217,8 @@ class Batch(NamedTuple):
     """int64 [counted]: the tokens to predict, row after row."""
     counted: Tensor
     """bool [batch, target]: the positions that predict them."""
+    weights: Tensor | None = None
+    """float32 [counted]: what each weighs in the loss; None: one each."""
 
     def to(self, device: torch.device) -> Batch:
         moved = [None if t is None else t.to(device, non_blocking=True) for t in self]
@@ -192,23 +229,28 @@ class Batch(NamedTuple):
         return self.inputs.numel() + (0 if self.source is None else self.source.numel())
 
 
-def collate(rows: Sequence[Encoded], start_id: int | None) -> Batch:
-    """The tensors of `rows`. `start_id`: first decoder input; None for causal students, which read their own ids."""
+def collate(rows: Sequence[Encoded], start_id: int | None, prompt_weight: float = 0.0) -> Batch:
+    """The tensors of `rows`. `start_id`: first decoder input; None for causal students, which read their own ids and whose
+    prompt tokens weigh `prompt_weight`."""
     if start_id is None:
-        inputs, mask = _pad([row.target[:-1] for row in rows])
-        labels, _ = _pad([row.target[1:] for row in rows])
-        counted, _ = _pad([row.counted[1:] for row in rows])
+        inputs, mask = pad([row.target[:-1] for row in rows])
+        labels, _ = pad([row.target[1:] for row in rows])
+        counted, _ = pad([row.counted[1:] for row in rows])
         source = source_mask = None
     else:
-        inputs, mask = _pad([(start_id, *row.target[:-1]) for row in rows])
-        labels, _ = _pad([row.target for row in rows])
-        counted, _ = _pad([row.counted for row in rows])
-        source, source_mask = _pad([row.source for row in rows])
+        inputs, mask = pad([(start_id, *row.target[:-1]) for row in rows])
+        labels, _ = pad([row.target for row in rows])
+        counted, _ = pad([row.counted for row in rows])
+        source, source_mask = pad([row.source for row in rows])
     flags = counted.bool()
+    if start_id is None and prompt_weight:
+        real = mask.bool()
+        weights = torch.where(flags[real], 1.0, prompt_weight)
+        return Batch(source, source_mask, inputs, mask, labels[real], real, weights)
     return Batch(source, source_mask, inputs, mask, labels[flags], flags)
 
 
-def _pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Rows → int64 [rows, longest] filled with 0 on the right, and the mask of real places."""
     lengths = [len(row) for row in rows]
     out = np.zeros((len(rows), max(lengths)), dtype=np.int64)

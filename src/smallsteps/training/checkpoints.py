@@ -27,6 +27,7 @@ import torch
 from smallsteps.errors import RunFolderError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
+from smallsteps.training.contrast import Contrast
 from smallsteps.training.settings import TrainSettings
 
 COMPLETE = "COMPLETE"
@@ -58,20 +59,24 @@ def better(criterion: str, value: float, best: Selection | None) -> bool:
 
 
 def digest_of(
-    settings: TrainSettings, train: Sequence[Example], validation: Sequence[Example], student: Student
+    settings: TrainSettings,
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    student: Student,
+    contrasts: Mapping[str, Contrast],
 ) -> str:
-    """What must be the same for a run to go on: settings, examples in order, and the student's starting weights
-    (sampled)."""
+    """What must be the same for a run to go on: settings, examples in order, what they are set against, and the student's
+    starting weights (sampled)."""
     known = asdict(settings)
     known.pop("report_to")
     parts = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
     for example in (*train, None, *validation):
         row = None if example is None else example.to_row()
         parts.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
-    for name, value in student.model.named_parameters():
-        flat = value.detach().reshape(-1)
-        sample = flat[:: max(1, flat.numel() // 64)].float().cpu().numpy()
-        parts.update(f"{name} {tuple(value.shape)}".encode() + sample.tobytes())
+    if contrasts:
+        against = {name: asdict(contrast) for name, contrast in contrasts.items()}
+        parts.update(json.dumps(against, sort_keys=True, ensure_ascii=False).encode())
+    parts.update(student.weights_digest().encode())
     return parts.hexdigest()[:16]
 
 

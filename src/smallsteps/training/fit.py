@@ -15,7 +15,7 @@ import atexit
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Plan
 from smallsteps.training.checkpoints import Curves, Selection, claim, digest_of, latest_checkpoint, tidy, write_json
+from smallsteps.training.contrast import Contrast
 from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.settings import TrainSettings
 from smallsteps.training.trainer import STATE, Measure, Measures, Progress, UpdateTrainer, wait_for_all
@@ -81,12 +82,13 @@ def fit(
     bleu: Measure | None = None,
     progress: Progress | None = None,
     announce: Callable[[Preflight], None] | None = None,
+    contrasts: Mapping[str, Contrast] | None = None,
 ) -> FitResult:
     """Train `student` in place and keep the best checkpoints under `out`.
 
     Called again with the same arguments after a kill it goes on and ends with the same weights (CPU: bit by bit);
     called on a finished folder it returns the result at once. `announce` gets the preflight report before the first
-    update.
+    update. `contrasts` (example id → other right and wrong rationales, whole chains only) adds the triplet loss.
 
     Raises TrainingError for examples that cannot be trained on, and RunFolderError when `out` belongs to something
     else.
@@ -95,7 +97,7 @@ def fit(
     checked = preflight(student, train, validation, settings, task)
     if announce is not None:
         announce(checked.report)
-    digest = digest_of(settings, train, validation, student)
+    digest = digest_of(settings, train, validation, student, contrasts or {})
     with _leaving_no_trace():
         arguments = _arguments(student, settings, checked.plan, out)
         if dist.is_initialized():
@@ -115,7 +117,9 @@ def fit(
             names = {Selection(**chosen).folder for chosen in state.get("selections", {}).values()}
             tidy(out, names if found is None else {found.name, *names})
         wait_for_all()
-        trainer = UpdateTrainer(student, checked, settings, arguments, Measures(bleu, metric), progress, state)
+        trainer = UpdateTrainer(
+            student, checked, settings, arguments, Measures(bleu, metric), progress, state, task, contrasts or {}
+        )
         trainer.train(resume_from_checkpoint=None if found is None else str(found))
         if trainer.first:
             _write_result(out, trainer)

@@ -48,7 +48,7 @@ class SummedLoss(nn.Module):
         device_type = batch.inputs.device.type
         with torch.autocast(device_type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             hidden, head = counted_states(self.model, batch)
-            return summed_cross_entropy(hidden, head, batch.labels, self.head_elements)
+            return summed_cross_entropy(hidden, head, batch.labels, self.head_elements, batch.weights)
 
 
 def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
@@ -56,10 +56,6 @@ def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
 
     Models whose head we do not know are asked for their logits; the head is then the identity.
     """
-    base: Any = model
-    if hasattr(base, "get_base_model"):  # LoRA: the adapters sit inside the layers
-        base = base.get_base_model()
-    head = base.get_output_embeddings()
     inputs: dict[str, Any] = {"input_ids": batch.inputs, "attention_mask": batch.inputs_mask}
     if batch.source is not None:
         inputs = {
@@ -68,8 +64,21 @@ def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
             "decoder_input_ids": batch.inputs,
             "decoder_attention_mask": batch.inputs_mask,
         }
+    read, head = peeked(model, **inputs)
+    return read[batch.counted], head
+
+
+def peeked(model: nn.Module, **inputs: Any) -> tuple[Tensor, nn.Module]:
+    """What the vocabulary head would read at every position, [rows, positions, width], and the head, which is not run.
+
+    Models whose head we do not know give their logits instead; the head is then the identity.
+    """
+    base: Any = model
+    if hasattr(base, "get_base_model"):  # LoRA: the adapters sit inside the layers
+        base = base.get_base_model()
+    head = base.get_output_embeddings()
     if base.config.model_type not in PLAIN_HEADS or head is None:
-        return model(**inputs, use_cache=False).logits[batch.counted], nn.Identity()
+        return model(**inputs, use_cache=False).logits, nn.Identity()
     seen: list[Tensor] = []
 
     def peek(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -82,28 +91,38 @@ def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
         model(**inputs, use_cache=False)
     finally:
         hook.remove()
-    return seen[0][batch.counted], head
+    return seen[0], head
 
 
-def summed_cross_entropy(hidden: Tensor, head: nn.Module, labels: Tensor, head_elements: int = HEAD_ELEMENTS) -> Tensor:
+def summed_cross_entropy(
+    hidden: Tensor,
+    head: nn.Module,
+    labels: Tensor,
+    head_elements: int = HEAD_ELEMENTS,
+    weights: Tensor | None = None,
+) -> Tensor:
     """Sum over positions of the cross-entropy of `head(hidden)` against `labels`, float32 scalar.
 
-    hidden: [counted, width]; labels: int64 [counted]. At most about `head_elements` logits exist at once, forward and
+    hidden: [counted, width]; labels: int64 [counted]; weights: float32 [counted], None:
+    one each. At most about `head_elements` logits exist at once, forward and
     backward.
     """
     width = getattr(head, "out_features", None) or getattr(getattr(head, "weight", None), "shape", (1,))[0]
     rows = max(1, head_elements // max(1, width))
     if len(labels) <= rows or isinstance(head, nn.Identity):
-        return _piece(hidden, head, labels)
+        return _piece(hidden, head, labels, weights)
     total = torch.zeros((), device=hidden.device)
     for start in range(0, len(labels), rows):
         part = slice(start, start + rows)
-        total = total + checkpoint(_piece, hidden[part], head, labels[part], use_reentrant=False)
+        own = None if weights is None else weights[part]
+        total = total + checkpoint(_piece, hidden[part], head, labels[part], own, use_reentrant=False)
     return total
 
 
-def _piece(hidden: Tensor, head: nn.Module, labels: Tensor) -> Tensor:
+def _piece(hidden: Tensor, head: nn.Module, labels: Tensor, weights: Tensor | None) -> Tensor:
     logits = head(hidden)
     if logits.dtype in (torch.bfloat16, torch.float16):
         logits = logits.float()
-    return F.cross_entropy(logits, labels, reduction="sum")
+    if weights is None:
+        return F.cross_entropy(logits, labels, reduction="sum")
+    return F.cross_entropy(logits, labels, reduction="none") @ weights

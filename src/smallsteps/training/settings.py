@@ -16,6 +16,9 @@ SCHEDULES = ("cosine", "linear", "constant")
 DTYPES = ("float32", "bfloat16")
 OVERLONG = ("error", "drop", "truncate")
 EARLY_STOP = ("error", "drop")
+NORMALISERS = ("weights", "all-tokens")
+CONTRASTS = ("triplet", "dpo", "orpo", "unlikelihood")
+STATES = ("last", "mean")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,22 @@ class TrainSettings:
     never cut)."""
     early_stop: Literal["error", "drop"] = "error"
     """What happens to an example whose target carries the stop sign although the chain goes on."""
+    prompt_weight: float = 0.0
+    """What a prompt token weighs in the loss beside a target token's 1; causal students only (tailored learning: 0.1)."""
+    normaliser: Literal["weights", "all-tokens"] = "weights"
+    """What the loss of an update is divided by: the sum of the weights, or the number of tokens that have one (the
+    authors' code of tailored learning, where long prompts thin the signal)."""
+    contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
+    """The loss that sets right rationales against wrong ones, where `fit` is given contrasts (Wang et al. 2023: triplet)."""
+    contrast_weight: float = 0.5
+    """Its weight beside the language-model loss (Wang et al. 2023: 0.5; too much hurts)."""
+    triplet_margin: float = 1.0
+    """Of the triplet loss (Wang et al. 2023)."""
+    triplet_state: Literal["last", "mean"] = "last"
+    """What stands for a rationale in the triplet loss: the last hidden state at its last token, or the mean over its
+    tokens."""
+    dpo_beta: float = 0.1
+    """Of DPO: how dear it is to leave the student that training began with."""
     report_to: tuple[str, ...] = ()
     """Trackers of transformers' Trainer (wandb, trackio, tensorboard)."""
 
@@ -70,6 +89,9 @@ class TrainSettings:
             ("dtype", DTYPES),
             ("overlong", OVERLONG),
             ("early_stop", EARLY_STOP),
+            ("normaliser", NORMALISERS),
+            ("contrast", CONTRASTS),
+            ("triplet_state", STATES),
         ):
             value = getattr(self, name)
             if name == "dtype" and value == "float16":
@@ -91,5 +113,7 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and value < 2:
                 raise RecipeError(f"training: {name} must be at least 2 (one token and the end), got {value}")
+        if not 0 <= self.prompt_weight <= 1:
+            raise RecipeError(f"training: prompt_weight must lie in [0, 1], got {self.prompt_weight}")
         if not 0 <= self.warmup_share < 1:
             raise RecipeError(f"training: warmup_share must lie in [0, 1), got {self.warmup_share}")

@@ -25,7 +25,8 @@ from transformers.trainer_callback import PrinterCallback
 
 from smallsteps.errors import RunFolderError, TrainingError
 from smallsteps.students.student import Student
-from smallsteps.training.batches import Encoded, collate, micro_batches, share
+from smallsteps.tasks.base import Task
+from smallsteps.training.batches import Batch, Encoded, collate, micro_batches, share
 from smallsteps.training.checkpoints import (
     CRITERIA,
     Curves,
@@ -36,6 +37,18 @@ from smallsteps.training.checkpoints import (
     tidy,
     trained_weights,
     write_json,
+)
+from smallsteps.training.contrast import (
+    COLUMNS,
+    Contrast,
+    ContrastLoss,
+    ContrastSums,
+    ItemBatch,
+    Items,
+    Readings,
+    anchor,
+    collate_pairs,
+    collate_sequences,
 )
 from smallsteps.training.losses import SummedLoss
 from smallsteps.training.preflight import Checked
@@ -72,6 +85,8 @@ class UpdateTrainer(Trainer):
         measures: Measures,
         progress: Progress | None,
         state: Mapping[str, Any],
+        task: Task,
+        contrasts: Mapping[str, Contrast],
     ) -> None:
         self.student = student
         self.rows, self.validation_rows, self.plan = checked.train, checked.validation, checked.plan
@@ -84,14 +99,22 @@ class UpdateTrainer(Trainer):
         self.selections = {name: Selection(**chosen) for name, chosen in state.get("selections", {}).items()}
         self.seconds: float = state.get("seconds", 0.0)
         self.began = 0.0
-        self.loss_since, self.tokens_since = 0.0, 0
+        self.loss_since, self.tokens_since = 0.0, 0.0
         self.row: dict[str, float | int | None] = {}
         self.rates = self.plan.rates(settings.schedule, settings.warmup_share)
         self.ends = [int(x) for x in np.cumsum(self.plan.tokens)]
         self._prepare_model()
         updates = [{"update": update} for update in range(self.plan.updates)]
         dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
-        self.loss_model = SummedLoss(student.model, dtype)
+        self.contrasted = bool(contrasts)
+        found = {name: Readings.of(student, task, one, settings.target_limit) for name, one in contrasts.items()}
+        self.contrasts = {name: one for name, one in found.items() if one.usable}
+        self.loss_model: SummedLoss = SummedLoss(student.model, dtype)
+        if self.contrasts:
+            self.loss_model = ContrastLoss(
+                student.model, dtype, kind=settings.contrast, margin=settings.triplet_margin,
+                state=settings.triplet_state, beta=settings.dpo_beta,
+            )  # fmt: skip
         super().__init__(self.loss_model, arguments, train_dataset=updates, callbacks=[_Steering(self)])  # type: ignore[arg-type]
         self.remove_callback(PrinterCallback)
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
@@ -133,17 +156,20 @@ class UpdateTrainer(Trainer):
         self.began = time.perf_counter()
         update: int = inputs["update"]
         members = [self.rows[i] for i in self.plan.members(update)]
-        own = share(members, self.args.process_index, self.args.world_size)
-        normaliser = sum(row.loss_tokens for row in members)
+        normaliser = self._weight(members)
+        against = self._against(update, members)
+        usable = sum(items is not None for items in against)
+        rank = self.args.process_index
+        own = share([items or row for row, items in zip(members, against, strict=True)], rank, self.args.world_size)
         model.train()
         while True:
-            torch.manual_seed(_seed_of(self.settings.seed, update, self.args.process_index))
-            loss, fits = self._accumulate(model, own, normaliser)
+            torch.manual_seed(_seed_of(self.settings.seed, update, rank))
+            loss, sums, fits = self._accumulate(model, own, normaliser, usable)
             if _all_agree(fits, self.args.device):
                 break
             model.zero_grad()
             self._halve(max(row.tokens for row in members))
-        loss = self._add_up(model, loss)
+        loss, sums = self._add_up(model, loss, sums)
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"update {update + 1}: the loss is {loss.item()}. Lower learning_rate ({self.settings.learning_rate}) "
@@ -157,30 +183,70 @@ class UpdateTrainer(Trainer):
             "train_loss": loss.item(),
             "lr": self.settings.learning_rate * self.rates[update],
         }
+        if self.contrasted:
+            self.row |= {"usable": usable / len(members)}
+            shares = (sums / max(usable, 1)).tolist()
+            self.row |= dict(zip(COLUMNS[self.settings.contrast], shares, strict=True)) if usable else {}
         return loss
 
-    def _accumulate(self, model: nn.Module, rows: Sequence[Encoded], normaliser: int) -> tuple[Tensor, bool]:
-        """Forward and backward of each micro-batch; (this process's part of the loss, whether memory sufficed)."""
-        total = torch.zeros((), device=self.args.device)
+    def _accumulate(
+        self, model: nn.Module, items: Sequence[Encoded | Items], normaliser: float, usable: int
+    ) -> tuple[Tensor, Tensor, bool]:
+        """Forward and backward of each micro-batch: this process's part of the language-model loss, the sums of the
+        contrast (all but the first of `ContrastSums`), and whether memory sufficed."""
+        total, sums = torch.zeros((), device=self.args.device), torch.zeros(4, device=self.args.device)
+        weight = self.settings.contrast_weight / max(usable, 1)
+        rows = [item for item in items if isinstance(item, Encoded)]
+        against = [item for item in items if isinstance(item, Items)]
         try:
             with self.accelerator.no_sync(model):
                 for piece in micro_batches(rows, self.micro_batch_tokens):
-                    loss = model(collate(piece, self.start_id).to(self.args.device)) / normaliser
+                    loss = model(self._collate(piece)) / normaliser
                     self.accelerator.backward(loss)
                     total += loss.detach()
+                for group in micro_batches(against, self.micro_batch_tokens):
+                    found: ContrastSums = model(self._collate_items(group))
+                    self.accelerator.backward(found.language / normaliser + weight * found.contrast)
+                    total += found.language.detach() / normaliser
+                    sums += torch.stack([found.contrast.detach(), *found[2:]])
         except RuntimeError as error:
             if not _out_of_memory(error):
                 raise
-            return total, False
-        return total, True
+            return total, sums, False
+        return total, sums, True
 
-    def _add_up(self, model: nn.Module, loss: Tensor) -> Tensor:
-        """Sum gradients and loss over all processes."""
+    def _against(self, update: int, members: Sequence[Encoded]) -> list[Items | None]:
+        """Each member with a right and a wrong rationale drawn for it; None where it has none of either."""
+        found: list[Items | None] = []
+        for place, row in enumerate(members):
+            readings = self.contrasts.get(row.example_ids[-1])
+            if readings is None:
+                found.append(None)
+                continue
+            drawn = readings.draw(self.settings.seed, update, place)
+            found.append(Items((anchor(row), *(drawn if self.settings.contrast == "triplet" else drawn[1:]))))
+        return found
+
+    def _collate_items(self, items: Sequence[Items]) -> ItemBatch:
+        if self.start_id is None:
+            return collate_sequences(items, self.settings.prompt_weight).to(self.args.device)
+        return collate_pairs(items, self.start_id).to(self.args.device)
+
+    def _collate(self, rows: Sequence[Encoded]) -> Batch:
+        return collate(rows, self.start_id, self.settings.prompt_weight).to(self.args.device)
+
+    def _weight(self, rows: Sequence[Encoded]) -> float:
+        """What the summed loss of `rows` is divided by."""
+        all_tokens = self.settings.normaliser == "all-tokens"
+        return sum(row.weight(self.settings.prompt_weight, all_tokens) for row in rows)
+
+    def _add_up(self, model: nn.Module, loss: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum gradients, loss and the triplet loss's sums over all processes."""
         if self.args.world_size > 1:
             grads = [p.grad for p in model.parameters() if p.grad is not None]
-            for waiting in [dist.all_reduce(tensor, async_op=True) for tensor in [*grads, loss]]:
+            for waiting in [dist.all_reduce(tensor, async_op=True) for tensor in [*grads, loss, sums]]:
                 waiting.wait()
-        return loss
+        return loss, sums
 
     def _halve(self, longest: int) -> None:
         if self.micro_batch_tokens < longest:
@@ -197,7 +263,7 @@ class UpdateTrainer(Trainer):
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Measure, and keep the weights where they are the best so far by some criterion."""
         values: dict[str, float] = {"train_loss": self.loss_since / max(1, self.tokens_since)}
-        self.loss_since, self.tokens_since = 0.0, 0
+        self.loss_since, self.tokens_since = 0.0, 0.0
         self.loss_model.eval()
         if self.validation_rows:
             values["validation_loss"] = self._validation_loss()
@@ -235,7 +301,7 @@ class UpdateTrainer(Trainer):
             try:
                 with torch.no_grad():
                     for piece in micro_batches(own, self.micro_batch_tokens):
-                        total += self.loss_model(collate(piece, self.start_id).to(self.args.device))
+                        total += self.loss_model(self._collate(piece))
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
@@ -245,7 +311,7 @@ class UpdateTrainer(Trainer):
             self._halve(max(row.tokens for row in self.validation_rows))
         if self.args.world_size > 1:
             dist.all_reduce(total)
-        return total.item() / sum(row.loss_tokens for row in self.validation_rows)
+        return total.item() / self._weight(self.validation_rows)
 
     def _on_first(self, measure: Measure) -> float:
         """`measure` taken by the first process; all get its value."""

@@ -1,0 +1,91 @@
+"""An exam's speed: our engine beside `model.generate(num_return_sequences=4)`, in one run, at the same memory.
+
+    python benchmarks/bench_exam.py [--n 500] [--samples 4] [--student bundled]
+
+Questions of the bundled task, a student that really ends its chains (`--student`: best one trained on them), sampled at
+temperature 1 from the 50 likeliest tokens, fp32, two threads. `generate` gets batches of --batch rows (questions x
+samples) in file order, ours has as many rows under way: so many rows' keys and values exist at once on either side.
+Draws differ, so tokens written are counted on both sides; the ratio is of seconds a chain, and of seconds a token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from statistics import median
+
+import torch
+
+from smallsteps.generation.encoder_decoder import padded
+from smallsteps.generation.generator import Decoding
+from smallsteps.generation.solve import Solving, solve
+from smallsteps.records import Problem
+from smallsteps.students.student import Student, load_student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
+from smallsteps.tasks.stories import make_chains
+
+TASK = get_task("stories")
+
+
+@torch.inference_mode()
+def generate(student: Student, problems: list[Problem], samples: int, batch: int) -> tuple[float, int]:
+    """(seconds, tokens written) of transformers' own sampling."""
+    began, tokens = time.perf_counter(), 0
+    torch.manual_seed(0)
+    each = max(1, batch // samples)
+    for start in range(0, len(problems), each):
+        sources = [student.source_ids(TASK, TASK.render(p)) for p in problems[start : start + each]]
+        ids, mask = padded(sources, student)
+        out = student.model.generate(
+            ids, attention_mask=mask, do_sample=True, temperature=1.0, top_k=50, num_return_sequences=samples,
+            max_new_tokens=TASK.max_chain_tokens, eos_token_id=student.end_id, pad_token_id=student.pad_id,
+        )  # fmt: skip
+        for row in out[:, 1:].tolist():
+            tokens += row.index(student.end_id) + 1 if student.end_id in row else len(row)
+    return time.perf_counter() - began, tokens
+
+
+def ours(student: Student, problems: list[Problem], samples: int, batch: int) -> tuple[float, int]:
+    """The same by the engine."""
+    began = time.perf_counter()
+    solving = Solving(batch_size=batch, samples=samples)
+    written = list(solve(student, problems, TASK, solving, Decoding(100_000, temperature=1.0, top_k=50)))
+    return time.perf_counter() - began, sum(prediction.tokens for prediction in written)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--student", default="bundled")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    student = load_student(options.student, device="cpu")
+    if student.drive is None:
+        prepare(student, TASK, path="direct")
+    student.model.eval()
+    problems = [chain.problem for chain in make_chains(options.n, 900, "medium")]
+    for run in (generate, ours):
+        run(student, problems[:8], options.samples, options.batch)  # first calls load kernels
+    chains = options.n * options.samples
+    ratios: dict[str, list[float]] = {"chain": [], "token": []}
+    for _ in range(options.rounds):
+        (theirs, their_tokens), (mine, my_tokens) = (
+            run(student, problems, options.samples, options.batch) for run in (generate, ours)
+        )
+        ratios["chain"].append(theirs / mine)
+        ratios["token"].append((theirs / their_tokens) / (mine / my_tokens))
+        print(
+            f"generate {theirs / chains:.4f} s a chain of {their_tokens / chains:.1f} tokens, ours {mine / chains:.4f} s of "
+            f"{my_tokens / chains:.1f}"
+        )
+    for unit, found in ratios.items():
+        print(f"generate / ours, seconds a {unit}: {median(found):.2f} ({min(found):.2f} to {max(found):.2f}) (aim 2)")
+
+
+if __name__ == "__main__":
+    main()

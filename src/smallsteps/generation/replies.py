@@ -1,0 +1,304 @@
+"""The store of paid replies: nothing that was paid for is lost or bought twice.
+
+One SQLite file (write-ahead log; several processes may use it at once) for all methods and runs:
+
+    replies    one row for each request that was answered: its key, the request, the raw body of the response
+    failures   raw bodies that were no answer (empty, unreadable) and errors, for people to read
+    calls      every request that was sent, by job: what a budget counts, written before it is sent
+    claims     requests that somebody is asking right now, so that nobody else buys them meanwhile
+
+A reply is stored raw before anything reads it, so that changing a parser, a filter or the number of rounds buys nothing
+again. The key is a digest of (base URL, model, messages, parameters, sample). No API key comes near this file.
+
+Not here: asking (`generation/endpoint.py`), limits (`budget.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from smallsteps.errors import DataError
+from smallsteps.tasks.files import read_rows, write_rows
+
+VERSION = 1
+"""Of the tables; stands in the file as `user_version`."""
+
+STORE = Path("~/.smallsteps/replies.sqlite").expanduser()
+"""Of all methods and runs, where no other is named."""
+
+BUSY_SECONDS = 30.0
+"""How long to wait for another process that is writing."""
+
+TABLES = """
+CREATE TABLE replies (key TEXT PRIMARY KEY, request TEXT NOT NULL, raw TEXT NOT NULL, bought REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE failures (id INTEGER PRIMARY KEY, key TEXT NOT NULL, reason TEXT NOT NULL, raw TEXT, at REAL NOT NULL);
+CREATE TABLE calls (id INTEGER PRIMARY KEY, job TEXT NOT NULL, key TEXT NOT NULL, input_tokens INTEGER NOT NULL,
+                    output_tokens INTEGER NOT NULL, settled INTEGER NOT NULL);
+CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX failures_of ON failures (key);
+CREATE INDEX calls_of ON calls (job);
+"""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request for one reply, as its key sees it."""
+
+    base_url: str
+    model: str
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) in order."""
+    parameters: tuple[tuple[str, Any], ...] = ()
+    """What else is sent (temperature, max_tokens, …), in order of name; plain JSON values."""
+    sample: int = 0
+    """Tells apart several replies to the same words."""
+
+    def body(self) -> dict[str, Any]:
+        """What is sent, apart from the sample number, which no server knows."""
+        messages = [{"role": role, "content": content} for role, content in self.messages]
+        return {"model": self.model, "messages": messages, **dict(self.parameters)}
+
+    def text(self) -> str:
+        """The whole request in one canonical line."""
+        whole = {"base_url": self.base_url.rstrip("/"), **self.body(), "sample": self.sample}
+        return json.dumps(whole, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a job has sent so far; calls under way count with all they may cost."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+class ReplyStore:
+    """Opens or makes the store at `path`. Raises DataError where the file is something else, of another version, or
+    held by a process that does not let go for half a minute; nothing is overwritten then."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._explained():
+            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._write_ahead()
+            # with a write-ahead log this survives a killed process; only a power cut may lose the last rows
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._make()
+
+    def _write_ahead(self) -> None:
+        """Turns the write-ahead log on; of two processes that do so at once, SQLite refuses one without waiting."""
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    def _make(self) -> None:
+        with self._transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if version == 0 and not tables:
+                for statement in filter(None, map(str.strip, TABLES.split(";"))):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
+            elif version != VERSION:
+                what = f"a reply store of version {version}" if version else "a database of something else"
+                raise DataError(
+                    f"{self.path}: {what}, this smallsteps reads version {VERSION}. Nothing was changed. Name another file, "
+                    "or take its replies over with the version that wrote it (export, then import)."
+                )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's errors as sentences."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise DataError(
+                    f"{self.path}: another process has held the reply store for {BUSY_SECONDS:.0f} seconds. Wait for it "
+                    "or stop it, then run the same command again."
+                ) from None
+            raise DataError(f"{self.path}: the reply store cannot be used ({error}). Name another file.") from None
+        except sqlite3.DatabaseError as error:
+            raise DataError(f"{self.path}: not a reply store ({error}). Name another file.") from None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, and nobody else writes meanwhile."""
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __len__(self) -> int:
+        """Replies stored."""
+        count: int = self._db.execute("SELECT count(*) FROM replies").fetchone()[0]
+        return count
+
+    # replies
+
+    def get(self, key: str) -> str | None:
+        """The raw body of the reply; None: not bought yet."""
+        with self._explained():
+            row = self._db.execute("SELECT raw FROM replies WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def failures(self, key: str) -> list[str]:
+        """Why earlier calls for this request brought no answer, in order."""
+        with self._explained():
+            rows = self._db.execute("SELECT reason FROM failures WHERE key = ? ORDER BY id", (key,)).fetchall()
+        return [reason for (reason,) in rows]
+
+    # buying: claim → send → settle
+
+    def claim(self, key: str, owner: str, seconds: float) -> bool:
+        """Whether `owner` may ask this now. False: somebody else is asking. The claim of a process that was killed does not
+        stay: on this machine it ends with the process, else after `seconds`."""
+        now = time.time()
+        with self._transaction():
+            held = self._db.execute("SELECT owner, until FROM claims WHERE key = ?", (key,)).fetchone()
+            if held and held[0] != owner and held[1] > now and _alive(held[0]):
+                return False
+            self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (key, owner, now + seconds))
+        return True
+
+    def release(self, key: str, owner: str) -> None:
+        with self._transaction():
+            self._db.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, owner))
+
+    def sent(self, job: str, key: str, most: Spent) -> int:
+        """Notes a call that is about to be sent, with all that it may cost; its number."""
+        with self._transaction():
+            cursor = self._db.execute(
+                "INSERT INTO calls (job, key, input_tokens, output_tokens, settled) VALUES (?, ?, ?, ?, 0)",
+                (job, key, most.input_tokens, most.output_tokens),
+            )
+        number = cursor.lastrowid
+        assert number is not None
+        return number
+
+    def answered(self, call: int, ask: Ask, raw: str, cost: Spent) -> None:
+        """Stores the reply and what it cost, in one step."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", (ask.key, ask.text(), raw, time.time())
+            )
+            self._settle(call, cost)
+
+    def failed(self, call: int, key: str, reason: str, raw: str | None, cost: Spent) -> None:
+        """Notes that a call brought no answer, and what it cost nevertheless."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO failures (key, reason, raw, at) VALUES (?, ?, ?, ?)", (key, reason, raw, time.time())
+            )
+            self._settle(call, cost)
+
+    def _settle(self, call: int, cost: Spent) -> None:
+        self._db.execute(
+            "UPDATE calls SET input_tokens = ?, output_tokens = ?, settled = 1 WHERE id = ?",
+            (cost.input_tokens, cost.output_tokens, call),
+        )
+
+    def spent(self, job: str) -> Spent:
+        """What `job` has sent so far, earlier processes included; calls that a kill left open count in full."""
+        with self._explained():
+            row = self._db.execute(
+                "SELECT count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)"
+                " FROM calls WHERE job = ?",
+                (job,),
+            ).fetchone()
+        return Spent(*row)
+
+    # shipping
+
+    def export(self, path: str | Path) -> int:
+        """All replies as JSON lines in the order of their keys, the same bytes for the same replies; their number."""
+        with self._explained():
+            rows = self._db.execute("SELECT key, request, raw FROM replies ORDER BY key").fetchall()
+        return write_rows(path, ({"key": key, "request": json.loads(text), "raw": raw} for key, text, raw in rows))
+
+    def take_over(self, path: str | Path) -> int:
+        """Adds the replies of an exported file; the number of new ones. Raises DataError on a row that is none."""
+        return self._add(_exported(Path(path)))
+
+    def _add(self, rows: Iterable[tuple[str, str, str]]) -> int:
+        new = 0
+        with self._transaction():
+            for key, text, raw in rows:
+                cursor = self._db.execute(
+                    "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", (key, text, raw, time.time())
+                )
+                new += cursor.rowcount
+        return new
+
+
+def new_owner() -> str:
+    """A name for claims: this machine, this process, and a number of its own."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}"
+
+
+def _alive(owner: str) -> bool:
+    """Whether the process behind a claim may still be there; of other machines nobody knows."""
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not rest.isdigit():
+        return True
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, and there
+    return True
+
+
+def _exported(path: Path) -> Iterator[tuple[str, str, str]]:
+    for number, row in read_rows(path):
+        request, raw = row.get("request"), row.get("raw")
+        if not isinstance(request, Mapping) or not isinstance(raw, str):
+            raise DataError(f"{path}:{number}: no exported reply, which has `key`, `request` and `raw`.")
+        text = json.dumps(request, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        key = hashlib.sha256(text.encode()).hexdigest()
+        if row.get("key") != key:
+            raise DataError(
+                f"{path}:{number}: the key does not belong to the request; the row was changed. Export again."
+            )
+        yield key, text, raw

@@ -1,0 +1,98 @@
+"""Runs a recipe of tailored learning: data → base student → for each seed and arm its rounds → results.json.
+
+T_0 is bought before the first exam, so that a teacher who cannot be asked shows before any work. `full` comes first at
+each seed: the other arms keep to its number of rounds and to what its teacher cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from smallsteps.errors import RecipeError
+from smallsteps.generation.budget import Budget, Limits, Prices
+from smallsteps.generation.generator import Decoding
+from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.methods.compare import base_student, in_folder
+from smallsteps.methods.material import Questions, load_questions
+from smallsteps.methods.rounds import Rounds
+from smallsteps.methods.tailored_results import ArmRounds, results
+from smallsteps.recipe import Recipe, Tailored
+from smallsteps.runs import Reporter, RunFolder, Silent
+from smallsteps.tasks.files import write_rows
+from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
+from smallsteps.teaching.teachers import Teacher
+
+
+def tailor(
+    recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = "", access: Access | None = None
+) -> dict[str, Any]:
+    """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
+
+    `access`: base URL and key of the teacher, which no recipe and no file names. Raises UserError where something cannot
+    be done as asked, before the first call and the first training where that can be known.
+    """
+    if recipe.tailored is None:
+        raise RecipeError("this recipe has no section `tailored`; smallsteps.compare runs it")
+    told = reporter or Silent()
+    return in_folder(recipe, out, command, lambda run: run_rounds(recipe, run, told, access or Access()))
+
+
+def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
+    """All arms at all seeds."""
+    words = recipe.tailored
+    assert words is not None
+    questions = load_questions(recipe, run)
+    facts = questions.facts
+    reporter.say(
+        f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for validation, {facts['test']:,} to test; "
+        f"overlap {facts['overlap']}"
+    )
+    with closing(ReplyStore(Path(words.teacher.store).expanduser() if words.teacher.store else STORE)) as store:
+        teacher = _teacher(recipe, words, questions, store, run, access)
+        rounds = Rounds(recipe, run, questions, base_student(recipe, questions, run), teacher, reporter)
+        rounds.ask_first()
+        arms: list[ArmRounds] = []
+        for seed in recipe.seeds:
+            full = list(rounds.of_arm("full", seed))
+            for name in recipe.arms:
+                own = full if name == "full" else list(rounds.of_arm(name, seed, full))
+                arms.append(ArmRounds(name, seed, own))
+    _write_gold(run, questions)
+    return results(rounds, arms)
+
+
+def _teacher(
+    recipe: Recipe, words: Tailored, questions: Questions, store: ReplyStore, run: RunFolder, access: Access
+) -> Teacher:
+    """The teacher, opened."""
+    own = words.teacher
+    limits = Limits(own.calls, own.tokens, own.money)
+    budget = Budget(store, str(run.path.resolve()), limits, Prices(own.price_in, own.price_out))
+    settings = TeacherSettings(
+        own.name, own.base_url, own.initial, own.feedback, own.concurrency, own.timeout, recipe.student.device
+    )
+    decoding = Decoding(own.max_new_tokens, own.temperature)
+    if words.rationales > 1 and not own.temperature:
+        raise RecipeError(
+            "tailored.rationales above 1 needs tailored.teacher.temperature above 0; greedy ones are all alike."
+        )
+    return open_teacher(settings, questions.task, decoding, budget, access)
+
+
+def _write_gold(run: RunFolder, questions: Questions) -> None:
+    """Test problems and gold chains where the page looks for them."""
+    write_rows(run.path / "problems.jsonl", (problem.to_row() for problem in questions.test))
+    if questions.gold:
+        write_rows(run.path / "gold.jsonl", _gold_rows(questions))
+
+
+def _gold_rows(questions: Questions) -> Iterable[dict[str, Any]]:
+    for chain in questions.gold:
+        segments = chain.rationale.gold or (("ES", chain.rationale.text),)
+        yield {
+            "problem_id": chain.problem.id,
+            "segments": [{"kind": kind, "text": text} for kind, text in segments],
+        }

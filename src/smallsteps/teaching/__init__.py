@@ -1,0 +1,1 @@
+"""Prompts, paid replies and budgets: what teaching by a large model needs besides a generator."""

@@ -1,0 +1,106 @@
+"""The exam: a student answers its own training questions several times, and its wrong chains are sorted out.
+
+Sampled with the local engine, a seed for each item (Wang et al. 2023: 4 samples, temperature 1, the 50 likeliest tokens).
+A chain that ran into a limit is unfinished: it counts as not right, is flagged, and is no mistake to learn from, since
+nobody knows what it would have come to. The authors' exam cuts chains at 128 tokens and takes them for mistakes; the limits
+here are those of the test.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from smallsteps.errors import DataError
+from smallsteps.generation.generator import Decoding
+from smallsteps.generation.solve import Solving, solve
+from smallsteps.records import Prediction, Problem, Record
+from smallsteps.students.student import DualStudent, Student
+from smallsteps.tasks.base import Task
+
+SAMPLING = Decoding(max_new_tokens=10_000, temperature=1.0, top_k=50)
+"""The authors' exam; the task's own limits of tokens hold."""
+
+
+@dataclass(frozen=True)
+class Paper(Record):
+    """What became of one question in one exam."""
+
+    id: str
+    """Of the problem."""
+    right: int
+    """Chains whose answer is the gold one."""
+    wrong: tuple[str, ...] = ()
+    """The different wrong chains that were finished, in order of their sample."""
+    unfinished: int = 0
+    """Chains that ran into a limit."""
+    samples: int = 0
+    """Chains written in all."""
+
+    @property
+    def mistaken(self) -> bool:
+        """Whether there is a mistake to learn from."""
+        return bool(self.wrong)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """An exam in figures, in per cent."""
+
+    accuracy: float
+    """Right chains of all chains."""
+    mistaken: float
+    """Questions with at least one finished wrong chain."""
+    unfinished: float
+    """Chains that ran into a limit."""
+    questions: int
+
+
+def sit(
+    student: Student | DualStudent,
+    problems: Sequence[Problem],
+    task: Task,
+    *,
+    samples: int = 4,
+    decoding: Decoding = SAMPLING,
+    solving: Solving | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Paper]:
+    """The papers of all problems, in their order. Raises DataError where a problem has no gold answer."""
+    for problem in problems:
+        if problem.answer is None:
+            raise DataError(f"{problem.id}: an exam needs a gold answer. Add an `answer` to the row, or take it out.")
+    chosen = replace(solving or Solving(), samples=samples)
+    return mark(solve(student, problems, task, chosen, decoding, progress=progress), problems, task)
+
+
+def mark(predictions: Iterable[Prediction], problems: Sequence[Problem], task: Task) -> list[Paper]:
+    """The papers that the predictions amount to, in the order of the problems."""
+    by_problem: dict[str, list[Prediction]] = defaultdict(list)
+    for prediction in predictions:
+        by_problem[prediction.problem_id].append(prediction)
+    return [_paper(problem, sorted(by_problem[problem.id], key=lambda p: p.id), task) for problem in problems]
+
+
+def _paper(problem: Problem, predictions: Sequence[Prediction], task: Task) -> Paper:
+    right, unfinished, wrong = 0, 0, list[str]()
+    for prediction in predictions:
+        if task.grade(prediction, problem).value == 1.0:
+            right += 1
+        elif prediction.stopped == "limit":
+            unfinished += 1
+        elif prediction.text and prediction.text not in wrong:
+            wrong.append(prediction.text)
+    return Paper(problem.id, right, tuple(wrong), unfinished, len(predictions))
+
+
+def marks(papers: Sequence[Paper]) -> Marks:
+    """The exam in figures."""
+    chains = sum(paper.samples for paper in papers) or 1
+    return Marks(
+        accuracy=100 * sum(paper.right for paper in papers) / chains,
+        mistaken=100 * sum(paper.mistaken for paper in papers) / max(1, len(papers)),
+        unfinished=100 * sum(paper.unfinished for paper in papers) / chains,
+        questions=len(papers),
+    )

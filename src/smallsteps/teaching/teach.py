@@ -1,0 +1,146 @@
+"""Teaching: ask for rationales, keep those whose answer is right, ask again a bounded number of times, record the rest.
+
+Every reply becomes a row, kept or dropped, with its reason; nothing is dropped in silence. A rationale is dropped where
+
+- nothing came, or it was cut off;
+- no answer can be read from its end, or the answer is not the gold one (where there is a gold one);
+- it speaks of what it was shown (the hint, the learner's attempt): a student that reads this learns to speak of hints.
+
+Source: tailored learning, "keep those whose answer is right" (Wang et al. 2023); the leak check and the records are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from smallsteps.records import Problem, Rationale
+from smallsteps.tasks.base import Task
+from smallsteps.teaching.teachers import Lesson, Taught, Teacher
+
+LEAKS = (
+    r"\b(the|your|this|that|learner's|student's) (attempt|mistake|error|wrong (answer|solution|step))\b",
+    r"\b(the )?(learner|student) (wrote|says|said|made|forgot|thought|should)\b",
+    r"\b(given|provided|stated|known|hinted) (right |correct |gold )?(answer|hint)\b",
+    r"\b(right|correct|gold) answer (was|is) (given|known|provided|stated)\b",
+    r"\baccording to the hint\b",
+    r"\bas (a|the) hint\b",
+)
+"""Regular expressions, case-insensitive, of a rationale that speaks of the prompt."""
+_LEAK = re.compile("|".join(LEAKS), re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Lessoned:
+    """One reply and its fate."""
+
+    lesson: Lesson
+    rationale: str | None
+    predicted: str | None
+    """The answer that the rationale ends in; None: none can be read."""
+    correct: bool | None
+    """Whether it equals the gold answer; None: there is no gold answer."""
+    dropped: str | None
+    """Why it is not kept; None: it is."""
+    tokens: int = 0
+
+    def to_row(self) -> dict[str, Any]:
+        """As `smallsteps teach` writes it; readable as a chain where it is kept."""
+        problem = self.lesson.problem
+        row: dict[str, Any] = {
+            "id": problem.id, "question": problem.question, "answer": problem.answer, "rationale": self.rationale,
+            "predicted": self.predicted, "correct": self.correct,
+        }  # fmt: skip
+        if self.lesson.sample:
+            row["sample"] = self.lesson.sample
+        if self.dropped:
+            row["dropped"] = self.dropped
+        return row
+
+    def to_rationale(self, author: str) -> Rationale:
+        """As a record; only of a kept one."""
+        assert self.rationale is not None
+        return Rationale(self.lesson.id, self.lesson.problem.id, self.rationale, author, self.correct)
+
+
+Progress = Callable[[int, int], None]
+"""Called with (replies so far, replies in all)."""
+
+
+def leak(text: str) -> str | None:
+    """The words with which `text` speaks of what its writer was shown.
+
+    >>> leak("Since the correct answer is given as 7, we add 3."), leak("So she gives the student 3 pens.")
+    ('correct answer is given', None)
+    """
+    found = _LEAK.search(text)
+    return found[0] if found else None
+
+
+def judge(taught: Taught, task: Task) -> Lessoned:
+    """The fate of one reply."""
+    problem = taught.lesson.problem
+    if taught.text is None:
+        return Lessoned(taught.lesson, None, None, None, taught.reason, taught.tokens)
+    predicted = task.extract(taught.text, False, problem)
+    correct = None if problem.answer is None else task.same(predicted, task.gold(problem))
+    dropped = None
+    if words := leak(taught.text):
+        dropped = f"speaks of what it was shown: {words!r}"
+    elif task.closing is not None and predicted is None:
+        dropped = "no answer can be read from its end"
+    elif correct is False:
+        dropped = "wrong answer"
+    return Lessoned(taught.lesson, taught.text, predicted, correct, dropped, taught.tokens)
+
+
+def teach(
+    lessons: Sequence[Lesson],
+    teacher: Teacher,
+    task: Task,
+    retries: int = 0,
+    progress: Progress | None = None,
+) -> list[Lessoned]:
+    """The replies to all lessons with their fates, in the order of the lessons; a lesson whose reply was dropped is asked
+    again, with a new sample number, at most `retries` times. `progress` is told of each asking."""
+    found: dict[str, list[Lessoned]] = {lesson.id: [] for lesson in lessons}
+    samples = 1 + max((lesson.sample for lesson in lessons), default=0)
+    waiting = list(lessons)
+    for turn in range(1 + retries):
+        origin = {again(lesson, turn, samples).id: lesson for lesson in waiting}
+        asked = [again(lesson, turn, samples) for lesson in waiting]
+        for done, taught in enumerate(teacher.explain(asked), 1):
+            found[origin[taught.lesson.id].id].append(judge(taught, task))
+            if progress:
+                progress(done, len(asked))
+        waiting = [lesson for lesson in waiting if found[lesson.id][-1].dropped]
+        if not waiting:
+            break
+    return [one for lesson in lessons for one in found[lesson.id]]
+
+
+def again(lesson: Lesson, turn: int, samples: int) -> Lesson:
+    """The lesson as it is asked the `turn`-th time: with a sample number that no other asking of it has."""
+    return lesson if not turn else replace(lesson, id=f"{lesson.id}~{turn}", sample=lesson.sample + turn * samples)
+
+
+def lessons_of(problems: Sequence[Problem], samples: int = 1) -> list[Lesson]:
+    """Each problem `samples` times, without attempts."""
+    return [Lesson(f"{p.id}/{n}", p, sample=n) for p in problems for n in range(samples)]
+
+
+def summary(taught: Sequence[Lessoned]) -> Iterator[str]:
+    """How many replies were kept, and why the others were not, in lines."""
+    kept = sum(one.dropped is None for one in taught)
+    yield f"{kept:,} of {len(taught):,} replies kept"
+    if taught and all(one.lesson.problem.answer is None for one in taught):
+        yield "no gold answers: replies cannot be filtered by answer, and every one that ends in an answer is kept"
+    reasons: dict[str, int] = {}
+    for one in taught:
+        if one.dropped:
+            reason = one.dropped.split(":")[0]
+            reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
+        yield f"  dropped {count:,}: {reason}"

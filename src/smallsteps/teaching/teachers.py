@@ -1,0 +1,175 @@
+"""Who can teach: a language model behind a Generator, the exact solver of the bundled problems, a file of replies.
+
+A teacher gets lessons and gives a rationale for each, or the reason why there is none. What becomes of them (graded,
+kept, dropped) is decided in `teach.py`, alike for all.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from smallsteps.errors import DataError
+from smallsteps.generation.generator import Decoding, Generator, Request
+from smallsteps.records import Problem
+from smallsteps.tasks.base import Task
+from smallsteps.tasks.files import read_rows
+from smallsteps.tasks.stories import STYLES, Story, story
+from smallsteps.teaching.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Something to be explained."""
+
+    id: str
+    problem: Problem
+    attempt: str | None = None
+    """A wrong rationale to be answered; None: explain the problem as such."""
+    sample: int = 0
+    """Which of several explanations of the same."""
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher said to a lesson."""
+
+    lesson: Lesson
+    text: str | None
+    """None: nothing came; `reason` says why."""
+    reason: str = ""
+    tokens: int = 0
+    """Read and written by the teacher; of the exact solver, words."""
+
+
+class Teacher(Protocol):
+    """Anything that explains."""
+
+    @property
+    def name(self) -> str: ...
+
+    def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
+        """One answer for each lesson, in any order."""
+        ...
+
+
+class ChatGenerator(Generator, Protocol):
+    """A Generator that reads messages and whose replies are kept in a store."""
+
+    def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
+        """What these may cost, in a line, before the first call."""
+        ...
+
+
+@dataclass(frozen=True)
+class PromptedTeacher:
+    """A language model, asked by prompts."""
+
+    name: str
+    generator: ChatGenerator
+    task: Task
+    initial: Prompt
+    feedback: Prompt
+    decoding: Decoding
+
+    def request(self, lesson: Lesson) -> Request:
+        """What is asked: `feedback` where there is an attempt, else `initial`."""
+        prompt = self.initial if lesson.attempt is None else self.feedback
+        messages = prompt.render(self.task, lesson.problem, lesson.attempt)
+        return Request(lesson.id, messages, first_sample=lesson.sample)
+
+    def forecast(self, lessons: Sequence[Lesson]) -> str:
+        """What asking these may cost, in a line. Raises RecipeError where they cannot be asked for want of a key."""
+        return self.generator.forecast(map(self.request, lessons), self.decoding)
+
+    def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
+        by_id = {lesson.id: lesson for lesson in lessons}
+        for reply in self.generator.generate(map(self.request, lessons), self.decoding):
+            lesson = by_id[reply.id]
+            if reply.finished == "failed":
+                yield Taught(lesson, None, reply.error or "no reply")
+            elif reply.finished == "limit":
+                yield Taught(lesson, None, f"cut off after {reply.tokens} tokens", reply.read + reply.tokens)
+            else:
+                yield Taught(lesson, reply.text, tokens=reply.read + reply.tokens)
+
+
+_EQUATION = re.compile(r"(\d+)\s*([-+x*/×÷])\s*(\d+)\s*=\s*(-?\d+)")
+_SIGNS = {"*": "x", "×": "x", "÷": "/"}
+
+
+@dataclass(frozen=True)
+class Solver:
+    """The exact solver: knows the bundled word problems from their ids and writes the solution itself. Deterministic, free,
+    and right.
+
+    Explanations of one problem differ in wording and order (`stories.STYLES`). With an attempt, the first step that goes
+    wrong is taken apart into smaller steps (where only the closing is wrong, the result is said once more), in a wording
+    that depends on the attempt.
+    """
+
+    name: str = "solver"
+
+    def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
+        for lesson in lessons:
+            told = _story_of(lesson.problem)
+            style, wrong = lesson.sample, None
+            if lesson.attempt is not None:
+                style += zlib.crc32(lesson.attempt.encode())
+                wrong = first_wrong_step(told, lesson.attempt)
+            text = "".join(text for _, text in told.pieces(style % STYLES, expand=wrong))
+            words = sum(len(part.split()) for part in (lesson.problem.question, lesson.attempt or "", text))
+            yield Taught(lesson, text, tokens=words)
+
+
+def _story_of(problem: Problem) -> Story:
+    found = re.fullmatch(r"stories-(easy|medium|hard)-(\d+)-(\d+)", problem.id)
+    told = story(int(found[2]), int(found[3]), found[1]) if found else None  # type: ignore[arg-type]
+    if told is None or told.text() != problem.question:
+        raise DataError(
+            f"{problem.id}: the exact solver knows the bundled word problems only. Name another teacher (--teacher MODEL)."
+        )
+    return told
+
+
+def first_wrong_step(told: Story, attempt: str) -> int:
+    """Place of the first inference that `attempt` does not make or makes wrongly; their number where all are there."""
+    made = [(int(a), _SIGNS.get(sign, sign), int(b), int(c)) for a, sign, b, c in _EQUATION.findall(attempt)]
+    for place, step in enumerate(told.steps):
+        if (step.left, step.operator, step.right, step.result) not in made:
+            return place
+    return len(told.steps)
+
+
+@dataclass(frozen=True)
+class FileTeacher:
+    """Replies bought elsewhere: rows with `id` and `rationale`, several of one id in their order."""
+
+    name: str
+    replies: Mapping[str, Sequence[str]] = field(repr=False)
+
+    @classmethod
+    def read(cls, path: str | Path) -> FileTeacher:
+        """Raises DataError on a row without `id` or `rationale`."""
+        replies: dict[str, list[str]] = defaultdict(list)
+        for number, row in read_rows(path):
+            for name in ("id", "rationale"):
+                if not isinstance(row.get(name), str) or not row[name].strip():
+                    raise DataError(
+                        f"{path}:{number}: `{name}` is missing or no text. A reply has `id` and `rationale`."
+                    )
+            replies[row["id"]].append(row["rationale"].strip())
+        return cls(Path(path).name, dict(replies))
+
+    def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
+        for lesson in lessons:
+            found = self.replies.get(lesson.problem.id, ())
+            if lesson.sample < len(found):
+                yield Taught(lesson, found[lesson.sample])
+            else:
+                yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for it")

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from smallsteps.errors import DataError
+from smallsteps.generation import replies
+from smallsteps.generation.replies import Ask, ReplyStore, Spent
+
+ASK = Ask(
+    "http://host/v1", "m", (("system", "be brief"), ("user", "why?")), (("max_tokens", 5), ("temperature", 1.0)), 2
+)
+
+
+def stored(path: Path, *asks: Ask) -> ReplyStore:
+    store = ReplyStore(path)
+    for ask in asks:
+        call = store.sent("job", ask.key, Spent(1, 100, 5))
+        store.answered(call, ask, '{"raw": "é"}', Spent(1, 10, 2))
+    return store
+
+
+def test_the_key_holds_every_part_of_the_request() -> None:
+    others = [
+        Ask("http://other/v1", ASK.model, ASK.messages, ASK.parameters, 2),
+        Ask(ASK.base_url, "n", ASK.messages, ASK.parameters, 2),
+        Ask(ASK.base_url, "m", ASK.messages[1:], ASK.parameters, 2),
+        Ask(ASK.base_url, "m", ASK.messages, ASK.parameters[:1], 2),
+        Ask(ASK.base_url, "m", ASK.messages, ASK.parameters, 0),
+    ]
+    assert len({ask.key for ask in [ASK, *others]}) == 6
+    assert Ask("http://host/v1/", "m", ASK.messages, ASK.parameters, 2).key == ASK.key, (
+        "a slash at the end changes nothing"
+    )
+    assert "sample" not in ASK.body()
+
+
+def test_a_reply_is_there_after_the_store_was_closed_and_what_it_cost_takes_the_place_of_the_reservation(
+    tmp_path: Path,
+) -> None:
+    stored(tmp_path / "r.sqlite", ASK).close()
+    store = ReplyStore(tmp_path / "r.sqlite")
+    assert store.get(ASK.key) == '{"raw": "é"}' and len(store) == 1
+    assert store.spent("job") == Spent(1, 10, 2) and store.spent("another") == Spent()
+
+
+def test_an_open_call_counts_in_full_as_after_a_kill(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    store.sent("job", ASK.key, Spent(1, 100, 5))
+    store.close()
+    assert ReplyStore(tmp_path / "r.sqlite").spent("job") == Spent(1, 100, 5)
+
+
+def test_replies_survive_a_process_that_is_killed_in_the_midst(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from smallsteps.generation.replies import *; store = ReplyStore(sys.argv[1])\n"
+        "for n in range(50):\n"
+        "    ask = Ask('u', 'm', (('user', str(n)),)); call = store.sent('job', ask.key, Spent(1, 9, 9))\n"
+        "    store.answered(call, ask, 'raw', Spent(1, 1, 1))\n"
+        "store._db.execute('BEGIN IMMEDIATE'); store._db.execute('DELETE FROM replies'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "r.sqlite")], timeout=60)
+    assert done.returncode == -9
+    store = ReplyStore(tmp_path / "r.sqlite")
+    assert len(store) == 50 and store.spent("job") == Spent(50, 50, 50)
+
+
+def test_a_claim_is_held_by_one_and_ends_by_itself(tmp_path: Path) -> None:
+    one, other = ReplyStore(tmp_path / "r.sqlite"), ReplyStore(tmp_path / "r.sqlite")
+    assert one.claim("k", "one", 60) and one.claim("k", "one", 60), "its owner may renew it"
+    assert not other.claim("k", "other", 60)
+    one.release("k", "one")
+    assert other.claim("k", "other", -1)
+    assert one.claim("k", "one", 60), "the other's has run out"
+    other.release("k", "other")
+    assert not other.claim("k", "other", 60), "nobody releases what is another's"
+
+
+def test_the_claim_of_a_killed_process_of_this_machine_is_void_and_that_of_another_machine_is_not(
+    tmp_path: Path,
+) -> None:
+    store, owner = ReplyStore(tmp_path / "r.sqlite"), replies.new_owner()
+    host, _, number = owner.rsplit(":", 2)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert store.claim("k", f"{host}:{gone.pid}:{number}", 60) and store.claim("k", "me", 60)
+    assert store.claim("other", f"elsewhere:{gone.pid}:{number}", 60) and not store.claim("other", "me", 60)
+    assert store.claim("mine", owner, 60) and not store.claim("mine", "me", 60)
+
+
+def test_an_exported_store_gives_the_same_bytes_wherever_it_was_taken_over(tmp_path: Path) -> None:
+    asks = [Ask("u", "m", (("user", f"q{n}"),), (), n) for n in range(9)]
+    one = stored(tmp_path / "one.sqlite", *asks)
+    assert one.export(tmp_path / "one.jsonl") == 9
+    other = stored(tmp_path / "other.sqlite", *reversed(asks[4:]))
+    assert other.take_over(tmp_path / "one.jsonl") == 4
+    assert other.take_over(tmp_path / "one.jsonl") == 0
+    other.export(tmp_path / "other.jsonl")
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "other.jsonl").read_bytes()
+    assert other.get(asks[0].key) == '{"raw": "é"}'
+
+
+def test_a_changed_row_is_not_taken_over_and_nothing_of_its_file_is(tmp_path: Path) -> None:
+    store = stored(tmp_path / "one.sqlite", *(Ask("u", "m", (("user", f"q{n}"),)) for n in range(3)))
+    store.export(tmp_path / "one.jsonl")
+    lines = (tmp_path / "one.jsonl").read_text().splitlines()
+    lines[2] = lines[2].replace('"sample": 0', '"sample": 1')
+    (tmp_path / "changed.jsonl").write_text("\n".join(lines) + "\n")
+    empty = ReplyStore(tmp_path / "empty.sqlite")
+    with pytest.raises(DataError, match=r"changed\.jsonl:3: the key does not belong to the request"):
+        empty.take_over(tmp_path / "changed.jsonl")
+    assert len(empty) == 0
+
+
+@pytest.mark.parametrize("what", ["text", "database", "version"])
+def test_a_file_that_is_no_store_of_this_version_is_left_as_it_is(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "r.sqlite"
+    if what == "text":
+        path.write_text("not a database, but long enough to be looked at " * 50)
+    else:
+        database = sqlite3.connect(path)
+        database.execute("CREATE TABLE mine (x)" if what == "database" else "PRAGMA user_version = 99")
+        database.commit()
+        database.close()
+    before = path.read_bytes()
+    message = {"text": "not a reply store", "database": "a database of something else", "version": "version 99"}[what]
+    with pytest.raises(DataError, match=message):
+        ReplyStore(path)
+    assert path.read_bytes()[100:] == before[100:]
+
+
+def test_a_store_that_another_process_does_not_let_go_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "BUSY_SECONDS", 0.1)
+    store = ReplyStore(tmp_path / "r.sqlite")
+    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DataError, match="another process has held the reply store"):
+        store.claim("k", "me", 1)
+    other.execute("ROLLBACK")
+    assert store.claim("k", "me", 1)
+    other.close()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.records import Problem
+from smallsteps.tasks import get_task
+from smallsteps.teaching.prompts import BUNDLED, parse_prompt, read_prompt
+
+PROBLEM = Problem("p", "How many pens?", "7")
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_prompt_shows_what_it_should_and_no_more(name: str) -> None:
+    messages = read_prompt(name).render(get_task("gsm8k"), PROBLEM, "5 + 5 = 11")
+    assert [role for role, _ in messages] == ["system", "user"]
+    user = messages[1][1]
+    assert "How many pens?" in user and "The answer is …." in user and "{" not in user
+    assert ("5 + 5 = 11" in user) == (name == "feedback"), "only feedback shows the mistake"
+    assert ("answer is: 7" in user) == (name != "initial"), "the first lesson has no hint"
+
+
+def test_choices_are_part_of_the_question() -> None:
+    problem = Problem("p", "Where?", "park", choices=("park", "lake"))
+    assert "lake" in read_prompt("initial").render(get_task("commonsenseqa"), problem)[1][1]
+
+
+def test_braces_in_a_question_are_not_filled_in() -> None:
+    problem = Problem("p", "What is {{ answer }} in {% raw %}?", "7")
+    assert "What is {{ answer }} in {% raw %}?" in read_prompt("initial").render(get_task("gsm8k"), problem)[1][1]
+
+
+def test_a_prompt_that_needs_what_is_not_there_names_the_problem() -> None:
+    with pytest.raises(DataError, match=r"prompt feedback, problem p: 'attempt' is undefined"):
+        read_prompt("feedback").render(get_task("gsm8k"), PROBLEM)
+    with pytest.raises(DataError, match="'answer' is undefined"):
+        read_prompt("blind").render(get_task("gsm8k"), Problem("p", "?"))
+
+
+def test_a_file_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("[user]\nQ: {{ question }}\n[assistant]\nHm.\n[user]\nGo on.\n")
+    assert read_prompt(str(tmp_path / "mine.txt")).render(get_task("gsm8k"), PROBLEM) == (
+        ("user", "Q: How many pens?"),
+        ("assistant", "Hm."),
+        ("user", "Go on."),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Q: {{ question }}", "begin each message with a line"),
+        ("words\n[user]\nQ", "begin each message with a line"),
+        ("[user]\nQ\n[system]\nS", r"last message is \[system\]"),
+        ("[user]\n{{ question", "unexpected end of template"),
+    ],
+)
+def test_a_file_that_is_no_prompt(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        parse_prompt("mine.txt", text)
+
+
+def test_a_misspelt_prompt_gets_the_nearest_name() -> None:
+    with pytest.raises(RecipeError, match="Did you mean 'feedback'"):
+        read_prompt("feedbak")
+
+
+def test_a_prompt_file_cannot_reach_into_python() -> None:
+    prompt = parse_prompt("mine.txt", "[user]\n{{ question.__class__.__mro__ }}")
+    with pytest.raises(DataError, match="unsafe"):
+        prompt.render(get_task("gsm8k"), PROBLEM)

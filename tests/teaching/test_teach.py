@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from smallsteps.records import Problem
+from smallsteps.tasks import get_task
+from smallsteps.teaching.teach import judge, leak, lessons_of, summary, teach
+from smallsteps.teaching.teachers import Lesson, Taught
+
+TASK = get_task("numbers")
+PROBLEMS = [Problem(name, f"{name}?", "7") for name in "abc"]
+
+
+@dataclass
+class Script:
+    """Says the texts of a problem one after another, by sample number asked."""
+
+    said: dict[str, list[str | None]]
+    name: str = "script"
+    asked: list[Lesson] = field(default_factory=list)
+
+    def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
+        for lesson in reversed(lessons):  # replies come in any order
+            self.asked.append(lesson)
+            turn = sum(one.problem.id == lesson.problem.id for one in self.asked) - 1
+            texts = self.said[lesson.problem.id]
+            text = texts[min(turn, len(texts) - 1)]
+            yield Taught(lesson, text, "" if text else "status 500")
+
+
+@pytest.mark.parametrize(
+    ("text", "dropped"),
+    [
+        ("3 + 4 = 7. The answer is 7.", None),
+        ("3 + 4 = 7. The answer is 7.0.", None),
+        ("3 + 4 = 8. The answer is 8.", "wrong answer"),
+        ("3 + 4 = 7.", "no answer can be read from its end"),
+        (
+            "The correct answer is given as 7. The answer is 7.",
+            "speaks of what it was shown: 'correct answer is given'",
+        ),
+        ("The learner forgot 3. The answer is 7.", "speaks of what it was shown: 'The learner forgot'"),
+        (None, "status 500"),
+    ],
+)
+def test_the_fate_of_a_reply(text: str | None, dropped: str | None) -> None:
+    one = judge(Taught(Lesson("l", PROBLEMS[0]), text, "status 500"), TASK)
+    assert one.dropped == dropped
+    assert one.to_row().get("dropped") == dropped
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Each student gets 3 pens.",
+        "The given numbers are 3 and 4.",
+        "She made a mistake and lost 3 pens.",
+        "So the answer is 7.",
+    ],
+)
+def test_an_innocent_sentence_is_no_leak(text: str) -> None:
+    assert leak(text) is None
+
+
+def test_rows_come_in_the_order_of_the_questions_with_every_reply_kept_or_dropped() -> None:
+    good, bad = "3 + 4 = 7. The answer is 7.", "The answer is 9."
+    teacher = Script({"a": [bad, bad, good], "b": [good], "c": [bad]})
+    taught = teach(lessons_of(PROBLEMS), teacher, TASK, retries=2)
+    assert [(one.lesson.problem.id, one.dropped is None) for one in taught] == [
+        ("a", False), ("a", False), ("a", True), ("b", True), ("c", False), ("c", False), ("c", False),
+    ]  # fmt: skip
+    assert len(teacher.asked) == 7, "b was right at once; c was given up after two retries"
+
+
+def test_every_asking_of_a_problem_has_a_sample_number_of_its_own() -> None:
+    teacher = Script({name: ["The answer is 9."] for name in "abc"})
+    teach(lessons_of(PROBLEMS, samples=3), teacher, TASK, retries=2)
+    numbers = [lesson.sample for lesson in teacher.asked if lesson.problem.id == "a"]
+    assert sorted(numbers) == list(range(9)), "else a store would hand the same reply out again"
+    assert len({lesson.id for lesson in teacher.asked}) == 27
+
+
+def test_without_gold_answers_everything_that_ends_in_an_answer_is_kept_and_said_to_be() -> None:
+    problems = [Problem("a", "?"), Problem("b", "?")]
+    taught = teach(lessons_of(problems), Script({"a": ["The answer is 9."], "b": ["Hm."]}), TASK)
+    assert [one.correct for one in taught] == [None, None]
+    assert [one.dropped for one in taught] == [None, "no answer can be read from its end"]
+    assert any("no gold answers" in line for line in summary(taught))
+
+
+def test_the_summary_counts_reasons_and_not_their_details() -> None:
+    teacher = Script(
+        {"a": ["The learner forgot. The answer is 7."], "b": ["Your mistake. The answer is 7."], "c": [None]}
+    )
+    lines = list(summary(teach(lessons_of(PROBLEMS), teacher, TASK)))
+    assert lines == ["0 of 3 replies kept", "  dropped 2: speaks of what it was shown", "  dropped 1: status 500"]

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from smallsteps.errors import DataError
+from smallsteps.generation.generator import Decoding, Reply, Request
+from smallsteps.generation.replies import Ask
+from smallsteps.records import Problem
+from smallsteps.tasks import get_task
+from smallsteps.tasks.stories import STYLES, make_chains, story
+from smallsteps.teaching.prompts import read_prompt
+from smallsteps.teaching.teachers import FileTeacher, Lesson, PromptedTeacher, Solver, Taught, first_wrong_step
+
+TASK = get_task("stories")
+CHAINS = make_chains(60, 3, "hard")
+
+
+def texts(lessons: list[Lesson]) -> list[str]:
+    found = {taught.lesson.id: taught.text for taught in Solver().explain(lessons)}
+    return [found[lesson.id] or "" for lesson in lessons]
+
+
+def test_the_solver_is_always_right_and_has_several_ways_to_say_it() -> None:
+    for chain in CHAINS:
+        said = texts([Lesson(f"{n}", chain.problem, sample=n) for n in range(STYLES)])
+        assert len(set(said)) == STYLES >= 3
+        assert all(TASK.extract(text, False, chain.problem) == chain.problem.answer for text in said)
+
+
+def test_the_solver_takes_the_first_wrong_step_apart_and_every_equation_holds() -> None:
+    expanded = 0
+    for chain in CHAINS:
+        right = chain.rationale.text
+        sums = list(re.finditer(r"\d+ [-+x/] \d+ = (\d+)", right))
+        place = len(sums) // 2
+        start, end = sums[place].span(1)
+        attempt = f"{right[:start]}{int(sums[place][1]) + 1}{right[end:]}"
+        text = texts([Lesson("a", chain.problem, attempt)])[0]
+        assert TASK.extract(text, False, chain.problem) == chain.problem.answer
+        for a, sign, b, c in re.findall(r"(\d+) ([-+x/]) (\d+) = (\d+)", text):
+            assert {"+": int(a) + int(b), "-": int(a) - int(b), "x": int(a) * int(b), "/": int(a) / int(b)}[
+                sign
+            ] == int(c)
+            assert int(a) * int(c) <= 10_000
+        assert sums[place][0] in text, "the step itself is still made"
+        expanded += len(re.findall(r"= \d+", text)) > len(sums)
+    assert expanded == len(CHAINS), "every step has smaller ones"
+
+
+def test_what_the_solver_says_to_a_mistake_it_never_says_without_one() -> None:
+    for chain in CHAINS:
+        plain = set(texts([Lesson(str(n), chain.problem, sample=n) for n in range(STYLES)]))
+        right = chain.rationale.text
+        closing = right.replace(f"The answer is {chain.problem.answer}.", "The answer is 99.")
+        said = texts([Lesson(str(n), chain.problem, wrong) for n, wrong in enumerate((closing, "No idea.", "Hm."))])
+        assert not plain & set(said)
+        assert all(TASK.extract(text, False, chain.problem) == chain.problem.answer for text in said)
+
+
+def test_the_first_wrong_step_is_found_where_others_are_right() -> None:
+    told = story(3, 0, "hard")
+    right = "".join(text for _, text in told.pieces())
+    assert first_wrong_step(told, right) == len(told.steps)
+    equation = told.steps[1].equation
+    assert first_wrong_step(told, right.replace(equation, equation + "0")) == 1
+    assert first_wrong_step(told, "no idea") == 0
+    assert first_wrong_step(told, right.replace(" x ", " * ").replace(" = ", "=")) == len(told.steps), (
+        "signs and spaces do not matter"
+    )
+
+
+def test_the_solver_knows_its_own_problems_only() -> None:
+    problem = CHAINS[0].problem
+    for other in (Problem("q1", "How many?", "3"), Problem(problem.id, problem.question + " Why?", problem.answer)):
+        with pytest.raises(DataError, match="knows the bundled word problems only"):
+            texts([Lesson("a", other)])
+
+
+class Scripted:
+    """A generator that answers with what it was asked, or as told."""
+
+    def __init__(self, finished: str = "end") -> None:
+        self.finished, self.seen = finished, list[Request]()
+
+    def generate(
+        self, requests: Iterable[Request], decoding: Decoding, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Reply]:
+        for request in requests:
+            self.seen.append(request)
+            yield Reply(request.id, request.first_sample, (), "words", self.finished, 9, error="why not")  # type: ignore[arg-type]
+
+    def asks(self, requests: Iterable[Request], decoding: Decoding) -> list[Ask]:
+        return []
+
+
+def prompted(generator: Scripted) -> PromptedTeacher:
+    return PromptedTeacher("m", generator, TASK, read_prompt("initial"), read_prompt("feedback"), Decoding())
+
+
+def test_an_attempt_chooses_the_feedback_prompt_and_the_sample_travels() -> None:
+    generator, problem = Scripted(), CHAINS[0].problem
+    lessons = [Lesson("a", problem), Lesson("b", problem, "5 + 5 = 11", sample=4)]
+    list(prompted(generator).explain(lessons))
+    first, second = (str(request.prompt) for request in generator.seen)
+    assert "5 + 5 = 11" not in first and "5 + 5 = 11" in second
+    assert [request.first_sample for request in generator.seen] == [0, 4]
+
+
+@pytest.mark.parametrize(("finished", "reason"), [("failed", "why not"), ("limit", "cut off after 9 tokens")])
+def test_what_did_not_come_whole_is_no_rationale(finished: str, reason: str) -> None:
+    lesson = Lesson("a", CHAINS[0].problem)
+    (taught,) = prompted(Scripted(finished)).explain([lesson])
+    assert taught.text is None and taught.reason == reason and taught.lesson is lesson
+
+
+def test_replies_bought_elsewhere_are_handed_out_in_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "bought.jsonl"
+    file.write_text(
+        '{"id": "a", "rationale": "one"}\n{"id": "b", "rationale": "other"}\n{"id": "a", "rationale": "two"}\n'
+    )
+    teacher, problem = FileTeacher.read(file), Problem("a", "?", "1")
+    found: list[Taught] = list(teacher.explain([Lesson(str(n), problem, sample=n) for n in range(3)]))
+    assert [taught.text for taught in found] == ["one", "two", None]
+    assert found[2].reason == "bought.jsonl holds 2 replies for it"
+    file.write_text('{"id": "a"}\n')
+    with pytest.raises(DataError, match=r"bought\.jsonl:1: `rationale` is missing"):
+        FileTeacher.read(file)
