@@ -147,7 +147,7 @@ class Teacher(Strict):
     """Who explains, and what may be spent on it."""
 
     name: str = "solver"
-    """A model at `base_url`, a folder of a causal model, a .jsonl file of replies bought elsewhere (`id`, `rationale`), or
+    """A model at `base_url`, a folder of a causal model, a .jsonl file of replies bought elsewhere (`id`, `rationale`, `attempt`), or
     `solver`, the exact solver of the bundled word problems."""
     base_url: str | None = None
     """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands in no recipe."""
@@ -155,6 +155,8 @@ class Teacher(Strict):
     """Prompt for a question: a bundled name or a file."""
     feedback: str = "feedback"
     """Prompt for a question and a wrong rationale."""
+    blind: str = "blind"
+    """Prompt of the arm `blind`: as `feedback`, without the wrong rationale."""
     temperature: float = Field(0.7, ge=0)
     max_new_tokens: int = Field(512, ge=1)
     retries: int = Field(1, ge=0)

@@ -61,12 +61,18 @@ def words(**changes):
 
 
 def test_what_is_asked_again_without_a_mistake_is_a_sample_nobody_asked_for():
-    had = [bought(one.id, 0, problem=one.problem.id) for one in first_lessons(PROBLEMS, words(rationales=2))]
+    had = [
+        bought(one.id, 0, problem=one.problem.id, sample=one.sample)
+        for one in first_lessons(PROBLEMS, words(rationales=2))
+    ]
     further = further_lessons(PROBLEMS, had, 1, seed=0)
     first, second = ([next(further) for _ in PROBLEMS] for _ in range(2))
     assert {one.sample for one in first} == {2} and {one.sample for one in second} == {3}
     assert sorted(one.problem.id for one in first) == sorted(p.id for p in PROBLEMS)
     assert [one.problem for one in first] != PROBLEMS
+    again = bought(f"{PROBLEMS[0].id}/0.1~1", 0, problem=PROBLEMS[0].id, sample=3)  # a reply that was asked for again
+    own = [one for one, _ in zip(further_lessons(PROBLEMS, [*had, again], 1, 0, hint=True), PROBLEMS, strict=False)]
+    assert {one.sample for one in own if one.problem == PROBLEMS[0]} == {4} and all(one.hint for one in own)
 
 
 @pytest.mark.parametrize("allowance", [0, 1, 150, 1000])

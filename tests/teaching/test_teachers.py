@@ -8,7 +8,6 @@ import pytest
 
 from smallsteps.errors import DataError
 from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.generation.replies import Ask
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import STYLES, make_chains, story
@@ -93,8 +92,8 @@ class Scripted:
             self.seen.append(request)
             yield Reply(request.id, request.first_sample, (), "words", self.finished, 9, error="why not")  # type: ignore[arg-type]
 
-    def asks(self, requests: Iterable[Request], decoding: Decoding) -> list[Ask]:
-        return []
+    def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
+        return f"{len(list(requests))} requests"
 
 
 def prompted(generator: Scripted) -> PromptedTeacher:
@@ -108,6 +107,13 @@ def test_an_attempt_chooses_the_feedback_prompt_and_the_sample_travels() -> None
     first, second = (str(request.prompt) for request in generator.seen)
     assert "5 + 5 = 11" not in first and "5 + 5 = 11" in second
     assert [request.first_sample for request in generator.seen] == [0, 4]
+
+
+def test_a_hint_without_an_attempt_chooses_the_prompt_that_shows_the_answer_and_no_mistake() -> None:
+    generator, problem = Scripted(), CHAINS[0].problem
+    list(prompted(generator).explain([Lesson("a", problem, hint=True)]))
+    assert generator.seen[0].prompt == read_prompt("blind").render(TASK, problem)
+    assert f"answer is: {problem.answer}" in str(generator.seen[0].prompt)
 
 
 @pytest.mark.parametrize(("finished", "reason"), [("failed", "why not"), ("limit", "cut off after 9 tokens")])
@@ -126,6 +132,12 @@ def test_replies_bought_elsewhere_are_handed_out_in_their_order(tmp_path: Path) 
     found: list[Taught] = list(teacher.explain([Lesson(str(n), problem, sample=n) for n in range(3)]))
     assert [taught.text for taught in found] == ["one", "two", None]
     assert found[2].reason == "bought.jsonl holds 2 replies for it"
+    assert found[0].tokens == 2, "words of question and reply"
+    (wrong,) = teacher.explain([Lesson("w", problem, "5 + 5 = 11")])
+    assert wrong.text is None and "this wrong rationale" in wrong.reason, "what answers the question answers no mistake"
+    file.write_text('{"id": "a", "rationale": "no, 10", "attempt": "5 + 5 = 11"}\n')
+    (told,) = FileTeacher.read(file).explain([Lesson("w", problem, "5 + 5 = 11")])
+    assert told.text == "no, 10"
     file.write_text('{"id": "a"}\n')
     with pytest.raises(DataError, match=r"bought\.jsonl:1: `rationale` is missing"):
         FileTeacher.read(file)

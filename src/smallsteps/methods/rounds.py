@@ -212,7 +212,7 @@ class Rounds:
             mistaken = {paper.id for paper in round.papers if paper.mistaken}
             problems = [problem for problem in problems if problem.id in mistaken]
         lessons = (
-            further_lessons(problems, bought, number, seed)
+            further_lessons(problems, bought, number, seed, hint=arm == "blind")
             if arm in ("t0-only", "blind")
             else iter(feedback_lessons(problems, round.papers, number, self.words))
         )

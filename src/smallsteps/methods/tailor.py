@@ -72,7 +72,14 @@ def _teacher(
     limits = Limits(own.calls, own.tokens, own.money)
     budget = Budget(store, str(run.path.resolve()), limits, Prices(own.price_in, own.price_out))
     settings = TeacherSettings(
-        own.name, own.base_url, own.initial, own.feedback, own.concurrency, own.timeout, recipe.student.device
+        own.name,
+        own.base_url,
+        own.initial,
+        own.feedback,
+        own.blind,
+        own.concurrency,
+        own.timeout,
+        recipe.student.device,
     )
     decoding = Decoding(own.max_new_tokens, own.temperature)
     if words.rationales > 1 and not own.temperature:

@@ -11,7 +11,7 @@
 Beside `full`, arms at the same teacher tokens and training tokens, round by round:
 
     t0-only       what feedback would cost buys more rationales of T_0's kind, for all questions in turn; no contrast
-    blind         the teacher is asked about the mistaken questions, but does not see the mistakes
+    blind         the teacher is asked about the mistaken questions with their answers, but does not see the mistakes
     no-contrast   feedback, but no loss on the mistakes themselves
 
 The loss is `smallsteps.training.contrast`, the exam `smallsteps.teaching.exam`, what is kept `smallsteps.teaching.teach`.
@@ -59,6 +59,8 @@ class Bought(Record):
     tokens: int = 0
     """That the teacher read and wrote for it."""
     author: str = "teacher"
+    sample: int = 0
+    """Which of several replies to the same it was."""
 
 
 # ---- what the teacher is asked ----
@@ -79,14 +81,19 @@ def feedback_lessons(problems: Sequence[Problem], papers: Sequence[Paper], round
     ]
 
 
-def further_lessons(problems: Sequence[Problem], bought: Sequence[Bought], round: int, seed: int) -> Iterator[Lesson]:
+def further_lessons(
+    problems: Sequence[Problem], bought: Sequence[Bought], round: int, seed: int, hint: bool = False
+) -> Iterator[Lesson]:
     """More of T_0's kind without end: all `problems` in a shuffled order, then all once more, each time a sample that
-    was not asked for in T_0 or since."""
-    asked = Counter(one.problem_id for one in bought if one.mistake is None)
+    was not asked for in T_0 or since. `hint`: the teacher is shown the gold answer, as in feedback."""
+    asked: Counter[str] = Counter()
+    for one in bought:
+        if one.mistake is None:
+            asked[one.problem_id] = max(asked[one.problem_id], one.sample + 1)
     order = random.Random(f"further/{seed}/{round}").sample(list(problems), len(problems))
     for turn in range(1_000_000):
         for problem in order:
-            yield Lesson(f"{problem.id}/{round}.{turn}", problem, sample=asked[problem.id] + turn)
+            yield Lesson(f"{problem.id}/{round}.{turn}", problem, sample=asked[problem.id] + turn, hint=hint)
 
 
 def taught(
@@ -96,9 +103,10 @@ def taught(
     words: Tailored,
     round: int,
     progress: Progress | None = None,
+    retries: int | None = None,
 ) -> list[Bought]:
-    """All replies to the lessons, kept and dropped."""
-    found = teach(lessons, teacher, task, words.teacher.retries, progress)
+    """All replies to the lessons, kept and dropped. `retries`: None, as the recipe says."""
+    found = teach(lessons, teacher, task, words.teacher.retries if retries is None else retries, progress)
     return [_bought(one, round, teacher.name) for one in found]
 
 
@@ -106,12 +114,15 @@ def taught_up_to(
     allowance: int, lessons: Iterator[Lesson], teacher: Teacher, task: Task, words: Tailored, round: int
 ) -> list[Bought]:
     """Replies to as many lessons as `allowance` tokens buy: by portions, each as large as the tokens left pay for at the
-    price of the dearest reply so far, until they are spent; the last may go over."""
+    price of the dearest reply so far, until they are spent; the last may go over. A reply that is dropped is not asked for
+    again: what is left buys others."""
     found: list[Bought] = []
+    if allowance <= 0:
+        return found
     portion = 1
     while True:
         lot = [lesson for _, lesson in zip(range(portion), lessons, strict=False)]
-        found += taught(lot, teacher, task, words, round) if lot else []
+        found += taught(lot, teacher, task, words, round, retries=0) if lot else []
         spent = sum(one.tokens for one in found)
         if spent >= allowance or not lot or not spent:
             return found
@@ -121,7 +132,8 @@ def taught_up_to(
 def _bought(one: Lessoned, round: int, author: str) -> Bought:
     lesson = one.lesson
     return Bought(
-        lesson.id, lesson.problem.id, round, one.rationale, lesson.attempt, one.dropped, one.tokens, author
+        lesson.id, lesson.problem.id, round, one.rationale, lesson.attempt, one.dropped, one.tokens, author,
+        lesson.sample,
     )  # fmt: skip
 
 

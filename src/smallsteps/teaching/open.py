@@ -41,6 +41,7 @@ class TeacherSettings:
     base_url: str | None = None
     initial: str = "initial"
     feedback: str = "feedback"
+    blind: str = "blind"
     concurrency: int = 32
     timeout: float = 120.0
     device: str = "auto"
@@ -59,13 +60,13 @@ def open_teacher(
         return Solver()
     if settings.name.endswith(".jsonl"):
         return FileTeacher.read(settings.name)
-    initial, feedback = read_prompt(settings.initial), read_prompt(settings.feedback)
+    initial, feedback, blind = (read_prompt(name) for name in (settings.initial, settings.feedback, settings.blind))
     if settings.base_url is None and Path(settings.name).is_dir():
         from smallsteps.generation.chat import LocalChat
         from smallsteps.students.student import load_student
 
         local = LocalChat(load_student(settings.name, device=settings.device), budget.store)
-        return PromptedTeacher(settings.name, local, task, initial, feedback, decoding)
+        return PromptedTeacher(settings.name, local, task, initial, feedback, decoding, blind)
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
     url = settings.base_url or access.base_url or OPENAI
@@ -73,5 +74,5 @@ def open_teacher(
         raise RecipeError(f"the teacher's base URL {url!r}: expected http://… or https://….")
     where = EndpointSettings(settings.name, url, settings.concurrency, settings.timeout)
     return PromptedTeacher(
-        settings.name, Endpoint(where, budget, access.key_for(url)), task, initial, feedback, decoding
+        settings.name, Endpoint(where, budget, access.key_for(url)), task, initial, feedback, decoding, blind
     )

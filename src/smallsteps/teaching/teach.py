@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from smallsteps.records import Problem, Rationale
+from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.teachers import Lesson, Taught, Teacher
 
@@ -58,11 +58,6 @@ class Lessoned:
         if self.dropped:
             row["dropped"] = self.dropped
         return row
-
-    def to_rationale(self, author: str) -> Rationale:
-        """As a record; only of a kept one."""
-        assert self.rationale is not None
-        return Rationale(self.lesson.id, self.lesson.problem.id, self.rationale, author, self.correct)
 
 
 Progress = Callable[[int, int], None]

@@ -20,7 +20,7 @@ from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_rows
 from smallsteps.tasks.stories import STYLES, Story, story
-from smallsteps.teaching.prompts import Prompt
+from smallsteps.teaching.prompts import Prompt, read_prompt
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Lesson:
     """A wrong rationale to be answered; None: explain the problem as such."""
     sample: int = 0
     """Which of several explanations of the same."""
+    hint: bool = False
+    """Whether the teacher is shown the gold answer although there is no attempt."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Taught:
     """None: nothing came; `reason` says why."""
     reason: str = ""
     tokens: int = 0
-    """Read and written by the teacher; of the exact solver, words."""
+    """Read and written by the teacher; of one that is no language model, words."""
 
 
 class Teacher(Protocol):
@@ -76,10 +78,11 @@ class PromptedTeacher:
     initial: Prompt
     feedback: Prompt
     decoding: Decoding
+    blind: Prompt = field(default_factory=lambda: read_prompt("blind"))
 
     def request(self, lesson: Lesson) -> Request:
-        """What is asked: `feedback` where there is an attempt, else `initial`."""
-        prompt = self.initial if lesson.attempt is None else self.feedback
+        """What is asked: `feedback` where there is an attempt, `blind` where there is a hint alone, else `initial`."""
+        prompt = self.feedback if lesson.attempt is not None else self.blind if lesson.hint else self.initial
         messages = prompt.render(self.task, lesson.problem, lesson.attempt)
         return Request(lesson.id, messages, first_sample=lesson.sample)
 
@@ -123,8 +126,7 @@ class Solver:
                 style += zlib.crc32(lesson.attempt.encode())
                 wrong = first_wrong_step(told, lesson.attempt)
             text = "".join(text for _, text in told.pieces(style % STYLES, expand=wrong))
-            words = sum(len(part.split()) for part in (lesson.problem.question, lesson.attempt or "", text))
-            yield Taught(lesson, text, tokens=words)
+            yield Taught(lesson, text, tokens=_words(lesson, text))
 
 
 def _story_of(problem: Problem) -> Story:
@@ -148,28 +150,37 @@ def first_wrong_step(told: Story, attempt: str) -> int:
 
 @dataclass(frozen=True)
 class FileTeacher:
-    """Replies bought elsewhere: rows with `id` and `rationale`, several of one id in their order."""
+    """Replies bought elsewhere: rows with `id` and `rationale`, several of one id in their order; one that answers a wrong
+    rationale names it as `attempt`. Tokens are words of question, attempt and reply."""
 
     name: str
-    replies: Mapping[str, Sequence[str]] = field(repr=False)
+    replies: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
+    """(problem id, attempt) → its replies."""
 
     @classmethod
     def read(cls, path: str | Path) -> FileTeacher:
         """Raises DataError on a row without `id` or `rationale`."""
-        replies: dict[str, list[str]] = defaultdict(list)
+        replies: dict[tuple[str, str | None], list[str]] = defaultdict(list)
         for number, row in read_rows(path):
             for name in ("id", "rationale"):
                 if not isinstance(row.get(name), str) or not row[name].strip():
                     raise DataError(
                         f"{path}:{number}: `{name}` is missing or no text. A reply has `id` and `rationale`."
                     )
-            replies[row["id"]].append(row["rationale"].strip())
+            replies[row["id"], row.get("attempt")].append(row["rationale"].strip())
         return cls(Path(path).name, dict(replies))
 
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
         for lesson in lessons:
-            found = self.replies.get(lesson.problem.id, ())
+            found = self.replies.get((lesson.problem.id, lesson.attempt), ())
             if lesson.sample < len(found):
-                yield Taught(lesson, found[lesson.sample])
+                text = found[lesson.sample]
+                yield Taught(lesson, text, tokens=_words(lesson, text))
             else:
-                yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for it")
+                what = "it" if lesson.attempt is None else "this wrong rationale"
+                yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for {what}")
+
+
+def _words(lesson: Lesson, text: str) -> int:
+    """What a teacher without tokens read and wrote."""
+    return sum(len(part.split()) for part in (lesson.problem.question, lesson.attempt or "", text))

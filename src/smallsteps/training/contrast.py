@@ -194,11 +194,11 @@ def collate_pairs(items: Sequence[Items], start_id: int) -> ItemBatch:
     source, source_mask = pad([row.source for row in (rows[: len(items)] if shared else rows)])
     learnt = {0, 1} if parts == 2 else {0}
     groups = alike([1 + len(row.target) for row in rows])
-    read = [pad([(start_id, *rows[number].target) for number in group]) for group in groups]
+    laid = [pad([(start_id, *rows[number].target) for number in group]) for group in groups]
     asked = [torch.tensor([number % len(items) if shared else number for number in group]) for group in groups]
     starts = torch.zeros(len(rows), dtype=torch.long)
     at = 0
-    for group, (inputs, _) in zip(groups, read, strict=True):
+    for group, (inputs, _) in zip(groups, laid, strict=True):
         starts[group] = at + inputs.shape[1] * torch.arange(len(group))
         at += inputs.numel()
     owner = torch.full((at,), -1)
@@ -215,7 +215,7 @@ def collate_pairs(items: Sequence[Items], start_id: int) -> ItemBatch:
     whose = torch.tensor(predicted)
     weights = (whose < len(items)).float()
     return ItemBatch(
-        source, source_mask, tuple(inputs for inputs, _ in read), tuple(mask for _, mask in read), tuple(asked), None,
+        source, source_mask, tuple(inputs for inputs, _ in laid), tuple(mask for _, mask in laid), tuple(asked), None,
         owner, ends.view(parts, -1), torch.tensor(labels), torch.tensor(places), weights, whose,
     )  # fmt: skip
 
