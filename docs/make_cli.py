@@ -99,6 +99,24 @@ TOLD = {
         "no student in that folder, a student that smallsteps did not train without `--task`, a file without `--out`, a "
         "question longer than the student reads",
     ),
+    "guide": Told(
+        "smallsteps guide hops.jsonl --guide runs/mine/seed0/distilled/candidate-40 --reader MODEL --base-url http://localhost:8000/v1 "
+        "--compare --out answers.jsonl",
+        'Writes a row for each question, in order: `{"id", "question", "context", "rationale", "answer", "found"}`; '
+        "`found` says where the answer was read off. With `--compare` also `answer_without`; "
+        "where rows have gold answers, `correct` (and `correct_without`), and the figures are printed. Replies are kept in a "
+        "store: the same command again asks for nothing twice.",
+        "a row without context, a folder without a student, no key for a server that is not on this machine, a wrong URL or model, a "
+        "reader of whom not one reply could be read",
+    ),
+    "quality": Told(
+        "smallsteps quality rationales.jsonl --reference teacher.jsonl --out quality.jsonl",
+        'Writes a row for each rationale, in order: `{"id", "factuality", "relevance", "logicality", "consistency", "coherence", '
+        '"fluency", "naturalness", "readability"}`, each from 0 to 1. `fluency` is null without `--student`, `naturalness` without '
+        "`--reference`; without references fluency is standardised over the rationales themselves. Prints the means. "
+        "[What they measure](guided.md#eight-aspects).",
+        "a row without question, context or rationale, a judge whose labels are not those of natural-language inference",
+    ),
     "grade": Told(
         "smallsteps grade answers.jsonl gold.jsonl --task numbers",
         "Prints the figure with its 95 % interval, n, unparsed answers and settings. A problem without a prediction counts as wrong.",

@@ -20,6 +20,8 @@ MAY_IMPORT = {
     "training": {"errors", "records", "tasks", "students"},
     "generation": {"errors", "records", "tasks", "students"},
     "teaching": {"errors", "records", "tasks", "students", "generation"},
+    "quality": {"errors", "records", "tasks", "students"},
+    "guiding": {"errors", "records", "tasks", "students", "generation", "teaching", "quality", "training"},
     "report": {"errors", "records", "evaluation"},
 }
 

@@ -108,6 +108,14 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
     monkeypatch.setenv("HOME", str(tmp_path))  # the store of paid replies
     for name in ("my.jsonl", "questions.jsonl", "gold.jsonl"):
         write_chains(tmp_path / name, 4)
+    hop = {
+        "id": "a",
+        "question": "Where does Ann live?",
+        "context": "Ann lives in Rome.",
+        "rationale": "Ann lives in Rome.",
+    }
+    for name in ("hops.jsonl", "rationales.jsonl", "teacher.jsonl"):
+        (tmp_path / name).write_text(json.dumps(hop) + "\n")
     small = ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
     student = prepare(from_scratch(["Ann has 3 pens."], small), get_task("numbers"), path="direct")
     student.save(tmp_path / "runs/mine/arms/direct-seed0/training/candidate-40")
@@ -115,7 +123,7 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
         program, *words = shlex.split(told.example)
         assert (program, words[0]) == ("smallsteps", name)
         # these train, or ask a server; their plan shows that every word is understood
-        long = name in ("demo", "compare", "run", "teach")
+        long = name in ("demo", "compare", "run", "teach", "guide")
         assert main([*words, *(["--dry-run"] if long else [])]) == 0, told.example
     assert (tmp_path / "segments.jsonl").is_file() and (tmp_path / "answers.jsonl").is_file()
 

@@ -1,6 +1,7 @@
 """Teach small language models to reason step by step, and measure whether it helped.
 
-The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`; `compare` and `tailor` run them all.
+The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`; `compare`, `tailor` and
+`guide` run them all.
 Names are imported when they are first used, so that `import smallsteps` is instant.
 """
 
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
     from smallsteps.generation.replies import ReplyStore
     from smallsteps.generation.solve import Solving, solve
     from smallsteps.generation.solve import load_solver as load
+    from smallsteps.guiding.reader import Reader
+    from smallsteps.guiding.reward import Rewarder, RewardSettings
     from smallsteps.methods.compare import compare
+    from smallsteps.methods.guide import guide
+    from smallsteps.methods.rollouts import roller
     from smallsteps.methods.tailor import tailor
+    from smallsteps.quality.aspects import Rated, Scorer
     from smallsteps.recipe import Recipe, load_recipe
     from smallsteps.records import Chain, Example, Grade, Prediction, Problem, Rationale, Segment
     from smallsteps.report.page import write_page
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from smallsteps.teaching.teachers import Lesson, Solver
     from smallsteps.training.contrast import Contrast
     from smallsteps.training.fit import fit
+    from smallsteps.training.reinforce import ReinforceSettings, reinforce
     from smallsteps.training.settings import TrainSettings
 
 _WHERE = {
@@ -49,9 +56,15 @@ _WHERE = {
     "LocalEngine": "generation.engine",
     "Prediction": "records",
     "Problem": "records",
+    "Rated": "quality.aspects",
     "Rationale": "records",
+    "Reader": "guiding.reader",
     "Recipe": "recipe",
+    "ReinforceSettings": "training.reinforce",
     "ReplyStore": "generation.replies",
+    "RewardSettings": "guiding.reward",
+    "Rewarder": "guiding.reward",
+    "Scorer": "quality.aspects",
     "Segment": "records",
     "Solver": "teaching.teachers",
     "Solving": "generation.solve",
@@ -62,12 +75,15 @@ _WHERE = {
     "fit": "training.fit",
     "get_task": "tasks",
     "grade": "evaluation.grade",
+    "guide": "methods.guide",
     "load": "generation.solve:load_solver",
     "load_recipe": "recipe",
     "load_student": "students.student",
     "prepare": "students.tokens",
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
+    "reinforce": "training.reinforce",
+    "roller": "methods.rollouts",
     "segment": "segments.label:segment_chains",
     "sit": "teaching.exam",
     "solve": "generation.solve",
@@ -89,9 +105,15 @@ __all__ = [
     "LocalEngine",
     "Prediction",
     "Problem",
+    "Rated",
     "Rationale",
+    "Reader",
     "Recipe",
+    "ReinforceSettings",
     "ReplyStore",
+    "RewardSettings",
+    "Rewarder",
+    "Scorer",
     "Segment",
     "Solver",
     "Solving",
@@ -102,12 +124,15 @@ __all__ = [
     "fit",
     "get_task",
     "grade",
+    "guide",
     "load",
     "load_recipe",
     "load_student",
     "prepare",
     "read",
     "read_problems",
+    "reinforce",
+    "roller",
     "segment",
     "sit",
     "solve",

@@ -143,24 +143,11 @@ class Evaluation(Strict):
     """Resamples behind each interval."""
 
 
-class Teacher(Strict):
-    """Who explains, and what may be spent on it."""
+class Asked(Strict):
+    """A model that is asked, and what may be spent on it."""
 
-    name: str = "solver"
-    """A model at `base_url`, a folder of a causal model, a .jsonl file of replies bought elsewhere (`id`, `rationale`, `attempt`), or
-    `solver`, the exact solver of the bundled word problems."""
     base_url: str | None = None
     """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands in no recipe."""
-    initial: str = "initial"
-    """Prompt for a question: a bundled name or a file."""
-    feedback: str = "feedback"
-    """Prompt for a question and a wrong rationale."""
-    blind: str = "blind"
-    """Prompt of the arm `blind`: as `feedback`, without the wrong rationale."""
-    temperature: float = Field(0.7, ge=0)
-    max_new_tokens: int = Field(512, ge=1)
-    retries: int = Field(1, ge=0)
-    """How often a question is asked again whose reply had to be dropped."""
     calls: int | None = Field(None, ge=0)
     """Most calls of the whole run."""
     tokens: int | None = Field(None, ge=0)
@@ -177,6 +164,28 @@ class Teacher(Strict):
     """Calls under way at once."""
     timeout: float = Field(120.0, gt=0)
     """Seconds for one call."""
+
+
+COSTS_ONLY = ("concurrency", "timeout", "calls", "tokens", "money", "price_in", "price_out", "store")
+"""Words of it that change neither what is asked nor what is answered."""
+
+
+class Teacher(Asked):
+    """Who explains."""
+
+    name: str = "solver"
+    """A model at `base_url`, a folder of a model, a .jsonl file of replies bought elsewhere (`id`, `rationale`, `attempt`), or
+    `solver`, the exact solver of the bundled word problems."""
+    initial: str = "initial"
+    """Prompt for a question: a bundled name or a file."""
+    feedback: str = "feedback"
+    """Prompt for a question and a wrong rationale."""
+    blind: str = "blind"
+    """Prompt of the arm `blind`: as `feedback`, without the wrong rationale."""
+    temperature: float = Field(0.7, ge=0)
+    max_new_tokens: int = Field(512, ge=1)
+    retries: int = Field(1, ge=0)
+    """How often a question is asked again whose reply had to be dropped."""
 
 
 class Tailored(Strict):
@@ -223,6 +232,78 @@ class Tailored(Strict):
     """What the loss is divided by: the sum of weights, or (code) the number of tokens that have one."""
 
 
+class Reader(Asked):
+    """The large frozen model that answers."""
+
+    name: str = "trained"
+    """A model at `base_url`, a folder of a model, or `trained`: a small one that learns to read bundled facts in this run
+    and is then frozen."""
+    guided: str = "read"
+    """Prompt with a rationale: a bundled name or a file."""
+    standard: str = "standard"
+    """Prompt without one."""
+    cot: str = "cot"
+    """Prompt for reasoning and prediction in one go."""
+    max_new_tokens: int = Field(32, ge=1)
+    """Of an answer."""
+    cot_tokens: int = Field(256, ge=1)
+    """Of reasoning and prediction."""
+    count: int = Field(1500, ge=10)
+    """`trained` only: questions it learns from, none of them the run's."""
+    budget: int = Field(1_000_000, ge=1)
+    """`trained` only: its training tokens."""
+    noise: float = Field(0.5, ge=0, le=1)
+    """`trained` only: share of the rationales it learns to read that are spoilt, so that it does not believe them all."""
+
+
+class Reinforce(Strict):
+    """The refinement by reinforcement learning."""
+
+    steps: int = Field(100, ge=1)
+    prompts: int = Field(16, ge=1)
+    """Questions of a step."""
+    samples: int = Field(4, ge=1)
+    """Rationales of each."""
+    estimator: Literal["rloo", "grpo", "ppo"] = "rloo"
+    average: Literal["token", "sequence"] = "token"
+    epochs: int = Field(1, ge=1)
+    """Updates on the same rollouts."""
+    temperature: float = Field(1.0, gt=0)
+    learning_rate: float = Field(1e-4, gt=0)
+    kl: float = Field(0.05, ge=0)
+    clip: float = Field(0.2, gt=0, lt=1)
+    evaluations: int = Field(4, ge=1)
+    patience: int = Field(20, ge=1)
+    """Steps in a row without any signal after which it ends."""
+    kl_limit: float = Field(1.0, gt=0)
+    """Nats a token from the distilled student beyond which it ends."""
+    reward: Literal["balanced", "paper"] = "balanced"
+    """Of the arm `both`."""
+    uplift: bool = False
+    """Usefulness is how much likelier the gold answer gets; needs the reader's weights."""
+    longest: int = Field(160, ge=1)
+    """Words of a rationale beyond which it is worth nothing."""
+    dpo_beta: float = Field(0.1, gt=0)
+    """Of the arm `dpo`."""
+
+
+class Guided(Strict):
+    """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et al. 2024)."""
+
+    reader: Reader = Field(default_factory=Reader)
+    reinforce: Reinforce = Field(default_factory=Reinforce)
+    samples: int = Field(10, ge=2)
+    """Of self-consistency and of choosing one of n (paper: 10)."""
+    temperature: float = Field(0.7, gt=0)
+    """Of those samples (paper: 0.7)."""
+    max_new_tokens: int = Field(96, ge=1)
+    """Of a rationale."""
+    judge: str = "lexical"
+    """Of the aspects: lexical, or a model of natural-language inference."""
+    encoder: str = "lexical"
+    """Of the aspects: lexical, or a sentence encoder."""
+
+
 class Recipe(Strict):
     """A comparison of arms on one data set by one student."""
 
@@ -231,7 +312,8 @@ class Recipe(Strict):
     """What it reproduces or shows, and whether the full run has been made."""
     arms: list[str] = Field(default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1)
     """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold.
-    With `tailored`: `full`, and beside it at the same cost `t0-only`, `blind` (feedback without the mistake), `no-contrast`."""
+    With `tailored`: `full`, and beside it at the same cost `t0-only`, `blind` (feedback without the mistake), `no-contrast`.
+    With `guided`: `standard` and any of `guided_arms()`."""
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
     """Training seeds."""
     sweep: dict[str, list[float]] = Field(default_factory=dict)
@@ -243,13 +325,24 @@ class Recipe(Strict):
     evaluation: Evaluation = Field(default_factory=Evaluation)
     tailored: Tailored | None = None
     """Tailored learning instead of a comparison of segmentations; `{}` for its defaults."""
+    guided: Guided | None = None
+    """LM-guided chain of thought instead; `{}` for its defaults."""
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
+        if self.tailored is not None and self.guided is not None:
+            raise ValueError("a recipe is of one method: tailored or guided, not both")
         for arm in self.arms:
-            parse_arm(arm) if self.tailored is None else check_tailored_arm(arm)
+            if self.tailored is not None:
+                check_tailored_arm(arm)
+            elif self.guided is not None:
+                check_guided_arm(arm)
+            else:
+                parse_arm(arm)
         if self.tailored is not None:
             self._check_tailored(self.tailored)
+        if self.guided is not None:
+            self._check_guided(self.guided)
         if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("an arm or a seed is named twice")
         for knob in self.sweep:
@@ -269,16 +362,26 @@ class Recipe(Strict):
         if self.train.budget is None:
             raise ValueError("tailored learning needs train.budget, the training tokens of an arm over all rounds")
 
+    def _check_guided(self, words: Guided) -> None:
+        if "standard" not in self.arms:
+            raise ValueError("arms of guided chain of thought are compared with `standard`: name it among them")
+        if self.data.also_test:
+            raise ValueError("data.also_test: guided chain of thought reads one test set")
+        if self.train.budget is None:
+            raise ValueError("guided chain of thought needs train.budget, the training tokens of the distilled student")
+        if words.reader.name == "trained" and self.data.task != "facts":
+            raise ValueError("guided.reader.name: `trained` reads the bundled facts only; name a model or a folder")
+
     def digest(self) -> str:
         """Names the recipe's content: equal digests mean equal runs. Where it runs (device), how fast a teacher is asked
         and what it may cost are left out."""
         content = self.model_dump(mode="json")
         content["student"].pop("device")
-        if content["tailored"] is None:
-            content.pop("tailored")
-        else:
-            for name in ("concurrency", "timeout", "calls", "tokens", "money", "price_in", "price_out", "store"):
-                content["tailored"]["teacher"].pop(name)
+        for method, asked in (("tailored", "teacher"), ("guided", "reader")):
+            if content[method] is None:
+                content.pop(method)
+            else:
+                content[method][asked] = {k: v for k, v in content[method][asked].items() if k not in COSTS_ONLY}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
@@ -302,6 +405,56 @@ class ArmSpec(Strict):
 
 
 TAILORED_ARMS = ("full", "t0-only", "blind", "no-contrast")
+GUIDED_ARMS = (
+    "standard", "cot", "cot-sc", "small", "untrained", "unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo",
+)  # fmt: skip
+WRITERS = ("untrained", "unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo")
+"""Arms whose rationales can also vote (`-sc`), be chosen from (`-quality`, `-confidence`, `-gold`), or be controlled
+(`-other`, `-masked`)."""
+FURTHER = ("sc", "quality", "confidence", "gold", "other", "masked")
+WITHOUT_A_STUDENT = ("gold-facts", "random-context")
+"""Controls that need no student; as long as the distilled student's rationales."""
+
+
+REFINED_ARMS = ("aspects", "task", "both", "raft", "dpo")
+"""Writers that begin as the distilled student and are refined by reinforcement learning."""
+NO_METHOD = ("gold", "other", "masked")
+"""Further arms that are ceilings or controls."""
+
+
+def guided_parts(arm: str) -> tuple[str, str | None]:
+    """A guided arm's name taken apart.
+
+    >>> guided_parts("distilled-sc"), guided_parts("both"), guided_parts("gold-facts")
+    (('distilled', 'sc'), ('both', None), ('gold-facts', None))
+    """
+    writer, _, how = arm.partition("-")
+    return (writer, how or None) if writer in WRITERS else (arm, None)
+
+
+def guided_students(arms: Sequence[str]) -> list[str]:
+    """The students that have to be trained for these arms, at one seed.
+
+    >>> guided_students(["standard", "cot", "both-sc", "small"])
+    ['small', 'distilled', 'both']
+    """
+    writers = {guided_parts(arm)[0] for arm in arms}
+    if writers & {*REFINED_ARMS, "random-context"}:
+        writers.add("distilled")
+    return [name for name in ("small", "unfiltered", "distilled", *REFINED_ARMS) if name in writers]
+
+
+def guided_arms() -> list[str]:
+    """All arms of LM-guided chain of thought, controls included."""
+    return [*GUIDED_ARMS, *(f"{arm}-{how}" for arm in WRITERS for how in FURTHER), *WITHOUT_A_STUDENT]
+
+
+def check_guided_arm(name: str) -> None:
+    """Raises ValueError with the nearest arm."""
+    if name not in guided_arms():
+        raise ValueError(f"unknown arm {name!r} of guided chain of thought.{nearest(name, guided_arms())}")
+
+
 UNSCORED = ("inter", "bleu", "rouge")
 """Segmentations that need no student's scores: any new rationale can be cut by them."""
 

@@ -69,3 +69,13 @@ def test_the_baseline_is_what_the_tests_are_made_against() -> None:
         test["against"] = "ases-uni-ent"
     assert baseline(found) == "ases-uni-ent"
     assert baseline({"arms": [{"name": "a"}, {"name": "b"}]}) is None
+
+
+def test_controls_and_ceilings_do_not_lead():
+    arms = [
+        {"name": n, "seed": 0, "value": v, "metric": "exact_match"}
+        for n, v in (("standard", 20), ("gold-facts", 90), ("both", 40))
+    ]
+    row = {"arm": "both", "against": "standard", "seed": 0, "difference": 20.0, "low": 10.0, "high": 30.0}
+    found = verdict({"arms": arms, "comparisons": [row], "controls": ["gold-facts"]})
+    assert found.text.startswith("both leads with 40.0 exact match, 20.0 points above standard")

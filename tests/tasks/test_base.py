@@ -20,7 +20,7 @@ def predicted(answer: str | None) -> Prediction:
 
 
 def test_unknown_task_offers_the_nearest_name() -> None:
-    with pytest.raises(RecipeError, match=r"no task 'gsm8'\. Did you mean 'gsm8k'\? Known: asdiv, "):
+    with pytest.raises(RecipeError, match=r"no task 'gsm8'\. Did you mean 'gsm8k'\? Known: 2wikimultihopqa, "):
         get_task("gsm8")
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Problem, Rationale
-from smallsteps.tasks.splits import check_overlap, split_problems
+from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
 
 
 def problems(count: int) -> list[Problem]:
@@ -96,3 +96,15 @@ def test_overlap_names_the_ids() -> None:
     check_overlap(train, test[1:])
     with pytest.raises(DataError, match=r"and 4 more"):
         check_overlap(problems(9), problems(9))
+
+
+def test_a_question_about_other_facts_is_another_question() -> None:
+    def asked(id: str, town: str, extra: str = "") -> Problem:
+        context = (("Ann", (f"Ann lives in {town}.", extra)), ("Rest", ("Nothing.",)))
+        return Problem(id, "Where does Ann live?", town, context=context, meta={"supporting_facts": [["Ann", 0]]})
+
+    rome, again, oslo = asked("1", "Rome"), asked("2", "Rome", "It is warm."), asked("3", "Oslo")
+    check_overlap([rome], [oslo])
+    with pytest.raises(DataError, match="stand in the training data"):
+        check_overlap([rome], [again])
+    assert without_overlap([again, oslo, asked("4", "Oslo")], [rome]) == [oslo]

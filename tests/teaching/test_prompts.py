@@ -12,7 +12,7 @@ from smallsteps.teaching.prompts import BUNDLED, parse_prompt, read_prompt
 PROBLEM = Problem("p", "How many pens?", "7")
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", ["initial", "feedback", "blind"])
 def test_a_bundled_prompt_shows_what_it_should_and_no_more(name: str) -> None:
     messages = read_prompt(name).render(get_task("gsm8k"), PROBLEM, "5 + 5 = 11")
     assert [role for role, _ in messages] == ["system", "user"]
@@ -20,6 +20,18 @@ def test_a_bundled_prompt_shows_what_it_should_and_no_more(name: str) -> None:
     assert "How many pens?" in user and "The answer is …." in user and "{" not in user
     assert ("5 + 5 = 11" in user) == (name == "feedback"), "only feedback shows the mistake"
     assert ("answer is: 7" in user) == (name != "initial"), "the first lesson has no hint"
+
+
+@pytest.mark.parametrize("name", ["standard", "cot", "read"])
+def test_a_readers_prompt_shows_question_and_reasoning_and_never_the_answer(name: str) -> None:
+    said = read_prompt(name).render(get_task("gsm8k"), PROBLEM, reasoning="5 + 1 = 6")[-1][1]
+    assert "How many pens?" in said and "7" not in said and ("5 + 1 = 6" in said) == (name == "read")
+    assert said.endswith("Prediction:") == (name != "cot")
+    short = read_prompt(f"{name}-short").render(get_task("gsm8k"), PROBLEM, reasoning="5 + 1 = 6")[-1][1]
+    assert len(short) < len(said) and short.startswith("How many pens?") and short.endswith(":") == (name != "cot")
+    assert {"initial", "feedback", "blind", "standard", "cot", "read"} == {
+        one.removesuffix("-short") for one in BUNDLED
+    }
 
 
 def test_choices_are_part_of_the_question() -> None:

@@ -12,7 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from smallsteps.errors import RecipeError
-from smallsteps.recipe import BUNDLED, Recipe, load_recipe, make_recipe, recipe_names
+from smallsteps.recipe import (
+    BUNDLED,
+    REFINED_ARMS,
+    Guided,
+    Recipe,
+    guided_parts,
+    guided_students,
+    load_recipe,
+    make_recipe,
+    recipe_names,
+)
 
 
 def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool) -> None:
@@ -64,13 +74,18 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
 
     command = " ".join(["smallsteps", *sys.argv[1:]])
     with Terminal() as reporter:
-        if recipe.tailored is None:
-            results = compare(recipe, out, reporter, command)
-        else:
+        if recipe.tailored is not None:
             from smallsteps.cli.teaching import access
             from smallsteps.methods.tailor import tailor
 
             results = tailor(recipe, out, reporter, command, access())
+        elif recipe.guided is not None:
+            from smallsteps.cli.teaching import access
+            from smallsteps.methods.guide import guide
+
+            results = guide(recipe, out, reporter, command, access())
+        else:
+            results = compare(recipe, out, reporter, command)
     page = write_page(out)
     if recipe.tailored is not None:
         console.print(rounds_table(results))
@@ -84,17 +99,34 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
         )
     console.print(f"best student: {best['name']} (seed {best['seed']}), in {out / best['folder']}", soft_wrap=True)
     console.print(f"figures: {out / 'results.json'}   page: {page}", soft_wrap=True)
-    console.print(f'try it: smallsteps solve {out / best["folder"]} "your question"', soft_wrap=True, markup=False)
+    folder = out / best["folder"]
+    tried = f'smallsteps solve {folder} "your question"'
+    if recipe.guided is not None:
+        reader = out / "reader" if recipe.guided.reader.name == "trained" else recipe.guided.reader.name
+        own = recipe.guided.reader
+        words = (
+            ("--task", recipe.data.task, "hotpotqa"),
+            ("--prompt", own.guided, "read"),
+            ("--base-url", own.base_url, None),
+        )
+        tried = f"smallsteps guide questions.jsonl --guide {folder} --reader {reader} --out answers.jsonl" + "".join(
+            f" {name} {value}" for name, value, usual in words if value != usual
+        )
+    console.print(f"try it: {tried}", soft_wrap=True, markup=False)
 
 
 def plan(recipe: Recipe) -> list[str]:
     """What the recipe will do, with sizes where the data and the student are at hand."""
     from smallsteps.methods.variants import variants
 
-    names = recipe.arms if recipe.tailored else [variant.name for variant in variants(recipe)]
+    own = recipe.tailored is not None or recipe.guided is not None
+    names = recipe.arms if own else [variant.name for variant in variants(recipe)]
     each = recipe.tailored.rounds if recipe.tailored else 1
+    models = sum(2 if "-dual-" in n else each for n in names)
+    if recipe.guided is not None:
+        models = len(guided_students(names))
     lines = [f"arms ({len(names)}): {', '.join(names)}", f"seeds: {', '.join(map(str, recipe.seeds))}",
-             f"models trained: {len(recipe.seeds) * sum(2 if '-dual-' in n else each for n in names)}"]  # fmt: skip
+             f"models trained: {len(recipe.seeds) * models}"]  # fmt: skip
     paths = [recipe.data.chains] if isinstance(recipe.data.chains, str) else recipe.data.chains
     for path in [*paths, recipe.data.validation, recipe.data.test, *recipe.data.also_test.values()]:
         if path is None or path == BUNDLED:
@@ -117,6 +149,9 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
     from smallsteps.tasks import get_task
     from smallsteps.tasks.files import read_chains, read_problems
 
+    if recipe.guided is not None:
+        count = sum(len(read_problems(path, get_task(recipe.data.task), recipe.data.columns)) for path in paths)
+        return [f"sizes: {count:,} questions", _reader_calls(recipe, recipe.guided, count)]
     if recipe.tailored is not None:
         words, task = recipe.tailored, get_task(recipe.data.task)
         asked = sum(len(read_problems(path, task, recipe.data.columns)) for path in paths)
@@ -166,3 +201,19 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
             out, settings, lambda done, total, loss: reporter.advance("pre-training", done, total, f"loss {loss:.3f}")
         )
     print(folder)
+
+
+def _reader_calls(recipe: Recipe, words: Guided, count: int) -> str:
+    """What the reader may be asked, in a line. count: questions in all."""
+    students = guided_students(recipe.arms)
+    voting = sum(
+        words.samples if guided_parts(arm)[1] in ("sc", "gold", "confidence") or arm == "cot-sc" else 1
+        for arm in recipe.arms
+    )
+    rewards = words.reinforce.steps * words.reinforce.prompts * words.reinforce.samples
+    refined = sum(name in REFINED_ARMS and name != "aspects" for name in students)
+    return (
+        f"reader: one call for each training question; {voting:,} for each test question and seed; at most {rewards:,} rewards for "
+        f"each of {refined * len(recipe.seeds)} refinements; with {count:,} questions in all at most "
+        f"{count + len(recipe.seeds) * (voting * count + refined * rewards):,} calls"
+    )

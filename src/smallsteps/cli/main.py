@@ -35,9 +35,23 @@ Columns = Annotated[
 TaskName = Annotated[
     str,
     typer.Option(
-        "--task", help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories."
+        "--task",
+        help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories, facts, hotpotqa, "
+        "2wikimultihopqa; with -gold: supporting paragraphs only.",
     ),
 ]
+MaxCalls = Annotated[int | None, typer.Option("--max-calls", help="Calls that may be sent, retries included.")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens-total", help="Tokens that may be read and written.")]
+MaxMoney = Annotated[float | None, typer.Option("--max-money", help="Needs --price.")]
+Price = Annotated[
+    tuple[float, float], typer.Option("--price", help="INPUT OUTPUT per million tokens, in any currency.")
+]
+Concurrency = Annotated[int, typer.Option("--concurrency", help="Calls under way at once.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds for one call.")]
+Store = Annotated[
+    Path | None, typer.Option("--store", help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.")
+]
+Forecast = Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Threads = Annotated[
     int | None,
@@ -163,25 +177,17 @@ def teach(
     temperature: Annotated[float, typer.Option("--temperature", help="0: greedy.")] = 0.0,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Of one reply.")] = 512,
     seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
-    max_calls: Annotated[
-        int | None, typer.Option("--max-calls", help="Calls that may be sent, retries included.")
-    ] = None,
-    max_tokens_total: Annotated[
-        int | None, typer.Option("--max-tokens-total", help="Tokens that may be read and written.")
-    ] = None,
-    max_money: Annotated[float | None, typer.Option("--max-money", help="Needs --price.")] = None,
-    price: Annotated[
-        tuple[float, float], typer.Option("--price", help="INPUT OUTPUT per million tokens, in any currency.")
-    ] = (0.0, 0.0),
-    concurrency: Annotated[int, typer.Option("--concurrency", help="Calls under way at once.")] = 32,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds for one call.")] = 120.0,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.")
-    ] = None,
+    max_calls: MaxCalls = None,
+    max_tokens_total: MaxTokens = None,
+    max_money: MaxMoney = None,
+    price: Price = (0.0, 0.0),
+    concurrency: Concurrency = 32,
+    timeout: Timeout = 120.0,
+    store: Store = None,
     columns: Columns = None,
     device: Device = "auto",
     threads: Threads = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")] = False,
+    dry_run: Forecast = False,
 ) -> None:
     """Lets a teacher write rationales for questions, and keeps those whose answer is right."""
     from smallsteps.cli.teaching import teach_file
@@ -255,6 +261,84 @@ def grade(
     from smallsteps.cli.rows import grade_file
 
     grade_file(predictions, gold, task, json, _pairs(columns))
+
+
+@app.command()
+def guide(
+    questions: Annotated[Path, typer.Argument(help="JSONL of id, question, context; answer where it is known.")],
+    out: Out,
+    guide: Annotated[str, typer.Option("--guide", help="The student that writes rationales: a folder.")],
+    reader: Annotated[str, typer.Option("--reader", help="The model that answers: a name at the URL, or a folder.")],
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL. The key: OPENAI_API_KEY."),
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Also ask the reader without the rationale.")] = False,
+    task: TaskName = "hotpotqa",
+    prompt: Annotated[str, typer.Option("--prompt", help="With a rationale: read, or a file.")] = "read",
+    standard: Annotated[
+        str, typer.Option("--standard", help="Without one, for --compare: standard, or a file.")
+    ] = "standard",
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Of a rationale.")] = 160,
+    answer_tokens: Annotated[int, typer.Option("--answer-tokens", help="Of an answer.")] = 32,
+    max_calls: MaxCalls = None,
+    max_tokens_total: MaxTokens = None,
+    max_money: MaxMoney = None,
+    price: Price = (0.0, 0.0),
+    concurrency: Concurrency = 16,
+    timeout: Timeout = 120.0,
+    store: Store = None,
+    columns: Columns = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    dry_run: Forecast = False,
+) -> None:
+    """Lets a small student write rationales with which a large model answers."""
+    from smallsteps.cli.guiding import guide_file
+    from smallsteps.generation.budget import Limits, Prices
+    from smallsteps.guiding.open import ReaderSettings
+
+    settings = ReaderSettings(
+        reader,
+        base_url,
+        prompt,
+        standard,
+        max_new_tokens=answer_tokens,
+        concurrency=concurrency,
+        timeout=timeout,
+        device=device,
+    )
+    guide_file(
+        questions, out, guide, settings, Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, compare, task,
+        max_new_tokens, _pairs(columns), threads, dry_run,
+    )  # fmt: skip
+
+
+@app.command()
+def quality(
+    rationales: Annotated[Path, typer.Argument(help="JSONL of question, context, rationale.")],
+    out: Out,
+    student: Annotated[
+        str | None, typer.Option("--student", help="A frozen student that says how fluent a rationale is.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="Rows of the same shape: rationales by people or a good teacher.")
+    ] = None,
+    judge: Annotated[
+        str, typer.Option("--judge", help="lexical, or a model of natural-language inference: a name or folder.")
+    ] = "lexical",
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="lexical, or a sentence encoder: a name or folder.")
+    ] = "lexical",
+    task: TaskName = "hotpotqa",
+    columns: Columns = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Scores rationales in eight aspects, each from 0 to 1."""
+    from smallsteps.cli.quality import quality_file
+
+    quality_file(rationales, out, student, reference, judge, encoder, task, _pairs(columns), device, threads)
 
 
 def _pairs(columns: Sequence[str] | None) -> dict[str, str]:

@@ -79,20 +79,20 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
 
 
 def prediction_of(row: Mapping[str, Any], place: str) -> Prediction:
-    """A prediction back from such a row. Raises DataError that names what is missing."""
-    for name in ("id", "text", "answer", "stopped"):
+    """A prediction back from such a row, or from any with `id` and `answer`. Raises DataError that names what is missing."""
+    for name in ("id", "answer"):
         if name not in row:
             raise DataError(
-                f"{place}: no field {name!r}; expected a row of `smallsteps solve`: id, text, segments, answer, stopped"
+                f"{place}: no field {name!r}; expected id and answer (null: none), as `smallsteps solve` and `guide` write them"
             )
     segments = tuple((s["kind"], s["text"]) for s in row.get("segments", ()))
     return Prediction(
         str(row["id"]),
         str(row["id"]),
-        str(row["text"]),
+        str(row.get("text") or row.get("rationale") or ""),
         segments,
         row["answer"],
-        row["stopped"],
+        row.get("stopped", "end"),
         int(row.get("tokens", 0)),
     )
 
@@ -183,7 +183,7 @@ def _resumed(kept: Path, signature: Mapping[str, Any]) -> Sequence[dict[str, Any
 
 
 def grade_file(predictions: Path, gold: Path, task_name: str, as_json: bool, columns: Mapping[str, str]) -> None:
-    """`smallsteps grade`: the figure with its signature, or as fields."""
+    """`smallsteps grade`: the figures with their signatures, or as fields."""
     from smallsteps.evaluation.grade import grade
 
     task = get_task(task_name)
@@ -193,11 +193,17 @@ def grade_file(predictions: Path, gold: Path, task_name: str, as_json: bool, col
         raise DataError(f"{gold} ({lacking.id}): no gold answer to grade against. Add an `answer` to the row.")
     found = [prediction_of(row, f"{predictions}:{line}") for line, row in read_rows(predictions)]
     found = [replace(p, author="file") for p in found]
-    score = grade(found, problems, task, dataset=gold.stem)
+    score, *further = (
+        grade(found, problems, task, dataset=gold.stem, metric=name) for name in (task.metric, *task.also)
+    )
     if as_json:
-        json.dump(score.to_row(), sys.stdout, ensure_ascii=False, indent=1)
+        row = score.to_row()
+        if further:
+            row["metrics"] = {one.metric: {"value": one.value, "low": one.low, "high": one.high} for one in further}
+        json.dump(row, sys.stdout, ensure_ascii=False, indent=1)
         print()
     else:
-        print(score.signature())
+        for one in (score, *further):
+            print(one.signature())
         if score.missing:
             print(f"{score.missing} of {score.n} problems have no prediction; they count as wrong")

@@ -156,7 +156,8 @@ def grade(
         given, _ = _one_each(task.assemble(problems, given), wholes)
     grades = tuple(task.grade(*pair) for pair in zip(given, wholes, strict=True))
     setting = Setting(task.language, task.meta.get("finder"))
-    statistics = chosen.statistics(_graded_items(given, grades, references), setting)[None]
+    accepted = [task.golds(problem)[1:] for problem in wholes]
+    statistics = chosen.statistics(_graded_items(given, grades, references, accepted), setting)[None]
     counted = int(statistics[0, :, 1].sum()) if chosen.name == "missing_ratio" else len(wholes)
     return _with_interval(
         Score(
@@ -225,9 +226,8 @@ def compare_scores(score: Score, baseline: Score, *, seed: int = 0, resamples: i
         baseline.statistics, score.statistics, metric.aggregate, seed=seed, resamples=resamples
     )
     p_mcnemar, only_score, only_baseline = None, 0, 0
-    if metric.name == "accuracy" and len(score.seeds) == 1:
-        ours = np.array([own.value == 1.0 for own in score.grades])
-        theirs = np.array([own.value == 1.0 for own in baseline.grades])
+    if metric.binary and len(score.seeds) == 1:
+        ours, theirs = (one.statistics[0, :, 0] == 1.0 for one in (score, baseline))
         only_score, only_baseline = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
         p_mcnemar = mcnemar(only_score, only_baseline)
     return Comparison(score.value - baseline.value, low, high, p, p_mcnemar, only_score, only_baseline, score.n)
@@ -278,10 +278,14 @@ def _nothing(problem: Problem) -> Prediction:
 
 
 def _graded_items(
-    predictions: Sequence[Prediction], grades: Sequence[Grade], references: Mapping[str, str] | None
-) -> list[Item]:
+    predictions: Sequence[Prediction], grades: Sequence[Grade], references: Mapping[str, str] | None,
+    accepted: Sequence[tuple[str, ...]],
+) -> list[Item]:  # fmt: skip
     if references is None:
-        return [Item(own.answer or "", own.gold or "", own.value) for own in grades]
+        return [
+            Item(own.answer or "", own.gold or "", own.value, others)
+            for own, others in zip(grades, accepted, strict=True)
+        ]
     items = []
     for prediction, own in zip(predictions, grades, strict=True):
         if prediction.problem_id not in references:
@@ -297,7 +301,7 @@ def _with_interval(score: Score, resamples: int) -> Score:
         raise DataError(f"There is nothing to compute {score.metric} from: no gold report names a region or organ.")
     value = float(metric.aggregate(score.statistics.sum(axis=(0, 1))))
     low, high = bootstrap(score.statistics, metric.aggregate, resamples=resamples)
-    if metric.name == "accuracy" and value in (0.0, 100.0):  # equal verdicts resample to themselves
+    if metric.binary and value in (0.0, 100.0):  # equal verdicts resample to themselves
         bound = 100 * all_alike_bound(score.n)
         low, high = (0.0, bound) if value == 0.0 else (100.0 - bound, 100.0)
     return replace(score, value=value, low=low, high=high)

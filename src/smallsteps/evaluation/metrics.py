@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from smallsteps.errors import DataError
 from smallsteps.evaluation import overlap
 from smallsteps.evaluation.intervals import Rows
+from smallsteps.tasks import multihop
 
 Finder = Callable[[str], Collection[str]]
 """The regions and organs that a report's text names, found by keyword."""
@@ -33,6 +34,8 @@ class Item(NamedTuple):
     reference: str
     value: float
     """`Grade.value`, 0..1."""
+    accepted: tuple[str, ...] = ()
+    """Further references; the best one counts, where a metric knows of them."""
 
 
 class Setting(NamedTuple):
@@ -54,6 +57,8 @@ class Metric:
     aggregate: Callable[[Rows], NDArray[np.float64]]
     """Sums of rows (..., columns) -> figures (...)."""
     lower_is_better: bool = False
+    binary: bool = False
+    """Whether each question is right or wrong, so that McNemar's test applies."""
     note: Callable[[Setting], str] | None = None
     """What the signature adds: the variant of the metric."""
 
@@ -121,6 +126,28 @@ def _accuracy_rows(items: Sequence[Item], setting: Setting) -> Rows:
     return np.array([[item.value, 1.0] for item in items])
 
 
+def _best_rows(score: Callable[[str | None, str], float], items: Sequence[Item]) -> Rows:
+    """Against the best reference; what is empty was not read off and equals nothing."""
+    return np.array(
+        [
+            [max(float(score(item.hypothesis or None, gold)) for gold in (item.reference, *item.accepted)), 1.0]
+            for item in items
+        ]
+    )
+
+
+def _exact_rows(items: Sequence[Item], setting: Setting) -> Rows:
+    return _best_rows(multihop.exact_match, items)
+
+
+def _f1_rows(items: Sequence[Item], setting: Setting) -> Rows:
+    return _best_rows(multihop.f1, items)
+
+
+def _inclusion_rows(items: Sequence[Item], setting: Setting) -> Rows:
+    return _best_rows(multihop.inclusion, items)
+
+
 def _rouge_rows(items: Sequence[Item], setting: Setting) -> Rows:
     scores = [overlap.rouge_l(item.hypothesis, item.reference, setting.language).f1 for item in items]
     return np.array([[score, 1.0] for score in scores])
@@ -177,7 +204,10 @@ def _bleu_aggregate(sums: Rows) -> NDArray[np.float64]:
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "acc", _accuracy_rows, _mean),
+        Metric("accuracy", "acc", _accuracy_rows, _mean, binary=True),
+        Metric("exact_match", "em", _exact_rows, _mean, binary=True),
+        Metric("f1", "f1", _f1_rows, _mean),
+        Metric("inclusion", "incl", _inclusion_rows, _mean, binary=True),
         Metric("bleu", "bleu", _bleu_rows, _bleu_aggregate, note=bleu_note),
         Metric("rouge_l", "rouge_l", _rouge_rows, _mean),
         Metric("missing_ratio", "mr", _missing_rows, _mean, lower_is_better=True),

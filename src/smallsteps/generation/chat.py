@@ -1,10 +1,10 @@
-"""A local causal model in the role of a chat endpoint: messages in, replies out, through the same store.
+"""A local model in the role of a chat endpoint: messages in, replies out, through the same store.
 
 Its replies are kept like bought ones, so that a killed job asks nothing twice. The base URL of their key is `local:` and
 a digest of the weights, so that another model in the same folder is another teacher.
 
-Replies are those of the local engine on the model's chat template; a model without one reads the messages one after
-another.
+Replies are those of the local engine on the model's chat template; a model without one, and every encoder-decoder, reads
+the messages one after another.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from smallsteps.errors import StudentError
-from smallsteps.generation.endpoint import samples_of, stored_reply, to_ask
+from smallsteps.generation.endpoint import Wanted, samples_of, stored_reply, to_ask
 from smallsteps.generation.engine import LocalEngine
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.replies import Ask, ReplyStore, Spent
@@ -24,11 +23,9 @@ JOB = "local"
 
 
 class LocalChat:
-    """Raises StudentError for an encoder-decoder, which reads no messages."""
+    """A `Generator` of messages over a student."""
 
     def __init__(self, student: Student, store: ReplyStore, batch_size: int = 16, dtype: str | None = None) -> None:
-        if student.architecture != "causal":
-            raise StudentError(f"{student.name}: an encoder-decoder cannot play the teacher; name a causal chat model.")
         self.student, self.store = student, store
         self.engine = LocalEngine(student, batch_size, dtype)
         self.base_url = f"local:{student.weights_digest()[:16]}"
@@ -45,32 +42,37 @@ class LocalChat:
     def generate(
         self, requests: Iterable[Request], decoding: Decoding, progress: Callable[[int], None] | None = None
     ) -> Iterator[Reply]:
-        """One reply for each request and sample: stored ones first."""
+        """One reply for each request and sample: stored ones first; what is asked twice is written once."""
         done = 0
-        new: dict[tuple[str, int], tuple[Ask, Request]] = {}
+        new: dict[str, Wanted] = {}
         for request in requests:
             for sample in samples_of(request):
                 ask = self._ask(request, decoding, sample)
                 if (raw := self.store.get(ask.key)) is None:
-                    ids = self.student.chat_ids(ask.messages)
-                    new[request.id, sample] = ask, replace(request, prompt=ids, samples=1, first_sample=sample)
+                    new.setdefault(ask.key, Wanted(ask, [])).places.append((request.id, sample))
                     continue
                 done += 1
                 if progress:
                     progress(done)
                 yield stored_reply(request.id, sample, raw)
-        for reply in self.engine.generate([asked for _, asked in new.values()], decoding):
-            ask, asked = new[reply.id, reply.sample]
-            reply = replace(reply, read=len(asked.prompt))
-            self._keep(ask, reply)
-            done += 1
-            if progress:
-                progress(done)
-            text = reply.text.strip()
-            if text:
-                yield replace(reply, text=text)
-            else:
-                yield replace(reply, text="", finished="failed", error="empty reply")
+        asked = {
+            key: Request(
+                key, self.student.chat_ids(one.ask.messages), first_sample=one.ask.sample,
+                max_new_tokens=dict(one.ask.parameters)["max_tokens"],
+            )
+            for key, one in new.items()
+        }  # fmt: skip
+        for reply in self.engine.generate(asked.values(), decoding):
+            one = new[reply.id]
+            reply = replace(reply, read=len(asked[reply.id].prompt), text=reply.text.strip())
+            self._keep(one.ask, reply)
+            if not reply.text:
+                reply = replace(reply, finished="failed", error="empty reply")
+            for id, sample in one.places:
+                done += 1
+                if progress:
+                    progress(done)
+                yield replace(reply, id=id, sample=sample)
 
     def _keep(self, ask: Ask, reply: Reply) -> None:
         message = {"role": "assistant", "content": reply.text}

@@ -29,7 +29,7 @@ ENCODE_TOKENS = 8192
 """Padded source tokens encoded at a time."""
 
 SPARE_STEPS = 128
-"""Room in the caches beyond the longest reply, so that moving their content is rare."""
+"""Room in the caches beyond the longest reply where rows wait for a slot, so that moving their content is rare."""
 
 
 class Waiting:
@@ -112,7 +112,8 @@ class T5Session:
         return row.written[-1] if row.written else start
 
     def _fill(self) -> None:
-        steps = self.longest + SPARE_STEPS
+        more = len(self.waiting) > self.batch_size or (self.active and self.waiting)
+        steps = self.longest + (SPARE_STEPS if more else 0)
         if not self.active and self.slots < min(self.batch_size, len(self.waiting)):
             self.slots = min(self.batch_size, len(self.waiting))
             self.runner.open(self.slots, steps)

@@ -32,7 +32,7 @@ import openai
 
 from smallsteps.errors import InternalError, RecipeError, TeacherError
 from smallsteps.generation.budget import NOT_ASKED, Budget, Call, Exhausted
-from smallsteps.generation.generator import Decoding, Reply, Request
+from smallsteps.generation.generator import LASTING, REFUSED, Decoding, Reply, Request
 from smallsteps.generation.replies import Ask, new_owner
 
 SCOUTS = 3
@@ -395,9 +395,6 @@ class Buyer:
 
 
 BUSY = "busy"
-REFUSED = "refused"
-LASTING = (REFUSED, "empty reply", "unreadable reply")
-"""Failures that lie with the request and not with the weather: counted over all runs."""
 
 
 def retry_after(headers: Any) -> float | None:

@@ -16,6 +16,10 @@ Finished = Literal["end", "stop", "limit", "failed"]
 """How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; or, endpoints only, that none came
 (`Reply.error` says why)."""
 
+REFUSED = "refused"
+LASTING = (REFUSED, "empty reply", "unreadable reply")
+"""How errors begin that lie with the request and not with the weather: asking again brings the same."""
+
 Messages = Sequence[tuple[str, str]]
 """(role, content) in order."""
 
@@ -109,4 +113,12 @@ class Generator(Protocol):
     ) -> Iterator[Reply]:
         """One reply for each request and sample, in the order in which they are done. `progress` is told the number of
         replies done so far."""
+        ...
+
+
+class ChatGenerator(Generator, Protocol):
+    """A Generator that reads messages and whose replies are kept in a store."""
+
+    def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
+        """What these may cost, in a line, before the first call."""
         ...

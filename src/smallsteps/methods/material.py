@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.runs import RunFolder, write_json
 from smallsteps.tasks import Task, get_task
 from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
-from smallsteps.tasks.splits import check_overlap, split_problems
+from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
 
 
 @dataclass(frozen=True)
@@ -159,29 +159,32 @@ def _paths(data: Data) -> list[str]:
 
 
 def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
-    """Training, validation and test stories of three different seeds; a question that comes twice counts once."""
-    from smallsteps.tasks.stories import make_chains
-
-    if data.task != "stories":
-        raise RecipeError(
-            f"the bundled chains belong to the task `stories`, not {data.task!r}: set data.task=stories, or name a file"
-        )
-    train = make_chains(data.count, 100 + data.split_seed, data.difficulty)
-    seen = {chain.problem.question for chain in train}
+    """Training, validation and test problems of three different seeds; a question that comes twice counts once."""
+    made = _generator(data)
+    train = made(data.count, 100 + data.split_seed)
+    seen = list(train)
     parts = []
     for seed, count in ((200, data.validation_count), (300, data.test_count)):
-        fresh = [
-            c
-            for c in make_chains(count + 200, seed + data.split_seed, data.difficulty)
-            if c.problem.question not in seen
-        ]
+        fresh = without_overlap(made(2 * count + 200, seed + data.split_seed), seen)
         parts.append(fresh[:count])
-        seen |= {chain.problem.question for chain in parts[-1]}
-    return (
-        train,
-        parts[0],
-        parts[1],
-        {"source": f"bundled stories, {data.difficulty}", "chains": data.count, "wrong": 0},
+        seen += parts[-1]
+    source = f"bundled {data.task}, {data.difficulty}"
+    return train, parts[0], parts[1], {"source": source, "chains": data.count, "wrong": 0}
+
+
+DISTRACTORS = {"easy": 2, "medium": 4, "hard": 8}
+"""Pairs of facts beside the two that count, in bundled two-hop questions."""
+
+
+def _generator(data: Data) -> Callable[[int, int], list[Chain]]:
+    from smallsteps.tasks import facts, stories
+
+    if data.task == "stories":
+        return lambda count, seed: stories.make_chains(count, seed, data.difficulty)
+    if data.task == "facts":
+        return lambda count, seed: facts.make_chains(count, seed, DISTRACTORS[data.difficulty])
+    raise RecipeError(
+        f"the bundled chains belong to the tasks `stories` and `facts`, not {data.task!r}: set data.task, or name a file"
     )
 
 

@@ -25,6 +25,9 @@ results.json
         `mistakes` (questions with a finished wrong chain), `questions`, `repaired`, `broken` (questions, against the
         exam before), `calls` (replies asked for to make this student), `kept`, `teacher_tokens`, `train_tokens`,
         `usable` (per cent of items with both a right and a wrong rationale)
+    `guided` (LM-guided chain of thought): a row an arm and seed: `arm`, `seed`, `turned` {"wrong->right": count, ...} against
+        `standard`, `found` {where answers were read off: count}, `small_tokens`, `large_tokens`, `small_seconds`,
+        `large_seconds` (means a question), `quality` {aspect: mean}, `correlation`
     any further key is shown as a table (a list of objects) or a list of facts (an object)
 arms/<name>-seed<k>/curves.jsonl         rows `update`, `tokens`, `train_loss`, `validation_loss`, `metric`, `seconds`
                                          and, for the two students of a dual pair, `half` (ES, AS)
@@ -32,6 +35,8 @@ arms/<name>-seed<k>/predictions.jsonl    records.Prediction
 arms/<name>-seed<k>/grades.jsonl         records.Grade
 arms/<name>-seed<k>/fates.jsonl          tailored learning: `question`, `mistaken` [for each exam], `rationales` [{round,
                                          mistake, text, dropped, tokens}] of each training question
+arms/<name>-seed<k>/guided.jsonl         guided: `problem_id`, `rationale`, `answer`, `right`, `answer_without`,
+                                         `right_without`, `quality` {aspect: value}
 problems.jsonl                           records.Problem, the test problems in the order of the page
 gold.jsonl                               `problem_id`, `segments` [{kind, text}], optional `tokens` [{text, entropy}]
                                          (nats), whose texts joined are the chain
@@ -56,12 +61,27 @@ from markupsafe import Markup
 
 import smallsteps
 from smallsteps.evaluation.overlap import judged_kind
+from smallsteps.records import Problem
 from smallsteps.report import figures, verdict
 from smallsteps.report.run import Arm, GoldChain, Run, read_run
 
 Row = Mapping[str, Any]
 
-KNOWN = {"title", "command", "arms", "comparisons", "pooled", "paper_protocol", "rounds", "data", "provenance", "best"}
+KNOWN = {
+    "title",
+    "command",
+    "arms",
+    "comparisons",
+    "pooled",
+    "paper_protocol",
+    "rounds",
+    "guided",
+    "refined",
+    "controls",
+    "data",
+    "provenance",
+    "best",
+}
 """Keys of results.json that have a place of their own on the page."""
 
 
@@ -74,12 +94,22 @@ class Section(NamedTuple):
 
 MOST_LINEAGES = 20
 """Questions of an arm whose rationales are shown."""
+MOST_GUIDED = 12
+"""Questions of an arm whose rationales and answers are shown."""
+MOST_CONTEXT = 2_000
+"""Characters of a context that are shown."""
+GUIDES = ("untrained", "distilled", "aspects", "task", "both", "raft", "dpo")
+"""Arms whose rationales are shown."""
+ASPECTS = (
+    "factuality", "relevance", "logicality", "consistency", "coherence", "fluency", "naturalness", "readability",
+)  # fmt: skip
 MOST_POINTS = 60
 """Points of a curve; more are drawn as means."""
 SECTIONS = (
     Section("results", "Results"),
     Section("tests", "Paired tests"),
     Section("rounds", "Rounds"),
+    Section("guided", "Guidance"),
     Section("curves", "Curves"),
     Section("chains", "Chains"),
     Section("further", "Further results"),
@@ -148,6 +178,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "paper_protocol": results.get("paper_protocol") or [],
         "tests": _tests(results, colours),
         "rounds": _rounds(run),
+        "guided": _guided(run, colours),
         "curves": _curves(run, colours, metric),
         "curve_rows": [(arm, row) for arm in run.arms for row in arm.curves],
         "chains": chains,
@@ -249,6 +280,71 @@ def _fates(arm: Arm) -> dict[str, Any]:
         "shown": shown,
         "with_feedback": len(asked),
     }
+
+
+def _guided(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
+    """LM-guided chain of thought: what each arm turned and cost, and what the reader was given, for some questions of
+    each arm that a student wrote for."""
+    rows = run.results.get("guided") or []
+    if not rows:
+        return {}
+    problems = {problem.id: problem for problem in run.problems}
+    aspects = [name for name in ASPECTS if any((row.get("quality") or {}).get(name) is not None for row in rows)]
+    first = {arm.name: arm for arm in reversed(run.arms) if arm.guided}
+    shown = []
+    for name in verdict.arm_names(run.results):
+        if name not in GUIDES or name not in first:
+            continue
+        arm = first[name]
+        # some of every course, so that what did not help is seen beside what did
+        courses: dict[tuple[bool, bool], list[Row]] = {}
+        for row in arm.guided:
+            courses.setdefault((row["right_without"], row["right"]), []).append(row)
+        picked = [row for own in courses.values() for row in own[: max(1, MOST_GUIDED // len(courses))]]
+        items = [{**row, **_asked(problems[row["problem_id"]]), "quality": _aspects(row, aspects)} for row in picked]
+        shown.append({"name": arm.name, "seed": arm.seed, "count": len(arm.guided), "items": items})
+    refined = run.results.get("refined") or []
+    return {
+        "rows": rows, "aspects": aspects, "shown": shown, "refined": refined, "watched": _watched(refined),
+        "charts": _refinements(run, colours),
+    }  # fmt: skip
+
+
+WATCHED = (
+    ("reward", "reward"), ("no_signal", "groups without signal"), ("kl", "KL a token"), ("entropy", "entropy a token"),
+    ("reward_leak", "says the answer"), ("reward_copy", "longest copy"), ("reward_words", "words"),
+)  # fmt: skip
+"""Gauges of a refinement -> how the page names them."""
+
+
+def _watched(refined: Sequence[Row]) -> list[tuple[str, str]]:
+    """The gauges, and what part each term of the reward has in the variance of the advantages."""
+    shares = dict.fromkeys(name for row in refined for name in row["last"] if name.startswith("share_"))
+    named = [(name, f"{name.removeprefix('share_')}, share") for name in shares]
+    return [(name, label) for name, label in (*WATCHED, *named) if any(name in row["last"] for row in refined)]
+
+
+def _refinements(run: Run, colours: Mapping[str, int]) -> list[Markup]:
+    """Reward, KL and lack of signal over the steps of reinforcement learning."""
+    charts = []
+    for key, label in WATCHED[:3]:
+        series = []
+        for arm in run.arms:
+            points = [(row["update"], row[key]) for row in arm.refined if verdict.is_number(row.get(key))]
+            if points:
+                line = _means(points, max(1, len(points) // MOST_POINTS))
+                series.append(figures.Series(f"{arm.name}, seed {arm.seed}", colours[arm.name], line))
+        charts.append(figures.line_chart(series, "steps", label[0].upper() + label[1:]))
+    return [chart for chart in charts if chart]
+
+
+def _asked(problem: Problem) -> dict[str, Any]:
+    context = " ".join(" ".join(own) for _, own in problem.context)
+    return {"question": problem.question, "gold": problem.answer, "context": context[:MOST_CONTEXT]}
+
+
+def _aspects(row: Row, names: Sequence[str]) -> list[tuple[str, Any]]:
+    return [(name, (row.get("quality") or {}).get(name)) for name in names]
 
 
 def _curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:

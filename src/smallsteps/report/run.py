@@ -44,6 +44,10 @@ class Arm:
     """By prediction id."""
     fates: tuple[Mapping[str, Any], ...]
     """Tailored learning: what became of each training question; else empty."""
+    guided: tuple[Mapping[str, Any], ...]
+    """LM-guided chain of thought: what the reader was given, and what it answered with and without it; else empty."""
+    refined: tuple[Mapping[str, Any], ...]
+    """The steps of its refinement by reinforcement learning; else empty."""
     further: int
     """Predictions beyond the first of their problem, which the page counts and does not show."""
 
@@ -107,7 +111,9 @@ def _arm(folder: Path, row: Mapping[str, Any]) -> Arm:
         count += 1
     grades = {grade.prediction_id: grade for grade in _records(place / "grades.jsonl", Grade)}
     fates = tuple(r for _, r in _rows(place / "fates.jsonl"))
-    return Arm(name, seed, row, curves, first, grades, fates, count - len(first))
+    guided = tuple(r for _, r in _rows(place / "guided.jsonl"))
+    refined = tuple(r for _, r in _rows(place / "refined.jsonl"))
+    return Arm(name, seed, row, curves, first, grades, fates, guided, refined, count - len(first))
 
 
 def _gold(path: Path) -> Iterator[GoldChain]:

@@ -15,7 +15,10 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-METRIC_NAMES = {"accuracy": "accuracy", "bleu": "BLEU", "rouge_l": "ROUGE-L", "missing_ratio": "missing ratio"}
+METRIC_NAMES = {
+    "accuracy": "accuracy", "exact_match": "exact match", "f1": "F1", "inclusion": "inclusion", "bleu": "BLEU",
+    "rouge_l": "ROUGE-L", "missing_ratio": "missing ratio",
+}  # fmt: skip
 LOWER_IS_BETTER = {"missing_ratio"}
 ENDINGS = {"stop_sign": "stop sign", "end": "end", "limit": "limit", "empty": "empty"}
 """How a chain ended (`records.Stopped`) → how the report says it."""
@@ -160,8 +163,9 @@ def excludes_zero(row: Row) -> bool | None:
 
 
 def verdict(results: Row) -> Verdict:
-    """The run in one sentence, from the numbers alone."""
-    rows = [row for row in summaries(results) if is_number(row.get("value"))]
+    """The run in one sentence, from the numbers alone; controls and ceilings do not lead."""
+    aside = results.get("controls") or ()
+    rows = [row for row in summaries(results) if is_number(row.get("value")) and row["name"] not in aside]
     if not rows:
         return Verdict("This run holds no graded arm.", None)
     metric = rows[0].get("metric")

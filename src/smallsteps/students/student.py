@@ -247,8 +247,10 @@ class Student:
         return self.chat_ids([("user", question)])
 
     def chat_ids(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """What a causal model reads before it answers `messages`, (role, content) in order: by its chat template, or,
-        where it has none, the contents one after another."""
+        """What a model reads before it answers `messages`, (role, content) in order: by its chat template, or, where it has
+        none, the contents one after another."""
+        if self.architecture == "encoder-decoder":
+            return [*self.source_head, *self.encode("\n\n".join(content for _, content in messages)), *self.source_tail]
         if self.tokenizer.chat_template:
             text = self.tokenizer.apply_chat_template(
                 [{"role": role, "content": content} for role, content in messages],

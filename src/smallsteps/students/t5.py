@@ -240,7 +240,10 @@ class T5Runner:
     def keep(self, slots: Sequence[int]) -> None:
         """Goes on with `slots` alone, in that order."""
         index = torch.as_tensor(slots, device=self.device)
-        self.past, self.cross = self.past[:, :, index], self.cross[:, :, index]
+        written = self.past[:, :, index, :, : self.now]
+        self.past = self.past.new_empty((*self.past.shape[:2], len(slots), *self.past.shape[3:]))
+        self.past[..., : self.now, :] = written  # what lies beyond is written before it is read
+        self.cross = self.cross[:, :, index]
         self.lengths, self.starts = self.lengths[slots], self.starts[slots]
         self.slots, self._cross_mask = len(slots), None
 

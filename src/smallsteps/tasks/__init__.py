@@ -6,15 +6,16 @@ from smallsteps.errors import RecipeError, nearest
 from smallsteps.tasks.base import STOP_TOKEN, Task
 from smallsteps.tasks.choice import COMMONSENSEQA
 from smallsteps.tasks.free_text import TEXT
+from smallsteps.tasks.multihop import FACTS, HOTPOTQA, HOTPOTQA_GOLD, TWOWIKI, TWOWIKI_GOLD
 from smallsteps.tasks.reports import PET
 from smallsteps.tasks.stories import TASK as STORIES
 from smallsteps.tasks.word_problems import ASDIV, GSM8K, MULTIARITH, NUMBERS, SVAMP
 from smallsteps.tasks.yes_no import STRATEGYQA
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (NUMBERS, TEXT, STORIES, GSM8K, SVAMP, ASDIV, MULTIARITH, COMMONSENSEQA, STRATEGYQA, PET)
-}
+_WORDS = (NUMBERS, TEXT, STORIES, GSM8K, SVAMP, ASDIV, MULTIARITH, COMMONSENSEQA, STRATEGYQA, PET)
+_WITH_CONTEXT = (HOTPOTQA, HOTPOTQA_GOLD, TWOWIKI, TWOWIKI_GOLD, FACTS)
+
+TASKS: dict[str, Task] = {task.name: task for task in (*_WORDS, *_WITH_CONTEXT)}
 """Every task by name. To add one, write a module that builds a `Task` and add it here."""
 
 

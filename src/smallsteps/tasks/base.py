@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from smallsteps.errors import DataError, InternalError
@@ -38,6 +39,8 @@ class Task:
     last candidate in the text. The problem is given where choices matter."""
     same: Callable[[str | None, str | None], bool]
     """(answer, gold) → equal by value. Never true for None."""
+    accepted: Callable[[Problem], Sequence[str]] | None = None
+    """Problem → further answers that count as right (aliases); None: there are none."""
     closing: str | None = "The answer is {answer}."
     """The sentence that ends a chain; None: chains end in the special token `<STOP>`."""
     closing_pattern: str | None = ANSWER_IS
@@ -47,7 +50,9 @@ class Task:
     language: str = "en"
     """`en` or `zh`: which tokeniser BLEU and ROUGE-L use."""
     metric: str = "accuracy"
-    """Name of the main figure in `evaluation.METRICS`: accuracy, or bleu for reports."""
+    """Name of the main figure in `evaluation.METRICS`: accuracy, exact_match for multi-hop questions, bleu for reports."""
+    also: tuple[str, ...] = ()
+    """Figures of the answers that `smallsteps grade` prints beside it."""
     max_segments: int = 10
     """Segments a chain may have before it stops with `limit` (the authors' code: five rounds of two)."""
     max_segment_tokens: int = 256
@@ -129,6 +134,11 @@ class Task:
             )
         return read if problem.choices else problem.answer
 
+    def golds(self, problem: Problem) -> tuple[str, ...]:
+        """The gold answer, where there is one, and all others that count as right."""
+        own = () if problem.answer is None else (problem.answer,)
+        return own if self.accepted is None else (*own, *self.accepted(problem))
+
     def grade(self, prediction: Prediction, problem: Problem) -> Grade:
         """The verdict on one prediction: value 1.0 where `prediction.answer` equals the gold answer by value, else 0.0.
 
@@ -143,7 +153,7 @@ class Task:
         return Grade(
             id=f"{prediction.id}/grade",
             prediction_id=prediction.id,
-            value=float(self.same(prediction.answer, problem.answer)),
+            value=float(any(self.same(prediction.answer, gold) for gold in self.golds(problem))),
             answer=prediction.answer,
             gold=problem.answer,
             parsed=prediction.answer is not None,
@@ -159,13 +169,16 @@ _NUMERO = re.compile(r"\bN(?:o|r)\.$")
 """An abbreviation before a digit alone: "The answer is no. But …" goes on."""
 
 
-def last_sentence(text: str) -> str:
-    """The last sentence of `text`, stripped: after the last `.` `!` `?` with white space, `。！？`, or line break.
+def sentences(text: str) -> list[str]:
+    """The sentences of `text`, stripped: cut after `.` `!` `?` with white space, `。！？`, or a line break.
 
     Abbreviations, initials and item numbers ("Mrs.", "p.m.", "J.", "2.") end no sentence.
+
+    >>> sentences("Mrs. Lee has 3. So she has 4! Good")
+    ['Mrs. Lee has 3.', 'So she has 4!', 'Good']
     """
     text = text.strip()
-    start = 0
+    starts = [0]
     for match in _SENTENCE_END.finditer(text):
         if match.end() == len(text):
             break
@@ -174,8 +187,14 @@ def last_sentence(text: str) -> str:
         numero = _NUMERO.search(line) and text[match.end()].isdigit()
         if match[0][0] == "." and (numero or _ABBREVIATION.search(line)):
             continue
-        start = match.end()
-    return text[start:]
+        starts.append(match.end())
+    found = (text[start:end].strip() for start, end in pairwise([*starts, len(text)]))
+    return [sentence for sentence in found if sentence]
+
+
+def last_sentence(text: str) -> str:
+    """The last of the `sentences` of `text`; nothing where it has none."""
+    return next(reversed(sentences(text)), "")
 
 
 def closing_tail(text: str, pattern: str = ANSWER_IS) -> str | None:

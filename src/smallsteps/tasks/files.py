@@ -177,9 +177,9 @@ def read_chains(
     chains: list[Chain] = []
     wrong: list[str] = []
     count = closed = 0
-    for place, identifier, row in _identified(path, task, columns or {}):
+    for place, identifier, row in identified(path, task, columns or {}):
         count += 1
-        with _at(place):
+        with at(place):
             if task.prepare is not None:
                 for name in task.row_fields:
                     text_field(row, name)
@@ -202,8 +202,8 @@ def read_chains(
 def read_problems(path: str | Path, task: Task, columns: Mapping[str, str] | None = None) -> list[Problem]:
     """The problems of a file, for solving and grading: `question` is needed, `answer` read where there is one."""
     problems: list[Problem] = []
-    for place, identifier, row in _identified(path, task, columns or {}):
-        with _at(place):
+    for place, identifier, row in identified(path, task, columns or {}):
+        with at(place):
             if task.prepare is not None:
                 text_field(row, task.row_fields[0])
                 problems.extend(chain.problem for chain in task.prepare(identifier, row))
@@ -212,7 +212,7 @@ def read_problems(path: str | Path, task: Task, columns: Mapping[str, str] | Non
     return problems
 
 
-def _identified(path: str | Path, task: Task, columns: Mapping[str, str]) -> Iterator[tuple[str, str, Row]]:
+def identified(path: str | Path, task: Task, columns: Mapping[str, str]) -> Iterator[tuple[str, str, Row]]:
     """(place for messages, id, row under our field names) of each row; ids unique, or made from the line."""
     known = {*FIELDS, *task.row_fields}
     for ours in columns:
@@ -222,7 +222,7 @@ def _identified(path: str | Path, task: Task, columns: Mapping[str, str]) -> Ite
     with_ids: bool | None = None
     for line, raw in read_rows(path):
         row = _renamed(raw, columns, f"{path}:{line}")
-        with _at(f"{path}:{line}"):
+        with at(f"{path}:{line}"):
             identifier = scalar(row, "id")
             if with_ids is None:
                 with_ids = identifier is not None
@@ -251,7 +251,7 @@ def _renamed(raw: Row, columns: Mapping[str, str], place: str) -> Row:
 
 
 @contextmanager
-def _at(place: str) -> Iterator[None]:
+def at(place: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:

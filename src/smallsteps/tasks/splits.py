@@ -89,17 +89,42 @@ def check_overlap(train: Sequence[Chain | Problem], test: Sequence[Chain | Probl
         )
 
 
+def without_overlap(items: Sequence[Item], known: Sequence[Chain | Problem]) -> list[Item]:
+    """Those of `items` that are tied to none of `known`, each question once."""
+    seen = {key for problem in map(_problem, known) for key in _keys(problem)}
+    kept = []
+    for item in items:
+        keys = _keys(_problem(item))
+        if not seen.intersection(keys):
+            kept.append(item)
+            seen.update(keys)
+    return kept
+
+
 def _problem(item: Chain | Problem) -> Problem:
     return item.problem if isinstance(item, Chain) else item
 
 
 def _keys(problem: Problem) -> list[tuple[str, str]]:
-    """What ties a problem to others: its words with the choices (white space and case aside) and its group."""
-    question = " ".join("\n".join((problem.question, *problem.choices)).casefold().split())
+    """What ties a problem to others: its words with the choices and the facts that it rests on (white space and case
+    aside), and its group."""
+    question = " ".join("\n".join((problem.question, *problem.choices, *_rests_on(problem))).casefold().split())
     if problem.group is None:
         return [("question", question)]
     is_part = problem.id.startswith(f"{problem.group}/")
     return [("group", problem.group)] if is_part else [("question", question), ("group", problem.group)]
+
+
+def _rests_on(problem: Problem) -> list[str]:
+    """The supporting sentences of a question with a context: "Where does Ann live?" is another question where Ann is
+    somebody else."""
+    named = {(fact[0], fact[1]) for fact in problem.meta.get("supporting_facts") or () if len(fact) == 2}
+    return sorted(
+        sentence
+        for title, sentences in problem.context
+        for place, sentence in enumerate(sentences)
+        if (title, place) in named
+    )
 
 
 def _groups(items: Sequence[Chain | Problem]) -> list[int]:

@@ -53,7 +53,7 @@ def open_teacher(
     """The teacher; nothing is asked yet.
 
     Raises RecipeError for a prompt that is not there or a URL that is none; DataError for a file of replies that is
-    none; StudentError for a folder without a causal model. A missing key shows in the forecast, as it is missed only where
+    none; StudentError for a folder without a model. A missing key shows in the forecast, as it is missed only where
     something has to be bought.
     """
     if settings.name == "solver":

@@ -1,4 +1,4 @@
-"""Prompts for teachers: files that anyone may read and change.
+"""Prompts for teachers and readers: files that anyone may read and change.
 
 A prompt file holds the messages of one request, each under its role in brackets:
 
@@ -8,10 +8,13 @@ A prompt file holds the messages of one request, each under its role in brackets
     [user]
     {{ question }}
 
-Between double braces stand `question` (as the task puts it, with choices), `answer` (gold), `attempt` (a wrong rationale)
-and `closing` (the sentence that a chain ends in, with … for the answer; empty where the task has none). Jinja2's `if` is
-there too. The package brings `initial` (question → rationale), `feedback` (question, gold answer, wrong rationale → the
-rationale that addresses the mistake) and `blind` (the same without the mistake).
+Between double braces stand `question` (as the task puts it, with choices or context), `answer` (gold), `attempt` (a wrong
+rationale), `reasoning` (a rationale to answer with) and `closing` (the sentence that a chain ends in, with … for the answer;
+empty where the task has none). Jinja2's `if` is there too. The package brings for teachers `initial` (question →
+rationale), `feedback` (question, gold answer, wrong rationale → the rationale that addresses the mistake), `blind` (the
+same without the mistake) and `cot` (question → reasoning and prediction); for readers `standard` (question → prediction),
+`cot` and `read` (question, rationale → prediction), and each of the three in a `-short` form, without instructions, for small
+models that are trained to read it.
 """
 
 from __future__ import annotations
@@ -28,8 +31,10 @@ from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
 
-BUNDLED = ("initial", "feedback", "blind")
-FIELDS = ("question", "answer", "attempt", "closing")
+BUNDLED = (
+    "initial", "feedback", "blind", "standard", "cot", "read", "standard-short", "cot-short", "read-short",
+)  # fmt: skip
+FIELDS = ("question", "answer", "attempt", "reasoning", "closing")
 ROLES = ("system", "user", "assistant")
 _JINJA = SandboxedEnvironment(
     undefined=StrictUndefined, autoescape=False, trim_blocks=True, keep_trailing_newline=False
@@ -44,20 +49,23 @@ class Prompt:
     templates: tuple[tuple[str, str], ...]
     """(role, Jinja2 template) in order."""
 
-    def render(self, task: Task, problem: Problem, attempt: str | None = None) -> tuple[tuple[str, str], ...]:
+    def render(
+        self, task: Task, problem: Problem, attempt: str | None = None, reasoning: str | None = None
+    ) -> tuple[tuple[str, str], ...]:
         """(role, content) for one problem. Raises DataError where the prompt asks for what is not there."""
         given = {
             "question": task.render(problem),
             "closing": task.closing.format(answer="…") if task.closing else "",
             **({} if problem.answer is None else {"answer": problem.answer}),
             **({} if attempt is None else {"attempt": attempt}),
+            **({} if reasoning is None else {"reasoning": reasoning}),
         }
         try:
             filled = [(role, _JINJA.from_string(template).render(given).strip()) for role, template in self.templates]
         except TemplateError as error:
             raise DataError(
                 f"prompt {self.name}, problem {problem.id}: {error}. A prompt may name {', '.join(FIELDS)}; `answer` needs a "
-                "gold answer in the row, `attempt` a wrong rationale."
+                "gold answer in the row, `attempt` a wrong rationale, `reasoning` one to answer with."
             ) from None
         return tuple((role, content) for role, content in filled if content)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from smallsteps.errors import DataError
-from smallsteps.generation.generator import Decoding, Generator, Request
+from smallsteps.generation.generator import ChatGenerator, Decoding, Request
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_rows
@@ -57,14 +57,6 @@ class Teacher(Protocol):
 
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
         """One answer for each lesson, in any order."""
-        ...
-
-
-class ChatGenerator(Generator, Protocol):
-    """A Generator that reads messages and whose replies are kept in a store."""
-
-    def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
-        """What these may cost, in a line, before the first call."""
         ...
 
 

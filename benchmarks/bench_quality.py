@@ -1,0 +1,57 @@
+"""The time of scoring rationales in seven aspects by lexical judges (fluency needs a student), on one core; and how well each
+aspect tells the rationales from spoilt ones (AUC, own perturbations in bold).
+
+    python benchmarks/bench_quality.py [path/to/hotpotqa_cot/gold_context.jsonl] [--rationales 1000]
+
+Bundled two-hop facts (10 sentences of context) and, where a file is named, its chains, each repeated with another step
+dropped or swapped until there are enough, so that nothing is looked up twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from smallsteps.quality.aspects import Rated, References, Scorer
+from smallsteps.quality.perturb import OWN, PERTURBATIONS, garble, matrix
+from smallsteps.tasks import get_task
+from smallsteps.tasks.facts import make_chains
+from smallsteps.tasks.files import read_chains
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chains", type=Path, nargs="?")
+    parser.add_argument("--rationales", type=int, default=1000)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    sets = {"bundled facts": make_chains(options.rationales, 1)}
+    if options.chains is not None:
+        sets[options.chains.stem] = read_chains(options.chains, get_task("hotpotqa"), allow_wrong=True).chains
+    for name, chains in sets.items():
+        own = [Rated.of(chain.problem, chain.rationale.text) for chain in chains]
+        items = [
+            item if turn == 0 else replace(item, text=garble(item, item, random.Random(f"{turn}/{n}")) or item.text)
+            for turn in range(-(-options.rationales // len(own)))
+            for n, item in enumerate(own)
+        ][: options.rationales]
+        scorer = Scorer(references=References.of([item.text for item in own]))
+        began = time.perf_counter()
+        scorer.score(items)
+        seconds = time.perf_counter() - began
+        sentences = sum(len(item.context) for item in items) / len(items)
+        print(f"{name}: {len(items):,} rationales, {sentences:.0f} sentences of context each: {seconds:.2f} s")
+        print("| aspect | " + " | ".join(PERTURBATIONS) + " |")
+        for aspect, values in matrix(own[:300], scorer).items():
+            cells = ("–" if value is None else f"{value:.2f}" for value in values.values())
+            bold = (f"**{cell}**" if kind in OWN[aspect] else cell for kind, cell in zip(values, cells, strict=True))
+            print(f"| {aspect} | " + " | ".join(bold) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Rollouts for reinforcement learning: our engine beside `model.generate`, and the whole step.
+
+    python benchmarks/bench_rollouts.py --student DIR [--prompts 16] [--samples 4] [--steps 8]
+
+Bundled two-hop questions, a student that was distilled on them (of a run of guided/demo: seed0/distilled/candidate-*), fp32,
+two threads, temperature 1, all tokens, the same batch (prompts x samples rows). `generate` samples with
+`num_return_sequences`; its log-probabilities are computed by the pass that both need. Draws differ, so that the ratio is of
+tokens written per second. A step is rollouts, rewards by lexical judges, and one update (RLOO).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from smallsteps.generation.encoder_decoder import padded
+from smallsteps.generation.generator import Decoding
+from smallsteps.guiding.reward import Rewarder, RewardSettings
+from smallsteps.methods.rollouts import roller
+from smallsteps.quality.aspects import Scorer
+from smallsteps.students.student import Student, load_student
+from smallsteps.tasks import get_task
+from smallsteps.tasks.facts import make_chains
+from smallsteps.training.policy import Rollout
+from smallsteps.training.reinforce import ReinforceSettings, Roll, reinforce
+
+TASK = get_task("facts")
+LIMIT = 96
+
+
+def by_generate(prompts: list[tuple[str, list[int]]], samples: int) -> Roll:
+    """The same rollouts from transformers' own sampling."""
+
+    @torch.inference_mode()
+    def roll(student: Student, step: int, numbers: object) -> list[list[Rollout]]:
+        torch.manual_seed(step)
+        chosen = [prompts[n] for n in numbers]  # type: ignore[attr-defined]
+        ids, mask = padded([source for _, source in chosen], student)
+        out = student.model.generate(
+            ids, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, num_return_sequences=samples,
+            max_new_tokens=LIMIT, eos_token_id=student.end_id, pad_token_id=student.pad_id,
+        )[:, 1:].tolist()  # fmt: skip
+        groups = []
+        for place, (id, source) in enumerate(chosen):
+            own = []
+            for sample, row in enumerate(out[place * samples : (place + 1) * samples]):
+                finished = student.end_id in row
+                target = row[: row.index(student.end_id) + 1] if finished else row
+                text = student.text(target[:-1] if finished else target)
+                own.append(Rollout(id, sample, tuple(source), tuple(target), text, finished))
+            groups.append(own)
+        return groups
+
+    return roll
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--student", required=True)
+    parser.add_argument("--prompts", type=int, default=16)
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    problems = [chain.problem for chain in make_chains(200, 900)]
+    student = load_student(options.student, device="cpu", dtype="float32")
+    student.model.eval()
+    prompts = [(problem.id, student.source_ids(TASK, TASK.render(problem))) for problem in problems]
+    ways = {
+        "generate": by_generate(prompts, options.samples),
+        "ours": roller(prompts, options.samples, Decoding(LIMIT, 1.0), options.prompts * options.samples),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for step in range(options.steps + 1):
+        numbers = [(step * options.prompts + n) % len(prompts) for n in range(options.prompts)]
+        for name, roll in ways.items():
+            began = time.perf_counter()
+            groups = roll(student, step, numbers)
+            seconds = time.perf_counter() - began
+            if step:  # the first one loads kernels
+                rates[name].append(sum(len(one.target) for group in groups for one in group) / seconds)
+    ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates["generate"], strict=True)]
+    print(
+        f"rollouts: {median(rates['ours']):,.0f} tokens a second, generate {median(rates['generate']):,.0f}: "
+        f"{median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}) (aim 2)"
+    )
+
+    rewarder = Rewarder({p.id: p for p in problems}, Scorer(), RewardSettings("aspects"))
+    seconds: dict[str, list[float]] = {}
+    for name, roll in ways.items():
+        own = load_student(options.student, device="cpu", dtype="float32")
+        settings = ReinforceSettings(
+            options.steps,
+            options.prompts,
+            options.samples,
+            learning_rate=1e-6,
+            evaluations=1,
+            kl_limit=1e9,
+            patience=10_000,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            found = reinforce(own, len(prompts), roll, rewarder, settings, Path(folder) / "run")
+        seconds[name] = [row["seconds"] for row in found.curves[1:]]
+    steps = {name: median(values) for name, values in seconds.items()}
+    print(
+        f"whole step: {steps['ours']:.2f} s, with generate {steps['generate']:.2f} s: {steps['generate'] / steps['ours']:.2f} times"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""`smallsteps guide`: a student writes, a reader answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from smallsteps.cli.jobs import set_threads
+from smallsteps.cli.progress import Terminal
+from smallsteps.cli.teaching import access
+from smallsteps.generation.budget import Budget, Limits, Prices
+from smallsteps.generation.generator import Decoding
+from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.guiding.open import ReaderSettings, open_reader
+from smallsteps.guiding.reader import Asked, nothing_read
+from smallsteps.methods.lm_guided import Outcome, alone, guided, turned, write
+from smallsteps.records import Problem
+from smallsteps.students.student import load_student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
+from smallsteps.tasks.base import Task
+from smallsteps.tasks.files import read_problems, write_rows
+
+
+def guide_file(
+    source: Path, out: Path, guide: str, settings: ReaderSettings, limits: Limits, prices: Prices, store: Path | None, compare: bool,
+    task_name: str, max_new_tokens: int, columns: Mapping[str, str], threads: int | None, dry_run: bool,
+) -> None:  # fmt: skip
+    """One row a question, in order; figures where gold answers are known."""
+    set_threads(threads)
+    task = get_task(task_name)
+    problems = read_problems(source, task, columns)
+    sources = [task.render(problem) for problem in problems]  # a row without context is named before anything is loaded
+    with closing(ReplyStore((store or STORE).expanduser())) as replies, Terminal() as reporter:
+        budget = Budget(replies, str(out.resolve()), limits, prices)
+        reader = open_reader(settings, task, budget, access()).reader
+        asked = [Asked(problem, "") for problem in problems] + [Asked(problem) for problem in problems if compare]
+        reporter.say(f"reader, without the rationales: {reader.forecast(asked)}")
+        if dry_run:
+            return
+        student = prepare(load_student(guide, device=settings.device), task, path="direct", texts=sources)
+        reporter.say(f"{guide} writes {len(problems):,} rationales")
+        written = [own[0] for own in write(student, problems, task, Decoding(max_new_tokens))]
+        reporter.say(f"{settings.name} answers")
+        outcomes = guided(problems, written, reader)
+        bare = alone(problems, reader) if compare else None
+    if not any(one.answer for one in outcomes):
+        raise nothing_read(reader, len(outcomes))
+    rows = [
+        _row(p, one, None if bare is None else bare[n], task)
+        for n, (p, one) in enumerate(zip(problems, outcomes, strict=True))
+    ]
+    write_rows(out, rows)
+    print(f"{len(rows):,} answers in {out}; {budget.spent.calls:,} calls, {budget.spent.tokens:,} tokens")
+    for line in _figures(problems, outcomes, bare, task):
+        print(line)
+
+
+def _row(problem: Problem, one: Outcome, bare: Outcome | None, task: Task) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": problem.id, "question": problem.question, "context": problem.context,
+        "rationale": one.rationale, "answer": one.answer, "found": one.found,
+    }  # fmt: skip
+    if bare is not None:
+        row["answer_without"] = bare.answer
+    if problem.answer is not None:
+        row["correct"] = _right(one, problem, task)
+        if bare is not None:
+            row["correct_without"] = _right(bare, problem, task)
+    return row
+
+
+def _right(one: Outcome, problem: Problem, task: Task) -> bool:
+    return any(task.same(one.answer, gold) for gold in task.golds(problem))
+
+
+def _figures(
+    problems: Sequence[Problem], outcomes: Sequence[Outcome], bare: Sequence[Outcome] | None, task: Task
+) -> list[str]:
+    from smallsteps.evaluation.grade import compare_scores, grade
+    from smallsteps.methods.guide import predictions_of
+
+    if any(problem.answer is None for problem in problems):
+        return []
+    score = grade(predictions_of(outcomes), problems, task)
+    lines = [f"guided: {score.signature()}"]
+    if bare is not None:
+        without = grade(predictions_of(bare), problems, task)
+        own = [_right(one, p, task) for one, p in zip(outcomes, problems, strict=True)]
+        before = [_right(one, p, task) for one, p in zip(bare, problems, strict=True)]
+        lines += [f"alone: {without.signature()}", f"guided - alone: {compare_scores(score, without)}",
+                  ", ".join(f"{name} {count}" for name, count in turned(before, own).items())]  # fmt: skip
+    return lines

@@ -1,0 +1,76 @@
+"""`smallsteps quality`: the aspects of each rationale of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from smallsteps.cli.jobs import set_threads
+from smallsteps.quality.aspects import ASPECTS, Rated, References, Scorer
+from smallsteps.quality.judges import EncoderJudge, LexicalJudge, NliJudge
+from smallsteps.tasks import get_task
+from smallsteps.tasks.base import Task
+from smallsteps.tasks.files import at, identified, write_rows
+from smallsteps.tasks.rows import problem_of, text_field
+
+DIGITS = 4
+
+
+def quality_file(
+    source: Path, out: Path, student: str | None, reference: Path | None, judge: str, encoder: str, task_name: str,
+    columns: Mapping[str, str], device: str, threads: int | None,
+) -> None:  # fmt: skip
+    """One row a rationale, in order; the means in the terminal."""
+    set_threads(threads)
+    task = get_task(task_name)
+    items = read_rated(source, task, columns, empty=True)
+    scorer = Scorer(
+        judge=LexicalJudge() if judge == "lexical" else NliJudge(judge, device),
+        similarity=LexicalJudge() if encoder == "lexical" else EncoderJudge(encoder, device),
+        task=task,
+    )
+    if student is not None:
+        from smallsteps.students.student import load_student
+
+        scorer.student = load_student(student, device=device)
+    if reference is not None:
+        others = read_rated(reference, task, columns)
+        scorer.references = References.of(
+            [item.text for item in others], scorer.likelihoods(others) if scorer.student else ()
+        )
+    found = [asdict(one) for one in scorer.score(items)]
+    write_rows(out, ({"id": row["id"], **{name: _rounded(row[name]) for name in ASPECTS}} for row in found))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("aspect")
+    table.add_column("mean", justify="right")
+    for name in ASPECTS:
+        measured = [row[name] for row in found if row[name] is not None]
+        table.add_row(name, f"{fmean(measured):.3f}" if measured else f"– ({_needs(name)})")
+    Console(highlight=False).print(table)
+    print(f"{len(found):,} rationales in {out}")
+
+
+def read_rated(path: Path, task: Task, columns: Mapping[str, str], empty: bool = False) -> list[Rated]:
+    """The rows of a file as rationales with their questions and contexts. An answer is not needed and not looked at.
+    `empty`: a rationale may be the empty text."""
+    found = []
+    for place, identifier, row in identified(path, task, columns):
+        with at(place):
+            problem = problem_of({name: value for name, value in row.items() if name != "answer"}, identifier, task)
+            text = "" if empty and row.get("rationale") == "" else text_field(row, "rationale")
+            found.append(Rated.of(problem, text, task))
+    return found
+
+
+def _rounded(value: Any) -> float | None:
+    return None if value is None else round(value, DIGITS)
+
+
+def _needs(name: str) -> str:
+    return {"fluency": "needs --student", "naturalness": "needs --reference"}.get(name, "not measured")

@@ -1,0 +1,74 @@
+"""Opens the reader that a recipe or a command names: a folder, or a model at an OpenAI-compatible URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from smallsteps.errors import RecipeError
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.generator import Decoding
+from smallsteps.guiding.reader import Reader
+from smallsteps.guiding.reward import Likelihood
+from smallsteps.tasks.base import Task
+from smallsteps.teaching.open import OPENAI, Access
+from smallsteps.teaching.prompts import read_prompt
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """Who reads and how it is asked."""
+
+    name: str
+    """A model at `base_url`, or a folder of a model."""
+    base_url: str | None = None
+    guided: str = "read"
+    """Prompts: bundled names or files."""
+    standard: str = "standard"
+    cot: str = "cot"
+    max_new_tokens: int = 32
+    concurrency: int = 32
+    timeout: float = 120.0
+    device: str = "auto"
+    batch_size: int = 16
+    """Of a folder."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A reader, and its likelihoods where its weights are here."""
+
+    reader: Reader
+    likelihood: Likelihood | None = None
+
+
+def open_reader(
+    words: ReaderSettings, task: Task, budget: Budget, access: Access, folder: Path | None = None
+) -> Opened:
+    """The reader; nothing is asked yet. `folder`: of a model that was trained for it.
+
+    Raises RecipeError for a prompt that is not there, a URL that is none, or a missing key; StudentError for a folder
+    without a model.
+    """
+    prompts = {
+        "guided": read_prompt(words.guided),
+        "standard": read_prompt(words.standard),
+        "cot": read_prompt(words.cot),
+    }
+    decoding = Decoding(words.max_new_tokens)
+    place = folder or (Path(words.name) if words.base_url is None and Path(words.name).is_dir() else None)
+    if place is not None:
+        from smallsteps.generation.chat import LocalChat
+        from smallsteps.students.student import load_student
+
+        student = load_student(place, device=words.device)
+        chat = LocalChat(student, budget.store, words.batch_size)
+        return Opened(Reader(words.name, chat, task, **prompts, decoding=decoding), Likelihood(student))
+    from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+
+    url = words.base_url or access.base_url or OPENAI
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise RecipeError(f"the reader's base URL {url!r}: expected http://… or https://….")
+    where = EndpointSettings(words.name, url, words.concurrency, words.timeout)
+    return Opened(Reader(words.name, Endpoint(where, budget, access.key_for(url)), task, **prompts, decoding=decoding))

@@ -1,0 +1,446 @@
+"""Runs a recipe of LM-guided chain of thought: what `lm_guided.py` tells, as stages of one run folder.
+
+    data/                              questions with contexts
+    reader/                            `trained` only: the model that learns to read and is then frozen
+    replies/replies.jsonl              M_L's reasoning and predictions for the training questions; held-out/: for validation
+    seed<k>/<student>/                 students: distilled, unfiltered, small (fit); aspects, task, both (reinforce)
+    seed<k>/rationales/<student>-<n>/  what they wrote for the test questions: greedy (n = 1), samples (n > 1)
+    arms/<arm>-seed<k>/                outcomes.jsonl, and predictions.jsonl, grades.jsonl for the page
+
+Every stage is done once; killed anywhere, the same call goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.evaluation.grade import Score, grade
+from smallsteps.generation.budget import Budget, Limits, Prices
+from smallsteps.generation.generator import Decoding
+from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.guiding.open import ReaderSettings, open_reader
+from smallsteps.guiding.reader import Asked, Reader, nothing_read
+from smallsteps.guiding.reward import Kind, Likelihood, Rewarder, RewardSettings
+from smallsteps.methods.arm import Workshop
+from smallsteps.methods.compare import base_student, in_folder
+from smallsteps.methods.guided_results import Arm, results
+from smallsteps.methods.lm_guided import (
+    Outcome,
+    Reasoned,
+    Written,
+    alone,
+    by_confidence,
+    by_gold,
+    by_quality,
+    chosen,
+    gold_facts,
+    guided,
+    lessons,
+    masked,
+    other,
+    random_context,
+    reasoned,
+    small_alone,
+    voted,
+    write,
+    yields,
+)
+from smallsteps.methods.material import Questions, load_questions, read_json_lines
+from smallsteps.methods.reading import train_reader
+from smallsteps.methods.rollouts import roller
+from smallsteps.quality.aspects import Rated, References, Scorer
+from smallsteps.quality.judges import EncoderJudge, Judge, LexicalJudge, NliJudge, Similarity
+from smallsteps.recipe import Guided, Recipe, guided_parts, guided_students
+from smallsteps.records import Chain, Prediction, Problem
+from smallsteps.runs import Reporter, RunFolder, Silent
+from smallsteps.segments.examples import build_examples
+from smallsteps.students.student import Student, load_student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks.base import Task
+from smallsteps.tasks.files import write_rows
+from smallsteps.tasks.multihop import supporting_facts
+from smallsteps.teaching.open import Access
+from smallsteps.training.policy import Estimator
+from smallsteps.training.reinforce import Reinforced, ReinforceSettings, reinforce
+
+REFINED: dict[str, tuple[Kind | None, Estimator | None]] = {
+    "aspects": ("aspects", None), "task": ("task", None), "both": (None, None), "raft": (None, "raft"), "dpo": (None, "dpo"),
+}  # fmt: skip
+"""Arm -> (kind of reward, estimator); None: the recipe's."""
+
+
+def guide(
+    recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = "", access: Access | None = None
+) -> dict[str, Any]:
+    """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
+
+    `access`: base URL and key of the reader, which no recipe and no file names. Raises UserError where something cannot be
+    done as asked, before the first call and the first training where that can be known.
+    """
+    if recipe.guided is None:
+        raise RecipeError("this recipe has no section `guided`; smallsteps.compare runs it")
+    told = reporter or Silent()
+    return in_folder(recipe, out, command, lambda run: _run(recipe, run, told, access or Access()))
+
+
+def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
+    words = recipe.guided
+    assert words is not None
+    questions = load_questions(recipe, run)
+    for problem in (*questions.train, *questions.validation, *questions.test):
+        questions.task.render(
+            problem
+        )  # a row without context, and facts that point nowhere, are named before the first call
+        supporting_facts(problem)
+    own = words.reader
+    with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:
+        limits, prices = Limits(own.calls, own.tokens, own.money), Prices(own.price_in, own.price_out)
+        budget = Budget(store, str(run.path.resolve()), limits, prices)
+        base = base_student(recipe, questions, run)
+        folder = None
+        if own.name == "trained":
+            folder = run.stage(
+                "reader", lambda place: train_reader(recipe, questions, base, place, reporter), keep=True
+            )
+        settings = ReaderSettings(
+            own.name, own.base_url, own.guided, own.standard, own.cot, own.max_new_tokens, own.concurrency, own.timeout,
+            recipe.student.device, recipe.evaluation.batch_size,
+        )  # fmt: skip
+        opened = open_reader(settings, questions.task, budget, access, folder)
+        if opened.likelihood is None and (words.reinforce.uplift or any("-confidence" in name for name in recipe.arms)):
+            raise RecipeError(
+                "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: name a folder as "
+                "guided.reader.name, or leave them out."
+            )
+        stages = Stages(recipe, run, questions, base, opened.reader, opened.likelihood, reporter)
+        assert stages.judges  # a model that is no judge shows before the first call
+        arms = [stages.arm(name, seed) for seed in recipe.seeds for name in recipe.arms]
+        return results(recipe, run, questions, arms, stages.facts())
+
+
+@dataclass
+class Stages:
+    """The run folder and all that its arms are made from."""
+
+    recipe: Recipe
+    run: RunFolder
+    questions: Questions
+    base_folder: Path | str
+    reader: Reader
+    likelihood: Likelihood | None
+    reporter: Reporter
+    _seconds: dict[str, float] = field(default_factory=dict)
+    _scorers: dict[int, Scorer] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        return self.questions.task
+
+    @cached_property
+    def words(self) -> Guided:
+        assert self.recipe.guided is not None
+        return self.recipe.guided
+
+    @cached_property
+    def distils(self) -> bool:
+        """Whether any arm learns from M_L's replies to the training questions, or is as long as what was learnt."""
+        return bool(guided_students(self.recipe.arms))
+
+    @cached_property
+    def cot(self) -> Decoding:
+        return Decoding(self.words.reader.cot_tokens)
+
+    # ---- what M_L says to the training questions ----
+
+    @cached_property
+    def replies(self) -> list[Reasoned]:
+        def make(folder: Path) -> None:
+            asked = [Asked(problem) for problem in self.questions.train]
+            self.reporter.say(f"reader, reasoning: {self.reader.forecast(asked, self.reader.cot, self.cot)}")
+            found = reasoned(self.questions.train, self.reader, self.cot)
+            write_rows(folder / "replies.jsonl", (one.to_row() for one in found))
+
+        folder = self.run.stage("replies", make)
+        found = [Reasoned.from_row(row) for row in read_json_lines(folder / "replies.jsonl")]
+        told = ", ".join(f"{count:,} {name}" for name, count in yields(found).items())
+        self.reporter.say(f"reasoning of {self.reader.name}: {told}")
+        return found
+
+    @cached_property
+    def taught(self) -> list[Chain]:
+        found = lessons(self.replies, self.questions.train)
+        if not found:
+            raise DataError(
+                f"not one of {len(self.replies):,} replies of {self.reader.name!r} was right and had any reasoning. Look at "
+                f"{self.run.path / 'replies'}, and change the prompt or the reader."
+            )
+        return found
+
+    # ---- students ----
+
+    def student(self, name: str, seed: int) -> Path | str:
+        """The folder of M_S as an arm uses it."""
+        if name == "untrained":
+            return self.base_folder
+        if name in REFINED:
+            return self._refined(name, seed).folder
+        return self._fitted(name, seed)
+
+    def _fitted(self, name: str, seed: int) -> Path:
+        """distilled: right reasoning; unfiltered: all of it; small: right reasoning with its answer."""
+        if name == "unfiltered":
+            chains = lessons(self.replies, self.questions.train, filtered=False)
+        else:
+            chains = self.taught
+        if name == "small":
+            chains = [
+                Chain(
+                    c.problem, replace(c.rationale, text=self.task.close(c.rationale.text, c.problem.answer, c.problem))
+                )
+                for c in chains
+            ]
+
+        def make(folder: Path) -> None:
+            shop = self._workshop(folder, seed, f"{name}, seed {seed}")
+            student = prepare(
+                shop.base(), self.task, path="direct", texts=[*shop.texts, *(c.rationale.text for c in chains)]
+            )
+            examples = build_examples(chains, [], self.task, "direct", causal=student.architecture == "causal")
+            measured = name == "small"  # the others write no answer of their own
+            shop.train_one(student, examples, [], measured=measured).write(folder)
+
+        from smallsteps.methods.arm import Trained
+
+        return Trained.read(self.run.stage(f"seed{seed}/{name}", make, keep=True)).folder("metric")
+
+    def _refined(self, name: str, seed: int) -> Reinforced:
+        words = self.words.reinforce
+        kind, estimator = REFINED[name]
+        kind, epochs = kind or words.reward, 1 if estimator else words.epochs
+        settings = ReinforceSettings(
+            words.steps, words.prompts, words.samples, estimator or words.estimator, words.average, epochs,
+            words.learning_rate, kl=words.kl, clip=words.clip, evaluations=words.evaluations, patience=words.patience,
+            kl_limit=words.kl_limit, dpo_beta=words.dpo_beta, micro_batch_tokens=self.recipe.train.micro_batch_tokens, seed=seed,
+        )  # fmt: skip
+        distilled = self._fitted("distilled", seed)
+        found: list[Reinforced] = []
+
+        def make(folder: Path) -> None:
+            student = load_student(distilled, device=self.recipe.student.device, dtype="float32")
+            own = {problem.id: problem for problem in self.questions.train}
+            prompts = [
+                (problem.id, student.source_ids(self.task, self.task.render(problem)))
+                for problem in self.questions.train
+            ]
+            decoding = Decoding(self.words.max_new_tokens, words.temperature, seed=seed)
+            rewarder = Rewarder(
+                own, self.scorer, RewardSettings(kind, words.uplift and kind != "aspects", words.longest),
+                self.reader, self.likelihood,
+            )  # fmt: skip
+            found.append(
+                reinforce(
+                    student, len(prompts), roller(prompts, words.samples, decoding, self.recipe.evaluation.batch_size),
+                    rewarder, settings, folder / "run", metric=lambda one: self._useful(one),
+                    progress=lambda done, total, row: self.reporter.advance(
+                        f"reinforcing {name}, seed {seed}", done, total, f"reward {row.get('reward', 0.0):.3f}"
+                    ),
+                    digest=f"{name}/{kind}",
+                )
+            )  # fmt: skip
+
+        folder = self.run.stage(f"seed{seed}/{name}", make, keep=True)
+        from smallsteps.training.reinforce import finished
+
+        done = finished(folder / "run")
+        if done.stopped:
+            self.reporter.say(f"{name}, seed {seed}: ended after step {done.steps}: {done.stopped}")
+        return done
+
+    def _useful(self, student: Student) -> float:
+        """Validation: per cent of the questions that M_L answers right with the student's rationales."""
+        problems = self.questions.validation[: self.recipe.train.validation_chains]
+        own = [one[0] for one in write(student, problems, self.task, Decoding(self.words.max_new_tokens))]
+        predictions = predictions_of(guided(problems, own, self.reader))
+        return grade(predictions, problems, self.task).value
+
+    @cached_property
+    def judges(self) -> tuple[Judge, Similarity]:
+        device = self.recipe.student.device
+        judge = LexicalJudge() if self.words.judge == "lexical" else NliJudge(self.words.judge, device)
+        return judge, LexicalJudge() if self.words.encoder == "lexical" else EncoderJudge(self.words.encoder, device)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Aspects against M_L's own right reasoning; without fluency, which is not rewarded."""
+        judge, similarity = self.judges
+        return Scorer(
+            judge=judge,
+            similarity=similarity,
+            references=References.of([chain.rationale.text for chain in self.taught]) if self.distils else None,
+            task=self.task,
+        )
+
+    @cached_property
+    def held_out(self) -> list[Chain]:
+        """M_L's right reasoning about the validation questions; where there is none, what M_S learnt."""
+
+        def make(folder: Path) -> None:
+            write_rows(folder / "replies.jsonl", (one.to_row() for one in reasoned(problems, self.reader, self.cot)))
+
+        problems = self.questions.validation[: self.recipe.train.validation_chains]
+        rows = read_json_lines(self.run.stage("held-out", make) / "replies.jsonl")
+        return lessons([Reasoned.from_row(row) for row in rows], problems) or self.taught
+
+    def _fluent(self, seed: int) -> Scorer:
+        """The scorer of the tables: fluency under the distilled student of this seed, on a scale set by `held_out`."""
+        if not self.distils:
+            return self.scorer
+        if seed not in self._scorers:
+            device = self.recipe.student.device
+            student = load_student(self.student("distilled", seed), device=device, dtype=self.recipe.evaluation.dtype)
+            own = replace(self.scorer, student=student)
+            items = [Rated.of(chain.problem, chain.rationale.text, self.task) for chain in self.held_out]
+            references = References.of([chain.rationale.text for chain in self.taught], own.likelihoods(items))
+            self._scorers[seed] = replace(own, references=references)
+        return self._scorers[seed]
+
+    def _workshop(self, out: Path, seed: int, label: str) -> Workshop:
+        return Workshop(
+            recipe=self.recipe, task=self.task, seed=seed, out=out, base_folder=self.base_folder,
+            texts=self.questions.texts, budget=self.recipe.train.budget, reporter=self.reporter, label=label,
+            validation_problems=self.questions.validation[: self.recipe.train.validation_chains],
+        )  # fmt: skip
+
+    # ---- rationales on the test questions ----
+
+    def rationales(self, name: str, seed: int, samples: int = 1) -> list[list[Written]]:
+        """What a student wrote for the test questions: greedy, or several samples."""
+        place = f"seed{seed}/rationales/{name}-{samples}"
+
+        def make(folder: Path) -> None:
+            student = load_student(
+                self.student(name, seed), device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype
+            )
+            student = prepare(student, self.task, path="direct", texts=self.questions.texts)
+            decoding = Decoding(self.words.max_new_tokens, self.words.temperature if samples > 1 else 0.0, seed=seed)
+            began = perf_counter()
+            found = write(student, self.questions.test, self.task, decoding, samples, self.recipe.evaluation.batch_size)
+            seconds = (perf_counter() - began) / len(self.questions.test)
+            write_rows(folder / "rationales.jsonl", (
+                {"problem_id": p.id, "seconds": round(seconds, 6), "written": [[w.text, w.tokens, w.finished] for w in own]}
+                for p, own in zip(self.questions.test, found, strict=True)
+            ))  # fmt: skip
+
+        rows = read_json_lines(self.run.stage(place, make) / "rationales.jsonl")
+        self._seconds[place] = rows[0]["seconds"] if rows else 0.0
+        return [[Written(*one) for one in row["written"]] for row in rows]
+
+    # ---- arms ----
+
+    def arm(self, name: str, seed: int) -> Arm:
+        """The arm's outcomes on the test questions, graded."""
+        place = f"arms/{name}-seed{seed}"
+
+        def make(folder: Path) -> None:
+            outcomes, small_seconds = self._outcomes(name, seed)
+            if name != "small" and all(one.answer is None for one in outcomes):
+                raise nothing_read(self.reader, len(outcomes))
+            write_rows(folder / "outcomes.jsonl", (replace(o, small_seconds=small_seconds).to_row() for o in outcomes))
+
+        folder = self.run.stage(f"{place}/outcomes", make)
+        outcomes = [Outcome.from_row(row) for row in read_json_lines(folder / "outcomes.jsonl")]
+        scores = {
+            metric: grade(
+                predictions_of(outcomes), self.questions.test, self.task, dataset="test", seed=seed, metric=metric,
+                resamples=self.recipe.evaluation.bootstrap,
+            )
+            for metric in (self.task.metric, *self.task.also)
+        }  # fmt: skip
+        self.reporter.say(f"{name}, seed {seed}: {scores['exact_match'].signature()}")
+        return Arm(name, seed, place, outcomes, scores, self._quality(outcomes, seed), self._student_of(name, seed),
+                   self._refined(name, seed) if name in REFINED else None)  # fmt: skip
+
+    def _student_of(self, name: str, seed: int) -> str | None:
+        writer, _ = guided_parts(name)
+        if writer == "untrained" or writer not in guided_students([writer]):
+            return None
+        return Path(self.student(writer, seed)).relative_to(self.run.path).as_posix()
+
+    def _outcomes(self, name: str, seed: int) -> tuple[list[Outcome], float]:
+        problems, reader = self.questions.test, self.reader
+        sampled = Decoding(self.words.reader.cot_tokens, self.words.temperature, seed=seed)
+        plain: dict[str, Callable[[], list[Outcome]]] = {
+            "standard": lambda: alone(problems, reader),
+            "cot": lambda: alone(problems, reader, self.cot),
+            "cot-sc": lambda: alone(problems, reader, sampled, self.words.samples),
+            "gold-facts": lambda: guided(problems, gold_facts(problems), reader),
+            "random-context": lambda: guided(
+                problems, random_context(problems, self._greedy("distilled", seed), seed), reader
+            ),
+        }
+        if name in plain:
+            return plain[name](), 0.0
+        if name == "small":
+            return small_alone(problems, self._greedy("small", seed), self.task), self._seconds[
+                f"seed{seed}/rationales/small-1"
+            ]
+        writer, how = guided_parts(name)
+        count = self.words.samples if how in ("sc", "quality", "confidence", "gold") else 1
+        written = self.rationales(writer, seed, count)
+        seconds = self._seconds[f"seed{seed}/rationales/{writer}-{count}"]
+        return self._guided_by(written, how, seed), seconds
+
+    def _greedy(self, name: str, seed: int) -> list[Written]:
+        return [own[0] for own in self.rationales(name, seed)]
+
+    def _guided_by(self, written: Sequence[Sequence[Written]], how: str | None, seed: int) -> list[Outcome]:
+        problems, reader = self.questions.test, self.reader
+        first = [own[0] for own in written]
+        if how == "sc":
+            return voted(problems, written, reader)
+        if how == "other":
+            return guided(problems, other(problems, first, seed), reader)
+        if how == "masked":
+            return guided(problems, masked(problems, first, self.task), reader)
+        if how == "quality":
+            return guided(problems, chosen(problems, written, by_quality(self.scorer)), reader)
+        if how == "gold":
+            return guided(problems, chosen(problems, written, by_gold(reader)), reader)
+        if how == "confidence":
+            assert self.likelihood is not None
+            return guided(problems, chosen(problems, written, by_confidence(reader, self.likelihood)), reader)
+        return guided(problems, first, reader)
+
+    def _quality(self, outcomes: Sequence[Outcome], seed: int) -> list[dict[str, Any]] | None:
+        """The aspects of what the reader was given; None where it was given nothing."""
+        if any(one.rationale is None for one in outcomes):
+            return None
+        own = {problem.id: problem for problem in self.questions.test}
+        rated = [Rated.of(own[one.problem_id], one.rationale or "", self.task) for one in outcomes]
+        return [quality.to_row() for quality in self._fluent(seed).score(rated)]
+
+    def facts(self) -> dict[str, Any]:
+        """For results.json."""
+        told = {**self.questions.facts, "reader": self.reader.name}
+        return told | ({"yields": yields(self.replies)} if self.distils else {})
+
+
+def predictions_of(outcomes: Sequence[Outcome]) -> list[Prediction]:
+    """Outcomes as `grade` reads them."""
+    return [
+        Prediction(
+            f"{one.problem_id}/answer", one.problem_id, one.rationale or "", ((None, one.rationale or ""),), one.answer,
+            "end", one.small_tokens + one.large_tokens, one.small_seconds + one.large_seconds,
+        )
+        for one in outcomes
+    ]  # fmt: skip
+
+
+__all__ = ["Problem", "Score", "guide"]

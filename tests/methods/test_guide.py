@@ -1,0 +1,324 @@
+"""The runner: every arm against a reader on loopback, what lies in the run folder, kills, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from loopback import completion
+from smallsteps.errors import DataError, RecipeError, TeacherError, UserError
+from smallsteps.methods.guide import guide
+from smallsteps.recipe import Guided, guided_arms, load_recipe, make_recipe, recipe_names
+from smallsteps.report.page import write_page
+from smallsteps.students.student import load_student
+from smallsteps.tasks.facts import make_chains
+from smallsteps.tasks.files import write_rows
+from smallsteps.teaching.open import Access
+
+from .conftest import TINY_STUDENT, Commands, rows_of
+
+KEY = "sk-only-in-the-environment"
+GOLD = {
+    (" ".join(s for _, own in c.problem.context for s in own), c.problem.question): c
+    for seed in (101, 201, 301, 501)
+    for c in make_chains(80, seed, 2)
+}
+
+
+def content(store, **sections):
+    own = {
+        "arms": ["standard", "distilled", "both"],
+        "data": {"task": "facts", "count": 12, "validation_count": 4, "test_count": 6, "difficulty": "easy", "split_seed": 1},
+        "student": {"scratch": TINY_STUDENT},
+        "guided": {
+            "reader": {"name": "m", "store": str(store)}, "max_new_tokens": 12, "samples": 2,
+            "reinforce": {"steps": 2, "prompts": 2, "samples": 2, "evaluations": 1},
+        },
+        "train": {"budget": 3000, "evaluations": 1, "update_examples": 4, "learning_rate": 1e-3},
+        "evaluation": {"batch_size": 8, "bootstrap": 100},
+    }  # fmt: skip
+    for name, value in sections.items():
+        both = isinstance(value, dict) and name in own
+        own[name] = {**own[name], **value} if both else value
+    return own
+
+
+def knows(body, times, right=lambda question: True):
+    """A reader that reasons well where it is asked to, and alone knows every second question; a rationale confuses it."""
+    said = body["messages"][-1]["content"]
+    chain = next(c for (context, question), c in GOLD.items() if context in said and question in said)
+    answer = chain.problem.answer if right(chain.problem) else "nowhere"
+    if "step by step" in said:
+        return (
+            200,
+            completion(
+                chain.rationale.text.replace("The answer is", "Prediction:").replace(chain.problem.answer, answer)
+            ),
+            {},
+        )
+    alone = "Reasoning:" not in said and len(chain.problem.id) % 2 == 0
+    return 200, completion(answer if alone or answer in said.split("Reasoning:")[-1] else "nowhere"), {}
+
+
+@pytest.fixture
+def recipe_of(tmp_path, server):
+    server.answer = knows
+
+    def make(**sections):
+        found = content(tmp_path / "replies.sqlite", **sections)
+        found["guided"]["reader"] = {"base_url": server.url, **found["guided"]["reader"]}
+        return make_recipe(found)
+
+    return make
+
+
+@pytest.fixture
+def run(tmp_path):
+    return lambda recipe, name="run": guide(recipe, tmp_path / name, access=Access(None, KEY))
+
+
+def test_every_arm_runs_and_says_what_it_cost(recipe_of, run, tmp_path, server):
+    arms = [arm for arm in guided_arms() if not arm.endswith("-confidence")]  # needs the reader's weights
+    found = run(recipe_of(arms=arms))
+    assert [row["name"] for row in found["arms"]] == arms
+    for row in found["guided"]:
+        name = row["arm"]
+        assert sum(row["turned"].values()) == 6
+        small_writes = name not in ("standard", "cot", "cot-sc", "gold-facts", "random-context")
+        assert (row["small_tokens"] > 0) == small_writes, name
+        assert (row["large_tokens"] > 0) == (name != "small"), name
+    own = {row["arm"]: row for row in found["guided"]}
+    assert own["both-sc"]["small_tokens"] > own["both"]["small_tokens"], "all samples are paid for"
+    assert own["cot-sc"]["large_tokens"] == 2 * own["cot"]["large_tokens"]
+    by_name = {row["name"]: row["value"] for row in found["arms"]}
+    assert by_name["cot"] == by_name["cot-sc"] == 100 and by_name["gold-facts"] == 100
+    assert found["data"]["yields"] == {"replies": 12, "parsed": 12, "right": 12, "kept": 12}
+    assert {row["arm"] for row in found["refined"]} == {"aspects", "task", "both", "raft", "dpo"}
+    for row in found["refined"]:
+        assert row["steps"] == 2 and row["stopped"] is None and {"reward", "kl", "no_signal"} <= set(row["last"])
+    assert found["controls"] == [
+        arm for arm in arms if arm.endswith(("-gold", "-other", "-masked", "-facts", "-context"))
+    ]
+    assert found["best"]["name"] in ("unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo")
+    assert (tmp_path / "run" / found["best"]["folder"] / "config.json").is_file(), (
+        "what `smallsteps guide --guide` takes"
+    )
+    against = {(row["arm"], row["against"]) for row in found["comparisons"]}
+    assert {("distilled", "standard"), ("both", "standard"), ("both", "distilled")} <= against
+    page = write_page(tmp_path / "run").read_text()
+    own = rows_of(tmp_path / "run/arms/both-seed0/guided.jsonl")
+    assert all(None not in row["quality"].values() and len(row["quality"]) == 8 for row in own), "all eight aspects"
+    assert "Refinement" in page and "built-in" not in page and "wrong → right" in page and KEY not in page
+    for path in (tmp_path / "run").rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+
+def test_the_same_call_again_asks_nobody_and_changes_nothing(recipe_of, run, server):
+    first = run(recipe_of())
+    asked = len(server.bodies)
+    assert run(recipe_of()) == first and len(server.bodies) == asked
+    elsewhere = run(recipe_of(), "other")
+    assert len(server.bodies) == asked, "another folder finds the replies in the store"
+    assert [row["value"] for row in elsewhere["arms"]] == [row["value"] for row in first["arms"]]
+
+
+def test_a_run_killed_anywhere_ends_the_same(recipe_of, tmp_path, monkeypatch, server):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    recipe = recipe_of()
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    command = Commands(tmp_path / "stderr")
+    try:
+        arguments = ("run", str(tmp_path / "recipe.yaml"), "--out")
+        assert command(*arguments, str(tmp_path / "whole")) == 0, command.errors()
+        points = ("before-manifest:replies", "before-manifest:seed0/distilled", "after:seed0/both",
+                  "before-manifest:seed0/rationales/both-1", "after:arms/both-seed0/outcomes", "after:results")  # fmt: skip
+        for point in points:
+            assert command(*arguments, str(tmp_path / "cut"), fail_at=point) == -9, f"{point}: {command.errors()}"
+        assert command(*arguments, str(tmp_path / "cut")) == 0, command.errors()
+    finally:
+        command.close()
+    one, other = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "cut"))
+    for name in ("guided", "refined"):
+        assert _lasting(one[name]) == _lasting(other[name])
+    texts = [
+        [row["rationale"] for row in rows_of(tmp_path / name / "arms/both-seed0/outcomes/outcomes.jsonl")]
+        for name in ("whole", "cut")
+    ]
+    assert texts[0] == texts[1] and (tmp_path / "cut/report.html").is_file()
+
+
+def _lasting(value):
+    """Without seconds."""
+    if isinstance(value, dict):
+        return {k: _lasting(v) for k, v in value.items() if "seconds" not in k}
+    return [_lasting(one) for one in value] if isinstance(value, list) else value
+
+
+def test_wrong_replies_are_not_learnt_and_unfiltered_learns_them(recipe_of, run, tmp_path, server):
+    server.answer = lambda body, times: knows(body, times, lambda problem: int(problem.id.split("-")[-1]) % 2 == 0)
+    found = run(recipe_of(arms=["standard", "unfiltered", "distilled"]))
+    replies = rows_of(tmp_path / "run/replies/replies.jsonl")
+    assert 0 < found["data"]["yields"]["kept"] == sum(row["correct"] for row in replies) < 12
+    assert all("answer is" not in row["rationale"] and "Prediction" not in row["rationale"] for row in replies)
+
+
+def test_a_spent_limit_stops_with_everything_kept(recipe_of, run, server):
+    recipe = recipe_of()
+    reader = recipe.guided.reader.model_copy(update={"calls": 9, "concurrency": 1})
+    limited = recipe.model_copy(update={"guided": recipe.guided.model_copy(update={"reader": reader})})
+    with pytest.raises(TeacherError, match=r"replies did not come.*not asked: .*the same command goes on"):
+        run(limited)
+    assert len(server.bodies) == 9
+    found = run(recipe)
+    assert found["data"]["yields"]["replies"] == 12
+    whole = len(server.bodies)
+    run(recipe_of(), "again")
+    assert len(server.bodies) == whole
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "message"),
+    [
+        (lambda body, times: (200, completion(""), {}), TeacherError, "reader 'm': not one of 6 replies could be read"),
+        (lambda body, times: (200, completion("Prediction:"), {}), TeacherError, "not one of 6 replies could be read"),
+        (lambda body, times: knows(body, times, lambda problem: False), DataError, "not one of 12 replies of 'm' was right"),
+    ],
+)  # fmt: skip
+def test_a_reader_of_no_use_ends_the_run_by_name(recipe_of, run, server, said, error, message):
+    server.answer = said
+    arms = ["cot", "standard"] if error is TeacherError else ["standard", "distilled"]
+    with pytest.raises(error, match=message):
+        run(recipe_of(arms=arms))
+
+
+def test_a_reader_that_cannot_be_asked_shows_before_any_training(tmp_path):
+    found = content(tmp_path / "replies.sqlite")
+    found["guided"]["reader"]["base_url"] = "https://nobody.invalid/v1"
+    with pytest.raises(RecipeError, match="OPENAI_API_KEY"):
+        guide(make_recipe(found), tmp_path / "run", access=Access(None, None))
+    assert not list((tmp_path / "run").glob("seed*"))
+
+
+def test_equal_rewards_and_a_runaway_student_are_named_stops(recipe_of, run, tmp_path, server):
+    words = Guided.model_validate(content("x")["guided"]).model_dump()
+    own = {**words, "reader": {**words["reader"], "store": str(tmp_path / "replies.sqlite")}}
+    own["reader"].pop("base_url")
+    dry = {**own, "reinforce": {**words["reinforce"], "steps": 6, "patience": 2, "longest": 1}}
+    found = run(recipe_of(arms=["standard", "task"], guided=dry), "dry")
+    (row,) = found["refined"]
+    assert row["steps"] == 2 and row["stopped"].startswith("no-signal")
+    assert "ended early" in write_page(tmp_path / "dry").read_text()
+    away = {
+        **own,
+        "reinforce": {**words["reinforce"], "steps": 6, "learning_rate": 0.05, "kl_limit": 1e-4, "longest": 500},
+    }
+    away["max_new_tokens"] = 30
+    (row,) = run(recipe_of(arms=["standard", "aspects"], guided=away, train={"budget": 30_000}), "away")["refined"]
+    assert row["stopped"].startswith(("kl", "no-signal")) and row["steps"] < 7
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"context": None}, "context"),
+        ({"context": []}, "context"),
+        ({"supporting_facts": [["Nobody", 0]]}, "Nobody"),
+        ({"answer": None}, "answer"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_named(recipe_of, run, tmp_path, row, message):
+    rows = []
+    for chain in make_chains(20, 3, 2):
+        p = chain.problem
+        rows.append({"id": p.id, "question": p.question, "answer": p.answer, "context": [[t, list(s)] for t, s in p.context],
+                     "supporting_facts": p.meta["supporting_facts"]})  # fmt: skip
+    rows[4] = {k: v for k, v in (rows[4] | row).items() if v is not None}
+    write_rows(tmp_path / "own.jsonl", rows)
+    with pytest.raises(UserError, match=message):
+        run(recipe_of(arms=["standard", "gold-facts"], data={"chains": str(tmp_path / "own.jsonl"), "task": "facts"}))
+
+
+def test_a_judge_that_is_none_shows_before_the_first_call(recipe_of, run, tmp_path, server):
+    load_student("bundled").save(tmp_path / "t5")
+    own = {**content("x")["guided"], "judge": str(tmp_path / "t5")}
+    own["reader"]["store"] = str(tmp_path / "replies.sqlite")
+    with pytest.raises(UserError, match="judge"):
+        run(recipe_of(guided=own))
+    assert not server.bodies
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": ["distiled", "standard"]}, "distiled.*distilled"),
+        ({"arms": ["distilled"]}, "name it among them"),
+        ({"guided": {"readr": {}}}, "guided.readr.*reader"),
+        ({"tailored": {}}, "not both"),
+        ({"train": {"budget": None}}, "needs train.budget"),
+        ({"guided": {"reader": {"name": "trained"}}, "data": {"task": "hotpotqa"}}, "bundled facts only"),
+        ({"guided": {"reinforce": {"estimator": "a2c"}}}, "estimator"),
+    ],
+)
+def test_words_that_cannot_be_are_refused(tmp_path, changes, message):
+    with pytest.raises(RecipeError, match=message):
+        make_recipe(content(tmp_path / "x", **changes))
+
+
+def test_confidence_and_uplift_need_the_weights_of_the_reader(recipe_of, run, server):
+    own = {**content("x")["guided"], "reinforce": {"uplift": True}}
+    own["reader"]["store"] = recipe_of().guided.reader.store
+    for changes in ({"arms": ["standard", "distilled-confidence"]}, {"guided": own}):
+        with pytest.raises(RecipeError, match="need the reader's weights"):
+            run(recipe_of(**changes))
+    assert not server.bodies
+
+
+def test_a_folder_reads_and_its_weights_tell_how_sure_it_is(run, tmp_path):
+    """The bundled student as reader: it reasons badly, and says something."""
+    load_student("bundled").save(tmp_path / "reader")
+    own = {
+        **content("x")["guided"],
+        "reader": {"name": str(tmp_path / "reader"), "store": str(tmp_path / "own.sqlite"), "cot_tokens": 40},
+    }
+    found = run(make_recipe(content("x", arms=["standard", "untrained-confidence", "untrained-gold"], guided=own)))
+    assert all(row["large_tokens"] > 0 for row in found["guided"])
+
+
+def reply_to(body, times):
+    """Right with reasoning; alone, every question twice as likely wrong."""
+    said = body["messages"][-1]["content"]
+    number = re.search(r"Who is (\d+)", said)[1]
+    if "step by step" in said:
+        return 200, completion(f"Page {number} says so. It is name {number}. Prediction: name {number}"), {}
+    return 200, completion(f"name {number}" if int(number) % 3 == 0 else "nobody"), {}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in recipe_names() if name.startswith("guided/") and name != "guided/demo"]
+)
+def test_a_published_recipe_runs_with_stand_ins(name, tmp_path, server, tiny):
+    """A tiny student of the same architecture, a dozen questions and a reader on loopback; all other words as they stand."""
+    server.answer = reply_to
+    rows = [
+        {"id": str(n), "question": f"Who is {n}?", "answer": f"name {n}", "context": [[f"Page {n}", [f"Here stands name {n}.", "So."]]],
+         "supporting_facts": [[f"Page {n}", 0]]}
+        for n in range(12)
+    ]  # fmt: skip
+    write_rows(tmp_path / "own.jsonl", rows)
+    published = load_recipe(name)
+    if "Qwen" in published.student.name:
+        tiny("qwen").save(tmp_path / "student")
+        student = f"student.name={tmp_path / 'student'}"
+    else:
+        student = f"student.scratch={json.dumps(TINY_STUDENT)}"
+    arms = [arm for arm in published.arms if not arm.endswith("-confidence")]
+    recipe = load_recipe(name, [
+        f"data.chains={tmp_path / 'own.jsonl'}", "data.validation=null", "data.test=null", student, f"arms=[{', '.join(arms)}]",
+        f"guided.reader.base_url={server.url}", f"guided.reader.store={tmp_path / 'replies.sqlite'}", "seeds=[0]",
+        "train.budget=600", "train.evaluations=1", "evaluation.bootstrap=100", "guided.samples=2", "guided.max_new_tokens=8",
+        "guided.reinforce.steps=1", "guided.reinforce.prompts=2", "guided.reinforce.evaluations=1",
+    ])  # fmt: skip
+    found = guide(recipe, tmp_path / "run", access=Access(None, KEY))
+    assert [row["name"] for row in found["arms"]] == arms and found["data"]["yields"]["kept"] > 0

@@ -1,0 +1,92 @@
+"""Lexical judges by example; models by tiny ones made on the spot."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+from smallsteps.errors import StudentError
+from smallsteps.quality.judges import EncoderJudge, LexicalJudge, NliJudge, alike, words
+
+JUDGE = LexicalJudge()
+
+
+def verdict(premise, hypothesis):
+    return JUDGE.verdicts([(premise, hypothesis)])[0]
+
+
+def test_what_is_said_follows_and_what_is_not_said_does_not():
+    assert verdict("Ann lives in Rome.", "So Ann lives in Rome.").entailment == 1
+    assert verdict("Ann lives in Rome.", "Ann lives in Oslo.").entailment < 0.5
+    assert verdict("Ann lives in Rome.", "Ann never lives in Rome.").entailment < 0.2
+    assert verdict("Ann lives in Rome.", "").entailment == 0
+
+
+def test_two_sentences_support_what_leaves_out_the_name_that_links_them():
+    both = "Ann lives in Rome. Rome is a town in Italy."
+    assert verdict(both, "So Ann lives in Italy.").entailment == 1
+    assert verdict(both, "Rome is a town in Ann.").entailment < 0.8, "that joins words, not facts"
+    assert verdict("Ann lives in Rome. Oslo is a town in Norway.", "So Ann lives in Norway.").entailment < 0.5
+
+
+def test_a_negation_contradicts_surely_and_another_name_a_little():
+    sure = verdict("Ann lives in Rome.", "Ann does not live in Rome.")
+    maybe = verdict("Ann lives in Rome.", "Ann lives in Oslo.")
+    assert sure.contradiction == 1 and 0 < maybe.contradiction < 0.4
+    assert verdict("Ann doesn't live in Rome.", "Ann does not live in Rome.").contradiction == 0
+    assert verdict("Tom makes clocks.", "Ann lives in Oslo.").contradiction == 0
+
+
+def test_names_count_more_than_words_and_likeness_is_between_0_and_1():
+    assert alike("Ann lives in Rome.", "Ann works in Rome.") > alike("Ann lives in Rome.", "Tom lives in Oslo.")
+    assert alike("Ann lives.", "Ann lives.") == pytest.approx(1) and alike("Ann.", "the") == 0
+    assert words("He won't go, never.").negated is False, "two negations"
+
+
+@pytest.fixture
+def config(tiny):
+    size = len(tiny("t5").tokenizer)
+    return BertConfig(
+        vocab_size=size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64, num_labels=3, id2label={0: "CONTRADICTION", 1: "neutral", 2: "entailment"},
+        label2id={"CONTRADICTION": 0, "neutral": 1, "entailment": 2}, pad_token_id=0,
+    )  # fmt: skip
+
+
+def saved(folder, model, tokenizer):
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+PAIRS = [("Ann lives in Rome.", "She does."), ("So it is.", "Is it true that the sky is blue?" * 20), ("A", "B")]
+
+
+def test_a_model_judges_by_its_labels_whatever_the_batch(tiny, config, tmp_path):
+    torch.manual_seed(0)
+    name = saved(tmp_path, BertForSequenceClassification(config), tiny("t5").tokenizer)
+    together = NliJudge(name, "cpu").verdicts(PAIRS)
+    alone = [NliJudge(name, "cpu", batch_tokens=1).verdicts([pair])[0] for pair in PAIRS]
+    for one, other in zip(together, alone, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+    judge = NliJudge(name, "cpu")
+    assert (judge.entails, judge.contradicts) == (2, 0) and judge.verdicts([]) == []
+
+
+def test_a_model_without_labels_of_inference_is_refused(tiny, config, tmp_path):
+    config.id2label = {0: "POSITIVE", 1: "NEGATIVE", 2: "OTHER"}
+    name = saved(tmp_path, BertForSequenceClassification(config), tiny("t5").tokenizer)
+    with pytest.raises(StudentError, match=r"no model of natural-language inference: its labels are \['POSITIVE'"):
+        NliJudge(name)
+    with pytest.raises(StudentError, match="cannot be loaded"):
+        NliJudge(str(tmp_path / "gone"))
+
+
+def test_an_encoder_says_how_alike_texts_are(tiny, config, tmp_path):
+    torch.manual_seed(0)
+    name = saved(tmp_path, BertModel(config), tiny("t5").tokenizer)
+    encoder = EncoderJudge(name, "cpu", batch_tokens=32)
+    found = encoder.similarities([*PAIRS, ("A", "A")])
+    assert all(0 <= one <= 1 for one in found) and found[-1] == pytest.approx(1, abs=1e-5)
+    assert encoder.similarities(PAIRS) == pytest.approx(found[:-1])
