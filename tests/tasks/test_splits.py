@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,3 +110,14 @@ def test_a_question_about_other_facts_is_another_question() -> None:
     with pytest.raises(DataError, match="stand in the training data"):
         check_overlap([rome], [again])
     assert without_overlap([again, oslo, asked("4", "Oslo")], [rome]) == [oslo]
+
+
+def test_one_question_about_many_letters_is_many_questions() -> None:
+    letters = [
+        Problem(str(n), "Who pays?", f"name {n}", context=(("", (f"Name {n} pays.", "Yours.")),)) for n in range(20)
+    ]
+    parts = split_problems(letters, seed=0)
+    assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [16, 2, 2]
+    again = replace(letters[0], id="again", context=(("", ("Yours.", "Name 0 pays.")),))
+    with pytest.raises(DataError, match="stand in the training data"):
+        check_overlap(letters, [again])

@@ -116,14 +116,14 @@ def _keys(problem: Problem) -> list[tuple[str, str]]:
 
 
 def _rests_on(problem: Problem) -> list[str]:
-    """The supporting sentences of a question with a context: "Where does Ann live?" is another question where Ann is
-    somebody else."""
+    """The supporting sentences of a question with a context, all of them where none are named: "Where does Ann live?" is
+    another question where Ann is somebody else, and "Who pays?" where it is asked of another letter."""
     named = {(fact[0], fact[1]) for fact in problem.meta.get("supporting_facts") or () if len(fact) == 2}
     return sorted(
         sentence
         for title, sentences in problem.context
         for place, sentence in enumerate(sentences)
-        if (title, place) in named
+        if not named or (title, place) in named
     )
 
 
