@@ -105,6 +105,8 @@ ASPECTS = (
 )  # fmt: skip
 MOST_POINTS = 60
 """Points of a curve; more are drawn as means."""
+MOST_MEANS = 25
+"""Points of a curve of rewards, which differ from step to step by chance."""
 SECTIONS = (
     Section("results", "Results"),
     Section("tests", "Paired tests"),
@@ -327,14 +329,15 @@ def _watched(refined: Sequence[Row]) -> list[tuple[str, str]]:
 def _refinements(run: Run, colours: Mapping[str, int]) -> list[Markup]:
     """Reward, KL and lack of signal over the steps of reinforcement learning."""
     charts = []
+    block = max(1, max((len(arm.refined) for arm in run.arms), default=0) // MOST_MEANS)
+    means = f", means of {block} steps" if block > 1 else ""
     for key, label in WATCHED[:3]:
         series = []
         for arm in run.arms:
             points = [(row["update"], row[key]) for row in arm.refined if verdict.is_number(row.get(key))]
             if points:
-                line = _means(points, max(1, len(points) // MOST_POINTS))
-                series.append(figures.Series(f"{arm.name}, seed {arm.seed}", colours[arm.name], line))
-        charts.append(figures.line_chart(series, "steps", label[0].upper() + label[1:]))
+                series.append(figures.Series(f"{arm.name}, seed {arm.seed}", colours[arm.name], _means(points, block)))
+        charts.append(figures.line_chart(series, "steps", label[0].upper() + label[1:] + means))
     return [chart for chart in charts if chart]
 
 
