@@ -164,6 +164,13 @@ def test_wrong_replies_are_not_learnt_and_unfiltered_learns_them(recipe_of, run,
     assert all("answer is" not in row["rationale"] and "Prediction" not in row["rationale"] for row in replies)
 
 
+def test_what_no_arm_needs_is_not_trained(recipe_of, run, tmp_path):
+    run(recipe_of(arms=["standard", "small"]))
+    assert [path.name for path in (tmp_path / "run/seed0").iterdir() if path.name != "rationales"] == ["small"]
+    run(recipe_of(arms=["standard", "cot", "gold-facts"]), "bare")
+    assert not (tmp_path / "bare/seed0").exists() and not (tmp_path / "bare/replies").exists()
+
+
 def test_a_spent_limit_stops_with_everything_kept(recipe_of, run, server):
     recipe = recipe_of()
     reader = recipe.guided.reader.model_copy(update={"calls": 9, "concurrency": 1})

@@ -21,14 +21,14 @@ from time import perf_counter
 from typing import Any
 
 from smallsteps.errors import DataError, RecipeError
-from smallsteps.evaluation.grade import Score, grade
+from smallsteps.evaluation.grade import grade
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.guiding.open import ReaderSettings, open_reader
 from smallsteps.guiding.reader import Asked, Reader, nothing_read
 from smallsteps.guiding.reward import Kind, Likelihood, Rewarder, RewardSettings
-from smallsteps.methods.arm import Workshop
+from smallsteps.methods.arm import Trained, Workshop
 from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.guided_results import Arm, results
 from smallsteps.methods.lm_guided import (
@@ -58,7 +58,7 @@ from smallsteps.methods.rollouts import roller
 from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.quality.judges import EncoderJudge, Judge, LexicalJudge, NliJudge, Similarity
 from smallsteps.recipe import Guided, Recipe, guided_parts, guided_students
-from smallsteps.records import Chain, Prediction, Problem
+from smallsteps.records import Chain, Prediction
 from smallsteps.runs import Reporter, RunFolder, Silent
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.student import Student, load_student
@@ -68,7 +68,7 @@ from smallsteps.tasks.files import write_rows
 from smallsteps.tasks.multihop import supporting_facts
 from smallsteps.teaching.open import Access
 from smallsteps.training.policy import Estimator
-from smallsteps.training.reinforce import Reinforced, ReinforceSettings, reinforce
+from smallsteps.training.reinforce import Reinforced, ReinforceSettings, finished, reinforce
 
 REFINED: dict[str, tuple[Kind | None, Estimator | None]] = {
     "aspects": ("aspects", None), "task": ("task", None), "both": (None, None), "raft": (None, "raft"), "dpo": (None, "dpo"),
@@ -95,9 +95,8 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
     assert words is not None
     questions = load_questions(recipe, run)
     for problem in (*questions.train, *questions.validation, *questions.test):
-        questions.task.render(
-            problem
-        )  # a row without context, and facts that point nowhere, are named before the first call
+        # a row without context, and facts that point nowhere, are named before the first call
+        questions.task.render(problem)
         supporting_facts(problem)
     own = words.reader
     with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:
@@ -216,8 +215,6 @@ class Stages:
             measured = name == "small"  # the others write no answer of their own
             shop.train_one(student, examples, [], measured=measured).write(folder)
 
-        from smallsteps.methods.arm import Trained
-
         return Trained.read(self.run.stage(f"seed{seed}/{name}", make, keep=True)).folder("metric")
 
     def _refined(self, name: str, seed: int) -> Reinforced:
@@ -230,7 +227,6 @@ class Stages:
             kl_limit=words.kl_limit, dpo_beta=words.dpo_beta, micro_batch_tokens=self.recipe.train.micro_batch_tokens, seed=seed,
         )  # fmt: skip
         distilled = self._fitted("distilled", seed)
-        found: list[Reinforced] = []
 
         def make(folder: Path) -> None:
             student = load_student(distilled, device=self.recipe.student.device, dtype="float32")
@@ -244,20 +240,16 @@ class Stages:
                 own, self.scorer, RewardSettings(kind, words.uplift and kind != "aspects", words.longest),
                 self.reader, self.likelihood,
             )  # fmt: skip
-            found.append(
-                reinforce(
-                    student, len(prompts), roller(prompts, words.samples, decoding, self.recipe.evaluation.batch_size),
-                    rewarder, settings, folder / "run", metric=lambda one: self._useful(one),
-                    progress=lambda done, total, row: self.reporter.advance(
-                        f"reinforcing {name}, seed {seed}", done, total, f"reward {row.get('reward', 0.0):.3f}"
-                    ),
-                    digest=f"{name}/{kind}",
-                )
+            reinforce(
+                student, len(prompts), roller(prompts, words.samples, decoding, self.recipe.evaluation.batch_size),
+                rewarder, settings, folder / "run", metric=self._useful,
+                progress=lambda done, total, row: self.reporter.advance(
+                    f"reinforcing {name}, seed {seed}", done, total, f"reward {row.get('reward', 0.0):.3f}"
+                ),
+                digest=f"{name}/{kind}",
             )  # fmt: skip
 
         folder = self.run.stage(f"seed{seed}/{name}", make, keep=True)
-        from smallsteps.training.reinforce import finished
-
         done = finished(folder / "run")
         if done.stopped:
             self.reporter.say(f"{name}, seed {seed}: ended after step {done.steps}: {done.stopped}")
@@ -299,8 +291,9 @@ class Stages:
         return lessons([Reasoned.from_row(row) for row in rows], problems) or self.taught
 
     def _fluent(self, seed: int) -> Scorer:
-        """The scorer of the tables: fluency under the distilled student of this seed, on a scale set by `held_out`."""
-        if not self.distils:
+        """The scorer of the tables: fluency under the distilled student of this seed, on a scale set by `held_out`.
+        Without fluency where no arm has that student."""
+        if "distilled" not in guided_students(self.recipe.arms):
             return self.scorer
         if seed not in self._scorers:
             device = self.recipe.student.device
@@ -441,6 +434,3 @@ def predictions_of(outcomes: Sequence[Outcome]) -> list[Prediction]:
         )
         for one in outcomes
     ]  # fmt: skip
-
-
-__all__ = ["Problem", "Score", "guide"]
