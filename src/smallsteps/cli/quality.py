@@ -13,7 +13,7 @@ from rich.table import Table
 
 from smallsteps.cli.jobs import set_threads
 from smallsteps.quality.aspects import ASPECTS, Rated, References, Scorer
-from smallsteps.quality.judges import EncoderJudge, LexicalJudge, NliJudge
+from smallsteps.quality.judges import open_judges
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import at, identified, write_rows
@@ -30,11 +30,7 @@ def quality_file(
     set_threads(threads)
     task = get_task(task_name)
     items = read_rated(source, task, columns, empty=True)
-    scorer = Scorer(
-        judge=LexicalJudge() if judge == "lexical" else NliJudge(judge, device),
-        similarity=LexicalJudge() if encoder == "lexical" else EncoderJudge(encoder, device),
-        task=task,
-    )
+    scorer = Scorer(*open_judges(judge, encoder, device), task=task)
     if student is not None:
         from smallsteps.students.student import load_student
 

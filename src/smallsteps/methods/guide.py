@@ -56,7 +56,7 @@ from smallsteps.methods.material import Questions, load_questions, read_json_lin
 from smallsteps.methods.reading import train_reader
 from smallsteps.methods.rollouts import roller
 from smallsteps.quality.aspects import Rated, References, Scorer
-from smallsteps.quality.judges import EncoderJudge, Judge, LexicalJudge, NliJudge, Similarity
+from smallsteps.quality.judges import Judge, Similarity, open_judges
 from smallsteps.recipe import Guided, Recipe, guided_parts, guided_students
 from smallsteps.records import Chain, Prediction
 from smallsteps.runs import Reporter, RunFolder, Silent
@@ -264,9 +264,7 @@ class Stages:
 
     @cached_property
     def judges(self) -> tuple[Judge, Similarity]:
-        device = self.recipe.student.device
-        judge = LexicalJudge() if self.words.judge == "lexical" else NliJudge(self.words.judge, device)
-        return judge, LexicalJudge() if self.words.encoder == "lexical" else EncoderJudge(self.words.encoder, device)
+        return open_judges(self.words.judge, self.words.encoder, self.recipe.student.device)
 
     @cached_property
     def scorer(self) -> Scorer:

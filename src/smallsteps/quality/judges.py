@@ -289,3 +289,12 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterable[list[int]]:
         batch.append(place)
     if batch:
         yield batch
+
+
+def open_judges(judge: str, encoder: str, device: str = "auto") -> tuple[Judge, Similarity]:
+    """By name: `lexical`, or a model of natural-language inference, and a sentence encoder. Raises StudentError where a
+    model is not there, or its labels are not those of inference."""
+    return (
+        LexicalJudge() if judge == "lexical" else NliJudge(judge, device),
+        LexicalJudge() if encoder == "lexical" else EncoderJudge(encoder, device),
+    )
