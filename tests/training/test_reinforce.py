@@ -12,7 +12,7 @@ from smallsteps.generation.generator import Decoding
 from smallsteps.methods.rollouts import roller
 from smallsteps.students.student import load_student
 from smallsteps.training.policy import Policy, batch_of
-from smallsteps.training.reinforce import ReinforceSettings, _Loop, reinforce, rewards_only, shares
+from smallsteps.training.reinforce import ReinforceSettings, Rewarded, _Loop, reinforce, shares
 
 PROMPTS = [("a", (5, 6, 7, 1)), ("b", (8, 9, 1)), ("c", (10, 11, 12, 1)), ("d", (13, 1))]
 SETTINGS = ReinforceSettings(steps=6, prompts=3, samples=4, learning_rate=3e-3, evaluations=3, seed=1, kl_limit=1e9)
@@ -20,6 +20,11 @@ SETTINGS = ReinforceSettings(steps=6, prompts=3, samples=4, learning_rate=3e-3, 
 
 def roll(samples=4):
     return roller(PROMPTS, samples, Decoding(6, temperature=1.0, seed=3))
+
+
+def rewards_only(values):
+    """Plain figures as rewards."""
+    return [[Rewarded(value) for value in group] for group in values]
 
 
 def share_of_odd(groups, step):

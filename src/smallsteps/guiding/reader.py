@@ -12,8 +12,7 @@ refused reply. A reply that did not come (a limit, the network) is no answer to 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -151,11 +150,6 @@ def read_off(text: str, ends_open: bool) -> tuple[str | None, Found]:
 def _first_line(text: str) -> str | None:
     lines = (line.strip().strip("\"'“”*").rstrip(" .") for line in text.strip().splitlines())
     return next((line for line in lines if line), None)
-
-
-def counts(answers: Iterable[Answered]) -> dict[str, int]:
-    """How often answers were found where."""
-    return dict(sorted(Counter(one.found for one in answers).items()))
 
 
 def majority(answers: Sequence[Answered], same: Callable[[str | None, str | None], bool]) -> Answered:

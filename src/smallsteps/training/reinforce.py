@@ -440,11 +440,6 @@ def finished(out: Path) -> Reinforced:
     return Reinforced(out / best.folder, best, found["steps"], found["stopped"], curves)
 
 
-def rewards_only(values: Sequence[Sequence[float]]) -> list[list[Rewarded]]:
-    """Plain figures as rewards."""
-    return [[Rewarded(value) for value in group] for group in values]
-
-
 def shares(terms: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:
     """How much of the variance of the advantages each term of the rewards accounts for: the covariance of its own advantage
     (RLOO) with the whole, divided by the variance of the whole. They sum to 1 where there is any variance, else are 0; a
