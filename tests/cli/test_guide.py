@@ -143,5 +143,5 @@ def test_a_dry_run_says_what_the_reader_may_be_asked(tmp_path: Path, capsys: pyt
     assert main(["run", "guided/own", f"data.chains={tmp_path / 'q.jsonl'}", "--dry-run"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "models trained: 3" in said and "2 questions" in said
-    # 2 to learn from, 7 arms for each of 2, 100 steps of 16 x 4 rewards
-    assert "at most 6,416 calls" in said
+    # 2 to learn from, 7 arms for each of 2, 100 steps of 16 x 4 rewards, 4 evaluations on at most 2
+    assert "at most 6,424 calls" in said

@@ -125,8 +125,9 @@ def plan(recipe: Recipe) -> list[str]:
     models = sum(2 if "-dual-" in n else each for n in names)
     if recipe.guided is not None:
         models = len(guided_students(names))
+    reader = " and the reader" if recipe.guided is not None and recipe.guided.reader.name == "trained" else ""
     lines = [f"arms ({len(names)}): {', '.join(names)}", f"seeds: {', '.join(map(str, recipe.seeds))}",
-             f"models trained: {len(recipe.seeds) * models}"]  # fmt: skip
+             f"models trained: {len(recipe.seeds) * models}{reader}"]  # fmt: skip
     paths = [recipe.data.chains] if isinstance(recipe.data.chains, str) else recipe.data.chains
     for path in [*paths, recipe.data.validation, recipe.data.test, *recipe.data.also_test.values()]:
         if path is None or path == BUNDLED:
@@ -150,7 +151,9 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
     from smallsteps.tasks.files import read_chains, read_problems
 
     if recipe.guided is not None:
-        count = sum(len(read_problems(path, get_task(recipe.data.task), recipe.data.columns)) for path in paths)
+        task = get_task(recipe.data.task)
+        further = [path for path in (recipe.data.validation, recipe.data.test) if path and Path(path).is_file()]
+        count = sum(len(read_problems(path, task, recipe.data.columns)) for path in [*paths, *further])
         return [f"sizes: {count:,} questions", _reader_calls(recipe, recipe.guided, count)]
     if recipe.tailored is not None:
         words, task = recipe.tailored, get_task(recipe.data.task)
@@ -211,9 +214,11 @@ def _reader_calls(recipe: Recipe, words: Guided, count: int) -> str:
         for arm in recipe.arms
     )
     rewards = words.reinforce.steps * words.reinforce.prompts * words.reinforce.samples
-    refined = sum(name in REFINED_ARMS and name != "aspects" for name in students)
+    refined = len(recipe.seeds) * sum(name in REFINED_ARMS for name in students)
+    measured = count * words.reinforce.evaluations
+    most = (count if students else 0) + len(recipe.seeds) * voting * count + refined * (rewards + measured)
     return (
-        f"reader: one call for each training question; {voting:,} for each test question and seed; at most {rewards:,} rewards for "
-        f"each of {refined * len(recipe.seeds)} refinements; with {count:,} questions in all at most "
-        f"{count + len(recipe.seeds) * (voting * count + refined * rewards):,} calls"
+        f"reader: one call for each question to learn from, {voting:,} for each test question and seed, at most {rewards:,} rewards for "
+        f"each of {refined} refinements; with {count:,} questions in all at most {most:,} calls, and a second one where a reply "
+        "cannot be read"
     )
