@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.rows import Row, choose, new_rows, reply_of
 from smallsteps.students.student import Student
@@ -64,6 +65,7 @@ class CausalSession:
 
     def __init__(self, student: Student, model: Any, decoding: Decoding, batch_size: int) -> None:
         self.student, self.model, self.decoding, self.batch_size = student, model, decoding, batch_size
+        self.cache_argument = cache_argument(model)
         self.waiting: deque[Row] = deque()
         self.rows: list[Row] = []
         self.lengths: list[int] = []
@@ -101,7 +103,7 @@ class CausalSession:
         inputs = torch.tensor([[row.written[-1]] for row in self.rows], device=self.student.device)
         out = self.model(
             input_ids=inputs, attention_mask=mask, position_ids=lengths[:, None].to(self.student.device),
-            past_key_values=Cache(layers=list(self.layers)), use_cache=True,
+            use_cache=True, **{self.cache_argument: Cache(layers=list(self.layers))},
         )  # fmt: skip
         self.now += 1
         self.lengths = [n + 1 for n in self.lengths]
@@ -164,7 +166,7 @@ class CausalSession:
             self._bring(layers, pasts, before)
         out = self.model(
             input_ids=ids.to(device), attention_mask=mask.to(device), position_ids=positions.to(device),
-            past_key_values=Cache(layers=list(layers)), use_cache=True, logits_to_keep=1,
+            use_cache=True, logits_to_keep=1, **{self.cache_argument: Cache(layers=list(layers))},
         )  # fmt: skip
         keeps = [mask[n].nonzero().squeeze(1).to(device) for n in range(len(group))]
         states = [

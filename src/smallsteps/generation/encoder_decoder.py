@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
+from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.rows import Row, choose, new_rows, reply_of
 from smallsteps.students.student import Student
@@ -139,6 +140,7 @@ class CohortSession:
 
     def __init__(self, student: Student, model: Any, decoding: Decoding, batch_size: int) -> None:
         self.student, self.model, self.decoding, self.batch_size = student, model, decoding, batch_size
+        self.cache_argument = cache_argument(model)
         self.waiting = Waiting()
         self.rows: list[Row] = []
         self.inputs = self.mask = self.encoded = torch.empty(0, dtype=torch.long)
@@ -162,7 +164,7 @@ class CohortSession:
             self._start()
         out = self.model(
             decoder_input_ids=self.inputs, encoder_outputs=(self.encoded,), attention_mask=self.mask,
-            past_key_values=self.past, use_cache=True,
+            use_cache=True, **{self.cache_argument: self.past},
         )  # fmt: skip
         tokens, logprobs = choose(out.logits[:, -1], self.rows, self.decoding)
         replies, kept = [], []
