@@ -167,6 +167,13 @@ def test_the_graded_student_is_the_one_that_validation_chose(spied):
             assert len(values) == 2 and row["validation"] == max(values)
 
 
+def test_the_student_handed_out_is_chosen_on_validation_and_not_on_the_test_set(spied):
+    best = max(spied.rows.values(), key=lambda row: row["validation"])
+    chosen = spied.results["best"]
+    assert (chosen["name"], chosen["folder"]) == (best["name"], best["student"])
+    assert chosen["validation"] == best["validation"] and chosen["chosen_on"] == "validation"
+
+
 def test_every_student_loads_and_answers(spied):
     for name, row in spied.rows.items():
         student = load(spied.out / row["student"])

@@ -79,3 +79,16 @@ def test_controls_and_ceilings_do_not_lead():
     row = {"arm": "both", "against": "standard", "seed": 0, "difference": 20.0, "low": 10.0, "high": 30.0}
     found = verdict({"arms": arms, "comparisons": [row], "controls": ["gold-facts"]})
     assert found.text.startswith("both leads with 40.0 exact match, 20.0 points above standard")
+
+
+def test_the_arm_that_validation_chose_is_reported_even_where_another_is_ahead_on_the_test_set() -> None:
+    found = two(50.0, 54.0, difference=4.0, low=1.0, high=7.0)
+    found["best"] = {"name": "direct", "seed": 0, "folder": "f", "chosen_on": "validation"}
+    assert verdict(found).text == (
+        "direct, best on validation, reaches 50.0 % on the test set, 4.0 points below uni. "
+        "The 95 % interval −7.0 to −1.0 excludes zero."
+    )
+    found["best"]["name"] = "uni"
+    assert verdict(found).text.startswith(
+        "uni, best on validation, reaches 54.0 % on the test set, 4.0 points above direct."
+    )

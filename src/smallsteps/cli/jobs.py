@@ -97,7 +97,10 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
         console.print(
             "no difference between arms is clear: more test problems or seeds would be needed", soft_wrap=True
         )
-    console.print(f"best student: {best['name']} (seed {best['seed']}), in {out / best['folder']}", soft_wrap=True)
+    chosen = ", chosen on validation" if best.get("chosen_on") == "validation" else ""
+    console.print(
+        f"best student: {best['name']} (seed {best['seed']}{chosen}), in {out / best['folder']}", soft_wrap=True
+    )
     console.print(f"figures: {out / 'results.json'}   page: {page}", soft_wrap=True)
     folder = out / best["folder"]
     tried = f'smallsteps solve {folder} "your question"'

@@ -13,6 +13,7 @@ from typing import Any
 
 from smallsteps.evaluation.grade import Comparison, Score, compare_scores, get_metric, grade, pool_scores
 from smallsteps.methods.arm import PAPER_CRITERIA, Trained
+from smallsteps.methods.best import Candidate, best_on_validation
 from smallsteps.methods.stages import Stages
 from smallsteps.methods.variants import Variant, baseline_of
 from smallsteps.records import Prediction, Problem
@@ -155,7 +156,10 @@ def results(stages: Stages, graded: Sequence[Graded]) -> Row:
         "also": _also_rows(stages, by_arm),
         "data": stages.material.facts,
         "budget": {"fair": recipe.train.fair, "tokens": stages.budget, "passes": recipe.train.passes},
-        "best": _best(stages, by_arm),
+        "best": best_on_validation(
+            Candidate(own.variant.name, own.variant.seed, own.trained.validation, _within(stages, own.student))
+            for own in graded
+        ),
     }
 
 
@@ -192,13 +196,6 @@ def _also_rows(stages: Stages, by_arm: dict[str, list[Graded]]) -> list[Row]:
             kept = ("task", "metric", "value", "low", "high", "n", "unparsed", "seed", "signature")
             rows.append({"name": name, **{key: row[key] for key in kept}})
     return rows
-
-
-def _best(stages: Stages, by_arm: dict[str, list[Graded]]) -> Row:
-    """The arm that did best in the comparison, and of its students the one that did best on validation."""
-    name = max(by_arm, key=lambda arm: sum(_signed(own.score) for own in by_arm[arm]))
-    chosen = max(by_arm[name], key=lambda own: -1.0 if own.trained.validation is None else own.trained.validation)
-    return {"name": name, "seed": chosen.variant.seed, "folder": _within(stages, chosen.student)}
 
 
 def _signed(score: Score) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.evaluation.grade import Score, compare_scores, pool_scores
+from smallsteps.methods.best import Candidate, best_on_validation
 from smallsteps.methods.results import comparison_row
 from smallsteps.methods.rounds import Round, Rounds
 from smallsteps.methods.tailored import fate
@@ -72,7 +73,12 @@ def results(rounds: Rounds, arms: Sequence[ArmRounds]) -> Row:
         ],
         "data": rounds.questions.facts,
         "budget": {"fair": "tokens", "tokens": recipe.train.budget, "teacher": rounds.teacher.name},
-        "best": _best(rounds, by_name),
+        "best": best_on_validation(
+            Candidate(
+                arm.name, arm.seed, arm.chosen.validation.value, _within(rounds, arm.chosen.student)
+            )
+            for arm in arms
+        ),
     }  # fmt: skip
 
 
@@ -149,13 +155,6 @@ def _arm_row(rounds: Rounds, arm: ArmRounds) -> Row:
 
 def _within(rounds: Rounds, folder: Path | str) -> str:
     return Path(folder).relative_to(rounds.run.path).as_posix()
-
-
-def _best(rounds: Rounds, by_name: Mapping[str, Sequence[ArmRounds]]) -> Row:
-    """The arm that did best in the comparison, and of its students the one that did best on validation."""
-    name = max(by_name, key=lambda arm: sum(own.chosen.test.value for own in by_name[arm]))
-    arm = max(by_name[name], key=lambda own: own.chosen.validation.value)
-    return {"name": name, "seed": arm.seed, "folder": _within(rounds, arm.chosen.student)}
 
 
 def _write_page_files(rounds: Rounds, arm: ArmRounds) -> None:

@@ -163,24 +163,29 @@ def excludes_zero(row: Row) -> bool | None:
 
 
 def verdict(results: Row) -> Verdict:
-    """The run in one sentence, from the numbers alone; controls and ceilings do not lead."""
+    """The run in one sentence, from the numbers alone, about the arm that validation chose (results without such a
+    choice: the one that leads); controls and ceilings do not lead."""
     aside = results.get("controls") or ()
     rows = [row for row in summaries(results) if is_number(row.get("value")) and row["name"] not in aside]
     if not rows:
         return Verdict("This run holds no graded arm.", None)
     metric = rows[0].get("metric")
     rows.sort(key=lambda row: row["value"], reverse=str(metric) not in LOWER_IS_BETTER)
-    lead = rows[0]
+    chosen = results.get("best") or {}
+    by_validation = chosen.get("chosen_on") == "validation"
+    lead = next((row for row in rows if by_validation and row["name"] == chosen.get("name")), rows[0])
+    by_validation &= lead["name"] == chosen.get("name")
     said = measure(lead["value"], metric)
     if len(rows) == 1:
         return Verdict(f"{lead['name']} reaches {said}{_interval(lead)}{_problems(lead)}.", None)
     base = baseline(results)
-    other = next((row for row in rows if row["name"] == base), rows[1])
-    if other is lead:
-        other = rows[1]
+    rest = [row for row in rows if row is not lead]
+    other = next((row for row in rest if row["name"] == base), rest[0])
     if lead["value"] == other["value"]:
         return Verdict(f"{lead['name']} and {other['name']} are level at {said}{_problems(lead)}.", False)
     start = f"{lead['name']} leads with {said}"
+    if by_validation:
+        start = f"{lead['name']}, best on validation, reaches {said} on the test set"
     tests = [test for test in (_turned(row, lead["name"], other["name"]) for row in comparisons(results)) if test]
     if not tests:
         return Verdict(f"{start}{_interval(lead)}; no paired test against {other['name']} was made.", None)
