@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import DataError, RecipeError, nearest
+from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.rows import FIELDS, Closing, chain_of, missing, problem_of, scalar, text_field, type_name
@@ -133,9 +134,14 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write rows as JSON Lines (UTF-8, LF, characters unescaped); returns their number.
 
     Atomic: the rows go to a temporary file beside `path` that takes its place once it is whole, so that a kill or an
-    error leaves what was there before. Folders on the way are made.
+    error leaves what was there before. Folders on the way are made; of a link the file that it points to is replaced.
+    Raises DataError where the disk is full or the folder cannot be written.
     """
-    path = Path(path)
+    with writing(path):
+        return _write_rows(Path(path).resolve(), rows)
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     count = 0
