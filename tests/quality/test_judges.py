@@ -77,9 +77,11 @@ def test_a_model_judges_by_its_labels_whatever_the_batch(tiny, config, tmp_path)
 def test_a_model_without_labels_of_inference_is_refused(tiny, config, tmp_path):
     config.id2label = {0: "POSITIVE", 1: "NEGATIVE", 2: "OTHER"}
     name = saved(tmp_path, BertForSequenceClassification(config), tiny("t5").tokenizer)
-    with pytest.raises(StudentError, match=r"no model of natural-language inference: its labels are \['POSITIVE'"):
+    with pytest.raises(
+        StudentError, match=r"no model of natural-language inference \(bert\): its labels are \['POSITIVE'"
+    ):
         NliJudge(name)
-    with pytest.raises(StudentError, match="cannot be loaded"):
+    with pytest.raises(StudentError, match=r"judge .*gone: no such folder"):
         NliJudge(str(tmp_path / "gone"))
 
 
@@ -90,3 +92,33 @@ def test_an_encoder_says_how_alike_texts_are(tiny, config, tmp_path):
     found = encoder.similarities([*PAIRS, ("A", "A")])
     assert all(0 <= one <= 1 for one in found) and found[-1] == pytest.approx(1, abs=1e-5)
     assert encoder.similarities(PAIRS) == pytest.approx(found[:-1])
+
+
+def test_a_language_model_is_no_judge_and_no_encoder(tiny, tmp_path):
+    for style, kind in (("llama", "a causal language model"), ("t5", "an encoder-decoder")):
+        tiny(style).save(tmp_path / style)
+        name = str(tmp_path / style)
+        with pytest.raises(StudentError, match=r"is no model of natural-language inference.*LABEL_0"):
+            NliJudge(name, "cpu")
+        with pytest.raises(StudentError, match=rf"encoder .*: this is {kind} .*expected a sentence encoder"):
+            EncoderJudge(name, "cpu")
+
+
+def test_a_model_that_only_claims_the_labels_is_no_judge(tiny, config, tmp_path):
+    """Otherwise its verdicts would be those of a layer of random weights."""
+    BertModel(config).save_pretrained(tmp_path)
+    tiny("t5").tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(StudentError, match=r"weights lack 'classifier.bias': it was never trained for"):
+        NliJudge(str(tmp_path), "cpu")
+
+
+def test_sentences_cannot_be_judged_together_without_padding(tiny, config, tmp_path):
+    tokenizer = tiny("t5").tokenizer
+    name = saved(tmp_path, BertForSequenceClassification(config), tokenizer)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path)
+    for judge in (NliJudge, EncoderJudge):
+        with pytest.raises(StudentError, match="has no padding token"):
+            judge(name, "cpu")
+        with pytest.raises(StudentError, match="batch_tokens is 0, expected at least 1"):
+            judge(name, "cpu", batch_tokens=0)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from smallsteps.errors import StudentError
+from smallsteps.students.pretrained import ModelFiles, device_named
 from smallsteps.tasks.base import sentences
 
 Pair = tuple[str, str]
@@ -200,10 +201,19 @@ class NliJudge:
     def __init__(self, name: str, device: str = "auto", batch_tokens: int = 4096) -> None:
         from transformers import AutoModelForSequenceClassification
 
-        self.model, self.tokenizer = _load(AutoModelForSequenceClassification, name, device)
-        labels = {str(label).lower(): int(place) for place, label in self.model.config.id2label.items()}
-        self.entails = _label(labels, "entail", name, self.model.config.id2label)
-        self.contradicts = _label(labels, "contradict", name, self.model.config.id2label)
+        role = "judge"
+        files, config, where = _open(name, device, batch_tokens, role)
+        labels = {str(label).lower(): int(place) for place, label in config.id2label.items()}
+        self.entails = _label(labels, "entail", name, config)
+        self.contradicts = _label(labels, "contradict", name, config)
+        self.tokenizer = _padding(files.tokenizer(), name, role)
+        model, missing = files.model(AutoModelForSequenceClassification)
+        if missing:
+            raise StudentError(
+                f"judge {name}: its weights lack {missing[0]!r}: it was never trained for natural-language inference. Name "
+                "a model that was."
+            )
+        self.model = model.eval().to(where)
         self.batch_tokens = batch_tokens
 
     def verdicts(self, pairs: Sequence[Pair]) -> list[Verdict]:
@@ -230,7 +240,20 @@ class EncoderJudge:
     def __init__(self, name: str, device: str = "auto", batch_tokens: int = 8192) -> None:
         from transformers import AutoModel
 
-        self.model, self.tokenizer = _load(AutoModel, name, device)
+        role = "encoder"
+        files, config, where = _open(name, device, batch_tokens, role)
+        kinds = [str(kind) for kind in getattr(config, "architectures", None) or ()]
+        if config.is_encoder_decoder or any(kind.endswith("ForCausalLM") for kind in kinds):
+            kind = "an encoder-decoder" if config.is_encoder_decoder else "a causal language model"
+            raise StudentError(
+                f"encoder {name}: this is {kind} ({config.model_type}), expected a sentence encoder such as "
+                "sentence-transformers/all-MiniLM-L6-v2."
+            )
+        self.tokenizer = _padding(files.tokenizer(), name, role)
+        model, missing = files.model(AutoModel)
+        if missing := [key for key in missing if "pooler" not in key]:  # sentences are pooled here
+            raise StudentError(f"encoder {name}: its weights lack {missing[0]!r}. Expected a whole sentence encoder.")
+        self.model = model.eval().to(where)
         self.batch_tokens = batch_tokens
         self._known: dict[str, Any] = {}
 
@@ -257,24 +280,29 @@ class EncoderJudge:
             self._known.update({texts[n]: vector for n, vector in zip(batch, vectors, strict=True)})
 
 
-def _load(auto: Any, name: str, device: str) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoTokenizer
-
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        model = auto.from_pretrained(name).eval().to(where)
-        return model, AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise StudentError(f"judge {name!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+def _open(name: str, device: str, batch_tokens: int, role: str) -> tuple[ModelFiles, Any, str]:
+    """(files, configuration, device) of a model, everything checked that can be checked before its weights are read."""
+    if batch_tokens < 1:
+        raise StudentError(f"{role} {name}: batch_tokens is {batch_tokens}, expected at least 1.")
+    where = device_named(device)
+    files = ModelFiles.locate(name, role)
+    return files, files.config(), where
 
 
-def _label(labels: dict[str, int], word: str, name: str, shown: Any) -> int:
+def _padding(tokenizer: Any, name: str, role: str) -> Any:
+    """`tokenizer`. Raises StudentError where it cannot pad, so that sentences could not be judged together."""
+    if tokenizer.pad_token_id is None:
+        raise StudentError(f"{role} {name}: its tokenizer has no padding token. Expected a trained {role}.")
+    return tokenizer
+
+
+def _label(labels: dict[str, int], word: str, name: str, config: Any) -> int:
     places = [place for label, place in labels.items() if label.startswith(word) or label.endswith(word)]
     if len(places) != 1:
         raise StudentError(
-            f"judge {name!r} is no model of natural-language inference: its labels are {list(shown.values())}, expected "
-            "one of entailment and one of contradiction. Name another model."
+            f"judge {name}: this is no model of natural-language inference ({config.model_type}): its labels are "
+            f"{list(config.id2label.values())}, expected one of entailment and one of contradiction. Name another model, "
+            "such as cross-encoder/nli-deberta-v3-base."
         )
     return places[0]
 

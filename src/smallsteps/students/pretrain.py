@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerFast, T5ForConditionalGeneration
+from transformers import T5ForConditionalGeneration
 
 from smallsteps.errors import RecipeError
 from smallsteps.students.drills import GROUPS, Group, drills
+from smallsteps.students.pretrained import read_tokenizer
 from smallsteps.students.scratch import ScratchSettings, byte_tokenizer, make_t5
 from smallsteps.tasks import facts, stories
 
@@ -174,7 +175,7 @@ def _kept_tokenizer(out: Path, settings: PretrainSettings) -> Any:
     folder = out / "tokenizer"
     if not (folder / "tokenizer.json").is_file():
         make_tokenizer(settings).save_pretrained(folder)
-    return PreTrainedTokenizerFast.from_pretrained(folder)
+    return read_tokenizer(folder)
 
 
 def _export(

@@ -11,7 +11,7 @@ A trained student is an ordinary Hugging Face folder with one small file beside 
 holds the `Drive`: how the model is to be driven. A dual-path student is a folder with `es/`, `as/` and the same file.
 
 Lengths, never pad ids, say what is real: a tokenizer whose pad token is its end token (Qwen, Llama) needs no special
-care. Not here: added tokens (`tokens.py`), LoRA (`lora.py`), scoring (`scores.py`).
+care. Not here: model files (`pretrained.py`), added tokens (`tokens.py`), LoRA (`lora.py`), scoring (`scores.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +30,7 @@ import torch
 from smallsteps import __version__
 from smallsteps.errors import DataError, StudentError, nearest
 from smallsteps.records import Kind
+from smallsteps.students.pretrained import ModelFiles, device_named, no_progress_bars
 from smallsteps.students.tokens import MARKERS, SPACE_TOKEN, CharacterMap
 from smallsteps.tasks.base import STOP_TOKEN, Task
 
@@ -51,9 +51,6 @@ DTYPES = {
 RELATIVE_POSITIONS = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "pop2piano"}
 """Model types whose positions are relative, so that the config's length is no limit; T5's activations overflow in
 fp16."""
-
-BUNDLED = Path(__file__).parent / "bundled"
-"""The student that ships inside the package; its name is `bundled`."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +299,7 @@ class Student:
     def _write(self, folder: Path) -> None:
         from smallsteps.students.lora import merged
 
-        with _quiet():
+        with no_progress_bars():
             merged(self.model).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         if self.drive:
@@ -376,116 +373,33 @@ def load_student(
     faster). Only safetensors are read and no remote code runs. Raises StudentError where there is no such folder, no
     tokenizer in it, a hub name cannot be fetched, weights are missing, or fp16 is asked of a T5.
     """
-    from transformers import (
-        AutoConfig,
-        AutoModelForCausalLM,
-        AutoModelForSeq2SeqLM,
-        AutoTokenizer,
-        PreTrainedTokenizerFast,
-    )
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     name = str(name_or_folder)
-    source = _locate(name)
+    files = ModelFiles.locate(name)
+    where = device_named(device)
     if dtype != "auto" and dtype not in DTYPES:
         raise StudentError(f"dtype {dtype!r} is not known.{nearest(dtype, [*DTYPES, 'auto'])}")
     torch_dtype = DTYPES.get(dtype, torch.float32)
-    try:
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise StudentError(_cannot(name, "config.json", error)) from None
+    config = files.config()
     if torch_dtype is torch.float16 and config.model_type in RELATIVE_POSITIONS:
         raise StudentError(
             f"{name}: fp16 is refused for T5-class models, whose activations overflow its range (65,504) and "
             "turn into NaN. Use dtype bf16 or fp32."
         )
-    try:
-        loader = PreTrainedTokenizerFast if _declares_plain_tokenizer(Path(source)) else AutoTokenizer
-        tokenizer = loader.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
-        raise StudentError(_cannot(name, "a tokenizer (tokenizer.json)", error)) from None
+    tokenizer = files.tokenizer()
     auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    try:
-        with _quiet():
-            model, info = auto.from_pretrained(
-                source, dtype=torch_dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise StudentError(_cannot(name, "weights (model.safetensors)", error)) from None
-    if info["missing_keys"]:
-        raise StudentError(
-            f"{name}: the weights lack {sorted(info['missing_keys'])[:3]}. Expected a whole language model."
-        )
-    model.to(_device(device)).eval()
-    drive_file = Path(source) / DRIVE_FILE
+    model, missing = files.model(auto, torch_dtype)
+    if missing:
+        raise StudentError(f"{name}: the weights lack {missing[:3]}. Expected a whole language model.")
+    model.to(where).eval()
+    drive_file = Path(files.source) / DRIVE_FILE
     student = Student(model, tokenizer, Drive.from_file(drive_file) if drive_file.is_file() else None, name=name)
     if lora is not None:
         from smallsteps.students.lora import add_lora
 
         add_lora(student, lora, seed=seed)
     return student
-
-
-def _locate(name: str) -> str:
-    """A local folder that can be a model, or a hub name."""
-    if name == "bundled":
-        return str(BUNDLED)
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        if folder.exists():
-            raise StudentError(f"{name}: expected a model folder or a hub name, got a file.")
-        if name.startswith((".", "/", "~")) or name.count("/") != 1:
-            raise StudentError(f"{name}: no such folder, and not a hub name (owner/model). Check the path.")
-        return name
-    if (folder / "es").is_dir() and (folder / "as").is_dir():
-        raise StudentError(f"{name}: a dual-path pair. Give one of its halves, {name}/es or {name}/as.")
-    if not (folder / "config.json").is_file():
-        raise StudentError(f"{name}: expected a Hugging Face model folder, but it has no config.json.")
-    if not any(
-        (folder / f).is_file() for f in ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "vocab.txt")
-    ):
-        raise StudentError(
-            f"{name}: the folder has no tokenizer (tokenizer.json). Save the tokenizer of the model it came from into "
-            f"it: AutoTokenizer.from_pretrained(BASE).save_pretrained({name!r})"
-        )
-    return str(folder)
-
-
-def _declares_plain_tokenizer(folder: Path) -> bool:
-    """Whether the folder's tokenizer is whole in tokenizer.json. AutoTokenizer overrules that for Qwen2 and other types
-    with the pre-tokenizer of its own class, which would cut digits apart behind our back."""
-    path = folder / "tokenizer_config.json"
-    if not path.is_file() or not (folder / "tokenizer.json").is_file():
-        return False
-    declared = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class")
-    return declared in ("TokenizersBackend", "PreTrainedTokenizerFast")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars of loading and saving; a small model's flash by, and ours would tear."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _cannot(name: str, what: str, error: Exception) -> str:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if not Path(name).expanduser().is_dir() and name != "bundled":
-        return (
-            f"{name}: no such folder, and {what} could not be fetched from the hub ({first}). "
-            "Check the name and the network, or give the folder of a model on disk."
-        )
-    return f"{name}: {what} could not be read ({first})."
-
-
-def _device(word: str) -> str:
-    return ("cuda" if torch.cuda.is_available() else "cpu") if word == "auto" else word
 
 
 def _ends(model: Any, tokenizer: Any, name: str) -> tuple[int, frozenset[int]]:

@@ -1,0 +1,203 @@
+"""Model files: the only place where configurations, tokenizers and weights are read from a folder or from the hub.
+
+Students, teachers, readers, judges and encoders are all loaded here, so that one rule holds for all of them: no code that
+comes with a model runs (`auto_map`, kernels named in a configuration), and nothing is unpickled (safetensors only).
+`tests/students/test_pretrained.py` checks that no other module loads a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smallsteps.errors import StudentError
+
+BUNDLED = Path(__file__).parent / "bundled"
+"""The student that ships inside the package; its name is `bundled`."""
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "spiece.model",
+    "spm.model",
+    "sentencepiece.bpe.model",
+    "vocab.json",
+    "vocab.txt",
+)
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+"""Weights in formats that can run code when they are read."""
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of one model, in a folder or on the hub. Every method raises StudentError with one line that says what
+    could not be read and why."""
+
+    label: str
+    """How messages call it."""
+    source: str
+    """A folder, or a hub name."""
+
+    @classmethod
+    def locate(cls, name: str | Path, role: str = "") -> ModelFiles:
+        """`name` as a folder, a hub name (owner/model) or `bundled`. `role` stands before the name in messages.
+
+        Raises StudentError where the folder is missing, is no model folder, or has pickled weights only.
+        """
+        name = str(name)
+        label = f"{role} {name}".strip()
+        if name == "bundled":
+            return cls(label, str(BUNDLED))
+        if not name.strip():
+            raise StudentError(f"{role or 'model'}: no name given. Name a folder, or a model on the hub (owner/model).")
+        try:
+            folder = Path(name).expanduser()
+            is_folder, exists = folder.is_dir(), folder.exists()
+        except (OSError, ValueError, RuntimeError):  # a name that is too long, holds a zero byte, or ~nobody
+            raise StudentError(f"{label}: not a possible path. Check the name.") from None
+        if is_folder:
+            _check_folder(label, folder)
+            return cls(label, str(folder))
+        if exists:
+            raise StudentError(f"{label}: expected a model folder or a hub name, got a file.")
+        if name.startswith((".", "/", "~")) or name.count("/") != 1 or not all(name.split("/")):
+            raise StudentError(f"{label}: no such folder, and not a hub name (owner/model). Check the path.")
+        return cls(label, name)
+
+    def config(self) -> Any:
+        """The configuration."""
+        from transformers import AutoConfig
+
+        try:
+            config = AutoConfig.from_pretrained(self.source, trust_remote_code=False)
+        except Exception as error:  # whatever is wrong with the file is the file's fault
+            raise self._unreadable("config.json", error) from None
+        # `owner/kernel` here makes transformers fetch code from the hub and run it
+        attention = getattr(config, "_attn_implementation", None)
+        if isinstance(attention, str) and "/" in attention:
+            raise StudentError(
+                f"{self.label}: its config.json asks for code from the hub (attention kernel {attention!r}), which "
+                "smallsteps does not run. Remove the attention setting from config.json, or name another model."
+            )
+        return config
+
+    def tokenizer(self) -> Any:
+        """The tokenizer."""
+        from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+        try:
+            loader = PreTrainedTokenizerFast if _declares_plain_tokenizer(Path(self.source)) else AutoTokenizer
+            return loader.from_pretrained(self.source, trust_remote_code=False)
+        except Exception as error:
+            raise self._unreadable("a tokenizer (tokenizer.json)", error) from None
+
+    def model(self, auto: Any, dtype: torch.dtype = torch.float32) -> tuple[Any, list[str]]:
+        """(the model on the CPU, the weights that its files lack). auto: a class of transformers, such as `AutoModel`."""
+        try:
+            with no_progress_bars():
+                model, info = auto.from_pretrained(
+                    self.source, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                )
+        except Exception as error:
+            raise self._unreadable("weights (model.safetensors)", error) from None
+        return model, sorted(info["missing_keys"])
+
+    def _unreadable(self, what: str, error: Exception) -> StudentError:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "custom code" in first or "trust_remote_code" in str(error):
+            return StudentError(
+                f"{self.label}: this model needs Python code that comes with it (`auto_map` in config.json), which "
+                "smallsteps never runs. Name a model whose architecture is part of transformers."
+            )
+        if Path(self.source).is_dir():
+            return StudentError(f"{self.label}: {what} could not be read ({first}).")
+        return StudentError(
+            f"{self.label}: no such folder, and {what} could not be fetched from the hub ({first}). "
+            "Check the name and the network, or give the folder of a model on disk."
+        )
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a folder that holds nothing else."""
+    return ModelFiles(str(folder), str(folder)).tokenizer()
+
+
+def device_named(word: str) -> str:
+    """`auto` resolved, any other device checked. Raises StudentError for an unknown device, or one that is not here."""
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(word)
+    except (RuntimeError, TypeError):
+        raise StudentError(f"device {word!r} is not known. Use auto, cpu, cuda, cuda:0 or mps.") from None
+    there = {
+        "cpu": device.index in (None, 0),
+        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device.type, False):
+        raise StudentError(f"device {word!r} is not available on this machine. Use auto or cpu.")
+    return word
+
+
+def _check_folder(label: str, folder: Path) -> None:
+    if (folder / "es").is_dir() and (folder / "as").is_dir():
+        raise StudentError(f"{label}: a dual-path pair. Give one of its halves, {folder}/es or {folder}/as.")
+    if not (folder / "config.json").is_file():
+        raise StudentError(f"{label}: expected a Hugging Face model folder, but it has no config.json.")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise StudentError(
+            f"{label}: the folder has no tokenizer (tokenizer.json). Save the tokenizer of the model it came from into "
+            f"it: AutoTokenizer.from_pretrained(BASE).save_pretrained({str(folder)!r})"
+        )
+    pickled = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
+    if pickled and not any(folder.glob("*.safetensors")):
+        convert = (
+            f"from transformers import {_architecture(folder)} as M; "
+            f"M.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r})"
+        )
+        raise StudentError(
+            f"{label}: its weights are pickled ({pickled[0]!r}), and reading a pickle can run code. "
+            f'Only safetensors are read. If you trust the file, convert it once: python -c "{convert}"'
+        )
+
+
+def _architecture(folder: Path) -> str:
+    """The class that config.json names."""
+    try:
+        (name,) = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "AutoModel"
+    return name if isinstance(name, str) and name.isidentifier() else "AutoModel"
+
+
+def _declares_plain_tokenizer(folder: Path) -> bool:
+    """Whether the folder's tokenizer is whole in tokenizer.json. AutoTokenizer overrules that for Qwen2 and other types
+    with the pre-tokenizer of its own class, which would cut digits apart behind our back."""
+    path = folder / "tokenizer_config.json"
+    if not (folder / "tokenizer.json").is_file():
+        return False
+    if not path.is_file():
+        return False
+    declared = json.loads(path.read_text(encoding="utf-8")).get("tokenizer_class")
+    return declared in ("TokenizersBackend", "PreTrainedTokenizerFast")
+
+
+@contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """Without the progress bars of loading and saving; a small model's flash by, and ours would tear."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
