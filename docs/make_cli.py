@@ -94,8 +94,9 @@ TOLD = {
         "smallsteps solve runs/mine/arms/direct-seed0/training/candidate-40 questions.jsonl --out answers.jsonl",
         "A question in quotes is answered in the terminal, each segment as it is written. For a file it writes a row for each "
         'question: `{"id", "text", "segments": [{"kind", "text"}], "answer", "stopped", "tokens"}`. `kind` is null where the '
-        'student names none, `answer` is null where none could be read off, `stopped` is `"stop_sign"`, `"end"`, `"limit"` or '
-        '`"empty"`. Where every row has a gold answer, the figure is printed too.',
+        'student names none, `answer` is null where none could be read off, `stopped` is `"stop_sign"`, `"end"`, `"limit"`, '
+        '`"empty"` or `"repetition"`: a model that smallsteps did not train is '
+        "ended where it runs in a circle. Where every row has a gold answer, the figure is printed too.",
         "no student in that folder, a student that smallsteps did not train without `--task`, a file without `--out`, a "
         "question longer than the student reads",
     ),

@@ -141,6 +141,8 @@ class Evaluation(Strict):
     """Also grade the three checkpoints of the paper on the test set and report the best of them."""
     bootstrap: int = Field(10_000, ge=100)
     """Resamples behind each interval."""
+    stop_repetition: bool = False
+    """End chains that run in a circle, in all arms alike, exams included."""
 
 
 class Asked(Strict):

@@ -18,7 +18,7 @@ from smallsteps.errors import DataError, nearest
 Kind = Literal["ES", "AS"]
 """ES: an extractive segment restates what is already said; AS: an abstractive segment infers something new."""
 
-Stopped = Literal["stop_sign", "end", "limit", "empty"]
+Stopped = Literal["stop_sign", "end", "limit", "empty", "repetition"]
 """How a chain ended: its stop sign, the end of sequence without it, a limit, or two empty segments in a row."""
 
 

@@ -243,7 +243,7 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
         for parameter in student.model.parameters():
             if parameter.dim() > 1:
                 parameter *= 0.3
-    knobs = {"passes": 3, "update_examples": 8, "evaluations": 2, "learning_rate": 1e-3, "micro_batch_tokens": 200}
+    knobs = {"passes": 3, "update_examples": 8, "evaluations": 2, "learning_rate": 1e-4, "micro_batch_tokens": 200}
     examples = direct(30)
     command = worker_folder(tmp_path, student, examples, knobs)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command[1:]]

@@ -102,7 +102,7 @@ def solve_question(
 ) -> None:
     """`smallsteps solve MODEL "question"`: segments as they are written."""
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import Solving, load_solver, solve
+    from smallsteps.generation.solve import load_solver, solve
     from smallsteps.report.terminal import segment_printer
 
     if not question.strip():
@@ -114,7 +114,7 @@ def solve_question(
     decoding = Decoding(temperature=temperature, seed=seed)
     problem = Problem("question", question.strip())
     for prediction in solve(
-        student, [problem], task, Solving(1), decoding, on_segment=lambda _, __, kind, text: show(kind, text)
+        student, [problem], task, solver.solving(), decoding, on_segment=lambda _, __, kind, text: show(kind, text)
     ):
         answer = "no answer could be read off" if prediction.answer is None else f"answer: {prediction.answer}"
         console.print(
@@ -128,7 +128,7 @@ def solve_file(
 ) -> None:  # fmt: skip
     """`smallsteps solve MODEL FILE --out OUT`: many questions; rows done before an interruption are kept beside OUT."""
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import Solving, load_solver, solve
+    from smallsteps.generation.solve import load_solver, solve
 
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
@@ -151,7 +151,7 @@ def solve_file(
         for row in (signature, *done.values()):
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
         file.flush()
-        for prediction in solve(student, rest, task, Solving(batch_size), decoding):
+        for prediction in solve(student, rest, task, solver.solving(batch_size), decoding):
             done[prediction.problem_id] = prediction_row(prediction)
             file.write(json.dumps(done[prediction.problem_id], ensure_ascii=False) + "\n")
             file.flush()

@@ -9,7 +9,8 @@ Causal students go on from their caches: uni-path is one row from question to en
 markers itself; dual-path keeps one cache for each half, which also reads what the other wrote.
 
 How a chain ends (Section 4 of the method page): `stop_sign` where a segment carries it, `end` where the student ended
-without it, `limit` where segments, tokens or the student's length ran out, `empty` after two empty segments in a row.
+without it, `limit` where segments, tokens or the student's length ran out, `empty` after two empty segments in a row,
+`repetition` where the chain ran in a circle and `Solving.stop_repetition` is on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from smallsteps.errors import DataError, StudentError
 from smallsteps.generation.engine import LocalEngine, Session
 from smallsteps.generation.generator import Decoding, Reply, Request
+from smallsteps.generation.repetition import loops, repeats
 from smallsteps.records import Kind, Prediction, Problem, Stopped
 from smallsteps.students.student import DualStudent, Student, load
 from smallsteps.tasks import get_task
@@ -47,6 +49,9 @@ class Solving:
     """Whether answers may be read off without the closing phrase."""
     samples: int = 1
     """Predictions for each problem."""
+    stop_repetition: bool = False
+    """Whether a chain that runs in a circle is ended (`stopped` says `repetition`). Off in comparisons unless all arms
+    have it."""
 
 
 def solve(
@@ -94,6 +99,8 @@ class Chain:
     """Stripped; empty ones too."""
     tokens: int = 0
     stopped: Stopped | None = None
+    ids: list[int] = field(default_factory=list)
+    """What was written so far, over all segments."""
 
     def request_id(self) -> str:
         """Names one reply of this chain: draws of a sampled reply hang on it, so it must not depend on the batch."""
@@ -103,11 +110,14 @@ class Chain:
         # an encoder-decoder student reads no kinds, so any will do where there is none
         return [(kind or "ES", text) for kind, text in self.segments]
 
-    def add(self, kind: Kind | None, text: str, task: Task, cut: bool) -> None:
-        """Appends a segment and decides whether the chain ends with it. `cut`: it ran into its limit of tokens."""
+    def add(self, kind: Kind | None, text: str, task: Task, cut: bool, repeated: bool = False) -> None:
+        """Appends a segment and decides whether the chain ends with it. `cut`: it ran into its limit of tokens;
+        `repeated`: the chain runs in a circle."""
         self.segments.append((kind, text.strip()))
         if task.ends_chain(text.strip(), self.problem):
             self.stopped = "stop_sign"
+        elif repeated:
+            self.stopped = "repetition"
         elif cut or len(self.segments) >= task.max_segments:
             self.stopped = "limit"
         elif len(self.segments) > 1 and not self.segments[-1][1] and not self.segments[-2][1]:
@@ -165,7 +175,8 @@ class SegmentWriter:
         return self.halves[kind].source_ids(self.task, question, chain.prefix(), kind if self.cue else None)
 
     def _submit(self, chain: Chain, kind: Kind, ids: list[int]) -> None:
-        request = Request(chain.request_id(), ids, max_new_tokens=self.limit)
+        stop = loops if self.solving.stop_repetition else None
+        request = Request(chain.request_id(), ids, max_new_tokens=self.limit, stop=stop)
         self.chains[request.id] = chain
         self.sessions["ES" if self.one else kind].submit(request)
 
@@ -178,7 +189,10 @@ class SegmentWriter:
         chain = self.chains.pop(reply.id)
         kind = self._kind(chain)
         chain.tokens += reply.tokens
-        chain.add(kind if self.cue or not self.one else None, reply.text, self.task, reply.finished == "limit")
+        chain.ids += reply.ids
+        repeated = self.solving.stop_repetition and (reply.finished == "stop" or repeats(chain.ids))
+        cut = reply.finished == "limit"
+        chain.add(kind if self.cue or not self.one else None, reply.text, self.task, cut, repeated)
         self.tell(chain.problem.id, chain.sample, *chain.segments[-1])
         if not chain.stopped:
             kind = self._kind(chain)
@@ -216,7 +230,9 @@ class WholeWriter:
         limit = self.limit
         if student.architecture == "causal" and student.max_source_tokens is not None:
             limit = min(limit, student.max_source_tokens - len(ids))
-        stop = Cutter(chain, student, self.task, self.tell) if self.by_segment else None
+        stop: Callable[[Sequence[int]], bool] | None = loops if self.solving.stop_repetition else None
+        if self.by_segment:
+            stop = Cutter(chain, student, self.task, self.tell, self.solving.stop_repetition)
         request = Request(chain.request_id(), ids, max_new_tokens=limit, stop=stop)
         self.chains[request.id] = chain
         self.session.submit(request)
@@ -236,7 +252,8 @@ class WholeWriter:
             text, kind = self.student.text(reply.ids[start:]), open_kind
         chain.segments.append((kind, text.strip()))
         signed = self.task.ends_chain(text.strip(), chain.problem)
-        chain.stopped = "stop_sign" if signed else "end" if reply.finished == "end" else "limit"
+        endings: dict[str, Stopped] = {"end": "end", "stop": "repetition"}
+        chain.stopped = "stop_sign" if signed else endings.get(reply.finished, "limit")
         self.tell(chain.problem.id, chain.sample, *chain.segments[-1])
         return chain
 
@@ -245,8 +262,11 @@ class Cutter:
     """The `stop` of a causal uni-path reply: closes a segment at each marker and ends the chain where its rules say
     so."""
 
-    def __init__(self, chain: Chain, student: Student, task: Task, tell: OnSegment) -> None:
+    def __init__(
+        self, chain: Chain, student: Student, task: Task, tell: OnSegment, stop_repetition: bool = False
+    ) -> None:
         self.chain, self.student, self.task, self.tell = chain, student, task, tell
+        self.stop_repetition = stop_repetition
         self.kinds: dict[int, Kind] = {i: kind for kind, i in student.markers.items()}
         self.kind: Kind = "ES"
         self.start = 0
@@ -254,10 +274,11 @@ class Cutter:
     def __call__(self, ids: Sequence[int]) -> bool:
         marker = self.kinds.get(ids[-1])
         cut = len(ids) - self.start >= self.task.max_segment_tokens
-        if marker is None and not cut:
+        repeated = self.stop_repetition and loops(ids)
+        if marker is None and not cut and not repeated:
             return False
         text = self.student.text(ids[self.start : len(ids) if marker is None else -1])
-        self.chain.add(self.kind, text, self.task, cut=marker is None)
+        self.chain.add(self.kind, text, self.task, cut=cut and marker is None, repeated=repeated)
         self.tell(self.chain.problem.id, self.chain.sample, *self.chain.segments[-1])
         self.kind, self.start = marker or self.kind, len(ids)
         return self.chain.stopped is not None
@@ -310,7 +331,8 @@ class CausalDualWriter:
         markers = set(student.markers.values())
         request = Request(
             chain.request_id(), ids[half.read :], max_new_tokens=max(1, min(self.limit, room)),
-            stop=lambda written: written[-1] in markers, past=half.past, keep=True,
+            stop=lambda written: written[-1] in markers or (self.solving.stop_repetition and loops(written)),
+            past=half.past, keep=True,
         )  # fmt: skip
         self.chains[request.id] = (chain, ids, read)
         self.sessions[kind].submit(request)
@@ -328,8 +350,10 @@ class CausalDualWriter:
     def _after(self, reply: Reply, kind: Kind) -> Chain:
         chain, ids, read = self.chains.pop(reply.id)
         chain.tokens += reply.tokens
+        chain.ids += reply.ids
         written = list(reply.ids[:-1] if reply.finished == "stop" else reply.ids)
-        chain.add(kind, reply.text, self.task, cut=reply.finished == "limit")
+        repeated = self.solving.stop_repetition and repeats(chain.ids)
+        chain.add(kind, reply.text, self.task, cut=reply.finished == "limit", repeated=repeated)
         self.tell(chain.problem.id, chain.sample, *chain.segments[-1])
         if reply.finished == "end" and chain.stopped != "stop_sign":
             chain.stopped = "end"
@@ -369,9 +393,15 @@ class Solver:
     def __init__(self, student: Student | DualStudent, task: Task) -> None:
         self.student, self.task = student, task
 
+    def solving(self, batch_size: int = 1) -> Solving:
+        """How this student solves. A model that smallsteps did not train never learnt to end its chains: where one
+        runs in a circle, it is ended."""
+        return Solving(batch_size, stop_repetition=self.student.drive is None)
+
     def __call__(self, question: str, decoding: Decoding | None = None) -> Prediction:
         """The answer to one question, with its chain: `.answer`, `.text`, `.segments`, `.stopped`."""
-        return next(solve(self.student, [Problem("question", question)], self.task, Solving(1), decoding))
+        problem = Problem("question", question)
+        return next(solve(self.student, [problem], self.task, self.solving(), decoding))
 
 
 def load_solver(folder: str | Path, *, task: Task | None = None, device: str = "auto", dtype: str = "auto") -> Solver:

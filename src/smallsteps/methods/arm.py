@@ -207,7 +207,8 @@ class Workshop:
         question may be left out of a figure."""
         words = self.recipe.train
         limit = words.source_limit if words.overlong == "error" else None
-        return Solving(batch_size=self.recipe.evaluation.batch_size, source_limit=limit)
+        evaluation = self.recipe.evaluation
+        return Solving(evaluation.batch_size, source_limit=limit, stop_repetition=evaluation.stop_repetition)
 
 
 def set_dropout(model: Any, rate: float) -> None:

@@ -15,7 +15,7 @@
   if (!source) return;
   const data = JSON.parse(source.textContent);
   const PAGE = 20;
-  const ENDED = { end: "end of sequence, no stop sign", limit: "limit of segments or tokens", empty: "two empty segments in a row" };
+  const ENDED = { end: "end of sequence, no stop sign", limit: "limit of segments or tokens", empty: "two empty segments in a row", repetition: "repetition" };
   const { problems, gold, runs, binary } = data;
   const seeds = [...new Set(runs.map((run) => run.seed))];
   const names = [...new Set(runs.map((run) => run.name))];

@@ -30,7 +30,7 @@ from smallsteps.report.verdict import (
 )
 
 STYLES: dict[Kind | None, str] = {"ES": "cyan", "AS": "yellow", None: ""}
-SHORT_ENDINGS = {"stop_sign": "stop", "end": "end", "limit": "limit", "empty": "empty"}
+SHORT_ENDINGS = {"stop_sign": "stop", "end": "end", "limit": "limit", "empty": "empty", "repetition": "loop"}
 CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 CONTROLS |= dict.fromkeys(range(128, 160), 65533)
 """Control characters → their visible pictures: a generated escape sequence is shown, never obeyed."""

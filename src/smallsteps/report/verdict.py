@@ -20,7 +20,7 @@ METRIC_NAMES = {
     "rouge_l": "ROUGE-L", "missing_ratio": "missing ratio",
 }  # fmt: skip
 LOWER_IS_BETTER = {"missing_ratio"}
-ENDINGS = {"stop_sign": "stop sign", "end": "end", "limit": "limit", "empty": "empty"}
+ENDINGS = {"stop_sign": "stop sign", "end": "end", "limit": "limit", "empty": "empty", "repetition": "repetition"}
 """How a chain ended (`records.Stopped`) → how the report says it."""
 
 

@@ -239,13 +239,13 @@ def _rest_is_normal(text: str | None) -> bool:
     return text is None or text.strip(" 。") in ("", NORMAL)
 
 
-_WORST: tuple[Stopped, ...] = ("limit", "empty", "end", "stop_sign")
+_WORST: tuple[Stopped, ...] = ("repetition", "limit", "empty", "end", "stop_sign")
 
 
 def assemble(problems: Sequence[Problem], predictions: Sequence[Prediction]) -> list[Prediction]:
     """One prediction a report: its regions' non-normal outputs in order, or `NORMAL` where all are normal.
 
-    A report counts as stopped the way its worst region did (limit, empty, end, stop_sign), and as unparsed only if
+    A report counts as stopped the way its worst region did (repetition, limit, empty, end, stop_sign), and as unparsed only if
     all its regions are. Predictions of whole reports (`direct-report`) pass through, their formula taken off. Raises
     DataError where a region has no prediction.
     """

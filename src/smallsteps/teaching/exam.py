@@ -88,7 +88,7 @@ def _paper(problem: Problem, predictions: Sequence[Prediction], task: Task) -> P
     for prediction in predictions:
         if task.grade(prediction, problem).value == 1.0:
             right += 1
-        elif prediction.stopped == "limit":
+        elif prediction.stopped in ("limit", "repetition"):
             unfinished += 1
         elif prediction.text and prediction.text not in wrong:
             wrong.append(prediction.text)
