@@ -85,10 +85,16 @@ class Task:
         """
         if self.closing_pattern is None:
             return STOP_TOKEN in segment
-        return (
-            closing_tail(segment, self.closing_pattern) is not None
-            and self.extract(segment, False, problem) is not None
-        )
+        return self.closing_answer(segment, problem) is not None
+
+    def closing_answer(self, text: str, problem: Problem | None = None) -> str | None:
+        """The answer of a text that carries the stop sign, read strictly; None where the sign is not there or says
+        nothing that parses."""
+        if self.closing_pattern is None:
+            ended = STOP_TOKEN in text
+        else:
+            ended = closing_tail(text, self.closing_pattern) is not None
+        return self.extract(text, False, problem) if ended else None
 
     def close(self, rationale: str, answer: str | None, problem: Problem | None = None) -> str:
         """`rationale` with its closing sentence added; unchanged where it has one of its own or the task has none.
@@ -122,7 +128,7 @@ class Task:
         if self.closing is None:
             return problem.answer
         closed = self.close("", problem.answer)
-        read = self.extract(closed, False, problem) if self.ends_chain(closed, problem) else None
+        read = self.closing_answer(closed, problem)
         if read is None or not self.same(read, read if problem.choices else problem.answer):
             why = f" among the choices {list(problem.choices)}" if problem.choices else ""
             if last_sentence(closed) != closed:
@@ -160,13 +166,16 @@ class Task:
         )
 
 
-_SENTENCE_END = re.compile(r"[.!?][\"'’”)\]*]*\s+|[。！？][”』」）]*\s*|\s*\n\s*")
+_SENTENCE_END = re.compile(r"[.!?][\"'’”)\]*]*\s+|[。！？][”』」）]*\s*|(?<!\s)\s*\n\s*")
+"""`(?<!\\s)`: a run of white space is looked at once, from its start; else a long run costs its square."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|vs?|approx|sq|i\.e|e\.g|[AaPp]\.[Mm]"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)*[A-Z])|^\s*[0-9]+)\.$"
 )
 _NUMERO = re.compile(r"\bN(?:o|r)\.$")
 """An abbreviation before a digit alone: "The answer is no. But …" goes on."""
+_LOOKBACK = 16
+"""Characters before a full stop that decide whether it ends a sentence; a bound keeps long lines linear."""
 
 
 def sentences(text: str) -> list[str]:
@@ -179,17 +188,26 @@ def sentences(text: str) -> list[str]:
     """
     text = text.strip()
     starts = [0]
+    line = 0  # where the line starts
     for match in _SENTENCE_END.finditer(text):
         if match.end() == len(text):
             break
-        before = text[: match.start() + 1]
-        line = before.rsplit("\n", 1)[-1]
-        numero = _NUMERO.search(line) and text[match.end()].isdigit()
-        if match[0][0] == "." and (numero or _ABBREVIATION.search(line)):
-            continue
-        starts.append(match.end())
+        if match[0][0] != "." or not _stays_whole(text, line, match):
+            starts.append(match.end())
+        if "\n" in match[0]:
+            line = match.end()
     found = (text[start:end].strip() for start, end in pairwise([*starts, len(text)]))
     return [sentence for sentence in found if sentence]
+
+
+def _stays_whole(text: str, line: int, match: re.Match[str]) -> bool:
+    """Whether the full stop belongs to an abbreviation or an item number of the line that starts at `line`."""
+    start = max(line, match.start() - _LOOKBACK)
+    before = text[start : match.start() + 1]
+    if start > line:
+        before = "x" + before  # so that ^ in the pattern means the start of the line
+    numero = _NUMERO.search(before) and text[match.end()].isdigit()
+    return bool(numero or _ABBREVIATION.search(before))
 
 
 def last_sentence(text: str) -> str:

@@ -106,8 +106,7 @@ def chain_of(row: Row, identifier: str, task: Task, closing: Closing) -> Chain:
     one."""
     rationale = text_field(row, "rationale")
     problem = problem_of(row, identifier, task)
-    ends = task.closing is not None and task.ends_chain(rationale, problem)
-    own = task.extract(rationale, False, problem) if ends else None
+    own = task.closing_answer(rationale, problem) if task.closing is not None else None
     correct = _correct(row)
     if problem.answer is not None:
         if own is not None and not task.same(own, problem.answer):
