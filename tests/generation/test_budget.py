@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from loopback import completion
 from smallsteps.errors import RecipeError
-from smallsteps.generation.budget import MESSAGE_TOKENS, Budget, Exhausted, Limits, Prices
-from smallsteps.generation.replies import Ask, ReplyStore
+from smallsteps.generation.budget import Budget, Call, Exhausted, Limits, Prices
+from smallsteps.generation.completion import MESSAGE_TOKENS
+from smallsteps.generation.replies import LEASE_SECONDS, Ask, ReplyStore, new_owner
 
 
 @pytest.fixture
@@ -21,11 +25,24 @@ def ask(text: str = "why", most: int = 10) -> Ask:
     return Ask("u", "m", (("user", text),), (("max_tokens", most),))
 
 
+def body(text: str = "so", **usage: Any) -> bytes:
+    """A completion whose usage is `usage` alone; without it, no usage at all."""
+    whole = completion(text)
+    del whole["usage"]
+    return json.dumps(whole | ({"usage": usage} if usage else {})).encode()
+
+
+def reserve(budget: Budget, ask: Ask, owner: str = "") -> Call:
+    call = budget.reserve(ask, owner)
+    assert call is not None
+    return call
+
+
 def test_a_call_reserves_every_byte_and_the_whole_reply(store: ReplyStore) -> None:
     budget = Budget(store, "job", prices=Prices(input=2.0, output=10.0))
-    call = budget.reserve(ask("é?"))
+    call = reserve(budget, ask("é?"))
     assert (budget.spent.input_tokens, budget.spent.output_tokens) == (3 + MESSAGE_TOKENS, 10)
-    budget.answered(call, "raw", 4, 2)
+    assert budget.received(call, body(prompt_tokens=4, completion_tokens=2)) == ""
     assert (budget.spent.input_tokens, budget.spent.output_tokens) == (4, 2)
     assert budget.prices.of(budget.spent) == pytest.approx((4 * 2 + 2 * 10) / 1e6)
     assert store.spent("job") == budget.spent
@@ -33,9 +50,9 @@ def test_a_call_reserves_every_byte_and_the_whole_reply(store: ReplyStore) -> No
 
 def test_a_failure_that_nobody_bills_frees_the_tokens_and_not_the_call(store: ReplyStore) -> None:
     budget = Budget(store, "job")
-    budget.failed(budget.reserve(ask()), "status 500")
+    budget.failed(reserve(budget, ask()), "status 500")
     assert (budget.spent.calls, budget.spent.tokens) == (1, 0)
-    budget.failed(budget.reserve(ask()), "timeout", tokens=None)
+    budget.failed(reserve(budget, ask()), "timeout", tokens=None)
     assert (budget.spent.calls, budget.spent.tokens) == (2, 3 + MESSAGE_TOKENS + 10)
     assert store.spent("job") == budget.spent
 
@@ -73,10 +90,107 @@ def test_a_limit_on_money_needs_prices(store: ReplyStore) -> None:
 
 def test_the_forecast_leaves_out_what_is_stored_and_counts_the_same_words_once(store: ReplyStore) -> None:
     budget = Budget(store, "job", prices=Prices(1.0, 1.0))
-    budget.answered(budget.reserve(ask("a")), "raw", 1, 1)
+    budget.received(reserve(budget, ask("a")), body(prompt_tokens=1, completion_tokens=1))
     wanted = [ask("a"), ask("b" * 4000), ask("b" * 4000)]
     line = budget.forecast(len(wanted), budget.missing(wanted))
     assert (
         "3 requests" in line
         and "1 calls (the others are stored, or the same), about 1,000 tokens to read and at most 10 to write" in line
     )
+
+
+FULL = 3 + MESSAGE_TOKENS
+"""What the prompt of `ask()` costs at most."""
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"prompt_tokens": 4, "completion_tokens": 2}, (4, 2)),
+        ({"input_tokens": 4, "output_tokens": 2}, (4, 2)),
+        ({"prompt_tokens": None, "input_tokens": 4, "completion_tokens": 2}, (4, 2)),
+        ({"prompt_tokens": 4}, (4, 10)),
+        ({}, (FULL, 10)),
+        (None, (FULL, 10)),
+        ([1, 2], (FULL, 10)),
+        ({"prompt_tokens": -4, "completion_tokens": -2}, (FULL, 10)),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, (FULL, 10)),
+        ({"prompt_tokens": 4.0, "completion_tokens": "2"}, (FULL, 10)),
+        ({"prompt_tokens": True, "completion_tokens": float("inf")}, (FULL, 10)),
+        ({"prompt_tokens": 10**30, "completion_tokens": 2**63}, (FULL, 10)),
+        ({"prompt_tokens": float("nan"), "completion_tokens": 10**7 + 1}, (FULL, 10)),
+    ],
+)
+def test_counts_that_cannot_be_cost_the_most_that_the_call_may_have_cost(
+    store: ReplyStore, usage: Any, cost: tuple[int, int]
+) -> None:
+    budget = Budget(store, "job")
+    raw = json.dumps(completion("so") | {"usage": usage}).encode()
+    assert budget.received(reserve(budget, ask()), raw) == ""
+    assert (budget.spent.input_tokens, budget.spent.output_tokens) == cost
+    assert store.get(ask().key) == raw.decode()
+
+
+def test_a_body_shorter_than_the_reservation_costs_a_token_a_byte(store: ReplyStore) -> None:
+    budget = Budget(store, "job")
+    raw = body("so")
+    budget.received(reserve(budget, ask(most=10_000)), raw)
+    assert budget.spent.output_tokens == len(raw)
+
+
+def test_what_is_no_answer_lies_among_the_failures_and_is_paid(store: ReplyStore) -> None:
+    budget = Budget(store, "job")
+    deep = b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    for number, raw in enumerate((deep, b"<html>", b"\xff\xfe", b"null", b'{"choices": []}', b"", b"9" * 5000)):
+        assert budget.received(reserve(budget, ask(f"q{number}")), raw).startswith("unreadable reply")
+        assert store.get(ask(f"q{number}").key) is None
+        kept = store._db.execute("SELECT raw FROM failures WHERE key = ?", (ask(f"q{number}").key,)).fetchone()[0]
+        assert (kept if isinstance(kept, bytes) else kept.encode()) == raw
+    assert budget.spent.calls == 7 and budget.spent.input_tokens == 7 * (2 + MESSAGE_TOKENS)
+
+
+def test_two_budgets_of_one_job_share_its_limits(tmp_path: Path) -> None:
+    stores = [ReplyStore(tmp_path / "r.sqlite") for _ in range(2)]
+    budgets = [Budget(store, "job", Limits(calls=3)) for store in stores]
+    for n in range(3):
+        reserve(budgets[n % 2], ask(f"q{n}"))
+    for budget in budgets:
+        with pytest.raises(Exhausted, match="limit of 3 calls: 3 spent"):
+            budget.reserve(ask("one more"))
+
+
+def test_a_call_waits_for_those_under_way_and_not_for_those_that_a_kill_left_open(store: ReplyStore) -> None:
+    budget = Budget(store, "job", Limits(tokens=FULL + 10 + 5))
+    owner = new_owner()
+    first = ask("one")
+    store.claim(first.key, owner, LEASE_SECONDS)
+    call = reserve(budget, first, owner)
+    assert budget.reserve(ask("two"), owner) is None, "the first may cost less than is reserved for it"
+    assert budget.spent.calls == 1
+    store.release(first.key, owner)
+    with pytest.raises(Exhausted):
+        budget.reserve(ask("two"), owner)
+    store.claim(first.key, owner, LEASE_SECONDS)
+    budget.received(call, body(prompt_tokens=3, completion_tokens=2))
+    assert reserve(budget, ask("two"), owner)
+
+
+def test_a_limit_on_calls_does_not_wait(store: ReplyStore) -> None:
+    budget, owner = Budget(store, "job", Limits(calls=1)), new_owner()
+    store.claim(ask("one").key, owner, LEASE_SECONDS)
+    reserve(budget, ask("one"), owner)
+    with pytest.raises(Exhausted, match="limit of 1 calls"):
+        budget.reserve(ask("two"), owner)
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["calls", "tokens", "money"])
+def test_a_limit_is_a_finite_number_from_0_on(name: str, value: float) -> None:
+    with pytest.raises(RecipeError, match=f"the limit on {name} is {value}, expected 0 or more, and finite"):
+        Limits(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_price_is_a_finite_number_from_0_on(value: float) -> None:
+    with pytest.raises(RecipeError, match=f"the output price is {value}, expected 0 or more, and finite"):
+        Prices(1.0, value)

@@ -46,6 +46,7 @@ def guide_file(
         reporter.say(f"{settings.name} answers")
         outcomes = guided(problems, written, reader)
         bare = alone(problems, reader) if compare else None
+        spent = budget.spent
     if not any(one.answer for one in outcomes):
         raise nothing_read(reader, len(outcomes))
     rows = [
@@ -53,7 +54,7 @@ def guide_file(
         for n, (p, one) in enumerate(zip(problems, outcomes, strict=True))
     ]
     write_rows(out, rows)
-    print(f"{len(rows):,} answers in {out}; {budget.spent.calls:,} calls, {budget.spent.tokens:,} tokens")
+    print(f"{len(rows):,} answers in {out}; {spent.calls:,} calls, {spent.tokens:,} tokens")
     for line in _figures(problems, outcomes, bare, task):
         print(line)
 

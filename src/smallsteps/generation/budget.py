@@ -2,20 +2,23 @@
 
 Before a call is sent, all that it may cost is reserved: every byte of the prompt as a token (no tokenizer here makes more
 tokens than bytes), and the whole `max_tokens` of the reply. A call that could break a limit is not sent. When it comes
-back, the reservation is replaced by what the server counted; a call that was cut off stays reserved, since it may have
-been billed. So no limit is ever exceeded, and near a limit a little may stay unspent.
+back, the reservation is replaced by what the server counted, or by the most that it may have cost where the server did not
+count believably (`completion.cost_of`); a call that was cut off stays reserved, since it may have been billed. So no limit
+is ever exceeded, and near a limit a little may stay unspent.
+
+Limits are checked and calls noted in one transaction of the store, so processes that work on one job share its limits. Where
+only the reservations of calls under way stand against the next call, it waits until they are settled.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smallsteps.errors import RecipeError
-from smallsteps.generation.replies import Ask, ReplyStore, Spent
-
-MESSAGE_TOKENS = 64
-"""Reserved for each message for what a chat template writes around it (roles, a system prompt of its own)."""
+from smallsteps.generation.completion import Unreadable, cost_of, most_of, read_answer
+from smallsteps.generation.replies import MOST_TOKENS, Ask, ReplyStore, Spent
 
 NOT_ASKED = "not asked"
 """How the reason begins with which a request comes back that a limit kept from being sent."""
@@ -38,8 +41,8 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("calls", "tokens", "money"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise RecipeError(f"the limit on {name} is {value}, expected 0 or more.")
+            if value is not None and not (0 <= value < math.inf):
+                raise RecipeError(f"the limit on {name} is {value}, expected 0 or more, and finite.")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,12 @@ class Prices:
 
     input: float = 0.0
     output: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("input", "output"):
+            value = getattr(self, name)
+            if not (0 <= value < math.inf):
+                raise RecipeError(f"the {name} price is {value}, expected 0 or more, and finite.")
 
     def of(self, spent: Spent) -> float:
         return (spent.input_tokens * self.input + spent.output_tokens * self.output) / 1e6
@@ -72,46 +81,64 @@ class Budget:
     def __init__(self, store: ReplyStore, job: str, limits: Limits | None = None, prices: Prices | None = None) -> None:
         self.store, self.job = store, job
         self.limits, self.prices = limits or Limits(), prices or Prices()
-        self.spent = store.spent(job)
         if self.limits.money is not None and not (self.prices.input or self.prices.output):
             raise RecipeError("a limit on money needs prices: name input and output price per million tokens.")
 
-    def most(self, ask: Ask) -> Spent:
-        """All that one call may cost."""
-        read = sum(len(content.encode()) + MESSAGE_TOKENS for _, content in ask.messages)
-        written = int(dict(ask.parameters).get("max_tokens", 0))
-        return Spent(1, read, written)
+    @property
+    def spent(self) -> Spent:
+        """What the job has sent so far, other processes included; calls under way count with all they may cost."""
+        return self.store.spent(self.job)
 
-    def reserve(self, ask: Ask) -> Call:
-        """Notes the call as sent. Raises Exhausted where it could break a limit."""
-        most = self.most(ask)
-        for unit, limit, spent, more in (
-            ("calls", self.limits.calls, self.spent.calls, most.calls),
-            ("tokens", self.limits.tokens, self.spent.tokens, most.tokens),
-            ("money", self.limits.money, self.prices.of(self.spent), self.prices.of(most)),
-        ):
-            if limit is not None and spent + more > limit:
-                raise Exhausted(
-                    f"limit of {limit:,} {unit}: {spent:,.6g} spent, the next call may take {more:,.6g} more"
-                )
-        self.spent += most
-        return Call(self.store.sent(self.job, ask.key, most), ask, most)
+    def reserve(self, ask: Ask, owner: str = "") -> Call | None:
+        """Notes the call as sent. None: wait, since calls under way may leave room for it. Raises Exhausted where it could
+        break a limit even if those cost nothing. `owner`: whose claims say that the call is under way."""
+        most = most_of(ask)
+        if most.output_tokens > MOST_TOKENS:
+            raise RecipeError(f"max_tokens is {most.output_tokens:,}, expected at most {MOST_TOKENS:,}.")
 
-    def answered(self, call: Call, raw: str, input_tokens: int, output_tokens: int) -> None:
-        """Stores the reply; what the server counted takes the place of the reservation."""
-        cost = self._settled(call, input_tokens, output_tokens)
-        self.store.answered(call.number, call.ask, raw, cost)
+        def fits(spent: Spent, under_way: Spent) -> bool:
+            settled = spent - replace(under_way, calls=0)  # a call that is settled stays a call
+            self._check(settled, most)
+            return not self._broken(spent, most)
+
+        number = self.store.sent(self.job, ask.key, most, owner, fits)
+        return None if number is None else Call(number, ask, most)
+
+    def _broken(self, spent: Spent, more: Spent) -> list[tuple[str, float, float, float]]:
+        """(unit, limit, spent, more) of each limit that `more` would break."""
+        money, more_money = self.prices.of(spent), self.prices.of(more)
+        units = (
+            ("calls", self.limits.calls, spent.calls, more.calls),
+            ("tokens", self.limits.tokens, spent.tokens, more.tokens),
+            ("money", self.limits.money, money, more_money),
+        )
+        return [(unit, limit, s, m) for unit, limit, s, m in units if limit is not None and s + m > limit]
+
+    def _check(self, spent: Spent, most: Spent) -> None:
+        for unit, limit, sum_, more in self._broken(spent, most):
+            raise Exhausted(f"limit of {limit:,} {unit}: {sum_:,.6g} spent, the next call may take {more:,.6g} more")
+
+    def received(self, call: Call, raw: bytes) -> str:
+        """Stores the body that came, then reads it, then notes what it cost. "": it is an answer; else why it is none, and
+        the body lies among the failures."""
+        key, new = call.ask.key, self.store.received(call.ask, raw)
+        try:
+            answer = read_answer(raw)
+        except Unreadable as error:
+            reason, cost = str(error), cost_of(call.ask, raw, error.tokens)
+            if new:
+                self.store.rejected(key, reason, call.number, cost)
+            else:
+                self.store.failed(call.number, key, reason, raw, cost)
+            return reason
+        counted = (answer.input_tokens, answer.output_tokens)
+        self.store.settled(call.number, cost_of(call.ask, raw, counted))
+        return ""
 
     def failed(self, call: Call, reason: str, raw: str | None = None, tokens: tuple[int, int] | None = (0, 0)) -> None:
         """Notes that no answer came. `tokens` read and written: what was billed nevertheless; None: nobody knows, so the
         reservation stays."""
-        cost = call.most if tokens is None else self._settled(call, *tokens)
-        self.store.failed(call.number, call.ask.key, reason, raw, cost)
-
-    def _settled(self, call: Call, input_tokens: int, output_tokens: int) -> Spent:
-        cost = Spent(1, input_tokens, output_tokens)
-        self.spent += cost - call.most
-        return cost
+        self.store.failed(call.number, call.ask.key, reason, raw, call.most if tokens is None else Spent(1, *tokens))
 
     def missing(self, asks: Iterable[Ask]) -> list[Ask]:
         """Those of them that are not stored, the same one once."""
@@ -119,7 +146,7 @@ class Budget:
 
     def forecast(self, wanted: int, new: Sequence[Ask]) -> str:
         """What buying the `new` of the `wanted` may take, in a line."""
-        most = [self.most(ask) for ask in new]
+        most = [most_of(ask) for ask in new]
         read = int(sum(len(content.encode()) for ask in new for _, content in ask.messages) / BYTES_PER_TOKEN)
         top = sum(one.output_tokens for one in most)
         line = f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), about {read:,} tokens to read"

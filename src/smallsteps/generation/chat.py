@@ -4,7 +4,8 @@ Its replies are kept like bought ones, so that a killed job asks nothing twice. 
 a digest of the weights, so that another model in the same folder is another teacher.
 
 Replies are those of the local engine on the model's chat template; a model without one, and every encoder-decoder, reads
-the messages one after another.
+the messages one after another. A model that can think is asked to think where thoughts are kept (`thinking` other than
+`drop`), if its template knows `enable_thinking`.
 """
 
 from __future__ import annotations
@@ -13,22 +14,37 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from smallsteps.generation.endpoint import Wanted, samples_of, stored_reply, to_ask
+from smallsteps.errors import InternalError
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer
+from smallsteps.generation.endpoint import Wanted, samples_of, to_ask
 from smallsteps.generation.engine import LocalEngine
 from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.generation.replies import Ask, ReplyStore, Spent
+from smallsteps.generation.replies import Ask, ReplyStore
 from smallsteps.students.student import Student
+from smallsteps.tasks.thoughts import split_thought
 
 JOB = "local"
+
+TAIL = 32
+"""Tokens of a prompt's end that tell whether its template opens a thought."""
 
 
 class LocalChat:
     """A `Generator` of messages over a student."""
 
-    def __init__(self, student: Student, store: ReplyStore, batch_size: int = 16, dtype: str | None = None) -> None:
-        self.student, self.store = student, store
+    def __init__(
+        self,
+        student: Student,
+        store: ReplyStore,
+        batch_size: int = 16,
+        dtype: str | None = None,
+        thinking: Thinking = "drop",
+    ) -> None:
+        self.student, self.store, self.thinking = student, store, check_thinking(thinking)
         self.engine = LocalEngine(student, batch_size, dtype)
         self.base_url = f"local:{student.weights_digest()[:16]}"
+        self._budget = Budget(store, JOB)
 
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
         """How many are to be written, in a line."""
@@ -37,7 +53,10 @@ class LocalChat:
         return f"{len(asks):,} requests: {new:,} to be written by {self.student.name} on this machine"
 
     def _ask(self, request: Request, decoding: Decoding, sample: int) -> Ask:
-        return to_ask(self.base_url, self.student.name, request, decoding, sample)
+        ask = to_ask(self.base_url, self.student.name, request, decoding, sample)
+        if self.thinking == "drop":
+            return ask
+        return replace(ask, parameters=tuple(sorted((*ask.parameters, ("enable_thinking", True)))))
 
     def generate(
         self, requests: Iterable[Request], decoding: Decoding, progress: Callable[[int], None] | None = None
@@ -48,40 +67,45 @@ class LocalChat:
         for request in requests:
             for sample in samples_of(request):
                 ask = self._ask(request, decoding, sample)
-                if (raw := self.store.get(ask.key)) is None:
+                if (stored := stored_answer(self.store, ask)) is None:
                     new.setdefault(ask.key, Wanted(ask, [])).places.append((request.id, sample))
                     continue
                 done += 1
                 if progress:
                     progress(done)
-                yield stored_reply(request.id, sample, raw)
+                yield reply_of(request.id, sample, ask, *stored, self.thinking)
         asked = {
             key: Request(
-                key, self.student.chat_ids(one.ask.messages), first_sample=one.ask.sample,
-                max_new_tokens=dict(one.ask.parameters)["max_tokens"],
+                key,
+                self.student.chat_ids(wanted.ask.messages, thinking=self.thinking != "drop"),
+                first_sample=wanted.ask.sample,
+                max_new_tokens=dict(wanted.ask.parameters)["max_tokens"],
             )
-            for key, one in new.items()
-        }  # fmt: skip
-        for reply in self.engine.generate(asked.values(), decoding):
-            one = new[reply.id]
-            reply = replace(reply, read=len(asked[reply.id].prompt), text=reply.text.strip())
-            self._keep(one.ask, reply)
-            if not reply.text:
-                reply = replace(reply, finished="failed", error="empty reply")
-            for id, sample in one.places:
+            for key, wanted in new.items()
+        }
+        for written in self.engine.generate(asked.values(), decoding):
+            ask = new[written.id].ask
+            prompt: list[int] = list(asked[written.id].prompt)  # type: ignore[arg-type]
+            reason = self._keep(ask, written, prompt)
+            stored = stored_answer(self.store, ask) if not reason else None
+            for id, sample in new[written.id].places:
                 done += 1
                 if progress:
                     progress(done)
-                yield replace(reply, id=id, sample=sample)
+                if stored is None:
+                    yield Reply(id, sample, (), "", "failed", written.tokens, error=reason, read=len(prompt))
+                else:
+                    yield reply_of(id, sample, ask, *stored, self.thinking)
 
-    def _keep(self, ask: Ask, reply: Reply) -> None:
-        message = {"role": "assistant", "content": reply.text}
-        choice = {"index": 0, "message": message, "finish_reason": "length" if reply.finished == "limit" else "stop"}
-        usage = {"prompt_tokens": reply.read, "completion_tokens": reply.tokens}
-        raw = json.dumps({"choices": [choice], "usage": usage}, ensure_ascii=False)
-        cost = Spent(1, reply.read, reply.tokens)
-        call = self.store.sent(JOB, ask.key, cost)
-        if reply.text.strip():
-            self.store.answered(call, ask, raw, cost)
-        else:
-            self.store.failed(call, ask.key, "empty reply", raw, cost)
+    def _keep(self, ask: Ask, written: Reply, prompt: list[int]) -> str:
+        """Stores what was written as a server would send it; "": it is an answer, else why it is none."""
+        opened = not split_thought(self.student.tokenizer.decode(prompt[-TAIL:]))[2]
+        text = f"<think>{written.text}" if opened else written.text
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "finish_reason": "length" if written.finished == "limit" else "stop"}
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": written.tokens}
+        raw = json.dumps({"choices": [choice], "usage": usage}, ensure_ascii=False).encode(errors="replace")
+        call = self._budget.reserve(ask)
+        if call is None:
+            raise InternalError("a job without limits waits for its limits")
+        return self._budget.received(call, raw)

@@ -17,9 +17,10 @@ The client's own retries are off. The key goes to the server and nowhere else.
 from __future__ import annotations
 
 import asyncio
-import json
+import math
 import queue
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,10 +31,11 @@ from typing import Any
 
 import openai
 
-from smallsteps.errors import InternalError, RecipeError, TeacherError
+from smallsteps.errors import DataError, InternalError, RecipeError, TeacherError
 from smallsteps.generation.budget import NOT_ASKED, Budget, Call, Exhausted
-from smallsteps.generation.generator import LASTING, REFUSED, Decoding, Reply, Request
-from smallsteps.generation.replies import Ask, new_owner
+from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer, whole_characters
+from smallsteps.generation.generator import REFUSED, Decoding, Reply, Request
+from smallsteps.generation.replies import LEASE_SECONDS, Ask, Holder, new_owner
 
 SCOUTS = 3
 """Requests that may be refused for good, one after another, before the job is given up."""
@@ -56,51 +58,19 @@ class EndpointSettings:
     """Calls for one reply before it is given up; those that a busy server refused (429, 503) do not count."""
     patience: float = 900.0
     """Seconds for which a server may refuse every call before the job ends."""
+    thinking: Thinking = "drop"
+    """What of a reply with a thought is the reply; replies are stored whole."""
 
     def __post_init__(self) -> None:
+        check_thinking(self.thinking)
         for name, ok, want in (
-            ("concurrency", self.concurrency >= 1, "at least 1"),
-            ("timeout", self.timeout > 0, "above 0 seconds"),
-            ("attempts", self.attempts >= 1, "at least 1"),
+            ("concurrency", 1 <= self.concurrency <= 4096, "1 to 4,096"),
+            ("timeout", 0 < self.timeout < math.inf, "above 0 seconds, and finite"),
+            ("attempts", 1 <= self.attempts <= 1000, "1 to 1,000"),
+            ("patience", 0 <= self.patience < math.inf, "0 seconds or more, and finite"),
         ):
             if not ok:
                 raise RecipeError(f"endpoint: {name} is {getattr(self, name)}, expected {want}.")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a raw body says."""
-
-    text: str
-    cut: bool
-    """Whether the server stopped at `max_tokens`."""
-    input_tokens: int
-    output_tokens: int
-
-
-class Unreadable(ValueError):
-    """A body that is no answer; `tokens` read and written where it says so."""
-
-    def __init__(self, reason: str, tokens: tuple[int, int] | None = None) -> None:
-        super().__init__(reason)
-        self.tokens = tokens
-
-
-def read_answer(raw: str) -> Answer:
-    """The answer in the raw body of a chat completion. Raises Unreadable."""
-    try:
-        body = json.loads(raw)
-        choice = body["choices"][0]
-        message = choice["message"]
-        usage = body.get("usage") or {}
-        tokens = (int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-        texts = [message.get(name) for name in ("content", "reasoning_content", "reasoning")]
-        text = next((text for text in texts if isinstance(text, str) and text.strip()), None)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Unreadable(f"unreadable reply ({type(error).__name__})") from None
-    if text is None:
-        raise Unreadable("empty reply", tokens)
-    return Answer(text.strip(), choice.get("finish_reason") == "length", *tokens)
 
 
 def samples_of(request: Request) -> range:
@@ -113,6 +83,9 @@ def to_ask(base_url: str, model: str, request: Request, decoding: Decoding, samp
     if not isinstance(prompt, str) and not all(isinstance(part, tuple) for part in prompt):
         raise InternalError(f"{request.id}: a chat model reads text or messages, got ids")
     messages = (("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
+    for _, content in messages:
+        if whole_characters(content) != content:
+            raise DataError(f"{request.id}: the prompt holds half a character (a lone surrogate). Correct the row.")
     parameters: dict[str, Any] = {
         "max_tokens": request.max_new_tokens or decoding.max_new_tokens,
         "temperature": decoding.temperature,
@@ -129,11 +102,20 @@ def to_ask(base_url: str, model: str, request: Request, decoding: Decoding, samp
 class Endpoint:
     """Asks one model at one URL. No environment is read here: the caller hands over the key."""
 
-    def __init__(self, settings: EndpointSettings, budget: Budget, key: str | None) -> None:
-        """Without a key stored replies are given and nothing is bought."""
+    def __init__(
+        self,
+        settings: EndpointSettings,
+        budget: Budget,
+        key: str | None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """Without a key stored replies are given and nothing is bought. `say` gets a line where it waits; default: stderr."""
         self.settings, self.budget, self.store, self._key = settings, budget, budget.store, key
+        self.say = say or (lambda line: print(line, file=sys.stderr))
         self.stopped: str | None = None
         """Why the rest was not asked (a limit), None while there is no reason."""
+        self.given_up: dict[str, str] = {}
+        """Key → why it brought no answer, for as long as this object lives: a new run asks again."""
 
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
         """What buying these may take, in a line. Raises RecipeError where something is to be bought and there is no key."""
@@ -161,19 +143,23 @@ class Endpoint:
         wanted: dict[str, Wanted] = {}
         done = 0
         for id, sample, ask in self._asks(requests, decoding):
-            if (raw := self.store.get(ask.key)) is None:
+            if (stored := stored_answer(self.store, ask)) is None:
                 wanted.setdefault(ask.key, Wanted(ask, [])).places.append((id, sample))
                 continue
             done += 1
             if progress:
                 progress(done)
-            yield stored_reply(id, sample, raw)
-        for ask, raw, reason in self._bought([one.ask for one in wanted.values()]):
+            yield reply_of(id, sample, ask, *stored, self.settings.thinking)
+        for ask, reason in self._bought([one.ask for one in wanted.values()]):
+            bought = stored_answer(self.store, ask) if reason is None else None
             for place in wanted[ask.key].places:
                 done += 1
                 if progress:
                     progress(done)
-                yield stored_reply(*place, raw) if raw is not None else Reply(*place, (), "", "failed", 0, error=reason)
+                if bought is None:
+                    yield Reply(*place, (), "", "failed", 0, error=reason or "unreadable reply")
+                else:
+                    yield reply_of(*place, ask, *bought, self.settings.thinking)
 
     def _bought(self, asks: list[Ask]) -> Iterator[Outcome]:
         """Outcomes as they come in, from an event loop in a thread of its own."""
@@ -212,16 +198,8 @@ class Wanted:
     places: list[tuple[str, int]]
 
 
-Outcome = tuple[Ask, str | None, str | None]
-"""(what was asked, the raw reply or None, why there is none)"""
-
-
-def stored_reply(id: str, sample: int, raw: str) -> Reply:
-    """A reply from its raw body in the store."""
-    answer = read_answer(raw)
-    return Reply(
-        id, sample, (), answer.text, "limit" if answer.cut else "end", answer.output_tokens, read=answer.input_tokens
-    )
+Outcome = tuple[Ask, str | None]
+"""(what was asked, why no reply is stored; None: it is)"""
 
 
 class Buyer:
@@ -231,6 +209,9 @@ class Buyer:
         self.endpoint, self.settings, self.tell = endpoint, endpoint.settings, tell
         self.budget, self.store = endpoint.budget, endpoint.store
         self.owner = new_owner()
+        self._waited_for: set[str] = set()
+        """Owners of claims of whom the user was told."""
+        self._queue = asyncio.Lock()
         self.stopped: str | None = None
         self._open_at = 0.0
         """Monotonic seconds at which calls may be sent again."""
@@ -268,11 +249,15 @@ class Buyer:
             for ask in rest:
                 self.tell(await self._one(client, ask))
 
-        async with self.endpoint.client() as client:
-            await self._scouts(client, rest)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.settings.concurrency, len(asks))):
-                    group.create_task(work())
+        signs_of_life = asyncio.create_task(self._renew())
+        try:
+            async with self.endpoint.client() as client:
+                await self._scouts(client, rest)
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self.settings.concurrency, len(asks))):
+                        group.create_task(work())
+        finally:
+            signs_of_life.cancel()
 
     async def _scouts(self, client: openai.AsyncOpenAI, rest: Iterator[Ask]) -> None:
         """The first calls, one at a time, until the server accepts one: a job that is wrong as a whole costs nothing."""
@@ -280,7 +265,7 @@ class Buyer:
         for ask in rest:
             outcome = await self._one(client, ask)
             self.tell(outcome)
-            reason = outcome[2] or ""
+            reason = outcome[1] or ""
             if not reason.startswith(REFUSED):
                 return
             refused.append(reason)
@@ -292,57 +277,86 @@ class Buyer:
 
     async def _one(self, client: openai.AsyncOpenAI, ask: Ask) -> Outcome:
         """One reply, bought unless another process buys it first."""
-        if self.stopped:
-            return ask, None, self.stopped
-        lease = self.settings.timeout + LONGEST_PAUSE
-        while not self.store.claim(ask.key, self.owner, lease):
-            await asyncio.sleep(0.2)
+        if reason := self.stopped or self.endpoint.given_up.get(ask.key):
+            return ask, reason
+        await self._claim(ask.key)
         try:
-            if (raw := self.store.get(ask.key)) is not None:
-                return ask, raw, None
-            return await self._buy(client, ask, lease)
+            if self.store.get(ask.key) is not None:
+                return ask, None
+            reason = await self._buy(client, ask)
         finally:
             self.store.release(ask.key, self.owner)
+        if reason and reason != self.stopped:
+            self.endpoint.given_up[ask.key] = reason
+        return ask, reason or None
 
-    async def _buy(self, client: openai.AsyncOpenAI, ask: Ask, lease: float) -> Outcome:
+    async def _claim(self, key: str) -> None:
+        """Waits until nobody else asks `key`. A claim that is not renewed for a whole lease is void: its owner is gone."""
+        seen, since = None, time.monotonic()
+        while not self.store.claim(key, self.owner, LEASE_SECONDS):
+            holder = self.store.holder(key)
+            if holder != seen:
+                seen, since = holder, time.monotonic()
+            if holder and time.monotonic() - since > LEASE_SECONDS:
+                self.store.void(key, holder)
+            elif holder:
+                self._say_that_it_waits(holder)
+            await asyncio.sleep(0.2)
+
+    def _say_that_it_waits(self, holder: Holder) -> None:
+        if holder.owner not in self._waited_for:
+            self._waited_for.add(holder.owner)
+            self.endpoint.say(
+                f"another process on {holder.host} is asking for the same replies: waiting for it; if it gives no sign of life "
+                f"for {LEASE_SECONDS:.0f} seconds, they are asked for here"
+            )
+
+    async def _renew(self) -> None:
+        """Gives signs of life for the claims of this buyer."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(DataError):  # a busy store: the next time comes soon
+                self.store.renew(self.owner, LEASE_SECONDS)
+
+    async def _reserve(self, ask: Ask) -> Call:
+        """The call, noted as sent, once the limits have room for it. Raises Exhausted."""
+        async with self._queue:  # only the first in line looks whether calls under way have left room
+            while (call := self.budget.reserve(ask, self.owner)) is None:
+                await asyncio.sleep(0.05)
+        return call
+
+    async def _buy(self, client: openai.AsyncOpenAI, ask: Ask) -> str:
+        """ "": the reply is stored; else why there is none."""
         chance = random.Random(ask.key)
-        spoilt = [reason for reason in self.store.failures(ask.key) if reason.startswith(LASTING)]
-        failed = len(spoilt)
-        reason = spoilt[-1] if spoilt else ""
+        failed = 0
+        reason = ""
         while failed < self.settings.attempts and not reason.startswith(REFUSED):
             await self._open()
-            self.store.claim(ask.key, self.owner, lease)
             try:
-                call = self.budget.reserve(ask)
+                call = await self._reserve(ask)
             except Exhausted as limit:
                 self.stopped = f"{NOT_ASKED}: {limit}"
-                return ask, None, self.stopped
-            raw, reason = await self._call(client, call)
-            if raw is not None:
+                return self.stopped
+            reason = await self._call(client, call)
+            if not reason:
                 self._any, self._pause, self._heard_at = True, 0.5, time.monotonic()
-                return ask, raw, None
+                return ""
             if reason == BUSY:
                 continue
             failed += 1
             if failed < self.settings.attempts and not reason.startswith(REFUSED):
                 await asyncio.sleep(min(LONGEST_PAUSE, 0.25 * 2**failed) * chance.uniform(0.5, 1.5))
-        return ask, None, f"{reason}, {failed} calls" if failed > 1 else reason
+        return f"{reason}, {failed} calls" if failed > 1 else reason
 
-    async def _call(self, client: openai.AsyncOpenAI, call: Call) -> tuple[str | None, str]:
-        """(the raw reply, "") or (None, why not). Raises TeacherError where asking on makes no sense."""
+    async def _call(self, client: openai.AsyncOpenAI, call: Call) -> str:
+        """ "": the reply is stored; else why there is none. Raises TeacherError where asking on makes no sense."""
         budget, settings = self.budget, self.settings
-        raw = None
         try:
             body: Any = call.ask.body()
             if "top_k" in body:
                 body["extra_body"] = {"top_k": body.pop("top_k")}  # the client refuses words that it does not know
-            raw = (await client.chat.completions.with_raw_response.create(**body)).text
-            answer = read_answer(raw)
-            budget.answered(call, raw, answer.input_tokens, answer.output_tokens)
-            return raw, ""
-        except Unreadable as error:
-            reason = str(error)
-            budget.failed(call, reason, raw, error.tokens)
+            response = await client.chat.completions.with_raw_response.create(**body)
+            return budget.received(call, response.content)
         except openai.APITimeoutError:
             reason = f"no reply within {settings.timeout:g} seconds"
             budget.failed(call, reason, tokens=None)
@@ -362,7 +376,7 @@ class Buyer:
             budget.failed(call, reason)
             if error.status_code in (429, 503):
                 self._cool(error.response.headers)
-                return None, BUSY
+                return BUSY
             if error.status_code in (401, 403):
                 raise TeacherError(f"{settings.base_url} refuses the key: {words}. Set OPENAI_API_KEY.") from None
             if error.status_code == 404:
@@ -370,7 +384,7 @@ class Buyer:
                     f"{settings.base_url} knows no model {settings.model!r}, or no chat there: {words}. Correct the model's "
                     "name or --base-url (it ends in /v1 with most servers)."
                 ) from None
-        return None, reason
+        return reason
 
     # one shared cool-down
 

@@ -17,7 +17,8 @@ Finished = Literal["end", "stop", "limit", "failed"]
 (`Reply.error` says why)."""
 
 REFUSED = "refused"
-LASTING = (REFUSED, "empty reply", "unreadable reply")
+UNFINISHED = "unfinished thought"
+LASTING = (REFUSED, "empty reply", "unreadable reply", UNFINISHED)
 """How errors begin that lie with the request and not with the weather: asking again brings the same."""
 
 Messages = Sequence[tuple[str, str]]

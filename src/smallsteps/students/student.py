@@ -30,6 +30,7 @@ import torch
 from smallsteps import __version__
 from smallsteps.errors import DataError, StudentError, nearest
 from smallsteps.records import Kind
+from smallsteps.students.chat_templates import chat_text
 from smallsteps.students.pretrained import ModelFiles, device_named, no_progress_bars
 from smallsteps.students.tokens import MARKERS, SPACE_TOKEN, CharacterMap
 from smallsteps.tasks.base import STOP_TOKEN, Task
@@ -243,19 +244,16 @@ class Student:
     def _question_ids(self, question: str) -> list[int]:
         return self.chat_ids([("user", question)])
 
-    def chat_ids(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+    def chat_ids(self, messages: Sequence[tuple[str, str]], thinking: bool = False) -> list[int]:
         """What a model reads before it answers `messages`, (role, content) in order: by its chat template, or, where it has
-        none, the contents one after another."""
+        none, the contents one after another. `thinking`: for templates that know `enable_thinking`.
+
+        Raises StudentError where the template takes the messages in no form.
+        """
         if self.architecture == "encoder-decoder":
             return [*self.source_head, *self.encode("\n\n".join(content for _, content in messages)), *self.source_tail]
         if self.tokenizer.chat_template:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": role, "content": content} for role, content in messages],
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,
-            )
-            return self._plain(text)
+            return self._plain(chat_text(self.tokenizer, messages, self.name, thinking))
         return [*self.source_head, *self.encode("\n\n".join(content for _, content in messages) + "\n")]
 
     def weights_digest(self) -> str:
