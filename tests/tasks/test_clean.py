@@ -8,43 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallsteps.tasks.clean import reply_text, split_thought, without_control_tokens
+from smallsteps.tasks.clean import reply_text, without_control_tokens
 
 TAGS = [
     "<think>", "</think>", "<thinking>", "<s>", "</s>", "<|im_end|>", "<|im_start|>user\n", "[INST]", "[/INST]",
     "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<pad>", "◁think▷", "The answer is 7.", " ", "\n",
 ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("text", "thought", "rest", "unfinished"),
-    [
-        ("No tags. 7.", "", "No tags. 7.", False),
-        ("<think>a 9</think>\nb 7", "a 9", "b 7", False),
-        ("<thinking>a</thinking>b", "a", "b", False),
-        ("<THINK>a</Think>b", "a", "b", False),
-        ("a</think>b", "a", "b", False),  # the opening tag stands in the prompt
-        ("<think>a", "a", "", True),
-        ("Well. <think>a", "a", "Well.", True),
-        ("<think>a</think>b<think>c</think>d", "a\nc", "bd", False),
-        ("<think>a</think>b<think>c", "a\nc", "b", True),
-        ("<think>a <think> b</think>c</think>d", "a\nb\nc", "d", False),  # a tag named inside a thought
-        ("<think></think>b", "", "b", False),
-        ("[THINK]a[/THINK]b", "a", "b", False),
-        ("◁think▷a◁/think▷b", "a", "b", False),
-        ("<|begin_of_thought|>a<|end_of_thought|>b", "a", "b", False),
-        (
-            "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
-            "a",
-            "b",
-            False,
-        ),
-        ("I think 3 < 4 and I <thought> so", "so", "I think 3 < 4 and I", True),
-        ("He was thinking <b>hard</b>", "", "He was thinking <b>hard</b>", False),
-    ],
-)
-def test_a_thought_is_split_from_the_rest(text: str, thought: str, rest: str, unfinished: bool) -> None:
-    assert split_thought(text) == (thought, rest, unfinished)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +61,6 @@ def test_an_unfinished_thought_is_no_reply() -> None:
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(TAGS)).map("".join)))
 def test_no_text_breaks_the_cleaning(text: str) -> None:
-    split_thought(text)
     reply_text(text)
     assert without_control_tokens(without_control_tokens("a b")[0]) == ("a b", 0)
 

@@ -28,6 +28,9 @@ from smallsteps.tasks.thoughts import split_thought
             "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
             ("a", "b", True),
         ),
+        ("<|begin_of_thought|>a<|end_of_thought|>b", ("a", "b", True)),
+        ('<think duration="3">a</think>b', ("a", "b", True)),
+        ("He was thinking <b>hard</b>", (None, "He was thinking <b>hard</b>", True)),
         ("I think > 3 and x < think", (None, "I think > 3 and x < think", True)),
     ],
 )

@@ -1,72 +1,14 @@
-"""What models write around a reply: thoughts (`<think>…</think>`) and the control tokens of chat templates.
+"""What a model said, without what stands around it: thoughts (`thoughts.py`) and the control tokens of chat templates.
 
-Every reader of model text starts here: answer extraction, readers of rows, teachers' and readers' replies. All
-functions take any string, raise on none and need time linear in its length.
-
-Servers differ in what they leave in a reply: the opening tag stands in the prompt and only `</think>` is written; a
-limit cuts the thought; special tokens are not skipped. Tags of all common models are known, see the patterns.
+Every reader of model text starts here: answer extraction, readers of rows, the guided reader. All functions take any
+string, raise on none and need time linear in its length.
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-
-class Thought(NamedTuple):
-    """A reply in two parts."""
-
-    thought: str
-    """What stands inside thinking tags; several thoughts are joined by a line break."""
-    rest: str
-    """The reply without its thoughts and tags, stripped."""
-    unfinished: bool
-    """Whether the last thought is never closed (a limit cut it): `rest` is then what came before it."""
-
-
-_HARMONY = re.compile(
-    r"<\|channel\|>(?:analysis|commentary)[^<\n]{0,40}<\|message\|>"
-    r"|(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]{0,40}<\|message\|>"
-)
-_THOUGHT_TAG = re.compile(
-    r"<\s?(?P<slash>/?)\s?(?:seed:)?(?:think|thinking|thoughts?)(?:\s[^<>\n]{0,80})?>"
-    r"|\[(?P<bracket>/?)think(?:ing)?\]"
-    r"|◁(?P<triangle>/?)think▷"
-    r"|<\|(?P<word>begin|end)_of_thought\|>",
-    re.IGNORECASE,
-)
-
-
-def split_thought(text: str) -> Thought:
-    """(thought, rest, unfinished) of a reply. A closing tag without an opening one ends a thought that began with the
-    text; a thought without a closing tag reaches to the end.
-
-    >>> split_thought("<think>3? No, 4.</think> The answer is 4.")
-    Thought(thought='3? No, 4.', rest='The answer is 4.', unfinished=False)
-    >>> split_thought("Perhaps 3.</think>4"), split_thought("<think>Perhaps 3")
-    (Thought(thought='Perhaps 3.', rest='4', unfinished=False), Thought(thought='Perhaps 3', rest='', unfinished=True))
-    """
-    if "<|channel|>" in text:
-        text = _HARMONY.sub(lambda tag: "</think>" if ">final" in tag[0] else "<think>", text)
-    thoughts: list[str] = []
-    rest: list[str] = []
-    inside, at = False, 0
-    for tag in _THOUGHT_TAG.finditer(text):
-        closes = bool(tag["slash"] or tag["bracket"] or tag["triangle"] or (tag["word"] or "").lower() == "end")
-        piece = text[at : tag.start()]
-        at = tag.end()
-        if inside:
-            thoughts.append(piece)
-        elif closes:  # no opening tag: all that was written so far is thought
-            thoughts += [*rest, piece]
-            rest = []
-        else:
-            rest.append(piece)
-        inside = not closes
-    (thoughts if inside else rest).append(text[at:])
-    thought = "\n".join(stripped for piece in thoughts if (stripped := piece.strip()))
-    return Thought(thought, "".join(rest).strip() if at else text.strip(), inside)
-
+from smallsteps.tasks.thoughts import split_thought
 
 _ROLE = r"(?:system|user|assistant|model|human|tool|ipython)"
 _STARTS_TURN = (
@@ -111,7 +53,7 @@ def reply_text(text: str) -> str:
     """
     if not any(mark in text for mark in ("<", "[", "◁")):
         return text
-    text = split_thought(text).rest
+    text = split_thought(text)[1]
     said: list[str] = []
     asks = begun = False
     at = 0

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 
 _MARK = re.compile(
-    r"(?P<opening><\s*(?:seed:)?think(?:ing)?\s*>|<\s*thought\s*>|\[THINK\]|◁think▷|<\|begin_of_thought\|>"
-    r"|(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)<\|message\|>)"
-    r"|(?P<closing></\s*(?:seed:)?think(?:ing)?\s*>|</\s*thought\s*>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>"
-    r"|(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final<\|message\|>)",
+    r"(?P<opening><\s?(?:seed:)?(?:think|thinking|thoughts?)(?:\s[^<>\n]{0,80})?>|\[think(?:ing)?\]|◁think▷"
+    r"|<\|begin_of_thought\|>"
+    r"|(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<\n]{0,40}<\|message\|>)"
+    r"|(?P<closing><\s?/\s?(?:seed:)?(?:think|thinking|thoughts?)\s?>|\[/think(?:ing)?\]|◁/think▷"
+    r"|<\|end_of_thought\|>"
+    r"|(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>final[^<\n]{0,40}<\|message\|>)",
     re.IGNORECASE,
 )
 
