@@ -83,3 +83,39 @@ def test_a_prompt_file_cannot_reach_into_python() -> None:
     prompt = parse_prompt("mine.txt", "[user]\n{{ question.__class__.__mro__ }}")
     with pytest.raises(DataError, match="unsafe"):
         prompt.render(get_task("gsm8k"), PROBLEM)
+
+
+def test_a_fault_of_a_prompt_file_names_the_file_and_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("[system]\nBe brief.\n\n[user]\n\nQ: {{ question }}\n{{ 1 / 0 }}\n")
+    with pytest.raises(DataError, match=r"problem p: division by zero \(.*mine\.txt:7\)"):
+        read_prompt(str(path)).render(get_task("gsm8k"), PROBLEM)
+    path.write_text("[user]\nQ: {{ question }}\n{{ questoin }}\n")
+    with pytest.raises(RecipeError, match=r"mine\.txt:3: 'questoin' is undefined\. A prompt may name question, answer"):
+        read_prompt(str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[user]\n\xff\xfe", "not UTF-8"),
+        ("[user]\nQ".encode("utf-16"), "not UTF-8"),
+        (b"[user]\n" + b"x" * 1_000_001, "larger than 1,000,000 bytes"),
+        (b"", "begin each message with a line"),
+    ],
+)
+def test_a_file_that_cannot_be_a_prompt_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "mine.txt").write_bytes(content)
+    with pytest.raises(RecipeError, match=message):
+        read_prompt(str(tmp_path / "mine.txt"))
+
+
+def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_bytes("\ufeff[user]\nQ: {{ question }}".encode())
+    assert read_prompt(str(tmp_path / "mine.txt")).render(get_task("gsm8k"), PROBLEM)[0][1] == "Q: How many pens?"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "folder", "a\0b", ""])
+def test_a_name_that_is_no_file_is_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RecipeError, match=r"^prompt "):
+        read_prompt(str(tmp_path) if name == "folder" else name)

@@ -10,7 +10,8 @@ A prompt file holds the messages of one request, each under its role in brackets
 
 Between double braces stand `question` (as the task puts it, with choices or context), `answer` (gold), `attempt` (a wrong
 rationale), `reasoning` (a rationale to answer with) and `closing` (the sentence that a chain ends in, with … for the answer;
-empty where the task has none). Jinja2's `if` is there too. The package brings for teachers `initial` (question →
+empty where the task has none). Jinja2's `if`, `for`, `set` and simple filters are there too, within bounds of time and size
+(`templates.py`). The package brings for teachers `initial` (question →
 rationale), `feedback` (question, gold answer, wrong rationale → the rationale that addresses the mistake), `blind` (the
 same without the mistake) and `cot` (question → reasoning and prediction); for readers `standard` (question → prediction),
 `cot` and `read` (question, rationale → prediction), and each of the three in a `-short` form, without instructions, for small
@@ -20,25 +21,23 @@ models that are trained to read it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import SandboxedEnvironment
-
 from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
+from smallsteps.teaching.templates import TemplateFault, compiled, render
 
 BUNDLED = (
     "initial", "feedback", "blind", "standard", "cot", "read", "standard-short", "cot-short", "read-short",
 )  # fmt: skip
 FIELDS = ("question", "answer", "attempt", "reasoning", "closing")
 ROLES = ("system", "user", "assistant")
-_JINJA = SandboxedEnvironment(
-    undefined=StrictUndefined, autoescape=False, trim_blocks=True, keep_trailing_newline=False
-)
+MOST_BYTES = 1_000_000
+"""Of a prompt file."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,8 @@ class Prompt:
     name: str
     templates: tuple[tuple[str, str], ...]
     """(role, Jinja2 template) in order."""
+    lines: tuple[int, ...] = ()
+    """Lines of the file at which the templates begin."""
 
     def render(
         self, task: Task, problem: Problem, attempt: str | None = None, reasoning: str | None = None
@@ -60,14 +61,21 @@ class Prompt:
             **({} if attempt is None else {"attempt": attempt}),
             **({} if reasoning is None else {"reasoning": reasoning}),
         }
-        try:
-            filled = [(role, _JINJA.from_string(template).render(given).strip()) for role, template in self.templates]
-        except TemplateError as error:
-            raise DataError(
-                f"prompt {self.name}, problem {problem.id}: {error}. A prompt may name {', '.join(FIELDS)}; `answer` needs a "
-                "gold answer in the row, `attempt` a wrong rationale, `reasoning` one to answer with."
-            ) from None
+        filled = []
+        for number, (role, template) in enumerate(self.templates):
+            try:
+                content = render(compiled(template, FIELDS), given).strip()
+            except TemplateFault as fault:
+                raise DataError(
+                    f"prompt {self.name}, problem {problem.id}: {fault} ({self._place(number, fault)}). A prompt may name "
+                    f"{', '.join(FIELDS)}; `answer` needs a gold answer in the row, `attempt` a wrong rationale, `reasoning` "
+                    "one to answer with."
+                ) from None
+            filled.append((role, content))
         return tuple((role, content) for role, content in filled if content)
+
+    def _place(self, number: int, fault: TemplateFault) -> str:
+        return f"{self.name}:{self.lines[number] + fault.line - 1 if self.lines else fault.line}"
 
 
 def read_prompt(name: str) -> Prompt:
@@ -76,12 +84,16 @@ def read_prompt(name: str) -> Prompt:
         text = resources.files("smallsteps.teaching").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
         return parse_prompt(name, text)
     path = Path(name)
-    if not path.is_file():
-        raise RecipeError(f"prompt {name!r}: no such file.{nearest(name, BUNDLED)}")
     try:
-        return parse_prompt(name, path.read_text(encoding="utf-8"))
+        if not path.is_file():
+            raise RecipeError(f"prompt {name!r}: no such file.{nearest(name, BUNDLED)}")
+        if path.stat().st_size > MOST_BYTES:
+            raise RecipeError(f"prompt {name}: larger than {MOST_BYTES:,} bytes; is it a prompt?")
+        return parse_prompt(name, path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise RecipeError(f"prompt {name}: not UTF-8. Save it as UTF-8.") from None
+    except OSError as error:
+        raise RecipeError(f"prompt {name}: cannot be read ({error.strerror}).") from None
 
 
 def parse_prompt(name: str, text: str) -> Prompt:
@@ -89,12 +101,28 @@ def parse_prompt(name: str, text: str) -> Prompt:
     pieces = re.split(rf"^\[({'|'.join(ROLES)})\][ \t]*$", text, flags=re.MULTILINE)
     if pieces[0].strip() or len(pieces) < 3:
         raise RecipeError(f"prompt {name}: begin each message with a line [system], [user] or [assistant].")
-    templates = tuple((role, body.strip()) for role, body in zip(pieces[1::2], pieces[2::2], strict=True))
-    if templates[-1][0] != "user":
-        raise RecipeError(f"prompt {name}: the last message is [{templates[-1][0]}], expected [user].")
-    for _, template in templates:
+    roles, bodies = pieces[1::2], pieces[2::2]
+    prompt = Prompt(
+        name,
+        tuple((role, body.strip()) for role, body in zip(roles, bodies, strict=True)),
+        tuple(_lines_of(pieces)),
+    )
+    if roles[-1] != "user":
+        raise RecipeError(f"prompt {name}: the last message is [{roles[-1]}], expected [user].")
+    for number, (_, template) in enumerate(prompt.templates):
         try:
-            _JINJA.parse(template)
-        except TemplateError as error:
-            raise RecipeError(f"prompt {name}: {error}.") from None
-    return Prompt(name, templates)
+            compiled(template, FIELDS)
+        except TemplateFault as fault:
+            raise RecipeError(
+                f"prompt {prompt._place(number, fault)}: {fault}. A prompt may name {', '.join(FIELDS)}."
+            ) from None
+    return prompt
+
+
+def _lines_of(pieces: Sequence[str]) -> Iterator[int]:
+    """The line at which each message of a file begins: (text before, role, message, role, message, …)."""
+    line = 1 + pieces[0].count("\n")
+    for body in pieces[2::2]:
+        blank = len(body) - len(body.lstrip())
+        yield line + body[:blank].count("\n")
+        line += body.count("\n")
