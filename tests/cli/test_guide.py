@@ -86,6 +86,14 @@ def test_compare_asks_without_it_too_and_says_what_turned(
     assert guide(ROWS, "--compare")[0] == 0 and len(server.bodies) == 4, "nothing is asked twice"
 
 
+def test_questions_without_contexts_are_answered(guide, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.answer = lambda body, times: (200, completion("Prediction: 12 pens."), {})
+    rows = [{"id": str(n), "question": f"Ann has {n} x 4 pens. How many pens?", "answer": str(4 * n)} for n in (3, 5)]
+    code, found = guide(rows, "--task", "numbers", "--compare")
+    assert code == 0 and [row["correct"] for row in found] == [True, False] and found[0]["answer"] == "12 pens"
+    assert "acc = 50.0" in capsys.readouterr().out
+
+
 def test_questions_without_gold_answers_are_answered(guide, server: Server) -> None:
     server.answer = answers
     code, rows = guide([{k: v for k, v in row.items() if k != "answer"} for row in ROWS])
@@ -143,5 +151,6 @@ def test_a_dry_run_says_what_the_reader_may_be_asked(tmp_path: Path, capsys: pyt
     assert main(["run", "guided/own", f"data.chains={tmp_path / 'q.jsonl'}", "--dry-run"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "models trained: 3" in said and "2 questions" in said
-    # 2 to learn from, 7 arms for each of 2, 100 steps of 16 x 4 rewards, 4 evaluations on at most 2
-    assert "at most 6,424 calls" in said
+    # 2 to learn from, 7 arms for each of 2, 100 steps of 16 x 4 rewards; on at most 2, 3 evaluations of the distilled
+    # student and 4 of the refined one
+    assert "at most 6,430 calls" in said

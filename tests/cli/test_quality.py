@@ -51,6 +51,17 @@ def test_a_row_for_each_with_null_where_something_is_missing(rationales, capsys)
     assert code == 0 and all(0 <= row[name] <= 1 for row in rows for name in ASPECTS)
 
 
+def test_rationales_without_contexts_are_scored_as_far_as_they_can_be(tmp_path, capsys):
+    rows = [{"id": "a", "question": "How many pens are 3 x 4?", "rationale": "There are 3 x 4 = 12. The answer is 12."}]
+    write_rows(tmp_path / "r.jsonl", rows)
+    out = tmp_path / "q.jsonl"
+    assert main(["quality", str(tmp_path / "r.jsonl"), "--task", "numbers", "--out", str(out)]) == 0
+    (row,) = [json.loads(line) for line in out.read_text().splitlines()]
+    needs = ("factuality", "relevance", "logicality", "consistency")
+    assert [row[name] for name in needs] == [None] * 4 and row["coherence"] > 0 and row["readability"] > 0
+    assert capsys.readouterr().out.count("needs a context") == 4
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from smallsteps.generation.generator import Decoding, Reply
 from smallsteps.guiding.reader import Answered, Asked, Reader, majority, read_off
+from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.teaching.prompts import read_prompt
@@ -90,3 +91,13 @@ def test_samples_are_answers_of_their_own():
     model = Model("Italy", "Norway", "Italy")
     found = Reader("m", model, TASK).answers([Asked(CHAINS[0].problem, "x")], decoding=Decoding(32, 0.7), samples=3)
     assert [one.answer for one in found[0]] == ["Italy", "Norway", "Italy"]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"), [("B", "bank"), ("(b) bank.", "bank"), ("Prediction: bank", "bank"), ("zoo", "zoo")]
+)
+def test_an_option_may_be_named_by_its_letter(said, answer):
+    problem = Problem("p", "Where is money kept?", "bank", choices=("shop", "bank"))
+    task = get_task("commonsenseqa")
+    ((found,),) = Reader("m", Model(said), task).answers([Asked(problem)])
+    assert found.answer == answer and task.same(found.answer, "bank") == (answer == "bank")

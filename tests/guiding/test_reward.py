@@ -10,8 +10,9 @@ import torch
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Reply
 from smallsteps.guiding.reader import Asked, Reader
-from smallsteps.guiding.reward import REWARDED, Likelihood, Rewarder, RewardSettings, copied
+from smallsteps.guiding.reward import REWARDED, Likelihood, Rewarder, RewardSettings, copied, usefulness
 from smallsteps.quality.aspects import Rated, References, Scorer
+from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.training.policy import Rollout
@@ -23,16 +24,17 @@ GOLD = [" ".join(Rated.of(c.problem, c.rationale.text).steps) for c in CHAINS]
 
 
 class Follows:
-    """A reader that answers with the last word of the reasoning."""
+    """A reader that answers with the last word of the reasoning, or always the same."""
 
-    def __init__(self):
-        self.calls = 0
+    def __init__(self, answer=None):
+        self.calls, self.answer = 0, answer
 
     def generate(self, requests, decoding, progress=None):
         for request in requests:
             self.calls += 1
             reasoning = request.prompt[-1][1].split("Reasoning: ")[1].split("\n")[0]
-            yield Reply(request.id, 0, (), reasoning.split()[-1].strip("."), "end", 1, read=3)
+            answer = self.answer or reasoning.split()[-1].strip(".")
+            yield Reply(request.id, 0, (), answer, "end", 1, read=3)
 
 
 def rollout(n, text, finished=True):
@@ -68,6 +70,27 @@ def test_what_is_empty_unfinished_or_too_long_is_worth_nothing_and_costs_no_call
     assert model.reader.generator.calls == 0
     group = model([[rollout(0, GOLD[0]), rollout(0, "")], [rollout(1, GOLD[1]), rollout(1, GOLD[1])]], 0)
     assert [len(own) for own in group] == [2, 2] and group[0][1].value == 0 < group[0][0].value
+
+
+def test_a_score_of_exactly_0_stays_in_the_curves():
+    """Left out, it would raise the mean of those that are left."""
+    dense = "Notwithstanding institutional considerations characteristically materialise internationally."
+    model = Rewarder(PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings("aspects"))
+    found = model.rewards([rollout(0, dense), rollout(0, GOLD[0].lower())])
+    assert found[0].parts["readability"] == 0.0 and found[1].parts["naturalness"] == 0.0
+    assert "fluency" not in found[0].parts, "not measured: no student"
+
+
+def test_a_task_without_f1_is_useful_by_right_and_wrong_and_without_context_by_coherence():
+    numbers = get_task("numbers")
+    problem = Problem("n", "Ann has 3 boxes of 24 pens. How many pens?", "72")
+    assert usefulness(numbers, problem, "72 pens") == 1.0 == usefulness(numbers, problem, "$72.00")
+    assert usefulness(numbers, problem, "7") == usefulness(numbers, problem, None) == 0.0
+    assert 0 < usefulness(TASK, Problem("m", "Who?", "Ann Lee"), "Ann") < 1, "multi-hop answers have an F1"
+    model = Rewarder({"n": problem}, Scorer(), RewardSettings(), Reader("m", Follows("72"), numbers))
+    text = "Ann has 3 boxes of 24 pens. So she has 72 pens."
+    (reward,) = model.rewards([Rollout("n", 0, (1,), (2,), text, True)])
+    assert reward.terms == {"coherence": pytest.approx(0.5 * reward.parts["coherence"]), "task": 1.0}
 
 
 def test_gauges_tell_of_leaks_and_copies():

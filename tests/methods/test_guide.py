@@ -115,6 +115,82 @@ def test_every_arm_runs_and_says_what_it_cost(recipe_of, run, tmp_path, server):
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
 
 
+def test_every_student_is_chosen_on_validation_and_no_step_is_a_candidate_too(recipe_of, run, tmp_path):
+    """By what the reader answers with its rationales; lowest training loss decides nothing."""
+    found = run(recipe_of(arms=["standard", "unfiltered", "distilled", "both", "small"], train={"evaluations": 2}))
+    rows = {row["name"]: row for row in found["arms"]}
+    assert "validation" not in rows["standard"]
+    for name in ("unfiltered", "distilled", "small"):
+        trained = json.loads((tmp_path / f"run/seed0/{name}/trained.json").read_text())
+        assert trained["validation"] == rows[name]["validation"] and 0 <= trained["validation"] <= 100
+        assert rows[name]["student"] == f"seed0/{name}/{trained['folders']['metric']}"
+    (refined,) = found["refined"]
+    assert refined["start"] == rows["distilled"]["validation"] <= refined["value"] == rows["both"]["validation"]
+    guides = {name: rows[name]["validation"] for name in ("unfiltered", "distilled", "both")}
+    assert found["best"]["chosen_on"] == "validation" and found["best"]["validation"] == max(guides.values())
+
+
+BARE = {
+    "numbers": (lambda n: {"question": f"Who has {n} pens and {n} more? How many pens?", "answer": str(2 * n)}, ()),
+    "strategyqa": (lambda n: {"question": f"Is {n} even?", "answer": n % 2 == 0}, ()),
+    "text": (lambda n: {"question": f"What is the name of {n}?", "answer": f"name {n}"}, ()),
+    "commonsenseqa": (lambda n: {"question": f"Where is {n}?", "choices": [f"shop {n}", f"bank {n}"], "answer": f"bank {n}"}, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", BARE)
+def test_a_task_without_contexts_works_and_what_needs_one_is_null(task, recipe_of, run, tmp_path, server):
+    made, _ = BARE[task]
+    rows = [{"id": str(n), **made(n)} for n in range(1, 31)]
+    write_rows(tmp_path / "own.jsonl", rows)
+    gold = {row["question"]: {True: "yes", False: "no"}.get(row["answer"], row["answer"]) for row in rows}
+
+    def reads(body, times):
+        said = body["messages"][-1]["content"]
+        answer = next(gold for question, gold in gold.items() if question in said)
+        thinks = "step by step" in said
+        return 200, completion(f"It says so. So it is {answer}. Prediction: {answer}" if thinks else answer), {}
+
+    server.answer = reads
+    arms = ["standard", "cot-sc"]
+    if task == "numbers":  # the arms that look at quality and at gold answers
+        arms += ["small", "distilled", "both", "distilled-quality", "distilled-gold", "distilled-masked"]
+    found = run(recipe_of(arms=arms, data={"chains": str(tmp_path / "own.jsonl"), "task": task}))
+    rows = {row["name"]: row for row in found["arms"]}
+    assert list(rows) == arms and {row["metric"] for row in rows.values()} == {"accuracy"}
+    assert {row["value"] for name, row in rows.items() if name not in ("small", "distilled-masked")} == {100}
+    assert "Guidance" in write_page(tmp_path / "run").read_text()
+    if "distilled" in arms:
+        (quality,) = [row["quality"] for row in found["guided"] if row["arm"] == "distilled"]
+        assert {"coherence", "readability", "fluency", "naturalness"} == set(quality)
+        assert "reward_factuality" not in found["refined"][0]["last"]
+    lines = rows_of(tmp_path / f"run/arms/{arms[-1]}-seed0/guided.jsonl")
+    assert all(row["quality"]["factuality"] is None for row in lines)
+    assert all(row["quality"]["coherence"] is not None for row in lines)
+
+
+@pytest.mark.parametrize(
+    ("task", "arms", "message"),
+    [
+        ("numbers", ["standard", "gold-facts"], "'gold-facts' needs `supporting_facts` in every test row"),
+        ("numbers", ["standard", "random-context"], "'random-context' needs `context` in every test row"),
+        ("pet", ["standard"], "'pet' are measured by bleu, not right or wrong"),
+    ],
+)
+def test_what_a_task_cannot_have_is_refused_before_the_first_call(
+    task, arms, message, recipe_of, run, tmp_path, server
+):
+    rows = [{"id": str(n), "question": f"How many is {n}?", "answer": str(n)} for n in range(30)]
+    if task == "pet":
+        rows = [
+            {"id": str(n), "findings": f"Brain: normal {n}.", "impression": f"Brain: normal {n}."} for n in range(30)
+        ]
+    write_rows(tmp_path / "own.jsonl", rows)
+    with pytest.raises(UserError, match=message):
+        run(recipe_of(arms=arms, data={"chains": str(tmp_path / "own.jsonl"), "task": task}))
+    assert not server.bodies
+
+
 def test_the_same_call_again_asks_nobody_and_changes_nothing(recipe_of, run, server):
     first = run(recipe_of())
     asked = len(server.bodies)

@@ -105,9 +105,20 @@ def test_without_references_there_is_no_naturalness_and_traces_of_a_prompt_spoil
     assert 0 < scored("Italy.").naturalness < 0.2
 
 
-def test_a_context_is_needed():
+AGAINST_CONTEXT = ("factuality", "relevance", "logicality", "consistency")
+
+
+@pytest.mark.parametrize("text", [GOOD, "", "Italy."])
+def test_without_a_context_what_compares_with_it_is_null(text):
+    bare = Rated.of(Problem("p", "Where does Ann live?", "x"), text)
+    alone, beside = SCORER.score([bare])[0], SCORER.score([ITEMS[0], bare, ITEMS[1]])[1]
+    assert alone == beside and all(getattr(alone, name) is None for name in AGAINST_CONTEXT)
+    assert all(0 <= getattr(alone, name) <= 1 for name in ("coherence", "readability", "naturalness"))
+
+
+def test_a_task_of_contexts_needs_them():
     with pytest.raises(DataError, match="no context"):
-        Rated.of(Problem("p", "Where?", "x"), GOOD)
+        Rated.of(Problem("p", "Where?", "x"), GOOD, get_task("hotpotqa"))
     with pytest.raises(DataError, match="no reference rationales"):
         References.of([])
 

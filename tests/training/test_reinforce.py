@@ -82,10 +82,36 @@ def test_the_divergence_holds_the_student_back(tiny, tmp_path):
 
 
 def test_the_best_student_by_the_measure_is_kept(tiny, tmp_path):
-    values = iter([3.0, 7.0, 5.0])
+    values = iter([1.0, 3.0, 7.0, 5.0])
     found = trained(tiny("t5-scaled"), tmp_path / "run", metric=lambda _: next(values))
     assert (found.best.update, found.best.value) == (4, 7.0) and found.folder.name == "candidate-4"
-    assert [row["metric"] for row in found.curves if "metric" in row] == [3.0, 7.0, 5.0]
+    assert [row["metric"] for row in found.curves if "metric" in row] == [3.0, 7.0, 5.0] and found.start == 1.0
+
+
+@pytest.mark.parametrize("figures", [[7.0, 3.0, 5.0, 6.0], [7.0, 7.0, 7.0, 7.0]], ids=["worse", "no better"])
+def test_the_student_before_the_first_step_is_kept_where_no_step_brought_more(tiny, tmp_path, figures):
+    values = iter(figures)
+    found = trained(tiny("t5-scaled"), tmp_path / "run", metric=lambda _: next(values))
+    assert (found.best.update, found.best.value, found.start) == (0, 7.0, 7.0)
+    before, kept = tiny("t5-scaled").model.state_dict(), load_student(found.folder).model.state_dict()
+    assert all(torch.equal(before[name], kept[name]) for name in before)
+    assert [row["update"] for row in found.curves] == [1, 2, 3, 4, 5, 6], "curves are of steps"
+
+
+def test_a_run_killed_in_its_first_steps_does_not_measure_the_start_again(tiny, tmp_path):
+    measured = []
+
+    def metric(student):
+        measured.append(student)
+        return float(len(measured))
+
+    def stop(step, steps, row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(tiny("t5-scaled"), tmp_path / "cut", metric=metric, progress=stop)
+    found = trained(tiny("t5-scaled"), tmp_path / "cut", metric=metric)
+    assert len(measured) == 4 and found.start == 1.0 and found.best.update == 6
 
 
 def test_rewards_that_are_all_equal_end_the_run_by_name(tiny, tmp_path):

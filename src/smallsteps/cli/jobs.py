@@ -218,8 +218,9 @@ def _reader_calls(recipe: Recipe, words: Guided, count: int) -> str:
     )
     rewards = words.reinforce.steps * words.reinforce.prompts * words.reinforce.samples
     refined = len(recipe.seeds) * sum(name in REFINED_ARMS for name in students)
-    measured = count * words.reinforce.evaluations
-    most = (count if students else 0) + len(recipe.seeds) * voting * count + refined * (rewards + measured)
+    distilled = len(recipe.seeds) * sum(name in ("distilled", "unfiltered") for name in students)
+    measured = count * (distilled * recipe.train.evaluations + refined * words.reinforce.evaluations)
+    most = (count if students else 0) + len(recipe.seeds) * voting * count + refined * rewards + measured
     return (
         f"reader: one call for each question to learn from, {voting:,} for each test question and seed, at most {rewards:,} rewards for "
         f"each of {refined} refinements; with {count:,} questions in all at most {most:,} calls, and a second one where a reply "

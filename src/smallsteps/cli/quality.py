@@ -69,4 +69,4 @@ def _rounded(value: Any) -> float | None:
 
 
 def _needs(name: str) -> str:
-    return {"fluency": "needs --student", "naturalness": "needs --reference"}.get(name, "not measured")
+    return {"fluency": "needs --student", "naturalness": "needs --reference"}.get(name, "needs a context")

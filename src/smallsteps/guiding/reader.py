@@ -83,11 +83,11 @@ class Reader:
                 found[n, reply.sample] = Answered(problem.id, None, "none", "", 0, reply.error or "no reply")
                 continue
             ends_open = messages[n][-1][1].rstrip().endswith(":")
-            answer, where = read_off(reply.text, ends_open)
+            answer, where = self._read_off(problem, reply.text, ends_open)
             found[n, reply.sample] = Answered(problem.id, answer, where, reply.text, reply.read + reply.tokens)
             if where == "none" and reply.text.strip():
                 again[n, reply.sample] = (*messages[n], ("assistant", reply.text), ("user", MARK))
-        self._ask_again(again, found)
+        self._ask_again(again, found, [one.problem for one in asked])
         missing = [one.error for one in found.values() if one.error and not one.error.startswith(LASTING)]
         if missing:
             raise TeacherError(
@@ -106,7 +106,19 @@ class Reader:
         chosen = prompt or (self.standard if one.reasoning is None else self.guided)
         return chosen.render(self.task, one.problem, reasoning=one.reasoning)
 
-    def _ask_again(self, asked: dict[tuple[int, int], Messages], found: dict[tuple[int, int], Answered]) -> None:
+    def _read_off(self, problem: Problem, text: str, ends_open: bool) -> tuple[str | None, Found]:
+        """`read_off`; of a multiple-choice question the option that the reply names, as "(B)" is one."""
+        answer, where = read_off(text, ends_open)
+        if answer is None or not problem.choices:
+            return answer, where
+        return self.task.extract(self.task.close("", answer), True, problem) or answer, where
+
+    def _ask_again(
+        self,
+        asked: dict[tuple[int, int], Messages],
+        found: dict[tuple[int, int], Answered],
+        problems: Sequence[Problem],
+    ) -> None:
         """A second call, greedy, for replies that nothing could be read off."""
         keys = list(asked)
         requests = [Request(str(place), asked[key]) for place, key in enumerate(keys)]
@@ -117,7 +129,8 @@ class Reader:
             if reply.finished == "failed":
                 found[key] = replace(found[key], error=reply.error or "no reply")
                 continue
-            answer, _ = read_off(reply.text, ends_open=True)
+            problem = problems[key[0]]
+            answer, _ = self._read_off(problem, reply.text, ends_open=True)
             cost = found[key].tokens + reply.read + reply.tokens
             found[key] = replace(found[key], answer=answer, found="second" if answer else "none", tokens=cost)
 

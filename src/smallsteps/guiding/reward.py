@@ -5,10 +5,11 @@
     aspects    0.5 * mean of the aspects alone
     task       T alone
 
-T is the F1 of the reader's answer, or (`uplift`, where the reader's weights are here) how much likelier the rationale
-makes the gold answer: log p(a | q, c, r) - log p(a | q, c), clipped to [-2, 2] and scaled to [0, 1]. A rationale that is
-empty, unfinished or over-long is worth 0, whatever it says. The surface aspects (fluency, naturalness, readability) are for
-looking at, not for reward: they are cheaply bought.
+T is the F1 of the reader's answer (1 or 0 where a task's answers have no F1, as numbers), or (`uplift`, where the reader's
+weights are here) how much likelier the rationale makes the gold answer: log p(a | q, c, r) - log p(a | q, c), clipped to
+[-2, 2] and scaled to [0, 1]. A rationale that is empty, unfinished or over-long is worth 0, whatever it says. Aspects that
+need a context are left out of sum and mean where a question has none. The surface aspects (fluency, naturalness,
+readability) are for looking at, not for reward: they are cheaply bought.
 
 Curves show each component and its share of the variance of the advantages. Gauges of reward hacking beside it: how often
 the rationale says the gold answer, the longest run of words it copies from the context, and its length.
@@ -27,6 +28,7 @@ from smallsteps.guiding.reader import Answered, Asked, Reader
 from smallsteps.quality.aspects import Quality, Rated, Scorer
 from smallsteps.records import Problem
 from smallsteps.students.student import Student
+from smallsteps.tasks.base import Task
 from smallsteps.tasks.multihop import f1, inclusion
 from smallsteps.training.policy import Policy, Rollout, batch_of
 from smallsteps.training.reinforce import Rewarded
@@ -35,8 +37,20 @@ Kind = Literal["balanced", "paper", "aspects", "task"]
 KINDS = ("balanced", "paper", "aspects", "task")
 REWARDED = ("factuality", "relevance", "logicality", "consistency", "coherence")
 """Aspects that are worth something; the other three are watched."""
+WATCHED = ("readability", "naturalness", "fluency")
 UPLIFT = 2.0
 """Nats, either way, beyond which an uplift counts no more."""
+
+
+def rewarded_aspects(quality: Quality) -> dict[str, float]:
+    """The aspects that are worth something, as far as they were measured; coherence always is."""
+    return {name: value for name in REWARDED if (value := getattr(quality, name)) is not None}
+
+
+def usefulness(task: Task, problem: Problem, answer: str | None) -> float:
+    """T: the best F1 of the reader's answer to a multi-hop question, else 1 for a right answer and 0 for a wrong one."""
+    measure = f1 if "f1" in task.also else task.same
+    return max((float(measure(answer, gold)) for gold in task.golds(problem)), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -129,15 +143,17 @@ class Rewarder:
         answers = [own[0] for own in self.reader.answers(asked)]
         exact = [float(self._exact(answer)) for answer in answers]
         if not self.settings.uplift:
-            return list(zip([self._f1(answer) for answer in answers], exact, strict=True))
+            problems = [self.problems[rollout.prompt] for rollout in rollouts]
+            useful = [
+                usefulness(self.reader.task, problem, answer.answer)
+                for problem, answer in zip(problems, answers, strict=True)
+            ]
+            return list(zip(useful, exact, strict=True))
         return list(zip(self._uplifts(asked), exact, strict=True))
 
     def _golds(self, id: str) -> tuple[str, ...]:
         assert self.reader is not None
         return self.reader.task.golds(self.problems[id])
-
-    def _f1(self, answer: Answered) -> float:
-        return max((f1(answer.answer, gold) for gold in self._golds(answer.problem_id)), default=0.0)
 
     def _exact(self, answer: Answered) -> bool:
         assert self.reader is not None
@@ -160,15 +176,14 @@ class Rewarder:
         return reader.messages(one), one.problem.answer or ""
 
     def _sum(self, one: Rollout, quality: Quality, useful: float, exact: float) -> Rewarded:
-        aspects = {name: float(getattr(quality, name)) for name in REWARDED}
+        aspects = rewarded_aspects(quality)
         kind = self.settings.kind
         weight = {"paper": 1.0, "task": 0.0}.get(kind, 0.5 / len(aspects))
         terms = {name: weight * value for name, value in aspects.items() if weight}
         if kind != "aspects":
             terms["task"] = exact if kind == "paper" else useful
-        watched = {
-            name: found for name in ("readability", "naturalness", "fluency") if (found := getattr(quality, name))
-        }
+        # a score of 0 counts: left out, it would raise the mean in the curves
+        watched = {name: value for name in WATCHED if (value := getattr(quality, name)) is not None}
         used = {} if kind == "aspects" else {"task": useful, "exact": exact}
         return Rewarded(sum(terms.values()), {**aspects, **used, **watched, "gated": 0.0, **self._gauges(one)}, terms)
 

@@ -9,7 +9,7 @@ method page). Not here: which arms there are (`variants.py`), and their stages o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -132,18 +132,20 @@ class Workshop:
         *,
         share: float = 1.0,
         measured: bool = True,
+        metric: Callable[[Student], float] | None = None,
         folder: str = "",
         contrasts: Mapping[str, Contrast] | None = None,
     ) -> Trained:
         """Trains one model within its share of the budget. `measured`: also by the task's figure on validation, which
-        half a pair cannot reach alone. `folder`: its place below `out`. `contrasts`: of `fit`."""
+        half a pair cannot reach alone; `metric`: by another figure, higher is better. `folder`: its place below `out`.
+        `contrasts`: of `fit`."""
         if rank := self.recipe.student.lora:
             add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
         label = f"{self.label}, {folder.upper()} half" if folder else self.label
         result = fit(
             student, examples, validation, self.settings(share), self.out / folder,
             task=self.task,
-            metric=self.validation_metric if measured else None,
+            metric=(metric or self.validation_metric) if measured else None,
             bleu=(lambda s: self.validation_bleu(s, validation)) if self.recipe.evaluation.segment_bleu else None,
             progress=lambda done, total, row: self.reporter.advance(f"training {label}", done, total, _brief(row)),
             announce=lambda report: self.announce(label, report),

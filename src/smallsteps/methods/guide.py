@@ -21,7 +21,7 @@ from time import perf_counter
 from typing import Any
 
 from smallsteps.errors import DataError, RecipeError
-from smallsteps.evaluation.grade import grade
+from smallsteps.evaluation.grade import get_metric, grade
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
@@ -94,10 +94,7 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
     words = recipe.guided
     assert words is not None
     questions = load_questions(recipe, run)
-    for problem in (*questions.train, *questions.validation, *questions.test):
-        # a row without context, and facts that point nowhere, are named before the first call
-        questions.task.render(problem)
-        supporting_facts(problem)
+    check_questions(questions, recipe.arms, reporter)
     own = words.reader
     with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:
         limits, prices = Limits(own.calls, own.tokens, own.money), Prices(own.price_in, own.price_out)
@@ -122,6 +119,36 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
         assert stages.judges  # a model that is no judge shows before the first call
         arms = [stages.arm(name, seed) for seed in recipe.seeds for name in recipe.arms]
         return results(recipe, run, questions, arms, stages.facts())
+
+
+def check_questions(questions: Questions, arms: Sequence[str], reporter: Reporter) -> None:
+    """What the arms need of the rows is looked for before the first call. Raises RecipeError for a task whose answers are
+    not right or wrong, or a control that the rows have nothing for; DataError for a row that cannot be read."""
+    task = questions.task
+    if task.closing is None or not get_metric(task.metric).binary:
+        raise RecipeError(
+            f"data.task: the answers of {task.name!r} are measured by {task.metric}, not right or wrong, so that no reader "
+            "can be rewarded for them. Name a task with short answers, such as hotpotqa, numbers or text."
+        )
+    everything = (*questions.train, *questions.validation, *questions.test)
+    for problem in everything:
+        task.render(problem)
+        supporting_facts(problem)
+    for arm, there, what in (
+        ("gold-facts", supporting_facts, "`supporting_facts`"),
+        ("random-context", lambda problem: problem.context, "`context`"),
+    ):
+        bare = next((problem for problem in questions.test if not there(problem)), None)
+        if arm in arms and bare is not None:
+            raise RecipeError(
+                f"arm {arm!r} needs {what} in every test row, and {bare.id} has none. Add it, or leave the arm out of arms."
+            )
+    bare_count = sum(not problem.context for problem in everything)
+    if bare_count:
+        reporter.say(
+            f"{bare_count:,} of {len(everything):,} questions have no context: factuality, relevance, logicality and "
+            "consistency are null for them, and of the rewarded aspects coherence alone counts"
+        )
 
 
 @dataclass
@@ -190,10 +217,11 @@ class Stages:
             return self.base_folder
         if name in REFINED:
             return self._refined(name, seed).folder
-        return self._fitted(name, seed)
+        return self._fitted(name, seed).folder("metric")
 
-    def _fitted(self, name: str, seed: int) -> Path:
-        """distilled: right reasoning; unfiltered: all of it; small: right reasoning with its answer."""
+    def _fitted(self, name: str, seed: int) -> Trained:
+        """distilled: right reasoning; unfiltered: all of it; small: right reasoning with its answer. The checkpoint is the
+        one whose arm answers most validation questions right: the reader's answers, of `small` its own."""
         if name == "unfiltered":
             chains = lessons(self.replies, self.questions.train, filtered=False)
         else:
@@ -212,10 +240,10 @@ class Stages:
                 shop.base(), self.task, path="direct", texts=[*shop.texts, *(c.rationale.text for c in chains)]
             )
             examples = build_examples(chains, [], self.task, "direct", causal=student.architecture == "causal")
-            measured = name == "small"  # the others write no answer of their own
-            shop.train_one(student, examples, [], measured=measured).write(folder)
+            metric = shop.validation_metric if name == "small" else self._useful
+            shop.train_one(student, examples, [], metric=metric).write(folder)
 
-        return Trained.read(self.run.stage(f"seed{seed}/{name}", make, keep=True)).folder("metric")
+        return Trained.read(self.run.stage(f"seed{seed}/{name}", make, keep=True))
 
     def _refined(self, name: str, seed: int) -> Reinforced:
         words = self.words.reinforce
@@ -226,7 +254,7 @@ class Stages:
             words.learning_rate, kl=words.kl, clip=words.clip, evaluations=words.evaluations, patience=words.patience,
             kl_limit=words.kl_limit, dpo_beta=words.dpo_beta, micro_batch_tokens=self.recipe.train.micro_batch_tokens, seed=seed,
         )  # fmt: skip
-        distilled = self._fitted("distilled", seed)
+        distilled = self.student("distilled", seed)
 
         def make(folder: Path) -> None:
             student = load_student(distilled, device=self.recipe.student.device, dtype="float32")
@@ -256,9 +284,11 @@ class Stages:
         return done
 
     def _useful(self, student: Student) -> float:
-        """Validation: per cent of the questions that M_L answers right with the student's rationales."""
+        """Validation, the same for every student that guides: per cent of the questions that M_L answers right with its
+        greedy rationales."""
         problems = self.questions.validation[: self.recipe.train.validation_chains]
-        own = [one[0] for one in write(student, problems, self.task, Decoding(self.words.max_new_tokens))]
+        decoding, batch_size = Decoding(self.words.max_new_tokens), self.recipe.evaluation.batch_size
+        own = [one[0] for one in write(student, problems, self.task, decoding, batch_size=batch_size)]
         predictions = predictions_of(guided(problems, own, self.reader))
         return grade(predictions, problems, self.task).value
 
@@ -354,15 +384,22 @@ class Stages:
             )
             for metric in (self.task.metric, *self.task.also)
         }  # fmt: skip
-        self.reporter.say(f"{name}, seed {seed}: {scores['exact_match'].signature()}")
-        return Arm(name, seed, place, outcomes, scores, self._quality(outcomes, seed), self._student_of(name, seed),
-                   self._refined(name, seed) if name in REFINED else None)  # fmt: skip
+        self.reporter.say(f"{name}, seed {seed}: {scores[self.task.metric].signature()}")
+        student, validation = self._student_of(name, seed)
+        return Arm(
+            name, seed, place, outcomes, scores, self._quality(outcomes, seed), student, validation,
+            self._refined(name, seed) if name in REFINED else None,
+        )  # fmt: skip
 
-    def _student_of(self, name: str, seed: int) -> str | None:
+    def _student_of(self, name: str, seed: int) -> tuple[str | None, float | None]:
+        """(the folder of the arm's student within the run's, its figure on validation)."""
         writer, _ = guided_parts(name)
         if writer == "untrained" or writer not in guided_students([writer]):
-            return None
-        return Path(self.student(writer, seed)).relative_to(self.run.path).as_posix()
+            return None, None
+        folder = Path(self.student(writer, seed)).relative_to(self.run.path).as_posix()
+        if writer in REFINED:
+            return folder, self._refined(writer, seed).best.value
+        return folder, self._fitted(writer, seed).validation
 
     def _outcomes(self, name: str, seed: int) -> tuple[list[Outcome], float]:
         problems, reader = self.questions.test, self.reader

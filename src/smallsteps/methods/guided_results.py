@@ -10,6 +10,7 @@ from typing import Any
 
 from smallsteps.evaluation.grade import Score, compare_scores, pool_scores
 from smallsteps.guiding.reward import REWARDED
+from smallsteps.methods.best import Candidate, best_on_validation
 from smallsteps.methods.lm_guided import Outcome, rank_correlation, turned
 from smallsteps.methods.material import Questions
 from smallsteps.methods.results import comparison_row
@@ -33,17 +34,23 @@ class Arm:
     place: str
     outcomes: list[Outcome]
     scores: Mapping[str, Score]
-    """exact_match first, then f1 and inclusion."""
+    """The task's main figure first (multi-hop questions: exact_match), then further ones (f1 and inclusion)."""
     quality: list[Row] | None
     """The aspects of what the reader was given."""
     student: str | None
     """The folder of the student that wrote, within the run's."""
+    validation: float | None = None
+    """What that student reached on validation; None: not measured, or no student."""
     refined: Reinforced | None = None
     """How that student was refined."""
 
     @property
+    def main(self) -> Score:
+        return next(iter(self.scores.values()))
+
+    @property
     def right(self) -> list[bool]:
-        return [grade.value == 1.0 for grade in self.scores["exact_match"].grades]
+        return [grade.value == 1.0 for grade in self.main.grades]
 
 
 def results(recipe: Recipe, run: RunFolder, questions: Questions, arms: Sequence[Arm], facts: Row) -> Row:
@@ -52,7 +59,7 @@ def results(recipe: Recipe, run: RunFolder, questions: Questions, arms: Sequence
     by_name: dict[str, list[Arm]] = {}
     for arm in arms:
         by_name.setdefault(arm.name, []).append(arm)
-    scores = {name: [arm.scores["exact_match"] for arm in own] for name, own in by_name.items()}
+    scores = {name: [arm.main for arm in own] for name, own in by_name.items()}
     pairs = [(name, BASELINE) for name in by_name if name != BASELINE]
     if "distilled" in by_name:
         pairs += [(name, "distilled") for name in by_name if name in (*REFINED_ARMS, "cot", "small")]
@@ -90,8 +97,8 @@ def results(recipe: Recipe, run: RunFolder, questions: Questions, arms: Sequence
 def _arm_row(arm: Arm) -> Row:
     count = len(arm.outcomes)
     row = {
-        "name": arm.name, **arm.scores["exact_match"].to_row(),
-        "metrics": {name: _figure(score) for name, score in arm.scores.items() if name != "exact_match"},
+        "name": arm.name, **arm.main.to_row(), "validation": arm.validation,
+        "metrics": {name: _figure(score) for name, score in arm.scores.items() if score is not arm.main},
         "seconds_per_answer": round(sum(o.small_seconds + o.large_seconds for o in arm.outcomes) / count, 6),
         "tokens_per_answer": round(sum(o.small_tokens + o.large_tokens for o in arm.outcomes) / count, 1),
         "student": arm.student, "folder": arm.place,
@@ -117,7 +124,7 @@ def _guided_row(arm: Arm, plain: Arm) -> Row:
     if arm.quality is not None:
         means = {name: [q[name] for q in arm.quality if q.get(name) is not None] for name in ASPECTS}
         row["quality"] = {name: round(fmean(values), 4) for name, values in means.items() if values}
-        overall = [fmean(q[name] for name in REWARDED) for q in arm.quality]
+        overall = [fmean(q[name] for name in REWARDED if q[name] is not None) for q in arm.quality]
         row["correlation"] = rank_correlation(overall, [float(one) for one in arm.right])
     return row
 
@@ -126,12 +133,15 @@ def _refined_row(arm: Arm, found: Reinforced) -> Row:
     """How the refinement went: means over the first and the last tenth of its steps."""
     tenth = max(1, len(found.curves) // 10)
     first, last = found.curves[:tenth], found.curves[-tenth:]
-    names = [
-        n for n in found.curves[0] if n not in ("update", "metric") and isinstance(found.curves[0][n], int | float)
-    ]
+    names = dict.fromkeys(
+        name
+        for row in found.curves
+        for name, value in row.items()
+        if name not in ("update", "metric") and isinstance(value, int | float)
+    )
     return {
         "arm": arm.name, "seed": arm.seed, "steps": found.steps, "stopped": found.stopped, "update": found.best.update,
-        "value": found.best.value,
+        "value": found.best.value, "start": found.start,
         "first": {name: _mean(first, name) for name in names}, "last": {name: _mean(last, name) for name in names},
     }  # fmt: skip
 
@@ -142,13 +152,18 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 def _best(by_name: Mapping[str, Sequence[Arm]]) -> Row:
-    """Of the students that guide, the one that did best, and its best seed; without any, the one that answers alone."""
-    own = [name for name in by_name if guided_parts(name)[1] is None]
-    guides = [name for name in own if name != "small" and by_name[name][0].student is not None]
-    writers = guides or [name for name in own if by_name[name][0].student is not None] or list(by_name)
-    name = max(writers, key=lambda one: sum(arm.scores["exact_match"].value for arm in by_name[one]))
-    arm = max(by_name[name], key=lambda one: one.scores["exact_match"].value)
-    return {"name": name, "seed": arm.seed, "folder": arm.student or arm.place}
+    """Of the students that guide, the one that did best on validation; without any, the one that answers alone; where
+    nothing was trained, the reader alone, which is no choice."""
+    trained = [name for name in by_name if guided_parts(name)[1] is None and by_name[name][0].student is not None]
+    guides = [name for name in trained if name != "small"]
+    if not trained:
+        alone = by_name[BASELINE][0]
+        return {"name": alone.name, "seed": alone.seed, "folder": alone.place}
+    return best_on_validation(
+        Candidate(arm.name, arm.seed, arm.validation, arm.student or arm.place)
+        for name in guides or trained
+        for arm in by_name[name]
+    )
 
 
 def _write_page_files(run: RunFolder, arm: Arm, plain: Arm) -> None:
@@ -160,7 +175,7 @@ def _write_page_files(run: RunFolder, arm: Arm, plain: Arm) -> None:
         ).to_row()
         for o in arm.outcomes
     ))  # fmt: skip
-    write_rows(folder / "grades.jsonl", (grade.to_row() for grade in arm.scores["exact_match"].grades))
+    write_rows(folder / "grades.jsonl", (grade.to_row() for grade in arm.main.grades))
     if arm.refined:
         write_rows(folder / "refined.jsonl", arm.refined.curves)
     quality: Sequence[Row | None] = arm.quality or [None] * len(arm.outcomes)

@@ -36,12 +36,12 @@ from time import perf_counter
 from smallsteps.generation.engine import LocalEngine
 from smallsteps.generation.generator import Decoding, Request
 from smallsteps.guiding.reader import Answered, Asked, Reader, majority
-from smallsteps.guiding.reward import REWARDED, Likelihood
+from smallsteps.guiding.reward import Likelihood, rewarded_aspects, usefulness
 from smallsteps.quality.aspects import Rated, Scorer
 from smallsteps.records import Chain, Problem, Rationale, Record
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import ANSWER_IS, Task, sentences
-from smallsteps.tasks.multihop import f1, supporting_facts, tokens
+from smallsteps.tasks.multihop import supporting_facts, tokens
 
 MASK = "___"
 
@@ -222,7 +222,7 @@ def by_quality(scorer: Scorer) -> Choice:
 
     def choose(problems: Sequence[Problem], samples: Sequence[Sequence[Written]]) -> list[int]:
         rated = [Rated.of(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own]
-        values = iter(fmean(getattr(quality, name) for name in REWARDED) for quality in scorer.score(rated))
+        values = iter(fmean(rewarded_aspects(quality).values()) for quality in scorer.score(rated))
         return [_best([next(values) for _ in own]) for own in samples]
 
     return choose
@@ -241,13 +241,13 @@ def by_confidence(reader: Reader, likelihood: Likelihood) -> Choice:
 
 
 def by_gold(reader: Reader) -> Choice:
-    """The one whose answer has the best F1: a ceiling, not a method."""
+    """The one whose answer is best by the gold answer (F1 where the task has one): a ceiling, not a method."""
 
     def choose(problems: Sequence[Problem], samples: Sequence[Sequence[Written]]) -> list[int]:
         asked = [Asked(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own]
         answers = iter(own[0].answer for own in reader.answers(asked))
         return [
-            _best([max(f1(answer, gold) for gold in reader.task.golds(p)) for answer in [next(answers) for _ in own]])
+            _best([usefulness(reader.task, p, next(answers)) for _ in own])
             for p, own in zip(problems, samples, strict=True)
         ]
 

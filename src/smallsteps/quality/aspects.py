@@ -16,6 +16,9 @@ the context.
     naturalness   capital, full stop, no trace of a prompt, a length that reference rationales have; null without them
     readability   Flesch reading ease / 100, clipped to [0, 1]
 
+Factuality, relevance, logicality and consistency compare a rationale with its context. Where a question has none, as in
+word problems, they are null: measured without it, one name would stand for two measures.
+
 Each is measured by judges (`judges.py`) and accepted only if it tells rationales from perturbed ones (`perturb.py`).
 """
 
@@ -24,7 +27,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import fmean, pstdev
@@ -45,10 +48,10 @@ class Quality(Record):
     """The aspects of one rationale; None: what they need was not given."""
 
     id: str
-    factuality: float
-    relevance: float
-    logicality: float
-    consistency: float
+    factuality: float | None
+    relevance: float | None
+    logicality: float | None
+    consistency: float | None
     coherence: float
     readability: float
     fluency: float | None = None
@@ -62,24 +65,20 @@ class Rated:
     id: str
     question: str
     context: tuple[str, ...]
-    """Sentences."""
+    """Sentences; nothing where the question has no context."""
     text: str
     rendered: str = ""
     """What a student reads before it writes the rationale; for fluency."""
 
     @classmethod
     def of(cls, problem: Problem, text: str, task: Task | None = None) -> Rated:
-        """Raises DataError where the problem has no context."""
+        """Raises DataError where `task` needs a context and the problem has none."""
         found = tuple(
             sentence if title.lower() in sentence.lower() else f"{title}: {sentence}"  # "He was born ..." of whom?
             for title, own in problem.context
             for paragraph in own
             for sentence in sentences(paragraph)
         )
-        if not found:
-            raise DataError(
-                f"{problem.id}: no context. Add a `context`: a list of [title, [sentence, …]], or of texts."
-            )
         return cls(problem.id, problem.question, found, text, task.render(problem) if task else problem.question)
 
     @property
@@ -129,21 +128,34 @@ class Scorer:
     task: Task | None = None
 
     def score(self, items: Sequence[Rated]) -> list[Quality]:
-        """One for each, in order. An empty rationale scores 0 in everything."""
+        """One for each, in order. An empty rationale scores 0 in everything that is measured."""
         written = [item for item in items if item.text.strip()]
         pairs = _Pairs(self.judge, self.similarity, written)
         fluent = dict(zip((id(item) for item in written), self._fluencies(written), strict=True))
         return [self._quality(item, pairs, fluent.get(id(item), 0.0 if self.student else None)) for item in items]
 
     def _quality(self, item: Rated, pairs: _Pairs, fluency: float | None) -> Quality:
-        if not item.text.strip():
-            nothing = None if self.references is None else 0.0
-            return Quality(item.id, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, fluency, nothing)
+        written = bool(item.text.strip())
+
+        def against_context(measure: Callable[[Rated, _Pairs], float]) -> float | None:
+            if not item.context:
+                return None
+            return measure(item, pairs) if written else 0.0
+
+        natural = None
+        if self.references is not None:
+            natural = naturalness(item.text, self.references) if written else 0.0
         return Quality(
-            item.id, factuality(item, pairs), relevance(item, pairs), logicality(item, pairs), consistency(item, pairs),
-            coherence(item, pairs), readability(item.text), fluency,
-            None if self.references is None else naturalness(item.text, self.references),
-        )  # fmt: skip
+            item.id,
+            factuality=against_context(factuality),
+            relevance=against_context(relevance),
+            logicality=against_context(logicality),
+            consistency=against_context(consistency),
+            coherence=coherence(item, pairs) if written else 0.0,
+            readability=readability(item.text),
+            fluency=fluency,
+            naturalness=natural,
+        )
 
     def _fluencies(self, items: Sequence[Rated]) -> list[float | None]:
         if self.student is None:
@@ -302,13 +314,13 @@ class _Pairs:
         self.judge, self.similarity = judge, similarity
         wanted: dict[Pair, None] = {}
         for item in items:
-            others = [*item.context, *within_reach(item)]
+            others = [*item.context, *within_reach(item)] if item.context else []
             for step in item.steps:
                 wanted |= dict.fromkeys((step, other) for other in others)
             wanted |= dict.fromkeys(pairwise(item.steps))
         self._alike = dict(zip(wanted, similarity.similarities(list(wanted)), strict=True))
         asked_for: dict[Pair, None] = {}
-        for item in items:
+        for item in (item for item in items if item.context):
             for n, step in enumerate(item.steps):
                 asked_for |= dict.fromkeys((premise, step) for premise in self._premises(item, step))
                 asked_for |= dict.fromkeys((earlier, step) for earlier in item.steps[:n])

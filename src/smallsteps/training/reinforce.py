@@ -104,7 +104,8 @@ class ReinforceSettings:
     value_learning_rate: float = 1e-3
     micro_batch_tokens: int = 4096
     evaluations: int = 4
-    """How often the student is measured and the state saved: at equal shares of the steps, the last one at the end."""
+    """How often the student is measured and the state saved: at equal shares of the steps, the last one at the end. With
+    a measure also before the first step."""
     patience: int = 20
     """Steps in a row without any signal after which the run ends."""
     kl_limit: float = 1.0
@@ -141,8 +142,11 @@ class Reinforced:
     """What reinforcement learning brought."""
 
     folder: Path
-    """The best student by the measure (the last one where there is none), a Hugging Face folder."""
+    """The best student by the measure, a Hugging Face folder: after some step, or the one before the first step (update
+    0). Without a measure the last one."""
     best: Selection
+    start: float | None
+    """The measure of the student before the first step."""
     steps: int
     stopped: str | None
     """Why it ended before its last step."""
@@ -196,6 +200,7 @@ class _Loop:
         self.trained = trained
         self.step, self.dry = 0, 0
         self.best: Selection | None = None
+        self.start: float | None = None
         self.stopped: str | None = None
         kept = latest_checkpoint(out)
         if kept is not None:
@@ -206,6 +211,10 @@ class _Loop:
     def run(self) -> Reinforced:
         settings = self.settings
         ends = {round(settings.steps * n / settings.evaluations) for n in range(1, settings.evaluations + 1)}
+        if self.metric is not None and self.best is None:
+            # where refinement brings nothing on validation, the student that it began with is kept
+            self.start = self._measure()
+            self._save()
         while self.step < settings.steps and self.stopped is None:
             began = perf_counter()
             row = self._step()
@@ -219,7 +228,7 @@ class _Loop:
             if "measured" in row:
                 self._save()
         assert self.best is not None
-        result = {"best": asdict(self.best), "steps": self.step, "stopped": self.stopped}
+        result = {"best": asdict(self.best), "start": self.start, "steps": self.step, "stopped": self.stopped}
         write_json(self.out / "result.json", result)
         tidy(self.out, [self.best.folder])
         return finished(self.out)
@@ -389,14 +398,19 @@ class _Loop:
     # ---- measuring, saving ----
 
     def _evaluate(self, row: dict[str, Any]) -> None:
+        value = self._measure()
+        row |= {"measured": True} | ({} if self.metric is None else {"metric": value})
+
+    def _measure(self) -> float:
+        """The student's figure; the student is kept where it is the best so far. Without a metric later is better."""
         value = float(self.step) if self.metric is None else self.metric(self.student)
         self.student.model.eval()
-        row |= {"measured": True} | ({} if self.metric is None else {"metric": value})
         if self.best is None or value > self.best.value:
             self.best = Selection(self.step, value)
             folder = self.out / self.best.folder
             self.student.save(folder)
             complete(folder)
+        return value
 
     def _save(self) -> None:
         folder = self.out / f"checkpoint-{self.step}"
@@ -405,7 +419,7 @@ class _Loop:
         torch.save(
             {
                 "policy": self.policy.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step, "dry": self.dry,
-                "stopped": self.stopped, "best": asdict(self.best) if self.best else None,
+                "stopped": self.stopped, "start": self.start, "best": asdict(self.best) if self.best else None,
             },
             folder / STATE,
         )  # fmt: skip
@@ -420,6 +434,7 @@ class _Loop:
         self.policy.load_state_dict(state["policy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.dry, self.stopped = state["step"], state["dry"], state["stopped"]
+        self.start = state.get("start")
         self.best = Selection(**state["best"]) if state["best"] else None
 
 
@@ -437,7 +452,7 @@ def finished(out: Path) -> Reinforced:
     found = json.loads((out / "result.json").read_text(encoding="utf-8"))
     best = Selection(**found["best"])
     curves = Curves(out / "curves.jsonl", found["steps"], write=False).rows
-    return Reinforced(out / best.folder, best, found["steps"], found["stopped"], curves)
+    return Reinforced(out / best.folder, best, found.get("start"), found["steps"], found["stopped"], curves)
 
 
 def shares(terms: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:
