@@ -103,22 +103,6 @@ def test_solve_writes_rows_in_order_and_grade_reads_them(chains, student, tmp_pa
     )
 
 
-def test_solve_goes_on_after_an_interruption_and_a_torn_line(chains, student, tmp_path, capsys):
-    out = tmp_path / "answers.jsonl"
-    assert main(["solve", str(student), str(chains), "--out", str(out)]) == 0
-    whole = read(out)
-    signature = {"model": str(student), "task": "numbers", "decode": "greedy", "dtype": "float32"}
-    kept = out.with_name(".answers.jsonl.partial")
-    write(kept, [signature, *whole[:7]])
-    with kept.open("a") as file:
-        file.write('{"id": "torn')
-    out.unlink()
-    assert main(["solve", str(student), str(chains), "--out", str(out)]) == 0
-    assert "7 of 30 are done" in capsys.readouterr().err
-    assert read(out) == whole
-    assert not kept.exists()
-
-
 def test_solve_shows_a_question_segment_by_segment(student, capsys):
     assert main(["solve", str(student), "Ann has 3 pens. How many?"]) == 0
     assert "stopped by" in capsys.readouterr().out

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.cli.jobs import set_threads
-from smallsteps.cli.progress import Terminal
+from smallsteps.cli.progress import Terminal, say
 from smallsteps.cli.teaching import access
+from smallsteps.devices import check_device
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.guiding.open import ReaderSettings, open_reader
 from smallsteps.guiding.reader import Asked, nothing_read
 from smallsteps.methods.lm_guided import Outcome, alone, guided, turned, write
+from smallsteps.outputs import check_output
 from smallsteps.records import Problem
 from smallsteps.students.student import load_student
 from smallsteps.students.tokens import prepare
@@ -29,11 +31,16 @@ def guide_file(
     task_name: str, max_new_tokens: int, columns: Mapping[str, str], threads: int | None, dry_run: bool,
 ) -> None:  # fmt: skip
     """One row a question, in order; figures where gold answers are known."""
+    store = (store or STORE).expanduser()
+    prompts = [settings.guided, settings.standard]
+    check_output(out, inputs=[source, guide, settings.name, *prompts])
+    check_output(store, "--store", inputs=[source, out, *prompts])
+    check_device(settings.device)
     set_threads(threads)
     task = get_task(task_name)
     problems = read_problems(source, task, columns)
     sources = [task.render(problem) for problem in problems]  # a row without context is named before anything is loaded
-    with closing(ReplyStore((store or STORE).expanduser())) as replies, Terminal() as reporter:
+    with closing(ReplyStore(store)) as replies, Terminal() as reporter:
         budget = Budget(replies, str(out.resolve()), limits, prices)
         reader = open_reader(settings, task, budget, access()).reader
         asked = [Asked(problem, "") for problem in problems] + [Asked(problem) for problem in problems if compare]
@@ -54,9 +61,9 @@ def guide_file(
         for n, (p, one) in enumerate(zip(problems, outcomes, strict=True))
     ]
     write_rows(out, rows)
-    print(f"{len(rows):,} answers in {out}; {spent.calls:,} calls, {spent.tokens:,} tokens")
+    say(f"{len(rows):,} answers in {out}; {spent.calls:,} calls, {spent.tokens:,} tokens")
     for line in _figures(problems, outcomes, bare, task):
-        print(line)
+        say(line)
 
 
 def _row(problem: Problem, one: Outcome, bare: Outcome | None, task: Task) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from smallsteps.cli.progress import open_console, say
+from smallsteps.devices import check_device, check_threads
 from smallsteps.errors import RecipeError
+from smallsteps.outputs import check_output_folder
 from smallsteps.recipe import (
     BUNDLED,
     REFINED_ARMS,
@@ -47,24 +50,22 @@ def list_recipes() -> None:
     """`smallsteps recipes`."""
     table = Table("recipe", "about", box=None, padding=(0, 2, 0, 0))
     for name in recipe_names():
-        table.add_row(
-            name,
-            " ".join(load_recipe(name).about.split())
-            if name != "student/bundled"
-            else "Pre-trains the bundled student.",
-        )
-    Console().print(table)
+        about = "Pre-trains the bundled student." if name == "student/bundled" else load_recipe(name).about
+        table.add_row(name, " ".join(about.split()))
+    open_console().print(table)
 
 
 def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
-    console = Console(highlight=False)
+    check_threads(threads)
     if dry_run:
-        console.print(recipe.to_yaml(), markup=False)
+        say(recipe.to_yaml())
         for line in plan(recipe):
-            console.print(line, markup=False)
+            say(line)
         return
     if out is None:
         raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
+    check_output_folder(out)
+    check_device(recipe.student.device, "student.device")
     set_threads(threads)
     from smallsteps.cli.progress import Terminal
     from smallsteps.methods.compare import compare
@@ -72,7 +73,7 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
     from smallsteps.report.terminal import results_table, rounds_table
     from smallsteps.report.verdict import excludes_zero
 
-    command = " ".join(["smallsteps", *sys.argv[1:]])
+    command = shlex.join(["smallsteps", *sys.argv[1:]])
     with Terminal() as reporter:
         if recipe.tailored is not None:
             from smallsteps.cli.teaching import access
@@ -87,6 +88,7 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
         else:
             results = compare(recipe, out, reporter, command)
     page = write_page(out)
+    console = open_console()
     if recipe.tailored is not None:
         console.print(rounds_table(results))
     console.print(results_table(results))
@@ -94,28 +96,28 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
     if results["comparisons"] and not any(
         map(excludes_zero, [*results["comparisons"], *(row for row in results["pooled"] if "against" in row)])
     ):
-        console.print(
-            "no difference between arms is clear: more test problems or seeds would be needed", soft_wrap=True
-        )
+        say("no difference between arms is clear: more test problems or seeds would be needed")
     chosen = ", chosen on validation" if best.get("chosen_on") == "validation" else ""
-    console.print(
-        f"best student: {best['name']} (seed {best['seed']}{chosen}), in {out / best['folder']}", soft_wrap=True
-    )
-    console.print(f"figures: {out / 'results.json'}   page: {page}", soft_wrap=True)
-    folder = out / best["folder"]
-    tried = f'smallsteps solve {folder} "your question"'
-    if recipe.guided is not None:
-        reader = out / "reader" if recipe.guided.reader.name == "trained" else recipe.guided.reader.name
-        own = recipe.guided.reader
-        words = (
-            ("--task", recipe.data.task, "hotpotqa"),
-            ("--prompt", own.guided, "read"),
-            ("--base-url", own.base_url, None),
-        )
-        tried = f"smallsteps guide questions.jsonl --guide {folder} --reader {reader} --out answers.jsonl" + "".join(
-            f" {name} {value}" for name, value, usual in words if value != usual
-        )
-    console.print(f"try it: {tried}", soft_wrap=True, markup=False)
+    say(f"best student: {best['name']} (seed {best['seed']}{chosen}), in {out / best['folder']}")
+    say(f"figures: {out / 'results.json'}   page: {page}")
+    say(f"try it: {shlex.join(next_command(recipe, out, out / best['folder']))}")
+
+
+def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
+    """The command that asks the student of a run, word by word."""
+    if recipe.guided is None:
+        return ["smallsteps", "solve", str(student), "your question"]
+    settings = recipe.guided.reader
+    reader = str(out / "reader") if settings.name == "trained" else settings.name
+    words = ["smallsteps", "guide", "questions.jsonl", "--guide", str(student), "--reader", reader]
+    words += ["--out", "answers.jsonl"]
+    for flag, value, usual in (
+        ("--task", recipe.data.task, "hotpotqa"),
+        ("--prompt", settings.guided, "read"),
+        ("--base-url", settings.base_url, None),
+    ):
+        words += [] if value == usual or value is None else [flag, value]
+    return words
 
 
 def plan(recipe: Recipe) -> list[str]:
@@ -175,7 +177,8 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
 
 
 def set_threads(threads: int | None) -> None:
-    """CPU threads of every product; part of what makes a run repeat exactly."""
+    """CPU threads of every product; part of what makes a run repeat exactly. Raises RecipeError where torch cannot."""
+    check_threads(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if threads is not None:
         import torch
@@ -195,10 +198,11 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
     apply_changes(content, changes)
     settings = pretrain_settings(content)
     if dry_run:
-        print(yaml.safe_dump(asdict(settings), sort_keys=False))
+        say(yaml.safe_dump(asdict(settings), sort_keys=False))
         return
     if out is None:
         raise RecipeError("name the folder: --out DIR")
+    check_output_folder(out)
     set_threads(threads)
     from smallsteps.cli.progress import Terminal
 
@@ -206,7 +210,7 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
         folder = pretrain(
             out, settings, lambda done, total, loss: reporter.advance("pre-training", done, total, f"loss {loss:.3f}")
         )
-    print(folder)
+    say(str(folder))
 
 
 def _reader_calls(recipe: Recipe, words: Guided, count: int) -> str:

@@ -1,6 +1,6 @@
 """The command `smallsteps`: thin. Each command reads its options, imports what it needs and calls the Python API.
 
-Exit codes: 0 done, 2 the user can fix it (one clear message, no traceback), 1 a bug, 130 interrupted.
+Exit codes: 0 done, 2 the user can fix it (one clear line, no traceback), 1 a bug, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +15,24 @@ from typing import Annotated, Any
 import typer
 
 from smallsteps import __version__
-from smallsteps.errors import SmallstepsError
+from smallsteps.cli.failures import INTERRUPTED, failed, print_anything
+from smallsteps.cli.options import (
+    Columns,
+    Concurrency,
+    Device,
+    Forecast,
+    MaxCalls,
+    MaxMoney,
+    MaxTokens,
+    Out,
+    Price,
+    Store,
+    TaskName,
+    Temperature,
+    Threads,
+    Timeout,
+    number,
+)
 
 app = typer.Typer(
     name="smallsteps",
@@ -26,37 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-
-Out = Annotated[Path, typer.Option("--out", help="Folder (run) or file (rows) to write.")]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot."),
-]
-TaskName = Annotated[
-    str,
-    typer.Option(
-        "--task",
-        help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories, facts, hotpotqa, "
-        "2wikimultihopqa; with -gold: supporting paragraphs only.",
-    ),
-]
-MaxCalls = Annotated[int | None, typer.Option("--max-calls", help="Calls that may be sent, retries included.")]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens-total", help="Tokens that may be read and written.")]
-MaxMoney = Annotated[float | None, typer.Option("--max-money", help="Needs --price.")]
-Price = Annotated[
-    tuple[float, float], typer.Option("--price", help="INPUT OUTPUT per million tokens, in any currency.")
-]
-Concurrency = Annotated[int, typer.Option("--concurrency", help="Calls under way at once.")]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds for one call.")]
-Store = Annotated[
-    Path | None, typer.Option("--store", help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.")
-]
-Forecast = Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", help="CPU threads; the same number gives the same weights. Default: all cores."),
-]
 
 
 def _version(show: bool) -> None:
@@ -103,11 +88,16 @@ def compare(
     budget: Annotated[
         int | None,
         typer.Option(
-            "--budget", help="Training tokens of each arm (source + target). Default: what --passes cost `direct`."
+            "--budget",
+            min=1,
+            help="Training tokens of each arm (source + target). Default: what --passes cost `direct`.",
         ),
     ] = None,
-    passes: Annotated[float, typer.Option("--passes", help="Passes over the chains that set the budget.")] = 20.0,
-    seeds: Annotated[int, typer.Option("--seeds", help="How many training seeds.")] = 1,
+    passes: Annotated[
+        float,
+        typer.Option("--passes", callback=number(0, above=True), help="Passes over the chains that set the budget."),
+    ] = 20.0,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="How many training seeds.")] = 1,
     columns: Columns = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -169,13 +159,15 @@ def teach(
         typer.Option("--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL. The key: OPENAI_API_KEY."),
     ] = None,
     task: TaskName = "numbers",
-    samples: Annotated[int, typer.Option("--samples", min=1, help="Rationales for each question.")] = 1,
-    retries: Annotated[int, typer.Option("--retries", min=0, help="More replies for one that was dropped.")] = 0,
+    samples: Annotated[int, typer.Option("--samples", min=1, max=1000, help="Rationales for each question.")] = 1,
+    retries: Annotated[
+        int, typer.Option("--retries", min=0, max=1000, help="More replies for one that was dropped.")
+    ] = 0,
     prompt: Annotated[
         str, typer.Option("--prompt", help="initial (question alone), blind (shows the gold answer), a file.")
     ] = "initial",
-    temperature: Annotated[float, typer.Option("--temperature", help="0: greedy.")] = 0.0,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Of one reply.")] = 512,
+    temperature: Temperature = 0.0,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Of one reply.")] = 512,
     seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
     max_calls: MaxCalls = None,
     max_tokens_total: MaxTokens = None,
@@ -210,13 +202,18 @@ def segment(
     student: Annotated[
         str | None, typer.Option("--student", help="ent, loss: a trained direct student; ent*: the base student.")
     ] = None,
-    beta: Annotated[float, typer.Option("--beta", help="AS where the score passes beta x the chain's mean.")] = 1.0,
+    beta: Annotated[
+        float,
+        typer.Option(
+            "--beta", callback=number(0, above=True), help="AS where the score passes beta x the chain's mean."
+        ),
+    ] = 1.0,
     closing: Annotated[
         str, typer.Option("--closing", help="add: end each chain in its closing sentence; keep: as it is.")
     ] = "add",
     columns: Columns = None,
     device: Device = "auto",
-    show: Annotated[int, typer.Option("--show", help="Chains to show.")] = 5,
+    show: Annotated[int, typer.Option("--show", min=0, help="Chains to show.")] = 5,
 ) -> None:
     """Cuts chains into extractive (ES) and abstractive (AS) segments."""
     from smallsteps.cli.rows import segment_file
@@ -227,26 +224,24 @@ def segment(
 @app.command()
 def solve(
     model: Annotated[str, typer.Argument(help="A student's folder, a hub name, or `bundled`.")],
-    question: Annotated[str, typer.Argument(help="A question, or a JSONL file of id and question.")],
+    question: Annotated[str, typer.Argument(help="A question in quotes, or a file of them: JSONL of id, question.")],
     out: Annotated[Path | None, typer.Option("--out", help="For a file: where the predictions go; resumes.")] = None,
     task: Annotated[str | None, typer.Option("--task", help="Only for a model that smallsteps did not train.")] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Chains written at once.")] = 64,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chains written at once.")] = 64,
     dtype: Annotated[str, typer.Option("--dtype", help="float32, or bfloat16: faster, nearly the same.")] = "float32",
-    temperature: Annotated[float, typer.Option("--temperature", help="0: greedy.")] = 0.0,
+    temperature: Temperature = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
     columns: Columns = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Answers a question, segment by segment, or a file of them."""
-    from smallsteps.cli.rows import solve_file, solve_question
+    from smallsteps.cli.solving import names_file, solve_file, solve_question
 
-    if question.endswith((".jsonl", ".csv", ".parquet")) or Path(question).is_file():
-        solve_file(
-            model, Path(question), out, task, batch_size, dtype, temperature, seed, _pairs(columns), device, threads
-        )
+    if names_file(question):
+        solve_file(model, question, out, task, batch_size, dtype, temperature, seed, _pairs(columns), device, threads)
     else:
-        solve_question(model, question, task, dtype, temperature, seed, device)
+        solve_question(model, question, out, task, dtype, temperature, seed, device, threads)
 
 
 @app.command()
@@ -279,8 +274,8 @@ def guide(
     standard: Annotated[
         str, typer.Option("--standard", help="Without one, for --compare: standard, or a file.")
     ] = "standard",
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", help="Of a rationale.")] = 160,
-    answer_tokens: Annotated[int, typer.Option("--answer-tokens", help="Of an answer.")] = 32,
+    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Of a rationale.")] = 160,
+    answer_tokens: Annotated[int, typer.Option("--answer-tokens", min=1, help="Of an answer.")] = 32,
     max_calls: MaxCalls = None,
     max_tokens_total: MaxTokens = None,
     max_money: MaxMoney = None,
@@ -355,24 +350,22 @@ def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    held, sys.unraisablehook = sys.unraisablehook, _hear_interrupts
+    print_anything()
+    hook, sys.unraisablehook = sys.unraisablehook, _hear_interrupts
     try:
-        app(args=list(arguments) if arguments is not None else None, standalone_mode=True)
-    except SmallstepsError as error:
-        _complain(error)
-        return error.exit_code
-    except (KeyboardInterrupt, SystemExit) as stop:
-        code = stop.code if isinstance(stop, SystemExit) else 130  # typer turns most of the former into the latter
-        if code == 130:
-            typer.echo("\ninterrupted; the same command goes on where it stopped", err=True)
-        return code if isinstance(code, int) else 1
-    except Exception:
-        traceback.print_exc()
-        typer.secho("a bug of smallsteps: please report the lines above", fg="red", bold=True, err=True)
-        return 1
+        chosen = None if arguments is None else list(arguments)
+        code = app(args=chosen, prog_name="smallsteps", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except SystemExit as stop:
+        code = stop.code
+    except Exception as error:
+        code = failed(error)
     finally:
-        sys.unraisablehook = held
-    return 0
+        sys.unraisablehook = hook
+    if code == INTERRUPTED:
+        typer.echo("\ninterrupted; the same command goes on where it stopped", err=True)
+    return code if isinstance(code, int) else 0 if code is None else 1
 
 
 def _hear_interrupts(ignored: sys.UnraisableHookArgs) -> None:
@@ -384,12 +377,6 @@ def _hear_interrupts(ignored: sys.UnraisableHookArgs) -> None:
         again.start()
     else:
         sys.__unraisablehook__(ignored)
-
-
-def _complain(error: SmallstepsError) -> None:
-    label = "error" if error.exit_code == 2 else "internal error"
-    typer.secho(f"{label}: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(str(error), err=True)
 
 
 if __name__ == "__main__":

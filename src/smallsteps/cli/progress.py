@@ -1,5 +1,8 @@
-"""Progress in the terminal: one bar for what is being done, lines for what has been decided; plain lines where no
-terminal listens."""
+"""The terminal: lines for what has been decided, one bar for what is being done; plain lines where no terminal listens.
+
+Everything that is printed goes through here. Text of users, models and servers is shown as it is: neither its control
+characters nor what looks like markup or an emoji's name is obeyed.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,31 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from smallsteps.report.visible import visible, visible_line
+
+
+def open_console(stderr: bool = False) -> Console:
+    """A console that takes text as it is. Colours only where a terminal listens and NO_COLOR is not set."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def say(line: str, style: str | None = None) -> None:
+    """Prints `line` on standard output, unbroken."""
+    open_console().print(visible(line), style=style, soft_wrap=True)
+
 
 class Terminal:
     """A `runs.Reporter` that draws bars on standard error, so that standard output stays clean."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or open_console(stderr=True)
         self._bars: dict[str, TaskID] = {}
         self._said: dict[str, float] = {}
         self._live = self.console.is_terminal
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=32), TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[info]}"),
-            console=self.console, transient=True,
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=32),
+            TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn("{task.fields[info]}", markup=False, style="dim"), console=self.console, transient=True,
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -40,12 +55,13 @@ class Terminal:
     def say(self, line: str) -> None:
         """A line above the bars."""
         if self._live:
-            self._progress.console.print(line, markup=False, soft_wrap=True)
+            self._progress.console.print(visible(line), markup=False, emoji=False, soft_wrap=True)
         else:
-            print(line, file=sys.stderr, flush=True)
+            print(visible(line), file=sys.stderr, flush=True)
 
     def advance(self, what: str, done: float, total: float, info: str = "") -> None:
         """Sets a bar; where no terminal listens, a line every ten seconds and at the end."""
+        what, info = visible_line(what), visible_line(info)
         if not self._live:
             now = time.monotonic()
             if done >= total or now - self._said.get(what, 0.0) >= 10:

@@ -8,10 +8,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from smallsteps.cli.jobs import set_threads
+from smallsteps.cli.progress import open_console, say
+from smallsteps.devices import check_device
+from smallsteps.outputs import check_output
 from smallsteps.quality.aspects import ASPECTS, Rated, References, Scorer
 from smallsteps.quality.judges import open_judges
 from smallsteps.tasks import get_task
@@ -27,6 +29,8 @@ def quality_file(
     columns: Mapping[str, str], device: str, threads: int | None,
 ) -> None:  # fmt: skip
     """One row a rationale, in order; the means in the terminal."""
+    check_output(out, inputs=[source, reference, student, judge, encoder])
+    check_device(device)
     set_threads(threads)
     task = get_task(task_name)
     items = read_rated(source, task, columns, empty=True)
@@ -48,8 +52,8 @@ def quality_file(
     for name in ASPECTS:
         measured = [row[name] for row in found if row[name] is not None]
         table.add_row(name, f"{fmean(measured):.3f}" if measured else f"– ({_needs(name)})")
-    Console(highlight=False).print(table)
-    print(f"{len(found):,} rationales in {out}")
+    open_console().print(table)
+    say(f"{len(found):,} rationales in {out}")
 
 
 def read_rated(path: Path, task: Task, columns: Mapping[str, str], empty: bool = False) -> list[Rated]:

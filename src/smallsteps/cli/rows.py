@@ -1,20 +1,19 @@
-"""Commands that turn rows into rows: `segment`, `solve`, `grade`."""
+"""Commands that turn rows into rows: `segment`, `grade`; `solve` is in `solving.py`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from smallsteps.cli.jobs import set_threads
-from smallsteps.cli.progress import Terminal
+from smallsteps.cli.progress import open_console, say
+from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError
-from smallsteps.records import Prediction, Problem
+from smallsteps.outputs import check_output
+from smallsteps.records import Prediction
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
 
@@ -27,6 +26,8 @@ def segment_file(
     from smallsteps.segments.agreement import gold_agreement, shares
     from smallsteps.segments.label import get_strategy, segment_chains
 
+    check_output(out, inputs=[chains, student])
+    check_device(device)
     task = get_task(task_name)
     get_strategy(strategy)
     if closing not in ("add", "keep"):
@@ -47,35 +48,27 @@ def segment_file(
         for chain, own in zip(found.chains, segments, strict=True)
     )  # fmt: skip
     write_rows(out, rows)
-    console = Console(highlight=False)
     facts = shares(segments)
-    console.print(
+    say(
         f"{facts.chains} chains, {facts.segments} segments ({facts.segments_per_chain:.2f} a chain): "
-        f"ES {facts.extractive:.1f} %, AS {facts.abstractive:.1f} % of segments, AS {facts.abstractive_characters:.1f} % of "
-        f"characters; {facts.opens_abstractive:.1f} % of chains open with AS", markup=False, soft_wrap=True,
-    )  # fmt: skip
+        f"ES {facts.extractive:.1f} %, AS {facts.abstractive:.1f} % of segments, "
+        f"AS {facts.abstractive_characters:.1f} % of characters; "
+        f"{facts.opens_abstractive:.1f} % of chains open with AS"
+    )
     agreement = gold_agreement(found.chains, segments)
     if agreement is not None:
-        console.print(f"against gold labels: {agreement}", markup=False, soft_wrap=True)
+        say(f"against gold labels: {agreement}")
     from smallsteps.report.terminal import coloured
 
-    for chain, own in list(zip(found.chains, segments, strict=True))[:show]:
-        console.print(f"\n{chain.problem.id}: {chain.problem.question}", markup=False, style="dim")
-        console.print(coloured(own))
-    console.print(f"\nwritten: {out}", markup=False, soft_wrap=True)
+    console = open_console()
+    for chain, pieces in zip(found.chains[:show], segments[:show], strict=True):
+        say(f"\n{chain.problem.id}: {chain.problem.question}", style="dim")
+        console.print(coloured(pieces))
+    say(f"\nwritten: {out}")
 
 
 def _segment_row(kind: str, text: str, score: float | None) -> dict[str, Any]:
     return {"kind": kind, "text": text, **({} if score is None else {"score": round(score, 5)})}
-
-
-def prediction_row(prediction: Prediction) -> dict[str, Any]:
-    """The row of `smallsteps solve`."""
-    return {
-        "id": prediction.problem_id, "text": prediction.text,
-        "segments": [{"kind": kind, "text": text} for kind, text in prediction.segments],
-        "answer": prediction.answer, "stopped": prediction.stopped, "tokens": prediction.tokens,
-    }  # fmt: skip
 
 
 def prediction_of(row: Mapping[str, Any], place: str) -> Prediction:
@@ -95,91 +88,6 @@ def prediction_of(row: Mapping[str, Any], place: str) -> Prediction:
         row.get("stopped", "end"),
         int(row.get("tokens", 0)),
     )
-
-
-def solve_question(
-    model: str, question: str, task_name: str | None, dtype: str, temperature: float, seed: int, device: str
-) -> None:
-    """`smallsteps solve MODEL "question"`: segments as they are written."""
-    from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import load_solver, solve
-    from smallsteps.report.terminal import segment_printer
-
-    if not question.strip():
-        raise DataError('the question is empty. Type it in quotes: smallsteps solve MODEL "How many …?"')
-    solver = load_solver(model, task=get_task(task_name) if task_name else None, device=device, dtype=dtype)
-    student, task = solver.student, solver.task
-    console = Console(highlight=False)
-    show = segment_printer(console, question if student.drive is not None and student.drive.path != "direct" else None)
-    decoding = Decoding(temperature=temperature, seed=seed)
-    problem = Problem("question", question.strip())
-    for prediction in solve(
-        student, [problem], task, solver.solving(), decoding, on_segment=lambda _, __, kind, text: show(kind, text)
-    ):
-        answer = "no answer could be read off" if prediction.answer is None else f"answer: {prediction.answer}"
-        console.print(
-            f"{answer}   ({prediction.tokens} tokens, stopped by {prediction.stopped})", markup=False, style="bold"
-        )
-
-
-def solve_file(
-    model: str, source: Path, out: Path | None, task_name: str | None, batch_size: int, dtype: str, temperature: float,
-    seed: int, columns: Mapping[str, str], device: str, threads: int | None,
-) -> None:  # fmt: skip
-    """`smallsteps solve MODEL FILE --out OUT`: many questions; rows done before an interruption are kept beside OUT."""
-    from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import load_solver, solve
-
-    if out is None:
-        raise RecipeError("name the file for the predictions: --out predictions.jsonl")
-    set_threads(threads)
-    if not source.is_file():
-        read_rows(source).__next__()
-    solver = load_solver(model, task=get_task(task_name) if task_name else None, device=device, dtype=dtype)
-    student, task = solver.student, solver.task
-    problems = read_problems(source, task, columns)
-    wanted = {problem.id for problem in problems}
-    decoding = Decoding(temperature=temperature, seed=seed)
-    signature = {"model": model, "task": task.name, "decode": decoding.describe(), "dtype": dtype}
-    kept = out.with_name(f".{out.name}.partial")
-    done = {row["id"]: row for row in _resumed(kept, signature) if row["id"] in wanted}
-    rest = [problem for problem in problems if problem.id not in done]
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with Terminal() as reporter, kept.open("w", encoding="utf-8") as file:
-        if done:
-            reporter.say(f"going on: {len(done)} of {len(problems)} are done")
-        for row in (signature, *done.values()):
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        file.flush()
-        for prediction in solve(student, rest, task, solver.solving(batch_size), decoding):
-            done[prediction.problem_id] = prediction_row(prediction)
-            file.write(json.dumps(done[prediction.problem_id], ensure_ascii=False) + "\n")
-            file.flush()
-            reporter.advance("answering", len(done), len(problems))
-    write_rows(out, (done[problem.id] for problem in problems))
-    kept.unlink()
-    unparsed = sum(row["answer"] is None for row in done.values())
-    print(f"{len(problems)} answers in {out}; no answer could be read off {unparsed}")
-    if all(problem.answer is not None for problem in problems) and task.assemble is None:
-        from smallsteps.evaluation.grade import grade
-
-        predictions = [prediction_of(done[problem.id], str(out)) for problem in problems]
-        print(
-            grade(predictions, problems, task, dataset=source.stem, decode=decoding.describe(), seed=seed).signature()
-        )
-
-
-def _resumed(kept: Path, signature: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    """Rows that an interrupted call with the same model and decoding left; the last line may be torn."""
-    if not kept.is_file():
-        return []
-    rows = []
-    for line in kept.read_text(encoding="utf-8").split("\n")[:-1]:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows[1:] if rows and rows[0] == signature else []
 
 
 def grade_file(predictions: Path, gold: Path, task_name: str, as_json: bool, columns: Mapping[str, str]) -> None:

@@ -25,6 +25,18 @@ Messages = Sequence[tuple[str, str]]
 """(role, content) in order."""
 
 
+LEAST_TEMPERATURE = 0.01
+"""Below it sampling is greedy but for ties, and logits divided by it may overflow."""
+MOST_TEMPERATURE = 1000.0
+
+
+def check_temperature(value: float, name: str = "temperature") -> float:
+    """`value` itself. Raises RecipeError where it is neither 0 nor within the bounds; `name` says what was set."""
+    if value == 0 or LEAST_TEMPERATURE <= value <= MOST_TEMPERATURE:
+        return value
+    raise RecipeError(f"{name} {value:g}: expected 0 (greedy), or {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}.")
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How tokens are chosen."""
@@ -45,12 +57,12 @@ class Decoding:
     def __post_init__(self) -> None:
         for name, ok, want in (
             ("max_new_tokens", self.max_new_tokens >= 1, "at least 1"),
-            ("temperature", self.temperature >= 0, "0 (greedy) or more"),
             ("top_k", self.top_k >= 0, "0 (all tokens) or more"),
             ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
         ):
             if not ok:
                 raise RecipeError(f"decoding: {name} is {getattr(self, name)}, expected {want}.")
+        check_temperature(self.temperature, "decoding: temperature")
 
     def describe(self) -> str:
         """For a score's signature.

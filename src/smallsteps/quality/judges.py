@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from smallsteps.devices import resolve_device
 from smallsteps.errors import StudentError
-from smallsteps.students.pretrained import ModelFiles, device_named
+from smallsteps.students.pretrained import ModelFiles
 from smallsteps.tasks.base import sentences
 
 Pair = tuple[str, str]
@@ -284,7 +285,7 @@ def _open(name: str, device: str, batch_tokens: int, role: str) -> tuple[ModelFi
     """(files, configuration, device) of a model, everything checked that can be checked before its weights are read."""
     if batch_tokens < 1:
         raise StudentError(f"{role} {name}: batch_tokens is {batch_tokens}, expected at least 1.")
-    where = device_named(device)
+    where = resolve_device(device, "device")
     files = ModelFiles.locate(name, role)
     return files, files.config(), where
 

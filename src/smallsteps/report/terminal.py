@@ -28,12 +28,10 @@ from smallsteps.report.verdict import (
     p_value,
     summaries,
 )
+from smallsteps.report.visible import visible
 
 STYLES: dict[Kind | None, str] = {"ES": "cyan", "AS": "yellow", None: ""}
 SHORT_ENDINGS = {"stop_sign": "stop", "end": "end", "limit": "limit", "empty": "empty", "repetition": "loop"}
-CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-CONTROLS |= dict.fromkeys(range(128, 160), 65533)
-"""Control characters → their visible pictures: a generated escape sequence is shown, never obeyed."""
 
 
 def results_table(results: Mapping[str, Any]) -> Table:
@@ -46,7 +44,7 @@ def results_table(results: Mapping[str, Any]) -> Table:
     rows = summaries(results)
     metric = metric_name(rows[0].get("metric")) if rows else "score"
     compared = bool(base) and len(arm_names(results)) > 1
-    title = Text(_safe(str(results.get("title") or "Results")), style="bold")
+    title = Text(visible(str(results.get("title") or "Results")), style="bold")
     table = Table(
         title=title,
         title_justify="left",
@@ -58,7 +56,7 @@ def results_table(results: Mapping[str, Any]) -> Table:
     table.add_column("arm", overflow="fold", min_width=8)
     table.add_column(Text(f"{metric}\n95 %"), justify="right")
     if compared:
-        table.add_column(Text(f"against\n{_safe(str(base))}"), justify="right")
+        table.add_column(Text(f"against\n{visible(str(base))}"), justify="right")
     table.add_column("un-\nparsed", justify="right")
     table.add_column("chains\nended")
     for header in ("tokens\npasses", "per\nanswer"):
@@ -67,7 +65,7 @@ def results_table(results: Mapping[str, Any]) -> Table:
         table.add_section()
         tests = [t for t in comparisons(results) if str(t.get("arm")) == row["name"] and str(t.get("against")) == base]
         against = _against(tests[0]) if len(tests) == 1 else f"{len(tests)} seeds" if tests else "–"
-        table.add_row(Text(_safe(row["name"]), style="bold"), *_cells(row, against if compared else None))
+        table.add_row(Text(visible(row["name"]), style="bold"), *_cells(row, against if compared else None))
         if row["seeds"] > 1:
             for single in (r for r in results["arms"] if str(r["name"]) == row["name"]):
                 seed = single.get("seed")
@@ -100,7 +98,7 @@ def rounds_table(results: Mapping[str, Any]) -> Table:
         bought = f"{row['kept']} of {row['calls']}\n{amount(row['teacher_tokens'])}" if row["calls"] else "–"
         first = row["round"] == 0
         table.add_row(
-            Text(_safe(f"{row['arm']}\nseed {row['seed']}") if own != last else "", style="bold"),
+            Text(visible(f"{row['arm']}\nseed {row['seed']}") if own != last else "", style="bold"),
             str(row["round"]), number(row["exam"]), *(_interval(row, name) for name in ("validation", "test")),
             str(row["mistakes"]), "–" if first else f"{row['repaired']}\n{row['broken']}",
             bought,
@@ -177,8 +175,4 @@ def _one(kind: Kind | None, text: str, judged: bool = False) -> Text:
     line = Text()
     if kind is not None:
         line.append(f"[{kind}?]" if judged else f"[{kind}]", style=f"bold {STYLES[kind]}").append(" ")
-    return line.append(_safe(text), style=STYLES[kind])
-
-
-def _safe(text: str) -> str:
-    return text.translate(CONTROLS)
+    return line.append(visible(text), style=STYLES[kind])

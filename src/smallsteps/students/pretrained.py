@@ -128,24 +128,6 @@ def read_tokenizer(folder: Path) -> Any:
     return ModelFiles(str(folder), str(folder)).tokenizer()
 
 
-def device_named(word: str) -> str:
-    """`auto` resolved, any other device checked. Raises StudentError for an unknown device, or one that is not here."""
-    if word == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(word)
-    except (RuntimeError, TypeError):
-        raise StudentError(f"device {word!r} is not known. Use auto, cpu, cuda, cuda:0 or mps.") from None
-    there = {
-        "cpu": device.index in (None, 0),
-        "cuda": torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(device.type, False):
-        raise StudentError(f"device {word!r} is not available on this machine. Use auto or cpu.")
-    return word
-
-
 def _check_folder(label: str, folder: Path) -> None:
     if (folder / "es").is_dir() and (folder / "as").is_dir():
         raise StudentError(f"{label}: a dual-path pair. Give one of its halves, {folder}/es or {folder}/as.")

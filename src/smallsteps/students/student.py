@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from smallsteps import __version__
+from smallsteps.devices import resolve_device
 from smallsteps.errors import DataError, StudentError, nearest
 from smallsteps.records import Kind
 from smallsteps.students.chat_templates import chat_text
-from smallsteps.students.pretrained import ModelFiles, device_named, no_progress_bars
+from smallsteps.students.pretrained import ModelFiles, no_progress_bars
 from smallsteps.students.tokens import MARKERS, SPACE_TOKEN, CharacterMap
 from smallsteps.tasks.base import STOP_TOKEN, Task
 
@@ -375,7 +376,7 @@ def load_student(
 
     name = str(name_or_folder)
     files = ModelFiles.locate(name)
-    where = device_named(device)
+    where = resolve_device(device, "device")
     if dtype != "auto" and dtype not in DTYPES:
         raise StudentError(f"dtype {dtype!r} is not known.{nearest(dtype, [*DTYPES, 'auto'])}")
     torch_dtype = DTYPES.get(dtype, torch.float32)

@@ -1,0 +1,93 @@
+"""How commands end: one line on standard error, no colours where none are wanted, any encoding."""
+
+import errno
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from smallsteps.cli.failures import print_anything
+from smallsteps.cli.main import main
+from smallsteps.errors import DataError
+
+
+def fails(monkeypatch, error):
+    def command():
+        raise error
+
+    monkeypatch.setattr("smallsteps.cli.jobs.list_recipes", command)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nothing"], "No such command 'nothing'"),
+        (["segment", "--shwo", "3"], "No such option: --shwo"),
+        (["segment", "x", "--out", "y", "--beta", "many"], "'--beta'"),
+        (["segment", "x", "--out", "y", "--show", "-1"], "'--show'"),
+        (["solve"], "Missing argument 'model'"),
+        (["solve", "bundled", "q", "\x1b[31m"], "extra argument"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_help(arguments, message, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and said.err.startswith("error: ")
+    assert message in said.err and "--help\n" in said.err and "\x1b" not in said.err
+
+
+def test_no_arguments_show_the_help(capsys):
+    assert main([]) == 2
+    said = capsys.readouterr()
+    assert "Usage" in said.out + said.err and "error" not in said.err
+
+
+def test_an_error_is_one_line_whatever_a_row_is_called(monkeypatch, capsys):
+    fails(monkeypatch, DataError("in.jsonl:1 (a\nerror: faked \x1b[2J): no.\n Give it another."))
+    assert main(["recipes"]) == 2
+    assert capsys.readouterr().err == "error: in.jsonl:1 (a; error: faked ␛[2J): no.; Give it another.\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_full_or_closed_disk_is_no_bug(number, monkeypatch, capsys):
+    fails(monkeypatch, OSError(number, os.strerror(number), "runs/x"))
+    assert main(["recipes"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: runs/x: {os.strerror(number)}. ")
+
+
+def test_other_system_errors_are_bugs(monkeypatch, capsys):
+    fails(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file", "x"))
+    assert main(["recipes"]) == 1
+    assert "a bug of smallsteps: please report" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("no_color, colours", [("", True), ("1", False)])
+def test_no_colour_is_printed_where_none_is_wanted(no_color, colours, monkeypatch, capsys):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["nothing"]) == 2
+    assert ("\x1b[" in capsys.readouterr().err) is colours
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_any_text_can_be_printed_and_json_stays_json(encoding, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    print_anything()
+    value = "– ± é 小 👩 \ud800"
+    print(json.dumps(value, ensure_ascii=False))
+    stream.flush()
+    assert json.loads(stream.buffer.getvalue().decode(encoding)) == value
+
+
+def test_a_command_works_where_the_terminal_knows_ascii_alone(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"id": "é", "question": "2 – 1?", "rationale": "2 – 1 = 1.", "answer": 1}\n')
+    command = [sys.executable, "-m", "smallsteps.cli.main", "segment", "in.jsonl", "--out", "o.jsonl"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
+    done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0 and not done.stderr.count(b"Error"), done.stderr
+    assert rb"\u00e9: 2 \u2013 1?" in done.stdout
