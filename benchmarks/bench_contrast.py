@@ -13,10 +13,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from statistics import median
 
-import torch
 from bench_training import TASK, flan_t5_small, small_causal
+from measure import add_options, record, record_peak
+from measure import prepare as prepare_device
 
 from smallsteps.records import Example
 from smallsteps.segments.examples import build_examples
@@ -29,12 +29,17 @@ from smallsteps.training.settings import TrainSettings
 
 
 def anchors_per_second(
-    student: Student, examples: list[Example], contrasts: dict[str, Contrast], kind: str, tokens: int
+    student: Student,
+    examples: list[Example],
+    contrasts: dict[str, Contrast],
+    kind: str,
+    options: argparse.Namespace,
 ) -> tuple[float, float]:
     """(anchor tokens per second, share of usable items) of one pass; a token of question or anchor counts once."""
     settings = TrainSettings(
-        passes=1, learning_rate=1e-5, update_examples=16, evaluations=1, micro_batch_tokens=tokens,
-        contrast=kind, source_limit=None, target_limit=None, overlong="drop", early_stop="drop",
+        passes=1, learning_rate=1e-5, update_examples=16, evaluations=1, contrast=kind,
+        micro_batch_tokens=options.micro_batch_tokens, dtype=options.dtype,
+        source_limit=None, target_limit=None, overlong="drop", early_stop="drop",
     )  # type: ignore[arg-type]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         result = fit(student, examples, [], settings, Path(folder) / "run", task=TASK, contrasts=contrasts)
@@ -46,13 +51,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chains", type=Path)
     parser.add_argument("--items", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--kinds", default="triplet")
     parser.add_argument("--students", default="encoder-decoder,causal")
     parser.add_argument("--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    add_options(parser, rounds=3)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    prepare_device(options)
 
     chains = read_chains(options.chains, TASK).chains
     texts = [f"{c.problem.question} {c.rationale.text}" for c in chains]
@@ -67,20 +72,20 @@ def main() -> None:
         "causal": (prepare(small_causal(texts), TASK, path="direct"), 2.2),
     }
     for name in options.students.split(","):
-        student, aim = students[name]
+        student, wanted = students[name]
+        student.model.to(options.device)
         for kind in options.kinds.split(","):
             ratios = []
             share = 0.0
             for number in range(options.rounds + 1):
-                alone, _ = anchors_per_second(student, examples, {}, kind, options.micro_batch_tokens)
-                both, share = anchors_per_second(student, examples, contrasts, kind, options.micro_batch_tokens)
+                alone, _ = anchors_per_second(student, examples, {}, kind, options)
+                both, share = anchors_per_second(student, examples, contrasts, kind, options)
                 if number:  # the first round loads kernels
                     ratios.append(alone / both)
-            wanted = f"(at most {aim})" if kind == "triplet" else ""
-            print(
-                f"{name}, {kind}: {median(ratios):.2f} times the time of the language-model loss alone "
-                f"({min(ratios):.2f} to {max(ratios):.2f}) {wanted}; {100 * share:.0f} % of items usable"
-            )
+            most = f"at most {wanted}" if kind == "triplet" else ""
+            record(f"{name}, {kind} / language-model loss alone, seconds", ratios, wanted=most)
+            record(f"{name}, {kind}: usable items", 100 * share, "%")
+            record_peak(options.device, f"{name}, {kind}")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ Draws differ, so tokens written are counted on both sides; the ratio is of secon
 from __future__ import annotations
 
 import argparse
-import time
-from statistics import median
 
 import torch
+from measure import add_options, now, record, record_peak
+from measure import prepare as prepare_device
 
 from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.generator import Decoding
@@ -31,7 +31,7 @@ TASK = get_task("stories")
 @torch.inference_mode()
 def generate(student: Student, problems: list[Problem], samples: int, batch: int) -> tuple[float, int]:
     """(seconds, tokens written) of transformers' own sampling."""
-    began, tokens = time.perf_counter(), 0
+    began, tokens = now(student.device.type), 0
     torch.manual_seed(0)
     each = max(1, batch // samples)
     for start in range(0, len(problems), each):
@@ -43,15 +43,15 @@ def generate(student: Student, problems: list[Problem], samples: int, batch: int
         )  # fmt: skip
         for row in out[:, 1:].tolist():
             tokens += row.index(student.end_id) + 1 if student.end_id in row else len(row)
-    return time.perf_counter() - began, tokens
+    return now(student.device.type) - began, tokens
 
 
 def ours(student: Student, problems: list[Problem], samples: int, batch: int) -> tuple[float, int]:
     """The same by the engine."""
-    began = time.perf_counter()
+    began = now(student.device.type)
     solving = Solving(batch_size=batch, samples=samples)
     written = list(solve(student, problems, TASK, solving, Decoding(100_000, temperature=1.0, top_k=50)))
-    return time.perf_counter() - began, sum(prediction.tokens for prediction in written)
+    return now(student.device.type) - began, sum(prediction.tokens for prediction in written)
 
 
 def main() -> None:
@@ -59,12 +59,11 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--student", default="bundled")
-    parser.add_argument("--threads", type=int, default=2)
+    add_options(parser, rounds=3)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    student = load_student(options.student, device="cpu")
+    prepare_device(options)
+    student = load_student(options.student, device=options.device)
     if student.drive is None:
         prepare(student, TASK, path="direct")
     student.model.eval()
@@ -83,8 +82,9 @@ def main() -> None:
             f"generate {theirs / chains:.4f} s a chain of {their_tokens / chains:.1f} tokens, ours {mine / chains:.4f} s of "
             f"{my_tokens / chains:.1f}"
         )
-    for unit, found in ratios.items():
-        print(f"generate / ours, seconds a {unit}: {median(found):.2f} ({min(found):.2f} to {max(found):.2f}) (aim 2)")
+    for unit, values in ratios.items():
+        record(f"exam: generate / ours, seconds a {unit}", values, wanted="2")
+    record_peak(options.device, "exam")
 
 
 if __name__ == "__main__":

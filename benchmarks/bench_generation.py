@@ -22,14 +22,13 @@ the lowest and the highest.
 from __future__ import annotations
 
 import argparse
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import torch
 from bench_training import flan_t5_small
+from measure import add_options, now, prepare, record, record_peak
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from smallsteps.generation.encoder_decoder import padded
@@ -125,13 +124,11 @@ def main() -> None:
     parser.add_argument("chains", type=Path)
     parser.add_argument("--n", type=int, default=256)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--alone", type=int, default=0, help="questions of the one-at-a-time loop")
     parser.add_argument("--arms", default="", help="only fp32 arms whose names hold this, such as uni")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
+    add_options(parser, rounds=1)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    prepare(args)
     student, direct, uni = material(args.chains, args.n)
     student.model.to(args.device).eval()
     tokens = sum(n for chain in uni for _, n in chain)
@@ -154,31 +151,32 @@ def main() -> None:
     written: dict[str, Written] = {}
     for _ in range(args.rounds):
         for name, arm in arms.items():
-            began = time.perf_counter()
+            began = now(args.device)
             written[name] = arm()
-            seconds[name].append((time.perf_counter() - began) / (args.alone if name.endswith("alone") else args.n))
+            questions = args.alone if name.endswith("alone") else args.n
+            seconds[name].append((now(args.device) - began) / questions)
+            record_peak(args.device, name)
     for name, found in seconds.items():
-        print(f"{name:24} {median(found):.4f} s a question")
+        record(name, found, "s a question")
 
-    def ratio(name: str, slow: str, fast: str, aim: str = "") -> None:
-        if slow not in seconds or fast not in seconds:
-            return
-        ratios = [a / b for a, b in zip(seconds[slow], seconds[fast], strict=True)]
-        print(f"{name:32} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})   {aim}")
+    def ratio(name: str, slow: str, fast: str, wanted: str = "") -> None:
+        if slow in seconds and fast in seconds:
+            pairs = zip(seconds[slow], seconds[fast], strict=True)
+            record(name, [a / b for a, b in pairs], wanted=wanted)
 
-    ratio("direct: generate / ours", "generate direct", "ours direct", "(aim 1.3)")
-    ratio("uni: lock-step / ours", "generate uni lock-step", "ours uni", "(aim 1.8)")
+    ratio("direct: generate / ours", "generate direct", "ours direct", "1.3")
+    ratio("uni: lock-step / ours", "generate uni lock-step", "ours uni", "1.8")
     ratio("ours: uni / direct", "ours uni", "ours direct")
-    ratio("ours: fp32 / bf16, uni", "ours uni", "ours uni bf16", "(aim 1.5)")
+    ratio("ours: fp32 / bf16, uni", "ours uni", "ours uni bf16", "1.5")
     ratio("ours: fp32 / bf16, direct", "ours direct", "ours direct bf16")
     if args.alone:
-        ratio("uni: one at a time / ours", "generate uni alone", "ours uni", "(aim 60 on a GPU)")
+        ratio("uni: one at a time / ours", "generate uni alone", "ours uni", "60 on a GPU")
     for name, other in (("direct", "generate direct"), ("uni", "generate uni lock-step"), ("uni bf16", "ours uni")):
         if f"ours {name}" not in written or other not in written:
             continue
         mine, theirs = written[f"ours {name}"], written[other]
         same = sum(mine[key] == theirs[key] for key in theirs)
-        print(f"same tokens, ours {name} and {other}: {same} of {len(theirs)} replies")
+        record(f"same tokens, ours {name} and {other}", 100 * same / len(theirs), "% of replies")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,24 @@
 """Rollouts for reinforcement learning: our engine beside `model.generate`, and the whole step.
 
-    python benchmarks/bench_rollouts.py --student DIR [--prompts 16] [--samples 4] [--steps 8]
+    python benchmarks/bench_rollouts.py [--student DIR] [--prompts 16] [--samples 4] [--steps 8]
 
-Bundled two-hop questions, a student that was distilled on them (of a run of guided/demo: seed0/distilled/candidate-*), fp32,
-two threads, temperature 1, all tokens, the same batch (prompts x samples rows). `generate` samples with
-`num_return_sequences`; its log-probabilities are computed by the pass that both need. Draws differ, so that the ratio is of
-tokens written per second. A step is rollouts, rewards by lexical judges, and one update (RLOO).
+Bundled two-hop questions, fp32, two threads, temperature 1, all tokens, the same batch (prompts x
+samples rows). The student is one that was distilled on them (of a run of guided/demo:
+seed0/distilled/candidate-*); without --student it is the bundled one, which never learnt to end such
+rationales. `generate` samples with `num_return_sequences`; its log-probabilities are computed by the
+pass that both need. Draws differ, so that the ratio is of tokens written per second. A step is
+rollouts, rewards by lexical judges, and one update (RLOO).
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
 import torch
+from measure import add_options, now, prepare, record, record_peak
 
 from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.generator import Decoding
@@ -24,6 +26,7 @@ from smallsteps.guiding.reward import Rewarder, RewardSettings
 from smallsteps.methods.rollouts import roller
 from smallsteps.quality.aspects import Scorer
 from smallsteps.students.student import Student, load_student
+from smallsteps.students.tokens import prepare as prepare_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.training.policy import Rollout
@@ -59,18 +62,26 @@ def by_generate(prompts: list[tuple[str, list[int]]], samples: int) -> Roll:
     return roll
 
 
+def opened(options: argparse.Namespace) -> Student:
+    """The student, on the device, ready to write whole rationales."""
+    student = load_student(options.student, device=options.device, dtype="float32")
+    if student.drive is None:
+        prepare_student(student, TASK, path="direct")
+    student.model.eval()
+    return student
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--student", required=True)
+    parser.add_argument("--student", default="bundled")
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=2)
+    add_options(parser, rounds=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    prepare(options)
     problems = [chain.problem for chain in make_chains(200, 900)]
-    student = load_student(options.student, device="cpu", dtype="float32")
-    student.model.eval()
+    student = opened(options)
     prompts = [(problem.id, student.source_ids(TASK, TASK.render(problem))) for problem in problems]
     ways = {
         "generate": by_generate(prompts, options.samples),
@@ -80,21 +91,21 @@ def main() -> None:
     for step in range(options.steps + 1):
         numbers = [(step * options.prompts + n) % len(prompts) for n in range(options.prompts)]
         for name, roll in ways.items():
-            began = time.perf_counter()
+            began = now(options.device)
             groups = roll(student, step, numbers)
-            seconds = time.perf_counter() - began
+            seconds = now(options.device) - began
             if step:  # the first one loads kernels
                 rates[name].append(sum(len(one.target) for group in groups for one in group) / seconds)
     ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates["generate"], strict=True)]
-    print(
-        f"rollouts: {median(rates['ours']):,.0f} tokens a second, generate {median(rates['generate']):,.0f}: "
-        f"{median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f}) (aim 2)"
-    )
+    for name, values in rates.items():
+        record(f"rollouts, {name}", values, "tokens a second")
+    record("rollouts: ours / generate", ratios, wanted="2")
+    record_peak(options.device, "rollouts")
 
     rewarder = Rewarder({p.id: p for p in problems}, Scorer(), RewardSettings("aspects"))
     seconds: dict[str, list[float]] = {}
     for name, roll in ways.items():
-        own = load_student(options.student, device="cpu", dtype="float32")
+        own = opened(options)
         settings = ReinforceSettings(
             options.steps,
             options.prompts,
@@ -108,9 +119,10 @@ def main() -> None:
             found = reinforce(own, len(prompts), roll, rewarder, settings, Path(folder) / "run")
         seconds[name] = [row["seconds"] for row in found.curves[1:]]
     steps = {name: median(values) for name, values in seconds.items()}
-    print(
-        f"whole step: {steps['ours']:.2f} s, with generate {steps['generate']:.2f} s: {steps['generate'] / steps['ours']:.2f} times"
-    )
+    for name, value in steps.items():
+        record(f"whole step of RL, {name}", value, "s")
+    record("whole step of RL: with generate / ours", steps["generate"] / steps["ours"])
+    record_peak(options.device, "step of RL")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
 from bench_training import flan_t5_small
+from measure import add_options, now, prepare, record, record_peak
 from transformers import T5Config, T5ForConditionalGeneration
 
 from smallsteps.records import Chain
@@ -41,12 +41,13 @@ def authors(student: Student, chains: list[Chain], width: int = 512, batch: int 
     sums: list[float] = []
     for start in range(0, len(pairs), batch):
         rows = pairs[start : start + batch]
-        source = torch.zeros(len(rows), width, dtype=torch.long)
-        labels = torch.zeros(len(rows), width, dtype=torch.long)
+        source = torch.zeros(len(rows), width, dtype=torch.long, device=student.device)
+        labels = torch.zeros(len(rows), width, dtype=torch.long, device=student.device)
         lengths = []
         for n, (question, piece) in enumerate(rows):
             ids, target = student.source_ids(TASK, question)[:width], student.target_ids(TASK, piece)[:width]
-            source[n, : len(ids)], labels[n, : len(target)] = torch.tensor(ids), torch.tensor(target)
+            source[n, : len(ids)] = torch.tensor(ids)
+            labels[n, : len(target)] = torch.tensor(target)
             lengths.append(len(target))
         p = student.model(input_ids=source, attention_mask=(source != 0).long(), labels=labels).logits.softmax(-1)
         entropy = -(p * torch.log(p + 1e-12)).sum(-1)
@@ -100,44 +101,44 @@ def main() -> None:
     parser.add_argument("chains", type=Path)
     parser.add_argument("--n", type=int, default=96)
     parser.add_argument("--theirs", type=int, default=4, help="chains for the authors' procedure")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
+    add_options(parser, rounds=2)
     parser.add_argument("--memory-only", action="store_true")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    prepare(args)
     if args.memory_only:
         memory_check(args.chains)
         return
     chains = read_chains(args.chains, TASK).chains
     student = flan_t5_small([f"{c.problem.question} {c.rationale.text}" for c in chains])
-    student.model.eval()
+    student.model.to(args.device).eval()
     chains = chains[: args.n]
     pairs = [(TASK.render(c.problem), c.rationale.text) for c in chains]
-    seconds = dict.fromkeys(("authors", "fp32", "bf16"), 0.0)
+    seconds: dict[str, list[float]] = {"authors": [], "fp32": [], "bf16": []}
     scores = {}
     for dtype in (None, "bfloat16"):
         token_scores(student, TASK, pairs[:2], dtype=dtype)  # first calls load kernels
     for round_ in range(args.rounds):
-        began = time.perf_counter()
-        scores["fp32"] = token_scores(student, TASK, pairs)
-        seconds["fp32"] += (time.perf_counter() - began) / args.n / args.rounds
-        began = time.perf_counter()
-        scores["bf16"] = token_scores(student, TASK, pairs, dtype="bfloat16")
-        seconds["bf16"] += (time.perf_counter() - began) / args.n / args.rounds
-        mine = chains[round_ * args.theirs : (round_ + 1) * args.theirs]
-        began = time.perf_counter()
-        authors(student, mine)
-        seconds["authors"] += (time.perf_counter() - began) / len(mine) / args.rounds
-    for name, value in seconds.items():
-        print(f"{name:8} {value:.4f} s a chain")
-    print(f"authors / ours fp32   {seconds['authors'] / seconds['fp32']:.0f}   (at least 55, aim 85)")
-    print(f"authors / ours bf16   {seconds['authors'] / seconds['bf16']:.0f}   (at least 130)")
+        for name, dtype in (("fp32", None), ("bf16", "bfloat16")):
+            began = now(args.device)
+            scores[name] = token_scores(student, TASK, pairs, dtype=dtype)
+            seconds[name].append((now(args.device) - began) / args.n)
+            record_peak(args.device, f"scores {name}")
+        part = chains[round_ * args.theirs : (round_ + 1) * args.theirs]
+        began = now(args.device)
+        authors(student, part)
+        seconds["authors"].append((now(args.device) - began) / len(part))
+    for name, values in seconds.items():
+        record(f"scores, {name}", values, "s a chain")
+    for name, wanted in (("fp32", "55, better 85"), ("bf16", "130")):
+        pairs_of_rounds = zip(seconds["authors"], seconds[name], strict=True)
+        record(f"scores: authors / ours {name}", [a / b for a, b in pairs_of_rounds], wanted=wanted)
     one, other = labels(chains, scores["fp32"]), labels(chains, scores["bf16"])
     changed = sum(a != b for a, b in zip(one, other, strict=True))
-    print(f"labels that bf16 changes: {changed} of {len(one)} ({100 * changed / len(one):.1f} %)")
-    command = [sys.executable, __file__, str(args.chains), "--memory-only"]
-    sys.stdout.flush()
-    subprocess.run(command, check=True)
+    record("labels that bf16 changes", 100 * changed / len(one), f"% of {len(one)}")
+    if args.device == "cpu":
+        command = [sys.executable, __file__, str(args.chains), "--memory-only"]
+        sys.stdout.flush()
+        subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
-import time
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import torch
+from measure import add_options, now, record, record_peak
+from measure import prepare as prepare_device
 from transformers import (
     DataCollatorForSeq2Seq,
     LlamaConfig,
@@ -48,16 +48,16 @@ TASK = get_task("gsm8k")
 
 
 class Clock(TrainerCallback):
-    """Seconds and tokens of Seq2SeqTrainer's steps; fetching and padding its batches is not counted against it."""
+    """Seconds of Seq2SeqTrainer's steps; fetching and padding its batches is not counted against it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def on_step_begin(self, args, state, control, **kwargs) -> None:
-        self.began = time.perf_counter()
+        self.began = now(args.device.type)
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        self.seconds += time.perf_counter() - self.began
+        self.seconds += now(args.device.type) - self.began
 
 
 class Counting(DataCollatorForSeq2Seq):
@@ -72,12 +72,13 @@ class Counting(DataCollatorForSeq2Seq):
         return batch
 
 
-def theirs(student: Student, rows: list, updates: int, sampling: str, seed: int) -> tuple[float, float]:
+def theirs(student: Student, rows: list, updates: int, sampling: str, seed: int, dtype: str) -> tuple[float, float]:
     """(real tokens per second, share of padding) of Seq2SeqTrainer."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = Seq2SeqTrainingArguments(
             output_dir=folder, max_steps=updates, per_device_train_batch_size=64, train_sampling_strategy=sampling,
-            use_cpu=True, report_to="none", disable_tqdm=True, logging_strategy="no", save_strategy="no", seed=seed,
+            use_cpu=student.device.type == "cpu", bf16=dtype == "bfloat16",
+            report_to="none", disable_tqdm=True, logging_strategy="no", save_strategy="no", seed=seed,
             learning_rate=1e-4, weight_decay=0.01, log_level="error", dataloader_pin_memory=False,
         )  # fmt: skip
         data = [
@@ -92,11 +93,13 @@ def theirs(student: Student, rows: list, updates: int, sampling: str, seed: int)
     return counting.real / clock.seconds, 1 - counting.real / counting.padded
 
 
-def ours(student: Student, examples: list[Example], updates: int, seed: int, tokens: int) -> tuple[float, float, float]:
+def ours(
+    student: Student, examples: list[Example], updates: int, seed: int, tokens: int, dtype: str
+) -> tuple[float, float, float]:
     """(real tokens per second, share of padding, seconds) of `fit`, optimizer step included."""
     settings = TrainSettings(
         passes=updates * 64 / len(examples), learning_rate=1e-4, evaluations=1, seed=seed, micro_batch_tokens=tokens,
-        overlong="drop", early_stop="drop", source_limit=None, target_limit=None,
+        overlong="drop", early_stop="drop", source_limit=None, target_limit=None, dtype=dtype,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         result = fit(student, examples, [], settings, Path(folder) / "run", task=TASK)
@@ -129,13 +132,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chains", type=Path)
     parser.add_argument("--updates", type=int, default=2, help="updates of 64 an arm and round")
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pool", type=int, default=300, help="chains that batches are drawn from")
     parser.add_argument("--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--skip-causal", action="store_true")
+    add_options(parser, rounds=3)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    prepare_device(options)
 
     chains = read_chains(options.chains, TASK).chains
     chains = random.Random(0).sample(chains, options.pool)
@@ -143,38 +146,43 @@ def main() -> None:
     texts = [text for chain in chains for text in (chain.problem.question, chain.rationale.text)]
 
     student = flan_t5_small(texts)
+    student.model.to(options.device)
+    tokens, dtype = options.micro_batch_tokens, options.dtype
     examples = build_examples(chains, segments, TASK, "uni")
     rows = encode(student, TASK, examples)
     print(f"{len(chains)} chains, {len(examples)} examples, {sum(r.tokens for r in rows) / len(rows):.0f} tokens each")
     speeds, padding = defaultdict(list), defaultdict(list)
     for turn in range(options.rounds):
         for sampling in ("random", "group_by_length"):
-            speed, share = theirs(student, rows, options.updates, sampling, turn)
+            speed, share = theirs(student, rows, options.updates, sampling, turn, dtype)
             speeds[sampling].append(speed)
             padding[sampling].append(share)
-        speed, share, _ = ours(student, examples, options.updates, turn, options.micro_batch_tokens)
+            record_peak(options.device, f"training, Seq2SeqTrainer {sampling}")
+        speed, share, _ = ours(student, examples, options.updates, turn, tokens, dtype)
+        record_peak(options.device, "training, smallsteps")
         speeds["smallsteps"].append(speed)
         padding["smallsteps"].append(share)
-    for name, found in speeds.items():
-        print(f"{name:16} {median(found):7.0f} real tokens/s   padding {100 * median(padding[name]):4.1f} %")
-    for name in ("random", "group_by_length"):
+    for name, rates in speeds.items():
+        record(f"training {dtype}, {name}", rates, "real tokens a second")
+        record(f"training, {name}: padding", [100 * share for share in padding[name]], "%")
+    for name, wanted in (("random", "2.2"), ("group_by_length", "")):
         ratios = [a / b for a, b in zip(speeds["smallsteps"], speeds[name], strict=True)]
-        print(f"ratio to Seq2SeqTrainer {name}: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+        record(f"training {dtype}: ours / Seq2SeqTrainer {name}", ratios, wanted=wanted)
 
     if options.skip_causal:
         return
     student = small_causal(texts)
+    student.model.to(options.device)
     some = list(zip(chains, segments, strict=True))[:64]
     examples = build_examples([c for c, _ in some], [s for _, s in some], TASK, "uni", causal=True)
     apart = [replace(e, problem_id=e.id) for e in examples]
     ratios = []
     for turn in range(options.rounds):
-        together = ours(student, examples, len(examples) // 64, turn, options.micro_batch_tokens)[2]
-        single = ours(student, apart, len(examples) // 64, turn, options.micro_batch_tokens)[2]
+        updates = max(1, len(examples) // 64)
+        together = ours(student, examples, updates, turn, tokens, dtype)[2]
+        single = ours(student, apart, updates, turn, tokens, dtype)[2]
         ratios.append(single / together)
-    print(
-        f"causal one pass against {len(examples)} separate examples of {len(some)} chains: {median(ratios):.2f} times"
-    )
+    record(f"causal: one pass against {len(examples)} examples of {len(some)} chains", ratios)
 
 
 if __name__ == "__main__":

@@ -44,9 +44,10 @@ def test_logprobs_are_those_of_the_model(tiny: Tiny) -> None:
     decoding = Decoding(max_new_tokens=8, logprobs=True)
     for reply in LocalEngine(student, 2).generate(requests(student), decoding):
         ids = [*reply.ids, student.end_id][: reply.tokens]
-        source = torch.tensor([student.source_ids(TASK, reply.id)])
+        source = torch.tensor([student.source_ids(TASK, reply.id)], device=student.device)
         with torch.no_grad():
-            logits = student.model(input_ids=source, decoder_input_ids=torch.tensor([[0, *ids[:-1]]])).logits[0]
+            inputs = torch.tensor([[0, *ids[:-1]]], device=student.device)
+            logits = student.model(input_ids=source, decoder_input_ids=inputs).logits[0].cpu()
         wanted = logits.log_softmax(-1)[torch.arange(len(ids)), torch.tensor(ids)]
         assert list(reply.logprobs) == pytest.approx(wanted.tolist(), abs=2e-3)
 

@@ -72,9 +72,10 @@ def a_task(**changes: Any) -> Task:
 def generated(student: Student, ids: list[int], limit: int, ends: set[int] | None = None) -> tuple[list[int], bool]:
     """What `model.generate` writes after `ids`, and whether it ended by itself."""
     stops = sorted(student.end_ids | (ends or set()))
+    prompt = torch.tensor([ids], device=student.device)
     with torch.no_grad():
         out = student.model.generate(
-            torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long), do_sample=False,
+            prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
             max_new_tokens=limit + len(student.target_head), eos_token_id=stops, pad_token_id=student.pad_id,
         )[0].tolist()  # fmt: skip
     given = len(ids) if student.architecture == "causal" else 1 + len(student.target_head)

@@ -25,7 +25,8 @@ def train_a_little(student: Student) -> torch.Tensor:
     optimizer = torch.optim.SGD(parameters, lr=0.05)
     for _ in range(3):
         out = forward(student)
-        torch.nn.functional.cross_entropy(out[0, -4:], torch.tensor([5, 6, 7, student.markers["ES"]])).backward()
+        labels = torch.tensor([5, 6, 7, student.markers["ES"]], device=student.device)
+        torch.nn.functional.cross_entropy(out[0, -4:], labels).backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
@@ -34,8 +35,9 @@ def train_a_little(student: Student) -> torch.Tensor:
 
 
 def forward(student: Student) -> torch.Tensor:
-    ids = torch.tensor([student.source_ids(TASK, "Ann has 3 boxes", [("ES", "so")], cue="AS")])
-    given = {} if student.architecture == "causal" else {"decoder_input_ids": torch.tensor([[0, 5, 6, 7]])}
+    source = student.source_ids(TASK, "Ann has 3 boxes", [("ES", "so")], cue="AS")
+    ids, target = (torch.tensor([row], device=student.device) for row in (source, [0, 5, 6, 7]))
+    given = {} if student.architecture == "causal" else {"decoder_input_ids": target}
     return student.model(input_ids=ids, **given).logits
 
 

@@ -33,12 +33,14 @@ def naive(student: Student, question: str, text: str) -> tuple[list[float], list
     target = student.encode(text.strip())
     with torch.no_grad():
         if student.architecture == "causal":
-            logits = student.model(torch.tensor([[*source, *target]])).logits[0, len(source) - 1 : -1]
+            ids = torch.tensor([[*source, *target]], device=student.device)
+            logits = student.model(ids).logits[0, len(source) - 1 : -1]
         else:
             inputs = [student.start_id, *student.target_head, *target]
-            out = student.model(input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([inputs]))
+            given = [torch.tensor([ids], device=student.device) for ids in (source, inputs)]
+            out = student.model(input_ids=given[0], decoder_input_ids=given[1])
             logits = out.logits[0, len(student.target_head) : -1]
-    log_p = logits.double().log_softmax(-1)
+    log_p = logits.cpu().double().log_softmax(-1)
     loss = -log_p[torch.arange(len(target)), torch.tensor(target)]
     return (-(log_p.exp() * log_p).sum(-1)).tolist(), loss.tolist()
 
@@ -76,8 +78,8 @@ def test_the_head_in_chunks_is_the_head_at_once(tiny: Tiny, monkeypatch: pytest.
 def test_mean_loss_is_the_loss_that_the_model_reports(tiny: Tiny) -> None:
     student = tiny("t5-scaled")
     (scores,) = token_scores(student, TASK, PAIRS[:1])
-    source = torch.tensor([student.source_ids(TASK, PAIRS[0][0])])
-    labels = torch.tensor([student.encode(PAIRS[0][1])])
+    source = torch.tensor([student.source_ids(TASK, PAIRS[0][0])], device=student.device)
+    labels = torch.tensor([student.encode(PAIRS[0][1])], device=student.device)
     with torch.no_grad():
         expected = student.model(input_ids=source, labels=labels).loss.item()
     assert sum(scores.loss) / len(scores.loss) == pytest.approx(expected, rel=1e-4)

@@ -23,7 +23,7 @@ STYLES = ["t5", "t5-scaled", "bart", "llama", "qwen"]
 
 
 def logits(student: Student, ids: list[int]) -> torch.Tensor:
-    row = torch.tensor([ids])
+    row = torch.tensor([ids], device=student.device)
     with torch.no_grad():
         given = {} if student.architecture == "causal" else {"decoder_input_ids": row}
         return student.model(row, **given).logits

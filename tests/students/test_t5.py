@@ -23,7 +23,10 @@ def material(student: Student) -> tuple[list[list[int]], list[torch.Tensor]]:
         for parameter in student.model.parameters():
             parameter.mul_(0.5)
         wanted = [
-            student.model(input_ids=torch.tensor([s]), decoder_input_ids=torch.tensor([t])).logits[0]
+            student.model(
+                input_ids=torch.tensor([s], device=student.device),
+                decoder_input_ids=torch.tensor([t], device=student.device),
+            ).logits[0]
             for s, t in zip(sources, TARGETS, strict=True)
         ]
     return sources, wanted
@@ -113,7 +116,7 @@ def test_sources_attend_alike_one_by_one_and_padded(tiny: Tiny, monkeypatch: pyt
     """Padded is what other devices than the CPU do."""
     runner = T5Runner(tiny("t5-scaled").model, torch.float32)
     lengths = [5, 9, 2]
-    fused = torch.randn(sum(lengths), 3 * runner.heads * runner.d_kv)
+    fused = torch.randn(sum(lengths), 3 * runner.heads * runner.d_kv).to(runner.device)
     one_by_one = runner._attend(fused, lengths)
     monkeypatch.setattr("smallsteps.students.t5.ONE_BY_ONE", ())
     assert (runner._attend(fused, lengths) - one_by_one).abs().max() < 1e-5

@@ -42,7 +42,8 @@ def together(student, items, prompt_weight=0.0, **settings):
         batch = collate_pairs(items, student.start_id)
     else:
         batch = collate_sequences(items, prompt_weight)
-    return ContrastLoss(student.model, **settings), batch._replace(weights=batch.weights.to(student.model.dtype))
+    batch = batch._replace(weights=batch.weights.to(student.model.dtype)).to(student.device)
+    return ContrastLoss(student.model, **settings), batch
 
 
 def states(student, reading):
@@ -51,17 +52,19 @@ def states(student, reading):
     if student.start_id is not None:
         hidden, head = peeked(
             student.model,
-            input_ids=torch.tensor([reading.source]),
-            decoder_input_ids=torch.tensor([[student.start_id, *reading.target]]),
+            input_ids=torch.tensor([reading.source], device=student.device),
+            decoder_input_ids=torch.tensor([[student.start_id, *reading.target]], device=student.device),
         )
         return hidden[0], head
-    hidden, head = peeked(student.model, input_ids=torch.tensor([[*reading.source, *reading.target]]))
+    ids = torch.tensor([[*reading.source, *reading.target]], device=student.device)
+    hidden, head = peeked(student.model, input_ids=ids)
     return hidden[0, len(reading.source) - 1 :], head
 
 
 def log_probs(student, reading):
     hidden, head = states(student, reading)
-    return head(hidden[:-1]).log_softmax(-1).gather(1, torch.tensor(reading.target)[:, None])[:, 0]
+    target = torch.tensor(reading.target, device=student.device)
+    return head(hidden[:-1]).log_softmax(-1).gather(1, target[:, None])[:, 0]
 
 
 def alone_row(student, item):

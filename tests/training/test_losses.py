@@ -20,7 +20,7 @@ def gradients(student, batches):
     student.model.zero_grad()
     total = 0.0
     for rows in batches:
-        loss = loss_model(collate(rows, student.start_id))
+        loss = loss_model(collate(rows, student.start_id).to(student.device))
         loss.backward()
         total += loss.item()
     return total, {n: p.grad.clone() for n, p in student.model.named_parameters() if p.grad is not None}
@@ -63,13 +63,14 @@ def test_loss_is_that_of_the_models_own_forward_one_example_at_a_time(tiny, styl
     expected = 0.0
     with torch.no_grad():
         for row in rows:
-            ids = torch.tensor([row.target])
+            ids = torch.tensor([row.target], device=student.device)
             if student.architecture == "causal":
-                labels = torch.where(torch.tensor([row.counted]), ids, -100)
+                labels = ids.where(torch.tensor([row.counted], device=student.device), -100)
                 mean = student.model(input_ids=ids, labels=labels).loss
             else:
-                start = torch.tensor([[student.start_id, *row.target[:-1]]])
-                mean = student.model(input_ids=torch.tensor([row.source]), decoder_input_ids=start, labels=ids).loss
+                start = torch.tensor([[student.start_id, *row.target[:-1]]], device=student.device)
+                source = torch.tensor([row.source], device=student.device)
+                mean = student.model(input_ids=source, decoder_input_ids=start, labels=ids).loss
             expected += mean.item() * row.loss_tokens
     found, _ = gradients(student, [rows])
     assert found == pytest.approx(expected, rel=1e-6)
@@ -122,15 +123,17 @@ def test_prompt_tokens_weigh_what_the_settings_say_by_hand(tiny):
             Encoded((), (9, 4, 2), (False, True, True), ("b",))]  # fmt: skip
     expected = 0.0
     for row in rows:
-        ids = torch.tensor([row.target])
+        ids = torch.tensor([row.target], device=student.device)
         logprobs = student.model(input_ids=ids).logits[0, :-1].log_softmax(-1)
         for place, (token, counts) in enumerate(zip(row.target[1:], row.counted[1:], strict=True)):
             expected -= (1.0 if counts else 0.1) * logprobs[place, token].item()
-    found = SummedLoss(student.model)(collate(rows, None, prompt_weight=0.1)).item()
+    found = SummedLoss(student.model)(collate(rows, None, prompt_weight=0.1).to(student.device)).item()
     assert found == pytest.approx(expected, rel=1e-5)
     assert [row.weight(0.1) for row in rows] == pytest.approx([2 + 0.2, 2.0])
     assert [row.weight(0.1, all_tokens=True) for row in rows] == [4, 2]
-    pieces = SummedLoss(student.model, head_elements=1)(collate(rows, None, prompt_weight=0.1)).item()
+    pieces = SummedLoss(student.model, head_elements=1)(
+        collate(rows, None, prompt_weight=0.1).to(student.device)
+    ).item()
     assert pieces == pytest.approx(expected, rel=1e-5)
 
 
