@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from functools import cache
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded; as the command line does
+
 import torch
 from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -33,6 +37,19 @@ settings.load_profile("unhurried")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a suite that a shell started in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+DEVICE = "cpu"
+"""Where tiny students are made; `pytest --device cuda` runs the tests that touch models on a GPU."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="Device of the tiny students: cpu, cuda.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    global DEVICE
+    DEVICE = config.getoption("--device")
+
 
 CORPUS = [
     "Ann has 3 boxes with 4 pens each. She gives away 5 pens. How many pens are left?",
@@ -150,7 +167,7 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
         model = cls(config)
     with torch.no_grad():
         model.get_output_embeddings().weight[tokenizer.eos_token_id] *= talkative
-    return Student(model.eval(), tokenizer, name=f"tiny-{style}")
+    return Student(model.to(DEVICE).eval(), tokenizer, name=f"tiny-{style}")
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from smallsteps.errors import RunFolderError, UserError
+from smallsteps.threads import in_use
 
 MANIFEST = "manifest.json"
 TRACKED = ("smallsteps", "torch", "transformers", "accelerate", "peft", "tokenizers", "sacrebleu", "numpy")
@@ -178,8 +179,16 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": _commit(),
         "hardware": hardware(),
+        "threads": threads(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def threads() -> dict[str, int] | None:
+    """CPU threads of training and of decoding; None where torch is not loaded."""
+    if "torch" not in sys.modules:
+        return None
+    return vars(in_use())
 
 
 def hardware() -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -26,6 +26,9 @@ from smallsteps.recipe import (
     make_recipe,
     recipe_names,
 )
+
+if TYPE_CHECKING:
+    from smallsteps.students.student import Student
 
 
 def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool) -> None:
@@ -66,7 +69,7 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
         raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
     check_output_folder(out)
     check_device(recipe.student.device, "student.device")
-    set_threads(threads)
+    set_threads(threads, out, lambda: _student_to_measure(recipe))
     from smallsteps.cli.progress import Terminal
     from smallsteps.methods.compare import compare
     from smallsteps.report.page import write_page
@@ -176,14 +179,34 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
     ]
 
 
-def set_threads(threads: int | None) -> None:
-    """CPU threads of every product; part of what makes a run repeat exactly. Raises RecipeError where torch cannot."""
+def set_threads(threads: int | None, out: Path | None = None, load: Callable[[], Student | None] | None = None) -> None:
+    """Sets the CPU threads, part of what makes a run repeat exactly: `threads`, else what the run folder `out` names,
+    else the fastest for the student that `load` opens, else torch's choice. Raises RecipeError where torch cannot."""
     check_threads(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if threads is not None:
-        import torch
+        from smallsteps.threads import Threads, use
 
-        torch.set_num_threads(threads)
+        use(Threads(threads, threads))
+    elif load is not None:
+        from smallsteps.cli.fastest import choose
+
+        choose(out, load)
+
+
+def _student_to_measure(recipe: Recipe) -> Student | None:
+    """The student of a recipe where it is small and at hand. A student from scratch is about as small as the bundled
+    one, which stands in for it."""
+    from smallsteps.cli.fastest import SMALL
+    from smallsteps.students.student import load_student
+
+    name = BUNDLED if recipe.student.scratch else recipe.student.name
+    files = [] if name == BUNDLED else list(Path(name).glob("*.safetensors"))
+    if recipe.student.device not in ("auto", "cpu") or (name != BUNDLED and not files):
+        return None
+    if sum(file.stat().st_size for file in files) > 4 * SMALL:
+        return None
+    return load_student(name, device=recipe.student.device)
 
 
 def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool) -> None:

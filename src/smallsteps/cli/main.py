@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 the user can fix it (one clear line, no traceback), 1 a bu
 from __future__ import annotations
 
 import _thread
+import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -350,6 +351,8 @@ def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
+    # before torch is loaded: threads that wait for each other sleep, else they block each other on a busy machine
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     print_anything()
     hook, sys.unraisablehook = sys.unraisablehook, _hear_interrupts
     try:

@@ -61,5 +61,7 @@ Temperature = Annotated[float, typer.Option("--temperature", callback=_temperatu
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", help="CPU threads; the same number gives the same weights. Default: all cores."),
+    typer.Option(
+        "--threads", help="CPU threads; the same number gives the same weights. Default: the fastest, measured briefly."
+    ),
 ]

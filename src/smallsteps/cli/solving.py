@@ -30,6 +30,8 @@ DATA_ENDINGS = (
     ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".txt", ".gz", ".bz2", ".xz",
     ".zst", ".zip", ".xlsx", ".xls", ".yaml", ".yml",
 )  # fmt: skip
+WORTH_MEASURING = 32
+"""Questions from which on the fastest number of CPU threads is measured first."""
 AS_TEXT = "To ask it as a question, put a space before it inside the quotes."
 
 
@@ -113,8 +115,10 @@ def solve_file(
     check_output(out, inputs=[source, model])
     task = get_task(task_name) if task_name else _task_of(model)
     problems = None if task is None else read_problems(source, task, columns)  # before any weights are loaded
+    from smallsteps.cli.fastest import choose
     from smallsteps.generation.generator import Decoding
     from smallsteps.generation.solve import load_solver, solve
+    from smallsteps.students.student import DualStudent
 
     decoding = Decoding(temperature=temperature, seed=seed)
     with Terminal() as reporter:
@@ -134,6 +138,9 @@ def solve_file(
                 reporter.say("the answers that an interrupted call left are of another job and are not used")
             rest = {problem.id: problem for problem in problems if problem.id not in done}
             reporter.say(f"{len(rest):,} questions to answer")
+            if threads is None and len(rest) >= WORTH_MEASURING:
+                half = student.es if isinstance(student, DualStudent) else student
+                choose(None, lambda: half)
             for prediction in solve(student, list(rest.values()), task, solver.solving(batch_size), decoding):
                 row = done[prediction.problem_id] = prediction_row(prediction)
                 kept.add(question_digest(rest[prediction.problem_id], task), row)

@@ -23,6 +23,7 @@ from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.rows import Row, choose, new_rows, reply_of
 from smallsteps.students.student import Student
+from smallsteps.threads import on_decoding_threads
 
 SPARE_STEPS = 128
 """Columns added when the caches are full."""
@@ -81,6 +82,7 @@ class CausalSession:
     def idle(self) -> bool:
         return not self.rows and not self.waiting
 
+    @on_decoding_threads
     @torch.inference_mode()
     def step(self) -> list[Reply]:
         """One token for every row; the replies that are done. Rows that enter write their first token."""

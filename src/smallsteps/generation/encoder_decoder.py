@@ -25,6 +25,7 @@ from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.rows import Row, choose, new_rows, reply_of
 from smallsteps.students.student import Student
 from smallsteps.students.t5 import T5Runner
+from smallsteps.threads import on_decoding_threads
 
 ENCODE_TOKENS = 8192
 """Padded source tokens encoded at a time."""
@@ -86,6 +87,7 @@ class T5Session:
     def idle(self) -> bool:
         return not self.active and not self.waiting
 
+    @on_decoding_threads
     @torch.inference_mode()
     def step(self) -> list[Reply]:
         """One token for every row; the replies that are done."""
@@ -155,6 +157,7 @@ class CohortSession:
     def idle(self) -> bool:
         return not self.rows and not self.waiting
 
+    @on_decoding_threads
     @torch.inference_mode()
     def step(self) -> list[Reply]:
         """One token for every row of the cohort; the replies that are done."""
