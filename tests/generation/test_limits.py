@@ -1,0 +1,148 @@
+"""The limits of a job against a server on loopback: without usage, with absurd usage, with several processes at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopback import Server, completion
+from smallsteps.generation import endpoint as endpoints
+from smallsteps.generation.budget import Budget, Limits, Prices
+from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+from smallsteps.generation.generator import Decoding, Reply, Request
+from smallsteps.generation.replies import ReplyStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ReplyStore]:
+    made = ReplyStore(tmp_path / "replies.sqlite")
+    yield made
+    made.close()
+
+
+def buy(
+    server: Server,
+    store: ReplyStore,
+    count: int,
+    limits: Limits,
+    *,
+    length: int = 20,
+    concurrency: int = 32,
+    **more: Any,
+) -> list[Reply]:
+    settings = EndpointSettings("m", server.url, concurrency, timeout=10.0)
+    budget = Budget(store, "job", limits, Prices(1.0, 1.0))
+    requests = [Request(f"q{n}", f"q{n}") for n in range(count)]
+    return list(Endpoint(settings, budget, "key", **more).generate(requests, Decoding(length)))
+
+
+USAGES: list[Any] = [
+    "missing",
+    None,
+    {},
+    {"prompt_tokens": -4000, "completion_tokens": -4000},
+    {"prompt_tokens": 0, "completion_tokens": 0},
+    {"prompt_tokens": 0.5, "completion_tokens": "3"},
+    {"prompt_tokens": 10**30, "completion_tokens": 2**63},
+]
+
+
+@pytest.mark.parametrize("usage", USAGES)
+def test_a_limit_on_tokens_holds_whatever_the_server_counts(server: Server, store: ReplyStore, usage: Any) -> None:
+    def answer(body: dict[str, Any], times: int) -> tuple[int, Any, dict[str, str]]:
+        whole = completion("So it is, and the answer is 7.")
+        whole["usage"] = usage
+        if usage == "missing":
+            del whole["usage"]
+        return 200, whole, {}
+
+    server.answer = answer
+    replies = buy(server, store, 40, Limits(tokens=2000), length=300)
+    spent = store.spent("job")
+    assert 1000 < spent.tokens <= 2000, "each call costs what it may have cost at most"
+    assert 4 <= server.calls < 10 and server.calls == spent.calls
+    assert sum(reply.finished == "end" for reply in replies) == server.calls == len(store)
+    assert all("limit of 2,000 tokens" in (reply.error or "") for reply in replies if reply.finished == "failed")
+
+
+def test_other_names_of_counts_are_counts(server: Server, store: ReplyStore) -> None:
+    server.answer = lambda body, times: (
+        200,
+        completion("7") | {"usage": {"input_tokens": 40, "output_tokens": 10}},
+        {},
+    )
+    buy(server, store, 40, Limits(tokens=2000))
+    assert server.calls == 39, "39 calls of 50 leave no room for one that may take 86"
+
+
+@pytest.mark.parametrize("limits", [Limits(tokens=2000), Limits(money=2000 / 1e6)])
+def test_a_job_waits_for_calls_under_way_before_it_calls_a_limit_reached(
+    server: Server, store: ReplyStore, limits: Limits
+) -> None:
+    server.delay = 0.01  # each call reserves 566 tokens and takes 10, so three are under way at once
+    replies = buy(server, store, 60, limits, length=500)
+    assert {reply.finished for reply in replies} == {"end"}
+    assert store.spent("job").tokens == 600
+
+
+def test_two_processes_of_one_job_share_its_limits(server: Server, tmp_path: Path) -> None:
+    server.delay = 0.01
+    code = (
+        "import sys; from smallsteps.generation.budget import Budget, Limits\n"
+        "from smallsteps.generation.endpoint import Endpoint, EndpointSettings\n"
+        "from smallsteps.generation.generator import Decoding, Request\n"
+        "from smallsteps.generation.replies import ReplyStore\n"
+        "budget = Budget(ReplyStore(sys.argv[1]), 'job', Limits(calls=30))\n"
+        "asked = [Request(f'{sys.argv[3]}-{n}', f'{sys.argv[3]}-{n}') for n in range(40)]\n"
+        "list(Endpoint(EndpointSettings('m', sys.argv[2]), budget, 'key').generate(asked, Decoding(20)))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "r.sqlite"), server.url]
+    processes = [subprocess.Popen([*command, name]) for name in "ab"]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert server.calls == 30
+
+
+def test_a_silent_claim_of_another_machine_is_said_and_taken_over(
+    server: Server, store: ReplyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[endpoints.Buyer.__module__], "LEASE_SECONDS", 0.5)
+    request = Request("q0", "q0")
+    ask = endpoints.to_ask(server.url, "m", request, Decoding(20), 0)
+    store.claim(ask.key, "elsewhere:77:x", 600)
+    lines: list[str] = []
+    began = time.monotonic()
+    (reply,) = buy(server, store, 1, Limits(), say=lines.append)
+    assert reply.text == "re: q0" and 0.4 < time.monotonic() - began < 5
+    (line,) = [line for line in lines if "another process" in line]
+    assert "another process on elsewhere is asking for the same replies: waiting for it" in line
+
+
+def test_a_claim_whose_owner_gives_signs_of_life_is_waited_for(
+    server: Server, store: ReplyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[endpoints.Buyer.__module__], "LEASE_SECONDS", 0.6)
+    server.delay = 1.5
+    first = Endpoint(EndpointSettings("m", server.url), Budget(store, "one"), "key")
+    second = Endpoint(EndpointSettings("m", server.url), Budget(store, "two"), "key", say=lambda line: None)
+    monkeypatch.setattr("smallsteps.generation.replies._alive", lambda owner: True)
+    thread = threading.Thread(target=lambda: list(first.generate([Request("q0", "q0")], Decoding(20))))
+    thread.start()
+    time.sleep(0.3)
+    assert [reply.text for reply in second.generate([Request("q0", "q0")], Decoding(20))] == ["re: q0"]
+    thread.join()
+    assert server.calls == 1
+
+
+def test_a_bare_body_is_stored_before_it_is_read(server: Server, store: ReplyStore) -> None:
+    raw = json.dumps(completion("7"))
+    server.answer = lambda body, times: (200, raw, {})
+    buy(server, store, 1, Limits())
+    assert store._db.execute("SELECT raw FROM replies").fetchone()[0] == raw
