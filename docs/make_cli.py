@@ -120,7 +120,10 @@ TOLD = {
     ),
     "grade": Told(
         "smallsteps grade answers.jsonl gold.jsonl --task numbers",
-        "Prints the figure with its 95 % interval, n, unparsed answers and settings. A problem without a prediction counts as wrong.",
+        "Prints the figure with its 95 % interval, n, unparsed answers and settings. A prediction row may hold `id` and `text` alone, "
+        "as any tool writes it: the answer is then extracted by the task's strict rule, with `--lenient` by the rule for teachers' "
+        "replies and untrained students (which also reads rows whose answer is null). `--rows OUT.jsonl` writes one row for each "
+        "prediction, in order: `id`, `answer` (null: none), `correct`. A problem without a prediction counts as wrong.",
         "a gold row without an answer, a prediction for a problem that is not in the gold file, two predictions for one problem",
     ),
 }

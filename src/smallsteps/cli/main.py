@@ -247,16 +247,24 @@ def solve(
 
 @app.command()
 def grade(
-    predictions: Annotated[Path, typer.Argument(help="Rows of `smallsteps solve`.")],
-    gold: Annotated[Path, typer.Argument(help="JSONL of id, question, answer.")],
+    predictions: Annotated[
+        Path, typer.Argument(help="Rows of id and text, or of id and answer: of `smallsteps solve` or any other tool.")
+    ],
+    gold: Annotated[Path, typer.Argument(help="JSONL of id and answer; choices where the task has them.")],
     task: TaskName = "numbers",
-    json: Annotated[bool, typer.Option("--json", help="The figure as fields.")] = False,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Read answers off by the rule for teachers and untrained students.")
+    ] = False,
+    rows: Annotated[
+        Path | None, typer.Option("--rows", help="File for one row a prediction, in order: id, answer, correct.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figure as fields.")] = False,
     columns: Columns = None,
 ) -> None:
-    """Grades predictions: the figure with its interval and its signature."""
-    from smallsteps.cli.rows import grade_file
+    """Grade predictions: print the figure with its interval and its signature."""
+    from smallsteps.cli.grading import grade_file
 
-    grade_file(predictions, gold, task, json, _pairs(columns))
+    grade_file(predictions, gold, task, json, _pairs(columns), lenient, rows)
 
 
 @app.command()

@@ -1,21 +1,17 @@
-"""Commands that turn rows into rows: `segment`, `grade`; `solve` is in `solving.py`."""
+"""Chains into segments: `segment`. `solve` is in `solving.py`, `grade` in `grading.py`."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from smallsteps.cli.progress import open_console, say
 from smallsteps.devices import check_device
-from smallsteps.errors import DataError, RecipeError
+from smallsteps.errors import RecipeError
 from smallsteps.outputs import check_output
-from smallsteps.records import Prediction
 from smallsteps.tasks import get_task
-from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
+from smallsteps.tasks.files import read_chains, write_rows
 
 
 def segment_file(
@@ -69,49 +65,3 @@ def segment_file(
 
 def _segment_row(kind: str, text: str, score: float | None) -> dict[str, Any]:
     return {"kind": kind, "text": text, **({} if score is None else {"score": round(score, 5)})}
-
-
-def prediction_of(row: Mapping[str, Any], place: str) -> Prediction:
-    """A prediction back from such a row, or from any with `id` and `answer`. Raises DataError that names what is missing."""
-    for name in ("id", "answer"):
-        if name not in row:
-            raise DataError(
-                f"{place}: no field {name!r}; expected id and answer (null: none), as `smallsteps solve` and `guide` write them"
-            )
-    segments = tuple((s["kind"], s["text"]) for s in row.get("segments", ()))
-    return Prediction(
-        str(row["id"]),
-        str(row["id"]),
-        str(row.get("text") or row.get("rationale") or ""),
-        segments,
-        row["answer"],
-        row.get("stopped", "end"),
-        int(row.get("tokens", 0)),
-    )
-
-
-def grade_file(predictions: Path, gold: Path, task_name: str, as_json: bool, columns: Mapping[str, str]) -> None:
-    """`smallsteps grade`: the figures with their signatures, or as fields."""
-    from smallsteps.evaluation.grade import grade
-
-    task = get_task(task_name)
-    problems = read_problems(gold, task, columns)
-    lacking = next((problem for problem in problems if problem.answer is None), None)
-    if lacking is not None:
-        raise DataError(f"{gold} ({lacking.id}): no gold answer to grade against. Add an `answer` to the row.")
-    found = [prediction_of(row, f"{predictions}:{line}") for line, row in read_rows(predictions)]
-    found = [replace(p, author="file") for p in found]
-    score, *further = (
-        grade(found, problems, task, dataset=gold.stem, metric=name) for name in (task.metric, *task.also)
-    )
-    if as_json:
-        row = score.to_row()
-        if further:
-            row["metrics"] = {one.metric: {"value": one.value, "low": one.low, "high": one.high} for one in further}
-        json.dump(row, sys.stdout, ensure_ascii=False, indent=1)
-        print()
-    else:
-        for one in (score, *further):
-            print(one.signature())
-        if score.missing:
-            print(f"{score.missing} of {score.n} problems have no prediction; they count as wrong")

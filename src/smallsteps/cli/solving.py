@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, get_args
 
+from smallsteps.cli.grading import prediction_of
 from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal, open_console, say
-from smallsteps.cli.rows import prediction_of
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError, RunFolderError
 from smallsteps.outputs import check_output, writing
