@@ -21,14 +21,19 @@ def completion(text: str | None, finish: str = "stop", **message: Any) -> dict[s
     }  # fmt: skip
 
 
+Answer = tuple[int, Any, dict[str, str]] | Callable[[BaseHTTPRequestHandler], None] | None
+
+
 class Server:
-    """`answer(request body, how often this text was asked)` gives (status, body, headers), or None: cut the connection."""
+    """`answer(request body, how often this text was asked)` gives (status, body, headers), or None: cut the connection, or a
+    function that writes to the socket as it likes. Bodies are sent as they are where they are bytes or text."""
 
     def __init__(self) -> None:
-        self.answer: Callable[[dict[str, Any], int], tuple[int, Any, dict[str, str]] | None] = self.echo
+        self.answer: Callable[[dict[str, Any], int], Answer] = self.echo
         self.asked: Counter[str] = Counter()
         self.times: list[float] = []
         self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.delay = 0.0
         lock = threading.Lock()
         server = self
@@ -43,14 +48,21 @@ class Server:
                     server.asked[text] += 1
                     server.times.append(time.monotonic())
                     server.bodies.append(body)
+                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
                     times = server.asked[text]
                 time.sleep(server.delay)
                 said = server.answer(body, times)
                 if said is None:
                     self.close_connection = True
                     return
+                if callable(said):
+                    self.close_connection = True
+                    said(self)
+                    return
                 status, content, headers = said
-                raw = (content if isinstance(content, str) else json.dumps(content)).encode()
+                raw = content if isinstance(content, bytes) else None
+                if raw is None:
+                    raw = (content if isinstance(content, str) else json.dumps(content)).encode()
                 self.send_response(status)
                 for name, value in {
                     "content-type": "application/json",
@@ -73,7 +85,7 @@ class Server:
 
         self.http = Quiet(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
     @staticmethod
     def echo(body: dict[str, Any], times: int) -> tuple[int, Any, dict[str, str]]:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from smallsteps.errors import RecipeError
-from smallsteps.recipe import Recipe, load_recipe, make_recipe, parse_arm, recipe_names
+from smallsteps.recipe import Recipe, apply_changes, load_recipe, make_recipe, parse_arm, recipe_names
 
 COMPARISONS = [name for name in recipe_names() if not name.startswith("student/")]
 
@@ -70,3 +70,26 @@ def test_arm_names_are_taken_apart():
     spec = parse_arm("ases-cue-ent*")
     assert (spec.path, spec.strategy, spec.cue, spec.slug) == ("uni", "ent*", True, "ases-cue-ent-star")
     assert parse_arm("ases-dual-inter").path == "dual"
+
+
+@pytest.mark.parametrize("section", ["tailored.teacher", "guided.reader"])
+def test_a_password_in_a_url_is_refused_and_not_repeated(section):
+    content = {}
+    apply_changes(content, [f"{section}.name=m", f"{section}.base_url=http://user:hunter2@127.0.0.1:1/v1"])
+    with pytest.raises(RecipeError, match="carries a user name or a password") as error:
+        make_recipe(content)
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_password_in_a_wrong_place_is_not_repeated():
+    with pytest.raises(RecipeError, match=r"tailored[.]teacher") as error:
+        make_recipe({"tailored": {"teacher": "http://user:hunter2@127.0.0.1:1/v1"}})
+    assert "hunter2" not in str(error.value)
+
+
+def test_extra_parameters_change_the_digest_and_patience_does_not():
+    def digest(**teacher):
+        budget = {"budget": 1000}
+        return make_recipe({"arms": ["full"], "tailored": {"teacher": teacher}, "train": budget}).digest()
+
+    assert digest() == digest(patience=5) == digest(extra_body={}) != digest(extra_body={"reasoning_effort": "low"})

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from smallsteps.errors import RecipeError, nearest
 
@@ -166,9 +167,23 @@ class Asked(Strict):
     """Calls under way at once."""
     timeout: float = Field(120.0, gt=0)
     """Seconds for one call."""
+    patience: float = Field(900.0, ge=0)
+    """Seconds for which a server may be too busy for every call before the run ends."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further parameters of each request, as the server wants them; null takes one out that is sent otherwise."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_password(cls, url: str | None) -> str | None:
+        if url is not None and "@" in url:
+            raise ValueError(
+                "it carries a user name or a password; take it out, as recipes are written to run folders. A key belongs into "
+                "OPENAI_API_KEY"
+            )
+        return url
 
 
-COSTS_ONLY = ("concurrency", "timeout", "calls", "tokens", "money", "price_in", "price_out", "store")
+COSTS_ONLY = ("concurrency", "timeout", "patience", "calls", "tokens", "money", "price_in", "price_out", "store")
 """Words of it that change neither what is asked nor what is answered."""
 
 
@@ -383,7 +398,10 @@ class Recipe(Strict):
             if content[method] is None:
                 content.pop(method)
             else:
-                content[method][asked] = {k: v for k, v in content[method][asked].items() if k not in COSTS_ONLY}
+                words = {k: v for k, v in content[method][asked].items() if k not in COSTS_ONLY}
+                if not words["extra_body"]:
+                    words.pop("extra_body")  # recipes without it keep the digest that they had before it was there
+                content[method][asked] = words
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
@@ -525,7 +543,12 @@ def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
                 lines.append(
                     f"{where or 'recipe'}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r:.80})"
                 )
-        raise RecipeError(f"{origin}: " + "\n".join(lines)) from None
+        raise RecipeError(_without_passwords(f"{origin}: " + "\n".join(lines))) from None
+
+
+def _without_passwords(text: str) -> str:
+    """`text` without the user names and passwords of URLs in it."""
+    return re.sub(r"//\S*@", "//…@", text)
 
 
 def recipe_names() -> list[str]:

@@ -42,7 +42,7 @@ def guide_file(
     sources = [task.render(problem) for problem in problems]  # a row without context is named before anything is loaded
     with closing(ReplyStore(store)) as replies, Terminal() as reporter:
         budget = Budget(replies, str(out.resolve()), limits, prices)
-        reader = open_reader(settings, task, budget, access()).reader
+        reader = open_reader(settings, task, budget, access(), say=reporter.say).reader
         asked = [Asked(problem, "") for problem in problems] + [Asked(problem) for problem in problems if compare]
         reporter.say(f"reader, without the rationales: {reader.forecast(asked)}")
         if dry_run:

@@ -21,11 +21,13 @@ from smallsteps.cli.options import (
     Columns,
     Concurrency,
     Device,
+    ExtraBody,
     Forecast,
     MaxCalls,
     MaxMoney,
     MaxTokens,
     Out,
+    Patience,
     Price,
     Store,
     TaskName,
@@ -157,7 +159,9 @@ def teach(
     out: Out,
     base_url: Annotated[
         str | None,
-        typer.Option("--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL. The key: OPENAI_API_KEY."),
+        typer.Option(
+            "--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL, to whose host alone OPENAI_API_KEY goes."
+        ),
     ] = None,
     task: TaskName = "numbers",
     samples: Annotated[int, typer.Option("--samples", min=1, max=1000, help="Rationales for each question.")] = 1,
@@ -176,6 +180,8 @@ def teach(
     price: Price = (0.0, 0.0),
     concurrency: Concurrency = 32,
     timeout: Timeout = 120.0,
+    patience: Patience = 900.0,
+    extra_body: ExtraBody = None,
     store: Store = None,
     columns: Columns = None,
     device: Device = "auto",
@@ -189,7 +195,8 @@ def teach(
 
     teach_file(
         questions, out, teacher, base_url, task, samples, retries, Decoding(max_new_tokens, temperature, seed=seed), prompt,
-        Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, concurrency, timeout, _pairs(columns), device,
+        Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, concurrency, timeout, patience, extra_body,
+        _pairs(columns), device,
         threads, dry_run,
     )  # fmt: skip
 
@@ -275,7 +282,9 @@ def guide(
     reader: Annotated[str, typer.Option("--reader", help="The model that answers: a name at the URL, or a folder.")],
     base_url: Annotated[
         str | None,
-        typer.Option("--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL. The key: OPENAI_API_KEY."),
+        typer.Option(
+            "--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL, to whose host alone OPENAI_API_KEY goes."
+        ),
     ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also ask the reader without the rationale.")] = False,
     task: TaskName = "hotpotqa",
@@ -291,6 +300,8 @@ def guide(
     price: Price = (0.0, 0.0),
     concurrency: Concurrency = 16,
     timeout: Timeout = 120.0,
+    patience: Patience = 900.0,
+    extra_body: ExtraBody = None,
     store: Store = None,
     columns: Columns = None,
     device: Device = "auto",
@@ -300,6 +311,7 @@ def guide(
     """Lets a small student write rationales with which a large model answers."""
     from smallsteps.cli.guiding import guide_file
     from smallsteps.generation.budget import Limits, Prices
+    from smallsteps.generation.parameters import read_extra_body
     from smallsteps.guiding.open import ReaderSettings
 
     settings = ReaderSettings(
@@ -311,6 +323,8 @@ def guide(
         concurrency=concurrency,
         timeout=timeout,
         device=device,
+        patience=patience,
+        extra_body=read_extra_body(extra_body),
     )
     guide_file(
         questions, out, guide, settings, Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, compare, task,

@@ -52,7 +52,24 @@ Price = Annotated[
     typer.Option("--price", callback=number(0), help="INPUT OUTPUT per million tokens, in any currency."),
 ]
 Concurrency = Annotated[int, typer.Option("--concurrency", min=1, max=10_000, help="Calls under way at once.")]
-Timeout = Annotated[float, typer.Option("--timeout", callback=number(0, above=True), help="Seconds for one call.")]
+Timeout = Annotated[
+    float, typer.Option("--timeout", callback=number(0, above=True), help="Seconds for one call in all.")
+]
+Patience = Annotated[
+    float,
+    typer.Option(
+        "--patience",
+        callback=number(0),
+        help="Seconds for which a server may be too busy before the job ends.",
+    ),
+]
+ExtraBody = Annotated[
+    str | None,
+    typer.Option(
+        "--extra-body",
+        help="JSON of further parameters of each request; null takes one out that is sent otherwise.",
+    ),
+]
 Store = Annotated[
     Path | None, typer.Option("--store", help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.")
 ]

@@ -12,6 +12,7 @@ from smallsteps.cli.progress import Terminal
 from smallsteps.errors import RecipeError
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
+from smallsteps.generation.parameters import read_extra_body
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_problems, write_rows
@@ -28,10 +29,12 @@ def access() -> Access:
 def teach_file(
     source: Path, out: Path, teacher: str, base_url: str | None, task_name: str, samples: int, retries: int,
     decoding: Decoding, prompt: str, limits: Limits, prices: Prices, store_path: Path | None, concurrency: int,
-    timeout: float, columns: Mapping[str, str], device: str, threads: int | None, dry_run: bool,
+    timeout: float, patience: float, extra_body: str | None, columns: Mapping[str, str], device: str, threads: int | None,
+    dry_run: bool,
 ) -> None:  # fmt: skip
     """One row for each reply, kept or dropped, in the order of the questions."""
     set_threads(threads)
+    extra = read_extra_body(extra_body)
     if samples > 1 and not decoding.temperature:
         raise RecipeError("--samples above 1 needs --temperature above 0; greedy replies are all alike.")
     task = get_task(task_name)
@@ -40,9 +43,16 @@ def teach_file(
     with closing(ReplyStore(store_path or STORE)) as store, Terminal() as reporter:
         budget = Budget(store, str(out.resolve()), limits, prices)
         settings = TeacherSettings(
-            teacher, base_url, initial=prompt, concurrency=concurrency, timeout=timeout, device=device
+            teacher,
+            base_url,
+            initial=prompt,
+            concurrency=concurrency,
+            timeout=timeout,
+            device=device,
+            patience=patience,
+            extra_body=extra,
         )
-        who = open_teacher(settings, task, decoding, budget, access())
+        who = open_teacher(settings, task, decoding, budget, access(), reporter.say)
         if isinstance(who, PromptedTeacher):
             reporter.say(who.forecast(lessons))
         if dry_run:

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from smallsteps.errors import RecipeError
-from smallsteps.generation.completion import Unreadable, cost_of, most_of, read_answer
+from smallsteps.generation.bodies import Unreadable
+from smallsteps.generation.completion import cost_of, most_of, read_answer
 from smallsteps.generation.replies import MOST_TOKENS, Ask, ReplyStore, Spent
 
 NOT_ASKED = "not asked"

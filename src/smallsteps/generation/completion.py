@@ -1,6 +1,6 @@
 """What the raw body of a chat completion says: its text, its thought, and what it cost.
 
-Everything that a server may send is read here and nowhere else, and nothing but `Unreadable` is raised, whatever it sent.
+Everything that a server may send is read here and in `bodies.py`, and nothing but `Unreadable` is raised, whatever it sent.
 
 Thoughts. Models that think put a thought before their answer, in `<think>` tags or in a field of its own
 (`reasoning_content`, `reasoning`). `thinking` says what of it is the reply: `drop` (what follows the thought), `keep` (the
@@ -14,12 +14,20 @@ body a token, at most `max_tokens`. No tokenizer here makes more tokens than byt
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from smallsteps.errors import RecipeError
+from smallsteps.generation.bodies import (
+    Unreadable,
+    choice_of,
+    is_cut,
+    message_of,
+    message_text,
+    parsed,
+    thought_text,
+)
 from smallsteps.generation.generator import UNFINISHED, Reply
 from smallsteps.generation.replies import MOST_TOKENS, Ask, ReplyStore, Spent
 from smallsteps.tasks.thoughts import split_thought
@@ -68,31 +76,17 @@ class Answer:
         return self.thought if thinking == "only" else "\n\n".join(filter(None, (self.thought, self.text)))
 
 
-class Unreadable(ValueError):
-    """A body that is no answer; `tokens` read and written as the server counted."""
-
-    def __init__(self, reason: str, tokens: tuple[int | None, int | None] = (None, None)) -> None:
-        super().__init__(reason)
-        self.tokens = tokens
-
-
 def read_answer(raw: str | bytes) -> Answer:
     """The answer in the raw body of a chat completion. Raises Unreadable."""
-    try:
-        body = json.loads(raw if isinstance(raw, str) else raw.decode(errors="replace"))
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"unreadable reply ({type(error).__name__})") from None
+    body = parsed(raw if isinstance(raw, str) else raw.decode(errors="replace"))
     tokens = counts(body)
     try:
-        refusal_in(body)
-        choice = body["choices"][0]
-        content, thought = message_text(choice["message"]), _field_of_thought(choice["message"])
-        cut = choice.get("finish_reason") == "length"
+        choice = choice_of(body)
+        message = message_of(choice)
+        content, thought, cut = message_text(choice, message), thought_text(message), is_cut(choice)
     except Unreadable as error:
         error.tokens = tokens
         raise
-    except (LookupError, TypeError, AttributeError) as error:
-        raise Unreadable(f"unreadable reply ({type(error).__name__})", tokens) from None
     if thought and not content:
         return Answer("", cut, *tokens, thought, False) if cut else Answer(thought, cut, *tokens, thought)
     inner, rest, ended = split_thought(content)
@@ -100,31 +94,6 @@ def read_answer(raw: str | bytes) -> Answer:
     if not rest and not thought:
         raise Unreadable("empty reply", tokens)
     return Answer(rest, cut, *tokens, thought, ended)
-
-
-def refusal_in(body: Any) -> None:
-    """Raises Unreadable, with the server's words, where the body is an error in place of a completion."""
-
-
-def message_text(message: Mapping[str, Any]) -> str:
-    """The text of a message, stripped; "" where it has none. Raises Unreadable, with a named reason, where it holds
-    something else in place of text."""
-    content = message.get("content")
-    return whole_characters(content).strip() if isinstance(content, str) else ""
-
-
-def _field_of_thought(message: Mapping[str, Any]) -> str | None:
-    fields = (message.get(name) for name in ("reasoning_content", "reasoning"))
-    return next((whole_characters(text).strip() for text in fields if isinstance(text, str) and text.strip()), None)
-
-
-def whole_characters(text: str) -> str:
-    """`text` without halves of characters (lone surrogates), which no file can hold: U+FFFD stands in their place.
-
-    >>> whole_characters("\\ud83d\\ude00 and \\ud83d")
-    '😀 and �'
-    """
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def counts(body: Any) -> tuple[int | None, int | None]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-from smallsteps.errors import RecipeError
+from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
 from smallsteps.guiding.reader import Reader
 from smallsteps.guiding.reward import Likelihood
 from smallsteps.tasks.base import Task
-from smallsteps.teaching.open import OPENAI, Access
 from smallsteps.teaching.prompts import read_prompt
 
 
@@ -33,6 +33,8 @@ class ReaderSettings:
     device: str = "auto"
     batch_size: int = 16
     """Of a folder."""
+    patience: float = 900.0
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,15 @@ class Opened:
 
 
 def open_reader(
-    words: ReaderSettings, task: Task, budget: Budget, access: Access, folder: Path | None = None
+    words: ReaderSettings,
+    task: Task,
+    budget: Budget,
+    access: Access,
+    folder: Path | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Opened:
-    """The reader; nothing is asked yet. `folder`: of a model that was trained for it.
+    """The reader; nothing is asked yet. `folder`: of a model that was trained for it. `say` gets a line where it waits for
+    a server.
 
     Raises RecipeError for a prompt that is not there, a URL that is none, or a missing key; StudentError for a folder
     without a model.
@@ -67,8 +75,9 @@ def open_reader(
         return Opened(Reader(words.name, chat, task, **prompts, decoding=decoding), Likelihood(student))
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
-    url = words.base_url or access.base_url or OPENAI
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise RecipeError(f"the reader's base URL {url!r}: expected http://… or https://….")
-    where = EndpointSettings(words.name, url, words.concurrency, words.timeout)
-    return Opened(Reader(words.name, Endpoint(where, budget, access.key_for(url)), task, **prompts, decoding=decoding))
+    url = access.url_for(words.base_url, "reader")
+    where = EndpointSettings(
+        words.name, url, words.concurrency, words.timeout, patience=words.patience, extra_body=words.extra_body
+    )
+    endpoint = Endpoint(where, budget, access.key_for(url), say)
+    return Opened(Reader(words.name, endpoint, task, **prompts, decoding=decoding))

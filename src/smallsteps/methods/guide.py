@@ -107,9 +107,9 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
             )
         settings = ReaderSettings(
             own.name, own.base_url, own.guided, own.standard, own.cot, own.max_new_tokens, own.concurrency, own.timeout,
-            recipe.student.device, recipe.evaluation.batch_size,
+            recipe.student.device, recipe.evaluation.batch_size, own.patience, own.extra_body,
         )  # fmt: skip
-        opened = open_reader(settings, questions.task, budget, access, folder)
+        opened = open_reader(settings, questions.task, budget, access, folder, reporter.say)
         if opened.likelihood is None and (words.reinforce.uplift or any("-confidence" in name for name in recipe.arms)):
             raise RecipeError(
                 "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: name a folder as "

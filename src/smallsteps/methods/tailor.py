@@ -51,7 +51,7 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
         f"overlap {facts['overlap']}"
     )
     with closing(ReplyStore(Path(words.teacher.store).expanduser() if words.teacher.store else STORE)) as store:
-        teacher = _teacher(recipe, words, questions, store, run, access)
+        teacher = _teacher(recipe, words, questions, store, run, access, reporter)
         rounds = Rounds(recipe, run, questions, base_student(recipe, questions, run), teacher, reporter)
         rounds.ask_first()
         arms: list[ArmRounds] = []
@@ -65,7 +65,13 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
 
 
 def _teacher(
-    recipe: Recipe, words: Tailored, questions: Questions, store: ReplyStore, run: RunFolder, access: Access
+    recipe: Recipe,
+    words: Tailored,
+    questions: Questions,
+    store: ReplyStore,
+    run: RunFolder,
+    access: Access,
+    reporter: Reporter,
 ) -> Teacher:
     """The teacher, opened."""
     own = words.teacher
@@ -80,13 +86,15 @@ def _teacher(
         own.concurrency,
         own.timeout,
         recipe.student.device,
+        own.patience,
+        own.extra_body,
     )
     decoding = Decoding(own.max_new_tokens, own.temperature)
     if words.rationales > 1 and not own.temperature:
         raise RecipeError(
             "tailored.rationales above 1 needs tailored.teacher.temperature above 0; greedy ones are all alike."
         )
-    return open_teacher(settings, questions.task, decoding, budget, access)
+    return open_teacher(settings, questions.task, decoding, budget, access, reporter.say)
 
 
 def _write_gold(run: RunFolder, questions: Questions) -> None:

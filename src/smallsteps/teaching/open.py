@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-from smallsteps.errors import RecipeError
+from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.prompts import read_prompt
 from smallsteps.teaching.teachers import FileTeacher, PromptedTeacher, Solver, Teacher
 
-OPENAI = "https://api.openai.com/v1"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-@dataclass(frozen=True)
-class Access:
-    """What comes from the environment, never from a recipe; the key shows in no repr."""
-
-    base_url: str | None = None
-    """For teachers that name none."""
-    key: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Access(base_url={self.base_url!r}, key={'***' if self.key else None})"
-
-    def key_for(self, url: str) -> str | None:
-        """The key for `url`, None where there is none; a server on this machine needs none."""
-        return self.key or ("none" if urlsplit(url).hostname in LOOPBACK else None)
+__all__ = ["Access", "TeacherSettings", "open_teacher"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +29,19 @@ class TeacherSettings:
     concurrency: int = 32
     timeout: float = 120.0
     device: str = "auto"
+    patience: float = 900.0
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_teacher(
-    settings: TeacherSettings, task: Task, decoding: Decoding, budget: Budget, access: Access
+    settings: TeacherSettings,
+    task: Task,
+    decoding: Decoding,
+    budget: Budget,
+    access: Access,
+    say: Callable[[str], None] | None = None,
 ) -> Teacher | PromptedTeacher:
-    """The teacher; nothing is asked yet.
+    """The teacher; nothing is asked yet. `say` gets a line where it waits for a server.
 
     Raises RecipeError for a prompt that is not there or a URL that is none; DataError for a file of replies that is
     none; StudentError for a folder without a model. A missing key shows in the forecast, as it is missed only where
@@ -69,10 +60,14 @@ def open_teacher(
         return PromptedTeacher(settings.name, local, task, initial, feedback, decoding, blind)
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
-    url = settings.base_url or access.base_url or OPENAI
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise RecipeError(f"the teacher's base URL {url!r}: expected http://… or https://….")
-    where = EndpointSettings(settings.name, url, settings.concurrency, settings.timeout)
-    return PromptedTeacher(
-        settings.name, Endpoint(where, budget, access.key_for(url)), task, initial, feedback, decoding, blind
+    url = access.url_for(settings.base_url, "teacher")
+    where = EndpointSettings(
+        settings.name,
+        url,
+        settings.concurrency,
+        settings.timeout,
+        patience=settings.patience,
+        extra_body=settings.extra_body,
     )
+    endpoint = Endpoint(where, budget, access.key_for(url), say)
+    return PromptedTeacher(settings.name, endpoint, task, initial, feedback, decoding, blind)
