@@ -164,12 +164,11 @@ def _write_page_files(rounds: Rounds, arm: ArmRounds) -> None:
     write_rows(folder / "grades.jsonl", (grade.to_row() for grade in chosen.test.grades))
     write_rows(folder / "fates.jsonl", fates(arm.rounds, rounds.questions.train))
     curves: list[Row] = []
-    updates = tokens = 0
+    sums = ("update", "tokens", "seconds")
+    before: dict[str, Any] = dict.fromkeys(sums, 0)
     for round in arm.rounds:  # one curve over all rounds
         own = [] if round.trained is None else round.trained.curves
-        curves += [
-            {**row, "update": row["update"] + updates, "tokens": row["tokens"] + tokens, "round": round.number}
-            for row in own
-        ]
-        updates, tokens = (curves[-1]["update"], curves[-1]["tokens"]) if curves else (0, 0)
+        for row in own:
+            curves.append({**row, **{n: row[n] + before[n] for n in sums if n in row}, "round": round.number})
+        before = {name: curves[-1].get(name, 0) if curves else 0 for name in sums}
     write_rows(folder / "curves.jsonl", curves)

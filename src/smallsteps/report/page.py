@@ -30,7 +30,8 @@ results.json
         `large_seconds` (means a question), `quality` {aspect: mean}, `correlation`
     any further key is shown as a table (a list of objects) or a list of facts (an object)
 arms/<name>-seed<k>/curves.jsonl         rows `update`, `tokens`, `train_loss`, `validation_loss`, `metric`, `seconds`
-                                         and, for the two students of a dual pair, `half` (ES, AS)
+                                         and, for the two students of a dual pair, `half` (ES, AS; `pair`: both
+                                         together, measured as a pair)
 arms/<name>-seed<k>/predictions.jsonl    records.Prediction
 arms/<name>-seed<k>/grades.jsonl         records.Grade
 arms/<name>-seed<k>/fates.jsonl          tailored learning: `question`, `mistaken` [for each exam], `rationales` [{round,
@@ -62,7 +63,7 @@ from markupsafe import Markup
 import smallsteps
 from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.records import Problem
-from smallsteps.report import figures, verdict
+from smallsteps.report import charts, figures, verdict
 from smallsteps.report.run import Arm, GoldChain, Run, read_run
 
 Row = Mapping[str, Any]
@@ -103,13 +104,12 @@ GUIDES = ("untrained", "distilled", "aspects", "task", "both", "raft", "dpo")
 ASPECTS = (
     "factuality", "relevance", "logicality", "consistency", "coherence", "fluency", "naturalness", "readability",
 )  # fmt: skip
-MOST_POINTS = 60
-"""Points of a curve; more are drawn as means."""
 MOST_MEANS = 25
 """Points of a curve of rewards, which differ from step to step by chance."""
 SECTIONS = (
     Section("results", "Results"),
     Section("tests", "Paired tests"),
+    Section("sweep", "Sweep"),
     Section("rounds", "Rounds"),
     Section("guided", "Guidance"),
     Section("curves", "Curves"),
@@ -181,7 +181,10 @@ def _facts(run: Run) -> dict[str, Any]:
         "tests": _tests(results, colours),
         "rounds": _rounds(run),
         "guided": _guided(run, colours),
-        "curves": _curves(run, colours, metric),
+        "sweep": charts.sweeps(results),
+        "best_loss": charts.best_loss(run, colours),
+        "curves": charts.curves(run, colours, metric),
+        "curve_legend": charts.legend(run, colours),
         "curve_rows": [(arm, row) for arm in run.arms for row in arm.curves],
         "chains": chains,
         "chain_data": _embedded(chains) if chains else "",
@@ -328,7 +331,7 @@ def _watched(refined: Sequence[Row]) -> list[tuple[str, str]]:
 
 def _refinements(run: Run, colours: Mapping[str, int]) -> list[Markup]:
     """Reward, KL and lack of signal over the steps of reinforcement learning."""
-    charts = []
+    drawn = []
     block = max(1, max((len(arm.refined) for arm in run.arms), default=0) // MOST_MEANS)
     means = f", means of {block} steps" if block > 1 else ""
     for key, label in WATCHED[:3]:
@@ -336,9 +339,11 @@ def _refinements(run: Run, colours: Mapping[str, int]) -> list[Markup]:
         for arm in run.arms:
             points = [(row["update"], row[key]) for row in arm.refined if verdict.is_number(row.get(key))]
             if points:
-                series.append(figures.Series(f"{arm.name}, seed {arm.seed}", colours[arm.name], _means(points, block)))
-        charts.append(figures.line_chart(series, "steps", label[0].upper() + label[1:] + means))
-    return [chart for chart in charts if chart]
+                series.append(
+                    figures.Series(f"{arm.name}, seed {arm.seed}", colours[arm.name], charts.means(points, block))
+                )
+        drawn.append(figures.line_chart(series, "steps", label[0].upper() + label[1:] + means))
+    return [chart for chart in drawn if chart]
 
 
 def _asked(problem: Problem) -> dict[str, Any]:
@@ -348,53 +353,6 @@ def _asked(problem: Problem) -> dict[str, Any]:
 
 def _aspects(row: Row, names: Sequence[str]) -> list[tuple[str, Any]]:
     return [(name, (row.get("quality") or {}).get(name)) for name in names]
-
-
-def _curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
-    """Training loss, validation loss and metric over training tokens (over updates where tokens were not written)."""
-    rows = [row for arm in run.arms for row in arm.curves]
-    x, x_label = ("tokens", "training tokens") if any("tokens" in row for row in rows) else ("update", "updates")
-    labels = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
-    name = verdict.metric_name(metric)
-    labels["metric"] = f"{name[0].upper()}{name[1:]} on validation" + (" (%)" if metric == "accuracy" else "")
-    charts = []
-    block = max(1, max((len(arm.curves) for arm in run.arms), default=0) // MOST_POINTS)
-    if block > 1:
-        labels["train_loss"] += f", means of {block} updates"
-    for key, label in labels.items():
-        series = []
-        for arm_name, colour in colours.items():
-            own = [arm for arm in run.arms if arm.name == arm_name]
-            for half in dict.fromkeys(row.get("half") for arm in own for row in arm.curves):
-                line_name = arm_name if half is None else f"{arm_name} {half}"
-                points = (_points(arm, x, key, half) for arm in own)
-                lines = [_means(line, block if key == "train_loss" else 1) for line in points if line]
-                if len(lines) > 1:
-                    series += [figures.Series(line_name, colour, line, faint=True) for line in lines]
-                    series.append(figures.Series(f"{line_name} (mean of seeds)", colour, _mean_line(lines)))
-                elif lines:
-                    series.append(figures.Series(line_name, colour, lines[0]))
-        charts.append(figures.line_chart(series, x_label, label, zero=key == "metric"))
-    return [chart for chart in charts if chart]
-
-
-def _points(arm: Arm, x: str, y: str, half: Any = None) -> list[tuple[float, float]]:
-    rows = [row for row in arm.curves if row.get("half") == half]
-    return [(row[x], row[y]) for row in rows if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))]
-
-
-def _means(points: Sequence[tuple[float, float]], block: int) -> list[tuple[float, float]]:
-    """The mean of every `block` neighbours, at the last of them: single updates are noise."""
-    parts = [points[start : start + block] for start in range(0, len(points), block)]
-    return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts]
-
-
-def _mean_line(lines: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
-    """Point by point, as far as all seeds go: seeds are evaluated at the same shares of one budget."""
-    return [
-        (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
-        for points in zip(*lines, strict=False)
-    ]
 
 
 def _chains(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:

@@ -1,0 +1,203 @@
+"""The charts of a run: what is drawn from curves and from sweeps, with every arm in one picture.
+
+    best_loss      Fig. 4 of the AS-ES paper (Xi et al. 2024): best training loss so far against training time
+    curves         losses and the metric on validation against training tokens
+    sweeps         Fig. 3: the metric on the test problems against beta and against gamma
+
+Each draws what is there and nothing where its data are missing. How a line is drawn stands in `figures.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from markupsafe import Markup
+
+from smallsteps.report import figures, verdict
+from smallsteps.report.run import Arm, Run
+
+Points = list[tuple[float, float]]
+
+MOST_POINTS = 60
+"""Points of a curve; more are drawn as means."""
+PAIR = "pair"
+"""`half` of the rows in which a dual pair was measured as a whole."""
+
+
+def best_loss(run: Run, colours: Mapping[str, int]) -> Markup:
+    """Best training loss so far against training time; each half of a dual pair has a line of its own."""
+    block = _block(run)
+    series = []
+    of_line = line_colours(run, colours)
+    for name in colours:
+        for line_name, lines in _lines(run, name, "seconds", "train_loss"):
+            best = [_best_so_far(means(line, block)) for line in lines]
+            series += _seeds(line_name, of_line[line_name], best)
+    label = "Best training loss so far" + (f", means of {block} updates" if block > 1 else "")
+    return figures.line_chart(series, "training time (s)", label)
+
+
+def curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
+    """Training loss, validation loss and metric over training tokens (over updates where tokens were not written)."""
+    rows = [row for arm in run.arms for row in arm.curves]
+    by_tokens = any("tokens" in row for row in rows)
+    x, x_label = ("tokens", "training tokens") if by_tokens else ("update", "updates")
+    labels = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
+    name = verdict.metric_name(metric)
+    unit = " (%)" if metric == "accuracy" else ""
+    labels["metric"] = f"{name[0].upper()}{name[1:]} on validation{unit}"
+    block = _block(run)
+    if block > 1:
+        labels["train_loss"] += f", means of {block} updates"
+    charts = []
+    of_line = line_colours(run, colours)
+    for key, label in labels.items():
+        series = []
+        for arm_name in colours:
+            for line_name, lines in _lines(run, arm_name, x, key):
+                drawn = [means(line, block if key == "train_loss" else 1) for line in lines]
+                series += _seeds(line_name, of_line[line_name], drawn)
+        charts.append(figures.line_chart(series, x_label, label, zero=key == "metric"))
+    return [chart for chart in charts if chart]
+
+
+def line_colours(run: Run, colours: Mapping[str, int]) -> dict[str, int]:
+    """The colour of each line: arms keep theirs, which a pair as a whole and its ES half share; AS halves get those
+    after the last arm's."""
+    found = dict(colours)
+    further = len(colours)
+    for arm in run.arms:
+        if any(row.get("half") for row in arm.curves) and f"{arm.name} AS" not in found:
+            found |= {f"{arm.name} ES": colours[arm.name], f"{arm.name} AS": further}
+            further += 1
+    return found
+
+
+def legend(run: Run, colours: Mapping[str, int]) -> dict[str, Markup]:
+    """What the lines of the curves are called, and how each is drawn."""
+    of_line = line_colours(run, colours)
+    found = {}
+    for name, colour in of_line.items():
+        if f"{name} ES" in of_line:
+            continue
+        words = name.removesuffix(" ES") + " (pair, ES half)" if name.endswith(" ES") else name
+        found[words] = figures.swatch(colour)
+    return found
+
+
+def _block(run: Run) -> int:
+    return max(1, max((len(arm.curves) for arm in run.arms), default=0) // MOST_POINTS)
+
+
+def _lines(run: Run, arm_name: str, x: str, y: str) -> Iterator[tuple[str, list[Points]]]:
+    """(name, a line for each seed) of the arm, or of each half of a dual pair."""
+    arms = [arm for arm in run.arms if arm.name == arm_name]
+    for half in dict.fromkeys(row.get("half") for arm in arms for row in arm.curves):
+        lines = [line for arm in arms if (line := _points(arm, x, y, half))]
+        if lines:
+            yield (arm_name if half in (None, PAIR) else f"{arm_name} {half}"), lines
+
+
+def _points(arm: Arm, x: str, y: str, half: Any) -> Points:
+    rows = [row for row in arm.curves if row.get("half") == half]
+    return [(row[x], row[y]) for row in rows if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))]
+
+
+def _seeds(name: str, colour: int, lines: Sequence[Points]) -> list[figures.Series]:
+    """One line as it is; of several seeds each faintly, and their mean."""
+    if len(lines) == 1:
+        return [figures.Series(name, colour, lines[0])]
+    faint = [figures.Series(name, colour, line, faint=True) for line in lines]
+    return [*faint, figures.Series(f"{name} (mean of seeds)", colour, _mean_line(lines))]
+
+
+def means(points: Sequence[tuple[float, float]], block: int) -> Points:
+    """The mean of every `block` neighbours, at the last of them: single updates are noise."""
+    parts = [points[start : start + block] for start in range(0, len(points), block)]
+    return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts]
+
+
+def _best_so_far(points: Points) -> Points:
+    lowest = accumulate((y for _, y in points), min)
+    return [(x, y) for (x, _), y in zip(points, lowest, strict=True)]
+
+
+def _mean_line(lines: Sequence[Points]) -> Points:
+    """Point by point, as far as all seeds go: seeds are evaluated at the same shares of one budget."""
+    return [
+        (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
+        for points in zip(*lines, strict=False)
+    ]
+
+
+# ---- sweeps ----
+
+_KNOB = re.compile(r"-(beta|gamma)=([0-9.e+-]*[0-9])")
+KNOBS = ("beta", "gamma")
+
+
+def swept(name: str) -> tuple[str, dict[str, float]]:
+    """An arm's name without the knobs of a sweep, and their values.
+
+    >>> swept("ases-uni-ent-beta=0.8-gamma=1")
+    ('ases-uni-ent', {'beta': 0.8, 'gamma': 1.0})
+    """
+    return _KNOB.sub("", name), {knob: float(value) for knob, value in _KNOB.findall(name)}
+
+
+def sweeps(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Charts of the main figure and of each further metric against each knob of a sweep, and the legend that belongs
+    to them; nothing where no arm was swept. Arms without the knob are level lines."""
+    rows = verdict.summaries(results)
+    parts = [(row, *swept(str(row["name"]))) for row in rows]
+    knobs = [knob for knob in KNOBS if len({s[knob] for _, _, s in parts if knob in s}) > 1]
+    if not knobs:
+        return {}
+    names = dict.fromkeys(_family(arm, values, knob) for knob in knobs for _, arm, values in parts)
+    colours = {name: place for place, name in enumerate(names)}
+    shown = [(None, rows[0].get("metric"))]
+    shown += [(name, name) for name in dict.fromkeys(n for row in rows for n in row.get("metrics") or {})]
+    charts = []
+    for knob in knobs:
+        for key, metric in shown:
+            families: dict[str, Points] = {}
+            level: dict[str, float] = {}
+            for row, arm, values in parts:
+                figure: Any = row.get("value") if key is None else _further(row, key)
+                if not verdict.is_number(figure):
+                    continue
+                family = _family(arm, values, knob)
+                if knob in values:
+                    families.setdefault(family, []).append((values[knob], figure))
+                else:
+                    level[family] = figure
+            charts.append(_sweep_chart(knob, metric, families, level, colours))
+    legend = {name: figures.swatch(colour) for name, colour in colours.items()}
+    return {"legend": legend, "charts": [chart for chart in charts if chart]}
+
+
+def _sweep_chart(
+    knob: str, metric: Any, families: Mapping[str, Points], level: Mapping[str, float], colours: Mapping[str, int]
+) -> Markup:
+    xs = [x for points in families.values() for x, _ in points]
+    if not xs:
+        return Markup("")
+    series = [figures.Series(name, colours[name], sorted(line)) for name, line in families.items()]
+    ends = sorted({min(xs), max(xs)})
+    series += [figures.Series(n, colours[n], [(x, y) for x in ends]) for n, y in level.items()]
+    name = verdict.metric_name(metric)
+    unit = " (%)" if metric == "accuracy" else ""
+    return figures.line_chart(series, knob, f"{name[0].upper()}{name[1:]}{unit} against {knob}")
+
+
+def _family(arm: str, values: Mapping[str, float], knob: str) -> str:
+    """The line that an arm lies on: its name and the other knob's value."""
+    return arm + "".join(f", {other} {value:g}" for other, value in values.items() if other != knob)
+
+
+def _further(row: Mapping[str, Any], name: str) -> Any:
+    value = (row.get("metrics") or {}).get(name)
+    return value.get("value") if isinstance(value, Mapping) else value
