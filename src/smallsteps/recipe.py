@@ -68,6 +68,8 @@ class Segmentation(Strict):
     """Over the tokens of a sub-sentence (the authors' code: sum)."""
     conditioning: Literal["rationale", "question"] = "rationale"
     """What a sub-sentence's score is conditioned on: question and earlier chain (Eq. 3), or the question alone (code)."""
+    max_segments: int | None = Field(None, ge=1)
+    """Segments a student may write; None: as many as the longest training chain has, and a quarter more."""
     folds: int = Field(1, ge=1)
     """`ent`, `loss`: 1 scores chains with the direct student trained on them (paper); k scores each with one that was not."""
     gamma: float = Field(1.0, ge=0)
@@ -101,10 +103,10 @@ class Training(Strict):
     """Most tokens of a source."""
     target_limit: int = Field(512, ge=8)
     """Most tokens of a target."""
-    overlong: Literal["error", "drop", "truncate"] = "error"
-    """Examples over a limit: refuse, leave out and count, or cut the source at its front."""
-    early_stop: Literal["error", "drop"] = "error"
-    """Examples whose target carries the stop sign although the chain goes on."""
+    overlong: Literal["few", "error", "drop", "truncate"] = "few"
+    """Chains over a limit: leave out up to 2 % and count them, refuse any, leave out all, or cut the source at its front."""
+    early_stop: Literal["few", "error", "drop"] = "few"
+    """Chains with a target that carries the stop sign although the chain goes on."""
     gradient_checkpointing: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of training; weights stay float32."""

@@ -128,7 +128,9 @@ def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, c
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--dry-run"]) == 0
-    assert "learning_rate" in capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
+    assert "learning_rate" in out and "sizes: 2,000 chains to train on, 100 for validation" in out
+    assert "budget: 700,000 training tokens an arm; 3 arms times seeds: 2,100,000 in all" in out
     assert list(tmp_path.iterdir()) == []
 
 

@@ -55,33 +55,19 @@ def test_problems_on_both_sides_of_the_split(tiny, direct, task):
         preflight(tiny("t5"), direct(20), direct(4), SETTINGS, task)
 
 
-def test_a_stop_sign_before_the_last_segment_names_the_example_or_is_left_out(tiny, chains, task):
-    examples = chains(2)
-    examples[1] = replace(examples[1], target="The answer is 4.")
-    with pytest.raises(
-        TrainingError, match=r"example c0/1: the target carries the stop sign of task numbers .*early_sto"
-    ):
-        preflight(tiny("t5"), examples, [], SETTINGS, task)
-    report = preflight(tiny("t5"), examples, [], replace(SETTINGS, early_stop="drop"), task).report
-    assert (report.examples, report.early_stops) == (7, 1)
-
-
 def test_the_phrase_inside_a_whole_chain_is_no_early_stop(tiny, direct, task):
     examples = [replace(e, target="The answer is 4. " + e.target) for e in direct(8)]
-    assert preflight(tiny("t5"), examples, [], SETTINGS, task).report.early_stops == 0
+    assert preflight(tiny("t5"), examples, [], SETTINGS, task).report.odd == ()
 
 
-def test_sources_over_the_limit_are_refused_dropped_or_cut_at_their_front(tiny, direct, task):
+def test_sources_over_the_limit_are_refused_left_out_or_cut_at_their_front(tiny, direct, task):
     student = tiny("t5")
     examples = direct(8)
     examples[3] = replace(examples[3], question=examples[3].question * 3)
     limited = replace(SETTINGS, source_limit=25)
-    with pytest.raises(
-        TrainingError, match=r"example p3/whole: source of \d+ tokens, the student reads 25\. Raise source_limit .*drop"
-    ):
-        preflight(student, examples, [], limited, task)
-    dropped = preflight(student, examples, [], replace(limited, overlong="drop"), task)
-    assert (dropped.report.examples, dropped.report.dropped) == (7, 1)
+    dropped = preflight(student, examples, [], replace(limited, overlong="drop"), task).report
+    assert (dropped.examples, [one.chain for one in dropped.odd]) == (7, ["p3"])
+    assert "chains left out: 1 (0 with a stop sign before their end, 1 over a limit)" in dropped.lines()
     cut = preflight(student, examples, [], replace(limited, overlong="truncate"), task)
     assert (cut.report.examples, cut.report.truncated) == (8, 1)
     assert cut.train[3].source == tuple(student.source_ids(task, examples[3].question)[-25:])
@@ -101,10 +87,11 @@ def test_the_students_own_limit_holds_too_and_causal_sequences_count_whole(tiny,
 def test_targets_over_the_limit_are_never_cut(tiny, direct, task):
     limited = replace(SETTINGS, target_limit=10, overlong="truncate")
     with pytest.raises(
-        TrainingError, match=r"target of \d+ tokens, the limit is 10\. Targets are never cut.*raise target_limit"
+        TrainingError,
+        match=r"target of \d+ tokens, the limit is 10 \(8 of 8 chains.*\)\. Targets are never cut.*raise target_limit",
     ):
         preflight(tiny("t5"), direct(8), [], limited, task)
-    with pytest.raises(TrainingError, match=r"no training example is left: 8 over the limits, 0 with an early stop"):
+    with pytest.raises(TrainingError, match=r"no training example is left: all 8 chains are left out, .*p0/whole"):
         preflight(tiny("t5"), direct(8), [], replace(limited, overlong="drop"), task)
 
 
@@ -116,6 +103,15 @@ def test_text_that_the_tokenizer_garbles_is_refused_with_what_it_becomes(tiny, d
         preflight(tiny("t5"), examples, [], SETTINGS, task)
     few = [*direct(40), replace(direct(1, 1, "x")[0], target="{9} The answer is 4.")]
     assert preflight(tiny("t5"), few, [], SETTINGS, task).report.garbled == 1
+
+
+def test_chains_of_more_segments_than_the_student_may_write_are_counted(tiny, chains, task):
+    report = preflight(tiny("t5"), chains(3), [], SETTINGS, replace(task, max_segments=3)).report
+    line = "segments: at most 4 in a chain, the student may write 3; 3 chains have more"
+    assert report.beyond == 3 and line in report.lines()
+    student = prepare(tiny("t5"), task, path="uni", max_segments=4)
+    report = preflight(student, chains(3), [], SETTINGS, replace(task, max_segments=3)).report
+    assert (report.most_segments, report.segment_limit, report.beyond) == (4, 4, 0)
 
 
 def test_targets_that_generation_would_cut_are_counted(tiny, direct, chains, task):

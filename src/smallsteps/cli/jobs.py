@@ -142,11 +142,13 @@ def plan(recipe: Recipe) -> list[str]:
             continue
         found = path.startswith("hub:") or Path(path).is_file()
         lines.append(f"data: {path}{'' if found else '  (not there: set data.chains=PATH)'}")
-    if BUNDLED in paths:
+    bundled = BUNDLED in paths
+    if bundled and own:
         lines.append(
             f"data: {recipe.data.count} + {recipe.data.validation_count} + {recipe.data.test_count} bundled problems"
         )
-    elif all(Path(path).is_file() for path in paths):
+    further = [path for path in (recipe.data.validation, recipe.data.test) if path and not own]
+    if (not bundled or not own) and all(path == BUNDLED or Path(path).is_file() for path in [*paths, *further]):
         lines += _sizes(recipe, paths)
     lines.append(
         f"student: {'from scratch ' + str(recipe.student.scratch) if recipe.student.scratch else recipe.student.name}"
@@ -156,7 +158,7 @@ def plan(recipe: Recipe) -> list[str]:
 
 def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
     from smallsteps.tasks import get_task
-    from smallsteps.tasks.files import read_chains, read_problems
+    from smallsteps.tasks.files import read_problems
 
     if recipe.guided is not None:
         task = get_task(recipe.data.task)
@@ -172,11 +174,9 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
             f"teacher: at most {asked * words.rationales:,} calls at the start (T_0) and {feedback:,} for the feedback of a "
             f"seed, each at most {1 + words.teacher.retries} times; other arms may spend as much as `full`",
         ]
-    chains = [c for path in paths for c in read_chains(path, get_task(recipe.data.task), recipe.data.columns).chains]
-    characters = sum(len(c.problem.question) + len(c.rationale.text) for c in chains)
-    return [
-        f"sizes: {len(chains)} chains, {characters:,} characters (about {characters // 4:,} tokens in a pass of direct)"
-    ]
+    from smallsteps.methods.check import known_beforehand
+
+    return known_beforehand(recipe)
 
 
 def set_threads(threads: int | None, out: Path | None = None, load: Callable[[], Student | None] | None = None) -> None:

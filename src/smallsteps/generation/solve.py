@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smallsteps.errors import DataError, StudentError
@@ -32,6 +32,8 @@ from smallsteps.tasks.base import STOP_TOKEN, Task
 OnSegment = Callable[[str, int, Kind | None, str], None]
 """(problem id, sample, kind, text): told each segment as it is written."""
 
+MOST_CHAINS = 8
+"""Whole chains (`Task.max_chain_tokens`) whose tokens a causal uni-path reply may have, markers included."""
 OTHER: dict[Kind, Kind] = {"ES": "AS", "AS": "ES"}
 
 
@@ -66,11 +68,14 @@ def solve(
 ) -> Iterator[Prediction]:
     """One prediction for each problem and sample, as they are done.
 
-    Segments are limited by the task's `max_segment_tokens` and `max_segments`, whole chains by `max_chain_tokens`, and
-    each reply by `decoding.max_new_tokens`. `progress` is told the number of predictions done. Raises DataError before
+    Segments are limited by the task's `max_segment_tokens`, their number by the student's own `Drive.max_segments`
+    (students that have none: the task's `max_segments`), whole chains by `max_chain_tokens`, and each reply by
+    `decoding.max_new_tokens`. `progress` is told the number of predictions done. Raises DataError before
     anything is written where a question is longer than the student reads, or an id occurs twice.
     """
     solving, decoding = solving or Solving(), decoding or Decoding()
+    if student.drive is not None and student.drive.max_segments is not None:
+        task = replace(task, max_segments=student.drive.max_segments)
     seen: set[str] = set()
     for problem in problems:
         if problem.id in seen:
@@ -212,7 +217,10 @@ class WholeWriter:
     def __init__(self, student: Student, task: Task, solving: Solving, decoding: Decoding, tell: OnSegment) -> None:
         self.student, self.task, self.solving, self.tell = student, task, solving, tell
         self.by_segment = student.drive is not None and student.drive.path != "direct"
-        tokens = task.max_segments * task.max_segment_tokens if self.by_segment else task.max_chain_tokens
+        tokens = task.max_chain_tokens
+        if self.by_segment:
+            # a student that repeats itself must end before it has filled its whole length
+            tokens = min(task.max_segments * task.max_segment_tokens, MOST_CHAINS * tokens)
         self.limit = min(tokens, decoding.max_new_tokens)
         self.session = LocalEngine(student, solving.batch_size, solving.dtype).session(decoding)
         self.chains: dict[str, Chain] = {}

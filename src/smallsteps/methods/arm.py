@@ -9,6 +9,7 @@ method page). Not here: which arms there are (`variants.py`), and their stages o
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -22,9 +23,11 @@ from smallsteps.evaluation.metrics import bleu
 from smallsteps.generation.engine import LocalEngine
 from smallsteps.generation.generator import Decoding, Request
 from smallsteps.generation.solve import Solving, solve
+from smallsteps.methods.forecast import Forecast
 from smallsteps.recipe import Recipe
-from smallsteps.records import Example, Prediction, Problem
+from smallsteps.records import Example, Kind, Prediction, Problem
 from smallsteps.runs import Reporter, Silent, write_json
+from smallsteps.segments.examples import segment_limit
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import DualStudent, Student, load_student
 from smallsteps.tasks.base import STOP_TOKEN, Task
@@ -44,6 +47,23 @@ CONTRAST_WORDS = {
 """Words of a recipe's section `tailored` that are settings of training."""
 NO_CAP = 100_000
 """New tokens of a reply: the task's own limits rule."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model of an arm, not trained yet, and what it learns from."""
+
+    student: Student
+    train: list[Example]
+    validation: list[Example]
+    share: float = 1.0
+    """Of the arm's budget."""
+    kind: Kind | None = None
+    """Which half of a dual pair it is; None: the arm has one model."""
+
+    def label(self, arm: str) -> str:
+        """What the part is called in messages: its arm, and which half it is."""
+        return f"{arm}, {self.kind} half" if self.kind else arm
 
 
 @dataclass(frozen=True)
@@ -96,6 +116,8 @@ class Workshop:
     """Training tokens of the arm; None: each arm makes the recipe's passes (`fair: passes`)."""
     reporter: Reporter = field(default_factory=Silent)
     label: str = "arm"
+    forecast: Forecast | None = None
+    """Of the whole run; it learns from each training how long the others will take."""
 
     def base(self) -> Student:
         """The untrained student, freshly loaded."""
@@ -106,6 +128,10 @@ class Workshop:
         if words.dropout is not None:
             set_dropout(student.model, words.dropout)
         return student
+
+    def segment_limit(self, examples: Sequence[Example]) -> int:
+        """Segments a student trained on `examples` may write: what the recipe says, else what they need, with room."""
+        return self.recipe.segmentation.max_segments or segment_limit(examples)
 
     @cached_property
     def causal(self) -> bool:
@@ -147,13 +173,24 @@ class Workshop:
             task=self.task,
             metric=(metric or self.validation_metric) if measured else None,
             bleu=(lambda s: self.validation_bleu(s, validation)) if self.recipe.evaluation.segment_bleu else None,
-            progress=lambda done, total, row: self.reporter.advance(f"training {label}", done, total, _brief(row)),
+            progress=lambda done, total, row: self.advance(label, done, total, row),
             announce=lambda report: self.announce(label, report),
             contrasts=contrasts,
         )  # fmt: skip
         best = result.selections.get("metric")
         value = None if best is None else best.value
         return Trained(result.folders, result.train_tokens, result.passes, result.seconds, value, result.curves)
+
+    def advance(self, label: str, done: int, total: int, row: Mapping[str, float | int | None]) -> None:
+        """Shows how far a training is and, where the run has a forecast, how long all of it will take."""
+        left = ""
+        if self.forecast is not None:
+            line = self.forecast.heard(label, row, time.monotonic())
+            if line:
+                self.reporter.say(line)
+            left = self.forecast.brief()
+        info = ", ".join(part for part in (_brief(row), left) if part)
+        self.reporter.advance(f"training {label}", done, total, info)
 
     def announce(self, label: str, report: Preflight) -> None:
         """Tells what will be trained on, before the first step."""
@@ -208,7 +245,7 @@ class Workshop:
         """How answers are generated. Where long examples are not refused, long questions are read whole instead: no
         question may be left out of a figure."""
         words = self.recipe.train
-        limit = words.source_limit if words.overlong == "error" else None
+        limit = words.source_limit if words.overlong in ("few", "error") else None
         evaluation = self.recipe.evaluation
         return Solving(evaluation.batch_size, source_limit=limit, stop_repetition=evaluation.stop_repetition)
 

@@ -15,10 +15,11 @@ in tokens, an optional cue that tells uni-path which kind comes next, causal stu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from smallsteps.errors import TrainingError
-from smallsteps.methods.arm import PAPER_CRITERIA, Trained, Workshop
+from smallsteps.methods.arm import PAPER_CRITERIA, Part, Trained, Workshop
 from smallsteps.recipe import ArmSpec
 from smallsteps.records import Chain, Example, Kind, Segment
 from smallsteps.segments.examples import build_examples
@@ -70,45 +71,60 @@ def train_as_es(
 ) -> Trained:
     """The arm `spec`, uni-path or dual-path, on chains and their segments."""
     examples, held_out = datasets(workshop, spec, *train), datasets(workshop, spec, *validation)
+    parts = as_es_parts(workshop, spec, examples, held_out)
     if spec.path == "dual":
-        return train_dual(workshop, examples, held_out)
-    return train_uni(workshop, examples, held_out, cue=spec.cue)
+        return train_dual(workshop, parts)
+    return train_uni(workshop, parts[0])
 
 
-def train_uni(workshop: Workshop, examples: list[Example], validation: list[Example], *, cue: bool = False) -> Trained:
-    """USM: one model, D_ES and D_AS, the whole budget (Eq. 9)."""
-    student = prepare(workshop.base(), workshop.task, path="uni", cue=cue, texts=workshop.texts, seed=workshop.seed)
-    return workshop.train_one(student, examples, validation)
+def as_es_parts(workshop: Workshop, spec: ArmSpec, examples: list[Example], validation: list[Example]) -> list[Part]:
+    """The models of the arm with what each learns from: USM, or ESM and ASM.
 
-
-def train_dual(workshop: Workshop, examples: list[Example], validation: list[Example]) -> Trained:
-    """ESM on D_ES (Eq. 7) and ASM on D_AS (Eq. 8), each with the share of the budget that its data have of all tokens
-    (about half).
-
-    Both halves' checkpoints are chosen by the same criterion, which gives as many pairs; which pair answers best is
-    measured on validation.
+    The halves of a pair share the budget as their data share all tokens (about half each).
     """
-    students = {kind: _half(workshop, kind) for kind in KINDS}
-    data = {kind: of_kind(examples, kind) for kind in KINDS}
+    if spec.path != "dual":
+        return [Part(_student(workshop, spec, examples), examples, validation)]
+    halves = []
     for kind in KINDS:
-        if not data[kind]:
+        data = of_kind(examples, kind)
+        if not data:
             raise TrainingError(
                 f"{workshop.label}: no segment is {kind}, so one half of the pair has nothing to learn. "
                 "Change segmentation.beta, or choose another strategy or a uni-path arm."
             )
-    tokens = {kind: workshop.tokens(students[kind], data[kind]) for kind in KINDS}
-    halves = {
-        kind: workshop.train_one(
-            students[kind], data[kind], of_kind(validation, kind),
-            share=tokens[kind] / sum(tokens.values()), measured=False, folder=kind.lower(),
+        student = _student(workshop, spec, examples, kind)
+        halves.append(Part(student, data, of_kind(validation, kind), kind=kind))
+    tokens = [workshop.tokens(half.student, half.train) for half in halves]
+    return [replace(half, share=own / sum(tokens)) for half, own in zip(halves, tokens, strict=True)]
+
+
+def _student(workshop: Workshop, spec: ArmSpec, examples: Sequence[Example], role: Kind | None = None) -> Student:
+    """The base student, able to write segments, as many as the chains need."""
+    return prepare(
+        workshop.base(), workshop.task, path=spec.path, cue=spec.cue, role=role, texts=workshop.texts,
+        seed=workshop.seed, max_segments=workshop.segment_limit(examples),
+    )  # fmt: skip
+
+
+def train_uni(workshop: Workshop, part: Part) -> Trained:
+    """USM: one model, D_ES and D_AS, the whole budget (Eq. 9)."""
+    return workshop.train_one(part.student, part.train, part.validation)
+
+
+def train_dual(workshop: Workshop, parts: Sequence[Part]) -> Trained:
+    """ESM on D_ES (Eq. 7) and ASM on D_AS (Eq. 8), each with its share of the budget.
+
+    Both halves' checkpoints are chosen by the same criterion, which gives as many pairs; which pair answers best is
+    measured on validation.
+    """
+    halves = [
+        workshop.train_one(
+            part.student, part.train, part.validation, share=part.share, measured=False,
+            folder=str(part.kind).lower(),
         )
-        for kind in KINDS
-    }  # fmt: skip
-    return _paired(workshop, halves["ES"], halves["AS"])
-
-
-def _half(workshop: Workshop, kind: Kind) -> Student:
-    return prepare(workshop.base(), workshop.task, path="dual", role=kind, texts=workshop.texts, seed=workshop.seed)
+        for part in parts
+    ]  # fmt: skip
+    return _paired(workshop, *halves)
 
 
 def _paired(workshop: Workshop, es: Trained, as_: Trained) -> Trained:
@@ -135,4 +151,6 @@ def _paired(workshop: Workshop, es: Trained, as_: Trained) -> Trained:
 def _pair(workshop: Workshop, es: Path, as_: Path, folder: Path) -> Path:
     """One folder of the two: what `smallsteps.load` takes."""
     one, other = load_student(es, device="cpu"), load_student(as_, device="cpu")
-    return DualStudent(one, other, Drive(workshop.task.name, path="dual")).save(folder)
+    assert one.drive is not None
+    drive = Drive(workshop.task.name, path="dual", max_segments=one.drive.max_segments)
+    return DualStudent(one, other, drive).save(folder)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import RecipeError
+from smallsteps.methods.check import check_every_arm, leave_out_odd
 from smallsteps.methods.gold import write_gold
 from smallsteps.methods.material import Material, Questions, load_material
 from smallsteps.methods.results import grade_arm, results
@@ -64,6 +65,7 @@ def run_stages(recipe: Recipe, run: RunFolder, reporter: Reporter) -> dict[str, 
     _say_data(material, reporter)
     _check(stages)
     _set_budget(stages)
+    check_every_arm(stages)
     graded = []
     for seed in recipe.seeds:
         for variant in variants(recipe, seed):
@@ -106,7 +108,10 @@ def _check(stages: Stages) -> None:
     everything = variants(stages.recipe)
     causal = stages.workshop(everything[0], stages.run.path).causal
     check_arms(stages.recipe, stages.task, causal, [*stages.material.train, *stages.material.validation])
-    stages.check_room(everything)
+    stages.check_room(everything, stages.test_sets(everything))
+    leave_out_odd(stages)
+    kept = [chain.problem for chain in stages.validation_chains(everything[0])]
+    stages.check_room(everything, [(stages.task, kept)])
 
 
 def _set_budget(stages: Stages) -> None:

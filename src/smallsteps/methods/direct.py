@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallsteps.methods.arm import Trained, Workshop
+from smallsteps.methods.arm import Part, Trained, Workshop
 from smallsteps.records import Chain
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.student import Student
@@ -17,9 +17,15 @@ from smallsteps.students.tokens import prepare
 
 def train_direct(workshop: Workshop, chains: Sequence[Chain], validation: Sequence[Chain]) -> Trained:
     """Q → R, one model, the whole budget."""
+    part = direct_part(workshop, chains, validation)
+    return workshop.train_one(part.student, part.train, part.validation)
+
+
+def direct_part(workshop: Workshop, chains: Sequence[Chain], validation: Sequence[Chain]) -> Part:
+    """The model and its examples, a whole chain each."""
     examples = build_examples(chains, [], workshop.task, "direct")
     held_out = build_examples(validation, [], workshop.task, "direct")
-    return workshop.train_one(direct_student(workshop), examples, held_out)
+    return Part(direct_student(workshop), examples, held_out)
 
 
 def direct_student(workshop: Workshop) -> Student:

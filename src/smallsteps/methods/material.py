@@ -126,11 +126,13 @@ def load_material(recipe: Recipe, run: RunFolder) -> Material:
     return Material(task, _read(folder / "train.jsonl"), _read(folder / "validation.jsonl"), test, gold, also, facts)
 
 
+def read_parts(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+    """Training, validation and test chains, made or read, and facts about them."""
+    return _bundled(data) if data.chains == BUNDLED else _from_files(data, task)
+
+
 def _make(data: Data, task: Task, folder: Path) -> None:
-    if data.chains == BUNDLED:
-        train, validation, test, facts = _bundled(data)
-    else:
-        train, validation, test, facts = _from_files(data, task)
+    train, validation, test, facts = read_parts(data, task)
     problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task)
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
     for name, chains in (("train", train), ("validation", validation), ("test", test)):

@@ -18,6 +18,7 @@ from pathlib import Path
 from smallsteps.methods.arm import Trained, Workshop
 from smallsteps.methods.as_es import segment, train_as_es
 from smallsteps.methods.direct import direct_tokens, train_direct
+from smallsteps.methods.forecast import Forecast
 from smallsteps.methods.material import Material, read_json_lines
 from smallsteps.methods.variants import TRAINED_SCORER, Variant
 from smallsteps.recipe import Recipe
@@ -45,6 +46,9 @@ class Stages:
     reporter: Reporter
     budget: int | None = None
     """Training tokens an arm; None with `fair: passes`."""
+    left_out: frozenset[str] = frozenset()
+    """`names_of` odd chains, and of reports that hold one: no arm trains on them."""
+    forecast: Forecast | None = None
     known: dict[str, Trained] = field(default_factory=dict)
     """Stages of training already looked at: a stage's digests take a while over large weights."""
 
@@ -73,17 +77,20 @@ class Stages:
         """What the arm works with."""
         return Workshop(
             recipe=self.recipe, task=self.task, seed=variant.seed, out=out, base_folder=self.base_folder,
-            texts=self.material.texts, budget=self.budget, reporter=self.reporter,
-            label=f"{variant.name}, seed {variant.seed}",
+            texts=self.material.texts, budget=self.budget, reporter=self.reporter, forecast=self.forecast,
+            label=variant.label,
             validation_problems=[chain.problem for chain in self.validation_chains(variant)],
         )  # fmt: skip
 
     def _chains(self, variant: Variant, chains: Sequence[Chain], thin: bool = False) -> list[Chain]:
         if variant.spec.whole_report and self.task.whole_chains:
-            return self.task.whole_chains(chains)
-        if thin and self.task.select:
-            return self.task.select(chains, variant.gamma, self.recipe.data.split_seed)
-        return list(chains)
+            chosen = self.task.whole_chains(chains)
+        elif thin and self.task.select:
+            chosen = self.task.select(chains, variant.gamma, self.recipe.data.split_seed)
+        else:
+            chosen = list(chains)
+        # after the choice, so that the others are the same whatever is left out
+        return [chain for chain in chosen if not self.left_out & set(names_of(chain))]
 
     # ---- before the first arm ----
 
@@ -93,18 +100,23 @@ class Stages:
         one = direct_tokens(self.workshop(direct, self.run.path), self.train_chains(direct))
         return round(self.recipe.train.passes * one)
 
-    def check_room(self, everything: Sequence[Variant]) -> None:
+    def check_room(self, everything: Sequence[Variant], sets: Sequence[tuple[Task, list[Problem]]]) -> None:
         """Raises DataError where a question to be answered is longer than the student reads."""
         workshop = self.workshop(everything[0], self.run.path)
         student = prepare(workshop.base(), self.task, path="uni", cue=not workshop.causal, texts=workshop.texts)
-        asked = [c.problem for c in self.material.validation] + self.material.test
-        sets = [(self.task, self.problems(v, asked)) for v in everything if v.spec.whole_report][:1]
-        if not all(v.spec.whole_report for v in everything):
-            sets += [(self.task, asked), *self.material.also.values()]
         for task, problems in sets:
             for problem in problems:
                 ids = student.source_ids(task, task.render(problem), cue="ES")
-                student.require_room(ids, problem.id, new_tokens=1, limit=workshop.solving().source_limit)
+                limit = workshop.solving().source_limit
+                student.require_room(ids, problem.id, new_tokens=1, limit=limit)
+
+    def test_sets(self, everything: Sequence[Variant]) -> list[tuple[Task, list[Problem]]]:
+        """All problems that trained students will answer, as the arms read them."""
+        test = self.material.test
+        sets = [(self.task, self.problems(v, test)) for v in everything if v.spec.whole_report][:1]
+        if not all(v.spec.whole_report for v in everything):
+            sets += [(self.task, test), *self.material.also.values()]
+        return sets
 
     # ---- segments ----
 
@@ -152,7 +164,7 @@ class Stages:
     def _cut(self, variant: Variant, out: Path, chains: Sequence[Chain], scorer: Student | None) -> Cut:
         strategy = variant.spec.strategy
         assert strategy is not None
-        self.reporter.say(f"{variant.name}, seed {variant.seed}: cutting {len(chains):,} chains by {strategy}")
+        self.reporter.say(f"{variant.label}: cutting {len(chains):,} chains by {strategy}")
         found = segment(self.workshop(variant, out), chains, strategy, variant.beta, scorer)
         return {chain.rationale.id: own for chain, own in zip(chains, found, strict=True)}
 
@@ -201,7 +213,12 @@ class Stages:
                 ).write(folder)
 
             self.known[place] = Trained.read(self.run.stage(place, make, keep=True))
+            self._done(variant.label)
         return self.known[place]
+
+    def _done(self, label: str) -> None:
+        if self.forecast is not None:
+            self.forecast.finished(label)
 
     def _train_direct(self, variant: Variant, place: str, chains: Sequence[Chain], note: str = "") -> Trained:
         if place not in self.known:
@@ -212,6 +229,7 @@ class Stages:
                 train_direct(workshop, chains, self.validation_chains(variant)).write(folder)
 
             self.known[place] = Trained.read(self.run.stage(place, make, keep=True))
+            self._done(variant.label + note)
         return self.known[place]
 
     # ---- answers ----
@@ -233,6 +251,11 @@ class Stages:
 
         folder = self.run.stage(f"arms/{variant.place}/{name}", make)
         return [Prediction.from_row(row) for row in read_json_lines(folder / "parts.jsonl")]
+
+
+def names_of(chain: Chain) -> tuple[str, str]:
+    """Names by which a chain can be left out: its own, and that of the report which it is or is part of."""
+    return f"chain {chain.rationale.id}", f"report {chain.problem.group or chain.problem.id}"
 
 
 def _same_group(one: Chain, other: Chain) -> bool:

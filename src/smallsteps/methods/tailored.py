@@ -173,10 +173,11 @@ def train(workshop: Workshop, student: Student, lessons: Lessons, rounds: int) -
     assert words is not None
     path: Path = "uni" if words.segments else "direct"
     texts = [*workshop.texts, *(chain.rationale.text for chain in lessons.chains)]
-    student = prepare(student, workshop.task, path=path, texts=texts, seed=workshop.seed)
     cut = segment_chains(lessons.chains, words.segments, task=workshop.task) if words.segments else []
     causal = student.architecture == "causal"
     examples = build_examples(lessons.chains, cut, workshop.task, path, causal=causal)
+    limit = workshop.segment_limit(examples) if words.segments else None
+    student = prepare(student, workshop.task, path=path, texts=texts, seed=workshop.seed, max_segments=limit)
     against = contrasts(workshop.task, lessons, words.segments)
     # a rationale is compared where it ends: in its whole text, or in its last segment
     ends = {example.id: example.id.rpartition("/")[0] for example in examples if example.last}

@@ -32,6 +32,11 @@ class Variant:
         return self.spec.name + self._knobs
 
     @property
+    def label(self) -> str:
+        """What the arm at its seed is called in messages."""
+        return f"{self.name}, seed {self.seed}"
+
+    @property
     def place(self) -> str:
         """The name and the seed as a folder's name."""
         return f"{_plain(self.name)}-seed{self.seed}"

@@ -1,12 +1,12 @@
 """Segments → what a student is trained on, for each arm.
 
-The data sets of Xi et al. 2024, Sec. 3.3, as worked through in the method page's Section 3. Rendering to ids is the
+The data sets of Xi et al. 2024, Sec. 3.2, as worked through in the method page's Section 3. Rendering to ids is the
 student's work; here a question, the earlier segments and the segment to write stay apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from smallsteps.errors import InternalError
@@ -57,6 +57,17 @@ def build_examples(
         alternates = path == "dual" or cue or causal
         examples += _chain_examples(chain, own, task.render(chain.problem), alternates=alternates, cue=cue)
     return examples
+
+
+def segment_limit(examples: Iterable[Example]) -> int:
+    """Segments that a student of these examples may write: as many as the longest chain has, and a quarter more, at
+    least two, as room for longer ones.
+
+    The paper's algorithms write until the stop sign, without a limit; the authors' code ends after five rounds of two,
+    which cuts off 17.9 % of GSM8K chains that are segmented by `inter`. A student that repeats itself needs a limit.
+    """
+    longest = max((len(example.prefix) + 1 for example in examples), default=1)
+    return longest + max(2, longest // 4)
 
 
 def _chain_examples(

@@ -69,6 +69,8 @@ class Drive:
     """Characters that have tokens of their own because the tokenizer cannot write them."""
     spaces: bool = False
     """Whether spaces that the tokenizer swallows have the token `<sp>`."""
+    max_segments: int | None = None
+    """Segments it may write: those of its longest training chain, with room; None: what the task says."""
     version: int = 1
     smallsteps: str = __version__
 

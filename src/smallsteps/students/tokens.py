@@ -135,8 +135,11 @@ def prepare(
     role: Literal["ES", "AS"] | None = None,
     texts: Iterable[str] = (),
     seed: int = 0,
+    max_segments: int | None = None,
 ) -> Student:
     """`student` made ready for `task`: tokens added as needed, drive set. Changes the student in place and returns it.
+
+    max_segments: how many segments it may write; None: as many as it could before, or as the task says.
 
     Markers are added for `cue` and for causal students on segments, `<STOP>` for tasks without a closing phrase, and
     tokens for the characters of `texts` that the tokenizer cannot write (a warning says which texts still do not come
@@ -149,7 +152,9 @@ def prepare(
         names += list(MARKERS.values())
     if task.closing is None:
         names.append(STOP_TOKEN)
-    student.drive = replace(student.drive or Drive(task=task.name), task=task.name, path=path, cue=cue, role=role)
+    drive = student.drive or Drive(task=task.name)
+    limit = None if path == "direct" else max_segments or drive.max_segments
+    student.drive = replace(drive, task=task.name, path=path, cue=cue, role=role, max_segments=limit)
     add_tokens(student, names, seed=seed)
     texts = list(texts)
     if texts:

@@ -53,8 +53,9 @@ class Task:
     """Name of the main figure in `evaluation.METRICS`: accuracy, exact_match for multi-hop questions, bleu for reports."""
     also: tuple[str, ...] = ()
     """Figures of the answers that `smallsteps grade` prints beside it."""
-    max_segments: int = 10
-    """Segments a chain may have before it stops with `limit` (the authors' code: five rounds of two)."""
+    max_segments: int = 40
+    """Segments a chain may have before it stops with `limit` (the paper's algorithms: no limit; the authors' code: five
+    rounds of two). Trained students carry a limit of their own, from their training data (`Drive.max_segments`)."""
     max_segment_tokens: int = 256
     """New tokens a segment may have (the authors' code: 100; merged segments can be almost as long as chains)."""
     max_chain_tokens: int = 512

@@ -18,10 +18,8 @@ from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Encoded, Plan, micro_batches, plan_updates
 from smallsteps.training.encode import encode
+from smallsteps.training.odd import WHERE, Odd, chain_of, odd_chains, refuse_odd, source_limit
 from smallsteps.training.settings import TrainSettings
-
-WHERE = "(compare: --set train.KEY=VALUE; run: train.KEY=VALUE; Python: TrainSettings)"
-"""Where the words of `TrainSettings` are said."""
 
 SHOWN = 3
 """Examples that are printed decoded."""
@@ -38,7 +36,7 @@ class Preflight:
     """Rows the model reads: examples, or for causal students chains."""
     validation: int
     validation_left_out: int
-    """Validation examples over a limit or with an early stop sign."""
+    """Validation examples of chains left out."""
     updates: int
     planned_tokens: int
     """Training tokens of the whole run."""
@@ -51,16 +49,20 @@ class Preflight:
     """Share of padding in the micro-batches of the first updates."""
     truncated: int
     """Sources cut at their front."""
-    dropped: int
-    """Examples left out because they are over a limit."""
-    early_stops: int
-    """Examples left out because their target carries the stop sign although the chain goes on."""
+    odd: tuple[Odd, ...]
+    """Chains left out whole, training and validation: over a limit, or with a stop sign before their end."""
     empty_targets: int
     """Targets that are just the end (a chain that opens with AS, for the ES model)."""
     garbled: int
     """Targets that come back changed from the tokenizer."""
     out_of_reach: int
     """Targets longer than the task lets the student write."""
+    most_segments: int
+    """Of a chain; 0: chains are whole."""
+    segment_limit: int
+    """Segments that the student may write."""
+    beyond: int
+    """Chains of more segments than that."""
     shown: tuple[tuple[str, str, str], ...]
     """(example ids, source, counted target) as the student reads them, decoded with all marks."""
 
@@ -72,14 +74,23 @@ class Preflight:
             f"one pass: {self.source_tokens:,} source and {self.target_tokens:,} target tokens, "
             f"{100 * self.padding_share:.1f} % padding in micro-batches",
             f"plan: {self.updates:,} updates, {self.planned_tokens:,} training tokens, {self.passes:.2f} passes",
-            f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, {self.dropped:,} "
-            f"overlong and {self.early_stops:,} early-stopping examples left out, {self.empty_targets:,} empty "
+            f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, {self.empty_targets:,} empty "
             f"targets, {self.garbled:,} targets changed by the tokenizer, {self.out_of_reach:,} longer than the student "
             "may write",
+            *self._segment_lines(),
+            *odd_lines(self.odd),
         ]
         for ids, source, target in self.shown:
             out += [f"  {ids}", f"    reads   {source!r}", f"    writes  {target!r}"]
         return out
+
+    def _segment_lines(self) -> list[str]:
+        if not self.most_segments:
+            return []
+        return [
+            f"segments: at most {self.most_segments} in a chain, the student may write {self.segment_limit}; "
+            f"{self.beyond:,} chains have more"
+        ]
 
 
 @dataclass(frozen=True)
@@ -101,27 +112,30 @@ def preflight(
             "no training examples: the set is empty. Check the split sizes and the `correct` fields of the data."
         )
     _refuse_overlap(train, validation)
-    kept, early = _without_early_stops(train, task, settings)
-    kept, dropped = _within_limits(student, kept, task, settings)
+    odd = odd_chains(student, [*train, *validation], task, settings)
+    refuse_odd(odd, len({chain_of(e) for e in (*train, *validation)}), settings)
+    left_out = {one.chain for one in odd}
+    kept = [e for e in train if chain_of(e) not in left_out]
     if not kept:
         raise TrainingError(
-            f"no training example is left: {dropped} over the limits, {early} with an early stop sign. "
-            f"Raise source_limit and target_limit, or set overlong=truncate {WHERE}."
+            f"no training example is left: all {len(left_out):,} chains are left out, the first because of "
+            f"{odd[0].reason}. Raise source_limit and target_limit, or set overlong=truncate {WHERE}."
         )
     rows, truncated = _cut(encode(student, task, kept), settings, student)
-    validation_examples, early_validation = _without_early_stops(validation, task, settings)
-    kept_validation, dropped_validation = _within_limits(student, validation_examples, task, settings)
+    kept_validation = [e for e in validation if chain_of(e) not in left_out]
     validation_rows, _ = _cut(encode(student, task, kept_validation), settings, student)
     _refuse_bad_masks(student, validation_rows)
     empty = _refuse_bad_masks(student, rows)
     garbled = _garbled(student, task, kept)
     plan = plan_updates([row.tokens for row in rows], settings)
     counted = sum(row.loss_tokens for row in rows)
+    lengths = [len(e.prefix) + 1 for e in kept if e.kind is not None and e.last]
+    limit = (student.drive.max_segments if student.drive else None) or task.max_segments
     report = Preflight(
         examples=len(kept),
         sequences=len(rows),
         validation=len(kept_validation),
-        validation_left_out=early_validation + dropped_validation,
+        validation_left_out=len(validation) - len(kept_validation),
         updates=plan.updates,
         planned_tokens=plan.total_tokens,
         passes=plan.passes,
@@ -129,11 +143,13 @@ def preflight(
         target_tokens=counted,
         padding_share=_padding(rows, plan, settings),
         truncated=truncated,
-        dropped=dropped,
-        early_stops=early,
+        odd=tuple(odd),
         empty_targets=empty,
         garbled=garbled,
         out_of_reach=_out_of_reach(student, task, kept),
+        most_segments=max(lengths, default=0),
+        segment_limit=limit,
+        beyond=sum(length > limit for length in lengths),
         shown=tuple(_shown(student, row) for row in rows[:SHOWN]),
     )
     return Checked(report, tuple(rows), tuple(validation_rows), plan)
@@ -148,65 +164,15 @@ def _refuse_overlap(train: Sequence[Example], validation: Sequence[Example]) -> 
         )
 
 
-def _without_early_stops(examples: Sequence[Example], task: Task, settings: TrainSettings) -> tuple[list[Example], int]:
-    """Segments that end a chain by their text although more follows would teach the student to stop early."""
-    early = [e for e in examples if e.kind is not None and not e.last and e.target and task.ends_chain(e.target)]
-    if early and settings.early_stop == "error":
-        raise TrainingError(
-            f"example {early[0].id}: the target carries the stop sign of task {task.name} but is not the chain's last "
-            f"segment: {early[0].target!r} ({len(early)} such examples). Leave these chains out, or set early_stop=drop "
-            f"{WHERE}."
-        )
-    bad = {id(e) for e in early}
-    return [e for e in examples if id(e) not in bad], len(early)
-
-
-def _within_limits(
-    student: Student, examples: Sequence[Example], task: Task, settings: TrainSettings
-) -> tuple[list[Example], int]:
-    """The examples that fit, and how many did not. Sources that may be cut count as fitting."""
-    source_limit = _source_limit(student, settings)
-    what = "source" if student.architecture == "encoder-decoder" else "sequence"
-    kept = []
-    for example in examples:
-        cue = example.cue if student.architecture == "encoder-decoder" else example.kind
-        source = len(student.source_ids(task, example.question, example.prefix, cue))
-        target = len(student.target_ids(task, example.target, example.last))
-        if student.architecture == "causal":
-            source += target  # positions are shared
-        if settings.target_limit is not None and target > settings.target_limit:
-            if settings.overlong != "drop":
-                raise TrainingError(
-                    f"example {example.id}: target of {target} tokens, the limit is {settings.target_limit}. "
-                    "Targets are never cut, since they would lose their end: raise target_limit, or leave such examples out by "
-                    f"overlong=drop {WHERE}."
-                )
-        elif source_limit is not None and source > source_limit and settings.overlong != "truncate":
-            if settings.overlong == "error":
-                raise TrainingError(
-                    f"example {example.id}: {what} of {source} tokens, the student reads {source_limit}. "
-                    "Raise source_limit where the student allows it, or leave such examples out by overlong=drop, or cut them "
-                    f"by overlong=truncate {WHERE}."
-                )
-        else:
-            kept.append(example)
-    return kept, len(examples) - len(kept)
-
-
 def _out_of_reach(student: Student, task: Task, examples: Sequence[Example]) -> int:
     """Targets that generation would cut: whole chains and segments have limits of their own."""
     limits = {True: task.max_segment_tokens, False: task.max_chain_tokens}
     return sum(len(student.target_ids(task, e.target, e.last)) > limits[e.kind is not None] for e in examples)
 
 
-def _source_limit(student: Student, settings: TrainSettings) -> int | None:
-    limits = [limit for limit in (student.max_source_tokens, settings.source_limit) if limit is not None]
-    return min(limits, default=None)
-
-
 def _cut(rows: Sequence[Encoded], settings: TrainSettings, student: Student) -> tuple[list[Encoded], int]:
     """Rows whose source is over the limit lose its front: the newest words and the closing mark stay."""
-    limit = _source_limit(student, settings)
+    limit = source_limit(student, settings)
     out, cut = [], 0
     for row in rows:
         if limit is None:
@@ -264,6 +230,18 @@ def _garbled(student: Student, task: Task, examples: Sequence[Example]) -> int:
             f"{len(examples)} targets. Use a student whose tokenizer knows this text."
         )
     return total
+
+
+def odd_lines(odd: Sequence[Odd]) -> list[str]:
+    """How many chains are left out, and the first of them."""
+    if not odd:
+        return ["chains left out: 0"]
+    early = sum(one.setting == "early_stop" for one in odd)
+    return [
+        f"chains left out: {len(odd):,} ({early:,} with a stop sign before their end, {len(odd) - early:,} over a limit)",
+        *(f"  {one.reason}" for one in odd[:SHOWN]),
+        *(["  ..."] if len(odd) > SHOWN else []),
+    ]
 
 
 def _padding(rows: Sequence[Encoded], plan: Plan, settings: TrainSettings) -> float:

@@ -14,8 +14,8 @@ from smallsteps.errors import RecipeError, nearest
 
 SCHEDULES = ("cosine", "linear", "constant")
 DTYPES = ("float32", "bfloat16")
-OVERLONG = ("error", "drop", "truncate")
-EARLY_STOP = ("error", "drop")
+OVERLONG = ("few", "error", "drop", "truncate")
+EARLY_STOP = ("few", "error", "drop")
 NORMALISERS = ("weights", "all-tokens")
 CONTRASTS = ("triplet", "dpo", "orpo", "unlikelihood")
 STATES = ("last", "mean")
@@ -57,11 +57,11 @@ class TrainSettings:
     """Most tokens of a source (causal: of a whole sequence); None: what the student's positions allow."""
     target_limit: int | None = 512
     """Most tokens of an example's target; None: no limit of our own."""
-    overlong: Literal["error", "drop", "truncate"] = "error"
-    """What happens to examples over a limit: refuse, leave out and count, or cut sources at their front (targets are
-    never cut)."""
-    early_stop: Literal["error", "drop"] = "error"
-    """What happens to an example whose target carries the stop sign although the chain goes on."""
+    overlong: Literal["few", "error", "drop", "truncate"] = "few"
+    """What happens to chains over a limit: leave out and count up to 2 % of the chains and refuse more (`few`), refuse any,
+    leave out all, or cut sources at their front (targets are never cut)."""
+    early_stop: Literal["few", "error", "drop"] = "few"
+    """What happens to a chain of which a target carries the stop sign although the chain goes on: as `overlong`."""
     prompt_weight: float = 0.0
     """What a prompt token weighs in the loss beside a target token's 1; causal students only (tailored learning: 0.1)."""
     normaliser: Literal["weights", "all-tokens"] = "weights"
