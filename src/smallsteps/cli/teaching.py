@@ -38,7 +38,7 @@ def teach_file(
     if samples > 1 and not decoding.temperature:
         raise RecipeError("--samples above 1 needs --temperature above 0; greedy replies are all alike.")
     task = get_task(task_name)
-    problems = read_problems(source, task, columns)
+    problems = read_problems(source, task, columns, Terminal().say)
     lessons = lessons_of(problems, samples)
     with closing(ReplyStore(store_path or STORE)) as store, Terminal() as reporter:
         budget = Budget(store, str(out.resolve()), limits, prices)

@@ -93,7 +93,7 @@ def guide(
 def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
     words = recipe.guided
     assert words is not None
-    questions = load_questions(recipe, run)
+    questions = load_questions(recipe, run, reporter.say)
     check_questions(questions, recipe.arms, reporter)
     own = words.reader
     with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:
