@@ -321,6 +321,9 @@ class Guided(Strict):
     """Of the aspects: lexical, or a model of natural-language inference."""
     encoder: str = "lexical"
     """Of the aspects: lexical, or a sentence encoder."""
+    judge_min_auc: float = Field(0.7, ge=0, le=1)
+    """On text that is not bundled the judge is measured before refinement: how often it ranks a rationale of this run above
+    a spoilt one. A lexical judge below this ends the run; 0: never."""
 
 
 class Recipe(Strict):
@@ -404,6 +407,8 @@ class Recipe(Strict):
                 if not words["extra_body"]:
                     words.pop("extra_body")  # recipes without it keep the digest that they had before it was there
                 content[method][asked] = words
+        if content.get("guided"):
+            content["guided"].pop("judge_min_auc")  # decides whether a run goes on, not what comes out
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
