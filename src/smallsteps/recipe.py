@@ -173,6 +173,8 @@ class Asked(Strict):
     """Seconds for which a server may be too busy for every call before the run ends."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further parameters of each request, as the server wants them; null takes one out that is sent otherwise."""
+    thinking: Literal["drop", "keep", "only"] = "drop"
+    """What of a reply of a model that thinks is the reply: what follows the thought, thought and reply, or the thought."""
 
     @field_validator("base_url")
     @classmethod
@@ -321,9 +323,6 @@ class Guided(Strict):
     """Of the aspects: lexical, or a model of natural-language inference."""
     encoder: str = "lexical"
     """Of the aspects: lexical, or a sentence encoder."""
-    judge_min_auc: float = Field(0.7, ge=0, le=1)
-    """On text that is not bundled the judge is measured before refinement: how often it ranks a rationale of this run above
-    a spoilt one. A lexical judge below this ends the run; 0: never."""
 
 
 class Recipe(Strict):
@@ -406,9 +405,9 @@ class Recipe(Strict):
                 words = {k: v for k, v in content[method][asked].items() if k not in COSTS_ONLY}
                 if not words["extra_body"]:
                     words.pop("extra_body")  # recipes without it keep the digest that they had before it was there
+                if words["thinking"] == "drop":
+                    words.pop("thinking")
                 content[method][asked] = words
-        if content.get("guided"):
-            content["guided"].pop("judge_min_auc")  # decides whether a run goes on, not what comes out
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -142,7 +142,7 @@ NO_COMPLETIONS: dict[str, tuple[Any, str]] = {
     "text": ("upstream timed out", "text: upstream timed out"),
     "choice": ({"choices": ["hi"]}, "the first of `choices` is a text"),
     "no message": ({"choices": [{"index": 0}]}, "the first of `choices` has no `message`"),
-    "deep": ('{"choices": ' + "[" * 10_000 + "]" * 10_000 + "}", "JSON nested too deeply"),
+    "deep": ('{"choices": ' + "[" * 10_000 + "]" * 10_000 + "}", "the first of `choices` is a list"),
     "error in the choice": ({"choices": [{"error": {"message": "lost"}}]}, "an error: lost"),
     "escapes": (error("\x1b[31mred\x07\u202e"), "an error: [31mred"),
 }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -145,3 +146,104 @@ def test_a_store_that_another_process_does_not_let_go_is_a_sentence(
     other.execute("ROLLBACK")
     assert store.claim("k", "me", 1)
     other.close()
+
+
+VERSION_1 = """
+CREATE TABLE replies (key TEXT PRIMARY KEY, request TEXT NOT NULL, raw TEXT NOT NULL, bought REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE failures (id INTEGER PRIMARY KEY, key TEXT NOT NULL, reason TEXT NOT NULL, raw TEXT, at REAL NOT NULL);
+CREATE TABLE calls (id INTEGER PRIMARY KEY, job TEXT NOT NULL, key TEXT NOT NULL, input_tokens INTEGER NOT NULL,
+                    output_tokens INTEGER NOT NULL, settled INTEGER NOT NULL);
+CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX failures_of ON failures (key);
+CREATE INDEX calls_of ON calls (job);
+PRAGMA user_version = 1;
+"""
+
+
+def old_store(path: Path) -> None:
+    """As version 1 left it: one reply, two jobs, one call that a kill left open, counts below 0 and beyond reason."""
+    database = sqlite3.connect(path)
+    database.executescript(VERSION_1)
+    database.execute("INSERT INTO replies VALUES (?, ?, ?, 1.0)", (ASK.key, ASK.text(), '{"raw": "é"}'))
+    database.executemany(
+        "INSERT INTO calls (job, key, input_tokens, output_tokens, settled) VALUES (?, 'k', ?, ?, ?)",
+        [("job", 10, 2, 1), ("job", 100, 5, 0), ("odd", -4000, -1, 1), ("odd", 2**62, 2**62, 1), ("odd", 2**62, 3, 1)],
+    )
+    database.commit()
+    database.close()
+
+
+def test_a_store_of_version_1_keeps_its_replies_and_what_its_jobs_spent(tmp_path: Path) -> None:
+    old_store(tmp_path / "r.sqlite")
+    for _ in range(2):
+        store = ReplyStore(tmp_path / "r.sqlite")
+        assert store.get(ASK.key) == '{"raw": "é"}' and len(store) == 1
+        assert store.spent("job") == Spent(2, 110, 7)
+        assert store.spent("odd") == Spent(3, 2 * 10**7, 10**7 + 3), "no count takes the limit away or overflows"
+        store.close()
+    store = ReplyStore(tmp_path / "r.sqlite")
+    call = store.sent("job", "k", Spent(1, 9, 9))
+    assert call is not None
+    store.failed(call, "k", "status 500", None, Spent(1, 0, 0))
+    assert store.spent("job") == Spent(3, 110, 7)
+
+
+def test_two_processes_that_open_an_old_store_at_once_change_it_once(tmp_path: Path) -> None:
+    old_store(tmp_path / "r.sqlite")
+    spent: list[Spent] = []
+
+    def open_it() -> None:
+        store = ReplyStore(tmp_path / "r.sqlite")
+        spent.append(store.spent("job"))
+        store.close()
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert spent == [Spent(2, 110, 7)] * 4
+
+
+def test_bytes_that_are_no_text_are_kept_as_they_are(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    assert store.received(ASK, b'{"a": "\xff"}') and not store.received(ASK, b"another"), "the first one stays"
+    assert store.get(ASK.key) == '{"a": "\ufffd"}'
+    store.rejected(ASK.key, "unreadable")
+    assert store.get(ASK.key) is None and store.failures(ASK.key) == ["unreadable"]
+    assert store._db.execute("SELECT raw FROM failures").fetchone()[0] == b'{"a": "\xff"}'
+
+
+def test_the_sums_of_a_job_are_those_of_its_calls(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    for n in range(20):
+        call = store.sent("job", f"k{n}", Spent(1, 100 + n, 5))
+        assert call is not None
+        if n % 3 == 0:
+            store.answered(call, Ask("u", "m", (("user", str(n)),)), "raw", Spent(1, n, 1))
+        elif n % 3 == 1:
+            store.failed(call, f"k{n}", "no", None, Spent(1, 0, 0))
+    row = store._db.execute("SELECT count(*), sum(input_tokens), sum(output_tokens) FROM calls").fetchone()
+    assert store.spent("job") == Spent(*row)
+
+
+def test_a_claim_is_renewed_by_its_owner_and_void_only_where_it_was_not(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path / "r.sqlite")
+    assert store.claim("k", "elsewhere:1:x", 60)
+    seen = store.holder("k")
+    assert seen is not None and seen.host == "elsewhere"
+    store.renew("elsewhere:1:x", 61)
+    store.void("k", seen)
+    assert not store.claim("k", "me", 60), "it gave a sign of life"
+    again = store.holder("k")
+    assert again is not None
+    store.void("k", again)
+    assert store.claim("k", "me", 60)
+
+
+@pytest.mark.parametrize("where", ["below a file", "no folder"])
+def test_a_store_that_cannot_be_made_is_a_sentence(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("x")
+    path = tmp_path / "file" / "r.sqlite" if where == "below a file" else tmp_path / "a\0b" / "r.sqlite"
+    with pytest.raises(DataError, match="the reply store cannot be made there"):
+        ReplyStore(path)

@@ -7,7 +7,7 @@ import pytest
 
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
-from smallsteps.teaching.teach import judge, leak, lessons_of, summary, teach
+from smallsteps.teaching.teach import judge, leak, lessons_of, nothing_came, summary, teach
 from smallsteps.teaching.teachers import Lesson, Taught
 
 TASK = get_task("numbers")
@@ -43,6 +43,8 @@ class Script:
             "speaks of what it was shown: 'correct answer is given'",
         ),
         ("The learner forgot 3. The answer is 7.", "speaks of what it was shown: 'The learner forgot'"),
+        ("3 + 4 = 7.<|im_end|> The answer is 7.</s>", None),
+        ("3 + \N{REPLACEMENT CHARACTER} = 7. The answer is 7.", "holds characters that are no text"),
         (None, "status 500"),
     ],
 )
@@ -97,3 +99,20 @@ def test_the_summary_counts_reasons_and_not_their_details() -> None:
     )
     lines = list(summary(teach(lessons_of(PROBLEMS), teacher, TASK)))
     assert lines == ["0 of 3 replies kept", "  dropped 2: speaks of what it was shown", "  dropped 1: status 500"]
+
+
+def test_a_kept_rationale_holds_no_control_tokens() -> None:
+    said = judge(Taught(Lesson("l", PROBLEMS[0]), "<s>3 + 4 = 7. The answer is 7.</s>"), TASK)
+    assert said.rationale == "3 + 4 = 7. The answer is 7."
+
+
+def test_nothing_came_only_where_no_reply_came_and_the_users_own_limit_is_not_why() -> None:
+    def fates(*texts: str | None, reason: str = "status 500") -> str | None:
+        lesson = Lesson("l", PROBLEMS[0])
+        return nothing_came([judge(Taught(lesson, text, "" if text else reason), TASK) for text in texts])
+
+    assert fates(None, None) == "status 500"
+    assert fates(None, "The answer is 9.") is None
+    assert fates(None, None, reason="not asked: limit of 3 calls") is None
+    assert fates(None, reason="cut off after 12 tokens") is None
+    assert fates() is None

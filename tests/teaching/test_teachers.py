@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,3 +142,32 @@ def test_replies_bought_elsewhere_are_handed_out_in_their_order(tmp_path: Path) 
     file.write_text('{"id": "a"}\n')
     with pytest.raises(DataError, match=r"bought\.jsonl:1: `rationale` is missing"):
         FileTeacher.read(file)
+
+
+@pytest.mark.parametrize(
+    ("rationale", "thinking", "text", "reason"),
+    [
+        ("<think>9?</think>The answer is 7.", "drop", "The answer is 7.", ""),
+        ("<think>9?</think>The answer is 7.", "only", "9?", ""),
+        ("<think>9?", "drop", None, "unfinished thought"),
+        ("The answer \\ud83d is 7.", "drop", "The answer \N{REPLACEMENT CHARACTER} is 7.", ""),
+    ],
+)
+def test_a_row_of_a_file_is_read_as_a_models_reply_is(
+    tmp_path: Path, rationale: str, thinking: Any, text: str | None, reason: str
+) -> None:
+    (tmp_path / "t.jsonl").write_text(f'{{"id": 5, "rationale": "{rationale}"}}\n')
+    (taught,) = FileTeacher.read(tmp_path / "t.jsonl", thinking).explain([Lesson("l", Problem("5", "?"))])
+    assert taught.text == text and taught.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("value", ["[1]", "{}", "7", "null", '" "'])
+@pytest.mark.parametrize("field", ["id", "rationale", "attempt"])
+def test_a_field_of_another_type_is_one_line(tmp_path: Path, field: str, value: str) -> None:
+    row = {"id": '"p"', "rationale": '"r"', field: value}
+    (tmp_path / "t.jsonl").write_text("{" + ", ".join(f'"{name}": {v}' for name, v in row.items()) + "}\n")
+    if (field, value) in (("id", "7"), ("attempt", "null")):
+        FileTeacher.read(tmp_path / "t.jsonl")
+        return
+    with pytest.raises(DataError, match=rf"t\.jsonl:1: `{field}` is missing or no text"):
+        FileTeacher.read(tmp_path / "t.jsonl")

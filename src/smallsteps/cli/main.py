@@ -32,6 +32,7 @@ from smallsteps.cli.options import (
     Store,
     TaskName,
     Temperature,
+    ThinkingPolicy,
     Threads,
     Timeout,
     number,
@@ -182,6 +183,7 @@ def teach(
     timeout: Timeout = 120.0,
     patience: Patience = 900.0,
     extra_body: ExtraBody = None,
+    thinking: ThinkingPolicy = "drop",
     store: Store = None,
     columns: Columns = None,
     device: Device = "auto",
@@ -191,12 +193,25 @@ def teach(
     """Lets a teacher write rationales for questions, and keeps those whose answer is right."""
     from smallsteps.cli.teaching import teach_file
     from smallsteps.generation.budget import Limits, Prices
+    from smallsteps.generation.completion import check_thinking
     from smallsteps.generation.generator import Decoding
+    from smallsteps.generation.parameters import read_extra_body
+    from smallsteps.teaching.open import TeacherSettings
 
+    settings = TeacherSettings(
+        teacher,
+        base_url,
+        initial=prompt,
+        concurrency=concurrency,
+        timeout=timeout,
+        device=device,
+        patience=patience,
+        extra_body=read_extra_body(extra_body),
+        thinking=check_thinking(thinking),
+    )
     teach_file(
-        questions, out, teacher, base_url, task, samples, retries, Decoding(max_new_tokens, temperature, seed=seed), prompt,
-        Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, concurrency, timeout, patience, extra_body,
-        _pairs(columns), device,
+        questions, out, settings, Decoding(max_new_tokens, temperature, seed=seed),
+        Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, task, samples, retries, _pairs(columns),
         threads, dry_run,
     )  # fmt: skip
 
@@ -302,6 +317,7 @@ def guide(
     timeout: Timeout = 120.0,
     patience: Patience = 900.0,
     extra_body: ExtraBody = None,
+    thinking: ThinkingPolicy = "drop",
     store: Store = None,
     columns: Columns = None,
     device: Device = "auto",
@@ -311,6 +327,7 @@ def guide(
     """Lets a small student write rationales with which a large model answers."""
     from smallsteps.cli.guiding import guide_file
     from smallsteps.generation.budget import Limits, Prices
+    from smallsteps.generation.completion import check_thinking
     from smallsteps.generation.parameters import read_extra_body
     from smallsteps.guiding.open import ReaderSettings
 
@@ -325,6 +342,7 @@ def guide(
         device=device,
         patience=patience,
         extra_body=read_extra_body(extra_body),
+        thinking=check_thinking(thinking),
     )
     guide_file(
         questions, out, guide, settings, Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, compare, task,

@@ -70,6 +70,12 @@ ExtraBody = Annotated[
         help="JSON of further parameters of each request; null takes one out that is sent otherwise.",
     ),
 ]
+ThinkingPolicy = Annotated[
+    str,
+    typer.Option(
+        "--thinking", help="Of a reply with a thought, take: drop (what follows it), keep (both), only (the thought)."
+    ),
+]
 Store = Annotated[
     Path | None, typer.Option("--store", help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.")
 ]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from smallsteps.cli.jobs import set_threads
-from smallsteps.cli.progress import Terminal
-from smallsteps.errors import RecipeError
+from smallsteps.cli.progress import Terminal, say
+from smallsteps.devices import check_device
+from smallsteps.errors import RecipeError, TeacherError
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.parameters import read_extra_body
 from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.outputs import check_output
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
-from smallsteps.teaching.teach import lessons_of, summary, teach
+from smallsteps.teaching.teach import Lessoned, lessons_of, nothing_came, summary, teach
 from smallsteps.teaching.teachers import PromptedTeacher
 
 
@@ -27,47 +28,57 @@ def access() -> Access:
 
 
 def teach_file(
-    source: Path, out: Path, teacher: str, base_url: str | None, task_name: str, samples: int, retries: int,
-    decoding: Decoding, prompt: str, limits: Limits, prices: Prices, store_path: Path | None, concurrency: int,
-    timeout: float, patience: float, extra_body: str | None, columns: Mapping[str, str], device: str, threads: int | None,
-    dry_run: bool,
+    source: Path, out: Path, settings: TeacherSettings, decoding: Decoding, limits: Limits, prices: Prices, store: Path | None,
+    task_name: str, samples: int, retries: int, columns: Mapping[str, str], threads: int | None, dry_run: bool,
 ) -> None:  # fmt: skip
-    """One row for each reply, kept or dropped, in the order of the questions."""
+    """One row for each reply, kept or dropped, in the order of the questions.
+
+    Raises TeacherError, once the rows are written, where not one reply came.
+    """
+    store = (store or STORE).expanduser()
+    check_output(out, inputs=[source, settings.name, settings.initial])
+    check_output(store, "--store", inputs=[source, out, settings.name, settings.initial])
+    check_device(settings.device)
     set_threads(threads)
-    extra = read_extra_body(extra_body)
     if samples > 1 and not decoding.temperature:
         raise RecipeError("--samples above 1 needs --temperature above 0; greedy replies are all alike.")
     task = get_task(task_name)
-    problems = read_problems(source, task, columns, Terminal().say)
-    lessons = lessons_of(problems, samples)
-    with closing(ReplyStore(store_path or STORE)) as store, Terminal() as reporter:
-        budget = Budget(store, str(out.resolve()), limits, prices)
-        settings = TeacherSettings(
-            teacher,
-            base_url,
-            initial=prompt,
-            concurrency=concurrency,
-            timeout=timeout,
-            device=device,
-            patience=patience,
-            extra_body=extra,
-        )
-        who = open_teacher(settings, task, decoding, budget, access(), reporter.say)
-        if isinstance(who, PromptedTeacher):
-            reporter.say(who.forecast(lessons))
-        if dry_run:
-            return
-        taught = teach(
-            lessons,
-            who,
-            task,
-            retries,
-            lambda done, total: reporter.advance("teaching", done, total, f"{budget.spent.calls} calls"),
-        )
-        write_rows(out, (one.to_row() for one in taught))
-        spent = f"{budget.spent.calls:,} calls, {budget.spent.tokens:,} tokens"
-        if prices.input or prices.output:
-            spent += f", {prices.of(budget.spent):,.2f} in money"
-    print(f"{len(taught):,} rows in {out}; {spent}")
+    with Terminal() as reporter:
+        problems = read_problems(source, task, columns)
+        lessons = lessons_of(problems, samples)
+        with closing(ReplyStore(store)) as replies:
+            budget = Budget(replies, str(out.resolve()), limits, prices)
+            who = open_teacher(settings, task, decoding, budget, access(), reporter.say)
+            if isinstance(who, PromptedTeacher):
+                reporter.say(who.forecast(lessons))
+            if dry_run:
+                return
+            taught = teach(
+                lessons,
+                who,
+                task,
+                retries,
+                lambda done, total: reporter.advance("teaching", done, total, f"{budget.spent.calls} calls"),
+            )
+            write_rows(out, (reply.to_row() for reply in taught))
+            spent = budget.spent
+        _warn(taught, reporter)
+    cost = f"{spent.calls:,} calls, {spent.tokens:,} tokens"
+    if prices.input or prices.output:
+        cost += f", {prices.of(spent):,.2f} in money"
+    say(f"{len(taught):,} rows in {out}; {cost}")
     for line in summary(taught):
-        print(line)
+        say(line)
+    if reason := nothing_came(taught):
+        raise TeacherError(
+            f"no reply came: {len(taught):,} of {len(taught):,} requests failed, first of all: {reason}. Each row of {out} says why; "
+            "the same command asks again."
+        )
+
+
+def _warn(taught: Sequence[Lessoned], reporter: Terminal) -> None:
+    """Says so where replies came and none was kept, all for one reason."""
+    reasons = {reply.dropped for reply in taught if reply.rationale is not None}
+    if len(reasons) == 1 and all(reply.dropped for reply in taught) and (reason := reasons.pop()):
+        came = sum(reply.rationale is not None for reply in taught)
+        reporter.say(f"nothing was kept: all {came:,} replies were dropped for one reason: {reason}")

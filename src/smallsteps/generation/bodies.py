@@ -66,9 +66,35 @@ def parsed(raw: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise Unreadable(f"{NO_COMPLETION}, but JSON nested too deeply") from None
+        return parsed(_shallow(text))  # what is deep is no text of ours; the reply beside it is paid
     except ValueError as error:
         raise Unreadable(_not_json(text, error)) from None
+
+
+_JSON_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+"""A text, or where an array or an object begins or ends."""
+
+
+def _shallow(text: str, deepest: int = 50) -> str:
+    """JSON without what is nested deeper than `deepest`; null stands in its place.
+
+    >>> _shallow('{"a": [[1], "]"], "b": 2}', deepest=1)
+    '{"a": null, "b": 2}'
+    """
+    kept: list[str] = []
+    level = start = 0
+    for mark in _JSON_MARK.finditer(text):
+        if mark[0] in "[{":
+            level += 1
+            if level == deepest + 1:
+                kept.append(text[start : mark.start()] + "null")
+        elif mark[0] in "]}":
+            if level == deepest + 1:
+                start = mark.end()
+            level -= 1
+    if level <= deepest:
+        kept.append(text[start:])
+    return "".join(kept)
 
 
 def _not_json(text: str, error: ValueError) -> str:

@@ -14,12 +14,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from smallsteps.errors import InternalError
+from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer
 from smallsteps.generation.endpoint import Wanted, samples_of, to_ask
 from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Reply, Request
+from smallsteps.generation.generator import REFUSED, Decoding, Reply, Request
 from smallsteps.generation.replies import Ask, ReplyStore
 from smallsteps.students.student import Student
 from smallsteps.tasks.thoughts import split_thought
@@ -74,15 +74,18 @@ class LocalChat:
                 if progress:
                     progress(done)
                 yield reply_of(request.id, sample, ask, *stored, self.thinking)
-        asked = {
-            key: Request(
-                key,
-                self.student.chat_ids(wanted.ask.messages, thinking=self.thinking != "drop"),
-                first_sample=wanted.ask.sample,
-                max_new_tokens=dict(wanted.ask.parameters)["max_tokens"],
-            )
-            for key, wanted in new.items()
-        }
+        asked: dict[str, Request] = {}
+        for key, wanted in new.items():
+            ids = self.student.chat_ids(wanted.ask.messages, thinking=self.thinking != "drop")
+            try:
+                self.student.require_room(ids, "the prompt", new_tokens=1)
+            except DataError as error:  # one row that is too long is no reason to lose the others
+                for id, sample in wanted.places:
+                    done += 1
+                    yield Reply(id, sample, (), "", "failed", 0, error=f"{REFUSED}: {error}", read=len(ids))
+                continue
+            limit = dict(wanted.ask.parameters)["max_tokens"]
+            asked[key] = Request(key, ids, first_sample=wanted.ask.sample, max_new_tokens=limit)
         for written in self.engine.generate(asked.values(), decoding):
             ask = new[written.id].ask
             prompt: list[int] = list(asked[written.id].prompt)  # type: ignore[arg-type]

@@ -56,9 +56,10 @@ class Decoding:
 
     def __post_init__(self) -> None:
         for name, ok, want in (
-            ("max_new_tokens", self.max_new_tokens >= 1, "at least 1"),
+            ("max_new_tokens", 1 <= self.max_new_tokens <= 10_000_000, "1 to 10,000,000"),
             ("top_k", self.top_k >= 0, "0 (all tokens) or more"),
             ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("seed", 0 <= self.seed < 2**63, "0 or more, below 2^63"),
         ):
             if not ok:
                 raise RecipeError(f"decoding: {name} is {getattr(self, name)}, expected {want}.")

@@ -9,6 +9,7 @@ from typing import Any
 
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
+from smallsteps.generation.completion import Thinking
 from smallsteps.generation.generator import Decoding
 from smallsteps.guiding.reader import Reader
 from smallsteps.guiding.reward import Likelihood
@@ -35,6 +36,8 @@ class ReaderSettings:
     """Of a folder."""
     patience: float = 900.0
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Thinking = "drop"
+    """What of a reply with a thought is the reply."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,19 @@ def open_reader(
         from smallsteps.students.student import load_student
 
         student = load_student(place, device=words.device)
-        chat = LocalChat(student, budget.store, words.batch_size)
+        chat = LocalChat(student, budget.store, words.batch_size, thinking=words.thinking)
         return Opened(Reader(words.name, chat, task, **prompts, decoding=decoding), Likelihood(student))
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
     url = access.url_for(words.base_url, "reader")
     where = EndpointSettings(
-        words.name, url, words.concurrency, words.timeout, patience=words.patience, extra_body=words.extra_body
+        words.name,
+        url,
+        words.concurrency,
+        words.timeout,
+        patience=words.patience,
+        extra_body=words.extra_body,
+        thinking=words.thinking,
     )
     endpoint = Endpoint(where, budget, access.key_for(url), say)
     return Opened(Reader(words.name, endpoint, task, **prompts, decoding=decoding))

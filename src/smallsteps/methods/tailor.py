@@ -44,7 +44,7 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
     """All arms at all seeds."""
     words = recipe.tailored
     assert words is not None
-    questions = load_questions(recipe, run, reporter.say)
+    questions = load_questions(recipe, run)
     facts = questions.facts
     reporter.say(
         f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for validation, {facts['test']:,} to test; "
@@ -88,6 +88,7 @@ def _teacher(
         recipe.student.device,
         own.patience,
         own.extra_body,
+        own.thinking,
     )
     decoding = Decoding(own.max_new_tokens, own.temperature)
     if words.rationales > 1 and not own.temperature:

@@ -9,6 +9,7 @@ from typing import Any
 
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
+from smallsteps.generation.completion import Thinking, check_thinking
 from smallsteps.generation.generator import Decoding
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.prompts import read_prompt
@@ -31,6 +32,8 @@ class TeacherSettings:
     device: str = "auto"
     patience: float = 900.0
     extra_body: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Thinking = "drop"
+    """What of a reply with a thought is the reply."""
 
 
 def open_teacher(
@@ -47,16 +50,18 @@ def open_teacher(
     none; StudentError for a folder without a model. A missing key shows in the forecast, as it is missed only where
     something has to be bought.
     """
+    check_thinking(settings.thinking)
     if settings.name == "solver":
         return Solver()
     if settings.name.endswith(".jsonl"):
-        return FileTeacher.read(settings.name)
+        return FileTeacher.read(settings.name, settings.thinking)
     initial, feedback, blind = (read_prompt(name) for name in (settings.initial, settings.feedback, settings.blind))
     if settings.base_url is None and Path(settings.name).is_dir():
         from smallsteps.generation.chat import LocalChat
         from smallsteps.students.student import load_student
 
-        local = LocalChat(load_student(settings.name, device=settings.device), budget.store)
+        student = load_student(settings.name, device=settings.device)
+        local = LocalChat(student, budget.store, thinking=settings.thinking)
         return PromptedTeacher(settings.name, local, task, initial, feedback, decoding, blind)
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
@@ -68,6 +73,7 @@ def open_teacher(
         settings.timeout,
         patience=settings.patience,
         extra_body=settings.extra_body,
+        thinking=settings.thinking,
     )
     endpoint = Endpoint(where, budget, access.key_for(url), say)
     return PromptedTeacher(settings.name, endpoint, task, initial, feedback, decoding, blind)

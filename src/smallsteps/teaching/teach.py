@@ -3,6 +3,7 @@
 Every reply becomes a row, kept or dropped, with its reason; nothing is dropped in silence. A rationale is dropped where
 
 - nothing came, or it was cut off;
+- it holds characters that are no text (half a character, bytes that are no UTF-8): U+FFFD stands in their place;
 - no answer can be read from its end, or the answer is not the gold one (where there is a gold one);
 - it speaks of what it was shown (the hint, the learner's attempt): a student that reads this learns to speak of hints.
 
@@ -16,9 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from smallsteps.generation.budget import NOT_ASKED
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
-from smallsteps.teaching.teachers import Lesson, Taught, Teacher
+from smallsteps.tasks.clean import without_control_tokens
+from smallsteps.teaching.teachers import CUT_OFF, Lesson, Taught, Teacher
 
 LEAKS = (
     r"\b(the|your|this|that|learner's|student's) (attempt|mistake|error|wrong (answer|solution|step))\b",
@@ -29,6 +32,7 @@ LEAKS = (
     r"\bas (a|the) hint\b",
 )
 """Regular expressions, case-insensitive, of a rationale that speaks of the prompt."""
+UNREADABLE_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 _LEAK = re.compile("|".join(LEAKS), re.IGNORECASE)
 
 
@@ -79,16 +83,19 @@ def judge(taught: Taught, task: Task) -> Lessoned:
     problem = taught.lesson.problem
     if taught.text is None:
         return Lessoned(taught.lesson, None, None, None, taught.reason, taught.tokens)
-    predicted = task.extract(taught.text, False, problem)
+    text = without_control_tokens(taught.text)[0].strip()
+    predicted = task.extract(text, False, problem)
     correct = None if problem.answer is None else task.same(predicted, task.gold(problem))
     dropped = None
-    if words := leak(taught.text):
+    if UNREADABLE_CHARACTER in text:
+        dropped = "holds characters that are no text"
+    elif words := leak(text):
         dropped = f"speaks of what it was shown: {words!r}"
     elif task.closing is not None and predicted is None:
         dropped = "no answer can be read from its end"
     elif correct is False:
         dropped = "wrong answer"
-    return Lessoned(taught.lesson, taught.text, predicted, correct, dropped, taught.tokens)
+    return Lessoned(taught.lesson, text, predicted, correct, dropped, taught.tokens)
 
 
 def teach(
@@ -124,6 +131,16 @@ def again(lesson: Lesson, turn: int, samples: int) -> Lesson:
 def lessons_of(problems: Sequence[Problem], samples: int = 1) -> list[Lesson]:
     """Each problem `samples` times, without attempts."""
     return [Lesson(f"{p.id}/{n}", p, sample=n) for p in problems for n in range(samples)]
+
+
+def nothing_came(taught: Sequence[Lessoned]) -> str | None:
+    """Why there is no reply at all, where the teacher gave none; None: some came, cut off or not, or a limit of the user's
+    kept all from being asked."""
+    reasons = [reply.dropped or "" for reply in taught if reply.rationale is None]
+    failures = [reason for reason in reasons if not reason.startswith(NOT_ASKED)]
+    if len(reasons) < len(taught) or any(reason.startswith(CUT_OFF) for reason in failures):
+        return None
+    return failures[0] if failures else None
 
 
 def summary(taught: Sequence[Lessoned]) -> Iterator[str]:

@@ -15,12 +15,18 @@ from pathlib import Path
 from typing import Protocol
 
 from smallsteps.errors import DataError
+from smallsteps.generation.bodies import whole_characters
+from smallsteps.generation.completion import Answer, Thinking, check_thinking
 from smallsteps.generation.generator import ChatGenerator, Decoding, Request
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_rows
 from smallsteps.tasks.stories import STYLES, Story, story
+from smallsteps.tasks.thoughts import split_thought
 from smallsteps.teaching.prompts import Prompt, read_prompt
+
+CUT_OFF = "cut off"
+"""How the reason begins of a reply that ran into its limit of tokens."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class PromptedTeacher:
             if reply.finished == "failed":
                 yield Taught(lesson, None, reply.error or "no reply")
             elif reply.finished == "limit":
-                yield Taught(lesson, None, f"cut off after {reply.tokens} tokens", reply.read + reply.tokens)
+                yield Taught(lesson, None, f"{CUT_OFF} after {reply.tokens} tokens", reply.read + reply.tokens)
             else:
                 yield Taught(lesson, reply.text, tokens=reply.read + reply.tokens)
 
@@ -148,26 +154,36 @@ class FileTeacher:
     name: str
     replies: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
     """(problem id, attempt) → its replies."""
+    thinking: Thinking = "drop"
 
     @classmethod
-    def read(cls, path: str | Path) -> FileTeacher:
+    def read(cls, path: str | Path, thinking: Thinking = "drop") -> FileTeacher:
         """Raises DataError on a row without `id` or `rationale`."""
         replies: dict[tuple[str, str | None], list[str]] = defaultdict(list)
         for number, row in read_rows(path):
-            for name in ("id", "rationale"):
-                if not isinstance(row.get(name), str) or not row[name].strip():
+            id, rationale, attempt = row.get("id"), row.get("rationale"), row.get("attempt")
+            if type(id) is int:
+                id = str(id)
+            for name, value in (("id", id), ("rationale", rationale), ("attempt", attempt)):
+                if not (isinstance(value, str) and value.strip()) and not (name == "attempt" and value is None):
                     raise DataError(
                         f"{path}:{number}: `{name}` is missing or no text. A reply has `id` and `rationale`."
                     )
-            replies[row["id"], row.get("attempt")].append(row["rationale"].strip())
-        return cls(Path(path).name, dict(replies))
+            replies[str(id), attempt].append(str(rationale).strip())
+        return cls(Path(path).name, dict(replies), check_thinking(thinking))
 
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
         for lesson in lessons:
             found = self.replies.get((lesson.problem.id, lesson.attempt), ())
             if lesson.sample < len(found):
-                text = found[lesson.sample]
-                yield Taught(lesson, text, tokens=_words(lesson, text))
+                text = whole_characters(found[lesson.sample])
+                thought, rest, ended = split_thought(text)
+                try:
+                    said = Answer(rest, False, None, None, thought, ended).said(self.thinking)
+                except ValueError as reason:
+                    yield Taught(lesson, None, str(reason), _words(lesson, text))
+                else:
+                    yield Taught(lesson, said, tokens=_words(lesson, text))
             else:
                 what = "it" if lesson.attempt is None else "this wrong rationale"
                 yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for {what}")

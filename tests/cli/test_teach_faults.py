@@ -1,0 +1,146 @@
+"""`smallsteps teach` and `guide` where the teacher, the outputs or the prompt are not what they should be."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopback import Server, completion
+from smallsteps.cli.main import main
+from smallsteps.generation.replies import ReplyStore
+from smallsteps.tasks.files import write_rows
+
+Answer = Callable[[dict[str, Any], int], tuple[int, Any, dict[str, str]]]
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-key-of-tests")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_rows(
+        tmp_path / "q.jsonl", [{"id": f"q{n}", "question": f"What is {n} + 0?", "answer": "1"} for n in range(6)]
+    )
+    return tmp_path
+
+
+def teach(folder: Path, server: Server | None, *options: str, out: str = "o.jsonl", teacher: str = "m") -> int:
+    url = ("--base-url", server.url) if server else ()
+    return main(
+        ["teach", str(folder / "q.jsonl"), "--teacher", teacher, "--out", str(folder / out),
+         "--store", str(folder / "r.sqlite"), *url, *options]
+    )  # fmt: skip
+
+
+def rows(folder: Path, out: str = "o.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / out).read_text().splitlines()]
+
+
+def says(text: str | None, finish: str = "stop", **message: Any) -> Answer:
+    return lambda body, times: (200, completion(text, finish, **message), {})
+
+
+@pytest.mark.parametrize(
+    ("thinking", "rationale"),
+    [
+        (None, "So 1. The answer is 1."),
+        ("drop", "So 1. The answer is 1."),
+        ("keep", "Perhaps. The answer is 9.\n\nSo 1. The answer is 1."),
+        ("only", "Perhaps. The answer is 9."),
+    ],
+)
+@pytest.mark.parametrize("place", ["tags", "field"])
+def test_a_thought_is_the_rationale_only_where_it_is_asked_for(
+    folder: Path, server: Server, thinking: str | None, rationale: str, place: str
+) -> None:
+    thought, said = "Perhaps. The answer is 9.", "So 1. The answer is 1."
+    server.answer = (
+        says(f"<think>{thought}</think>\n{said}") if place == "tags" else says(said, reasoning_content=thought)
+    )
+    assert teach(folder, server, *(() if thinking is None else ("--thinking", thinking))) == 0
+    assert {row["rationale"] for row in rows(folder)} == {rationale}
+    assert teach(folder, server, "--thinking", "drop", out="again.jsonl") == 0
+    assert server.calls == 6, "another policy buys nothing"
+
+
+def test_where_no_reply_came_the_rows_say_why_and_the_command_fails(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = says("<think>Perhaps", "length")
+    assert teach(folder, server) == 2
+    assert {row["dropped"].split(":")[0] for row in rows(folder)} == {"unfinished thought"} and len(rows(folder)) == 6
+    assert "no reply came: 6 of 6 requests failed" in capsys.readouterr().err
+    assert len(ReplyStore(folder / "r.sqlite")) == 6, "what was paid is stored"
+
+
+def test_where_nothing_was_kept_this_is_said(folder: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.answer = says("The answer is 5.")
+    assert teach(folder, server) == 0
+    assert "nothing was kept: all 6 replies were dropped for one reason: wrong answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("q.jsonl", "same file as the input"),
+        ("q.jsonl/o.jsonl", "--out"),
+        (".", "a folder"),
+        ("closed/o.jsonl", "--out"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_said_before_the_first_call(
+    folder: Path, server: Server, where: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "closed").mkdir()
+    (folder / "closed").chmod(0o500)
+    if where.startswith("closed") and os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    assert teach(folder, server, out=where) == 2
+    assert server.calls == 0 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("raw", [r'"The answer \ud83d is 1."', '"The answer is 1.", "x": ' + "[" * 9000 + "]" * 9000])
+def test_an_odd_body_is_paid_once_and_crashes_no_later_run(folder: Path, server: Server, raw: str) -> None:
+    whole = json.dumps(completion("TEXT")).replace('"TEXT"', raw)
+    server.answer = lambda body, times: (200, whole, {})
+    for _ in range(2):
+        assert teach(folder, server) == 0
+        assert server.calls == 6 and len(rows(folder)) == 6
+    assert rows(folder)[0].get("dropped") == ("holds characters that are no text" if "ud83d" in raw else None)
+
+
+def test_a_file_teacher_with_half_a_character_loses_that_row_alone(folder: Path) -> None:
+    lines = [
+        f'{{"id": "q{n}", "rationale": "The answer is 1.{chr(92) + "ud83d" if n == 2 else ""}"}}' for n in range(6)
+    ]
+    (folder / "t.jsonl").write_text("\n".join(lines) + "\n")
+    assert teach(folder, None, teacher=str(folder / "t.jsonl")) == 0
+    assert [row.get("dropped") for row in rows(folder)] == [
+        None, None, "holds characters that are no text", None, None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{% include 'x' %}", r":2: 'include' is not allowed"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ 'a' * 10**9 }}", "grows beyond"),
+        ("{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}", "more than 100,000 steps"),
+    ],
+)
+def test_a_prompt_file_that_cannot_be_rendered_is_one_line_before_the_first_call(
+    folder: Path, server: Server, template: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "p.txt").write_text(f"[user]\n{template}\n")
+    assert teach(folder, server, "--prompt", str(folder / "p.txt")) == 2
+    error = capsys.readouterr().err
+    assert message in error and "p.txt:2" in error and "Traceback" not in error and server.calls == 0
