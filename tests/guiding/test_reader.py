@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from loopback import completion
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 from smallsteps.generation.generator import Decoding, Reply
+from smallsteps.generation.replies import ReplyStore
 from smallsteps.guiding.reader import Answered, Asked, Reader, majority, read_off
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
@@ -101,3 +105,26 @@ def test_an_option_may_be_named_by_its_letter(said, answer):
     task = get_task("commonsenseqa")
     ((found,),) = Reader("m", Model(said), task).answers([Asked(problem)])
     assert found.answer == answer and task.same(found.answer, "bank") == (answer == "bank")
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "field", "answer"),
+    [
+        ("<think>Prediction: Rome</think>\nPrediction: Italy", "stop", None, "Italy"),
+        ("Prediction: Rome\n</think>\nItaly", "stop", None, "Italy"),
+        ("Prediction: Italy", "stop", "Prediction: Rome", "Italy"),
+        ("<think>Prediction: Rome", "length", None, None),
+        ("<think>Prediction: Rome", "stop", None, None),
+        ("", "length", "Prediction: Rome", None),
+    ],
+)
+def test_nothing_is_read_off_a_thought(server, tmp_path, content, finish, field, answer):
+    message = {"reasoning_content": field} if field else {}
+    server.answer = lambda body, times: (200, completion(content, finish, **message), {})
+    store = ReplyStore(tmp_path / "r.sqlite")
+    endpoint = Endpoint(EndpointSettings("m", server.url), Budget(store, "job"), "", say=lambda line: None)
+    ((said,),) = Reader("m", endpoint, TASK).answers([Asked(CHAINS[0].problem)])
+    assert said.answer == answer and server.calls == 1
+    assert (said.error or "").startswith("unfinished thought") == (answer is None)
+    assert said.tokens == 10, "a thought is paid, whatever becomes of it"
+    store.close()

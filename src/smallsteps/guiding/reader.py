@@ -80,7 +80,8 @@ class Reader:
         for reply in self.generator.generate(requests, how, progress):
             n, problem = int(reply.id), asked[int(reply.id)].problem
             if reply.finished == "failed":
-                found[n, reply.sample] = Answered(problem.id, None, "none", "", 0, reply.error or "no reply")
+                cost, why = reply.read + reply.tokens, reply.error or "no reply"
+                found[n, reply.sample] = Answered(problem.id, None, "none", "", cost, why)
                 continue
             ends_open = messages[n][-1][1].rstrip().endswith(":")
             answer, where = self._read_off(problem, reply.text, ends_open)

@@ -93,7 +93,7 @@ class PromptedTeacher:
         for reply in self.generator.generate(map(self.request, lessons), self.decoding):
             lesson = by_id[reply.id]
             if reply.finished == "failed":
-                yield Taught(lesson, None, reply.error or "no reply")
+                yield Taught(lesson, None, reply.error or "no reply", reply.read + reply.tokens)
             elif reply.finished == "limit":
                 yield Taught(lesson, None, f"{CUT_OFF} after {reply.tokens} tokens", reply.read + reply.tokens)
             else:
