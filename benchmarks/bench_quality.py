@@ -1,5 +1,5 @@
 """The time of scoring rationales in seven aspects by lexical judges (fluency needs a student), on one core; and how well each
-aspect tells the rationales from spoilt ones (AUC, own perturbations in bold).
+aspect tells the rationales from spoilt ones (AUC; own perturbations in bold, † others that it notices).
 
     python benchmarks/bench_quality.py [path/to/hotpotqa_cot/gold_context.jsonl] [--rationales 1000]
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from smallsteps.quality.aspects import Rated, References, Scorer
-from smallsteps.quality.perturb import OWN, PERTURBATIONS, garble, matrix
+from smallsteps.quality.perturb import garble, matrix, matrix_table
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import read_chains
@@ -46,11 +46,7 @@ def main() -> None:
         seconds = time.perf_counter() - began
         sentences = sum(len(item.context) for item in items) / len(items)
         print(f"{name}: {len(items):,} rationales, {sentences:.0f} sentences of context each: {seconds:.2f} s")
-        print("| aspect | " + " | ".join(PERTURBATIONS) + " |")
-        for aspect, values in matrix(own[:300], scorer).items():
-            cells = ("–" if value is None else f"{value:.2f}" for value in values.values())
-            bold = (f"**{cell}**" if kind in OWN[aspect] else cell for kind, cell in zip(values, cells, strict=True))
-            print(f"| {aspect} | " + " | ".join(bold) + " |")
+        print(matrix_table(matrix(own[:300], scorer)))
 
 
 if __name__ == "__main__":

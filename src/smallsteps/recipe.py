@@ -323,6 +323,9 @@ class Guided(Strict):
     """Of the aspects: lexical, or a model of natural-language inference."""
     encoder: str = "lexical"
     """Of the aspects: lexical, or a sentence encoder."""
+    judge_min_auc: float = Field(0.7, ge=0, le=1)
+    """On text that is not bundled the judge is measured before refinement: how often it ranks a rationale of this run above
+    a spoilt one. A lexical judge below this ends the run; 0: never."""
 
 
 class Recipe(Strict):
@@ -408,6 +411,8 @@ class Recipe(Strict):
                 if words["thinking"] == "drop":
                     words.pop("thinking")
                 content[method][asked] = words
+        if content.get("guided"):
+            content["guided"].pop("judge_min_auc")  # decides whether a run goes on, not what comes out
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:

@@ -378,6 +378,31 @@ def reply_to(body, times):
     return 200, completion(f"name {number}" if int(number) % 3 == 0 else "nobody"), {}
 
 
+def test_a_lexical_judge_that_fails_on_real_text_ends_the_run_before_anything_is_trained(
+    recipe_of, run, tmp_path, server, listener
+):
+    """Its scores would be rewarded. The replies are kept, and the same folder goes on where it is told to."""
+    server.answer = reply_to
+    rows = [
+        {"id": str(n), "question": f"Who is {n}?", "answer": f"name {n}", "context": [[f"Page {n}", [f"Here stands name {n}."]]]}
+        for n in range(30)
+    ]  # fmt: skip
+    write_rows(tmp_path / "own.jsonl", rows)
+    data = {"chains": str(tmp_path / "own.jsonl"), "task": "hotpotqa"}
+    with pytest.raises(RecipeError, match=r"lexical judge hardly tells .*: .*0\.\d\d.*judge_min_auc=0"):
+        run(recipe_of(data=data))
+    asked = len(server.bodies)
+    assert asked == 24, "what the students learn from, and no more"
+    run(recipe_of(data=data, arms=["standard", "distilled", "task"]), "task")
+    recipe = recipe_of(data=data)
+    allowed = recipe.model_copy(update={"guided": recipe.guided.model_copy(update={"judge_min_auc": 0.0})})
+    assert allowed.digest() == recipe.digest(), "the same run"
+    found = guide(allowed, tmp_path / "run", listener, access=Access(None, KEY))
+    assert any("AUC; 0.5 is chance" in line for line in listener.lines)
+    assert any(line.strip().startswith("logicality: 0.") for line in listener.lines)
+    assert {row["aspect"] for row in found["judge"]} >= {"factuality", "logicality", "consistency"}
+
+
 @pytest.mark.parametrize(
     "name", [name for name in recipe_names() if name.startswith("guided/") and name != "guided/demo"]
 )
@@ -396,12 +421,14 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path, server, tiny):
         student = f"student.name={tmp_path / 'student'}"
     else:
         student = f"student.scratch={json.dumps(TINY_STUDENT)}"
+    assert published.guided.judge == "cross-encoder/nli-deberta-v3-base", "lexical judges fail on real text"
     arms = [arm for arm in published.arms if not arm.endswith("-confidence")]
     recipe = load_recipe(name, [
         f"data.chains={tmp_path / 'own.jsonl'}", "data.validation=null", "data.test=null", student, f"arms=[{', '.join(arms)}]",
         f"guided.reader.base_url={server.url}", f"guided.reader.store={tmp_path / 'replies.sqlite'}", "seeds=[0]",
         "train.budget=600", "train.evaluations=1", "evaluation.bootstrap=100", "guided.samples=2", "guided.max_new_tokens=8",
-        "guided.reinforce.steps=1", "guided.reinforce.prompts=2", "guided.reinforce.evaluations=1",
+        "guided.reinforce.steps=1", "guided.reinforce.prompts=2", "guided.reinforce.evaluations=1", "guided.judge=lexical",
+        "guided.judge_min_auc=0",
     ])  # fmt: skip
     found = guide(recipe, tmp_path / "run", access=Access(None, KEY))
     assert [row["name"] for row in found["arms"]] == arms and found["data"]["yields"]["kept"] > 0

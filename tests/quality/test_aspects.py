@@ -8,7 +8,7 @@ import pytest
 
 from smallsteps.errors import DataError
 from smallsteps.quality.aspects import ASPECTS, Rated, References, Scorer, readability, within_reach
-from smallsteps.quality.perturb import OWN, PERTURBATIONS, auc, matrix
+from smallsteps.quality.perturb import OWN, PERTURBATIONS, auc, beside_the_point, matrix, matrix_table
 from smallsteps.records import Problem
 from smallsteps.students.student import load_student
 from smallsteps.tasks import get_task
@@ -43,19 +43,35 @@ def fluency():
     return matrix(items, Scorer(references=references, student=student, task=task))["fluency"]
 
 
-def table(found):
-    """As docs/guided.md shows it: own perturbations in bold."""
-    lines = ["| aspect | " + " | ".join(PERTURBATIONS) + " |", "|---|" + "---|" * len(PERTURBATIONS)]
-    for aspect, values in found.items():
-        cells = [f"**{values[name]:.2f}**" if name in OWN[aspect] else f"{values[name]:.2f}" for name in PERTURBATIONS]
-        lines.append(f"| {aspect} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def test_the_table_in_the_docs_is_this_matrix(measured, fluency):
     page = (Path(__file__).parents[2] / "docs/guided.md").read_text(encoding="utf-8")
-    own = table({**measured, "fluency": fluency})
+    own = matrix_table({**measured, "fluency": fluency})
     assert own in page, own
+
+
+def test_what_an_aspect_notices_beside_the_point_is_marked_and_no_worse_than_it_was(measured):
+    """The other half of the rule, near 0.5 on what does not belong to an aspect, is not reached; this holds what is."""
+    marked = beside_the_point(measured)
+    reached = {
+        ("factuality", "insert"): 0.95, ("factuality", "other"): 0.99, ("factuality", "bloat"): 1.0,
+        ("factuality", "garble"): 0.71, ("relevance", "swap"): 0.93, ("relevance", "drop"): 0.75,
+        ("logicality", "negate"): 1.0, ("logicality", "shuffle"): 0.33, ("consistency", "swap"): 0.61,
+        ("consistency", "bloat"): 0.29, ("coherence", "negate"): 0.26, ("coherence", "insert"): 0.99,
+    }  # fmt: skip
+    for cell, value in reached.items():
+        assert marked[cell] == pytest.approx(value, abs=0.01), cell
+    counts = {aspect: sum(cell[0] == aspect for cell in marked) for aspect in ASPECTS}
+    assert counts == {
+        "factuality": 4, "relevance": 4, "logicality": 4, "consistency": 2, "coherence": 7, "fluency": 0,
+        "naturalness": 5, "readability": 0,
+    }  # fmt: skip
+    assert not {cell for cell in marked if cell[1] in OWN[cell[0]]}
+
+
+def test_a_table_marks_what_belongs_and_what_does_not():
+    table = matrix_table({"logicality": {"drop": 0.91, "swap": 0.61, "negate": 0.6, "bloat": None}})
+    assert table.splitlines()[0] == "| aspect | drop | swap | negate | bloat |"
+    assert table.splitlines()[-1] == "| logicality | **0.91** | 0.61 † | 0.60 | – |"
 
 
 @pytest.mark.parametrize(("aspect", "own"), [(a, p) for a, names in OWN.items() if a != "fluency" for p in names])

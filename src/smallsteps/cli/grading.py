@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from smallsteps.cli.progress import say
+from smallsteps.cli.progress import Terminal, say
 from smallsteps.errors import DataError
 from smallsteps.outputs import check_output
 from smallsteps.records import Kind, Prediction, Problem, Stopped
@@ -64,7 +64,7 @@ def gold_problems(path: Path, task: Task, columns: Mapping[str, str]) -> list[Pr
     """The problems of a gold file, each with its answer; a question is not needed. Raises DataError where an answer is
     missing."""
     if task.prepare is not None:
-        problems = read_problems(path, task, columns)
+        problems = read_problems(path, task, columns, Terminal().say)
     else:
         problems = []
         for place, identifier, row in identified(path, task, columns):

@@ -38,7 +38,7 @@ def guide_file(
     check_device(settings.device)
     set_threads(threads)
     task = get_task(task_name)
-    problems = read_problems(source, task, columns)
+    problems = read_problems(source, task, columns, Terminal().say)
     sources = [task.render(problem) for problem in problems]  # a row without context is named before anything is loaded
     with closing(ReplyStore(store)) as replies, Terminal() as reporter:
         budget = Budget(replies, str(out.resolve()), limits, prices)

@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from smallsteps.cli.jobs import set_threads
-from smallsteps.cli.progress import open_console, say
+from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.outputs import check_output
 from smallsteps.quality.aspects import ASPECTS, Rated, References, Scorer
@@ -60,7 +60,7 @@ def read_rated(path: Path, task: Task, columns: Mapping[str, str], empty: bool =
     """The rows of a file as rationales with their questions and contexts. An answer is not needed and not looked at.
     `empty`: a rationale may be the empty text."""
     found = []
-    for place, identifier, row in identified(path, task, columns):
+    for place, identifier, row in identified(path, task, columns, Terminal().say):
         with at(place):
             problem = problem_of({name: value for name, value in row.items() if name != "answer"}, identifier, task)
             text = "" if empty and row.get("rationale") == "" else text_field(row, "rationale")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smallsteps.cli.progress import open_console, say
+from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError
 from smallsteps.outputs import check_output
@@ -28,7 +28,9 @@ def segment_file(
     get_strategy(strategy)
     if closing not in ("add", "keep"):
         raise RecipeError(f"--closing {closing}: expected add or keep")
-    found = read_chains(chains, task, columns, closing="keep" if closing == "keep" else "add", allow_wrong=True)
+    found = read_chains(
+        chains, task, columns, closing="keep" if closing == "keep" else "add", allow_wrong=True, say=Terminal().say
+    )
     scorer: Any = None
     if student is not None:
         from smallsteps.students.student import load_student

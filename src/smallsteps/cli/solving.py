@@ -114,7 +114,8 @@ def solve_file(
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
     check_output(out, inputs=[source, model])
     task = get_task(task_name) if task_name else _task_of(model)
-    problems = None if task is None else read_problems(source, task, columns)  # before any weights are loaded
+    # before any weights are loaded
+    problems = None if task is None else read_problems(source, task, columns, Terminal().say)
     from smallsteps.cli.fastest import choose
     from smallsteps.generation.generator import Decoding
     from smallsteps.generation.solve import load_solver, solve
@@ -125,7 +126,7 @@ def solve_file(
         reporter.say(f"loading {model}")
         solver = load_solver(model, task=task, device=device, dtype=dtype)
         student, task = solver.student, solver.task
-        problems = problems or read_problems(source, task, columns)
+        problems = problems or read_problems(source, task, columns, reporter.say)
         job = {
             "model": _digest_of(student), "task": task.name, "dtype": dtype,
             "decode": f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens", "columns": dict(columns),

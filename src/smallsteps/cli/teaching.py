@@ -44,7 +44,7 @@ def teach_file(
         raise RecipeError("--samples above 1 needs --temperature above 0; greedy replies are all alike.")
     task = get_task(task_name)
     with Terminal() as reporter:
-        problems = read_problems(source, task, columns)
+        problems = read_problems(source, task, columns, reporter.say)
         lessons = lessons_of(problems, samples)
         with closing(ReplyStore(store)) as replies:
             budget = Budget(replies, str(out.resolve()), limits, prices)

@@ -60,7 +60,7 @@ def in_folder(
 
 def run_stages(recipe: Recipe, run: RunFolder, reporter: Reporter) -> dict[str, Any]:
     """All arms at all seeds, graded and compared."""
-    material = load_material(recipe, run)
+    material = load_material(recipe, run, reporter.say)
     stages = Stages(recipe, run, material, base_student(recipe, material, run), reporter)
     _say_data(material, reporter)
     _check(stages)

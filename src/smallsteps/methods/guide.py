@@ -31,6 +31,7 @@ from smallsteps.guiding.reward import Kind, Likelihood, Rewarder, RewardSettings
 from smallsteps.methods.arm import Trained, Workshop
 from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.guided_results import Arm, results
+from smallsteps.methods.judging import check_judge, needs_check
 from smallsteps.methods.lm_guided import (
     Outcome,
     Reasoned,
@@ -93,8 +94,9 @@ def guide(
 def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
     words = recipe.guided
     assert words is not None
-    questions = load_questions(recipe, run)
+    questions = load_questions(recipe, run, reporter.say)
     check_questions(questions, recipe.arms, reporter)
+    judges = open_judges(words.judge, words.encoder, recipe.student.device)
     own = words.reader
     with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:
         limits, prices = Limits(own.calls, own.tokens, own.money), Prices(own.price_in, own.price_out)
@@ -116,10 +118,13 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
                 "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: name a folder as "
                 "guided.reader.name, or leave them out."
             )
-        stages = Stages(recipe, run, questions, base, opened.reader, opened.likelihood, reporter)
-        assert stages.judges  # a model that is no judge shows before the first call
+        stages = Stages(recipe, run, questions, base, opened.reader, opened.likelihood, judges, reporter)
+        check = None
+        if needs_check(recipe):
+            check = check_judge(recipe, run, stages.taught, stages.scorer, reporter)
         arms = [stages.arm(name, seed) for seed in recipe.seeds for name in recipe.arms]
-        return results(recipe, run, questions, arms, stages.facts())
+        content = results(recipe, run, questions, arms, stages.facts())
+        return content if check is None else content | {"judge": check.to_rows()}
 
 
 def check_questions(questions: Questions, arms: Sequence[str], reporter: Reporter) -> None:
@@ -162,6 +167,7 @@ class Stages:
     base_folder: Path | str
     reader: Reader
     likelihood: Likelihood | None
+    judges: tuple[Judge, Similarity]
     reporter: Reporter
     _seconds: dict[str, float] = field(default_factory=dict)
     _scorers: dict[int, Scorer] = field(default_factory=dict)
@@ -292,10 +298,6 @@ class Stages:
         own = [one[0] for one in write(student, problems, self.task, decoding, batch_size=batch_size)]
         predictions = predictions_of(guided(problems, own, self.reader))
         return grade(predictions, problems, self.task).value
-
-    @cached_property
-    def judges(self) -> tuple[Judge, Similarity]:
-        return open_judges(self.words.judge, self.words.encoder, self.recipe.student.device)
 
     @cached_property
     def scorer(self) -> Scorer:

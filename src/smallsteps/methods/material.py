@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from smallsteps.recipe import BUNDLED, Data, Recipe
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.runs import RunFolder, write_json
 from smallsteps.tasks import Task, get_task
-from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
+from smallsteps.tasks.files import identified, read_chains, read_problems, read_rows, write_rows
+from smallsteps.tasks.notes import Say
 from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
 
 
@@ -62,10 +63,10 @@ class Questions:
         return [self.task.render(problem) for problem in self.train]
 
 
-def load_questions(recipe: Recipe, run: RunFolder) -> Questions:
-    """Makes the stage `data` of questions where it is not there yet, and reads it."""
+def load_questions(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Questions:
+    """Makes the stage `data` of questions where it is not there yet, and reads it. `say` receives what was guessed."""
     task = get_task(recipe.data.task)
-    folder = run.stage("data", lambda place: _make_questions(recipe.data, task, place))
+    folder = run.stage("data", lambda place: _make_questions(recipe.data, task, place, say))
     train, validation, test = (
         [Problem.from_row(row) for row in read_json_lines(folder / f"{name}.jsonl")]
         for name in ("train", "validation", "problems")
@@ -74,13 +75,13 @@ def load_questions(recipe: Recipe, run: RunFolder) -> Questions:
     return Questions(task, train, validation, test, _read(folder / "test.jsonl"), facts)
 
 
-def _make_questions(data: Data, task: Task, folder: Path) -> None:
+def _make_questions(data: Data, task: Task, folder: Path, say: Say | None) -> None:
     gold: list[Chain] = []
     if data.chains == BUNDLED:
         *chains, gold, facts = _bundled(data)
         train, validation, test = ([chain.problem for chain in part] for part in (*chains, gold))
     else:
-        train, validation, test = _question_files(data, task)
+        train, validation, test = _question_files(data, task, say)
         facts = {"source": ", ".join(Path(path).name for path in _paths(data))}
     bare = next((p for p in (*train, *validation, *test) if p.answer is None), None)
     if bare is not None:
@@ -97,11 +98,11 @@ def _make_questions(data: Data, task: Task, folder: Path) -> None:
     write_json(folder / "data.json", {**facts, **sizes})
 
 
-def _question_files(data: Data, task: Task) -> tuple[list[Problem], list[Problem], list[Problem]]:
-    problems = [problem for path in _paths(data) for problem in read_problems(path, task, data.columns)]
+def _question_files(data: Data, task: Task, say: Say | None) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    problems = [problem for path in _paths(data) for problem in read_problems(path, task, data.columns, say)]
     problems = problems[: data.limit]
     known = {
-        name: None if path is None else read_problems(path, task, data.columns)
+        name: None if path is None else read_problems(path, task, data.columns, say)
         for name, path in (("validation", data.validation), ("test", data.test))
     }
     if all(part is not None for part in known.values()):
@@ -112,28 +113,30 @@ def _question_files(data: Data, task: Task) -> tuple[list[Problem], list[Problem
     return parts.train, parts.validation if validation is None else validation, parts.test if test is None else test
 
 
-def load_material(recipe: Recipe, run: RunFolder) -> Material:
-    """Makes the stage `data` where it is not there yet, and reads it."""
+def load_material(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Material:
+    """Makes the stage `data` where it is not there yet, and reads it. `say` receives what was guessed."""
     task = get_task(recipe.data.task)
-    folder = run.stage("data", lambda place: _make(recipe.data, task, place))
+    folder = run.stage("data", lambda place: _make(recipe.data, task, place, say))
     also = {}
     for name, path in recipe.data.also_test.items():
         other = get_task(name)
-        also[name] = (other, read_problems(path, other))
+        also[name] = (other, read_problems(path, other, say=say))
     gold = _read(folder / "test.jsonl")
     test = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     return Material(task, _read(folder / "train.jsonl"), _read(folder / "validation.jsonl"), test, gold, also, facts)
 
 
-def read_parts(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+def read_parts(
+    data: Data, task: Task, say: Say | None = None
+) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
     """Training, validation and test chains, made or read, and facts about them."""
-    return _bundled(data) if data.chains == BUNDLED else _from_files(data, task)
+    return _bundled(data) if data.chains == BUNDLED else _from_files(data, task, say)
 
 
-def _make(data: Data, task: Task, folder: Path) -> None:
-    train, validation, test, facts = read_parts(data, task)
-    problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task)
+def _make(data: Data, task: Task, folder: Path, say: Say | None) -> None:
+    train, validation, test, facts = read_parts(data, task, say)
+    problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task, data.columns, say)
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
     for name, chains in (("train", train), ("validation", validation), ("test", test)):
         _write_chains(folder / f"{name}.jsonl", chains)
@@ -190,12 +193,14 @@ def _generator(data: Data) -> Callable[[int, int], list[Chain]]:
     )
 
 
-def _from_files(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+def _from_files(
+    data: Data, task: Task, say: Say | None
+) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
     paths = _paths(data)
     chains: list[Chain] = []
     wrong = closed = 0
     for path in paths:
-        found = read_chains(path, task, data.columns)
+        found = read_chains(path, task, data.columns, say=say)
         chains += found.chains
         wrong += found.wrong
         closed += found.closed
@@ -216,7 +221,7 @@ def _from_files(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[
     if data.validation is None:
         parts = split_problems(chains, data.split_seed, (0.9, 0.1, 0.0))
         return parts.train, parts.validation, _gold_chains(data, task), facts
-    validation = read_chains(data.validation, task, data.columns).chains
+    validation = read_chains(data.validation, task, data.columns, say=say).chains
     if data.test is None:
         parts = split_problems(chains, data.split_seed, (0.9, 0.0, 0.1))
         return parts.train, validation, parts.test, facts
@@ -226,13 +231,15 @@ def _from_files(data: Data, task: Task) -> tuple[list[Chain], list[Chain], list[
 def _gold_chains(data: Data, task: Task) -> list[Chain]:
     """The chains of a test file where it has them; the problems alone otherwise."""
     assert data.test is not None
-    if task.prepare is None and not any("rationale" in row for _, row in _first(read_rows(data.test))):
-        return []
+    if task.prepare is None:
+        _, raw = next(read_rows(data.test))
+        named = data.columns.get("rationale")
+        if named is not None and named not in raw:
+            return []
+        _, _, first = next(identified(data.test, task, data.columns))
+        if "rationale" not in first:
+            return []
     return read_chains(data.test, task, data.columns, allow_wrong=True).chains
-
-
-def _first(rows: Iterable[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    return [next(iter(rows))]
 
 
 def _read(path: Path) -> list[Chain]:

@@ -44,7 +44,7 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
     """All arms at all seeds."""
     words = recipe.tailored
     assert words is not None
-    questions = load_questions(recipe, run)
+    questions = load_questions(recipe, run, reporter.say)
     facts = questions.facts
     reporter.say(
         f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for validation, {facts['test']:,} to test; "

@@ -1,4 +1,5 @@
-"""Readers and the writer of data files: JSON Lines natively, tables through `tables`.
+"""Readers and the writer of data files: bytes → text (`sources`) → rows (`json_rows`, `tables`) → rows in our shape
+(`shapes`) → chains and problems (`rows`).
 
 A chain file holds one JSON object a line: `id, question, rationale, answer`, and where there are any `predicted`,
 `correct`, `segments`, `choices`, `context`, `group`; further fields go to `Problem.meta`. Section 2 of the AS-ES page
@@ -13,10 +14,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,12 @@ from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem
 from smallsteps.tasks.base import Task
-from smallsteps.tasks.rows import FIELDS, Closing, chain_of, missing, problem_of, scalar, text_field, type_name
-from smallsteps.tasks.tables import HUB, read_csv, read_hub, read_parquet
+from smallsteps.tasks.json_rows import EXAMPLE, read_json
+from smallsteps.tasks.notes import Notes, Say
+from smallsteps.tasks.rows import FIELDS, Closing, chain_of, missing, problem_of, scalar, text_field
+from smallsteps.tasks.shapes import cleaned, in_our_shape
+from smallsteps.tasks.sources import check_exists, first_bytes
+from smallsteps.tasks.tables import HUB, read_arrow, read_csv, read_hub, read_parquet
 
 Row = dict[str, Any]
 
@@ -44,90 +49,42 @@ class ChainFile:
     """Chains that got their closing sentence from the task."""
 
 
-def read_rows(path: str | Path) -> Iterator[tuple[int, Row]]:
-    """(line, object) for each row of a JSON Lines, CSV, TSV or Parquet file, or of a data set of the hub
-    (`hub:NAME:SPLIT`).
+def read_rows(path: str | Path, notes: Notes | None = None) -> Iterator[tuple[int, Row]]:
+    """(line, object) for each row of a JSON Lines, JSON, CSV, TSV, Parquet or Arrow file, compressed or not, or of a
+    data set of the hub (`hub:NAME:SPLIT`). Of tables without lines, and of a JSON list, the place of the row from 1.
 
-    Blank lines are no rows; a byte-order mark and CRLF are accepted. Raises DataError on a file that is missing, empty
-    or not UTF-8, and on a line that is no JSON object.
+    Blank lines are no rows; byte-order marks and CRLF are accepted. What is guessed goes to `notes`. Raises DataError on
+    a file that is missing, empty or no text, and on a line that is no JSON object.
     """
     if str(path).startswith(HUB):
         yield from read_hub(str(path))
         return
     path = Path(path)
-    _check_exists(path)
+    check_exists(path)
     empty = True
-    for line, row in _reader(path)(path):
+    for line, row in _reader(path)(path, notes or Notes()):
         empty = False
         yield line, row
     if empty:
-        raise DataError(f"{path}: the file is empty. Expected one JSON object a line, such as {_EXAMPLE}")
+        raise DataError(f"{path}: the file is empty. Expected one JSON object a line, such as {EXAMPLE}")
 
 
-_EXAMPLE = '{"id": "1", "question": "…", "rationale": "…", "answer": "…"}'
+Reader = Callable[[Path, Notes], Iterator[tuple[int, Row]]]
 
 
-def _reader(path: Path) -> Any:
-    return {".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet}.get(path.suffix.lower(), _read_jsonl)
-
-
-def _check_exists(path: Path) -> None:
-    if path.is_file():
-        return
-    if path.is_dir():
-        inside = sorted(p.name for p in path.glob("*.jsonl"))
-        hint = f"Name one of its files: {', '.join(inside[:8])}." if inside else "Name a .jsonl file."
-        raise DataError(f"{path}: a folder, not a file. {hint}")
-    if not path.parent.is_dir():
-        raise DataError(f"{path}: no such file, and no folder {path.parent}. Check the path.")
-    names = [p.name for p in path.parent.iterdir() if p.is_file()]
-    close = get_close_matches(path.name, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
-    raise DataError(f"{path}: no such file. {hint} A data set of the hub is written hub:NAME:SPLIT.")
-
-
-def _read_jsonl(path: Path) -> Iterator[tuple[int, Row]]:
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            place = f"{path}:{number}"
-            if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise DataError(f"{place}: UTF-16, not UTF-8. Convert it: {_iconv(path, 'UTF-16')}")
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{place}: not UTF-8 (byte {error.start + 1} of the line is 0x{raw[error.start]:02x}). "
-                    f"Convert it from the encoding it has, for example {_iconv(path, 'LATIN1')}"
-                ) from None
-            if line:
-                yield number, _object(line, place)
-
-
-def _iconv(path: Path, encoding: str) -> str:
-    return f"iconv -f {encoding} -t UTF-8 {path.name} > {path.stem}-utf8{path.suffix}"
-
-
-def _object(line: str, place: str) -> Row:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        what = (
-            f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-        )
-        whole = (
-            " The file looks like one JSON value over many lines; make it JSON Lines: jq -c '.[]' IN.json > OUT.jsonl"
-        )
-        raise DataError(
-            f"{place}: broken JSON ({what}): {line[:60]!r}. Expected one whole JSON object on each line."
-            + (whole if line in ("[", "{") else "")
-        ) from None
-    if not isinstance(row, dict):
-        listed = " A file with one list of objects becomes JSON Lines by: jq -c '.[]' IN.json > OUT.jsonl"
-        raise DataError(
-            f"{place}: expected a JSON object, got {type_name(row)}: {line[:60]!r}. Write each row as {_EXAMPLE}"
-            + (listed if isinstance(row, list) else "")
-        )
-    return row
+def _reader(path: Path) -> Reader:
+    """The reader of a file: by its first bytes where they say it, else by its name (`.csv.gz` is a CSV file)."""
+    head = first_bytes(path)
+    if head.startswith(b"PAR1"):
+        return read_parquet
+    endings = [ending.lower() for ending in path.suffixes[-2:]]
+    if head.startswith(b"ARROW1") or endings[-1:] in ([".arrow"], [".feather"], [".ipc"]):
+        return read_arrow
+    if endings[-1:] == [".parquet"]:
+        return read_parquet
+    packed = endings[-1:] in ([".gz"], [".bz2"], [".xz"])
+    ending = endings[-2:-1] if packed else endings[-1:]
+    return read_csv if ending in ([".csv"], [".tsv"]) else read_json
 
 
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -172,18 +129,20 @@ def read_chains(
     columns: Mapping[str, str] | None = None,
     closing: Closing = "add",
     allow_wrong: bool = False,
+    say: Say | None = None,
 ) -> ChainFile:
     """The chains of a file. `columns` maps our field names to the file's ({"rationale": "cot"}).
 
     Rows that come without an `id` are named by their line (`line-000012`). A row is wrong where `correct` is false,
     where its own closing or `predicted` names another answer than `answer`; wrong rows are left out and counted, or
     with `allow_wrong` kept, closed with the answer they reach. A row without `answer` takes the one its closing names.
-    Raises DataError on anything that is not as it should be, with file, line, id and the next step.
+    `say` receives a line on what was guessed, and progress. Raises DataError on anything that is not as it should be,
+    with file, line, id and the next step.
     """
     chains: list[Chain] = []
     wrong: list[str] = []
     count = closed = 0
-    for place, identifier, row in identified(path, task, columns or {}):
+    for place, identifier, row in identified(path, task, columns or {}, say):
         count += 1
         with at(place):
             if task.prepare is not None:
@@ -205,10 +164,18 @@ def read_chains(
     return ChainFile(chains, count, len(wrong), tuple(wrong), closed)
 
 
-def read_problems(path: str | Path, task: Task, columns: Mapping[str, str] | None = None) -> list[Problem]:
-    """The problems of a file, for solving and grading: `question` is needed, `answer` read where there is one."""
+OF_CHAINS = ("rationale", "predicted", "correct", "segments")
+"""Fields of chains alone: a file of problems need not have the columns that are named for them."""
+
+
+def read_problems(
+    path: str | Path, task: Task, columns: Mapping[str, str] | None = None, say: Say | None = None
+) -> list[Problem]:
+    """The problems of a file, for solving and grading: `question` is needed, `answer` read where there is one. `say`
+    receives a line on what was guessed, and progress."""
     problems: list[Problem] = []
-    for place, identifier, row in identified(path, task, columns or {}):
+    asked = {ours: theirs for ours, theirs in (columns or {}).items() if ours not in OF_CHAINS}
+    for place, identifier, row in identified(path, task, asked, say):
         with at(place):
             if task.prepare is not None:
                 text_field(row, task.row_fields[0])
@@ -218,17 +185,19 @@ def read_problems(path: str | Path, task: Task, columns: Mapping[str, str] | Non
     return problems
 
 
-def identified(path: str | Path, task: Task, columns: Mapping[str, str]) -> Iterator[tuple[str, str, Row]]:
-    """(place for messages, id, row under our field names) of each row; ids unique, or made from the line."""
-    known = {*FIELDS, *task.row_fields}
-    for ours in columns:
-        if ours not in known:
-            raise RecipeError(f"--columns {ours}={columns[ours]}: no field {ours!r}.{nearest(ours, known)}")
+def identified(
+    path: str | Path, task: Task, columns: Mapping[str, str], say: Say | None = None
+) -> Iterator[tuple[str, str, Row]]:
+    """(place for messages, id, row in our shape) of each row; ids unique, or made from the line."""
+    _check_columns(columns, {*FIELDS, *task.row_fields})
+    notes = Notes()
     seen: dict[str, int] = {}
     with_ids: bool | None = None
-    for line, raw in read_rows(path):
-        row = _renamed(raw, columns, f"{path}:{line}")
+    for line, raw in _with_progress(path, read_rows(path, notes), say):
         with at(f"{path}:{line}"):
+            row = _renamed(raw, columns, first=with_ids is None)
+            if task.prepare is None:
+                row = cleaned(in_our_shape(row, task, notes), notes)
             identifier = scalar(row, "id")
             if with_ids is None:
                 with_ids = identifier is not None
@@ -242,18 +211,48 @@ def identified(path: str | Path, task: Task, columns: Mapping[str, str]) -> Iter
                 )
         seen[identifier] = line
         yield f"{path}:{line} ({identifier})", identifier, row
+    if say is not None and (line_of_notes := notes.line()):
+        say(f"{path}: {line_of_notes}")
 
 
-def _renamed(raw: Row, columns: Mapping[str, str], place: str) -> Row:
+PROGRESS_SECONDS = 5.0
+"""Seconds between two lines of progress."""
+
+
+def _with_progress(path: str | Path, rows: Iterable[tuple[int, Row]], say: Say | None) -> Iterator[tuple[int, Row]]:
+    said = time.monotonic()
+    for count, pair in enumerate(rows, start=1):
+        yield pair
+        if say is not None and count % 1000 == 0 and time.monotonic() - said >= PROGRESS_SECONDS:
+            said = time.monotonic()
+            say(f"{path}: {count:,} rows read")
+
+
+def _check_columns(columns: Mapping[str, str], known: Iterable[str]) -> None:
+    """Raises RecipeError on a name that is no field of ours, and on one column that is given for two fields."""
+    fields_by_column: dict[str, str] = {}
     for ours, theirs in columns.items():
-        if theirs not in raw:
+        if ours not in known:
+            raise RecipeError(f"--columns {ours}={theirs}: no field {ours!r}.{nearest(ours, known)}")
+        if theirs in fields_by_column:
+            raise RecipeError(
+                f"--columns: {fields_by_column[theirs]!r} and {ours!r} are both to be column {theirs!r}. Name another "
+                "column for one of them."
+            )
+        fields_by_column[theirs] = ours
+
+
+def _renamed(raw: Row, columns: Mapping[str, str], first: bool) -> Row:
+    """The row under our field names. A column that the first row lacks is a mistake; later ones may leave it out."""
+    for ours, theirs in columns.items():
+        if first and theirs not in raw:
             raise DataError(
-                f"{place}: no column {theirs!r} (given as {ours}={theirs}).{nearest(theirs, raw)} "
+                f"no column {theirs!r} (given as {ours}={theirs}).{nearest(theirs, map(str, raw))} "
                 f"Correct it: --columns {ours}=COLUMN."
             )
     taken = set(columns.values())
     kept = {name: value for name, value in raw.items() if name not in taken and name not in columns}
-    return {**kept, **{ours: raw[theirs] for ours, theirs in columns.items()}}
+    return {**kept, **{ours: raw[theirs] for ours, theirs in columns.items() if theirs in raw}}
 
 
 @contextmanager

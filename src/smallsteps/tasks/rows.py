@@ -7,9 +7,12 @@ Messages here need no file and line: `files` puts `FILE:LINE (ID)` before them.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
+from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Literal, get_args
 
@@ -26,18 +29,73 @@ FIELDS = ("id", "question", "rationale", "answer", "predicted", "correct", "segm
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class LongNumber:
+    """A number of more digits than Python reads; it can stand in a column that has no meaning here."""
+
+    digits: str
+
+    def __str__(self) -> str:
+        return self.digits
+
+
 def type_name(value: object) -> str:
     """What a JSON value is, in words."""
-    names = {str: "text", int: "a number", float: "a number", bool: "a truth value", list: "a list", dict: "an object"}
+    if isinstance(value, LongNumber):
+        return f"a number of {len(value.digits):,} digits"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "no finite number"
+    names = {
+        str: "text", int: "a number", float: "a number", bool: "a truth value", list: "a list", dict: "an object",
+        bytes: "bytes", datetime: "a date", date: "a date", time: "a time of day",
+    }  # fmt: skip
     return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A value of a column that has no meaning here, as JSON can write it: dates as text, bytes by their number,
+    numbers that are none as null, half characters replaced."""
+    match value:
+        case None | bool() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+        case dict() if depth < _DEEPEST:
+            return {plain(str(k)): plain(v, depth + 1) for k, v in value.items()}
+        case list() | tuple() if depth < _DEEPEST:
+            return [plain(v, depth + 1) for v in value]
+        case date() | time():
+            return value.isoformat()
+        case bytes() | bytearray():
+            return f"({len(value):,} bytes)"
+    return plain(str(value)[:1000])
+
+
+_DEEPEST = 50
+"""Levels of lists and objects that are kept of a column without meaning."""
 
 
 def missing(row: Row, name: str) -> str:
     """What to say about a field that is not there."""
-    return (
-        f"no field {name!r}. The row has: {', '.join(map(str, row)) or 'nothing'}. "
-        f"Add it, or name its column: --columns {name}=COLUMN."
-    )
+    return f"no field {name!r}. The row has: {_names(row)}. Add it, or name its column: --columns {name}=COLUMN."
+
+
+def _names(row: Row) -> str:
+    names = [_writable(str(name)) for name in list(row)[:_MOST_NAMES]]
+    shown = ", ".join(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names)
+    more = f" and {len(row) - _MOST_NAMES} more" if len(row) > _MOST_NAMES else ""
+    return (shown or "nothing") + more
+
+
+_MOST_NAMES = 30
+_LONGEST_NAME = 40
+
+
+def _writable(text: str) -> str:
+    """Text with half characters replaced: messages must reach any terminal."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def text_field(row: Row, name: str) -> str:
@@ -73,15 +131,14 @@ def scalar(row: Row, name: str) -> str | None:
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if (
-        isinstance(value, str | int | float) and not isinstance(value, bool) and value == value
-    ):  # NaN differs from itself
+    finite = isinstance(value, str | int) or (isinstance(value, float | Decimal) and math.isfinite(value))
+    if finite and not isinstance(value, bool):
         return _encodable(str(value).strip(), name) or None
     raise DataError(f"field {name!r} must be text or a number, got {type_name(value)}: {_short(value)}.")
 
 
 def _short(value: object) -> str:
-    shown = json.dumps(value, ensure_ascii=False, default=str)
+    shown = json.dumps(plain(value), ensure_ascii=False) if isinstance(value, dict | list | str) else str(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
@@ -89,6 +146,7 @@ def problem_of(row: Row, identifier: str, task: Task) -> Problem:
     """The problem of a row. Raises DataError on a field that is missing or wrong and on an answer that cannot be read
     back."""
     answer = scalar(row, "answer")
+    _check_facts(row)
     problem = Problem(
         id=identifier,
         question=text_field(row, "question"),
@@ -96,9 +154,32 @@ def problem_of(row: Row, identifier: str, task: Task) -> Problem:
         choices=_choices(row),
         context=_context(row.get("context")),
         group=scalar(row, "group"),
-        meta={name: value for name, value in row.items() if name not in FIELDS},
+        meta=_meta(row),
     )
     return problem if answer is None else replace(problem, answer=task.gold(problem))
+
+
+_NOTHING: dict[str, Any] = {}
+"""The `meta` of all problems without further fields: a million empty dictionaries cost 64 MB."""
+
+
+def _check_facts(row: Row) -> None:
+    """Supporting facts of a question with a context must be what splits and scores take them for."""
+    facts = row.get("supporting_facts")
+    if row.get("context") is None or facts is None:
+        return
+    for fact in facts if isinstance(facts, list | tuple) else [facts]:
+        match fact:
+            case [str(), int()]:
+                continue
+        raise DataError(
+            f"field 'supporting_facts' must be a list of [title, number of the sentence from 0], got {_short(fact)}."
+        )
+
+
+def _meta(row: Row) -> Mapping[str, Any]:
+    meta = {plain(name): plain(value) for name, value in row.items() if name not in FIELDS}
+    return meta or _NOTHING
 
 
 def chain_of(row: Row, identifier: str, task: Task, closing: Closing) -> Chain:
@@ -145,22 +226,11 @@ def _correct(row: Row) -> bool | None:
 
 def _choices(row: Row) -> tuple[str, ...]:
     value = row.get("choices")
-    if isinstance(value, str) and value.startswith("["):  # a cell of a table
-        value = _object_or_list(value)
-    if isinstance(value, dict) and isinstance(value.get("text"), list):  # the hub's CommonsenseQA
-        value = value["text"]
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) < 2 or not all(isinstance(v, str) and v.strip() for v in value):
         raise DataError(f"field 'choices' must be a list of two texts or more, got {_short(value)}.")
     return tuple(_encodable(v, "choices") for v in value)
-
-
-def _object_or_list(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _context(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -172,11 +242,12 @@ def _context(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     for paragraph in paragraphs if isinstance(paragraphs, list) else [paragraphs]:
         match paragraph:
             case str():
-                found.append(("", (paragraph,)))
+                found.append(("", (_encodable(paragraph, "context"),)))
             case [str() as title, str() as only]:
-                found.append((title, (only,)))
+                found.append((_encodable(title, "context"), (_encodable(only, "context"),)))
             case [str() as title, [*sentences]] if all(isinstance(s, str) for s in sentences):
-                found.append((title, tuple(sentences)))
+                title = _encodable(title, "context")
+                found.append((title, tuple(_encodable(s, "context") for s in sentences)))
             case _:
                 raise DataError(
                     "field 'context' must be a list of paragraphs, each a text or [title, [sentence, …]], "

@@ -118,6 +118,8 @@ def _keys(problem: Problem) -> list[tuple[str, str]]:
 def _rests_on(problem: Problem) -> list[str]:
     """The supporting sentences of a question with a context, all of them where none are named: "Where does Ann live?" is
     another question where Ann is somebody else, and "Who pays?" where it is asked of another letter."""
+    if not problem.context:
+        return []
     named = {(fact[0], fact[1]) for fact in problem.meta.get("supporting_facts") or () if len(fact) == 2}
     return sorted(
         sentence

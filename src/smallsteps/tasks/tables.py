@@ -1,4 +1,5 @@
-"""Rows from tables: CSV with the standard library; Parquet files and data sets of the hub through `datasets`, an extra.
+"""Rows from tables: CSV with the standard library; Parquet and Arrow files through `pyarrow`, data sets of the hub
+through `datasets`, both in an extra.
 
 A data set of the hub is written `hub:NAME:SPLIT` or `hub:NAME:CONFIG:SPLIT`, so that a mistyped file name never turns
 into a download.
@@ -8,46 +9,117 @@ from __future__ import annotations
 
 import csv
 import importlib
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import DataError
+from smallsteps.tasks.notes import Notes
+from smallsteps.tasks.rows import FIELDS
+from smallsteps.tasks.sources import lines
 
 HUB = "hub:"
+SEPARATORS = (",", "\t", ";", "|")
+_BATCH = 1_000
+"""Rows of a Parquet or Arrow file that are in memory at once."""
 
 
-def read_csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_csv(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line of the file on which the row ends, row) for each row of a CSV (`.tsv`: tab-separated) file with a header.
 
-    Every value is text; an empty cell is a missing field. Raises DataError on a row with more or fewer cells than the
-    header, and on text that is not UTF-8.
+    The separator is told from the header, where it is not the usual one of the file's name. Every value is text; an
+    empty cell is a missing field. Raises DataError on a row with more or fewer cells than the header.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+    csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # one cell may be a long chain or context
+    found = (line for _, line in lines(path, notes))
+    header = next(found, "")
+    skipped = 0
+    if header.lower().startswith("sep=") and len(header.strip()) == 5:  # Excel's own hint
+        separator, header, skipped = header[4], next(found, ""), 1
+    else:
+        separator = _separator(header, "\t" if ".tsv" in path.suffixes or ".TSV" in path.suffixes else ",", notes)
+    reader = csv.DictReader(chain([header], found), delimiter=separator, strict=True)
+    try:
+        twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1 and name]
+        if twice:
+            raise DataError(f"{path}:1: two columns are named {twice[0]!r}. Rename one of them.")
+        for row in reader:
+            line = reader.line_num + skipped
+            if None in row or None in row.values():
+                count = len(reader.fieldnames or ())
+                raise DataError(
+                    f"{path}:{line}: the row does not have the {count} cells of the header (separated by "
+                    f'{separator!r}). Quote cells that hold separators or line breaks: "…, …".'
+                )
+            yield line, {name: cell for name, cell in row.items() if cell != ""}
+    except csv.Error as error:
+        line = reader.reader.line_num + skipped  # the reader's own count: DictReader's moves on only after a whole row
+        raise DataError(f"{path}:{line}: broken CSV ({error}). Check the quotes of this row.") from None
+
+
+def _separator(header: str, usual: str, notes: Notes) -> str:
+    """The sign that separates the header's names: the one that gives most of our field names, then most names; the
+    usual one where nothing speaks for another."""
+
+    def names(separator: str) -> list[str]:
         try:
-            for row in reader:
-                if None in row or None in row.values():
-                    count = len(reader.fieldnames or ())
-                    raise DataError(
-                        f"{path}:{reader.line_num}: the row does not have the {count} cells of the header. "
-                        'Quote cells that hold commas or line breaks: "…, …".'
-                    )
-                yield reader.line_num, {name: cell for name, cell in row.items() if cell != ""}
-        except csv.Error as error:
-            line = reader.reader.line_num  # the reader's own count: DictReader's moves on only after a whole row
-            raise DataError(f"{path}:{line}: broken CSV ({error}). Check the quotes of this row.") from None
-        except UnicodeDecodeError:
-            raise DataError(
-                f"{path}:{reader.line_num + 1}: not UTF-8. Save the table as UTF-8, or convert it: "
-                f"iconv -f LATIN1 -t UTF-8 {path.name} > utf8{path.suffix}"
-            ) from None
+            return [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
+        except csv.Error:
+            return []
+
+    def rank(separator: str) -> tuple[int, int, bool]:
+        found = names(separator)
+        return len(set(found) & set(FIELDS)), len(found), separator == usual
+
+    best = max(SEPARATORS, key=rank)
+    if best == usual or len(names(best)) < 2:
+        return usual
+    notes.separator = best
+    return best
 
 
-def read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row from 1, row) of a Parquet file. Raises DataError where `datasets` is not installed or the file is
-    damaged."""
-    yield from _rows(str(path), "parquet", data_files=str(path), split="train")
+def read_parquet(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row from 1, row) of a Parquet file. Raises DataError where `pyarrow` is not installed or the file is damaged."""
+    pyarrow, parquet = (_extra(name, str(path)) for name in ("pyarrow", "pyarrow.parquet"))
+    with _whole(path, pyarrow):
+        file = parquet.ParquetFile(path)
+        yield from _batches(file.iter_batches(batch_size=_BATCH))
+
+
+def read_arrow(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row from 1, row) of an Arrow file: the file format (Feather), or the stream that `datasets` saves."""
+    pyarrow = _extra("pyarrow", str(path))
+    with _whole(path, pyarrow), pyarrow.memory_map(str(path)) as source:
+        try:
+            file = pyarrow.ipc.open_file(source)
+            batches = (file.get_batch(number) for number in range(file.num_record_batches))
+        except pyarrow.ArrowInvalid:
+            source.seek(0)
+            batches = iter(pyarrow.ipc.open_stream(source))
+        yield from _batches(batches)
+
+
+@contextmanager
+def _whole(path: Path, pyarrow: Any) -> Iterator[None]:
+    """What `pyarrow` raises on a file that it cannot read, as a DataError."""
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise DataError(f"{path}: no whole Parquet or Arrow file ({reason}). Fetch it again.") from None
+
+
+def _batches(batches: Iterator[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    number = 0
+    for batch in batches:
+        for start in range(0, batch.num_rows, _BATCH):
+            for row in batch.slice(start, _BATCH).to_pylist():
+                number += 1
+                yield number, {name: cell for name, cell in row.items() if cell is not None}
 
 
 def read_hub(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -57,22 +129,22 @@ def read_hub(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(
             f"{name}: expected hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT, such as hub:openai/gsm8k:main:train."
         )
-    yield from _rows(name, *parts[:-1], split=parts[-1])
-
-
-def _rows(shown: str, *names: str, **where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    datasets = _extra("datasets", name)
     try:
-        datasets = importlib.import_module("datasets")
-    except ImportError:
-        raise DataError(
-            f"{shown}: reading Parquet files and data sets of the hub needs an extra: pip install 'smallsteps[hub]'. "
-            "Or convert the data to JSON Lines."
-        ) from None
-    try:
-        table = datasets.load_dataset(*names, **where)
+        table = datasets.load_dataset(*parts[:-1], split=parts[-1])
     except Exception as error:  # what `datasets` raises is many-typed: network, name, split, format
         raise DataError(
-            f"{shown}: cannot be loaded ({type(error).__name__}: {error}). Check the name, the split and the network."
+            f"{name}: cannot be loaded ({type(error).__name__}: {error}). Check the name, the split and the network."
         ) from error
     for number, row in enumerate(table, start=1):
         yield number, {name: cell for name, cell in dict(row).items() if cell is not None}
+
+
+def _extra(module: str, shown: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise DataError(
+            f"{shown}: reading Parquet and Arrow files and data sets of the hub needs an extra: "
+            "pip install 'smallsteps[hub]'. Or convert the data to JSON Lines."
+        ) from None

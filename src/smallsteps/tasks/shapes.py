@@ -1,0 +1,356 @@
+"""Rows of other shapes → rows of ours: chats, Alpaca, GSM8K, HotpotQA and multiple choice as data sets of the hub have
+them.
+
+A row is recognised by its fields, and only fields that it lacks are filled in, so that a row in our shape stays as it is.
+What a row was read as is counted in `Notes` and said. The user's turn (or `instruction` and `input`) is the question,
+the reply is the rationale. The answer of a reply is what stands after `####`, else what the task reads off the reply:
+its closing, or with the rules for teachers' texts. A reply whose own answer is not the row's `answer` is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import Any, NamedTuple
+
+from smallsteps.errors import DataError
+from smallsteps.tasks.base import Task, last_sentence, normalise
+from smallsteps.tasks.clean import reply_text, without_control_tokens
+from smallsteps.tasks.notes import Notes
+from smallsteps.tasks.thoughts import split_thought
+
+Row = dict[str, Any]
+
+CHATS = {"messages": "chats", "conversations": "ShareGPT chats", "conversation": "chats", "dialog": "chats"}
+"""Fields that hold turns → what such rows are called."""
+ROLES = {
+    "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
+}  # fmt: skip
+PAIRS = (
+    ("instruction", "output"), ("prompt", "completion"), ("prompt", "response"), ("query", "response"),
+    ("problem", "solution"), ("instruction", "response"), ("question", "solution"), ("question", "response"),
+    ("question", "cot"),
+)  # fmt: skip
+"""(question, reply) under other names."""
+_LONGEST_ANSWER = 100
+"""Characters after `####`; more is a heading of the text."""
+_MOST_WORDS = 3
+"""Words of a last sentence that is an answer ("72." or "Yes, he could."); a longer one is part of the reasoning."""
+_CALCULATOR = re.compile(r"<<[^<>\n]{0,200}=[^<>\n]{0,200}>>")
+_OPTION = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*(?=\S)")
+
+
+class Turn(NamedTuple):
+    role: str
+    text: str
+
+
+def in_our_shape(row: Row, task: Task, notes: Notes) -> Row:
+    """The row with `question`, `rationale`, `answer`, `choices`, `context` and `supporting_facts` as we write them, as
+    far as it has them. Raises DataError on a chat that is not one question and one reply."""
+    row = dict(row)
+    if row.get("id") is None and isinstance(row.get("_id"), str | int):
+        row["id"] = row.pop("_id")
+    _fill(row, task, notes)
+    _cut_gsm8k(row, notes)
+    _name_choices(row, notes)
+    _list_context(row, notes)
+    return row
+
+
+def cleaned(row: Row, notes: Notes) -> Row:
+    """The row with control tokens, and in its rationale thoughts, taken out of its texts, counted."""
+    taken = {}
+    for name in ("question", "rationale", "answer", "predicted"):
+        value = row.get(name)
+        if not isinstance(value, str) or not ("<" in value or "[" in value or "◁" in value):
+            continue
+        text = value
+        if name == "rationale":
+            thought, rest, ended = split_thought(text)
+            if thought is not None or not ended:
+                text = rest
+                notes.taken["thoughts"] += 1
+                if not text:
+                    raise DataError(
+                        "field 'rationale' holds a thought and no reply after it. Take out the thinking tags to train "
+                        "on the thought itself, or take out the row."
+                    )
+        text, count = without_control_tokens(text)
+        if count:
+            text = text.strip()
+            taken["control tokens"] = True
+        if text != value:
+            row[name] = text
+    notes.taken.update(taken.keys())
+    return row
+
+
+# ---- question and reply ----
+
+
+def _fill(row: Row, task: Task, notes: Notes) -> None:
+    if "question" in row and ("rationale" in row or _is_gsm8k(row.get("answer"))):
+        return
+    found = _chat(row) or _pair(row)
+    if found is None:
+        return
+    shape, question, reply, used = found
+    notes.shapes[shape] += 1
+    for name in used:
+        row.pop(name, None)
+    row.setdefault("question", question)
+    if reply is None or "rationale" in row:
+        return
+    row["rationale"] = reply
+    if _is_gsm8k(reply):
+        return  # cut below
+    said = _said(reply, task)
+    if said is not None:
+        _state(row, said)
+
+
+def _said(reply: str, task: Task) -> str | None:
+    """The answer of a reply, by its closing or as teachers' texts are read; a last sentence as a whole is none."""
+    answer = task.closing_answer(reply)
+    if answer is None:
+        answer = task.extract(reply, True, None)
+        whole = normalise(last_sentence(reply_text(reply)))
+        if answer is not None and normalise(answer) == whole and len(whole.split()) > _MOST_WORDS:
+            return None
+    return answer
+
+
+def _state(row: Row, said: str) -> None:
+    """The answer that a reply gives: the row's, where it has none, else what is compared with it."""
+    if row.get("answer") is None:
+        row["answer"] = said
+    else:
+        row.setdefault("predicted", said)
+
+
+def _chat(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
+    """(shape, question, reply, fields used) of a row that holds turns."""
+    for name, shape in CHATS.items():
+        value = _parsed(row.get(name))
+        if isinstance(value, list) and value:
+            return _exchange(value, name, shape, (name,))
+    prompt, completion = row.get("prompt"), row.get("completion")
+    if isinstance(prompt, list) and prompt:
+        reply = completion if isinstance(completion, list) else []
+        return _exchange([*prompt, *reply], "prompt", "chats", ("prompt", "completion"))
+    return None
+
+
+def _exchange(
+    turns: Sequence[Any], name: str, shape: str, used: tuple[str, ...]
+) -> tuple[str, str, str | None, tuple[str, ...]]:
+    said: list[Turn] = []
+    for number, turn in enumerate(turns, start=1):
+        found = _turn(turn, f"field {name!r}, turn {number}")
+        if said and said[-1].role == found.role:
+            said[-1] = Turn(found.role, f"{said[-1].text}\n{found.text}")
+        else:
+            said.append(found)
+    roles = [turn.role for turn in said if turn.role != "system"]
+    if roles not in (["user", "assistant"], ["user"]):
+        raise DataError(
+            f"field {name!r} has the turns {', '.join(roles) or 'none'}. A chain is one question of the user and one "
+            "reply of the assistant: write a longer chat as several rows."
+        )
+    texts = {turn.role: turn.text for turn in said}
+    return f"{shape} (`{name}`)", texts["user"], texts.get("assistant"), used
+
+
+def _turn(turn: Any, place: str) -> Turn:
+    if not isinstance(turn, dict):
+        raise DataError(f'{place}: expected {{"role": …, "content": …}}, got {str(turn)[:60]!r}.')
+    role = next((turn[key] for key in ("role", "from", "speaker") if turn.get(key) is not None), None)
+    content = next((turn[key] for key in ("content", "value", "text") if turn.get(key) is not None), None)
+    if not isinstance(role, str) or role.lower() not in ROLES:
+        raise DataError(f"{place}: the role is {str(role)[:40]!r}. Known: {', '.join(ROLES)}.")
+    if isinstance(content, list):
+        content = _parts(content, place)
+    if not isinstance(content, str):
+        raise DataError(f"{place}: no text. Expected `content` (or `value`) to be text.")
+    return Turn(ROLES[role.lower()], content)
+
+
+def _parts(parts: Sequence[Any], place: str) -> str:
+    texts = []
+    for part in parts:
+        text = part if isinstance(part, str) else part.get("text") if isinstance(part, dict) else None
+        if not isinstance(text, str):
+            kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+            raise DataError(f"{place}: a part that is no text ({str(kind)[:40]}). Questions are text alone.")
+        texts.append(text)
+    return "\n".join(texts)
+
+
+def _pair(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
+    """(shape, question, reply, fields used) of a row that holds them under other names."""
+    for asks, replies in PAIRS:
+        question, reply = row.get(asks), row.get(replies)
+        if not isinstance(question, str) or not question.strip() or not isinstance(reply, str):
+            continue
+        if asks == "instruction":
+            more = row.get("input")
+            more = more.strip() if isinstance(more, str) else ""
+            question = f"{question.strip()}\n{more}" if more else question
+            return f"Alpaca rows (`instruction`, `{replies}`)", question, reply, (asks, "input", replies)
+        used = (replies,) if asks == "question" else (asks, replies)
+        return f"`{asks}` and `{replies}`", question, reply, used
+    return None
+
+
+# ---- GSM8K ----
+
+
+def _is_gsm8k(text: Any) -> bool:
+    return isinstance(text, str) and gsm8k_parts(text) is not None
+
+
+def gsm8k_parts(text: str) -> tuple[str, str] | None:
+    """(rationale, answer) of a text that ends in GSM8K's `#### 72`; None where it does not.
+
+    >>> gsm8k_parts("48 / 2 = 24.\\n#### 72")
+    ('48 / 2 = 24.', '72')
+    """
+    start = text.rfind("####")
+    before, answer = text[:start], text[start + 4 :].strip()
+    ended = before.strip() == "" or before[-1].isspace()
+    if start < 0 or not answer or "\n" in answer or len(answer) > _LONGEST_ANSWER or not ended:
+        return None
+    return before.strip(), answer
+
+
+def _cut_gsm8k(row: Row, notes: Notes) -> None:
+    """`#### 72` → the answer; calculator annotations `<<48/2=24>>` out of the rationale."""
+    cut = gsm8k_parts(row["answer"]) if isinstance(row.get("answer"), str) else None
+    if cut is not None:
+        rationale, row["answer"] = cut
+        if row.get("rationale") is None:
+            row["rationale"] = rationale
+        notes.shapes["GSM8K rows (`#### answer`)"] += 1
+    text = row.get("rationale")
+    if not isinstance(text, str):
+        return
+    cut = gsm8k_parts(text)
+    if cut is not None:
+        text, said = cut
+        _state(row, said)
+        notes.shapes["GSM8K rows (`#### answer`)"] += 1
+    if "<<" in text:
+        text, count = _CALCULATOR.subn("", text)
+        if count:
+            notes.taken["calculator annotations"] += 1
+    row["rationale"] = text
+
+
+# ---- multiple choice ----
+
+
+def _name_choices(row: Row, notes: Notes) -> None:
+    """Options with labels → their texts, and the answer's label (or place) → the text it names."""
+    question = row.get("question")
+    if isinstance(question, dict) and isinstance(question.get("stem"), str):  # CommonsenseQA's own files
+        row["question"] = question["stem"]
+        row.setdefault("choices", question.get("choices"))
+    if "question" not in row and isinstance(row.get("question_stem"), str):  # OpenBookQA
+        row["question"] = row.pop("question_stem")
+    name = "choices" if row.get("choices") is not None else "options"
+    value = _parsed(row.get(name))
+    found = _labelled(value)
+    if found is None:
+        return
+    labels, texts = found
+    key = next((k for k in ("answerKey", "answer_key") if row.get(k) is not None), None)
+    if key is not None and row.get("answer") is None:
+        row["answer"] = row.pop(key) or None
+    elif name == "options" and row.get("answer") is None and _is_label(row.get("correct"), labels):  # AQuA
+        row["answer"] = row.pop("correct")
+    answer = row.get("answer")
+    if name == "options" or not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        notes.shapes[f"multiple choice (`{name}` with labels)"] += 1
+        row.pop("options", None)
+    row["choices"] = texts
+    if isinstance(answer, bool) or answer is None or str(answer) in texts:
+        return
+    if str(answer).strip() in labels:
+        row["answer"] = texts[labels.index(str(answer).strip())]
+    elif isinstance(answer, int) and 0 <= answer < len(texts):  # MMLU
+        row["answer"] = texts[answer]
+        notes.shapes["answers as places in `choices`, counted from 0"] += 1
+
+
+def _is_label(value: Any, labels: Sequence[str]) -> bool:
+    return isinstance(value, str) and value.strip() in labels
+
+
+def _labelled(value: Any) -> tuple[list[str], list[str]] | None:
+    """(labels, texts) of options in one of the shapes of the hub; None where they are in none."""
+    match value:
+        case {"text": [*texts], "label": [*labels]} if len(texts) == len(labels):
+            pass
+        case {"text": [*texts]}:
+            labels = list(ascii_uppercase[: len(texts)])
+        case [{"text": _, "label": _}, *_] if all(isinstance(v, dict) and "label" in v and "text" in v for v in value):
+            labels, texts = [v["label"] for v in value], [v["text"] for v in value]
+        case dict() if value and all(len(str(k)) == 1 for k in value):  # {"A": "zoo", "B": "river"}
+            labels, texts = list(value), list(value.values())
+        case [str(), str(), *_] if all(isinstance(v, str) for v in value):
+            starts = [_OPTION.match(v) for v in value]
+            letters = "".join(m[1].upper() for m in starts if m)
+            labels, texts = list(ascii_uppercase[: len(value)]), value
+            if letters == ascii_uppercase[: len(value)]:  # AQuA: "A)21"
+                texts = [v[m.end() :] for v, m in zip(value, starts, strict=True) if m]
+        case _:
+            return None
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    return [str(label).strip() for label in labels], [str(text) for text in texts]
+
+
+# ---- questions with a context ----
+
+
+def _list_context(row: Row, notes: Notes) -> None:
+    """`{"title": [...], "sentences": [[...]]}` → [[title, [sentence, ...]], ...]; supporting facts likewise."""
+    context = _parsed(row.get("context"))
+    match context:
+        case {"title": [*titles], "sentences": [*bodies]} | {"title": [*titles], "content": [*bodies]}:
+            if len(titles) != len(bodies):
+                raise DataError(f"field 'context' has {len(titles)} titles and {len(bodies)} lists of sentences.")
+            row["context"] = [list(pair) for pair in zip(titles, bodies, strict=True)]
+            notes.shapes["contexts in columns (`title`, `sentences`)"] += 1
+        case [dict(), *_]:
+            row["context"] = [_paragraph(p) for p in context]
+            notes.shapes["paragraphs as objects"] += 1
+        case list():
+            row["context"] = context
+    match _parsed(row.get("supporting_facts")):
+        case {"title": [*titles], "sent_id": [*places]} if len(titles) == len(places):
+            row["supporting_facts"] = [list(pair) for pair in zip(titles, places, strict=True)]
+        case [*facts]:
+            row["supporting_facts"] = facts
+
+
+def _paragraph(value: Any) -> Any:
+    """[title, text or sentences] of a paragraph that is an object (MuSiQue)."""
+    if not isinstance(value, dict):
+        return value
+    body = next((value[k] for k in ("sentences", "paragraph_text", "text", "content") if value.get(k)), None)
+    return value if body is None else [str(value.get("title") or ""), body]
+
+
+def _parsed(value: Any) -> Any:
+    """A cell of a table that holds a list or an object as JSON; any other value as it is."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
