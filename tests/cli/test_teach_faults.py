@@ -144,3 +144,55 @@ def test_a_prompt_file_that_cannot_be_rendered_is_one_line_before_the_first_call
     assert teach(folder, server, "--prompt", str(folder / "p.txt")) == 2
     error = capsys.readouterr().err
     assert message in error and "p.txt:2" in error and "Traceback" not in error and server.calls == 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_file_teacher_may_be_any_file_of_rows(folder: Path, ending: str) -> None:
+    mark = {"csv": ",", "tsv": "\t"}[ending]
+    (folder / f"t.{ending}").write_text(
+        f"id{mark}rationale\n" + "".join(f"q{n}{mark}The answer is 1.\n" for n in range(6))
+    )
+    assert teach(folder, None, teacher=str(folder / f"t.{ending}")) == 0
+    assert not any(row.get("dropped") for row in rows(folder))
+
+
+@pytest.mark.parametrize("name", ["/nowhere/model", "./model", "~/model", "nowhere.jsonl"])
+def test_a_path_that_is_not_there_is_asked_of_no_server(
+    folder: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert teach(folder, None, teacher=name) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "flag"),
+    [
+        (("--max-calls", "-1"), "--max-calls"),
+        (("--max-tokens-total", "-5"), "--max-tokens-total"),
+        (("--max-money", "nan", "--price", "1", "1"), "--max-money"),
+        (("--max-money", "1", "--price", "nan", "1"), "--price"),
+        (("--price", "1", "inf"), "--price"),
+        (("--price", "-1", "1"), "--price"),
+        (("--temperature", "inf"), "--temperature"),
+        (("--temperature", "nan"), "--temperature"),
+        (("--temperature", "-1"), "--temperature"),
+        (("--temperature", "1e-30"), "--temperature"),
+        (("--timeout", "nan"), "--timeout"),
+        (("--timeout", "inf"), "--timeout"),
+        (("--timeout", "0"), "--timeout"),
+        (("--concurrency", "0"), "--concurrency"),
+        (("--concurrency", "9999999"), "--concurrency"),
+        (("--max-new-tokens", "0"), "--max-new-tokens"),
+        (("--max-new-tokens", str(10**30)), "max_new_tokens"),
+        (("--seed", "-1"), "seed"),
+        (("--thinking", "all"), "thinking"),
+        (("--patience", "nan"), "--patience"),
+    ],
+)
+def test_a_number_without_sense_is_one_line_before_the_first_call(
+    folder: Path, server: Server, options: tuple[str, ...], flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert teach(folder, server, *options) == 2
+    error = capsys.readouterr().err
+    assert flag in error and "Traceback" not in error and server.calls == 0
+    assert not (folder / "o.jsonl").exists() and not (folder / "r.sqlite").exists()

@@ -185,7 +185,7 @@ def test_a_limit_on_calls_does_not_wait(store: ReplyStore) -> None:
         budget.reserve(ask("two"), owner)
 
 
-@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), -float("inf"), "3", True])
 @pytest.mark.parametrize("name", ["calls", "tokens", "money"])
 def test_a_limit_is_a_finite_number_from_0_on(name: str, value: float) -> None:
     with pytest.raises(RecipeError, match=f"the limit on {name} is {value}, expected 0 or more, and finite"):

@@ -55,3 +55,13 @@ def test_a_prompt_that_is_too_long_fails_alone(store: ReplyStore) -> None:
     found = {reply.id: reply for reply in replies(chat(store), long, short)}
     assert found[short].finished == "limit"
     assert (found[long].error or "").startswith("refused: the prompt: needs ")
+
+
+def test_a_teacher_without_a_system_role_reads_the_systems_text_in_the_users(store: ReplyStore) -> None:
+    teacher = chat(store)
+    teacher.student.tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        "<{{ m.role }}>{{ m.content }}{% endfor %}"
+    )
+    (reply,) = teacher.generate([Request("q", (("system", "Be brief."), ("user", "Why?")))], DECODING)
+    assert reply.read == len(teacher.student.tokenizer("<user>Be brief.\n\nWhy?", add_special_tokens=False).input_ids)

@@ -71,8 +71,7 @@ def teach_file(
         say(line)
     if reason := nothing_came(taught):
         raise TeacherError(
-            f"no reply came: {len(taught):,} of {len(taught):,} requests failed, first of all: {reason}. Each row of {out} says why; "
-            "the same command asks again."
+            f"no reply came: {len(taught):,} of {len(taught):,} requests failed, first of all: {reason}. Each row of {out} says why."
         )
 
 

@@ -28,6 +28,11 @@ BYTES_PER_TOKEN = 4.0
 """Of English text, for the forecast only."""
 
 
+def is_amount(value: object) -> bool:
+    """Whether it is a finite number from 0 on."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
 @dataclass(frozen=True)
 class Limits:
     """What may be spent by a job in all, earlier interrupted runs of it included. None: no limit."""
@@ -42,7 +47,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("calls", "tokens", "money"):
             value = getattr(self, name)
-            if value is not None and not (0 <= value < math.inf):
+            if value is not None and not is_amount(value):
                 raise RecipeError(f"the limit on {name} is {value}, expected 0 or more, and finite.")
 
 
@@ -56,7 +61,7 @@ class Prices:
     def __post_init__(self) -> None:
         for name in ("input", "output"):
             value = getattr(self, name)
-            if not (0 <= value < math.inf):
+            if not is_amount(value):
                 raise RecipeError(f"the {name} price is {value}, expected 0 or more, and finite.")
 
     def of(self, spent: Spent) -> float:

@@ -14,6 +14,7 @@ from smallsteps.generation.generator import Decoding
 from smallsteps.guiding.reader import Reader
 from smallsteps.guiding.reward import Likelihood
 from smallsteps.tasks.base import Task
+from smallsteps.teaching.open import check_no_path
 from smallsteps.teaching.prompts import read_prompt
 
 
@@ -78,6 +79,7 @@ def open_reader(
         return Opened(Reader(words.name, chat, task, **prompts, decoding=decoding), Likelihood(student))
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
+    check_no_path(words.name, words.base_url or access.base_url, "reader")
     url = access.url_for(words.base_url, "reader")
     where = EndpointSettings(
         words.name,

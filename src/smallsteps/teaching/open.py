@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from smallsteps.errors import RecipeError
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.completion import Thinking, check_thinking
@@ -36,6 +37,15 @@ class TeacherSettings:
     """What of a reply with a thought is the reply."""
 
 
+def check_no_path(name: str, base_url: str | None, role: str) -> None:
+    """Raises RecipeError where `name` is written as a path and nothing is there: no server of strangers is asked for it. A
+    server of the user's own may call its model by a path."""
+    if base_url is None and name.startswith(("/", "./", "../", "~")):
+        raise RecipeError(
+            f"the {role} {name}: no such file or folder. Correct the path, or name a model and its --base-url."
+        )
+
+
 def open_teacher(
     settings: TeacherSettings,
     task: Task,
@@ -53,7 +63,7 @@ def open_teacher(
     check_thinking(settings.thinking)
     if settings.name == "solver":
         return Solver()
-    if settings.name.endswith(".jsonl"):
+    if settings.name.endswith(".jsonl") or (settings.base_url is None and Path(settings.name).is_file()):
         return FileTeacher.read(settings.name, settings.thinking)
     initial, feedback, blind = (read_prompt(name) for name in (settings.initial, settings.feedback, settings.blind))
     if settings.base_url is None and Path(settings.name).is_dir():
@@ -65,6 +75,7 @@ def open_teacher(
         return PromptedTeacher(settings.name, local, task, initial, feedback, decoding, blind)
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
+    check_no_path(settings.name, settings.base_url or access.base_url, "teacher")
     url = access.url_for(settings.base_url, "teacher")
     where = EndpointSettings(
         settings.name,
