@@ -105,6 +105,7 @@ def test_questions_without_gold_answers_are_answered(guide, server: Server) -> N
     [
         ({"context": ""}, None, "context"),
         ({"context": None}, None, "context"),
+        ({"answer_aliases": 5}, None, "`answer_aliases` must be a list of texts"),
         ({}, "", "not one of 2 replies could be read"),
     ],
 )

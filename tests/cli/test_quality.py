@@ -62,18 +62,88 @@ def test_rationales_without_contexts_are_scored_as_far_as_they_can_be(tmp_path, 
     assert capsys.readouterr().out.count("needs a context") == 4
 
 
+FACTS = "'supporting_facts' must be a list of [title, number of the sentence from 0]"
+CONTEXT = "'context' must be a list of paragraphs"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"context": []}, "no context"),
         ({"context": None}, "no context"),
+        ({"context": 5}, CONTEXT),
+        ({"context": True}, CONTEXT),
+        ({"context": [[]]}, CONTEXT),
+        ({"context": [[1, ["Ann."]]]}, CONTEXT),
+        ({"context": [["Ann", [1]]]}, CONTEXT),
+        ({"context": [["Ann", ["Ann."], 3]]}, CONTEXT),
+        ({"context": {"title": ["Ann"], "sentences": [["a"], ["b"]]}}, "1 titles and 2 lists of sentences"),
+        ({"context": [["Ann", ["half \ud800 a character"]]]}, "'context' holds half a character"),
+        ({"question": "half \ud800?"}, "'question' holds half a character"),
+        ({"rationale": "half \udc00."}, "'rationale' holds half a character"),
+        ({"supporting_facts": 5}, FACTS),
+        ({"supporting_facts": True}, FACTS),
+        ({"supporting_facts": "Ann"}, FACTS),
+        ({"supporting_facts": [1, 2]}, FACTS),
+        ({"supporting_facts": [["Ann", 0.5]]}, FACTS),
         ({"rationale": None}, "no field 'rationale'"),
+        ({"rationale": 5}, "'rationale' must be text"),
+        ({"rationale": "  "}, "'rationale' is empty"),
         ({"question": ""}, "'question' is empty"),
+        ({"question": 7}, "'question' must be text"),
+        ({"id": [1]}, "'id' must be text or a number"),
     ],
 )
 def test_a_row_that_cannot_be_scored_is_named(rationales, change, message, capsys):
     rows = [json.loads(line) for line in rationales.read_text().splitlines()]
-    write_rows(rationales, [rows[0], {**rows[1], **change}])
+    # json.dumps writes half a character as an escape, which is how such rows come
+    rationales.write_text(json.dumps(rows[0]) + "\n" + json.dumps({**rows[1], **change}) + "\n")
     assert scored(rationales) == (2, [])
     said = capsys.readouterr().err
-    assert message in said and "r.jsonl:2" in said
+    assert message in said and "r.jsonl:2" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--judge", "STUDENT"], "is no model of natural-language inference (t5): its labels are"),
+        (["--judge", "CAUSAL"], "is no model of natural-language inference (llama): its labels are"),
+        (["--judge", "nowhere/at/all"], "judge nowhere/at/all: no such folder"),
+        (["--judge", "nobody/nothing"], "judge nobody/nothing: no such folder, and config.json could not be fetched"),
+        (["--judge", "SOURCE"], "expected a model folder or a hub name, got a file"),
+        (["--judge", "EMPTY"], "no config.json"),
+        (["--judge", ""], "judge: no name given"),
+        (["--judge", "lexcal"], "Did you mean 'lexical'"),
+        (["--encoder", "STUDENT"], "this is an encoder-decoder (t5), expected a sentence encoder"),
+        (["--encoder", "CAUSAL"], "this is a causal language model (llama), expected a sentence encoder"),
+        (["--encoder", "./nowhere"], "encoder ./nowhere: no such folder"),
+        (["--student", "./nowhere"], "./nowhere: no such folder"),
+        (["--student", "EMPTY"], "no config.json"),
+        (["--device", "foo"], "--device foo: no such device"),
+        (["--threads", "0"], "--threads 0"),
+        (["--task", "fact"], "no task 'fact'. Did you mean 'facts'"),
+        (["--reference", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
+        (["--reference", "EMPTY"], "a folder, not a file"),
+        (["--reference", "OTHER"], "other.jsonl:1 (line-000001): no field 'question'"),
+        (["--reference", "BARE"], "bare.jsonl:1 (x): x: no context"),
+        (["--reference", "NOTHING"], "nothing.jsonl: the file is empty"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line_before_anything_is_scored(
+    rationales, tmp_path, tiny, monkeypatch, capsys, options, message
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("smallsteps.quality.aspects.Scorer.score", lambda *_: pytest.fail("scored"))
+    if "CAUSAL" in options:
+        tiny("llama").save(tmp_path / "causal")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other.jsonl").write_text('{"a": 1}\n')
+    (tmp_path / "bare.jsonl").write_text('{"id": "x", "question": "Who?", "rationale": "Ann."}\n')
+    (tmp_path / "nothing.jsonl").write_text("")
+    places = {
+        "STUDENT": "bundled", "CAUSAL": str(tmp_path / "causal"), "SOURCE": str(rationales), "EMPTY": str(tmp_path / "empty"),
+        "OTHER": str(tmp_path / "other.jsonl"), "BARE": str(tmp_path / "bare.jsonl"), "NOTHING": str(tmp_path / "nothing.jsonl"),
+    }  # fmt: skip
+    assert scored(rationales, *(places.get(option, option) for option in options)) == (2, [])
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1 and "Traceback" not in said

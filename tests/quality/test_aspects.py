@@ -92,6 +92,18 @@ def test_fluency_tells_words_in_order_from_garbled_ones(fluency):
     assert fluency["garble"] >= 0.8
 
 
+def test_references_that_are_nearly_alike_break_no_fluency():
+    """Their spread is next to nothing, and e to the power of what is divided by it no float."""
+    student, task = load_student("bundled", device="cpu"), get_task("facts")
+    references = References(1, 9, mean=-0.1, spread=1e-9)
+    items = [
+        Rated.of(chain.problem, text, task)
+        for chain, text in ((CHAINS[0], CHAINS[0].rationale.text), (CHAINS[1], "x y z"))
+    ]
+    fluencies = [one.fluency for one in Scorer(references=references, student=student, task=task).score(items)]
+    assert all(0 <= value <= 1 for value in fluencies) and fluencies[1] < 1e-9
+
+
 def test_all_is_well_with_a_gold_chain():
     best = scored(GOOD)
     assert best.factuality == best.logicality == 1 and best.consistency > 0.7 and best.coherence > 0.9

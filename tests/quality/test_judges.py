@@ -7,7 +7,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from smallsteps.errors import StudentError
-from smallsteps.quality.judges import EncoderJudge, LexicalJudge, NliJudge, alike, words
+from smallsteps.quality.judges import EncoderJudge, LexicalJudge, NliJudge, alike, open_judges, words
 
 JUDGE = LexicalJudge()
 
@@ -110,6 +110,14 @@ def test_a_model_that_only_claims_the_labels_is_no_judge(tiny, config, tmp_path)
     tiny("t5").tokenizer.save_pretrained(tmp_path)
     with pytest.raises(StudentError, match=r"weights lack 'classifier.bias': it was never trained for"):
         NliJudge(str(tmp_path), "cpu")
+
+
+@pytest.mark.parametrize("name", ["Lexical", "lexcal", "LEXICAL "])
+def test_a_misspelt_lexical_is_named(name):
+    with pytest.raises(StudentError, match=r"judge .*: no such judge\. Did you mean 'lexical'"):
+        open_judges(name, "lexical")
+    with pytest.raises(StudentError, match=r"encoder .*: no such encoder\. Did you mean 'lexical'"):
+        open_judges("lexical", name)
 
 
 def test_sentences_cannot_be_judged_together_without_padding(tiny, config, tmp_path):

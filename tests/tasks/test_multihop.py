@@ -116,6 +116,12 @@ def test_a_student_reads_the_question_with_its_context():
         (problem(supporting_titles=["Bern"]), "'Bern', and no paragraph"),
         (problem(supporting_facts=[["Rome", 2]]), "sentence 2 of 'Rome', which has 2"),
         (problem(supporting_facts=["Rome"]), r"\[title, number"),
+        (problem(supporting_facts=5), r"\[title, number of the sentence\], got 5"),
+        (problem(supporting_facts=True), r"\[title, number of the sentence\], got True"),
+        (problem(supporting_facts=[["Rome", True]]), r"\[title, number of the sentence\], got \['Rome', True\]"),
+        (problem(supporting_titles=5), "`supporting_titles` must be a list of texts, got '5'"),
+        (problem(supporting_titles="Rome"), "`supporting_titles` must be a list of texts"),
+        (problem(supporting_titles=[["Rome"]]), "`supporting_titles` must be a list of texts"),
     ],
 )
 def test_a_context_that_cannot_be_read_is_refused(asked, message):
@@ -124,8 +130,10 @@ def test_a_context_that_cannot_be_read_is_refused(asked, message):
 
 
 def test_aliases_are_a_list_of_texts():
-    with pytest.raises(DataError, match="must be a list of texts"):
-        get_task("2wikimultihopqa").golds(problem(answer_aliases="Italy"))
+    for wrong in ("Italy", 5, [1], {"a": 1}, True):
+        with pytest.raises(DataError, match="`answer_aliases` must be a list of texts"):
+            get_task("2wikimultihopqa").golds(problem(answer_aliases=wrong))
+    assert get_task("2wikimultihopqa").golds(problem(answer_aliases=["Italia"]))[1:] == ("Italia",)
 
 
 def test_the_extractor_reads_the_answer_of_every_bundled_chain():

@@ -40,6 +40,8 @@ def guide_file(
     task = get_task(task_name)
     problems = read_problems(source, task, columns, Terminal().say)
     sources = [task.render(problem) for problem in problems]  # a row without context is named before anything is loaded
+    for problem in problems:
+        task.golds(problem)  # and one whose further answers are no texts
     with closing(ReplyStore(store)) as replies, Terminal() as reporter:
         budget = Budget(replies, str(out.resolve()), limits, prices)
         reader = open_reader(settings, task, budget, access(), say=reporter.say).reader

@@ -34,13 +34,13 @@ def quality_file(
     set_threads(threads)
     task = get_task(task_name)
     items = read_rated(source, task, columns, empty=True)
+    others = None if reference is None else read_rated(reference, task, columns)
     scorer = Scorer(*open_judges(judge, encoder, device), task=task)
     if student is not None:
         from smallsteps.students.student import load_student
 
         scorer.student = load_student(student, device=device)
-    if reference is not None:
-        others = read_rated(reference, task, columns)
+    if others is not None:
         scorer.references = References.of(
             [item.text for item in others], scorer.likelihoods(others) if scorer.student else ()
         )

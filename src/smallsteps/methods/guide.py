@@ -139,6 +139,7 @@ def check_questions(questions: Questions, arms: Sequence[str], reporter: Reporte
     everything = (*questions.train, *questions.validation, *questions.test)
     for problem in everything:
         task.render(problem)
+        task.golds(problem)
         supporting_facts(problem)
     for arm, there, what in (
         ("gold-facts", supporting_facts, "`supporting_facts`"),

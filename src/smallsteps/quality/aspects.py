@@ -162,7 +162,7 @@ class Scorer:
             return [None] * len(items)
         found = self.likelihoods(items)
         references = self.references or References.of([item.text for item in items], found)
-        return [1 / (1 + math.exp(-(value - references.mean) / references.spread)) for value in found]
+        return [_sigmoid((value - references.mean) / references.spread) for value in found]
 
     def likelihoods(self, items: Sequence[Rated]) -> list[float]:
         """Mean log-probability (nats) of each rationale's tokens under the student."""
@@ -172,6 +172,11 @@ class Scorer:
             raise DataError("fluency needs a student and its task.")
         found = token_scores(self.student, self.task, [(item.rendered, item.text) for item in items])
         return [-fmean(scores.loss) if len(scores.loss) else 0.0 for scores in found]
+
+
+def _sigmoid(value: float) -> float:
+    """1 / (1 + e^-value). Beyond 700 e^value is no float: references that are nearly alike lead there."""
+    return 1 / (1 + math.exp(-min(700.0, max(-700.0, value))))
 
 
 # ---- the aspects ----

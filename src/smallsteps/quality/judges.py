@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -323,6 +324,9 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterable[list[int]]:
 def open_judges(judge: str, encoder: str, device: str = "auto") -> tuple[Judge, Similarity]:
     """By name: `lexical`, or a model of natural-language inference, and a sentence encoder. Raises StudentError where a
     model is not there, or its labels are not those of inference."""
+    for role, name in (("judge", judge), ("encoder", encoder)):
+        if name != "lexical" and "/" not in name and get_close_matches(name.lower(), ["lexical"], cutoff=0.7):
+            raise StudentError(f"{role} {name}: no such {role}. Did you mean 'lexical'?")
     return (
         LexicalJudge() if judge == "lexical" else NliJudge(judge, device),
         LexicalJudge() if encoder == "lexical" else EncoderJudge(encoder, device),

@@ -77,10 +77,17 @@ def inclusion(answer: str | None, gold: str | None) -> bool:
 
 def aliases(problem: Problem) -> tuple[str, ...]:
     """Further answers that count as right."""
-    found = problem.meta.get("answer_aliases") or ()
-    if isinstance(found, str) or not all(isinstance(one, str) for one in found):
-        raise DataError(f"{problem.id}: `answer_aliases` must be a list of texts, got {str(found)[:60]!r}.")
-    return tuple(found)
+    return _texts(problem, "answer_aliases")
+
+
+def _texts(problem: Problem, field: str) -> tuple[str, ...]:
+    """A field that holds a list of texts; nothing where the row has none. Raises DataError where it holds anything else."""
+    value = problem.meta.get(field)
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise DataError(f"{problem.id}: `{field}` must be a list of texts, got {str(value)[:60]!r}.")
+    return tuple(value)
 
 
 # ---- contexts ----
@@ -91,7 +98,7 @@ def gold_paragraphs(problem: Problem) -> tuple[Paragraph, ...]:
 
     Raises DataError where the row does not say which, or names one that is not there.
     """
-    wanted = {title for title, _ in supporting_facts(problem)} or set(problem.meta.get("supporting_titles") or ())
+    wanted = {title for title, _ in supporting_facts(problem)} or set(_texts(problem, "supporting_titles"))
     if not wanted:
         raise DataError(
             f"{problem.id}: neither `supporting_facts` nor `supporting_titles`. Use the task with the whole context."
@@ -107,9 +114,12 @@ def supporting_facts(problem: Problem) -> list[tuple[str, int]]:
     for title, sentences in problem.context:
         lengths[title] = max(lengths.get(title, 0), len(sentences))
     found = []
-    for fact in problem.meta.get("supporting_facts") or ():
+    facts = problem.meta.get("supporting_facts")
+    if facts is None:
+        return []
+    for fact in facts if isinstance(facts, list | tuple) else [facts]:
         match fact:
-            case [str() as title, int() as place]:
+            case [str() as title, int() as place] if not isinstance(place, bool):
                 found.append((title, place))
             case _:
                 raise DataError(
