@@ -182,7 +182,7 @@ def test_a_failure_of_the_server_at_the_start_ends_the_job(server: Server, store
     server.answer = lambda _, times: (status, "<html><body>bad gateway</body></html>", {})
     with pytest.raises(TeacherError, match=f"none of the first 3 requests: status {status}: bad gateway"):
         Asking(server, store).ask(*questions(20))
-    assert server.calls == 6
+    assert server.calls == 2 + 2 + 2
 
 
 @pytest.mark.parametrize("bad", [(400, error("too long"), {}), (500, error("oops"), {}), (200, "<html>no", {})])
@@ -484,7 +484,9 @@ def test_a_busy_server_for_ever_is_a_bounded_end_with_a_message(server: Server, 
     server.answer = lambda _, times: (503, "", {})
     asking = Asking(server, store, patience=0.4)
     began = time.monotonic()
-    with pytest.raises(TeacherError, match=r"has refused every call for \d+ seconds \(status 503\)"):
+    with pytest.raises(
+        TeacherError, match=r"has refused every call for \d+ seconds \(status 503: Service Unavailable\)"
+    ):
         asking.ask(*questions(30))
     assert time.monotonic() - began < 3 and any("waiting until" in line for line in asking.lines)
 
@@ -523,7 +525,9 @@ def test_stored_replies_need_no_key(server: Server, store: ReplyStore) -> None:
     settings = EndpointSettings("m", server.url)
     withheld = Endpoint(settings, Budget(store, "job"), Access(None, "sk-1").key_for("https://elsewhere.example/v1"))
     assert [reply.text for reply in withheld.generate([Request("a", "a")], Decoding(20))] == ["re: a"]
-    with pytest.raises(RecipeError, match=r"OPENAI_API_KEY goes to api[.]openai[.]com alone"):
+    with pytest.raises(
+        RecipeError, match=r"OPENAI_BASE_URL is not set, so OPENAI_API_KEY goes to api[.]openai[.]com alone"
+    ):
         list(withheld.generate([Request("b", "b")], Decoding(20)))
 
 
@@ -531,3 +535,43 @@ def test_a_password_in_a_url_reaches_nothing() -> None:
     with pytest.raises(RecipeError, match="carries a user name or a password") as raised:
         EndpointSettings("m", "http://user:hunter2@127.0.0.1:1/v1")
     assert "hunter2" not in str(raised.value)
+
+
+def test_failures_that_are_tried_again_are_told(server: Server, store: ReplyStore) -> None:
+    server.answer = lambda body, times: (500, "", {}) if times < 4 else Server.echo(body, times)
+    asking = Asking(server, store, attempts=5)
+    assert asking.ask("a")["a"].text == "re: a"
+    told = [line for line in asking.lines if "asked again" in line]
+    assert told == [f"{server.url}: status 500: Internal Server Error; asked again (call 2 of 5)"], "once in a while"
+
+
+def test_a_server_that_is_down_is_not_asked_five_times_for_each_of_the_first(server: Server, store: ReplyStore) -> None:
+    server.answer = lambda _, times: (500, "", {})
+    with pytest.raises(TeacherError, match="none of the first 3 requests: status 500: Internal Server Error, 5 calls"):
+        Asking(server, store, attempts=5).ask(*questions(20))
+    assert server.calls == 5 + 2 + 2
+
+
+def test_a_slow_server_is_told_with_the_option_that_helps(server: Server, store: ReplyStore) -> None:
+    server.delay = 0.3
+    with pytest.raises(TeacherError, match=r"no reply within 0.1 seconds.* Or allow more time \(--timeout\)"):
+        Asking(server, store, timeout=0.1, attempts=1).ask(*questions(9))
+
+
+def test_a_model_without_a_name_is_refused() -> None:
+    with pytest.raises(RecipeError, match="the model's name is empty"):
+        EndpointSettings(" ", "http://127.0.0.1:1/v1")
+
+
+def test_leaving_while_all_wait_takes_no_time(server: Server, store: ReplyStore) -> None:
+    server.answer = lambda body, times: (
+        Server.echo(body, times) if server.calls == 1 else (429, "", {"retry-after": "500"})
+    )
+    asking = Asking(server, store)
+    replies = asking.endpoint.generate([Request(text, text) for text in questions(9)], Decoding())
+    next(replies)
+    time.sleep(0.1)
+    began = time.monotonic()
+    replies.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began < 1
+    assert sum("waiting until" in line for line in asking.lines) == 1, "four calls were refused, the user hears once"

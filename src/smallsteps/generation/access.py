@@ -59,15 +59,15 @@ class Access:
             return Withheld(
                 f"no key for {url}: set the environment variable OPENAI_API_KEY (to `none` where the server needs no key)."
             )
-        home = host_of(self.base_url or OPENAI)
-        if host_of(url) != home and not on_this_machine(url):
-            return Withheld(
-                f"OPENAI_API_KEY goes to {home} alone, the host of OPENAI_BASE_URL"
-                f"{'' if self.base_url else ' where that is not set'}, not to {host_of(url)}. If the key is for "
-                f"{host_of(url)}, type: export OPENAI_BASE_URL={url}. If that server needs no key: "
-                "export OPENAI_API_KEY=none"
-            )
-        return key
+        home, host = host_of(self.base_url or OPENAI), host_of(url)
+        if host == home or on_this_machine(url) or isinstance(check_key(key, url), Withheld):
+            return check_key(key, url)
+        why = "" if self.base_url else "OPENAI_BASE_URL is not set, so "
+        what = ", the host of OPENAI_BASE_URL" if self.base_url else ""
+        return Withheld(
+            f"{why}OPENAI_API_KEY goes to {home} alone{what}, not to {host}. If the key is for {host}, type: "
+            f"export OPENAI_BASE_URL={url}. If that server needs no key: export OPENAI_API_KEY=none"
+        )
 
 
 def check_url(url: str, name: str) -> str:

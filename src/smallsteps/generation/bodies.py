@@ -106,7 +106,7 @@ def _not_json(text: str, error: ValueError) -> str:
         return f"{NO_COMPLETION}, but HTML: {one_line(_without_tags(text))}"
     if text.startswith(("{", "[")):
         return f"unreadable reply (broken JSON: {one_line(str(error))})"
-    return f"{NO_COMPLETION}, but text: {one_line(text)}"
+    return f"{NO_COMPLETION}, but text: {one_line(text) or 'without a readable character'}"
 
 
 def _without_tags(text: str) -> str:

@@ -17,11 +17,14 @@ job ends, calls under way are awaited, as they are paid for.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -39,7 +42,7 @@ from smallsteps.generation.bodies import (
 from smallsteps.generation.budget import NOT_ASKED, Call, Exhausted
 from smallsteps.generation.generator import REFUSED
 from smallsteps.generation.pauses import Pauses
-from smallsteps.generation.post import Response, Unanswered, open_client, post
+from smallsteps.generation.post import Response, Unanswered, open_client, post, proxy_for
 from smallsteps.generation.replies import LEASE_SECONDS, Ask, Holder, new_owner
 
 if TYPE_CHECKING:
@@ -47,6 +50,12 @@ if TYPE_CHECKING:
 
 SCOUTS = 3
 """Requests that may fail one after another before the job is given up; calls without a completion likewise."""
+
+SCOUT_ATTEMPTS = 2
+"""Calls for the second and third of them: the first one has shown what trying again brings."""
+
+QUIET = 10.0
+"""Seconds between two messages about calls that fail."""
 
 IN_VAIN = 10
 """Requests in a row that may bring nothing once the server has answered, where as many would still be asked."""
@@ -84,6 +93,10 @@ class Buyer:
         """Requests in a row that brought nothing."""
         self._same: tuple[str, int] = ("", 0)
         """The last body that was no completion, and how often it came in a row."""
+        self._said_at = -math.inf
+        """Monotonic seconds of the last message about a failed call."""
+        self._attempts = self.settings.attempts
+        """Calls for one reply; fewer while no request at all has been answered."""
         self._waiting = 0
         """Requests that nobody has taken up yet."""
         self._error: TeacherError | None = None
@@ -120,6 +133,7 @@ class Buyer:
         try:
             async with open_client(self.settings.base_url) as client:
                 await self._scouts(client, rest)
+                self._attempts = self.settings.attempts
                 async with asyncio.TaskGroup() as group:
                     for _ in range(min(self.settings.concurrency, len(asks))):
                         self._workers.add(group.create_task(self._work(client, rest)))
@@ -156,6 +170,7 @@ class Buyer:
             if self._served or self.stopped or outcome[1] is None:
                 return
             failed.append(outcome[1])
+            self._attempts = min(self._attempts, SCOUT_ATTEMPTS)
             if len(failed) == SCOUTS:
                 if self.endpoint.proven:
                     return
@@ -163,8 +178,8 @@ class Buyer:
                     f"{self.settings.base_url} refuses every request for model {self.settings.model!r}, first of all: "
                     f"{failed[0]}. Correct the model's name or the request."
                     if failed[0].startswith(REFUSED)
-                    else f"{self.settings.base_url} answers none of the first {SCOUTS} requests: {failed[-1]}. "
-                    "Look at the server, then run the same command again."
+                    else f"{self.settings.base_url} answers none of the first {SCOUTS} requests: {failed[0]}. "
+                    f"{_advice(failed[0])}"
                 )
 
     async def _one(self, client: httpx2.AsyncClient, ask: Ask) -> Outcome:
@@ -192,7 +207,7 @@ class Buyer:
         if self._in_vain >= IN_VAIN and self._waiting >= IN_VAIN and not reason.startswith(REFUSED):
             raise TeacherError(
                 f"{self.settings.base_url}: {self._in_vain} requests in a row brought no reply, the last one: {reason}. "
-                "What came before is stored. Look at the server, then run the same command again."
+                f"What came before is stored. {_advice(reason)}"
             )
 
     # claims and limits
@@ -254,9 +269,18 @@ class Buyer:
             if reason == AGAIN:
                 continue
             failed += 1
-            if reason.startswith(REFUSED) or failed >= self.settings.attempts:
+            if reason.startswith(REFUSED) or failed >= self._attempts:
                 return f"{reason}, {failed} calls" if failed > 1 else reason
+            self._say_that_it_fails(reason, failed)
             await asyncio.sleep(min(LONGEST_REST, 0.25 * 2**failed) * chance.uniform(0.5, 1.5))
+
+    def _say_that_it_fails(self, reason: str, failed: int) -> None:
+        now = time.monotonic()
+        if now - self._said_at >= QUIET:
+            self._said_at = now
+            self.endpoint.say(
+                f"{self.settings.base_url}: {reason}; asked again (call {failed + 1} of {self._attempts})"
+            )
 
     async def _call(self, client: httpx2.AsyncClient, call: Call) -> str:
         """ "": the reply is stored; else why there is none. Raises TeacherError where asking on makes no sense."""
@@ -271,9 +295,11 @@ class Buyer:
             reason = endpoint.clean(error)
             self.budget.failed(call, reason, tokens=(0, 0) if error.unheard else None)
             if error.unheard and not self._heard:
+                variable, proxy = proxy_for(settings.base_url)
+                through = f" through the proxy of {variable}" if proxy else ""
                 raise TeacherError(
-                    f"cannot connect to {settings.base_url}: nobody answers there ({reason}). Start the server, or correct "
-                    "--base-url (OPENAI_BASE_URL)."
+                    f"cannot connect to {settings.base_url}{through}, nobody answers there: {reason}. Start the server, or "
+                    "correct --base-url (OPENAI_BASE_URL)."
                 ) from None
             return reason
         finally:
@@ -284,7 +310,9 @@ class Buyer:
             status = refusal.status
         else:
             refusal, status = self._refusal(response), response.status
-            reason = f"status {status}{': ' if refusal.words else ''}{refusal.words}"
+            if not refusal.words:
+                refusal = replace(refusal, words=_phrase(status))
+            reason = f"status {status}: {refusal.words}"
             self.budget.failed(call, reason, self._text(response)[:FAILED_BODY])
         if reason:
             reason = self._judge(status, reason, refusal, response, call, sent)
@@ -370,3 +398,17 @@ class Buyer:
                 "(it ends in /v1 with most servers), or look at the server."
             )
         return reason
+
+
+def _advice(reason: str) -> str:
+    """What to do about a server that does not answer."""
+    slow = " Or allow more time (--timeout)." if "within" in reason.split(":")[0] else ""
+    return f"Look at the server, then run the same command again.{slow}"
+
+
+def _phrase(status: int) -> str:
+    """What a status means."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "no words"

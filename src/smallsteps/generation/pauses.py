@@ -25,7 +25,7 @@ LONGEST = 60.0
 """Seconds of a pause that the server did not ask for."""
 
 QUIET = 10.0
-"""Seconds between two messages about pauses shorter than this."""
+"""Seconds between two messages about pauses, unless the end moves by as much."""
 
 
 class Pauses:
@@ -39,7 +39,8 @@ class Pauses:
         """Monotonic seconds of the first refusal of them."""
         self._open_at = 0.0
         """Monotonic seconds at which calls may be sent again."""
-        self._said_at = -math.inf
+        self._said_at = self._said_until = -math.inf
+        """Monotonic seconds of the last message, and of the end that it named."""
         self._first = asyncio.Lock()
 
     @asynccontextmanager
@@ -71,7 +72,7 @@ class Pauses:
         self._since = min(self._since, now)
         refused_for = now - self._since
         told = retry_after(headers)
-        reason = f"status {status}{': ' if words else ''}{words}"
+        reason = f"status {status}: {words}"
         if refused_for > self.patience:
             raise TeacherError(f"{self.url} has refused every call for {refused_for:.0f} seconds ({reason}). {_LATER}")
         if told is not None and refused_for + told > max(self.patience, SHORTEST):
@@ -88,8 +89,8 @@ class Pauses:
         elif now < self._open_at:
             return
         self._open_at = now + pause
-        if pause >= QUIET or now - self._said_at >= QUIET:
-            self._said_at = now
+        if self._open_at - self._said_until >= QUIET or now - self._said_at >= QUIET:
+            self._said_at, self._said_until = now, self._open_at
             asked = f"the server asks for {told:,.3g} s" if told else f"{pause:,.0f} s"
             self.say(f"{self.url} is busy ({reason}): waiting until {moment(pause)} ({asked})")
 
