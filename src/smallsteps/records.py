@@ -22,7 +22,7 @@ Stopped = Literal["stop_sign", "end", "limit", "empty", "repetition"]
 """How a chain ended: its stop sign, the end of sequence without it, a limit, or two empty segments in a row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """What all records share: exact conversion to and from one JSON object."""
 
@@ -59,7 +59,7 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem(Record):
     """A question, and its gold answer where one is known."""
 
@@ -76,7 +76,7 @@ class Problem(Record):
     """Further facts a task needs (gold regions of a report, difficulty, equation); plain JSON values."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rationale(Record):
     """A chain of thought for one problem: `text` includes its closing sentence."""
 
@@ -91,7 +91,7 @@ class Rationale(Record):
     """Gold segments where the data has them: (kind, text) whose texts joined are `text`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment(Record):
     """A run of neighbouring sub-sentences with one label; the texts of a chain's segments joined are the chain."""
 
@@ -104,7 +104,7 @@ class Segment(Record):
     """Mean score of its sub-sentences; None where the strategy has none (`inter`, `gold`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example(Record):
     """One thing to learn: write `target` after reading the question and `prefix`. Rendered to ids by the student."""
 
@@ -124,7 +124,7 @@ class Example(Record):
     """Whether the target ends the chain."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prediction(Record):
     """What a student wrote for one problem."""
 
@@ -143,7 +143,7 @@ class Prediction(Record):
     author: str = "student"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grade(Record):
     """The verdict on one prediction."""
 

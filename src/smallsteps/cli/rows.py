@@ -10,8 +10,12 @@ from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError
 from smallsteps.outputs import check_output
+from smallsteps.records import Segment
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains, write_rows
+
+CHAINS_AT_ONCE = 5_000
+"""Chains that `segment` cuts between two updates of its progress."""
 
 
 def segment_file(
@@ -36,7 +40,15 @@ def segment_file(
         from smallsteps.students.student import load_student
 
         scorer = load_student(student, device=device)
-    segments = segment_chains(found.chains, strategy, task=task, beta=beta, student=scorer)
+    # A student scores chains of like length together and so wants them all; other strategies show how far they are.
+    block = len(found.chains) if scorer is not None else CHAINS_AT_ONCE
+    segments: list[list[Segment]] = []
+    with Terminal() as reporter:
+        for start in range(0, len(found.chains), block):
+            part = found.chains[start : start + block]
+            segments += segment_chains(part, strategy, task=task, beta=beta, student=scorer)
+            if len(found.chains) > block:
+                reporter.advance("segmenting", len(segments), len(found.chains))
     rows = (
         {
             "id": chain.problem.id, "question": chain.problem.question, "answer": chain.problem.answer,

@@ -74,7 +74,7 @@ class Task:
     """(training chains, gamma, seed) → those trained on, where part of them is left out (normal regions of reports)."""
     whole_chains: Callable[[Sequence[Chain]], list[Chain]] | None = None
     """Chains of parts → chains of wholes, for the arm `direct-report`."""
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def ends_chain(self, segment: str, problem: Problem | None = None) -> bool:
         """Whether `segment` carries the stop sign: the closing phrase in its last sentence with an answer that parses

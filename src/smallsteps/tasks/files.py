@@ -215,7 +215,7 @@ def identified(
         say(f"{path}: {line_of_notes}")
 
 
-PROGRESS_SECONDS = 5.0
+PROGRESS_SECONDS = 10.0
 """Seconds between two lines of progress."""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any, Literal, get_args
 
@@ -156,7 +157,18 @@ def problem_of(row: Row, identifier: str, task: Task) -> Problem:
         group=scalar(row, "group"),
         meta=_meta(row),
     )
-    return problem if answer is None else replace(problem, answer=task.gold(problem))
+    if answer is None:
+        return problem
+    if not problem.choices:
+        gold = _gold(task, answer)
+        return problem if gold == answer else replace(problem, answer=gold)
+    return replace(problem, answer=task.gold(problem))
+
+
+@lru_cache(maxsize=100_000)
+def _gold(task: Task, answer: str) -> str:
+    """`Task.gold` where there are no choices, so that it depends on the answer alone: a million rows have few answers."""
+    return task.gold(Problem("", "", answer=answer))
 
 
 _NOTHING: dict[str, Any] = {}
