@@ -28,3 +28,8 @@ def test_supporting_facts_point_at_the_two_sentences():
 
 def test_the_same_seed_gives_the_same_questions():
     assert make_chains(20, seed=4) == make_chains(20, seed=4)
+
+
+def test_questions_go_over_a_town_to_a_country_or_over_a_firm_to_its_goods() -> None:
+    kinds = {" ".join(chain.problem.question.split()[:3]) for chain in make_chains(60, 1)}
+    assert kinds == {"In which country", "What does the"}

@@ -380,11 +380,13 @@ def quality(
 def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
     from smallsteps.errors import RecipeError
 
-    pairs = {}
+    pairs: dict[str, str] = {}
     for column in columns or ():
         ours, found, theirs = column.partition("=")
-        if not found:
+        if not found or not theirs:
             raise RecipeError(f"--columns {column}: expected OUR=THEIRS, for example --columns rationale=cot")
+        if ours in pairs:
+            raise RecipeError(f"--columns names {ours!r} twice, as {pairs[ours]!r} and {theirs!r}. Keep one.")
         pairs[ours] = theirs
     return pairs
 

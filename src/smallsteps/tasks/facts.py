@@ -1,7 +1,7 @@
 """The bundled two-hop questions: a context of short facts, a question that needs two of them, gold chain and labels.
 
-Everything is a function of (seed, index), as in `stories`. Bridge questions go from a person over a town or a firm to a
-country or a founder; comparison questions set two people's ages or heights side by side.
+Everything is a function of (seed, index), as in `stories`. Half of the questions go from a person over a town to its
+country, half from a person over a firm to what it makes; the facts of other people stand beside the two that count.
 """
 
 from __future__ import annotations
