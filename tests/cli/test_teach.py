@@ -208,3 +208,58 @@ def test_a_dry_run_of_tailored_learning_reads_questions_without_rationales(
     assert main(["run", "tailored/own", f"data.chains={questions}", "data.task=stories", "--dry-run"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "sizes: 6 questions" in said and "at most 12 calls at the start (T_0) and 12 for the feedback" in said
+
+
+def test_extra_parameters_reach_the_server_and_a_pause_is_shown(
+    questions: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(body: dict, times: int) -> tuple[int, object, dict]:
+        if len(server.bodies) == 1:
+            return 429, {"error": {"message": "slow down"}}, {"retry-after": "1"}
+        return 200, completion("The answer is 1."), {}
+
+    server.answer = answer
+    options = ("--base-url", server.url, "--extra-body", '{"reasoning_effort": "low", "temperature": null}')
+    assert teach(questions, "m", *options)[0] == 0
+    assert all(body["reasoning_effort"] == "low" and "temperature" not in body for body in server.bodies)
+    said = capsys.readouterr().err
+    assert f"asking m at {server.url}, with the key of OPENAI_API_KEY" in said
+    assert "is busy (status 429: slow down): waiting until" in said and "the server asks for 1 s" in said
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "message"),
+    [
+        ({}, ("--base-url", "https://elsewhere.invalid/v1"), "export OPENAI_BASE_URL=https://elsewhere.invalid/v1"),
+        ({"OPENAI_BASE_URL": "https://home.invalid/v1"}, ("--base-url", "https://a.invalid/v1"), "home.invalid alone"),
+        ({"OPENAI_BASE_URL": "http://home.invalid/v1"}, (), "plain http would show the key"),
+        ({"OPENAI_BASE_URL": "http://user:hunter2@home.invalid/v1"}, (), "carries a user name or a password"),
+        ({"OPENAI_BASE_URL": "home.invalid/v1"}, (), "OPENAI_BASE_URL 'home.invalid/v1': expected http://"),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:99999/v1"}, (), "Port out of range"),
+        ({"OPENAI_API_KEY": "sk-hunter2-é"}, (), "U+00E9 as its character 12"),
+        (
+            {"OPENAI_BASE_URL": "https://home.invalid/v1", "ALL_PROXY": "socks5://user:hunter2@127.0.0.1:9"},
+            (),
+            "ALL_PROXY names a socks5 proxy",
+        ),
+        ({}, ("--extra-body", "{"), "--extra-body '{': expected a JSON object"),
+        ({}, ("--base-url", "http://127.0.0.1:1/v1", "--extra-body", '{"n": 2}'), "`n` cannot be set there"),
+    ],
+)
+def test_places_and_keys_that_cannot_serve_are_one_line_and_nothing_is_asked(
+    variables: dict[str, str],
+    options: tuple[str, ...],
+    message: str,
+    questions: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    code, rows = teach(questions, "m", *options)
+    said = capsys.readouterr().err
+    assert code == 2 and not rows and message in said and "Traceback" not in said
+    assert "hunter2" not in said and KEY not in said

@@ -575,3 +575,21 @@ def test_leaving_while_all_wait_takes_no_time(server: Server, store: ReplyStore)
     replies.close()  # type: ignore[attr-defined]
     assert time.monotonic() - began < 1
     assert sum("waiting until" in line for line in asking.lines) == 1, "four calls were refused, the user hears once"
+
+
+def test_a_flood_is_not_kept_whole(server: Server, store: ReplyStore, tmp_path: Path) -> None:
+    def flood(handler: Any) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 500000000\r\n\r\n")
+        for _ in range(20):
+            handler.wfile.write(b"x" * 1_000_000)
+
+    server.answer = lambda _, times: flood
+    reply = Asking(server, store).ask("a")["a"]
+    assert reply.error == "reply of more than 8 MiB, the rest was not read, 2 calls"
+    store.close()
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2**20
+
+
+def test_https_at_a_plain_server_is_one_message(server: Server, store: ReplyStore) -> None:
+    with pytest.raises(TeacherError, match="no safe connection"):
+        Asking(server, store, base_url=server.url.replace("http://", "https://")).ask("a")

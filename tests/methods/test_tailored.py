@@ -404,7 +404,6 @@ def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_sho
 
 
 def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(tmp_path, server, monkeypatch):
-    monkeypatch.setattr("smallsteps.teaching.open.LOOPBACK", ())  # as if the server were somewhere else
     monkeypatch.setattr("smallsteps.methods.tailor.STORE", tmp_path / "first.sqlite")
     recipe = asked_over_an_endpoint(tmp_path, server, ["full", "t0-only"])
     tailor(recipe, tmp_path / "bought", access=Access(server.url, KEY))
@@ -416,6 +415,7 @@ def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(t
         first.export(tmp_path / "replies.jsonl")
         second.take_over(tmp_path / "replies.jsonl")
     monkeypatch.setattr("smallsteps.methods.tailor.STORE", tmp_path / "second.sqlite")
+    monkeypatch.setattr("smallsteps.generation.access.on_this_machine", lambda url: False)
     tailor(recipe, tmp_path / "replayed", access=Access(server.url, None))
     assert server.calls == calls
     same = 0

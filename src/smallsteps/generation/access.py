@@ -21,6 +21,9 @@ OPENAI = "https://api.openai.com/v1"
 NO_KEY = ("none", "empty", "-")
 """Values of OPENAI_API_KEY, in any case, that say that the server needs no key."""
 
+LOOPBACK = "localhost"
+"""The name of this machine; names that end in it are this machine as well (RFC 6761)."""
+
 CHAT = "/chat/completions"
 
 
@@ -140,7 +143,7 @@ def on_this_machine(url: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return host == LOOPBACK or host.endswith(f".{LOOPBACK}")
     address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_unspecified
 

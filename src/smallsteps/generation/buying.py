@@ -297,9 +297,12 @@ class Buyer:
             if error.unheard and not self._heard:
                 variable, proxy = proxy_for(settings.base_url)
                 through = f" through the proxy of {variable}" if proxy else ""
+                what, advice = "nobody answers there", "Start the server, or correct --base-url (OPENAI_BASE_URL)."
+                if "SSL" in reason:
+                    what = "no safe connection"
+                    advice = "SSL_CERT_FILE names further certificates to trust; a server without any wants http://."
                 raise TeacherError(
-                    f"cannot connect to {settings.base_url}{through}, nobody answers there: {reason}. Start the server, or "
-                    "correct --base-url (OPENAI_BASE_URL)."
+                    f"cannot connect to {settings.base_url}{through}, {what}: {reason}. {advice}"
                 ) from None
             return reason
         finally:
@@ -327,7 +330,7 @@ class Buyer:
             try:
                 parsed(body.decode(errors="replace"))
             except Unreadable:
-                self.budget.failed(call, response.broken, body.decode(errors="replace"), tokens=None)
+                self.budget.failed(call, response.broken, body[:FAILED_BODY].decode(errors="replace"), tokens=None)
                 return response.broken, Refusal("")
         reason = self.endpoint.clean(self.budget.received(call, body))
         if not reason.startswith((NO_COMPLETION, "unreadable")):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import RecipeError
-from smallsteps.generation.access import Access
+from smallsteps.generation.access import LOOPBACK, Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.completion import Thinking, check_thinking
 from smallsteps.generation.generator import Decoding
@@ -16,7 +16,7 @@ from smallsteps.tasks.base import Task
 from smallsteps.teaching.prompts import read_prompt
 from smallsteps.teaching.teachers import FileTeacher, PromptedTeacher, Solver, Teacher
 
-__all__ = ["Access", "TeacherSettings", "open_teacher"]
+__all__ = ["LOOPBACK", "Access", "TeacherSettings", "open_teacher"]
 
 
 @dataclass(frozen=True)
