@@ -52,6 +52,8 @@ class Model:
         (' "Italy."\n', True, "Italy", "direct"),
         ("Ann lives in Italy.", False, None, "none"),
         ("Prediction:", True, None, "none"),
+        ("<think>Prediction: Rome?</think>Prediction: Italy.<|im_end|>", False, "Italy", "prediction"),
+        ("<think>Prediction: Rome", False, None, "none"),
         ("", True, None, "none"),
     ],
 )

@@ -25,9 +25,9 @@ pytestmark = [
     [
         ("gsm8k", "gsm8k/train", 7073, 0),
         ("gsm8k", "gsm8k/test", 1000, 0),
-        ("gsm8k", "gsm8k_cot_llama3_70b/train", 7045, 47),
+        ("gsm8k", "gsm8k_cot_llama3_70b/train", 7045, 46),
         ("gsm8k", "gsm8k_cot_gemini15_flash/train", 4000, 194),
-        ("numbers", "gsm8k_cot_llama3_70b/train", 7045, 49),
+        ("numbers", "gsm8k_cot_llama3_70b/train", 7045, 48),
         ("svamp", "svamp_cot_gpt4o/train", 560, 10),
         ("svamp", "svamp_cot_palm540b/train", 800, 208),
         ("commonsenseqa", "commonsenseqa/train", 9741, 2507),

@@ -20,6 +20,7 @@ from smallsteps.errors import TeacherError
 from smallsteps.generation.generator import LASTING, ChatGenerator, Decoding, Messages, Request
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task, closing_tail
+from smallsteps.tasks.clean import reply_text
 from smallsteps.teaching.prompts import Prompt, read_prompt
 
 Found = Literal["prediction", "closing", "direct", "second", "none"]
@@ -150,6 +151,7 @@ def read_off(text: str, ends_open: bool) -> tuple[str | None, Found]:
     >>> read_off("Ann lives in Rome. Prediction: Italy.", False), read_off("Italy\\nIt is.", True), read_off("Well.", False)
     (('Italy', 'prediction'), ('Italy', 'direct'), (None, 'none'))
     """
+    text = reply_text(text)  # what stands in a thought was considered, not said
     marks = list(_PREDICTION.finditer(text))
     if marks:
         return _first_line(text[marks[-1].end() :]), "prediction" if _first_line(text[marks[-1].end() :]) else "none"

@@ -6,6 +6,7 @@ from smallsteps.errors import RecipeError, nearest
 from smallsteps.tasks.base import STOP_TOKEN, Task
 from smallsteps.tasks.choice import COMMONSENSEQA
 from smallsteps.tasks.free_text import TEXT
+from smallsteps.tasks.languages import LANGUAGES
 from smallsteps.tasks.multihop import FACTS, HOTPOTQA, HOTPOTQA_GOLD, TWOWIKI, TWOWIKI_GOLD
 from smallsteps.tasks.reports import PET
 from smallsteps.tasks.stories import TASK as STORIES
@@ -20,7 +21,11 @@ TASKS: dict[str, Task] = {task.name: task for task in (*_WORDS, *_WITH_CONTEXT)}
 
 
 def get_task(name: str) -> Task:
-    """The task of that name. Raises RecipeError, with the nearest name, where there is none."""
+    """The task of that name, or of the name and a language (`numbers-zh`). Raises RecipeError, with the nearest name,
+    where there is none."""
+    bare, _, code = name.rpartition("-")
+    if name not in TASKS and bare in TASKS and code in LANGUAGES:
+        return TASKS[bare].in_language(code)
     if name not in TASKS:
         raise RecipeError(f"no task {name!r}.{nearest(name, TASKS)}")
     return TASKS[name]

@@ -13,17 +13,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
-from smallsteps.errors import DataError, InternalError
+from smallsteps.errors import DataError, InternalError, RecipeError, nearest
 from smallsteps.records import Chain, Grade, Prediction, Problem
+from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.languages import ENGLISH, LANGUAGES, closing_pattern
+from smallsteps.tasks.latex import unwrapped, without_emphasis
 
 STOP_TOKEN = "<STOP>"
 """The special token that ends the last segment where no closing phrase is natural."""
 
-ANSWER_IS = r"\banswer\s+is\b"
+ANSWER_IS = ENGLISH.closing_pattern
 """The usual stop sign's phrase, as in "The answer is 7."."""
 
 
@@ -48,7 +53,7 @@ class Task:
     joiner: str = " "
     """Between earlier segments in a student's input: a space, or nothing for Chinese."""
     language: str = "en"
-    """`en` or `zh`: which tokeniser BLEU and ROUGE-L use."""
+    """A code of `tasks.languages`: closings, decimal commas, tokenisers of BLEU and ROUGE-L."""
     metric: str = "accuracy"
     """Name of the main figure in `evaluation.METRICS`: accuracy, exact_match for multi-hop questions, bleu for reports."""
     also: tuple[str, ...] = ()
@@ -75,6 +80,32 @@ class Task:
     whole_chains: Callable[[Sequence[Chain]], list[Chain]] | None = None
     """Chains of parts → chains of wholes, for the arm `direct-report`."""
     meta: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def in_language(self, code: str) -> Task:
+        """The same task in another language, named `gsm8k-de`: its closing, numbers and yes and no are read and written
+        as the language does. Raises RecipeError where there is no such language, or the task has its own.
+
+        >>> from smallsteps.tasks import get_task
+        >>> get_task("gsm8k").in_language("zh").close("3 + 4 = 7", "7")
+        '3 + 4 = 7。答案是7。'
+        """
+        if code not in LANGUAGES:
+            raise RecipeError(f"no language {code!r}.{nearest(code, LANGUAGES)}")
+        if code == self.language:
+            return self
+        if self.language != "en" or self.closing is None:
+            raise RecipeError(f"task {self.name!r} is written in {LANGUAGES[self.language].name}, not in {code!r}.")
+        language = LANGUAGES[code]
+        return replace(
+            self,
+            name=f"{self.name}-{code}",
+            language=code,
+            closing=language.closing,
+            closing_pattern=closing_pattern(code),
+            joiner=" " if language.spaced else "",
+            extract=_speaking(self.extract, code),
+            same=_speaking(self.same, code),
+        )
 
     def ends_chain(self, segment: str, problem: Problem | None = None) -> bool:
         """Whether `segment` carries the stop sign: the closing phrase in its last sentence with an answer that parses
@@ -116,8 +147,8 @@ class Task:
             closing = closing[:-1]  # "The answer is 3:30 p.m." has its full stop already
         body = rationale.rstrip()
         if body and (body[-1].isalnum() or body[-1] in ")]}%$€£\"'’”*"):
-            body += "."
-        return f"{body} {closing}".lstrip()
+            body += closing[-1] if closing[-1] in "。।" else "."
+        return f"{body}{self.joiner}{closing}".lstrip()
 
     def gold(self, problem: Problem) -> str:
         """The problem's gold answer as the extractor reads it back after the closing, proof that a right chain can be
@@ -167,10 +198,15 @@ class Task:
         )
 
 
-_SENTENCE_END = re.compile(r"[.!?][\"'’”)\]*]*\s+|[。！？][”』」）]*\s*|(?<!\s)\s*\n\s*")
+def _speaking(function: Callable[..., Any], code: str) -> Callable[..., Any]:
+    """`function` for that language, where it depends on one."""
+    return partial(function, language=code) if "language" in signature(function).parameters else function
+
+
+_SENTENCE_END = re.compile(r"[.!?…][\"'’”)\]*]*\s+|[。！？｡।॥؟۔።။][”』」）]*\s*|(?<!\s)\s*\n\s*")
 """`(?<!\\s)`: a run of white space is looked at once, from its start; else a long run costs its square."""
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|vs?|approx|sq|i\.e|e\.g|[AaPp]\.[Mm]"
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|vs?|approx|sq|Rs|Nr|bzw|ca|Sra?|Mme|i\.e|e\.g|[AaPp]\.[Mm]"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)*[A-Z])|^\s*[0-9]+)\.$"
 )
 _NUMERO = re.compile(r"\bN(?:o|r)\.$")
@@ -222,9 +258,27 @@ def closing_tail(text: str, pattern: str = ANSWER_IS) -> str | None:
     >>> closing_tail("So 3 + 4 = 7. The answer is 7.")
     '7.'
     """
-    sentence = last_sentence(text.replace(STOP_TOKEN, " "))
+    text = reply_text(text).replace(STOP_TOKEN, " ").rstrip()
+    bare = text.rstrip(_FENCE)
+    sentence = last_sentence(bare if "\n" in text[len(bare) :] else text)
     found = list(re.finditer(pattern, sentence, re.IGNORECASE))
-    return sentence[found[-1].end() :].lstrip(" :").rstrip() if found else None
+    return sentence[found[-1].end() :].lstrip(" :：").rstrip() if found else None
+
+
+_FENCE = "`*}])$\\ \t\r\n"
+"""Lines of these alone close a code block or a formula and are no sentence."""
+
+
+def undecorated(said: str) -> str:
+    """What a closing says without Markdown's emphasis and LaTeX's wrappers around it.
+
+    >>> undecorated(r"$\\boxed{\\text{Rome}}$."), undecorated("**Rome**.")
+    ('Rome.', 'Rome.')
+    """
+    bare = without_emphasis(unwrapped(said)).strip()
+    if bare != said and bare[:1] == "$":
+        bare = bare.replace("$", "")
+    return bare
 
 
 _WRAPPING = " \t\r\n\"'“”‘’`*"

@@ -8,13 +8,38 @@ to reject it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from string import ascii_lowercase
+from typing import NamedTuple
 
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task, closing_tail, normalise, same_text
+from smallsteps.tasks.base import Task, closing_tail, normalise, same_text, sentences, undecorated
+from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.closings import MOST_CHARACTERS, denies, lenient_tail
+from smallsteps.tasks.languages import closing_pattern
+from smallsteps.tasks.latex import unwrapped
 
+_OPEN, _CLOSE = r"[(\[{<【「『〔（\"'“”‘’«`*_$]", r"[)\]}>】」』〕）\"'“”‘’»`*_$]"
+_DECORATED = re.compile(rf"{_OPEN}{{1,4}}\s?([A-Za-z])\s?([.:)]?){_CLOSE}{{1,4}}")
+_REASON = r"because|since|as|for|which|is|so|due|given|and\s+not|not|rather|instead|would|seems|that"
 _LETTERED = re.compile(
-    r"(?:option|choice|letter)?\s*(?:\(([A-Za-z])\)|([A-Za-z])\)|([A-Z])(?:[.:,]|$)|([a-z])[.:]?$)\s*(.*)", re.DOTALL
+    r"(?i:the\s+)?(?i:correct\s+|right\s+|best\s+)?(?i:option|choice|letter|answer)?\s*:?\s*"
+    r"(?:\(([A-Za-z])\)|([A-Za-z])\)"
+    rf"|([A-Z])(?=\s*(?:[.:,;=/&–—-]|\(|$)|\s+(?:{_REASON}|or|and|nor)\b)|([a-z])(?=[.:]?$))"
+    r"\s*[.:,;=–—-]*\s*(.*)",
+    re.DOTALL,
+)
+_REASONS = re.compile(rf"(?:^|[\s,;(–—-])(?:{_REASON})\b.*", re.DOTALL | re.IGNORECASE)
+_OTHER_LETTER = re.compile(r"(?:or|and|nor|and/or|/|&|,\s*(?:or|and)?|\bor\s+maybe)\s*\(?([A-Za-z])\)?(?![^\W_])")
+_DENIED = re.compile(
+    r"(?:(?:definitely|certainly|probably|likely|clearly)\s+)?"
+    r"(?:not|n['’]t|never|neither|nor|none\s+of|anything\s+but|other\s+than|any(?:thing)?\s+except|hardly|unlikely|no)\b",
+    re.IGNORECASE,
+)
+_BUT = re.compile(r"\b(?:but|rather|instead)\b(?:\s+(?:rather|instead))?[\s,:]*(?P<rest>.+)", re.IGNORECASE | re.DOTALL)
+_CONTRAST = re.compile(
+    r"[\s,;(–—-]+(?:and\s+|but\s+)?(?:not|never|rather\s+than|instead\s+of|as\s+opposed\s+to|because|since)\b.*",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -24,45 +49,93 @@ def render_choices(problem: Problem) -> str:
     return f"{problem.question.strip()} {options}".strip()
 
 
+class _Lettered(NamedTuple):
+    letter: str | None
+    rest: str
+
+
 def choose(said: str, choices: tuple[str, ...]) -> str | None:
     """The one choice that `said` names, by its text, by its letter, or by holding its text; None where it names none or
-    several, or where letter and text contradict each other. Without choices: what is said, its letter alone if it has
-    one.
+    several, denies one, or where letter and text contradict each other. Without choices: what is said, its letter alone
+    if it has one.
 
-    >>> choose("(B) the river.", ("zoo", "river")), choose("(a) river", ("zoo", "river"))
-    ('river', None)
+    >>> choose("(B) the river.", ("zoo", "river")), choose("(a) river", ("zoo", "river")), choose("not B", ("zoo", "river"))
+    ('river', None, None)
     """
-    said = said.strip(" \t\n\"'*").strip()
+    said = unwrapped(unicodedata.normalize("NFKC", said[:MOST_CHARACTERS]))
+    said = undecorated(_DECORATED.sub(r"(\1)\2", said)).strip(" \t\n\"'*$").strip()
     if not any(c.isalnum() for c in said):
         return None
     exact = [choice for choice in choices if normalise(choice) == normalise(said)]
     if exact:
         return exact[0]
-    lettered = _LETTERED.fullmatch(said)
-    letter = next((g for g in lettered.groups()[:4] if g), None) if lettered else None
-    rest = (lettered[5] if lettered else said).strip(" .")
+    denied = _DENIED.match(said)
+    if denied is not None:
+        but = _BUT.search(said, denied.end())
+        return choose(but["rest"], choices) if but is not None else None
+    letter, rest = _lettered(said)
     if not choices:
         return rest or letter
-    by_text = _named(rest, choices)
     if letter is None:
-        return by_text[0] if len(by_text) == 1 else None
+        return _one_named(said, choices)
     place = ascii_lowercase.index(letter.lower())
     by_letter = choices[place] if place < len(choices) else None
-    return by_letter if not by_text or by_letter in by_text else None
+    other = _OTHER_LETTER.match(rest)
+    if other is not None and other[1].lower() != letter.lower() and len(rest) < 60:
+        return None
+    named = _named(_REASONS.sub("", rest), choices)
+    return by_letter if not named or by_letter in named else None
+
+
+def _lettered(said: str) -> _Lettered:
+    match = _LETTERED.fullmatch(said)
+    if match is None:
+        return _Lettered(None, said.strip(" ."))
+    return _Lettered(next(group for group in match.groups()[:4] if group), match[5].strip(" ."))
+
+
+def _one_named(said: str, choices: tuple[str, ...]) -> str | None:
+    """The choice whose words stand in `said`; of several the one that is set against the others ("zoo, not the bank")."""
+    named = _named(said, choices)
+    if len(named) > 1:
+        cut = _CONTRAST.sub("", said)
+        named = _named(cut, choices)
+    return named[0] if len(named) == 1 else None
 
 
 def _named(text: str, choices: tuple[str, ...]) -> list[str]:
     """The choices whose words stand in `text`, without those that stand inside another one ("park" in "state park")."""
-    found = [c for c in choices if re.search(rf"(?<!\w){re.escape(normalise(c))}(?!\w)", normalise(text))]
+    words = normalise(text)
+    found = [c for c in choices if re.search(rf"(?<!\w){re.escape(normalise(c))}(?!\w)", words)]
     return [c for c in found if not any(c is not d and normalise(c) in normalise(d) for d in found)]
 
 
-def extract_choice(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:
-    """The choice that the closing names; lenient: else the choice mentioned last, by bracketed letter or by text."""
+def extract_choice(
+    text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en"
+) -> str | None:
+    """The choice that the closing names; lenient: else what a teacher's mark names, else the choice mentioned last, by
+    bracketed letter or by text."""
     choices = problem.choices if problem else ()
-    tail = closing_tail(text)
+    tail = closing_tail(text, closing_pattern(language))
     said = choose(tail, choices) if tail is not None else None
-    return said if said is not None or not lenient else _last_mentioned(text, choices)
+    if said is not None or not lenient:
+        return said
+    if tail is not None and _mentions(undecorated(tail[:MOST_CHARACTERS]), choices):
+        return None  # it denies a choice, names several, or contradicts itself
+    reply = reply_text(text)
+    marked = lenient_tail(reply) if choices else None
+    for part in () if marked is None else (*sentences(marked)[:1], marked):
+        said = choose(part, choices)
+        if said is not None:
+            return said
+    return None if denies(reply) else _last_mentioned(reply, choices)
+
+
+def _mentions(said: str, choices: tuple[str, ...]) -> bool:
+    letter = _lettered(said).letter
+    return bool(_DENIED.match(said) or _named(said, choices)) or bool(
+        letter and ascii_lowercase.index(letter.lower()) < len(choices)
+    )
 
 
 def _last_mentioned(text: str, choices: tuple[str, ...]) -> str | None:

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import re
+
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task, closing_tail, last_sentence, normalise, render_question, same_text
+from smallsteps.tasks.base import (
+    Task,
+    closing_tail,
+    last_sentence,
+    normalise,
+    render_question,
+    same_text,
+    undecorated,
+)
+from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.closings import denies, lenient_tail
+from smallsteps.tasks.languages import LANGUAGES, closing_pattern
+
+_DENIED = re.compile(r"\s*n['’]t\b")
 
 
-def extract_text(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:
-    """What follows the closing phrase, without its full stop; lenient: else the last sentence.
+def extract_text(text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en") -> str | None:
+    """What follows the closing phrase, without its full stop; lenient: else what follows a teacher's mark, else the last
+    sentence.
 
     >>> extract_text("Ann lives in Rome. The answer is Rome.")
     'Rome'
     """
-    said = closing_tail(text)
+    said = closing_tail(text, closing_pattern(language))
     if said is None and lenient:
-        said = last_sentence(text)
-    if said is None or not normalise(said):
+        reply = reply_text(text)
+        said = lenient_tail(reply) or ("" if denies(reply) else last_sentence(reply))
+    if said is None or _DENIED.match(said):
         return None
-    return said.rstrip(" .") or said
+    said = undecorated(said)
+    bare = said.rstrip(" .。।") or said
+    if LANGUAGES[language].tail:
+        bare = re.sub(rf"(?:{LANGUAGES[language].tail})$", "", bare).rstrip() or bare
+    return bare if normalise(bare) else None
 
 
 TEXT = Task(name="text", render=render_question, extract=extract_text, same=same_text)

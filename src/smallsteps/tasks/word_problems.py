@@ -11,59 +11,19 @@ that is no single quantity is compared as words.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import replace
 from fractions import Fraction
 
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task, closing_tail, normalise, render_question, same_text
+from smallsteps.tasks.base import Task, closing_tail, normalise, render_question, same_text, sentences, undecorated
+from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.closings import denies, lenient_tail
+from smallsteps.tasks.languages import LANGUAGES, closing_pattern
+from smallsteps.tasks.numerals import LONGEST, in_unit_asked, numerals, plain, plain_text
+from smallsteps.tasks.quantities import Reading, read_plain, read_quantity
 
 TOLERANCE = Fraction(1, 1000)
 """Two numbers this close are equal (0.333 and 1/3); for numbers under 0.1 it shrinks to 1 % of their size."""
-
-_VULGAR = {"¼": "1/4", "½": "1/2", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅛": "1/8", "⅕": "1/5", "⅙": "1/6"}
-_PLAIN = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+"
-NUMBER = re.compile(
-    rf"""(?<![0-9])(?<![0-9][.,:/])                   # not inside another number, a time or a ratio
-    (?P<sign>(?:(?<![\w)])-\s?)?[$€£]?-?)
-    (?:(?P<whole>[0-9]+)\s(?=[0-9]+/[0-9]))?           # 1 1/2
-    (?P<top>{_PLAIN})
-    (?:[eE](?P<power>[+-]?[0-9]{{1,2}})(?![0-9]))?
-    (?:\s?/\s?(?P<bottom>{_PLAIN})(?!\s?/))?
-    (?!:[0-9]|[0-9])""",
-    re.VERBOSE,
-)
-_LONGEST = 200
-"""Characters a number may have; a student that repeats a digit without end has written no number."""
-
-
-def _clean(text: str) -> str:
-    """Full-width digits, vulgar fractions, LaTeX and typographic minus signs as plain characters."""
-    for sign, plain in _VULGAR.items():
-        text = text.replace(sign, f" {plain}")
-    text = (
-        unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-").replace("{,}", ",").replace("\\$", "$")
-    )
-    text = re.sub(r"\\[dt]?frac\{([^{}]+)\}\{([^{}]+)\}", r"\1/\2", text)
-    return re.sub(r"\*\*|[$](?=\\|\s)", "", text)
-
-
-def _value(match: re.Match[str]) -> Fraction | None:
-    if len(match[0]) > _LONGEST:
-        return None
-    value = Fraction(match["top"].replace(",", ""))
-    if match["power"]:
-        value *= Fraction(10) ** int(match["power"])
-    if match["bottom"]:
-        bottom = Fraction(match["bottom"].replace(",", ""))
-        if bottom == 0:
-            return None
-        value /= bottom
-    value += int(match["whole"] or 0)
-    # In "8 - 3" the minus joins two numbers, in "= -3" and "is - 3" it belongs to one.
-    before = match.string[: match.start()].rstrip()
-    binary = match["sign"].startswith("- ") and (before[-1:].isdigit() or before[-1:] in (")", "%"))
-    return -value if "-" in match["sign"] and not binary else value
 
 
 def numbers_in(text: str) -> list[Fraction]:
@@ -72,42 +32,22 @@ def numbers_in(text: str) -> list[Fraction]:
     >>> [str(n) for n in numbers_in("1,000 of 2.5 at 10:30 is -$3 or 1/2")]
     ['1000', '5/2', '-3', '1/2']
     """
-    return [value for match in NUMBER.finditer(_clean(text)) if (value := _value(match)) is not None]
+    return [numeral.value for numeral in numerals(plain_text(text)) if numeral.value is not None]
 
 
-def number(text: str | None) -> Fraction | None:
-    """The value an answer text names: the first number of its first clause that has one, after the clause's last `=`.
+def number(text: str | None, language: str = "en") -> Fraction | None:
+    """The value an answer text names: the first number of its first clause that has one, after the clause's last `=`;
+    None where it denies it, bounds it or names several.
 
-    >>> str(number("270 + 54 = 324 miles, which is 2 more")), number("no idea")
-    ('324', None)
+    >>> str(number("270 + 54 = 324 miles, which is 2 more")), number("no idea"), number("less than 5")
+    ('324', None, None)
     """
-    for clause in re.split(r"[,;]\s|[,;]$", _clean(text or "")):
-        found = numbers_in(clause.rsplit("=", 1)[-1])
-        if found:
-            return found[0]
-    return None
+    return read_quantity(text or "", LANGUAGES[language].decimal_comma).value
 
 
-def plain(value: Fraction) -> str:
-    """A number as text: integers and finite decimals in full, other fractions as `1/3`."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    rest = value.denominator
-    for prime in (2, 5):
-        while rest % prime == 0:
-            rest //= prime
-    if rest != 1:
-        return f"{value.numerator}/{value.denominator}"
-    digits = 0
-    while (value * 10**digits).denominator != 1:
-        digits += 1
-    whole = str(abs(value * 10**digits)).rjust(digits + 1, "0")
-    return f"{'-' if value < 0 else ''}{whole[:-digits]}.{whole[-digits:]}"
-
-
-def same_number(answer: str | None, gold: str | None) -> bool:
+def same_number(answer: str | None, gold: str | None, language: str = "en") -> bool:
     """Whether two answers name the same number, within `TOLERANCE`. False where either names none."""
-    a, b = number(answer), number(gold)
+    a, b = number(answer, language), number(gold, language)
     return a is not None and b is not None and _close(a, b)
 
 
@@ -115,48 +55,103 @@ def _close(a: Fraction, b: Fraction) -> bool:
     return abs(a - b) <= min(TOLERANCE, max(abs(a), abs(b)) / 100)
 
 
-def extract_number(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:
-    """The number the closing names; lenient: else the last number of the text."""
-    tail = closing_tail(text)
-    value = number(tail) if tail is not None and not tail.startswith("not ") else None
-    if value is None and lenient:
-        found = numbers_in(text)
-        value = found[-1] if found else None
-    return None if value is None else plain(value)
+def written(value: Fraction, language: str = "en") -> str:
+    """A number as the answer that `number` reads back in the same language: 1.234 would be a thousand in German."""
+    text = plain(value)
+    grouped = LANGUAGES[language].decimal_comma and re.fullmatch(r"-?[1-9][0-9]{0,2}\.[0-9]{3}", text)
+    return f"{text}0" if grouped else text
 
 
-_QUANTITY = re.compile(
-    rf"(?:about|approximately|=|≈)?\s*[-−]?\s?[$€£]?-?(?:[0-9]+\s(?=[0-9]+/))?(?:{_PLAIN})(?:\s?/\s?(?:{_PLAIN}))?"
-    r"\s*(?:%|\(?[A-Za-z][A-Za-z./ ]*\)?)?[\s.!]*",
+_SHORT = re.compile(r"(-?[1-9][0-9]{0,14}|0)\.?")
+
+
+def extract_number(
+    text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en"
+) -> str | None:
+    """The number the closing names; lenient: else the one behind a teacher's mark, else the last number of the text."""
+    tail = closing_tail(text, closing_pattern(language))
+    if tail is not None and (short := _SHORT.fullmatch(tail)):
+        return short[1]
+    decimal_comma = LANGUAGES[language].decimal_comma
+    question = problem.question if problem else ""
+    reading = read_quantity(in_unit_asked(tail or "", question), decimal_comma)
+    if reading == Reading() and lenient:
+        reading = _read_leniently(in_unit_asked(reply_text(text), question), decimal_comma)
+    return None if reading.value is None else written(reading.value, language)
+
+
+def _read_leniently(text: str, decimal_comma: bool) -> Reading:
+    tail = lenient_tail(text)
+    if tail is not None:
+        reading, said = read_quantity(tail, decimal_comma), sentences(tail)
+        certain = not reading.unclear or len(tail) <= _SHORTEST_CHAIN
+        if reading != Reading() and certain and (len(said) == 1 or _is_quantity(said[0], decimal_comma)):
+            return reading
+    if denies(text):
+        return Reading(refused=True)
+    found = numerals(plain_text(text[-_LAST_CHARACTERS:], decimal_comma), decimal_comma) if text else []
+    if not found and len(text) > _LAST_CHARACTERS:
+        found = numerals(plain_text(text, decimal_comma), decimal_comma)
+    return Reading(found[-1].value) if found else Reading()
+
+
+_SHORTEST_CHAIN = 20
+"""Characters from which on several numbers behind a mark may be a chain and not a list of answers."""
+_LAST_CHARACTERS = 4000
+"""Of a text, searched for its last number first."""
+
+_ABOUT = re.compile(
+    r"(?:(?:about|around|approximately|approx\.?|roughly|nearly|exactly|just|only)\b|[=≈~]|[A-Za-z]\s?=|[(\s])*\s*",
     re.IGNORECASE,
 )
+_UNIT = re.compile(r"\s*(?:%|°|\(?[^\W\d_](?:[^\W\d_]|[./ ])*\)?)?[\s.!。)*]*")
 _NOT_PLAIN = re.compile(r"[0-9](?:st|nd|rd|th)\b|[0-9]\s*[ap]\.?m\b", re.IGNORECASE)
 
 
-def _is_quantity(text: str) -> bool:
-    return bool(_QUANTITY.fullmatch(_clean(text))) and not _NOT_PLAIN.search(text) and number(text) is not None
+def _is_quantity(text: str, decimal_comma: bool = False) -> bool:
+    """Whether the text is one number, with "about" before it and a unit behind it at most."""
+    if len(text) > LONGEST:
+        return False
+    bare = plain_text(text.strip(), decimal_comma)
+    found = numerals(bare, decimal_comma)
+    return (
+        len(found) == 1
+        and found[0].value is not None
+        and _ABOUT.fullmatch(bare, 0, found[0].start) is not None
+        and _UNIT.fullmatch(bare, found[0].end) is not None
+        and not _NOT_PLAIN.search(bare)
+        and read_plain(bare, decimal_comma).value is not None
+    )
 
 
-def extract_number_or_words(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:
-    """What the closing names: a number where it is one quantity ("5", "$5", "5 apples"), else as it stands ("6th",
-    "3:45", "Mrs. Hilt", "12; 4"). Lenient: else the last number of the text.
+def extract_number_or_words(
+    text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en"
+) -> str | None:
+    """What the closing names: a number where it is one quantity ("5", "$5", "5 apples"), nothing where it is denied or
+    left open ("not 5", "4 or 6"), else as it stands ("6th", "3:45", "Mrs. Hilt", "12; 4"). Lenient: else as
+    `extract_number`.
 
     >>> extract_number_or_words("The answer is $5.00 each."), extract_number_or_words("The answer is 3:45 p.m.")
     ('5', '3:45 p.m')
     """
-    tail = closing_tail(text)
-    if tail is not None and normalise(tail):
-        value = number(tail) if _is_quantity(tail) else None
-        return plain(value) if value is not None else tail.rstrip(" .") or tail
-    return extract_number(text, lenient) if lenient else None
+    tail = closing_tail(text, closing_pattern(language))
+    if tail is None or not normalise(tail):
+        return extract_number(text, lenient, problem, language) if lenient else None
+    decimal_comma = LANGUAGES[language].decimal_comma
+    if _is_quantity(tail, decimal_comma):
+        return extract_number(text, lenient, problem, language)
+    if read_quantity(tail, decimal_comma).refused:
+        return None
+    said = undecorated(tail)
+    return said.rstrip(" .。") or said
 
 
-def same_number_or_words(answer: str | None, gold: str | None) -> bool:
+def same_number_or_words(answer: str | None, gold: str | None, language: str = "en") -> bool:
     """Equal by value where the gold answer is one quantity, else as words with bracketed units left out."""
     if answer is None or gold is None:
         return False
-    if _is_quantity(gold):
-        return not _NOT_PLAIN.search(answer) and same_number(answer, gold)
+    if _is_quantity(gold, LANGUAGES[language].decimal_comma):
+        return not _NOT_PLAIN.search(answer) and same_number(answer, gold, language)
     return same_text(_without_units(answer), _without_units(gold))
 
 

@@ -3,36 +3,92 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task, closing_tail, render_question
+from smallsteps.tasks.base import Task, closing_tail, render_question, undecorated
+from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.closings import MOST_CHARACTERS, lenient_tail
+from smallsteps.tasks.languages import ENGLISH, LANGUAGES, closing_pattern
 
-_VERDICT = re.compile(r"\b(?:(yes|true)\b|(no|false)\b(?=\s*(?:[.,;:!?\"'”’)*]|$)))", re.IGNORECASE)
-"""`no` needs a mark after it: in "there is no such thing" it answers nothing."""
+_CLAUSE = (
+    r"because|since|as|for|but|and|so|due|given|considering|when|while|if|unless|though|although|however|not|it|its|they"
+    r"|he|she|we|you|this|these|those|there|that|which|way"
+)
+_DENIAL = (
+    r"(?:\bnot|n['’]t|\bnever|\bhardly|\bfar\s+from|\banything\s+but|\bunlikely(?:\s+to\s+be)?|\bno\s+longer)\s+"
+    r"(?:(?:an?|really|necessarily|entirely|always|actually|quite|exactly|simply|completely|definitely|just|strictly)\s+)*"
+)
+_PLAIN_DENIAL = re.compile(
+    r"\s*(?:(?:definitely|certainly|probably|absolutely|of\s+course|most\s+likely|likely|clearly)\s+)?not\s*(?:[.,;:!–—-]|$)",
+    re.IGNORECASE,
+)
+_BOTH = re.compile(r"(?:/|\bor\b|\band\b|\bnor\b|\bversus\b|\bvs\b)[\s*\"'“‘(]{0,4}$", re.IGNORECASE)
 
 
-def _verdicts(text: str) -> list[str]:
-    return ["yes" if match[1] else "no" for match in _VERDICT.finditer(text)]
+@cache
+def _verdict(language: str, closing: bool) -> re.Pattern[str]:
+    """`no` needs a mark after it, or in a closing a clause: in "there is no such thing" it answers nothing."""
+    here = LANGUAGES[language]
+    yes, no = f"{here.yes}|{ENGLISH.yes}", f"{here.no}|{ENGLISH.no}"
+    before, after = (r"(?<![^\W\d_])", r"(?![^\W\d_])") if here.spaced else ("", "")
+    clause = rf"|\s+(?:{_CLAUSE})\b" if closing else ""
+    ends = rf"(?=\s*(?:[.,;:!?\"'”’()*\]}}。，；！？–—…/]|\s-|$){clause})" if here.spaced else ""
+    return re.compile(
+        rf"(?P<denied>{_DENIAL})?{before}(?:(?P<no>(?:{no}){after}{ends}|untrue\b)|(?P<yes>(?:{yes}){after}))",
+        re.IGNORECASE,
+    )
 
 
-def extract_yes_no(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:
-    """`yes` or `no` as the closing says ("The answer is no, because …"); lenient: else the last one that stands as an
-    answer ("Yes, he could."). True and false count as yes and no.
+def _verdicts(text: str, language: str = "en", closing: bool = True) -> list[str]:
+    """The verdicts of a text, in order; empty where two are offered as alternatives ("yes or no")."""
+    said: list[str] = []
+    end = 0
+    for match in _verdict(language, closing).finditer(text):
+        verdict = "no" if (match["no"] is None) == (match["denied"] is not None) else "yes"
+        if said and verdict != said[-1] and _BOTH.search(text, end, match.start()):
+            return []
+        said.append(verdict)
+        end = match.end()
+    return said
+
+
+def extract_yes_no(
+    text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en"
+) -> str | None:
+    """`yes` or `no` as the closing says ("The answer is no, because …"); lenient: else as a teacher's mark says, else
+    the last one that stands as an answer ("Yes, he could."). True and false count as yes and no, "not true" as no.
 
     >>> extract_yes_no("The answer is no, a yes would be wrong."), extract_yes_no("There is no such thing.", True)
     ('no', None)
     """
-    tail = closing_tail(text)
-    said = _verdicts(tail) if tail is not None else []
-    if said:
-        return said[0]
-    found = _verdicts(text) if lenient else []
+    tail = closing_tail(text, closing_pattern(language))
+    said = _said(tail, language)
+    if said is not None or not lenient:
+        return said
+    if tail is not None and _verdict(language, True).search(undecorated(tail[:MOST_CHARACTERS])):
+        return None  # it offers both
+    reply = reply_text(text)
+    said = _said(lenient_tail(reply), language)
+    if said is not None:
+        return said
+    found = _verdicts(undecorated(reply), language, closing=False)
     return found[-1] if found else None
 
 
-def same_yes_no(answer: str | None, gold: str | None) -> bool:
+def _said(tail: str | None, language: str) -> str | None:
+    if tail is None:
+        return None
+    bare = undecorated(tail[:MOST_CHARACTERS])
+    if _PLAIN_DENIAL.match(bare):
+        return "no"
+    found = _verdicts(bare, language)
+    return found[0] if found else None
+
+
+def same_yes_no(answer: str | None, gold: str | None, language: str = "en") -> bool:
     """Whether both say yes or both say no."""
-    a, b = (_verdicts(text or "")[:1] for text in (answer, gold))
+    a, b = (_verdicts(text or "", language)[:1] for text in (answer, gold))
     return bool(a) and a == b
 
 
