@@ -8,13 +8,14 @@ operations, calls, filters) and `MOST_SECONDS`. Values that could grow beyond th
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, filters, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, filters, meta, nodes, tests
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import SandboxedEnvironment
@@ -27,6 +28,10 @@ MOST_TURNS = 10_000
 """Of a `range`."""
 MOST_BITS = 10_000
 """Of a whole number."""
+MOST_TAGS = 5_000
+"""Of `{{` and `{%` in a template: more take seconds to read."""
+ITEM_COST = 50
+"""What an item of a list weighs beside a character: lists of short texts fill memory."""
 
 REFUSED_NODES = (
     nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block, nodes.Macro, nodes.CallBlock,
@@ -97,8 +102,15 @@ def _replaced(text: Any, old: str, new: str) -> str:
     return whole.replace(old, new)
 
 
+def _listed(values: Any) -> Any:
+    """`values`, whose items are paid for where they are a new list."""
+    if isinstance(values, (list, tuple)):
+        _step(ITEM_COST * len(values))
+    return values
+
+
 def _flat(values: Any) -> Any:
-    _step(len(values))
+    _listed(values)
     for value in values:
         _scalar(value)
     return values
@@ -127,6 +139,12 @@ def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
     return filtered
 
 
+def _round(value: Any, digits: int = 0) -> Any:
+    if not -100 <= digits <= 100:
+        raise TemplateRuntimeError(f"rounding to {digits} digits")
+    return round(_scalar(value), digits)
+
+
 def _first(values: Any) -> Any:
     return next(iter(values))
 
@@ -146,15 +164,25 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "count": _counted(len),
     "first": _counted(_first),
     "last": _counted(_last),
-    "list": _counted(list),
+    "list": _counted(lambda values: _listed(list(values))),
     "int": _counted(lambda value, default=0: _number(filters.do_int(_scalar(value), default))),
     "float": _counted(lambda value, default=0.0: filters.do_float(_scalar(value), default)),
-    "round": _counted(filters.do_round),
+    "round": _counted(_round),
     "abs": _counted(abs),
     "default": filters.do_default,
     "d": filters.do_default,
     "join": lambda values, separator="": _joined(values, separator),
     "replace": _replaced,
+}
+SAFE_TESTS = (
+    "defined", "undefined", "none", "string", "number", "integer", "float", "boolean", "true", "false", "lower", "upper", "in",
+    "eq", "equalto", "==", "ne", "!=", "lt", "lessthan", "<", "le", "<=", "gt", "greaterthan", ">", "ge", ">=",
+)  # fmt: skip
+TESTS: dict[str, Any] = {
+    **{name: tests.TESTS[name] for name in SAFE_TESTS},
+    "odd": lambda value: operator.index(value) % 2 == 1,  # Jinja2's own would format a text by %
+    "even": lambda value: operator.index(value) % 2 == 0,
+    "divisibleby": lambda value, divisor: operator.index(value) % operator.index(divisor) == 0,
 }
 _GUARDS: dict[str, Callable[..., Any]] = {" turns": _turns, " flat": _flat, " joined": _joined}
 """Put around parts of a template when it is read; no template can write their names."""
@@ -202,6 +230,7 @@ class _Bounded(SandboxedEnvironment):
         )  # optimized: would compute constants, which may be large, while a file is read
         self.globals = {"range": _range}
         self.filters = {**FILTERS, **_GUARDS}
+        self.tests = TESTS
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         long = [value for value in (left, right) if isinstance(value, (str, list, tuple))]
@@ -218,7 +247,7 @@ class _Bounded(SandboxedEnvironment):
             raise TemplateRuntimeError("a number is too large")
         else:
             _step()
-        return _number(super().call_binop(context, operator, left, right))
+        return _listed(_number(super().call_binop(context, operator, left, right)))
 
     def call(self, context: Any, function: Any, *arguments: Any, **named: Any) -> Any:  # type: ignore[override]
         named = {name: value for name, value in named.items() if not name.startswith("_")}  # Jinja's own
@@ -261,7 +290,7 @@ class _Method:
         if self.name == "join":
             (values,) = arguments
             return _joined(values, self.text)
-        return getattr(self.text, self.name)(*arguments)
+        return _listed(getattr(self.text, self.name)(*arguments))
 
 
 _ENVIRONMENT = _Bounded()
@@ -278,6 +307,8 @@ class TemplateFault(Exception):
 @lru_cache(maxsize=64)
 def compiled(text: str, fields: tuple[str, ...]) -> Template:
     """The template of `text`, which may name `fields`. Raises TemplateFault."""
+    if text.count("{{") + text.count("{%") > MOST_TAGS:
+        raise TemplateFault(f"more than {MOST_TAGS:,} places to fill in", 1)
     try:
         tree = _ENVIRONMENT.parse(text)
         for node in tree.find_all(REFUSED_NODES):
