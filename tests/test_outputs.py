@@ -19,7 +19,7 @@ def source(tmp_path):
 
 
 def test_a_new_file_in_a_new_folder_is_fine_and_the_check_leaves_nothing_behind(tmp_path, source):
-    check_output(tmp_path / "a" / "b" / "out.jsonl", inputs=[source, None, "owner/model", "x" * 5000])
+    check_output(tmp_path / "a" / "b" / "out.jsonl", inputs=[source, None, "", "owner/model", "x" * 5000])
     check_output_folder(tmp_path / "runs" / "first")
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
@@ -91,6 +91,12 @@ def test_weights_are_no_output_but_a_new_file_beside_them_may_be(tmp_path):
     with pytest.raises(RecipeError, match="a file of the model folder"):
         check_output(model / "config.json", inputs=[model])
     check_output(model / "answers.jsonl", inputs=[model])
+
+
+def test_a_name_that_was_left_empty_is_not_the_folder_one_is_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("old.jsonl").write_text("before")
+    check_output("old.jsonl", inputs=[""])
 
 
 def test_a_full_disk_is_noticed_before_and_while_writing(tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ def check_output(path: str | Path, flag: str = "--out", inputs: Iterable[str | P
         if target.exists() and not os.access(target, os.W_OK):
             raise RecipeError(f"{flag} {path}: the file there is read-only. Name another file.")
         for source in inputs:
-            if source is not None:
+            if source:  # an empty name is no path, though it would name this folder
                 _check_apart(path, target, Path(source), flag)
         _probe(target.parent, target.name)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -65,6 +66,23 @@ def test_segment_writes_one_row_a_chain_whose_segments_joined_are_the_chain(chai
     assert "30 chains" in said and "[ES]" in said
 
 
+def test_segment_tells_how_far_it_is_and_blocks_change_nothing(chains, tmp_path, monkeypatch, capsys):
+    assert main(["segment", str(chains), "--strategy", "rouge", "--out", str(tmp_path / "whole.jsonl")]) == 0
+    monkeypatch.setattr("smallsteps.cli.rows.CHAINS_AT_ONCE", 7)
+    assert main(["segment", str(chains), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert capsys.readouterr().err.splitlines()[-2:] == ["segmenting: 23%", "segmenting: 100%"]
+
+
+def test_segment_shows_escape_sequences_and_markup_of_rows_and_obeys_none(tmp_path, capsys):
+    row = {"id": "a[/b]\x1b[2J", "question": "3 :smile: \x1b]0;x\x07[red]4?", "rationale": "So \x1b[31m7.", "answer": 7}
+    out = tmp_path / "a[/b]c" / "o.jsonl"
+    assert main(["segment", str(write(tmp_path / "in.jsonl", [row])), "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "a[/b]␛[2J: 3 :smile: ␛]0;x␇[red]4?" in said and "So ␛[31m7." in said and "\x1b" not in said
+    assert f"written: {out}" in said and read(out)[0]["id"] == row["id"]
+
+
 def test_segment_adds_the_closing_or_keeps_the_chain(tmp_path):
     source = write(
         tmp_path / "in.jsonl", [{"id": "1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": 7}]
@@ -123,6 +141,18 @@ def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, c
         )
     assert (out / results["best"]["folder"] / "config.json").is_file()
     assert (out / "report.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["my runs/a", "a[/b]c", "it's"])
+def test_the_command_that_comes_next_can_be_pasted(name, tmp_path):
+    from smallsteps.cli.jobs import next_command
+    from smallsteps.recipe import load_recipe
+
+    out = tmp_path / name
+    words = next_command(load_recipe("demo", []), out, out / "arms/direct-seed0")
+    assert shlex.split(shlex.join(words)) == ["smallsteps", "solve", f"{out}/arms/direct-seed0", "your question"]
+    words = next_command(load_recipe("guided/demo", []), out, out / "seed0/both")
+    assert words[:4] == ["smallsteps", "guide", "questions.jsonl", "--guide"] and words[6] == str(out / "reader")
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):

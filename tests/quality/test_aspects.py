@@ -165,3 +165,12 @@ def test_every_perturbation_belongs_to_an_aspect_and_changes_the_text():
     assert {name for names in OWN.values() for name in names} == set(PERTURBATIONS)
     assert set(OWN) == set(ASPECTS)
     assert auc([1, 1], [0, 1]) == 0.75
+
+
+def test_scores_do_not_depend_on_the_blocks_in_which_they_are_reported(monkeypatch):
+    items = [*ITEMS[:7], Rated.of(PROBLEM, ""), *ITEMS[7:10]]
+    whole = SCORER.score(items)
+    told: list[int] = []
+    monkeypatch.setattr("smallsteps.quality.aspects.BLOCK", 4)
+    assert SCORER.score(items, told.append) == whole
+    assert told == [4, 8, 11]

@@ -23,7 +23,7 @@ from smallsteps.students.student import load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
-from smallsteps.tasks.files import read_problems, write_rows
+from smallsteps.tasks.files import at, read_problems, write_rows
 
 
 def guide_file(
@@ -39,9 +39,10 @@ def guide_file(
     set_threads(threads)
     task = get_task(task_name)
     problems = read_problems(source, task, columns, Terminal().say)
-    sources = [task.render(problem) for problem in problems]  # a row without context is named before anything is loaded
-    for problem in problems:
-        task.golds(problem)  # and one whose further answers are no texts
+    with at(str(source)):  # a row without context is named before anything is loaded
+        sources = [task.render(problem) for problem in problems]
+        for problem in problems:
+            task.golds(problem)  # and one whose further answers are no texts
     with closing(ReplyStore(store)) as replies, Terminal() as reporter:
         budget = Budget(replies, str(out.resolve()), limits, prices)
         reader = open_reader(settings, task, budget, access(), say=reporter.say).reader

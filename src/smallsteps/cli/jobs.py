@@ -45,6 +45,7 @@ def compare_file(
     """`smallsteps compare`."""
     from smallsteps.recipe import apply_changes
 
+    check_device(content["student"]["device"])
     apply_changes(content, changes)
     _run(make_recipe(content, "compare"), out, threads, dry_run)
 

@@ -40,11 +40,13 @@ def quality_file(
         from smallsteps.students.student import load_student
 
         scorer.student = load_student(student, device=device)
-    if others is not None:
-        scorer.references = References.of(
-            [item.text for item in others], scorer.likelihoods(others) if scorer.student else ()
-        )
-    found = [asdict(one) for one in scorer.score(items)]
+    with Terminal() as reporter:
+        if others is not None:
+            reporter.say(f"reading the style of {len(others):,} reference rationales")
+            texts = [item.text for item in others]
+            scorer.references = References.of(texts, scorer.likelihoods(others) if scorer.student else ())
+        scored = scorer.score(items, lambda done: reporter.advance("scoring", done, len(items)))
+    found = [asdict(quality) for quality in scored]
     write_rows(out, ({"id": row["id"], **{name: _rounded(row[name]) for name in ASPECTS}} for row in found))
     table = Table(box=None, pad_edge=False)
     table.add_column("aspect")

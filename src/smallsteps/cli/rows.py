@@ -16,6 +16,8 @@ from smallsteps.tasks.files import read_chains, write_rows
 
 CHAINS_AT_ONCE = 5_000
 """Chains that `segment` cuts between two updates of its progress."""
+SCORED_AT_ONCE = 500
+"""The same where a student scores them: enough of like length to be read together."""
 
 
 def segment_file(
@@ -40,8 +42,7 @@ def segment_file(
         from smallsteps.students.student import load_student
 
         scorer = load_student(student, device=device)
-    # A student scores chains of like length together and so wants them all; other strategies show how far they are.
-    block = len(found.chains) if scorer is not None else CHAINS_AT_ONCE
+    block = SCORED_AT_ONCE if scorer is not None else CHAINS_AT_ONCE
     segments: list[list[Segment]] = []
     with Terminal() as reporter:
         for start in range(0, len(found.chains), block):

@@ -78,7 +78,7 @@ def solve_question(
         raise DataError('the question is empty. Type it in quotes: smallsteps solve MODEL "How many …?"')
     if any("\ud800" <= letter <= "\udfff" for letter in question):
         raise DataError("the question is not UTF-8. Type it again, or write it into a JSONL file.")
-    task = get_task(task_name) if task_name else None
+    task = get_task(task_name) if task_name is not None else None
     from smallsteps.generation.generator import Decoding
     from smallsteps.generation.solve import load_solver, solve
     from smallsteps.report.terminal import segment_printer
@@ -113,7 +113,7 @@ def solve_file(
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
     check_output(out, inputs=[source, model])
-    task = get_task(task_name) if task_name else _task_of(model)
+    task = get_task(task_name) if task_name is not None else _task_of(model)
     # before any weights are loaded
     problems = None if task is None else read_problems(source, task, columns, Terminal().say)
     from smallsteps.cli.fastest import choose
@@ -184,8 +184,12 @@ def _task_of(model: str) -> Task | None:
     """The task that a student of smallsteps was trained for; None: only loading it can tell."""
     from smallsteps.students.student import DRIVE_FILE, Drive
 
-    path = Path(model).expanduser() / DRIVE_FILE
-    return get_task(Drive.from_file(path).task) if path.is_file() else None
+    try:
+        path = Path(model).expanduser() / DRIVE_FILE
+        there = path.is_file()
+    except (OSError, ValueError, RuntimeError):  # no possible path
+        return None
+    return get_task(Drive.from_file(path).task) if there else None
 
 
 def _digest_of(student: Student | DualStudent) -> str:

@@ -117,6 +117,10 @@ def _quantile(ordered: Sequence[int], share: float) -> float:
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
 
+BLOCK = 512
+"""Rationales whose pairs are judged together."""
+
+
 @dataclass
 class Scorer:
     """Scores rationales by its judges. `student` and `task` are needed for fluency, `references` for naturalness."""
@@ -127,12 +131,20 @@ class Scorer:
     student: Student | None = None
     task: Task | None = None
 
-    def score(self, items: Sequence[Rated]) -> list[Quality]:
-        """One for each, in order. An empty rationale scores 0 in everything that is measured."""
+    def score(self, items: Sequence[Rated], progress: Callable[[int], None] | None = None) -> list[Quality]:
+        """One for each, in order. An empty rationale scores 0 in everything that is measured. `progress` is told the
+        number scored so far."""
         written = [item for item in items if item.text.strip()]
-        pairs = _Pairs(self.judge, self.similarity, written)
         fluent = dict(zip((id(item) for item in written), self._fluencies(written), strict=True))
-        return [self._quality(item, pairs, fluent.get(id(item), 0.0 if self.student else None)) for item in items]
+        unwritten = 0.0 if self.student else None
+        scored: list[Quality] = []
+        for start in range(0, len(items), BLOCK):
+            block = items[start : start + BLOCK]
+            pairs = _Pairs(self.judge, self.similarity, [item for item in block if item.text.strip()])
+            scored += [self._quality(item, pairs, fluent.get(id(item), unwritten)) for item in block]
+            if progress:
+                progress(len(scored))
+        return scored
 
     def _quality(self, item: Rated, pairs: _Pairs, fluency: float | None) -> Quality:
         written = bool(item.text.strip())

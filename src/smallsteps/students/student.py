@@ -354,7 +354,11 @@ def _replace_folder(folder: Path, write: Any) -> Path:
 def load(name_or_folder: str | Path, *, device: str = "auto", dtype: str = "auto") -> Student | DualStudent:
     """A student or a dual-path pair from a folder, a hub name, or `bundled`. Raises StudentError as `load_student`."""
     folder = Path(name_or_folder)
-    if (folder / "es").is_dir() and (folder / "as").is_dir() and (folder / DRIVE_FILE).is_file():
+    try:
+        pair = (folder / "es").is_dir() and (folder / "as").is_dir() and (folder / DRIVE_FILE).is_file()
+    except (OSError, ValueError):  # no possible path: `load_student` says so
+        pair = False
+    if pair:
         es, as_ = (load_student(folder / half, device=device, dtype=dtype) for half in ("es", "as"))
         return DualStudent(es, as_, Drive.from_file(folder / DRIVE_FILE), name=str(name_or_folder))
     return load_student(name_or_folder, device=device, dtype=dtype)
