@@ -7,12 +7,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smallsteps.errors import RunFolderError
+from smallsteps.records import Grade, Prediction, Problem
 from smallsteps.report.page import write_page
 from smallsteps.report.run import read_run
 
@@ -263,6 +265,55 @@ def test_predictions_without_their_problems_are_still_shown(make_run: MakeRun) -
     assert [problem.id for problem in read_run(folder).problems] == ["p0", "p1", "p2", "p3"]
 
 
+def grow(folder: Path, problems: int, updates: int = 6) -> None:
+    """The run with more test problems and updates."""
+    shown = [Problem(f"p{i}", f"How many pens in {i}?", "12").to_row() for i in range(problems)]
+    write_rows(folder / "problems.jsonl", shown)
+    for place in (folder / "arms").iterdir():
+        text = "Ann has 3 boxes with 4 pens each, so she has 12 < 13 pens. " * 4
+        predictions = [Prediction(f"a{i}", f"p{i}", text, ((None, text),), "12", "stop_sign") for i in range(problems)]
+        write_rows(place / "predictions.jsonl", (p.to_row() for p in predictions))
+        write_rows(place / "grades.jsonl", (Grade(f"g{p.id}", p.id, 1, "12", "12", True).to_row() for p in predictions))
+        rows = ({"update": u, "train_loss": 1 / u, "metric": 5.0 if u % 100 == 0 else None} for u in range(1, updates))
+        write_rows(place / "curves.jsonl", rows)
+
+
+def test_a_page_of_500_problems_stays_below_three_megabytes(make_run: MakeRun) -> None:
+    folder = make_run()
+    grow(folder, 500, updates=1_000)
+    assert write_page(folder).stat().st_size < 3_000_000
+    page = read(folder)
+    assert len(json.loads(page.data)["problems"]) == 500
+    assert "test problems are shown here" not in page.text
+    rows, of = re.findall(
+        r"The figures behind the curves \((\d+) of (\d+) rows; all are in curves\.jsonl \)", page.text
+    )[0]
+    assert int(rows) <= 300 < int(of) == 2_997
+
+
+def test_a_page_of_more_problems_shows_some_of_all_and_says_how_many(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smallsteps.report.chains.MOST_BYTES", 100_000)
+    folder = make_run()
+    grow(folder, 400)
+    page = read(folder)
+    data = json.loads(page.data)
+    places = [problem["n"] for problem in data["problems"]]
+    assert f"{len(places)} of 400 test problems are shown here , evenly spread" in page.text
+    assert data["of"] == 400
+    assert 80 < len(places) < 200
+    assert len(page.data) < 130_000
+    assert {len(cells) for cells in (data["gold"], *(run["cells"] for run in data["runs"]))} == {len(places)}
+    assert max(b - a for a, b in pairwise(places)) <= 400 // len(places) + 1
+
+
+def test_one_endless_text_does_not_take_the_page(make_run: MakeRun) -> None:
+    folder = make_run(text="7" * 1_000_000)
+    assert write_page(folder).stat().st_size < 500_000
+    assert "… (990,000 characters more)" in read(folder).data
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium; the test skips with its reason where there is none."""
@@ -321,6 +372,22 @@ def test_in_a_browser_filters_change_the_counts_and_what_is_visible(make_run: Ma
     assert shown(browser) == ["p2"]
     assert "unparsed" in browser.find_element("css selector", "#problems").text
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_in_a_browser_a_problem_keeps_its_place_where_not_all_are_shown(
+    make_run: MakeRun, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smallsteps.report.chains.MOST_BYTES", 100_000)
+    folder = make_run(gold=False)
+    grow(folder, 400)
+    browser.get(write_page(folder).as_uri())
+    count = counts(browser)["all"]
+    assert 80 < count < 200
+    click(browser, "[data-pager] button:last-child")
+    head = browser.find_element("css selector", "article header span").text
+    place, of = head.split(" of ")
+    assert (of, shown(browser)[0]) == ("400", f"p{int(place) - 1}")
+    assert browser.find_element("id", "status").text == f"Problems 21 to 40 of {count}"
 
 
 def test_in_a_browser_gold_tokens_show_their_entropy_and_join_to_the_chain(make_run: MakeRun, browser: Any) -> None:

@@ -157,7 +157,7 @@
     const node = make("article", "problem");
     node.dataset.id = problem.id;
     const head = make("header");
-    head.append(make("span", "", `${i + 1} of ${problems.length}`), make("code", "", problem.id));
+    head.append(make("span", "", `${problem.n} of ${data.of}`), make("code", "", problem.id));
     const title = make("h3");
     highlight(title, problem.q || "(the question is not in this run folder)");
     title.id = `problem-${i}`;

@@ -53,7 +53,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,10 +60,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import smallsteps
-from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.records import Problem
 from smallsteps.report import charts, figures, verdict
-from smallsteps.report.run import Arm, GoldChain, Run, read_run
+from smallsteps.report.chains import chain_browser
+from smallsteps.report.run import Arm, Run, read_run
 
 Row = Mapping[str, Any]
 
@@ -104,6 +103,8 @@ GUIDES = ("untrained", "distilled", "aspects", "task", "both", "raft", "dpo")
 ASPECTS = (
     "factuality", "relevance", "logicality", "consistency", "coherence", "fluency", "naturalness", "readability",
 )  # fmt: skip
+MOST_FIGURES = 100
+"""Rows of one arm and seed in the table behind the curves."""
 MOST_MEANS = 25
 """Points of a curve of rewards, which differ from step to step by chance."""
 SECTIONS = (
@@ -163,7 +164,8 @@ def _facts(run: Run) -> dict[str, Any]:
     names = verdict.arm_names(results)
     colours = {name: i for i, name in enumerate(names)}
     metric = next((row.get("metric") for row in results.get("arms", ())), None)
-    chains = _chains(run, colours)
+    chains = chain_browser(run, colours)
+    curve_rows = [(arm, row) for arm in run.arms for row in curve_figures(arm.curves)]
     return {
         "title": str(results.get("title") or run.folder.resolve().name),
         "command": results.get("command"),
@@ -185,9 +187,12 @@ def _facts(run: Run) -> dict[str, Any]:
         "best_loss": charts.best_loss(run, colours),
         "curves": charts.curves(run, colours, metric),
         "curve_legend": charts.legend(run, colours),
-        "curve_rows": [(arm, row) for arm in run.arms for row in arm.curves],
+        "curve_rows": curve_rows,
+        "curve_rows_of": sum(len(arm.curves) for arm in run.arms),
         "chains": chains,
         "chain_data": _embedded(chains) if chains else "",
+        "problems_shown": len(chains["problems"]) if chains else 0,
+        "problems_of": len(run.problems),
         "further_samples": sum(arm.further for arm in run.arms),
         "further": {
             key: value for key, value in results.items() if key not in KNOWN and value not in (None, [], {}, "")
@@ -355,64 +360,21 @@ def _aspects(row: Row, names: Sequence[str]) -> list[tuple[str, Any]]:
     return [(name, (row.get("quality") or {}).get(name)) for name in names]
 
 
-def _chains(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
-    """What the chain browser reads: problems, gold chains, and per arm and seed one cell per problem.
-
-    Short keys keep the page small. A cell: s segments [[kind, text]], where the kind is "" for a whole chain and ends in ?
-    where it was judged, a answer, e how it ended, v value 0..1 or null, p parsed, n tokens.
-    """
-    if not run.problems or not (run.gold or any(arm.predictions for arm in run.arms)):
-        return {}
-    grades = [grade.value for arm in run.arms for grade in arm.grades.values()]
-    return {
-        "binary": all(value in (0, 1) for value in grades),
-        "problems": [{"id": p.id, "q": p.question, "a": p.answer, "c": list(p.choices)} for p in run.problems],
-        "gold": [_gold_cell(run.gold.get(p.id)) for p in run.problems],
-        "runs": [
-            {
-                "name": arm.name,
-                "seed": arm.seed,
-                "colour": colours[arm.name] % figures.COLOURS,
-                "cells": [_cell(arm, p.id, p.question) for p in run.problems],
-            }
-            for arm in run.arms
-            if arm.predictions
-        ],
-    }
+def curve_figures(rows: Sequence[Row]) -> list[Row]:
+    """The rows of a curve for the table behind it, at most `MOST_FIGURES`: evaluations first, then updates between them."""
+    evaluations = [
+        n for n, row in enumerate(rows) if row.get("validation_loss") is not None or row.get("metric") is not None
+    ]
+    room = max(0, MOST_FIGURES - len(evaluations))
+    picked = {*_spread(evaluations, MOST_FIGURES), *_spread(range(len(rows)), room)}
+    return [rows[n] for n in sorted(picked)] if len(rows) > MOST_FIGURES else list(rows)
 
 
-def _cell(arm: Arm, problem_id: str, question: str) -> dict[str, Any] | None:
-    prediction = arm.predictions.get(problem_id)
-    if prediction is None:
-        return None
-    grade = arm.grades.get(prediction.id)
-    cut = len(prediction.segments) > 1 or any(kind for kind, _ in prediction.segments)
-    segments = [[_shown_kind(kind, question, text), text] for kind, text in prediction.segments]
-    return {
-        "s": segments if cut else [["", prediction.text]],
-        "a": grade.answer if grade else prediction.answer,
-        "e": prediction.stopped,
-        "v": round(grade.value, 4) if grade else None,
-        "p": grade.parsed if grade else prediction.answer is not None,
-        "n": prediction.tokens,
-    }
-
-
-def _shown_kind(kind: str | None, question: str, text: str) -> str:
-    """The kind that the student stated, else the one that the segment looks like, marked as such: ES? or AS?."""
-    return kind or (f"{judged_kind(question, text)}?" if text.strip() else "")
-
-
-def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:
-    """s segments; t [end offset in the chain in UTF-16 units, entropy] per token, empty where there are none.
-
-    The script cuts strings where JavaScript counts, and JavaScript counts UTF-16 units.
-    """
-    if chain is None:
-        return None
-    ends = accumulate(len(text.encode("utf-16-le", "surrogatepass")) // 2 for text, _ in chain.tokens)
-    tokens = [[end, round(entropy, 3)] for end, (_, entropy) in zip(ends, chain.tokens, strict=True)]
-    return {"s": [list(segment) for segment in chain.segments], "t": tokens}
+def _spread(places: Sequence[int], count: int) -> list[int]:
+    """At most `count` of the places, evenly spread, the last one among them."""
+    if len(places) <= count:
+        return list(places)
+    return [places[(n + 1) * len(places) // count - 1] for n in range(count)]
 
 
 def plain(value: Any) -> str:
