@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.access import Access, Withheld, check_key, check_url, on_this_machine
@@ -140,3 +144,10 @@ def test_a_broken_variable_is_named() -> None:
 
 def test_the_key_shows_in_no_repr() -> None:
     assert KEY not in repr(Access(None, KEY))
+
+
+@given(st.text(max_size=12), st.sampled_from(["http://", "https://", "", "http://["]))
+def test_any_text_is_a_url_or_one_message(text: str, start: str) -> None:
+    with suppress(RecipeError):
+        check_url(start + text, "--base-url")
+    assert isinstance(Access(start + text, KEY).key_for(start + text), str | Withheld)

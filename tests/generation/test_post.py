@@ -206,6 +206,12 @@ def test_a_proxy_that_cannot_be_used_is_one_message(proxy: str, message: str, mo
     assert "secret" not in str(error.value) and "pw" not in str(error.value)
 
 
+def test_certificates_that_are_not_there_are_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(TeacherError, match="SSL_CERT_FILE names no certificates that can be read"):
+        open_client("https://api.example.com/v1")
+
+
 def test_only_the_proxy_in_use_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

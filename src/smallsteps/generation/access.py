@@ -117,7 +117,7 @@ def check_key(key: str, url: str) -> str | Withheld:
                 f"OPENAI_API_KEY has U+{ord(letter):04X} as its character {place}; keys are plain ASCII without spaces. "
                 "Copy it again."
             )
-    if key and urlsplit(url).scheme == "http" and not on_this_machine(url):
+    if key and url.lower().startswith("http:") and not on_this_machine(url):
         return Withheld(
             f"plain http would show the key to everybody between here and {host_of(url)}. Write https://… as the base URL, "
             "or, where the server needs no key, type: export OPENAI_API_KEY=none"

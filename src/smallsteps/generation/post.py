@@ -57,13 +57,22 @@ class Unanswered(Exception):
 
 
 def open_client(url: str) -> httpx2.AsyncClient:
-    """A client for calls to `url`. Raises TeacherError where a proxy is named that cannot be used."""
+    """A client for calls to `url`. Raises TeacherError where the environment names a proxy or certificates that cannot be
+    used."""
     variable, proxy = proxy_for(url)
+    try:
+        certificates = httpx2.create_ssl_context(trust_env=True)
+    except OSError as error:
+        names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if name in os.environ]
+        raise TeacherError(
+            f"{' or '.join(names) or 'the system'} names no certificates that can be read ({error.strerror or error}). "
+            "Correct or unset it."
+        ) from None
     try:
         urlsplit(proxy or "").port  # noqa: B018 (raises ValueError above 65,535)
         return httpx2.AsyncClient(
             proxy=proxy,
-            verify=httpx2.create_ssl_context(trust_env=True),
+            verify=certificates,
             trust_env=False,
             timeout=None,
             limits=httpx2.Limits(max_connections=None),
