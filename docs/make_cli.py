@@ -113,7 +113,8 @@ TOLD = {
     "quality": Told(
         "smallsteps quality rationales.jsonl --reference teacher.jsonl --out quality.jsonl",
         'Writes a row for each rationale, in order: `{"id", "factuality", "relevance", "logicality", "consistency", "coherence", '
-        '"fluency", "naturalness", "readability"}`, each from 0 to 1. `fluency` is null without `--student`, `naturalness` without '
+        '"fluency", "naturalness", "readability"}`, each from 0 to 1. The first four are null where a question has no context '
+        "(`--task numbers`), `fluency` is null without `--student`, `naturalness` without "
         "`--reference`; without references fluency is standardised over the rationales themselves. Prints the means. "
         "[What they measure](guided.md#eight-aspects).",
         "a row without question, context or rationale, a judge whose labels are not those of natural-language inference",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 
 import pytest
 
@@ -12,6 +13,7 @@ from smallsteps.errors import DataError, RecipeError, TeacherError, UserError
 from smallsteps.methods.guide import guide
 from smallsteps.recipe import Guided, guided_arms, load_recipe, make_recipe, recipe_names
 from smallsteps.report.page import write_page
+from smallsteps.report.terminal import results_table
 from smallsteps.students.student import load_student
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import write_rows
@@ -240,6 +242,41 @@ def test_wrong_replies_are_not_learnt_and_unfiltered_learns_them(recipe_of, run,
     assert all("answer is" not in row["rationale"] and "Prediction" not in row["rationale"] for row in replies)
 
 
+def test_page_and_table_appear_where_replies_are_missing_and_nothing_is_counted(recipe_of, run, tmp_path, server):
+    """Empty and refused replies are wrong answers; no reply says what it cost; some hold no answer even when asked twice."""
+
+    def answers(body, times):
+        if body["messages"][-1]["content"] == "Prediction:":  # asked a second time
+            return 200, completion("..."), {}
+        status, content, headers = knows(body, times)
+        content.pop("usage")
+        number = zlib.crc32(body["messages"][0]["content"].encode()) % 6
+        if number == 0:
+            content = completion("")
+        elif number == 1:
+            content = completion("I cannot say.")
+        elif number == 2:
+            content = completion(None, refusal="I must not.")
+        return status, content, headers
+
+    server.answer = answers
+    found = run(
+        recipe_of(arms=["standard", "cot", "cot-sc", "small", "distilled", "both", "distilled-sc", "gold-facts"])
+    )
+    sources = {row["arm"]: row["found"] for row in found["guided"]}
+    assert any(row.get("none") for row in sources.values()) and sum(sources["standard"].values()) == 6
+    assert found["data"]["yields"]["replies"] == 12 > found["data"]["yields"]["parsed"]
+    page = write_page(tmp_path / "run").read_text()
+    assert "Guidance" in page and "no answer" in page
+    assert results_table(found).row_count >= 8
+
+
+def test_a_run_that_trains_nobody_names_no_student(recipe_of, run, tmp_path):
+    found = run(recipe_of(arms=["standard", "cot"]))
+    assert found["best"] == {"name": "standard", "seed": 0}
+    assert "Best student" not in write_page(tmp_path / "run").read_text()
+
+
 def test_what_no_arm_needs_is_not_trained(recipe_of, run, tmp_path):
     run(recipe_of(arms=["standard", "small"]))
     assert [path.name for path in (tmp_path / "run/seed0").iterdir() if path.name != "rationales"] == ["small"]
@@ -321,6 +358,12 @@ def test_rows_that_cannot_be_read_are_named(recipe_of, run, tmp_path, row, messa
     write_rows(tmp_path / "own.jsonl", rows)
     with pytest.raises(UserError, match=message):
         run(recipe_of(arms=["standard", "gold-facts"], data={"chains": str(tmp_path / "own.jsonl"), "task": "facts"}))
+
+
+def test_a_device_that_is_not_there_shows_before_anything_is_read(recipe_of, run, server):
+    with pytest.raises(RecipeError, match=r"student\.device cuda:99: "):
+        run(recipe_of(student={"device": "cuda:99"}))
+    assert not server.bodies
 
 
 def test_a_judge_that_is_none_shows_before_the_first_call(recipe_of, run, tmp_path, server):

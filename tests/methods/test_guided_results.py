@@ -38,4 +38,5 @@ def test_what_answers_alone_and_what_votes_is_not_handed_out_while_a_student_gui
 
 
 def test_where_nothing_was_trained_there_is_no_choice():
-    assert "chosen_on" not in _best(by_name(STANDARD, arm("cot", 0, None, 100.0, student=False)))
+    chosen = _best(by_name(STANDARD, arm("cot", 0, None, 100.0, student=False)))
+    assert chosen == {"name": "standard", "seed": 0}, "no folder that would be taken for a student"

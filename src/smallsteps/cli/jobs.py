@@ -101,10 +101,12 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
         map(excludes_zero, [*results["comparisons"], *(row for row in results["pooled"] if "against" in row)])
     ):
         say("no difference between arms is clear: more test problems or seeds would be needed")
-    chosen = ", chosen on validation" if best.get("chosen_on") == "validation" else ""
-    say(f"best student: {best['name']} (seed {best['seed']}{chosen}), in {out / best['folder']}")
+    if "folder" in best:  # a guided run may train nobody
+        chosen = ", chosen on validation" if best.get("chosen_on") == "validation" else ""
+        say(f"best student: {best['name']} (seed {best['seed']}{chosen}), in {out / best['folder']}")
     say(f"figures: {out / 'results.json'}   page: {page}")
-    say(f"try it: {shlex.join(next_command(recipe, out, out / best['folder']))}")
+    if "folder" in best:
+        say(f"try it: {shlex.join(next_command(recipe, out, out / best['folder']))}")
 
 
 def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:

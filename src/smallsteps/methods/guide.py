@@ -20,6 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import get_metric, grade
 from smallsteps.generation.budget import Budget, Limits, Prices
@@ -94,6 +95,7 @@ def guide(
 def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
     words = recipe.guided
     assert words is not None
+    check_device(recipe.student.device, "student.device")
     questions = load_questions(recipe, run, reporter.say)
     check_questions(questions, recipe.arms, reporter)
     judges = open_judges(words.judge, words.encoder, recipe.student.device)

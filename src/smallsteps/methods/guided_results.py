@@ -152,13 +152,12 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 def _best(by_name: Mapping[str, Sequence[Arm]]) -> Row:
-    """Of the students that guide, the one that did best on validation; without any, the one that answers alone; where
-    nothing was trained, the reader alone, which is no choice."""
+    """Of the students that guide, the one that did best on validation; without any, the one that answers alone. Where
+    nothing was trained there is no student, so no folder: the baseline is named."""
     trained = [name for name in by_name if guided_parts(name)[1] is None and by_name[name][0].student is not None]
     guides = [name for name in trained if name != "small"]
     if not trained:
-        alone = by_name[BASELINE][0]
-        return {"name": alone.name, "seed": alone.seed, "folder": alone.place}
+        return {"name": BASELINE, "seed": by_name[BASELINE][0].seed}
     return best_on_validation(
         Candidate(arm.name, arm.seed, arm.validation, arm.student or arm.place)
         for name in guides or trained

@@ -18,7 +18,8 @@ results.json
     `pooled`: the same over all seeds; rows with `against` are paired tests, rows without are arms
     `paper_protocol`: rows `name`, `seed`, `metric`, `value`, ...
     `data`: names → counts
-    `best`: `name`, `seed`, `folder`, `validation` (its figure there), `chosen_on` (`validation`)
+    `best`: `name`, `seed`, `folder` (none: nothing was trained), `validation` (its figure there), `chosen_on`
+        (`validation`)
     `provenance`: `versions` {package: version}, `commit`, `seed`, `hardware`, `started`, `seconds`, ...
     `rounds` (tailored learning): a row for each student, the untrained one first: `arm`, `seed`, `round`, `exam` (right
         chains of all sampled, per cent), `unfinished` (likewise), `validation`, `test` (each with `_low`, `_high`),
