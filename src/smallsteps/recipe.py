@@ -13,95 +13,133 @@ import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from smallsteps.errors import RecipeError, nearest
+from smallsteps.recipe_errors import error_line
+from smallsteps.strict_yaml import read_yaml, read_yaml_file
 
 BUNDLED = "bundled"
 """The student, and the data, that ship in the package."""
 
 
-class Strict(BaseModel):
-    """Frozen; refuses unknown keys."""
+MOST = 2**53
+"""Of counts of tokens and calls: whole numbers up to here are exact everywhere, stores included."""
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Of things of which nobody has more than a million."""
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+NotNegative = Annotated[float, Field(ge=0, le=1e12)]
+Temperature = Annotated[float, Field(ge=0.01, le=1000)]
+"""Of sampling; the bounds of `generation.generator`."""
+Name = Annotated[str, Field(min_length=1, max_length=4000)]
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Strict(BaseModel):
+    """Frozen; refuses unknown keys, and numbers that are none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` is no 1."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if kind is not bool and (isinstance(value, bool) or (isinstance(value, list) and _has_truth(value))):
+            raise PydanticCustomError("truth_value", "a truth value")
+        if info.field_name == "sweep" and isinstance(value, dict) and any(map(_has_truth, value.values())):
+            raise PydanticCustomError("truth_value", "a truth value")
+        return value
+
+
+def _has_truth(values: Any) -> bool:
+    return isinstance(values, list) and any(isinstance(value, bool) for value in values)
 
 
 class Data(Strict):
     """Where chains come from and how they are split."""
 
-    chains: str | list[str] = BUNDLED
+    chains: Name | Annotated[list[Name], Field(min_length=1)] = BUNDLED
     """JSONL (CSV, Parquet, hub:NAME with the extra `hub`) of id, question, rationale, answer; `bundled` makes them."""
-    task: str = "numbers"
+    task: Name = "numbers"
     """How questions are put and answers graded; see `smallsteps.tasks.TASKS`."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Our field name → the file's, where they differ."""
-    count: int = Field(1000, ge=10)
+    count: int = Field(1000, ge=10, le=1_000_000)
     """Bundled data only: training chains."""
     difficulty: Literal["easy", "medium", "hard"] = "medium"
     """Bundled data only."""
-    validation_count: int = Field(200, ge=1)
+    validation_count: Count = 200
     """Bundled data only: validation chains."""
-    test_count: int = Field(500, ge=1)
+    test_count: Count = 500
     """Bundled data only: test problems."""
-    validation: str | None = None
+    validation: Name | None = None
     """A file of validation chains; None: a tenth of `chains`."""
-    test: str | None = None
+    test: Name | None = None
     """A file of test problems; None: a tenth of `chains`."""
-    also_test: dict[str, str] = Field(default_factory=dict)
+    also_test: dict[str, Name] = Field(default_factory=dict)
     """Further test sets, task name → file, graded beside the main one."""
-    limit: int | None = None
+    limit: int | None = Field(None, ge=1, examples=[1000])
     """Read only so many chains."""
-    split_seed: int = 0
+    split_seed: Seed = 0
     """Seed of the 80/10/10 split by question, the same for every arm and training seed."""
 
 
 class Segmentation(Strict):
     """How chains are cut (Sec. 2 of the method page)."""
 
-    beta: float = Field(1.0, gt=0)
+    beta: Positive = 1.0
     """Threshold: a sub-sentence is AS where its score passes beta x the chain's mean (Eq. 1, 5; Fig. 3: best near 1)."""
     reduce: Literal["mean", "sum"] = "mean"
     """Over the tokens of a sub-sentence (the authors' code: sum)."""
     conditioning: Literal["rationale", "question"] = "rationale"
     """What a sub-sentence's score is conditioned on: question and earlier chain (Eq. 3), or the question alone (code)."""
-    max_segments: int | None = Field(None, ge=1)
+    max_segments: int | None = Field(None, ge=1, le=1_000_000, examples=[20])
     """Segments a student may write; None: as many as the longest training chain has, and a quarter more."""
-    folds: int = Field(1, ge=1)
+    folds: int = Field(1, ge=1, le=1000)
     """`ent`, `loss`: 1 scores chains with the direct student trained on them (paper); k scores each with one that was not."""
-    gamma: float = Field(1.0, ge=0)
+    gamma: NotNegative = 1.0
     """Reports only: normal regions included per report (paper: 1)."""
 
 
 class Training(Strict):
     """How arms are trained (Sec. 5 of the method page)."""
 
-    budget: int | None = Field(None, ge=1)
+    budget: int | None = Field(None, ge=1, le=MOST, examples=[1_000_000])
     """Training tokens of an arm, source + target without padding; None: what `passes` over the chains cost `direct`."""
-    passes: float = Field(20.0, gt=0)
+    passes: Positive = 20.0
     """Passes over the chains that set the budget where none is given, or that each arm makes with `fair: passes`."""
     fair: Literal["tokens", "passes"] = "tokens"
     """What arms have in common: training tokens, or passes over the chains."""
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
     """Paper: 5e-4 or 1e-3."""
-    update_examples: int = Field(64, ge=1)
+    update_examples: Count = 64
     """Examples of an update (paper: 64)."""
-    micro_batch_tokens: int = Field(4096, ge=64)
+    micro_batch_tokens: int = Field(4096, ge=64, le=MOST)
     """Padded tokens that pass through the model at once; changes speed and memory, not the result."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_share: float = Field(0.05, ge=0, lt=1)
     """Share of the budget over which the learning rate rises (code: 0.04 to 0.08)."""
-    weight_decay: float = Field(0.01, ge=0)
-    evaluations: int = Field(10, ge=1)
+    weight_decay: float = Field(0.01, ge=0, le=100)
+    evaluations: Count = 10
     """Evaluations, and so candidate checkpoints, of a run."""
-    validation_chains: int = Field(500, ge=1)
+    validation_chains: Count = 500
     """At most so many are used in an evaluation."""
-    source_limit: int = Field(512, ge=8)
+    source_limit: int = Field(512, ge=8, le=10_000_000)
     """Most tokens of a source."""
-    target_limit: int = Field(512, ge=8)
+    target_limit: int = Field(512, ge=8, le=10_000_000)
     """Most tokens of a target."""
     overlong: Literal["few", "error", "drop", "truncate"] = "few"
     """Chains over a limit: leave out up to 2 % and count them, refuse any, leave out all, or cut the source at its front."""
@@ -110,18 +148,18 @@ class Training(Strict):
     gradient_checkpointing: bool = False
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of training; weights stay float32."""
-    report_to: list[str] = Field(default_factory=list)
+    report_to: list[Name] = Field(default_factory=list)
     """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
 
 
 class Student(Strict):
     """Who learns."""
 
-    name: str = BUNDLED
+    name: Name = BUNDLED
     """`bundled`, a folder, or a hub name."""
-    lora: int = Field(0, ge=0)
+    lora: int = Field(0, ge=0, le=100_000)
     """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
-    device: str = "auto"
+    device: Name = "auto"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of the loaded weights; training keeps them in float32 whatever they were saved in."""
     dropout: float | None = Field(None, ge=0, lt=1)
@@ -134,7 +172,7 @@ class Student(Strict):
 class Evaluation(Strict):
     """How arms are graded."""
 
-    batch_size: int = Field(128, ge=1)
+    batch_size: Count = 128
     dtype: Literal["float32", "bfloat16"] = "float32"
     checkpoint: Literal["metric", "validation_loss", "train_loss", "bleu"] = "metric"
     """Which checkpoint of a run is graded: best task metric on validation (the honest choice)."""
@@ -142,7 +180,7 @@ class Evaluation(Strict):
     """Measure at each evaluation the BLEU of segments written on gold prefixes (the authors' validation figure)."""
     paper_protocol: bool = False
     """Also grade the three checkpoints of the paper on the test set and report the best of them."""
-    bootstrap: int = Field(10_000, ge=100)
+    bootstrap: int = Field(10_000, ge=100, le=10_000_000)
     """Resamples behind each interval."""
     stop_repetition: bool = False
     """End chains that run in a circle, in all arms alike, exams included."""
@@ -151,30 +189,39 @@ class Evaluation(Strict):
 class Asked(Strict):
     """A model that is asked, and what may be spent on it."""
 
-    base_url: str | None = None
+    base_url: Name | None = None
     """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands in no recipe."""
-    calls: int | None = Field(None, ge=0)
+    calls: int | None = Field(None, ge=0, le=MOST, examples=[1000])
     """Most calls of the whole run."""
-    tokens: int | None = Field(None, ge=0)
+    tokens: int | None = Field(None, ge=0, le=MOST, examples=[1_000_000])
     """Most tokens of the whole run, read and written."""
-    money: float | None = Field(None, ge=0)
+    money: float | None = Field(None, ge=0, le=1e12, examples=[5])
     """Most money of the whole run, in the currency of the prices."""
-    price_in: float = Field(0.0, ge=0)
+    price_in: NotNegative = 0.0
     """Per million tokens read."""
-    price_out: float = Field(0.0, ge=0)
+    price_out: NotNegative = 0.0
     """Per million tokens written."""
-    store: str | None = None
+    store: Name | None = None
     """The SQLite file of paid replies; None: ~/.smallsteps/replies.sqlite, shared by all runs."""
-    concurrency: int = Field(16, ge=1)
+    concurrency: int = Field(16, ge=1, le=1000)
     """Calls under way at once."""
-    timeout: float = Field(120.0, gt=0)
+    timeout: Positive = 120.0
     """Seconds for one call."""
-    patience: float = Field(900.0, ge=0)
+    patience: float = Field(900.0, ge=0, le=1e7)
     """Seconds for which a server may be too busy for every call before the run ends."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further parameters of each request, as the server wants them; null takes one out that is sent otherwise."""
     thinking: Literal["drop", "keep", "only"] = "drop"
     """What of a reply of a model that thinks is the reply: what follows the thought, thought and reply, or the thought."""
+
+    @field_validator("extra_body")
+    @classmethod
+    def _json(cls, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(body, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("holds a value that JSON does not have, such as inf or a date") from None
+        return body
 
     @field_validator("base_url")
     @classmethod
@@ -194,44 +241,44 @@ COSTS_ONLY = ("concurrency", "timeout", "patience", "calls", "tokens", "money", 
 class Teacher(Asked):
     """Who explains."""
 
-    name: str = "solver"
+    name: Name = "solver"
     """A model at `base_url`, a folder of a model, a .jsonl file of replies bought elsewhere (`id`, `rationale`, `attempt`), or
     `solver`, the exact solver of the bundled word problems."""
-    initial: str = "initial"
+    initial: Name = "initial"
     """Prompt for a question: a bundled name or a file."""
-    feedback: str = "feedback"
+    feedback: Name = "feedback"
     """Prompt for a question and a wrong rationale."""
-    blind: str = "blind"
+    blind: Name = "blind"
     """Prompt of the arm `blind`: as `feedback`, without the wrong rationale."""
-    temperature: float = Field(0.7, ge=0)
-    max_new_tokens: int = Field(512, ge=1)
-    retries: int = Field(1, ge=0)
+    temperature: Literal[0] | Temperature = 0.7
+    max_new_tokens: Count = 512
+    retries: int = Field(1, ge=0, le=1000)
     """How often a question is asked again whose reply had to be dropped."""
 
 
 class Tailored(Strict):
     """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
 
-    rounds: int = Field(3, ge=1)
+    rounds: int = Field(3, ge=1, le=1000)
     """Times the student is trained; it sits the exam before the first and after each."""
     teacher: Teacher = Field(default_factory=Teacher)
-    rationales: int = Field(1, ge=1)
+    rationales: int = Field(1, ge=1, le=1000)
     """Rationales asked for each question at the start (T_0); above 1 they can be each other's positives."""
-    mistakes: int = Field(1, ge=1)
+    mistakes: int = Field(1, ge=1, le=1000)
     """Wrong rationales of a question that the teacher is shown in a round, each in a call of its own."""
-    samples: int = Field(4, ge=1)
+    samples: int = Field(4, ge=1, le=1000)
     """Chains a question in an exam (code: 4)."""
-    temperature: float = Field(1.0, gt=0)
+    temperature: Temperature = 1.0
     """Of the exam (code: 1)."""
-    top_k: int = Field(50, ge=1)
+    top_k: Count = 50
     """Of the exam (code: 50)."""
     collect: Literal["accumulate", "replace"] = "accumulate"
     """Rationales to learn from: those of all rounds, or of the newest alone."""
-    cap: int = Field(8, ge=1)
+    cap: int = Field(8, ge=1, le=1000)
     """`accumulate`: most rationales of a question, the newest first."""
     start: Literal["continue", "restart"] = "continue"
     """Where a round's training begins: at the last round's student (code), or at the untrained one."""
-    min_gain: float | None = None
+    min_gain: float | None = Field(None, ge=-100, le=100, examples=[0.5])
     """Stop where a round brought less on validation, in points; None: never."""
     min_failed: float = Field(1.0, ge=0, le=100)
     """Stop where less than this share of the questions, in per cent, has a sample that is not right."""
@@ -240,13 +287,13 @@ class Tailored(Strict):
     (uni-path AS-ES)."""
     contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
     """The loss that sets right rationales against the student's wrong ones."""
-    contrast_weight: float = Field(0.5, ge=0)
+    contrast_weight: float = Field(0.5, ge=0, le=1e6)
     """Its weight (paper: 0.5; too much hurts)."""
-    triplet_margin: float = Field(1.0, ge=0)
+    triplet_margin: float = Field(1.0, ge=0, le=1e6)
     """Paper: 1."""
     triplet_state: Literal["last", "mean"] = "last"
     """What stands for a rationale: the hidden state at its last token (code), or the mean over its tokens."""
-    dpo_beta: float = Field(0.1, gt=0)
+    dpo_beta: Positive = 0.1
     prompt_weight: float = Field(0.1, ge=0, le=1)
     """Of a prompt token in the loss of a causal student (code: 0.1); an encoder-decoder has no loss there."""
     normaliser: Literal["weights", "all-tokens"] = "weights"
@@ -256,22 +303,22 @@ class Tailored(Strict):
 class Reader(Asked):
     """The large frozen model that answers."""
 
-    name: str = "trained"
+    name: Name = "trained"
     """A model at `base_url`, a folder of a model, or `trained`: a small one that learns to read bundled facts in this run
     and is then frozen."""
-    guided: str = "read"
+    guided: Name = "read"
     """Prompt with a rationale: a bundled name or a file."""
-    standard: str = "standard"
+    standard: Name = "standard"
     """Prompt without one."""
-    cot: str = "cot"
+    cot: Name = "cot"
     """Prompt for reasoning and prediction in one go."""
-    max_new_tokens: int = Field(32, ge=1)
+    max_new_tokens: Count = 32
     """Of an answer."""
-    cot_tokens: int = Field(256, ge=1)
+    cot_tokens: Count = 256
     """Of reasoning and prediction."""
-    count: int = Field(1500, ge=10)
+    count: int = Field(1500, ge=10, le=1_000_000)
     """`trained` only: questions it learns from, none of them the run's."""
-    budget: int = Field(1_000_000, ge=1)
+    budget: int = Field(1_000_000, ge=1, le=MOST)
     """`trained` only: its training tokens."""
     noise: float = Field(0.5, ge=0, le=1)
     """`trained` only: share of the rationales it learns to read that are spoilt, so that it does not believe them all."""
@@ -280,31 +327,31 @@ class Reader(Asked):
 class Reinforce(Strict):
     """The refinement by reinforcement learning."""
 
-    steps: int = Field(100, ge=1)
-    prompts: int = Field(16, ge=1)
+    steps: Count = 100
+    prompts: Count = 16
     """Questions of a step."""
-    samples: int = Field(4, ge=1)
+    samples: int = Field(4, ge=1, le=1000)
     """Rationales of each."""
     estimator: Literal["rloo", "grpo", "ppo"] = "rloo"
     average: Literal["token", "sequence"] = "token"
-    epochs: int = Field(1, ge=1)
+    epochs: int = Field(1, ge=1, le=1000)
     """Updates on the same rollouts."""
-    temperature: float = Field(1.0, gt=0)
-    learning_rate: float = Field(1e-4, gt=0)
-    kl: float = Field(0.05, ge=0)
+    temperature: Temperature = 1.0
+    learning_rate: float = Field(1e-4, gt=0, le=100, examples=["1e-4"])
+    kl: float = Field(0.05, ge=0, le=1e6)
     clip: float = Field(0.2, gt=0, lt=1)
-    evaluations: int = Field(4, ge=1)
-    patience: int = Field(20, ge=1)
+    evaluations: Count = 4
+    patience: Count = 20
     """Steps in a row without any signal after which it ends."""
-    kl_limit: float = Field(1.0, gt=0)
+    kl_limit: Positive = 1.0
     """Nats a token from the distilled student beyond which it ends."""
     reward: Literal["balanced", "paper"] = "balanced"
     """Of the arm `both`."""
     uplift: bool = False
     """Usefulness is how much likelier the gold answer gets; needs the reader's weights."""
-    longest: int = Field(160, ge=1)
+    longest: Count = 160
     """Words of a rationale beyond which it is worth nothing."""
-    dpo_beta: float = Field(0.1, gt=0)
+    dpo_beta: Positive = 0.1
     """Of the arm `dpo`."""
 
 
@@ -313,15 +360,15 @@ class Guided(Strict):
 
     reader: Reader = Field(default_factory=Reader)
     reinforce: Reinforce = Field(default_factory=Reinforce)
-    samples: int = Field(10, ge=2)
+    samples: int = Field(10, ge=2, le=1000)
     """Of self-consistency and of choosing one of n (paper: 10)."""
-    temperature: float = Field(0.7, gt=0)
+    temperature: Temperature = 0.7
     """Of those samples (paper: 0.7)."""
-    max_new_tokens: int = Field(96, ge=1)
+    max_new_tokens: Count = 96
     """Of a rationale."""
-    judge: str = "lexical"
+    judge: Name = "lexical"
     """Of the aspects: lexical, or a model of natural-language inference."""
-    encoder: str = "lexical"
+    encoder: Name = "lexical"
     """Of the aspects: lexical, or a sentence encoder."""
     judge_min_auc: float = Field(0.7, ge=0, le=1)
     """On text that is not bundled the judge is measured before refinement: how often it ranks a rationale of this run above
@@ -338,9 +385,11 @@ class Recipe(Strict):
     """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold.
     With `tailored`: `full`, and beside it at the same cost `t0-only`, `blind` (feedback without the mistake), `no-contrast`.
     With `guided`: `standard` and any of `guided_arms()`."""
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1, max_length=1000)
     """Training seeds."""
-    sweep: dict[str, list[float]] = Field(default_factory=dict)
+    sweep: dict[str, Annotated[list[NotNegative], Field(min_length=1)]] = Field(
+        default_factory=dict, examples=["{beta: [0.8, 1.0, 1.2]}"]
+    )
     """Figures: beta or gamma → values; each arm that has the knob is run once a value."""
     data: Data = Field(default_factory=Data)
     student: Student = Field(default_factory=Student)
@@ -367,12 +416,26 @@ class Recipe(Strict):
             self._check_tailored(self.tailored)
         if self.guided is not None:
             self._check_guided(self.guided)
-        if len(set(self.arms)) != len(self.arms) or len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("an arm or a seed is named twice")
-        for knob in self.sweep:
+        named: dict[str, list[Any]] = {"arms": self.arms, "seeds": self.seeds}
+        for key, values in named.items():
+            twice = next((value for value in values if values.count(value) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{key}: {twice} is named twice")
+        self._check_sweep()
+        return self
+
+    def _check_sweep(self) -> None:
+        for knob, values in self.sweep.items():
             if knob not in ("beta", "gamma"):
                 raise ValueError(f"sweep knows beta and gamma, not {knob!r}")
-        return self
+            if knob == "beta" and not all(values):
+                raise ValueError("sweep.beta: expected numbers above 0, got 0")
+            names = [f"{value:g}" for value in values]  # as they stand in the names of arms
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"sweep.{knob}: {twice} is named twice")
+        if self.sweep and (self.tailored is not None or self.guided is not None):
+            raise ValueError("sweep: only comparisons of segmentations have one; leave it out")
 
     def _check_tailored(self, words: Tailored) -> None:
         if "full" not in self.arms:
@@ -524,37 +587,26 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 def recipe_content(name: str) -> dict[str, Any]:
     """What the YAML of a recipe says, unchecked. Raises RecipeError: no such recipe, or no YAML mapping."""
-    text, origin = _recipe_text(name)
-    try:
-        content = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{origin}: not YAML: {error}") from None
+    content = read_yaml_file(_recipe_path(name))
+    if content is None:
+        raise RecipeError(f"{name}: empty; expected `key: value` lines, for example `arms: [direct]`.")
     if not isinstance(content, dict):
-        raise RecipeError(f"{origin}: expected `key: value` lines, found a {type(content).__name__}")
+        raise RecipeError(f"{name}: expected `key: value` lines, found a {type(content).__name__}.")
     return content
 
 
 def apply_changes(content: dict[str, Any], changes: Sequence[str]) -> None:
-    """Sets each `key.of.section=value` (value as YAML) in place."""
+    """Sets each `key.of.section=value` (value as YAML) in place. Raises RecipeError that names the change."""
     for change in changes:
         _change(content, change)
 
 
 def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
-    """A recipe from a mapping. Raises RecipeError that names the key, its place and the nearest known key."""
+    """A recipe from a mapping. Raises RecipeError in one line: the key, what was expected, what came."""
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            where = ".".join(str(part) for part in problem["loc"])
-            if problem["type"] == "extra_forbidden":
-                lines.append(f"unknown key {where!r}.{nearest(str(problem['loc'][-1]), _keys_beside(problem['loc']))}")
-            else:
-                lines.append(
-                    f"{where or 'recipe'}: {problem['msg'].removeprefix('Value error, ')} (found {problem['input']!r:.80})"
-                )
-        raise RecipeError(_without_passwords(f"{origin}: " + "\n".join(lines))) from None
+        raise RecipeError(_without_passwords(f"{origin}: {error_line(error, Recipe)}")) from None
 
 
 def _without_passwords(text: str) -> str:
@@ -569,43 +621,32 @@ def recipe_names() -> list[str]:
         return sorted(str(p.relative_to(folder).with_suffix("")) for p in folder.rglob("*.yaml"))
 
 
-def _recipe_text(name: str) -> tuple[str, str]:
+def _recipe_path(name: str) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            raise RecipeError(f"no recipe file {name}. The bundled ones are run by name: {', '.join(recipe_names())}.")
-        return path.read_text(encoding="utf-8"), name
+            what = " (it is a folder)" if path.is_dir() else ""
+            name_alone = str(path.with_suffix(""))
+            raise RecipeError(
+                f"no recipe file {name}{what}. Bundled recipes go by name.{nearest(name_alone, recipe_names())}"
+            )
+        return path
     if name not in recipe_names():
-        raise RecipeError(f"no recipe {name!r}.{nearest(name, recipe_names())} An own one is given as a path: my.yaml")
-    return (resources.files("smallsteps") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"), name
+        raise RecipeError(f"no recipe {name!r}.{nearest(name, recipe_names())} Your own is a path that ends in .yaml")
+    with resources.as_file(resources.files("smallsteps") / "recipes") as folder:
+        return folder / f"{name}.yaml"
 
 
 def _change(content: dict[str, Any], change: str) -> None:
     key, found, value = change.partition("=")
-    if not found or not key:
-        raise RecipeError(f"expected key=value, found {change!r}; for example train.learning_rate=1e-3")
     *path, last = key.split(".")
+    if not found or not all(part.strip() for part in (*path, last)):
+        raise RecipeError(f"expected key=value, found {change!r:.100}; for example train.learning_rate=1e-3")
     place = content
     for part in path:
-        place = place.setdefault(part, {})
+        if place.get(part) is None:  # also a section that was left out by `null`
+            place[part] = {}
+        place = place[part]
         if not isinstance(place, dict):
-            raise RecipeError(f"{change!r}: {part!r} is a value, it holds no key {last!r}")
-    parsed = yaml.safe_load(value)
-    # YAML 1.1 reads 1e-3 as text.
-    place[last] = float(parsed) if isinstance(parsed, str) and _is_number(parsed) else parsed
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Recipe
-    for part in location[:-1]:
-        found = model.model_fields[str(part)].annotation
-        model = next((one for one in get_args(found) if one is not type(None)), found)
-    return list(model.model_fields)
+            raise RecipeError(f"{change!r:.100}: {part!r} is a value, it holds no key {last!r}")
+    place[last] = read_yaml(value, f"{change!r:.100}")
