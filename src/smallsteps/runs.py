@@ -2,35 +2,47 @@
 
     DIR/recipe.yaml      what was asked, every knob named
     DIR/run.json         digest of the recipe, versions, hardware
+    DIR/manifest.json    the SHA-256 of recipe.yaml, run.json and results.json
     DIR/<stage>/…        what a stage made, and manifest.json: the SHA-256 of each file, written last
     DIR/results.json     the figures; DIR/report.html the page
 
-A stage counts once its manifest is there and its files still have the digests it names; anything else in its folder is
-what a killed run left and is done again (training goes on from its own checkpoints). A second process on the same
-folder is refused while the first lives.
+A stage counts once its manifest is there and its files still have the digests it names. Damaged files are named and
+made again; anything else in a stage's folder is what a killed run left and is done again (training goes on from its own
+checkpoints). A second process on the same folder is refused while the first lives, and a folder that holds files of
+others is left alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
+from smallsteps.disk import (
+    damage,
+    digests,
+    file_digest,
+    read_manifest,
+    read_object,
+    seal,
+    write_json,
+    write_manifest,
+    write_text,
+)
 from smallsteps.errors import RunFolderError, UserError
 from smallsteps.threads import in_use
 
 MANIFEST = "manifest.json"
+RUN, RECIPE, LOCK = "run.json", "recipe.yaml", ".lock"
 TRACKED = ("smallsteps", "torch", "transformers", "accelerate", "peft", "tokenizers", "sacrebleu", "numpy")
 
 
@@ -52,22 +64,6 @@ class Silent:
         pass
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or nothing: a neighbour is written, flushed to disk and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """`write_text` of indented JSON."""
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-
-
 FAIL_AT = ""
 """The fail-point at which this process dies; set by tests alone."""
 
@@ -78,98 +74,274 @@ def fail_point(name: str) -> None:
         os.kill(os.getpid(), 9)
 
 
-class RunFolder:
-    """A folder that belongs to one recipe."""
+@contextlib.contextmanager
+def run_folder(path: Path, digest: str, recipe_yaml: str, reporter: Reporter | None = None) -> Iterator[RunFolder]:
+    """The folder of a recipe's run, made or reopened, and locked while the block runs.
 
-    def __init__(self, path: Path, digest: str, recipe_yaml: str) -> None:
-        """Creates or reopens it. Raises RunFolderError where it belongs to another recipe or holds other files."""
+    Raises RunFolderError, with nothing written, where the folder belongs to another recipe, holds
+    files that are no run, or another process works in it. Where the user's own words or data end
+    the block before any training, what was made here is taken away again, so that the corrected
+    command finds the folder free; files of others stay.
+    """
+    _check(path, digest, recipe_yaml)
+    try:
+        made = _make_folders(path)
+        lock = _lock(path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise RunFolderError(f"--out {path}: cannot be made ({why}).") from None
+    with lock:
+        fresh = _check(path, digest, recipe_yaml)  # again, now that nobody else writes
+        run = RunFolder(path, digest, reporter or Silent())
+        run.begin(recipe_yaml, fresh)
+        try:
+            yield run
+        except UserError:
+            if fresh and not run.costly():
+                run.take_away()
+                for folder in reversed(made):
+                    with contextlib.suppress(OSError):  # somebody else put something there
+                        folder.rmdir()
+            raise
+
+
+class RunFolder:
+    """A folder that belongs to one recipe; `run_folder` opens it."""
+
+    def __init__(self, path: Path, digest: str, reporter: Reporter) -> None:
         self.path = path
         self.digest = digest
-        self._fresh = False
-        """Whether this process made it."""
+        self.reporter = reporter
+        self._stages: list[Path] = []
+        """Folders of stages that were made by this process."""
         self._costly: list[Path] = []
         """Stages entered whose work is worth keeping."""
-        run = path / "run.json"
-        if run.is_file():
-            try:
-                held = json.loads(run.read_text(encoding="utf-8"))["digest"]
-            except (ValueError, KeyError):
-                raise RunFolderError(f"{run} is damaged. Remove the folder, or choose another --out.") from None
-            if held != digest:
-                raise RunFolderError(
-                    f"{path} belongs to another recipe ({held}, this one is {digest}; see {path / 'recipe.yaml'}). "
-                    "Choose another --out, or remove that folder."
-                )
-        elif path.exists() and (not path.is_dir() or any(p.name != ".lock" and not p.name.endswith(".part") and
-                                                         p.name != "recipe.yaml" for p in path.iterdir())):  # fmt: skip
-            raise RunFolderError(f"{path} holds files that are no run of smallsteps. Choose another --out.")
-        else:
-            self._fresh = True
-            write_text(path / "recipe.yaml", recipe_yaml)
-            write_json(run, {"digest": digest, "provenance": provenance()})
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the folder; raises RunFolderError while another process does.
+    def begin(self, recipe_yaml: str, fresh: bool) -> None:
+        """Writes run.json and recipe.yaml where they are missing or damaged."""
+        run, recipe = self.path / RUN, self.path / RECIPE
+        if fresh or self.damaged(RUN):
+            # first: it marks the folder as a run's
+            write_json(run, {"digest": self.digest, "provenance": provenance()})
+        if fresh or self.damaged(RECIPE):
+            write_text(recipe, recipe_yaml)
+        self.sign(RUN, RECIPE)
 
-        Where the user's own words or data end the work before any training, a folder made just now is taken away again,
-        so that the corrected command finds it free.
-        """
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunFolderError(
-                    f"another process is working in {self.path}. Wait for it, or choose another --out."
-                ) from None
-            try:
-                yield
-            except UserError:
-                if self._fresh and not any(any(place.iterdir()) for place in self._costly):
-                    shutil.rmtree(self.path, ignore_errors=True)
-                raise
+    def damaged(self, name: str) -> bool:
+        """Whether a file beside the stages is missing or not what was signed; says so."""
+        path = self.path / name
+        signed = (read_manifest(self.path, MANIFEST) or {}).get(name)
+        try:
+            if name.endswith(".json"):
+                read_object(path)
+            if signed in (None, file_digest(path)):
+                return False
+            why = "not what was written"
+        except OSError as error:
+            why = error.strerror or "unreadable"
+        except ValueError as error:
+            why = str(error)
+        self.reporter.say(f"{path}: damaged ({why}); written anew")
+        return True
 
-    def stage(self, name: str, make: Callable[[Path], None], *, keep: bool = False) -> Path:
-        """The stage's folder; `make` fills it where it is not complete yet.
+    def sign(self, *names: str) -> None:
+        """Notes the digests of files beside the stages, once they are whole."""
+        signed = read_manifest(self.path, MANIFEST) or {}
+        new = {name: file_digest(self.path / name) for name in names}
+        if signed != {**signed, **new}:
+            write_manifest(self.path, MANIFEST, {**signed, **new})
 
-        keep: leave what an interrupted attempt left (training resumes from it) instead of starting from nothing.
+    def costly(self) -> bool:
+        """Whether there is work worth keeping."""
+        return any(place.is_dir() and any(place.iterdir()) for place in self._costly)
+
+    def take_away(self) -> None:
+        """Removes what this process made in a fresh folder; nothing else."""
+        for folder in self._stages:
+            shutil.rmtree(folder, ignore_errors=True)
+            for parent in folder.parents:
+                if parent == self.path or any(parent.iterdir()):
+                    break
+                parent.rmdir()
+        for name in (MANIFEST, RECIPE, RUN, LOCK):
+            (self.path / name).unlink(missing_ok=True)
+
+    def stage(self, name: str, make: Callable[[Path], None], *, keep: bool = False, fixed: bool = False) -> Path:
+        """The stage's folder; `make` fills it where it is not complete and undamaged yet.
+
+        keep: leave what an interrupted attempt left (training resumes from it) instead of starting
+        from nothing. fixed: what is made again must be what it was, or later stages would rest on
+        something else; raises RunFolderError where it is not.
         """
         folder = self.path / name
-        if not complete(folder):
-            if not keep:
-                shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True, exist_ok=True)
+        damaged = damage(folder, MANIFEST)
+        if damaged is None or damaged:
+            earlier = self._clear(folder, damaged or [], keep)
+            self._stages.append(folder)
             if keep:
                 self._costly.append(folder)
             make(folder)
             fail_point(f"before-manifest:{name}")
-            write_json(folder / MANIFEST, {"files": digests(folder)})
+            if earlier:
+                self._compare(folder, earlier, fixed)
+            seal(folder, MANIFEST)
         fail_point(f"after:{name}")
         return folder
 
+    def _clear(self, folder: Path, damaged: Sequence[str], keep: bool) -> dict[str, str]:
+        """Makes room for a stage; the digests that its files had, where it was complete before."""
+        earlier = read_manifest(folder, MANIFEST) or {} if damaged else {}
+        if damaged:
+            more = f" and {len(damaged) - 1} more files" if len(damaged) > 1 else ""
+            stage = folder.relative_to(self.path)
+            self.reporter.say(f"{folder / damaged[0]}{more}: damaged; {stage} is made again")
+        for path in (folder / file for file in (*damaged, MANIFEST)):
+            if path.is_dir():
+                raise RunFolderError(f"{path}: expected a file, found a folder. Remove it and run again.")
+        if keep:
+            for path in (folder / file for file in (*damaged, MANIFEST)):
+                path.unlink(missing_ok=True)
+        elif folder.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(
+                f"{folder}: expected a folder ({error.strerror}). Remove what is there and run again."
+            ) from None
+        return earlier
 
-def digests(folder: Path) -> dict[str, str]:
-    """Relative path → SHA-256 of every file below `folder` but the manifest and hidden files."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST and not p.name.startswith("."))
-    return {str(p.relative_to(folder)): file_digest(p) for p in files}
+    def _compare(self, folder: Path, earlier: Mapping[str, str], fixed: bool) -> None:
+        """What is made again after damage beside what it was."""
+        now = digests(folder, MANIFEST)
+        changed = [name for name, digest in earlier.items() if now.get(name) != digest]
+        if fixed and changed:
+            write_manifest(folder, MANIFEST, earlier)  # the next attempt compares as well
+            raise RunFolderError(
+                f"{folder / changed[0]}: damaged, and made again it is not what it was: the data or the "
+                f"version changed since. Delete {self.path} and run again, or choose another --out."
+            )
+        weights = [name for name in changed if name.endswith(".safetensors")]
+        if weights:
+            self.reporter.say(
+                f"{folder / weights[0]}: made again, it differs from the weights that were here (other "
+                f"hardware, threads or versions); answers made from those stay. To make all anew, "
+                f"delete {self.path}"
+            )
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _check(path: Path, digest: str, recipe_yaml: str) -> bool:
+    """Whether the folder is free, with nothing of a run in it. Raises RunFolderError where it is
+    neither free nor this recipe's."""
+    try:
+        if not os.path.lexists(path):
+            _refuse_special(path)
+            return True
+        if not path.is_dir():
+            raise RunFolderError(f"--out {path}: expected a folder. Choose another --out.")
+        names = sorted(entry.name for entry in path.iterdir())
+        if RUN in names:
+            _check_run(path, digest, recipe_yaml)
+            return False
+        _refuse_special(path)
+        # a start that was cut off leaves an empty lock, and perhaps a half-written run.json
+        locked = LOCK in names and not (path / LOCK).is_symlink() and (path / LOCK).stat().st_size == 0
+        others = [name for name in names if not (locked and name in (LOCK, f".{RUN}.part"))]
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise RunFolderError(f"--out {path}: cannot be read ({why}).") from None
+    if others:
+        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        raise RunFolderError(
+            f"--out {path} holds files that are no run of smallsteps ({shown}; no {RUN}). "
+            "Choose another --out: a new folder, or an empty one."
+        )
+    return True
+
+
+def _refuse_special(path: Path) -> None:
+    whole = path.resolve()
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails where there is none
+    if whole == whole.parent or whole == home.resolve():
+        raise RunFolderError(f"--out {path}: a run needs a folder of its own, for example runs/first.")
+
+
+def _check_run(path: Path, digest: str, recipe_yaml: str) -> None:
+    """Raises RunFolderError where run.json is another recipe's or damaged beyond repair."""
+    run = path / RUN
+    for name in (RUN, RECIPE, MANIFEST, "results.json", "report.html"):
+        if (path / name).is_dir():
+            raise RunFolderError(f"{path / name}: expected a file, found a folder. Remove it and run again.")
+    try:
+        content = read_object(run)
+        found = content.get("digest")
+        if not isinstance(found, str):
+            raise ValueError("no digest of a recipe")
+    except ValueError as error:
+        if _same_text(path / RECIPE, recipe_yaml):
+            return
+        raise RunFolderError(
+            f"{run} is damaged ({error}), or {path} is no run of smallsteps. Choose another --out, or "
+            "delete the folder where nothing in it is needed."
+        ) from None
+    if found != digest:
+        raise RunFolderError(
+            f"{path} belongs to another recipe ({found}, this one is {digest}; see {path / RECIPE})"
+            f"{_other_version(content)}. Choose another --out, or remove that folder."
+        )
+
+
+def _same_text(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False
+
+
+def _other_version(run: Mapping[str, Any]) -> str:
+    """A hint where run.json was written by another version, whose recipes may have other keys."""
+    try:
+        version = run["provenance"]["versions"]["smallsteps"]
+    except (KeyError, TypeError):
+        return ""
+    now = _version("smallsteps")
+    return "" if version == now else f" or to smallsteps {version}, this is {now}"
+
+
+def _make_folders(path: Path) -> list[Path]:
+    """Makes the folder with those above it; the ones that were not there, outermost first."""
+    missing = [folder for folder in (*reversed(path.parents), path) if not os.path.lexists(folder)]
+    path.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+@contextlib.contextmanager
+def _holding(file: IO[str]) -> Iterator[None]:
+    with file:
+        yield
+
+
+def _lock(path: Path) -> contextlib.AbstractContextManager[None]:
+    """The folder's lock, taken; raises RunFolderError while another process has it."""
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        file = (path / LOCK).open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise RunFolderError(
+                f"another process is working in {path}. Wait for it, or choose another --out."
+            ) from None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), (path / LOCK).stat()):
+                return _holding(file)
+        file.close()  # its owner took the folder away while we opened the lock
 
 
 def complete(folder: Path) -> bool:
     """Whether a stage's folder has its manifest and the very files that it names."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        return False
-    try:
-        named: Mapping[str, str] = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-    except (ValueError, KeyError):
-        return False
-    return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in named.items())
+    return damage(folder, MANIFEST) == []
 
 
 def provenance() -> dict[str, Any]:

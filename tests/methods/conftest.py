@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from smallsteps.disk import digests
 from smallsteps.recipe import Recipe, make_recipe
-from smallsteps.runs import digests
 
 TINY_STUDENT = {"vocabulary": 400, "d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.1}
 LASTING = ("arms", "pooled", "comparisons", "paper_protocol", "also", "data", "budget", "best")
@@ -72,7 +72,11 @@ def weights(out: Path) -> dict[str, list[str]]:
     """Digests of the weights of each arm's students."""
     found = {}
     for folder in sorted((out / "arms").iterdir()):
-        chosen = {name: value for name, value in digests(folder / "training").items() if name.endswith(".safetensors")}
+        chosen = {
+            name: value
+            for name, value in digests(folder / "training", "manifest.json").items()
+            if name.endswith(".safetensors")
+        }
         found[folder.name] = sorted(chosen.values())
     return found
 

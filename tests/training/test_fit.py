@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -333,9 +334,68 @@ def test_a_finished_folder_answers_at_once(tiny, direct, task, tmp_path, monkeyp
     first = fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
     monkeypatch.setattr(UpdateTrainer, "train", None)
     assert fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task) == first
-    shutil.rmtree(first.folder())
-    with pytest.raises(RunFolderError, match=r"named in .*result.json but not there"):
-        fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+
+
+def contents(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.suffix == ".safetensors"
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil"),
+    [
+        ("candidate-*/model.safetensors", lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x")),
+        ("candidate-*/config.json", lambda path: path.unlink()),
+        ("candidate-*", shutil.rmtree),
+        ("result.json", lambda path: path.write_text(path.read_text()[:40])),
+        ("curves.jsonl", lambda path: path.write_text(path.read_text().replace("1", "2", 1))),
+        ("COMPLETE", lambda path: path.write_bytes(b"\xff")),
+    ],
+)
+def test_a_damaged_finished_folder_is_named_and_trained_again(tiny, direct, task, tmp_path, file, spoil):
+    out = tmp_path / "run"
+    first = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
+    whole = contents(out)
+    spoil(next(out.glob(file)))
+    said = []
+    second = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task, say=said.append)
+    assert (second.selections, contents(out)) == (first.selections, whole)
+    assert len(said) == 1
+    assert re.search(rf"{file.split('/')[-1].strip('*')}.*: damaged; this training starts again", said[0])
+    spoil(next(out.glob(file)))
+    with pytest.warns(UserWarning, match="damaged; this training starts again"):
+        fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "checkpoint-*/weights.safetensors",
+        "checkpoint-*/optimizer.pt",
+        "checkpoint-*/training_state.json",
+        "candidate-*/model.safetensors",
+        "candidate-*/COMPLETE",
+        "candidate-*",
+    ],
+)
+def test_training_does_not_go_on_from_what_was_damaged(tiny, direct, task, tmp_path, monkeypatch, file):
+    whole = fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "whole", task=task)
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("smallsteps.training.fit.finish", lambda *args: 1 / 0)  # killed at the very end
+        with pytest.raises(ZeroDivisionError):
+            fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
+    for path in out.glob(file):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.write_bytes(path.read_bytes()[:-2])
+    said = []
+    resumed = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task, say=said.append)
+    assert "damaged; this training starts again" in said[0]
+    assert resumed.selections == whole.selections
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks for it
@@ -360,9 +420,9 @@ def test_bfloat16_keeps_float32_weights_and_learns(tiny, direct, task, tmp_path)
     assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
 
 
-def test_curves_are_cut_back_to_the_update_that_is_resumed_and_a_torn_line_goes(tmp_path):
+def test_curves_go_on_from_the_rows_of_the_checkpoint(tmp_path):
     path = Path(tmp_path / "curves.jsonl")
     path.write_text("".join(json.dumps({"update": i}) + "\n" for i in range(1, 8)) + '{"upda')
-    curves = checkpoints.Curves(path, 5)
+    curves = checkpoints.Curves(path, [{"update": i} for i in range(1, 6)])
     curves.add({"update": 6, "tokens": 3})
     assert [row["update"] for row in checkpoints.read_curves(path)] == [1, 2, 3, 4, 5, 6]

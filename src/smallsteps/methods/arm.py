@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import torch
 
+from smallsteps.disk import write_json
 from smallsteps.evaluation.grade import grade
 from smallsteps.evaluation.metrics import bleu
 from smallsteps.generation.engine import LocalEngine
@@ -26,7 +27,7 @@ from smallsteps.generation.solve import Solving, solve
 from smallsteps.methods.forecast import Forecast
 from smallsteps.recipe import Recipe
 from smallsteps.records import Example, Kind, Prediction, Problem
-from smallsteps.runs import Reporter, Silent, write_json
+from smallsteps.runs import Reporter, Silent
 from smallsteps.segments.examples import segment_limit
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import DualStudent, Student, load_student
@@ -175,7 +176,7 @@ class Workshop:
             bleu=(lambda s: self.validation_bleu(s, validation)) if self.recipe.evaluation.segment_bleu else None,
             progress=lambda done, total, row: self.advance(label, done, total, row),
             announce=lambda report: self.announce(label, report),
-            contrasts=contrasts,
+            contrasts=contrasts, say=self.reporter.say,
         )  # fmt: skip
         best = result.selections.get("metric")
         value = None if best is None else best.value

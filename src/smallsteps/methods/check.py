@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from smallsteps.disk import write_json
 from smallsteps.errors import StudentError, TrainingError
 from smallsteps.methods.arm import Part, Workshop
 from smallsteps.methods.as_es import as_es_parts, datasets, segment
@@ -26,7 +27,6 @@ from smallsteps.methods.stages import Stages, names_of
 from smallsteps.methods.variants import TRAINED_SCORER, Variant, variants
 from smallsteps.recipe import Recipe
 from smallsteps.records import Chain
-from smallsteps.runs import write_json
 from smallsteps.segments.label import get_strategy
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_problems

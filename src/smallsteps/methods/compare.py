@@ -9,12 +9,12 @@ by the checkpoint that validation chose. Everything lies in stages of one run fo
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from smallsteps.disk import read_object, write_json
 from smallsteps.errors import RecipeError
 from smallsteps.methods.check import check_every_arm, leave_out_odd
 from smallsteps.methods.gold import write_gold
@@ -23,7 +23,7 @@ from smallsteps.methods.results import grade_arm, results
 from smallsteps.methods.stages import Stages
 from smallsteps.methods.variants import check_arms, variants
 from smallsteps.recipe import Recipe
-from smallsteps.runs import Reporter, RunFolder, Silent, fail_point, provenance, write_json
+from smallsteps.runs import Reporter, RunFolder, Silent, fail_point, provenance, run_folder
 from smallsteps.students.scratch import ScratchSettings, from_scratch
 
 
@@ -32,21 +32,26 @@ def compare(recipe: Recipe, out: Path | str, reporter: Reporter | None = None, c
 
     Raises UserError where something cannot be done as asked, before the first arm is trained where that can be known.
     """
-    return in_folder(recipe, out, command, lambda run: run_stages(recipe, run, reporter or Silent()))
+    listener = reporter or Silent()
+    return in_folder(recipe, out, command, listener, lambda run: run_stages(recipe, run, listener))
 
 
 def in_folder(
-    recipe: Recipe, out: Path | str, command: str, make: Callable[[RunFolder], dict[str, Any]]
+    recipe: Recipe,
+    out: Path | str,
+    command: str,
+    reporter: Reporter,
+    make: Callable[[RunFolder], dict[str, Any]],
 ) -> dict[str, Any]:
     """results.json of the run folder `out`: what `make` finds, and how it came about."""
     began = time.monotonic()
-    run = RunFolder(Path(out), recipe.digest(), recipe.to_yaml())
-    with run.locked():
+    with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), reporter) as run:
         found = make(run)
         path = run.path / "results.json"
-        if path.is_file():  # the same call again: what the run was made by, and on, stays
-            held = json.loads(path.read_text(encoding="utf-8"))
-            found |= {name: held[name] for name in ("command", "provenance") if name in held}
+        if path.exists() and not run.damaged(path.name):
+            # the same call again: what the run was made by, and on, stays
+            earlier = read_object(path)
+            found |= {name: earlier[name] for name in ("command", "provenance") if name in earlier}
         else:
             seconds = round(time.monotonic() - began, 1)
             found |= {
@@ -54,6 +59,7 @@ def in_folder(
                 "provenance": {**provenance(), "seconds": seconds, "recipe": recipe.digest()},
             }
         write_json(path, found)
+        run.sign(path.name)
         fail_point("after:results")
     return found
 
@@ -88,7 +94,8 @@ def base_student(recipe: Recipe, material: Material | Questions, run: RunFolder)
     except TypeError as error:
         known = ", ".join(ScratchSettings.__dataclass_fields__)
         raise RecipeError(f"student.scratch: {error}. Known: {known}") from None
-    return run.stage("base", lambda folder: _save_scratch(material, settings, folder)) / "student"
+    base = run.stage("base", lambda folder: _save_scratch(material, settings, folder), fixed=True)
+    return base / "student"
 
 
 def _save_scratch(material: Material | Questions, settings: ScratchSettings, folder: Path) -> None:

@@ -89,7 +89,7 @@ def guide(
     if recipe.guided is None:
         raise RecipeError("this recipe has no section `guided`; smallsteps.compare runs it")
     told = reporter or Silent()
-    return in_folder(recipe, out, command, lambda run: _run(recipe, run, told, access or Access()))
+    return in_folder(recipe, out, command, told, lambda run: _run(recipe, run, told, access or Access()))
 
 
 def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
@@ -284,7 +284,7 @@ class Stages:
                 progress=lambda done, total, row: self.reporter.advance(
                     f"reinforcing {name}, seed {seed}", done, total, f"reward {row.get('reward', 0.0):.3f}"
                 ),
-                digest=f"{name}/{kind}",
+                digest=f"{name}/{kind}", say=self.reporter.say,
             )  # fmt: skip
 
         folder = self.run.stage(f"seed{seed}/{name}", make, keep=True)

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smallsteps.disk import write_json
 from smallsteps.errors import RecipeError
 from smallsteps.guiding.reward import REWARDED
 from smallsteps.quality.aspects import Rated, Scorer
 from smallsteps.quality.perturb import OWN, matrix
 from smallsteps.recipe import BUNDLED, Recipe
 from smallsteps.records import Chain
-from smallsteps.runs import Reporter, RunFolder, write_json
+from smallsteps.runs import Reporter, RunFolder
 
 SAMPLE = 100
 """Rationales that are spoilt."""

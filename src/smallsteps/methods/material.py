@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smallsteps.disk import write_json
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.recipe import BUNDLED, Data, Recipe
 from smallsteps.records import Chain, Problem, Rationale
-from smallsteps.runs import RunFolder, write_json
+from smallsteps.runs import RunFolder
 from smallsteps.tasks import Task, get_task
 from smallsteps.tasks.files import identified, read_chains, read_problems, read_rows, write_rows
 from smallsteps.tasks.notes import Say
@@ -66,7 +67,7 @@ class Questions:
 def load_questions(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Questions:
     """Makes the stage `data` of questions where it is not there yet, and reads it. `say` receives what was guessed."""
     task = get_task(recipe.data.task)
-    folder = run.stage("data", lambda place: _make_questions(recipe.data, task, place, say))
+    folder = run.stage("data", lambda place: _make_questions(recipe.data, task, place, say), fixed=True)
     train, validation, test = (
         [Problem.from_row(row) for row in read_json_lines(folder / f"{name}.jsonl")]
         for name in ("train", "validation", "problems")
@@ -116,7 +117,7 @@ def _question_files(data: Data, task: Task, say: Say | None) -> tuple[list[Probl
 def load_material(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Material:
     """Makes the stage `data` where it is not there yet, and reads it. `say` receives what was guessed."""
     task = get_task(recipe.data.task)
-    folder = run.stage("data", lambda place: _make(recipe.data, task, place, say))
+    folder = run.stage("data", lambda place: _make(recipe.data, task, place, say), fixed=True)
     also = {}
     for name, path in recipe.data.also_test.items():
         other = get_task(name)

@@ -26,6 +26,7 @@ from smallsteps.tasks import facts
 from smallsteps.tasks.base import sentences
 from smallsteps.tasks.splits import without_overlap
 from smallsteps.teaching.prompts import Prompt, read_prompt
+from smallsteps.training.checkpoints import COMPLETE
 
 SPOILT = ("swap", "drop", "negate", "other")
 """Perturbations that a reader must be able to see through."""
@@ -61,7 +62,8 @@ def train_reader(recipe: Recipe, questions: Questions, base: Path | str, folder:
     trained = shop.train_one(student, examples, [], measured=False)
     best = trained.folder("train_loss")
     for path in best.iterdir():  # the reader lies in the folder itself
-        (folder / path.name).write_bytes(path.read_bytes())
+        if path.name != COMPLETE:
+            (folder / path.name).write_bytes(path.read_bytes())
     trained.write(folder)
 
 

@@ -5,7 +5,7 @@
     start/seed<k>/round-1-<contrast>/    the first trained student; arms that learn the same share it
     arms/<arm>-seed<k>/round-<r>/        the student of round r >= 2
         training/                        checkpoints, curves, trained.json
-        exam/papers-<n>.jsonl            teaching.exam.Paper of each training question, in blocks, each written when done
+        exam/block-<n>/papers.jsonl      teaching.exam.Paper of the training questions, in blocks, each a stage
         validation/, test/               predictions, greedy
     arms/<arm>-seed<k>/lessons-<r>/      methods.tailored.Bought of round r >= 1: kept and dropped, with their lineage
     arms/<arm>-seed<k>/fates.jsonl       what became of each question in every exam, and the rationales bought for it
@@ -152,31 +152,28 @@ class Rounds:
 
     def _exam(self, place: str, seed: int, number: int, student: Path | str, told: str) -> list[Paper]:
         problems = self.questions.train
-        blocks = [problems[start : start + BLOCK] for start in range(0, len(problems), BLOCK)]
+        loaded: Student | None = None
+        papers: list[Paper] = []
+        for start in range(0, len(problems), BLOCK):
 
-        def make(folder: Path) -> None:
-            loaded: Student | None = None
-            for place, block in enumerate(blocks):
-                path = folder / f"papers-{place:03}.jsonl"
-                if path.is_file():
-                    continue  # written whole by a run that was cut off later
-                if loaded is None:
-                    loaded = self._load(student)
-                papers = sit(
-                    loaded, block, self.task, samples=self.words.samples,
+            def make(folder: Path, start: int = start) -> None:
+                nonlocal loaded
+                loaded = loaded or self._load(student)
+                written = sit(
+                    loaded, problems[start : start + BLOCK], self.task, samples=self.words.samples,
                     decoding=Decoding(
                         NO_CAP, self.words.temperature, self.words.top_k, seed=seed * 1000 + number
                     ),
                     solving=self.workshop(folder, seed).solving(),
-                    progress=lambda done, place=place: self.reporter.advance(  # type: ignore[misc]
-                        f"exam {told}", place * BLOCK * self.words.samples + done, len(problems) * self.words.samples
+                    progress=lambda done: self.reporter.advance(
+                        f"exam {told}", start * self.words.samples + done, len(problems) * self.words.samples
                     ),
                 )  # fmt: skip
-                write_rows(path, (paper.to_row() for paper in papers))
+                write_rows(folder / "papers.jsonl", (paper.to_row() for paper in written))
 
-        folder = self.run.stage(f"{place}/exam", make, keep=True)
-        files = (folder / f"papers-{place:03}.jsonl" for place in range(len(blocks)))
-        return [Paper.from_row(row) for file in files for row in read_json_lines(file)]
+            folder = self.run.stage(f"{place}/exam/block-{start // BLOCK:03}", make)
+            papers += [Paper.from_row(row) for row in read_json_lines(folder / "papers.jsonl")]
+        return papers
 
     def _answers(
         self, place: str, student: Path | str, problems: list[Problem], seed: int, told: str

@@ -201,10 +201,10 @@ class Stages:
         if variant.spec.path == "direct":
             return self._train_direct(variant, place, self.train_chains(variant))
         if place not in self.known:
+            cut = self.segments(variant)  # first, so that damage shows also where training is over
 
             def make(folder: Path) -> None:
                 train, validation = self.train_chains(variant), self.validation_chains(variant)
-                cut = self.segments(variant)
                 train_as_es(
                     self.workshop(variant, folder),
                     variant.spec,

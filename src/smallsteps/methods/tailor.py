@@ -37,7 +37,7 @@ def tailor(
     if recipe.tailored is None:
         raise RecipeError("this recipe has no section `tailored`; smallsteps.compare runs it")
     told = reporter or Silent()
-    return in_folder(recipe, out, command, lambda run: run_rounds(recipe, run, told, access or Access()))
+    return in_folder(recipe, out, command, told, lambda run: run_rounds(recipe, run, told, access or Access()))
 
 
 def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:

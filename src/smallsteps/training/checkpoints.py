@@ -4,10 +4,13 @@
     out/curves.jsonl             one line an update
     out/checkpoint-120/          to resume from: weights, optimizer, schedule, random state
     out/candidate-120/           a Hugging Face folder: best so far by some criterion
-    out/result.json              written last; training is over
+    out/result.json              written at the end
+    out/COMPLETE                 training is over
 
-A folder counts only once its `COMPLETE` file exists, which is written after everything in it has reached the disk.
-Candidates that a newer checkpoint no longer names are deleted after that checkpoint is complete, never before.
+A folder counts only once its `COMPLETE` file exists, which is written after everything in it has reached the disk, and
+names each of its files with its digest; that of a checkpoint also those of the candidates it names. Where a digest is
+not right, the files were damaged later: `repair` says so and clears the folder, so that training starts again. Candidates
+that a newer checkpoint no longer names are deleted after that checkpoint is complete, never before.
 """
 
 from __future__ import annotations
@@ -17,13 +20,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from smallsteps.disk import damage, read_object, seal, sync_folder, write_json, write_text
 from smallsteps.errors import RunFolderError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
@@ -31,6 +36,9 @@ from smallsteps.training.contrast import Contrast
 from smallsteps.training.settings import TrainSettings
 
 COMPLETE = "COMPLETE"
+RESULT = "result.json"
+CURVES = "curves.jsonl"
+KINDS = ("checkpoint", "candidate")
 CRITERIA = ("train_loss", "validation_loss", "bleu", "metric")
 """Lowest training loss (mean since the last evaluation), lowest validation loss, highest validation BLEU, best task
 metric."""
@@ -85,8 +93,8 @@ def claim(out: Path, digest: str) -> None:
     path = out / "settings.json"
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))["digest"]
-        except (json.JSONDecodeError, KeyError, TypeError):
+            found = read_object(path)["digest"]
+        except (ValueError, KeyError):
             raise RunFolderError(f"{path}: damaged. Delete {out} and run again.") from None
         if found != digest:
             raise RunFolderError(
@@ -95,45 +103,58 @@ def claim(out: Path, digest: str) -> None:
             )
         return
     if out.exists() and any(out.glob("*checkpoint-*")):
-        raise RunFolderError(f"{out}: holds checkpoints of something else. Give another output folder.")
+        raise RunFolderError(
+            f"{out}: holds checkpoints, but no settings.json: they are of something else, or it was "
+            "lost. Give another output folder, or delete this one to start over."
+        )
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, {"digest": digest})
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` so that the file is either the old or the new one, whole and on disk."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8", newline="\n") as file:
-        json.dump(value, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    _sync_folder(path.parent)
+def repair(out: Path, say: Callable[[str], None] | None = None) -> None:
+    """Clear `out` where something in it was damaged after it was written, so that training starts
+    again from nothing; says which file (by default as a warning)."""
+    folders = [out, *(path for kind in KINDS for path in _numbered(out, kind))]
+    found = [(folder, damage(folder, COMPLETE)) for folder in folders]
+    files = [folder / name for folder, names in found for name in names or ()]
+    if files:
+        more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+        line = f"{os.path.normpath(files[0])}{more}: damaged; this training starts again"
+        if say is None:
+            warnings.warn(line, stacklevel=2)
+        else:
+            say(line)
+        (out / COMPLETE).unlink(missing_ok=True)
+        (out / RESULT).unlink(missing_ok=True)
+        tidy(out, ())
 
 
-def complete(folder: Path) -> None:
-    """Bring everything in `folder` to the disk, then write its marker."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    _sync_folder(folder)
-    with (folder / COMPLETE).open("w", encoding="utf-8") as file:
-        file.write("complete\n")
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(folder)
-    _sync_folder(folder.parent)
+def finish(out: Path, result: Mapping[str, Any], chosen: Iterable[Selection]) -> None:
+    """Write the result of a training that is over, then the manifest of all that it leaves; what
+    else there is may be deleted."""
+    write_json(out / RESULT, result)
+    files = [out / "settings.json", out / CURVES, out / RESULT]
+    for folder in {selection.folder for selection in chosen}:
+        files += [path for path in sorted((out / folder).rglob("*")) if path.is_file()]
+    seal(out, COMPLETE, files)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # Windows cannot open folders
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def is_finished(out: Path) -> bool:
+    """Whether training in `out` is over (`repair` has been there before)."""
+    return (out / COMPLETE).exists()
+
+
+def complete(folder: Path, named: Iterable[Selection] = ()) -> None:
+    """Bring everything in `folder` to the disk, then write its manifest; `named`: candidates beside
+    it without which it is of no use."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
+    markers = {folder.parent / selection.folder / COMPLETE for selection in named}
+    seal(folder, COMPLETE, [*files, *sorted(markers)])
+    sync_folder(folder.parent)
 
 
 def discard(folder: Path) -> None:
@@ -151,7 +172,7 @@ def latest_checkpoint(out: Path) -> Path | None:
 def tidy(out: Path, keep: Iterable[str]) -> None:
     """Delete every checkpoint and candidate, whole or torn, that is not named in `keep`, and half-written files."""
     names = set(keep)
-    for kind in ("checkpoint", "candidate"):
+    for kind in KINDS:
         for path in _numbered(out, kind):
             if path.name not in names:
                 discard(path)
@@ -169,16 +190,14 @@ def _number(path: Path) -> int:
 
 
 class Curves:
-    """`curves.jsonl`: rows of plain numbers, one an update; cut back to the update that training resumes from."""
+    """`curves.jsonl`: rows of plain numbers, one an update; `rows` are those that training resumes from."""
 
-    def __init__(self, path: Path, keep_updates: int, write: bool = True) -> None:
+    def __init__(self, path: Path, rows: Iterable[Mapping[str, Any]] = (), write: bool = True) -> None:
         self.path = path
-        self.rows = [row for row in read_curves(path) if row["update"] <= keep_updates]
+        self.rows = [dict(row) for row in rows]
         self._write = write
         if write:
-            draft = path.with_name(path.name + ".part")
-            draft.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8", newline="\n")
-            draft.replace(path)
+            write_text(path, "".join(json.dumps(row) + "\n" for row in self.rows))
 
     def add(self, row: Mapping[str, float | int | None]) -> None:
         """Append `row`; on disk at once, so that the page of a killed run shows what there was."""
@@ -189,15 +208,9 @@ class Curves:
 
 
 def read_curves(path: Path) -> list[dict[str, Any]]:
-    """The rows of a curves file; a last line that a kill tore is left out."""
-    rows: list[dict[str, Any]] = []
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").split("\n"):
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return rows
+    """The rows of the curves file of a finished training."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
 
 
 def trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -27,12 +27,24 @@ import torch.distributed as dist
 from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
-from smallsteps.errors import InternalError, RunFolderError, TrainingError
+from smallsteps.errors import InternalError, TrainingError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Plan
-from smallsteps.training.checkpoints import Curves, Selection, claim, digest_of, latest_checkpoint, tidy, write_json
+from smallsteps.training.checkpoints import (
+    CURVES,
+    RESULT,
+    Selection,
+    claim,
+    digest_of,
+    finish,
+    is_finished,
+    latest_checkpoint,
+    read_curves,
+    repair,
+    tidy,
+)
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.settings import TrainSettings
@@ -83,12 +95,14 @@ def fit(
     progress: Progress | None = None,
     announce: Callable[[Preflight], None] | None = None,
     contrasts: Mapping[str, Contrast] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> FitResult:
     """Train `student` in place and keep the best checkpoints under `out`.
 
     Called again with the same arguments after a kill it goes on and ends with the same weights (CPU: bit by bit);
-    called on a finished folder it returns the result at once. `announce` gets the preflight report before the first
-    update. `contrasts` (example id → other right and wrong rationales, whole chains only) adds the triplet loss.
+    called on a finished folder it returns the result at once. Where files in `out` were damaged it tells `say` (by
+    default as a warning) and starts again. `announce` gets the preflight report before the first update. `contrasts`
+    (example id → other right and wrong rationales, whole chains only) adds the triplet loss.
 
     Raises TrainingError for examples that cannot be trained on, and RunFolderError when `out` belongs to something
     else.
@@ -104,6 +118,7 @@ def fit(
             atexit.register(_leave_the_group)
         if arguments.process_index == 0:
             claim(out, digest)
+            repair(out, say)
         wait_for_all()
         finished = _finished(out, checked.report)
         if finished is not None:
@@ -132,32 +147,26 @@ def fit(
 
 
 def _write_result(out: Path, trainer: UpdateTrainer) -> None:
-    write_json(
-        out / "result.json",
-        {
-            "selections": {name: vars(chosen) for name, chosen in trainer.selections.items()},
-            "train_tokens": trainer.plan.total_tokens,
-            "passes": trainer.plan.passes,
-            "updates": trainer.plan.updates,
-            "seconds": trainer.seconds,
-            "micro_batch_tokens": trainer.micro_batch_tokens,
-            "processes": trainer.args.world_size,
-        },
-    )
+    result = {
+        "selections": {name: vars(chosen) for name, chosen in trainer.selections.items()},
+        "train_tokens": trainer.plan.total_tokens,
+        "passes": trainer.plan.passes,
+        "updates": trainer.plan.updates,
+        "seconds": trainer.seconds,
+        "micro_batch_tokens": trainer.micro_batch_tokens,
+        "processes": trainer.args.world_size,
+    }
+    finish(out, result, trainer.selections.values())
 
 
 def _finished(out: Path, report: Preflight) -> FitResult | None:
     """The result of a folder whose training is over; None while it is not."""
-    path = out / "result.json"
-    if not path.exists():
+    if not is_finished(out):
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads((out / RESULT).read_text(encoding="utf-8"))
     selections = {name: Selection(**chosen) for name, chosen in found.pop("selections").items()}
     folders = {name: out / chosen.folder for name, chosen in selections.items()}
-    for folder in folders.values():
-        if not folder.is_dir():
-            raise RunFolderError(f"{folder}: named in {path} but not there. Delete {out} and run again.")
-    curves = Curves(out / "curves.jsonl", found["updates"], write=False).rows
+    curves = read_curves(out / CURVES)
     return FitResult(folders=folders, selections=selections, curves=curves, report=report, **found)
 
 

@@ -26,18 +26,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smallsteps.errors import RecipeError, RunFolderError
+from smallsteps.errors import RecipeError
 from smallsteps.students.student import Student
 from smallsteps.training.batches import micro_batches
 from smallsteps.training.checkpoints import (
+    CURVES,
+    RESULT,
     Curves,
     Selection,
     claim,
     complete,
     discard,
+    finish,
+    is_finished,
     latest_checkpoint,
+    read_curves,
+    repair,
     tidy,
-    write_json,
 )
 from smallsteps.training.policy import (
     Average,
@@ -164,16 +169,19 @@ def reinforce(
     metric: Measure | None = None,
     progress: Progress | None = None,
     digest: str = "",
+    say: Callable[[str], None] | None = None,
 ) -> Reinforced:
     """Trains `student` in place on rewards for what it writes for `prompts` prompts, numbered from 0.
 
     Called again with the same arguments after a kill it goes on; on a finished folder it returns the result at once.
-    `digest`: what else makes the run what it is (data, reward). Raises RunFolderError where `out` is another run's.
+    `digest`: what else makes the run what it is (data, reward). Where files in `out` were damaged it tells `say` (by default
+    as a warning) and starts again. Raises RunFolderError where `out` is another run's.
     """
     out = Path(out)
     own = json.dumps([asdict(settings), prompts, digest, student.weights_digest()], sort_keys=True)
     claim(out, hashlib.sha256(own.encode()).hexdigest()[:16])
-    if (out / "result.json").exists():
+    repair(out, say)
+    if is_finished(out):
         return finished(out)
     return _Loop(student, prompts, roll, reward, settings, out, metric, progress).run()
 
@@ -202,11 +210,12 @@ class _Loop:
         self.best: Selection | None = None
         self.start: float | None = None
         self.stopped: str | None = None
+        rows: list[dict[str, Any]] = []
         kept = latest_checkpoint(out)
         if kept is not None:
-            self._load(kept)
+            rows = self._load(kept)
         tidy(out, [one for one in (kept.name if kept else "", self.best.folder if self.best else "") if one])
-        self.curves = Curves(out / "curves.jsonl", self.step)
+        self.curves = Curves(out / CURVES, rows)
 
     def run(self) -> Reinforced:
         settings = self.settings
@@ -229,7 +238,7 @@ class _Loop:
                 self._save()
         assert self.best is not None
         result = {"best": asdict(self.best), "start": self.start, "steps": self.step, "stopped": self.stopped}
-        write_json(self.out / "result.json", result)
+        finish(self.out, result, [self.best])
         tidy(self.out, [self.best.folder])
         return finished(self.out)
 
@@ -420,22 +429,23 @@ class _Loop:
             {
                 "policy": self.policy.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step, "dry": self.dry,
                 "stopped": self.stopped, "start": self.start, "best": asdict(self.best) if self.best else None,
+                "curves": self.curves.rows,
             },
             folder / STATE,
         )  # fmt: skip
-        complete(folder)
+        complete(folder, [self.best] if self.best else [])
         tidy(self.out, [folder.name, *([self.best.folder] if self.best else [])])
 
-    def _load(self, folder: Path) -> None:
-        try:
-            state = torch.load(folder / STATE, weights_only=True, map_location=self.student.device)
-        except (OSError, RuntimeError) as error:
-            raise RunFolderError(f"{folder}: damaged ({error}). Delete {self.out} and run again.") from None
+    def _load(self, folder: Path) -> list[dict[str, Any]]:
+        """Goes on from a checkpoint; the curves up to there."""
+        state = torch.load(folder / STATE, weights_only=True, map_location=self.student.device)
         self.policy.load_state_dict(state["policy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.dry, self.stopped = state["step"], state["dry"], state["stopped"]
-        self.start = state.get("start")
+        self.start = state["start"]
         self.best = Selection(**state["best"]) if state["best"] else None
+        rows: list[dict[str, Any]] = state["curves"]
+        return rows
 
 
 def _parts(rewarded: Sequence[Sequence[Rewarded]]) -> dict[str, float]:
@@ -449,9 +459,10 @@ def _parts(rewarded: Sequence[Sequence[Rewarded]]) -> dict[str, float]:
 
 
 def finished(out: Path) -> Reinforced:
-    found = json.loads((out / "result.json").read_text(encoding="utf-8"))
+    """The result of a folder whose training is over."""
+    found = json.loads((out / RESULT).read_text(encoding="utf-8"))
     best = Selection(**found["best"])
-    curves = Curves(out / "curves.jsonl", found["steps"], write=False).rows
+    curves = read_curves(out / CURVES)
     return Reinforced(out / best.folder, best, found.get("start"), found["steps"], found["stopped"], curves)
 
 

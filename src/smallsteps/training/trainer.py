@@ -23,12 +23,14 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from smallsteps.disk import write_json
 from smallsteps.errors import RunFolderError, TrainingError
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Batch, Encoded, collate, micro_batches, share
 from smallsteps.training.checkpoints import (
     CRITERIA,
+    CURVES,
     Curves,
     Selection,
     better,
@@ -36,7 +38,6 @@ from smallsteps.training.checkpoints import (
     discard,
     tidy,
     trained_weights,
-    write_json,
 )
 from smallsteps.training.contrast import (
     COLUMNS,
@@ -120,7 +121,7 @@ class UpdateTrainer(Trainer):
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise TrainingError("training runs on several processes, not on FSDP or DeepSpeed. Launch with torchrun.")
         self.first = self.args.process_index == 0
-        self.curves = Curves(self.out / "curves.jsonl", state.get("update", 0), write=self.first)
+        self.curves = Curves(self.out / CURVES, state.get("curves", ()), write=self.first)
 
     def _prepare_model(self) -> None:
         model: Any = self.student.model
@@ -334,9 +335,10 @@ class UpdateTrainer(Trainer):
                 "seconds": self.seconds,
                 "micro_batch_tokens": self.micro_batch_tokens,
                 "selections": {name: vars(chosen) for name, chosen in self.selections.items()},
+                "curves": self.curves.rows,
             }
             write_json(folder / STATE, state)
-            complete(folder)
+            complete(folder, self.selections.values())
             tidy(out, {folder.name, *(chosen.folder for chosen in self.selections.values())})
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:

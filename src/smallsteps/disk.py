@@ -1,0 +1,139 @@
+"""Files that are whole or not there, and manifests that say which files of a folder are whole.
+
+A manifest is a JSON file that names the files of its folder with their SHA-256 digests. It is
+written last, so that a folder without one was cut off by a kill, and a file that has another digest
+was damaged later. Stages of a run folder (`manifest.json`), checkpoints, candidates and finished
+trainings (`COMPLETE`) all rest on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from smallsteps.errors import RunFolderError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole file or nothing: a neighbour is written, flushed to disk and renamed.
+
+    Raises RunFolderError where it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be written ({error.strerror}).") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """`write_text` of indented JSON."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises ValueError that says why there is none to be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise ValueError("not whole JSON") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in a folder to the disk."""
+    if os.name != "posix":  # Windows cannot open folders
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# ---- manifests ----
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(folder: Path, manifest: str) -> dict[str, str]:
+    """Relative path → SHA-256 of every file below `folder` but its manifest and what is hidden."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and name.as_posix() != manifest:
+            found[name.as_posix()] = file_digest(path)
+    return found
+
+
+def seal(folder: Path, manifest: str, files: Iterable[Path] | None = None) -> None:
+    """Writes the manifest of `folder`, which names `files` (by default all below it)."""
+    if files is None:
+        named = digests(folder, manifest)
+    else:
+        named = {Path(os.path.relpath(path, folder)).as_posix(): file_digest(path) for path in files}
+    write_manifest(folder, manifest, named)
+
+
+def write_manifest(folder: Path, manifest: str, named: Mapping[str, str]) -> None:
+    """Writes the manifest of `folder` with these files and digests, and a digest of its own."""
+    write_json(folder / manifest, {"files": dict(named), "sha256": _digest_of(named)})
+
+
+def _digest_of(named: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+
+def read_manifest(folder: Path, manifest: str) -> dict[str, str] | None:
+    """The files that a manifest names, with their digests; None where there is no whole one."""
+    try:
+        content = read_object(folder / manifest)
+    except ValueError:
+        return None
+    named = content.get("files")
+    if not isinstance(named, dict) or not all(isinstance(one, str) for one in named.values()):
+        return None
+    if content.get("sha256") not in (None, _digest_of(named)):
+        return None
+    return named
+
+
+def damage(folder: Path, manifest: str) -> list[str] | None:
+    """The files that are not what the manifest says; the manifest itself where it is not whole.
+
+    None where there is no manifest: the folder was never finished.
+    """
+    if not os.path.lexists(folder / manifest):
+        return None
+    named = read_manifest(folder, manifest)
+    if named is None:
+        return [manifest]
+    return [name for name, digest in named.items() if not _has_digest(folder / name, digest)]
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    try:
+        return path.is_file() and file_digest(path) == digest
+    except (OSError, ValueError):  # unreadable, or a name that no file can have
+        return False
