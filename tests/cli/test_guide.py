@@ -155,3 +155,30 @@ def test_a_dry_run_says_what_the_reader_may_be_asked(tmp_path: Path, capsys: pyt
     # 2 to learn from, 7 arms for each of 2, 100 steps of 16 x 4 rewards; on at most 2, 3 evaluations of the distilled
     # student and 4 of the refined one
     assert "at most 6,430 calls" in said
+
+
+def test_no_answer_comes_out_of_a_readers_thought(guide, server: Server) -> None:
+    server.answer = lambda body, times: (200, completion("<think>Prediction: Spain</think>Prediction: Italy."), {})
+    assert guide(ROWS)[1][0]["answer"] == "Italy"
+    assert guide(ROWS, "--thinking", "only")[1][0]["answer"] == "Spain", "asked for by name"
+    assert len(server.bodies) == 2, "another policy buys nothing"
+
+
+def test_a_reader_whose_thoughts_never_end_is_one_line(
+    guide, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = lambda body, times: (200, completion("<think>Prediction: Italy", "length"), {})
+    assert guide(ROWS) == (2, [])
+    assert "not one of 2 replies could be read" in capsys.readouterr().err
+
+
+def test_a_limit_on_the_readers_tokens_holds_without_usage(guide, server: Server) -> None:
+    def answer(body: dict, times: int) -> tuple[int, object, dict]:
+        whole = completion("Prediction: Italy.")
+        del whole["usage"]
+        return 200, whole, {}
+
+    server.answer = answer
+    rows = [ROWS[0] | {"id": f"r{n}", "question": f"{n}: {ROWS[0]['question']}"} for n in range(8)]
+    assert guide(rows, "--max-tokens-total", "1000", "--max-new-tokens", "4") == (2, [])
+    assert 0 < len(server.bodies) < 8
