@@ -10,9 +10,11 @@ from loopback import completion
 from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import Unreadable
 from smallsteps.generation.completion import (
+    UNLIMITED_TOKENS,
     Thinking,
     check_thinking,
     counts,
+    most_of,
     read_answer,
     reply_of,
     stored_answer,
@@ -39,6 +41,7 @@ UNFINISHED = "failed: unfinished thought: "
         ("<think>9?</think>So 7.", "stop", None, "So 7.", "9?\n\nSo 7.", "9?"),
         ("9?</think>So 7.", "stop", None, "So 7.", "9?\n\nSo 7.", "9?"),
         ("<think>9?", "length", None, UNFINISHED, UNFINISHED, UNFINISHED),
+        ("<think>", "length", None, UNFINISHED, UNFINISHED, UNFINISHED),
         ("<think>9?", "stop", None, UNFINISHED, UNFINISHED, UNFINISHED),
         ("<think>9?</think>", "stop", None, "failed: empty reply: nothing follows", "9?", "9?"),
         ("So 7.", "stop", "9?", "So 7.", "9?\n\nSo 7.", "9?"),
@@ -98,3 +101,21 @@ def test_deep_json_that_never_ends_is_unreadable() -> None:
     for raw in ("[" * 100_000, '{"a": ' * 50_000, "[" * 60_000 + "]" * 59_000):
         with pytest.raises(Unreadable):
             read_answer(raw)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "written"),
+    [
+        ({"max_tokens": 50}, 50),
+        ({"max_completion_tokens": 60}, 60),
+        ({"max_tokens": 50, "max_completion_tokens": 60}, 60),
+        ({}, UNLIMITED_TOKENS),
+        ({"max_tokens": -50}, UNLIMITED_TOKENS),
+        ({"max_tokens": "50"}, UNLIMITED_TOKENS),
+        ({"max_tokens": None}, UNLIMITED_TOKENS),
+    ],
+)
+def test_a_call_without_a_sensible_limit_of_its_own_reserves_a_long_reply(
+    parameters: dict[str, Any], written: int
+) -> None:
+    assert most_of(Ask("u", "m", (), tuple(sorted(parameters.items())))).output_tokens == written

@@ -91,7 +91,7 @@ def read_answer(raw: str | bytes) -> Answer:
         return Answer("", cut, *tokens, thought, False) if cut else Answer(thought, cut, *tokens, thought)
     inner, rest, ended = split_thought(content)
     thought = "\n\n".join(filter(None, (thought, inner))) or None
-    if not rest and not thought:
+    if not rest and not thought and ended:
         raise Unreadable("empty reply", tokens)
     return Answer(rest, cut, *tokens, thought, ended)
 
@@ -116,9 +116,9 @@ def _count(usage: Mapping[str, Any], *names: str) -> int | None:
 def most_of(ask: Ask) -> Spent:
     """All that one call may cost."""
     read = sum(len(content.encode(errors="replace")) + MESSAGE_TOKENS for _, content in ask.messages)
-    parameters = dict(ask.parameters)
-    written = parameters.get("max_tokens", parameters.get("max_completion_tokens", UNLIMITED_TOKENS))
-    return Spent(1, read, int(written))
+    given = [value for name, value in ask.parameters if name in ("max_tokens", "max_completion_tokens")]
+    limits = [value for value in given if type(value) is int and value >= 0]
+    return Spent(1, read, max(limits, default=UNLIMITED_TOKENS))
 
 
 def cost_of(ask: Ask, raw: str | bytes, counted: tuple[int | None, int | None]) -> Spent:
