@@ -207,6 +207,8 @@ def test_a_proxy_that_cannot_be_used_is_one_message(proxy: str, message: str, mo
 
 
 def test_certificates_that_are_not_there_are_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_DIR", "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
     with pytest.raises(TeacherError, match="SSL_CERT_FILE names no certificates that can be read"):
         open_client("https://api.example.com/v1")
