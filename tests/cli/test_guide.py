@@ -120,6 +120,12 @@ def test_what_cannot_be_done_is_one_line_and_writes_nothing(
     assert said is not None or not server.bodies
 
 
+def test_reports_are_no_answers_of_a_reader(guide, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = guide([{"id": "a", "findings": "Brain: normal.", "impression": "Normal."}], "--task", "pet")
+    assert code == 2 and not found and not server.bodies
+    assert "task 'pet': its answers are whole texts" in capsys.readouterr().err
+
+
 def test_a_local_folder_reads(tmp_path: Path, guide, server: Server, tiny_reader: Path) -> None:
     source, out = tmp_path / "x.jsonl", tmp_path / "y.jsonl"
     source.write_text(json.dumps(ROWS[0]) + "\n")

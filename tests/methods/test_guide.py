@@ -176,7 +176,7 @@ def test_a_task_without_contexts_works_and_what_needs_one_is_null(task, recipe_o
     [
         ("numbers", ["standard", "gold-facts"], "'gold-facts' needs `supporting_facts` in every test row"),
         ("numbers", ["standard", "random-context"], "'random-context' needs `context` in every test row"),
-        ("pet", ["standard"], "'pet' are measured by bleu, not right or wrong"),
+        ("pet", ["standard"], "'pet': its answers are whole texts, measured by bleu"),
     ],
 )
 def test_what_a_task_cannot_have_is_refused_before_the_first_call(

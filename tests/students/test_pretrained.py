@@ -114,6 +114,14 @@ def test_pickled_weights_are_refused_with_the_way_out(tiny: Tiny, tmp_path: Path
         LOADERS[loader](tmp_path / "m")
 
 
+@pytest.mark.parametrize("loader", LOADERS)
+def test_an_adapter_brings_no_model_from_elsewhere(tiny: Tiny, tmp_path: Path, loader: str) -> None:
+    tiny("t5").save(tmp_path / "m")
+    (tmp_path / "m/adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "a/b"}')
+    with pytest.raises(StudentError, match=r"holds an adapter .*merge_and_unload"):
+        LOADERS[loader](tmp_path / "m")
+
+
 def test_a_kernel_from_the_hub_is_code_too(tiny: Tiny, tmp_path: Path) -> None:
     tiny("t5").save(tmp_path / "m")
     config = json.loads((tmp_path / "m/config.json").read_text())

@@ -15,7 +15,7 @@ from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.guiding.open import ReaderSettings, open_reader
-from smallsteps.guiding.reader import Asked, nothing_read
+from smallsteps.guiding.reader import Asked, check_task, nothing_read
 from smallsteps.methods.lm_guided import Outcome, alone, guided, turned, write
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem
@@ -38,6 +38,7 @@ def guide_file(
     check_device(settings.device)
     set_threads(threads)
     task = get_task(task_name)
+    check_task(task)
     problems = read_problems(source, task, columns, Terminal().say)
     with at(str(source)):  # a row without context is named before anything is loaded
         sources = [task.render(problem) for problem in problems]

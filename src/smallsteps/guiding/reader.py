@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from smallsteps.errors import TeacherError
+from smallsteps.errors import RecipeError, TeacherError
 from smallsteps.generation.generator import LASTING, ChatGenerator, Decoding, Messages, Request
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task, closing_tail
@@ -135,6 +135,15 @@ class Reader:
             answer, _ = self._read_off(problem, reply.text, ends_open=True)
             cost = found[key].tokens + reply.read + reply.tokens
             found[key] = replace(found[key], answer=answer, found="second" if answer else "none", tokens=cost)
+
+
+def check_task(task: Task) -> None:
+    """Raises RecipeError for a task whose answers are whole texts (reports), which no reader names in a line."""
+    if task.closing is None:
+        raise RecipeError(
+            f"task {task.name!r}: its answers are whole texts, measured by {task.metric} and not right or wrong, so that no "
+            "reader can give them. Name a task with short answers, such as hotpotqa, numbers or text."
+        )
 
 
 def nothing_read(reader: Reader, count: int) -> TeacherError:

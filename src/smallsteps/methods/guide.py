@@ -22,12 +22,12 @@ from typing import Any
 
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError
-from smallsteps.evaluation.grade import get_metric, grade
+from smallsteps.evaluation.grade import grade
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.guiding.open import ReaderSettings, open_reader
-from smallsteps.guiding.reader import Asked, Reader, nothing_read
+from smallsteps.guiding.reader import Asked, Reader, check_task, nothing_read
 from smallsteps.guiding.reward import Kind, Likelihood, Rewarder, RewardSettings
 from smallsteps.methods.arm import Trained, Workshop
 from smallsteps.methods.compare import base_student, in_folder
@@ -133,11 +133,7 @@ def check_questions(questions: Questions, arms: Sequence[str], reporter: Reporte
     """What the arms need of the rows is looked for before the first call. Raises RecipeError for a task whose answers are
     not right or wrong, or a control that the rows have nothing for; DataError for a row that cannot be read."""
     task = questions.task
-    if task.closing is None or not get_metric(task.metric).binary:
-        raise RecipeError(
-            f"data.task: the answers of {task.name!r} are measured by {task.metric}, not right or wrong, so that no reader "
-            "can be rewarded for them. Name a task with short answers, such as hotpotqa, numbers or text."
-        )
+    check_task(task)
     everything = (*questions.train, *questions.validation, *questions.test)
     for problem in everything:
         task.render(problem)

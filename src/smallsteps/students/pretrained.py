@@ -133,6 +133,11 @@ def _check_folder(label: str, folder: Path) -> None:
         raise StudentError(f"{label}: a dual-path pair. Give one of its halves, {folder}/es or {folder}/as.")
     if not (folder / "config.json").is_file():
         raise StudentError(f"{label}: expected a Hugging Face model folder, but it has no config.json.")
+    if (folder / "adapter_config.json").is_file():
+        raise StudentError(
+            f"{label}: holds an adapter (adapter_config.json), whose base model would be fetched from elsewhere. Merge the "
+            "two with PEFT's merge_and_unload, save the result, and name its folder."
+        )
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise StudentError(
             f"{label}: the folder has no tokenizer (tokenizer.json). Save the tokenizer of the model it came from into "
