@@ -196,3 +196,18 @@ def test_a_number_without_sense_is_one_line_before_the_first_call(
     error = capsys.readouterr().err
     assert flag in error and "Traceback" not in error and server.calls == 0
     assert not (folder / "o.jsonl").exists() and not (folder / "r.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting"),
+    [("tailored/demo", "tailored.teacher.feedback"), ("guided/demo", "guided.reader.guided")],
+)
+def test_a_faulty_prompt_of_a_recipe_shows_before_any_training_and_leaves_no_folder(
+    folder: Path, recipe: str, setting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "p.txt").write_text("[user]\n{{ question }}\n{{ 1 / 0 }}\n")
+    changes = [f"{setting}={folder / 'p.txt'}", "data.count=60", "data.validation_count=10", "data.test_count=10"]
+    assert main(["run", recipe, *changes, "--out", str(folder / "run"), "--threads", "1"]) == 2
+    error = capsys.readouterr().err
+    assert "division by zero" in error and "p.txt:3" in error
+    assert not (folder / "run").exists()

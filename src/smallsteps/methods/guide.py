@@ -69,6 +69,7 @@ from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows
 from smallsteps.tasks.multihop import supporting_facts
 from smallsteps.teaching.open import Access
+from smallsteps.teaching.prompts import check_prompts
 from smallsteps.training.policy import Estimator
 from smallsteps.training.reinforce import Reinforced, ReinforceSettings, finished, reinforce
 
@@ -98,6 +99,7 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
     check_device(recipe.student.device, "student.device")
     questions = load_questions(recipe, run, reporter.say)
     check_questions(questions, recipe.arms, reporter)
+    check_prompts((words.reader.guided, words.reader.standard, words.reader.cot), questions.task, questions.train[0])
     judges = open_judges(words.judge, words.encoder, recipe.student.device)
     own = words.reader
     with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:

@@ -23,6 +23,7 @@ from smallsteps.recipe import Recipe, Tailored
 from smallsteps.runs import Reporter, RunFolder, Silent
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
+from smallsteps.teaching.prompts import check_prompts
 from smallsteps.teaching.teachers import Teacher
 
 
@@ -95,6 +96,7 @@ def _teacher(
         raise RecipeError(
             "tailored.rationales above 1 needs tailored.teacher.temperature above 0; greedy ones are all alike."
         )
+    check_prompts((own.initial, own.feedback, own.blind), questions.task, questions.train[0])
     return open_teacher(settings, questions.task, decoding, budget, access, reporter.say)
 
 

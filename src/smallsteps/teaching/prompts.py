@@ -21,8 +21,8 @@ models that are trained to read it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -94,6 +94,16 @@ def read_prompt(name: str) -> Prompt:
         raise RecipeError(f"prompt {name}: not UTF-8. Save it as UTF-8.") from None
     except OSError as error:
         raise RecipeError(f"prompt {name}: cannot be read ({error.strerror}).") from None
+
+
+def check_prompts(names: Iterable[str], task: Task, problem: Problem) -> None:
+    """Fills each prompt in once, for `problem`, so that its faults show before the first call and the first training.
+
+    Raises RecipeError for a prompt that is not there or is none, DataError for one that cannot be filled in.
+    """
+    known = problem if problem.answer is not None else replace(problem, answer="0")
+    for name in names:
+        read_prompt(name).render(task, known, attempt="So it is.", reasoning="So it is.")
 
 
 def parse_prompt(name: str, text: str) -> Prompt:
