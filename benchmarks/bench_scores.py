@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--theirs", type=int, default=4, help="chains for the authors' procedure")
     add_options(parser, rounds=2)
     parser.add_argument("--memory-only", action="store_true")
+    parser.add_argument("--skip-memory", action="store_true")
     args = parser.parse_args()
     prepare(args)
     if args.memory_only:
@@ -135,7 +136,7 @@ def main() -> None:
     one, other = labels(chains, scores["fp32"]), labels(chains, scores["bf16"])
     changed = sum(a != b for a, b in zip(one, other, strict=True))
     record("labels that bf16 changes", 100 * changed / len(one), f"% of {len(one)}")
-    if args.device == "cpu":
+    if args.device == "cpu" and not args.skip_memory:
         command = [sys.executable, __file__, str(args.chains), "--memory-only"]
         sys.stdout.flush()
         subprocess.run(command, check=True)

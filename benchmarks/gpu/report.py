@@ -73,7 +73,16 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
             (bench("bench_generation.py", chains, "--n", rows, "--batch", rows, "--alone", 1 if tiny else 3),),
             80,
         ),
-        Part("scores", (bench("bench_scores.py", chains, "--n", rows, "--theirs", 1 if tiny else 4),), 50),
+        Part(
+            "scores",
+            (
+                bench(
+                    "bench_scores.py", chains, "--n", rows, "--theirs", 1 if tiny else 4,
+                    "--rounds", 1 if tiny else 2, "--skip-memory",
+                ),
+            ),
+            50,
+        ),
         *(
             Part(
                 f"training {dtype}",
