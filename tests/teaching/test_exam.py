@@ -32,15 +32,44 @@ def test_unfinished_chains_are_no_mistakes_and_equal_mistakes_count_once() -> No
         said("a", 3, "3 + 4 and so on and", "limit"),
         said("a", 4, "Who knows.", "end"),
         said("a", 5, "", "empty"),
+        said("a", 6, "3 + 4 and again and again", "repetition"),
     ]
     papers = mark(predictions[::-1], PROBLEMS, TASK)
     assert papers == [
-        Paper("a", 1, ("The answer is 8.", "Who knows."), 1, 6),
+        Paper("a", 1, ("The answer is 8.",), unfinished=2, samples=7, unknown=2),
         Paper("b", 1, (), 0, 1),
     ]
-    assert marks(papers).accuracy == pytest.approx(100 * 2 / 7)
+    assert marks(papers).accuracy == pytest.approx(100 * 2 / 8)
     assert marks(papers).mistaken == 50.0
-    assert marks(papers).unfinished == pytest.approx(100 / 7)
+    assert marks(papers).unfinished == pytest.approx(100 * 2 / 8)
+    assert marks(papers).unknown == pytest.approx(100 * 2 / 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("3 + 4 = 7. The answer is 7.", "right"),
+        ("3 + 4 = 8. The answer is 8.", "wrong"),
+        ("3 + 4 = 8, so she has 8 pens.", "wrong"),
+        ("3 + 4 = 7, so she has 7 pens.", "unknown"),
+        ("So it comes to 3 + 4 = 7", "unknown"),
+        ("She adds them up.", "unknown"),
+    ],
+)
+def test_a_chain_without_a_closing_is_a_mistake_only_if_its_last_number_is_wrong(
+    text: str, verdict: str
+) -> None:
+    (paper,) = mark([said("a", 0, text, "end")], PROBLEMS[:1], TASK)
+    counted = {"right": paper.right, "wrong": len(paper.wrong), "unknown": paper.unknown}
+    assert counted == {"right": 0, "wrong": 0, "unknown": 0} | {verdict: 1}
+
+
+def test_an_answer_that_matches_an_alias_of_the_gold_one_is_no_mistake() -> None:
+    task = get_task("hotpotqa")
+    problem = Problem("a", "Who?", "Ann Lee", meta={"answer_aliases": ["It was A. Lee"]})
+    prediction = Prediction("a/0", "a", "It was A. Lee", ((None, "It was A. Lee"),), None, "end")
+    (paper,) = mark([prediction], [problem], task)
+    assert (paper.wrong, paper.unknown) == ((), 1)
 
 
 def test_a_paper_is_one_json_line() -> None:
@@ -64,5 +93,5 @@ def test_an_exam_depends_neither_on_batch_nor_on_order_and_its_samples_differ(
     apart = sit(student, PROBLEMS[::-1], task, samples=3, decoding=decoding, solving=Solving(batch_size=1))
     assert together == apart[::-1]
     assert all(paper.samples == 3 for paper in together)
-    assert any(len(paper.wrong) + paper.unfinished > 1 for paper in together)
+    assert any(paper.unknown + len(paper.wrong) + paper.unfinished > 1 for paper in together)
     assert together != sit(student, PROBLEMS, task, samples=3, decoding=replace(decoding, seed=4))

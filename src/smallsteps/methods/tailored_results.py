@@ -95,7 +95,7 @@ def round_rows(arm: ArmRounds) -> list[Row]:
         repaired, broken = (0, 0) if before is None else fate(before, round.papers)
         rows.append({
             "arm": arm.name, "seed": arm.seed, "round": round.number,
-            "exam": exam.accuracy, "unfinished": exam.unfinished,
+            "exam": exam.accuracy, "unfinished": exam.unfinished, "unknown": exam.unknown,
             **_figure("validation", round.validation), **_figure("test", round.test),
             "mistakes": sum(paper.mistaken for paper in round.papers), "questions": exam.questions,
             "repaired": repaired, "broken": broken,

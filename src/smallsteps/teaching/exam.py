@@ -1,8 +1,10 @@
 """The exam: a student answers its own training questions several times, and its wrong chains are sorted out.
 
 Sampled with the local engine, a seed for each item (Wang et al. 2023: 4 samples, temperature 1, the 50 likeliest tokens).
-A chain that ran into a limit is unfinished: it counts as not right, is flagged, and is no mistake to learn from, since
-nobody knows what it would have come to. The authors' exam cuts chains at 128 tokens and takes them for mistakes; the limits
+A chain is right by the task's strict reading, and wrong only where its lenient reading is wrong too. Two kinds of chains
+are neither, since nobody knows what they came to; they are counted, and nothing is learnt from them: unfinished ones,
+which ran into a limit, and finished ones whose correctness is unknown, because they have no readable answer or only the
+lenient reading finds the gold one. The authors' exam cuts chains at 128 tokens and takes them for mistakes; the limits
 here are those of the test.
 """
 
@@ -37,6 +39,8 @@ class Paper(Record):
     """Chains that ran into a limit."""
     samples: int = 0
     """Chains written in all."""
+    unknown: int = 0
+    """Finished chains that are neither right nor wrong."""
 
     @property
     def mistaken(self) -> bool:
@@ -54,6 +58,8 @@ class Marks:
     """Questions with at least one finished wrong chain."""
     unfinished: float
     """Chains that ran into a limit."""
+    unknown: float
+    """Finished chains that are neither right nor wrong."""
     questions: int
 
 
@@ -84,15 +90,23 @@ def mark(predictions: Iterable[Prediction], problems: Sequence[Problem], task: T
 
 
 def _paper(problem: Problem, predictions: Sequence[Prediction], task: Task) -> Paper:
-    right, unfinished, wrong = 0, 0, list[str]()
+    right, unfinished, unknown, wrong = 0, 0, 0, list[str]()
     for prediction in predictions:
         if task.grade(prediction, problem).value == 1.0:
             right += 1
         elif prediction.stopped in ("limit", "repetition"):
             unfinished += 1
-        elif prediction.text and prediction.text not in wrong:
+        elif not _wrong_by_any_reading(prediction, problem, task):
+            unknown += 1
+        elif prediction.text not in wrong:
             wrong.append(prediction.text)
-    return Paper(problem.id, right, tuple(wrong), unfinished, len(predictions))
+    return Paper(problem.id, right, tuple(wrong), unfinished, len(predictions), unknown)
+
+
+def _wrong_by_any_reading(prediction: Prediction, problem: Problem, task: Task) -> bool:
+    """Whether a chain that is not right has an answer by the lenient reading, and a wrong one."""
+    answer = task.extract(prediction.text, True, problem)
+    return answer is not None and not any(task.same(answer, gold) for gold in task.golds(problem))
 
 
 def marks(papers: Sequence[Paper]) -> Marks:
@@ -102,5 +116,6 @@ def marks(papers: Sequence[Paper]) -> Marks:
         accuracy=100 * sum(paper.right for paper in papers) / chains,
         mistaken=100 * sum(paper.mistaken for paper in papers) / max(1, len(papers)),
         unfinished=100 * sum(paper.unfinished for paper in papers) / chains,
+        unknown=100 * sum(paper.unknown for paper in papers) / chains,
         questions=len(papers),
     )
