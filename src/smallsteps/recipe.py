@@ -296,6 +296,12 @@ class Tailored(Strict):
     dpo_beta: Positive = 0.1
     prompt_weight: float = Field(0.1, ge=0, le=1)
     """Of a prompt token in the loss of a causal student (code: 0.1); an encoder-decoder has no loss there."""
+    demonstrations: int = Field(0, ge=0, le=32)
+    """Causal students: worked training questions, fixed by the seed, that stand before every question in training, exam
+    and test. They weigh `prompt_weight`."""
+    equal: Literal["anchors", "all"] = "anchors"
+    """What training tokens arms have in common: those of the rationales trained on, or all that go through the model,
+    positives and negatives of the contrast included."""
     normaliser: Literal["weights", "all-tokens"] = "weights"
     """What the loss is divided by: the sum of weights, or (code) the number of tokens that have one."""
 

@@ -28,6 +28,7 @@ from smallsteps.methods.tailored import (
 )
 from smallsteps.recipe import Tailored, load_recipe, make_recipe
 from smallsteps.records import Chain
+from smallsteps.report.page import write_page
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.exam import Paper
@@ -189,6 +190,27 @@ def test_arms_cost_the_same_teacher_and_training_tokens(four_arms):
     assert rows["full", 1]["usable"] > 0 and "usable" not in rows["no-contrast", 2]
 
 
+def test_tokens_of_positives_and_negatives_are_counted_beside_the_anchors(four_arms):
+    _, _, found = four_arms
+    rows = {(row["arm"], row["round"]): row for row in found["rounds"]}
+    assert found["budget"]["equal"] == "anchors"
+    assert rows["full", 1]["all_tokens"] > 1.3 * rows["full", 1]["train_tokens"]
+    assert rows["no-contrast", 1]["all_tokens"] == rows["no-contrast", 1]["train_tokens"]
+    arm = next(row for row in found["arms"] if row["name"] == "full")
+    assert arm["all_tokens"] == sum(rows["full", number]["all_tokens"] for number in (1, 2))
+
+
+def test_arms_can_be_equal_in_all_tokens(tmp_path):
+    recipe = make_recipe(content(arms=["full", "no-contrast"], tailored={"equal": "all"}))
+    found = tailor(recipe, tmp_path / "run")
+    rows = {(row["arm"], row["round"]): row for row in found["rounds"]}
+    for number in (1, 2):
+        full, plain = rows["full", number], rows["no-contrast", number]
+        assert plain["all_tokens"] == pytest.approx(full["all_tokens"], rel=0.2)
+        assert plain["train_tokens"] > 1.2 * full["train_tokens"]
+    assert "all tokens" in write_page(tmp_path / "run").read_text(encoding="utf-8")
+
+
 def test_rounds_have_what_scripts_read(four_arms):
     _, out, found = four_arms
     held = json.loads((out / "results.json").read_text())
@@ -265,7 +287,42 @@ def test_a_run_killed_anywhere_ends_the_same(command, tmp_path):
         assert (tmp_path / "whole" / path).read_text() == (tmp_path / "cut" / path).read_text()
 
 
+def causal_student(tiny, folder):
+    """A tiny causal student with room for demonstrations, saved."""
+    student = tiny("llama")
+    student.model.config.max_position_embeddings = 2048
+    student.save(folder)
+    return str(folder)
+
+
+def test_demonstrations_are_training_questions_and_go_with_the_student(tmp_path, tiny):
+    recipe = make_recipe(
+        content(
+            student={"name": causal_student(tiny, tmp_path / "student")},
+            tailored={"demonstrations": 2, "rounds": 1},
+            train={"overlong": "drop", "source_limit": 2000, "target_limit": 2000},
+        )
+    )
+    tailor(recipe, tmp_path / "run")
+    trained = rows_of(tmp_path / "run/start/lessons/bought.jsonl")
+    right = {row["text"] for row in trained if "dropped" not in row}
+    folder = json.loads((tmp_path / "run/results.json").read_text())["best"]["folder"]
+    drive = json.loads((tmp_path / "run" / folder / "smallsteps.json").read_text())
+    questions = {row["question"] for row in rows_of(tmp_path / "run/data/train.jsonl")}
+    assert len(drive["demonstrations"]) == 2
+    for question, rationale in drive["demonstrations"]:
+        assert rationale in right and question in questions
+
+
+def test_demonstrations_are_refused_for_an_encoder_decoder_before_the_teacher_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(Solver, "explain", lambda *_: pytest.fail("asked"))
+    recipe = make_recipe(content(tailored={"demonstrations": 2}))
+    with pytest.raises(RecipeError, match="bundled is an encoder-decoder: demonstrations are for causal"):
+        tailor(recipe, tmp_path / "run")
+
+
 PUBLISHED = [f"tailored/{name}" for name in ("gsm8k", "svamp", "multiarith", "commonsenseqa", "strategyqa", "own")]
+PUBLISHED += [f"{name}-causal" for name in PUBLISHED if name != "tailored/own"]
 QUESTIONS = {
     "commonsenseqa": {"question": "Where is {n} at home?", "choices": ["river", "zoo"], "answer": "river"},
     "strategyqa": {"question": "Is {n} a number?", "answer": "yes"},
@@ -274,7 +331,7 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
+def test_a_published_recipe_runs_with_stand_ins(name, tmp_path, tiny):
     """A tiny student, a few questions and a file of replies; all other words as they stand."""
     task = load_recipe(name).data.task
     row = QUESTIONS.get(task, {"question": "What is {n} plus 1?", "answer": "{n1}"})
@@ -296,6 +353,8 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
     ]
     small = ["seeds=[0]", "train.budget=900", "train.evaluations=1", "evaluation.bootstrap=100", "tailored.rounds=2",
              f"student.scratch={json.dumps(TINY_STUDENT)}"]  # fmt: skip
+    if name.endswith("-causal"):
+        small[-1] = f"student.name={causal_student(tiny, tmp_path / 'student')}"
     recipe = load_recipe(name, [*own, *small])
     found = tailor(recipe, tmp_path / "run")
     assert [row["name"] for row in found["arms"]] == recipe.arms

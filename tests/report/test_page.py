@@ -133,6 +133,17 @@ def test_rounds_show_their_figures_the_fate_of_questions_and_what_the_teacher_wr
     assert "before round 2, 40 teacher tokens, dropped: wrong answer Mistake The answer is 7." in text
 
 
+def test_replies_that_never_came_are_listed_with_their_reason(make_run: MakeRun) -> None:
+    """A row leaves out what is empty: a failed reply has neither text nor tokens."""
+    folder = tailored(make_run())
+    failed = {"round": 1, "mistake": "The answer is 8.", "dropped": "no reply: HTTP 500"}
+    fates = [{"question": "Why?", "mistaken": [True, True], "rationales": [{"round": 0, "text": "So 7."}, failed]}]
+    write_rows(folder / "arms/direct-seed0/fates.jsonl", fates)
+    text = re.sub(r"<[^>]+>|\s+", " ", write_page(folder).read_text(encoding="utf-8"))
+    text = re.sub(r"\s+", " ", text)
+    assert "before round 2, 0 teacher tokens, dropped: no reply: HTTP 500 Mistake The answer is 8." in text
+
+
 def test_what_students_and_teachers_wrote_in_rounds_stays_text(make_run: MakeRun) -> None:
     page = read(tailored(make_run(), said=EVIL))
     assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")]

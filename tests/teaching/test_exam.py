@@ -56,9 +56,7 @@ def test_unfinished_chains_are_no_mistakes_and_equal_mistakes_count_once() -> No
         ("She adds them up.", "unknown"),
     ],
 )
-def test_a_chain_without_a_closing_is_a_mistake_only_if_its_last_number_is_wrong(
-    text: str, verdict: str
-) -> None:
+def test_a_chain_without_a_closing_is_a_mistake_only_if_its_last_number_is_wrong(text: str, verdict: str) -> None:
     (paper,) = mark([said("a", 0, text, "end")], PROBLEMS[:1], TASK)
     counted = {"right": paper.right, "wrong": len(paper.wrong), "unknown": paper.unknown}
     assert counted == {"right": 0, "wrong": 0, "unknown": 0} | {verdict: 1}

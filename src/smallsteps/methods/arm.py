@@ -83,6 +83,12 @@ class Trained:
     curves: list[dict[str, Any]]
     """One row an update, as `fit` has them; `half` says which student of a dual pair."""
 
+    @property
+    def all_tokens(self) -> int:
+        """Tokens that went through the model: `train_tokens`, and the positives and negatives of a contrast."""
+        read = [row["all_tokens"] for row in self.curves if "all_tokens" in row]
+        return sum(read) if read else self.train_tokens
+
     def folder(self, criterion: str) -> Path:
         """The student chosen by `criterion`, or by the next best one that was measured."""
         return next(self.folders[name] for name in (criterion, *CRITERIA) if name in self.folders)

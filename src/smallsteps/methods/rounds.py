@@ -15,13 +15,14 @@ What the arms *are* stands in `tailored.py`.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.arm import NO_CAP, Trained, Workshop
@@ -43,6 +44,7 @@ from smallsteps.methods.tailored import (
 from smallsteps.recipe import Recipe, Tailored
 from smallsteps.records import Chain, Prediction, Problem
 from smallsteps.runs import Reporter, RunFolder
+from smallsteps.segments.examples import Path as SegmentPath
 from smallsteps.students.student import Student, load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
@@ -121,8 +123,16 @@ class Rounds:
             fresh = self._lessons(arm, seed, done, bought, None if guide is None else guide[number + 1].teacher_tokens)
             bought += fresh
             number += 1
-            trained = self._trained(arm, seed, number, student, bought, done.papers)
+            allowance = self._allowance(arm, None if guide is None else guide[number].trained)
+            trained = self._trained(arm, seed, number, student, bought, done.papers, allowance)
             student = trained.folder("metric")
+
+    def _allowance(self, arm: str, full: Trained | None) -> int | None:
+        """Training tokens of an arm without a contrast where arms are equal in all tokens: as many as went through the
+        model in this round of `full`. None: the round's share of the budget."""
+        if full is None or self.words.equal == "anchors" or arm not in WITHOUT_CONTRAST:
+            return None
+        return full.all_tokens
 
     def place(self, arm: str, seed: int, number: int) -> str:
         """Where a round lies; arms share what is the same for them."""
@@ -193,8 +203,9 @@ class Rounds:
     def _load(self, folder: Path | str) -> Student:
         """A student that answers; the untrained one is made ready to write as its path wants it."""
         student = load_student(folder, device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype)
-        path = "uni" if self.words.segments else "direct"
-        return prepare(student, self.task, path=path, texts=self.questions.texts)  # type: ignore[arg-type]
+        path: SegmentPath = "uni" if self.words.segments else "direct"
+        texts, shown = self.questions.texts, self.demonstrations
+        return prepare(student, self.task, path=path, texts=texts, demonstrations=shown)
 
     # ---- lessons ----
 
@@ -221,6 +232,17 @@ class Rounds:
 
         return self._bought(f"arms/{arm}-seed{seed}/lessons-{number}", ask)
 
+    def check_student(self) -> None:
+        """Raises RecipeError where the student cannot be shown the demonstrations that the recipe asks for."""
+        if not self.words.demonstrations:
+            return
+        student = load_student(self.base_folder, device="cpu")
+        if student.architecture != "causal":
+            raise RecipeError(
+                f"tailored.demonstrations is {self.words.demonstrations}, but {self.recipe.student.name} is an "
+                "encoder-decoder: demonstrations are for causal students. Set it to 0, or name a causal student."
+            )
+
     def ask_first(self) -> None:
         """Buys T_0, for all arms and seeds."""
         _ = self._first
@@ -239,6 +261,18 @@ class Rounds:
             return taught(lessons, self.teacher, self.task, self.words, 0, self._progress)
 
         return self._bought("start/lessons", ask)
+
+    @cached_property
+    def demonstrations(self) -> tuple[tuple[str, str], ...]:
+        """Worked training questions that stand before every question: (rendered question, rationale), drawn from the
+        right rationales of T_0 by the seed of the split, the same for all arms and training seeds."""
+        if not self.words.demonstrations:
+            return ()
+        problems = {problem.id: problem for problem in self.questions.train}
+        worked = {one.problem_id: one.text for one in self._first if one.dropped is None and one.text}
+        drawn = random.Random(f"demonstrations/{self.recipe.data.split_seed}")
+        chosen = drawn.sample(sorted(worked), min(self.words.demonstrations, len(worked)))
+        return tuple((self.task.render(problems[id]), str(worked[id])) for id in chosen)
 
     def _progress(self, done: int, total: int) -> None:
         self.reporter.advance("teaching", done, total)
@@ -260,8 +294,16 @@ class Rounds:
     # ---- training ----
 
     def _trained(
-        self, arm: str, seed: int, number: int, before: Path | str, bought: Sequence[Bought], papers: Sequence[Paper]
+        self,
+        arm: str,
+        seed: int,
+        number: int,
+        before: Path | str,
+        bought: Sequence[Bought],
+        papers: Sequence[Paper],
+        allowance: int | None,
     ) -> Trained:
+        """The student of a round, trained within `allowance` tokens; None: within the round's share of the budget."""
         by_id = {problem.id: problem for problem in self.questions.train}
         chosen = collected(bought, self.words)
         if not chosen:
@@ -280,7 +322,10 @@ class Rounds:
             student = (
                 workshop.base() if restart else load_student(before, device=self.recipe.student.device, dtype="float32")
             )
-            train(workshop, student, lessons, self.words.rounds).write(folder)
+            share = 1 / self.words.rounds
+            if allowance is not None:
+                workshop, share = replace(workshop, budget=allowance), 1.0
+            train(workshop, student, lessons, share, self.demonstrations).write(folder)
 
         return Trained.read(self.run.stage(f"{self.place(arm, seed, number)}/training", make, keep=True))
 

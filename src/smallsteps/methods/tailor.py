@@ -54,6 +54,7 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
     with closing(ReplyStore(Path(words.teacher.store).expanduser() if words.teacher.store else STORE)) as store:
         teacher = _teacher(recipe, words, questions, store, run, access, reporter)
         rounds = Rounds(recipe, run, questions, base_student(recipe, questions, run), teacher, reporter)
+        rounds.check_student()
         rounds.ask_first()
         arms: list[ArmRounds] = []
         for seed in recipe.seeds:

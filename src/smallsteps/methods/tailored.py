@@ -167,8 +167,15 @@ class Lessons:
     """Problem id → wrong rationales of the newest exam; none: no contrast."""
 
 
-def train(workshop: Workshop, student: Student, lessons: Lessons, rounds: int) -> Trained:
-    """One round's training, with a fresh optimizer and this round's share of the tokens."""
+def train(
+    workshop: Workshop,
+    student: Student,
+    lessons: Lessons,
+    share: float,
+    demonstrations: Sequence[tuple[str, str]] = (),
+) -> Trained:
+    """One round's training, with a fresh optimizer and this round's `share` of the tokens. `demonstrations`: (question,
+    rationale) of worked training questions that stand before every question."""
     words = workshop.recipe.tailored
     assert words is not None
     path: Path = "uni" if words.segments else "direct"
@@ -177,12 +184,20 @@ def train(workshop: Workshop, student: Student, lessons: Lessons, rounds: int) -
     causal = student.architecture == "causal"
     examples = build_examples(lessons.chains, cut, workshop.task, path, causal=causal)
     limit = workshop.segment_limit(examples) if words.segments else None
-    student = prepare(student, workshop.task, path=path, texts=texts, seed=workshop.seed, max_segments=limit)
+    student = prepare(
+        student,
+        workshop.task,
+        path=path,
+        texts=texts,
+        seed=workshop.seed,
+        max_segments=limit,
+        demonstrations=demonstrations,
+    )
     against = contrasts(workshop.task, lessons, words.segments)
     # a rationale is compared where it ends: in its whole text, or in its last segment
     ends = {example.id: example.id.rpartition("/")[0] for example in examples if example.last}
     found = {id: against[rationale_id] for id, rationale_id in ends.items() if rationale_id in against}
-    return workshop.train_one(student, examples, [], share=1 / rounds, contrasts=found)
+    return workshop.train_one(student, examples, [], share=share, contrasts=found)
 
 
 def contrasts(task: Task, lessons: Lessons, segments: str | None) -> dict[str, Contrast]:

@@ -72,7 +72,10 @@ def results(rounds: Rounds, arms: Sequence[ArmRounds]) -> Row:
             ),
         ],
         "data": rounds.questions.facts,
-        "budget": {"fair": "tokens", "tokens": recipe.train.budget, "teacher": rounds.teacher.name},
+        "budget": {
+            "fair": "tokens", "tokens": recipe.train.budget, "teacher": rounds.teacher.name,
+            "equal": rounds.words.equal,
+        },
         "best": best_on_validation(
             Candidate(
                 arm.name, arm.seed, arm.chosen.validation.value, _within(rounds, arm.chosen.student)
@@ -102,6 +105,7 @@ def round_rows(arm: ArmRounds) -> list[Row]:
             "calls": len(round.bought), "kept": sum(one.dropped is None for one in round.bought),
             "teacher_tokens": round.teacher_tokens,
             "train_tokens": 0 if round.trained is None else round.trained.train_tokens,
+            "all_tokens": 0 if round.trained is None else round.trained.all_tokens,
             "usable": None if round.trained is None else _usable(round.trained.curves),
         })  # fmt: skip
         before = round.papers
@@ -142,7 +146,8 @@ def _arm_row(rounds: Rounds, arm: ArmRounds) -> Row:
     trained = [round.trained for round in arm.rounds if round.trained is not None]
     return {
         "name": arm.name, **chosen.test.to_row(), "round": chosen.number,
-        "train_tokens": sum(one.train_tokens for one in trained), "passes": round(sum(one.passes for one in trained), 3),
+        "train_tokens": sum(one.train_tokens for one in trained),
+        "all_tokens": sum(one.all_tokens for one in trained), "passes": round(sum(one.passes for one in trained), 3),
         "seconds": round(sum(one.seconds for one in trained), 2),
         "seconds_per_answer": round(sum(p.seconds for p in chosen.predictions) / len(chosen.predictions), 6),
         "tokens_per_answer": round(sum(p.tokens for p in chosen.predictions) / len(chosen.predictions), 1),

@@ -24,8 +24,9 @@ results.json
     `rounds` (tailored learning): a row for each student, the untrained one first: `arm`, `seed`, `round`, `exam` (right
         chains of all sampled, per cent), `unfinished` (likewise), `validation`, `test` (each with `_low`, `_high`),
         `mistakes` (questions with a finished wrong chain), `questions`, `repaired`, `broken` (questions, against the
-        exam before), `calls` (replies asked for to make this student), `kept`, `teacher_tokens`, `train_tokens`,
-        `usable` (per cent of items with both a right and a wrong rationale)
+        exam before), `calls` (replies asked for to make this student), `kept`, `teacher_tokens`, `train_tokens`
+        (of the rationales trained on), `all_tokens` (positives and negatives of the contrast too), `unknown` (per cent
+        of the chains that are neither right nor wrong), `usable` (per cent of items with both a right and a wrong rationale)
     `guided` (LM-guided chain of thought): a row an arm and seed: `arm`, `seed`, `turned` {"wrong->right": count, ...} against
         `standard`, `found` {where answers were read off: count}, `small_tokens`, `large_tokens`, `small_seconds`,
         `large_seconds` (means a question), `quality` {aspect: mean}, `correlation`
@@ -271,7 +272,8 @@ def _rounds(run: Run) -> dict[str, Any]:
     if not rows:
         return {}
     first = {arm.name: arm for arm in reversed(run.arms) if arm.fates}
-    return {"rows": rows, "fates": [_fates(first[name]) for name in verdict.arm_names(run.results) if name in first]}
+    fates = [_fates(first[name]) for name in verdict.arm_names(run.results) if name in first]
+    return {"rows": rows, "fates": fates, "equal": (run.results.get("budget") or {}).get("equal")}
 
 
 def _fates(arm: Arm) -> dict[str, Any]:

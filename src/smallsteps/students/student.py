@@ -71,6 +71,8 @@ class Drive:
     """Whether spaces that the tokenizer swallows have the token `<sp>`."""
     max_segments: int | None = None
     """Segments it may write: those of its longest training chain, with room; None: what the task says."""
+    demonstrations: tuple[tuple[str, str], ...] = ()
+    """Causal students: (rendered question, rationale) of worked questions that stand before every question."""
     version: int = 1
     smallsteps: str = __version__
 
@@ -91,7 +93,8 @@ class Drive:
         for name in row:
             if name not in known:
                 raise StudentError(f"{path}: no field {name!r}.{nearest(name, known)} Saved by a newer smallsteps?")
-        return cls(**{**row, "characters": tuple(row.get("characters", ()))})
+        pairs = tuple(map(tuple, row.get("demonstrations", ())))
+        return cls(**{**row, "characters": tuple(row.get("characters", ())), "demonstrations": pairs})
 
 
 class Student:
@@ -245,7 +248,12 @@ class Student:
         return ids, mask
 
     def _question_ids(self, question: str) -> list[int]:
-        return self.chat_ids([("user", question)])
+        """A causal student's prompt: its demonstrations, but never the one of this very question, then the question."""
+        shown = [] if self.drive is None else [d for d in self.drive.demonstrations if d[0] != question]
+        if self.tokenizer.chat_template:
+            turns = [turn for asked, said in shown for turn in (("user", asked), ("assistant", said))]
+            return self.chat_ids([*turns, ("user", question)])
+        return self.chat_ids([*(("user", f"{asked}\n{said}") for asked, said in shown), ("user", question)])
 
     def chat_ids(self, messages: Sequence[tuple[str, str]], thinking: bool = False) -> list[int]:
         """What a model reads before it answers `messages`, (role, content) in order: by its chat template, or, where it has

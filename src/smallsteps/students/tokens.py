@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from tokenizers import AddedToken
 
+from smallsteps.errors import StudentError
 from smallsteps.tasks.base import STOP_TOKEN, Task
 
 if TYPE_CHECKING:
@@ -136,10 +137,13 @@ def prepare(
     texts: Iterable[str] = (),
     seed: int = 0,
     max_segments: int | None = None,
+    demonstrations: Sequence[tuple[str, str]] = (),
 ) -> Student:
     """`student` made ready for `task`: tokens added as needed, drive set. Changes the student in place and returns it.
 
     max_segments: how many segments it may write; None: as many as it could before, or as the task says.
+    demonstrations: (rendered question, rationale) of worked questions that stand before every question; none: those it
+    had before. Raises StudentError for an encoder-decoder, whose encoder reads the question alone.
 
     Markers are added for `cue` and for causal students on segments, `<STOP>` for tasks without a closing phrase, and
     tokens for the characters of `texts` that the tokenizer cannot write (a warning says which texts still do not come
@@ -154,7 +158,21 @@ def prepare(
         names.append(STOP_TOKEN)
     drive = student.drive or Drive(task=task.name)
     limit = None if path == "direct" else max_segments or drive.max_segments
-    student.drive = replace(drive, task=task.name, path=path, cue=cue, role=role, max_segments=limit)
+    if demonstrations and student.architecture != "causal":
+        raise StudentError(
+            f"{student.name}: demonstrations are for causal students, and this is an encoder-decoder. "
+            "Set demonstrations to 0, or name a causal student."
+        )
+    shown = tuple((question, rationale) for question, rationale in demonstrations)
+    student.drive = replace(
+        drive,
+        task=task.name,
+        path=path,
+        cue=cue,
+        role=role,
+        max_segments=limit,
+        demonstrations=shown or drive.demonstrations,
+    )
     add_tokens(student, names, seed=seed)
     texts = list(texts)
     if texts:

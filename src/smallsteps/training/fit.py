@@ -62,7 +62,8 @@ class FitResult:
     """Criterion → the update that was best, and its value."""
     curves: list[dict[str, Any]]
     """One row an update: update, tokens, train_loss (nats a target token), lr, seconds; at evaluations also
-    validation_loss, bleu, metric and train_loss_mean (since the evaluation before)."""
+    validation_loss, bleu, metric and train_loss_mean (since the evaluation before). With contrasts also usable (share of
+    items) and all_tokens (of this update: anchors, positives and negatives)."""
     train_tokens: int
     """Source and target tokens trained on, no padding."""
     passes: float

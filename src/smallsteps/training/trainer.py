@@ -185,7 +185,8 @@ class UpdateTrainer(Trainer):
             "lr": self.settings.learning_rate * self.rates[update],
         }
         if self.contrasted:
-            self.row |= {"usable": usable / len(members)}
+            read = sum((items or row).tokens for row, items in zip(members, against, strict=True))
+            self.row |= {"usable": usable / len(members), "all_tokens": read}
             shares = (sums / max(usable, 1)).tolist()
             self.row |= dict(zip(COLUMNS[self.settings.contrast], shares, strict=True)) if usable else {}
         return loss
