@@ -1,0 +1,89 @@
+"""Benchmarks are run by hand and on machines with a GPU: here they are at least importable, and the GPU script whole."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+SCRIPTS = sorted([*FOLDER.glob("*.py"), *FOLDER.glob("gpu/*.py")])
+
+
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch):
+    """Benchmarks import each other by name, as Python lets scripts of one folder."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def imported(path: Path):
+    spec = importlib.util.spec_from_file_location(f"benchmark_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_name_that_a_benchmark_imports_is_there(path):
+    imported(path)
+
+
+def test_the_gpu_report_names_scripts_that_take_its_options(tmp_path, monkeypatch):
+    report = imported(FOLDER / "gpu/report.py")
+    checked = 0
+    for part in report.parts("cuda", False, tmp_path):
+        for command in part.commands:
+            script = Path(command[1])
+            if script.suffix != ".py":
+                continue  # pytest and smallsteps themselves
+            module = imported(script)
+            monkeypatch.setattr(sys, "argv", list(command[1:]))
+            with pytest.raises(Parsed):
+                monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+                module.main()
+            checked += 1
+    assert checked >= 10
+
+
+class Parsed(Exception):
+    pass
+
+
+def parsed(parser: argparse.ArgumentParser, *_) -> None:
+    _, unknown = parser.parse_known_args(sys.argv[1:])
+    assert not unknown, unknown
+    raise Parsed
+
+
+def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path):
+    report = imported(FOLDER / "gpu/report.py")
+    code = "import os, json; open(os.environ['SMALLSTEPS_FIGURES'], 'a').write(json.dumps({figure}))"
+    figure = {"name": "speed", "value": 3.5, "rounds": [3.0, 4.0], "unit": "times", "wanted": "2"}
+    commands = {
+        "good": code.format(figure=figure),
+        "bad": "raise SystemExit('it broke')",
+        "slow": "import time; time.sleep(60)",
+    }
+    outcomes = [
+        report.run_part(report.Part(name, ((sys.executable, "-c", text),), 20), 1.0 if name == "slow" else 20, {})
+        for name, text in commands.items()
+    ]
+    assert [outcome.state for outcome in outcomes] == ["passed", "failed", "out of time"]
+    text = report.report(outcomes, "a machine", 3.0)
+    assert "| speed | 3.5 | 3 to 4 | times | 2 |" in text
+    assert "## bad: failed" in text and "it broke" in text and "## slow: out of time" in text
+
+
+def test_the_script_runs_a_part_and_writes_its_report(tmp_path):
+    command = [str(FOLDER / "gpu/run.sh"), str(tmp_path / "out"), "--device", "cpu", "--tiny", "--only", "same text"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+    rows = [json.loads(line) for line in (tmp_path / "out/figures.jsonl").read_text().splitlines()]
+    assert {row["value"] for row in rows} == {100.0}
+    assert "| same text | passed |" in (tmp_path / "out/report.md").read_text()
