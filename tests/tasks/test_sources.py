@@ -113,3 +113,9 @@ def test_what_is_no_file_is_refused_in_one_line(tmp_path: Path, monkeypatch: pyt
 
 def _forbidden(*_: object, **__: object) -> None:
     raise PermissionError(13, "Permission denied")
+
+
+def test_the_command_that_converts_a_file_can_be_pasted_whatever_the_file_is_called(tmp_path):
+    (tmp_path / "my rows;x.jsonl").write_bytes('{"id": "é"}'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"iconv -f \S+ -t UTF-8 'my rows;x.jsonl' > 'my rows;x-utf8.jsonl'"):
+        list(read_rows(tmp_path / "my rows;x.jsonl"))

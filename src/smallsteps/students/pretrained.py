@@ -8,6 +8,7 @@ comes with a model runs (`auto_map`, kernels named in a configuration), and noth
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def _check_folder(label: str, folder: Path) -> None:
         )
         raise StudentError(
             f"{label}: its weights are pickled ({pickled[0]!r}), and reading a pickle can run code. "
-            f'Only safetensors are read. If you trust the file, convert it once: python -c "{convert}"'
+            f"Only safetensors are read. If you trust the file, convert it once: python -c {shlex.quote(convert)}"
         )
 
 

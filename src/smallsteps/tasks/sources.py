@@ -11,6 +11,7 @@ import bz2
 import gzip
 import io
 import lzma
+import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,9 +197,10 @@ def not_utf8(path: Path, raw: bytes, place: int) -> str:
     encoding = _likely(raw)
     start = max(0, place - 12)
     shown = raw[start : place + 13].decode(encoding, "replace").strip()
+    before, after = (shlex.quote(name) for name in (path.name, f"{path.stem}-utf8{path.suffix}"))
     return (
         f"not UTF-8 (byte {place + 1} of the line is 0x{raw[place]:02x}). Read as {encoding} it says {shown!r}; if "
-        f"that is right: iconv -f {encoding} -t UTF-8 {path.name} > {path.stem}-utf8{path.suffix}"
+        f"that is right: iconv -f {encoding} -t UTF-8 {before} > {after}"
     )
 
 
