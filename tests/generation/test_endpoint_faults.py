@@ -593,3 +593,19 @@ def test_a_flood_is_not_kept_whole(server: Server, store: ReplyStore, tmp_path: 
 def test_https_at_a_plain_server_is_one_message(server: Server, store: ReplyStore) -> None:
     with pytest.raises(TeacherError, match="no safe connection"):
         Asking(server, store, base_url=server.url.replace("http://", "https://")).ask("a")
+
+
+def test_many_rows_that_are_never_answered_end_no_rerun_for_ever(server: Server, store: ReplyStore) -> None:
+    server.answer = lambda body, times: (
+        (500, "", {}) if 20 <= int(body["messages"][-1]["content"][1:]) < 50 else Server.echo(body, times)
+    )
+    ends = 0
+    for _ in range(9):
+        try:
+            replies = Asking(server, store, attempts=1).ask(*questions(80))
+        except TeacherError:
+            ends += 1
+        else:
+            break
+    assert 0 < ends < 9 and len(store) == 50
+    assert [reply.finished for reply in replies.values()].count("failed") == 30

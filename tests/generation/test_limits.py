@@ -113,7 +113,7 @@ def test_two_processes_of_one_job_share_its_limits(server: Server, tmp_path: Pat
 def test_a_silent_claim_of_another_machine_is_said_and_taken_over(
     server: Server, store: ReplyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules[endpoints.Buyer.__module__], "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("smallsteps.generation.claims.LEASE_SECONDS", 0.5)
     request = Request("q0", "q0")
     ask = endpoints.to_ask(server.url, "m", request, Decoding(20), 0)
     store.claim(ask.key, "elsewhere:77:x", 600)
@@ -128,7 +128,7 @@ def test_a_silent_claim_of_another_machine_is_said_and_taken_over(
 def test_a_claim_whose_owner_gives_signs_of_life_is_waited_for(
     server: Server, store: ReplyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules[endpoints.Buyer.__module__], "LEASE_SECONDS", 0.6)
+    monkeypatch.setattr("smallsteps.generation.claims.LEASE_SECONDS", 0.6)
     server.delay = 1.5
     first = Endpoint(EndpointSettings("m", server.url), Budget(store, "one"), "key")
     second = Endpoint(EndpointSettings("m", server.url), Budget(store, "two"), "key", say=lambda line: None)

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from smallsteps.errors import DataError, TeacherError
+from smallsteps.errors import TeacherError
 from smallsteps.generation.access import host_of
 from smallsteps.generation.bodies import (
     NO_COMPLETION,
@@ -40,10 +40,11 @@ from smallsteps.generation.bodies import (
     refusal_of,
 )
 from smallsteps.generation.budget import NOT_ASKED, Call, Exhausted
+from smallsteps.generation.claims import Claims
 from smallsteps.generation.generator import REFUSED
 from smallsteps.generation.pauses import Pauses
 from smallsteps.generation.post import Response, Unanswered, open_client, post, proxy_for
-from smallsteps.generation.replies import LEASE_SECONDS, Ask, Holder, new_owner
+from smallsteps.generation.replies import Ask
 
 if TYPE_CHECKING:
     from smallsteps.generation.endpoint import Endpoint
@@ -79,11 +80,9 @@ class Buyer:
     def __init__(self, endpoint: Endpoint, tell: Callable[[Outcome | BaseException | None], None]) -> None:
         self.endpoint, self.settings, self.tell = endpoint, endpoint.settings, tell
         self.budget, self.store = endpoint.budget, endpoint.store
-        self.owner = new_owner()
+        self.claims = Claims(endpoint.store, endpoint.say)
         self.stopped: str | None = None
         self.pauses = Pauses(self.settings.base_url, self.settings.patience, endpoint.say)
-        self._waited_for: set[str] = set()
-        """Owners of claims of whom the user was told."""
         self._queue = asyncio.Lock()
         self._heard = False
         """Whether the server has sent any response."""
@@ -98,7 +97,9 @@ class Buyer:
         self._attempts = self.settings.attempts
         """Calls for one reply; fewer while no request at all has been answered."""
         self._waiting = 0
-        """Requests that nobody has taken up yet."""
+        """Requests that nobody has taken up yet, now or in an earlier run."""
+        self._failed_before: set[str] = set()
+        """Keys of requests that brought nothing in earlier runs."""
         self._error: TeacherError | None = None
         """What ends the job."""
         self._workers: set[asyncio.Task[None]] = set()
@@ -127,20 +128,18 @@ class Buyer:
 
     async def _all(self, asks: Sequence[Ask]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self._waiting = len(asks)
-        rest = iter(asks)
-        signs_of_life = asyncio.create_task(self._renew())
-        try:
-            async with open_client(self.settings.base_url) as client:
-                await self._scouts(client, rest)
-                self._attempts = self.settings.attempts
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(min(self.settings.concurrency, len(asks))):
-                        self._workers.add(group.create_task(self._work(client, rest)))
-                if self._error:
-                    raise self._error
-        finally:
-            signs_of_life.cancel()
+        # requests that failed before come last: what they bring says less about the server
+        self._failed_before = {ask.key for ask in asks if self.store.failures(ask.key)}
+        self._waiting = len(asks) - len(self._failed_before)
+        rest = iter(sorted(asks, key=lambda ask: ask.key in self._failed_before))
+        async with self.claims.renewed(), open_client(self.settings.base_url) as client:
+            await self._scouts(client, rest)
+            self._attempts = self.settings.attempts
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.settings.concurrency, len(asks))):
+                    self._workers.add(group.create_task(self._work(client, rest)))
+            if self._error:
+                raise self._error
 
     async def _work(self, client: httpx2.AsyncClient, rest: Iterator[Ask]) -> None:
         for ask in rest:
@@ -184,16 +183,13 @@ class Buyer:
 
     async def _one(self, client: httpx2.AsyncClient, ask: Ask) -> Outcome:
         """One reply, bought unless another process buys it first."""
-        self._waiting -= 1
+        self._waiting -= ask.key not in self._failed_before
         if reason := self.stopped or self.endpoint.given_up.get(ask.key):
             return ask, reason
-        await self._claim(ask.key)
-        try:
+        async with self.claims.claimed(ask.key):
             if self.store.get(ask.key) is not None:
                 return ask, None
             reason = await self._buy(client, ask)
-        finally:
-            self.store.release(ask.key, self.owner)
         if reason and self._error:
             raise self._error
         if reason and reason != self.stopped:
@@ -210,44 +206,14 @@ class Buyer:
                 f"What came before is stored. {_advice(reason)}"
             )
 
-    # claims and limits
-
-    async def _claim(self, key: str) -> None:
-        """Waits until nobody else asks `key`. A claim that is not renewed for a whole lease is void: its owner is gone."""
-        seen, since = None, time.monotonic()
-        while not self.store.claim(key, self.owner, LEASE_SECONDS):
-            holder = self.store.holder(key)
-            if holder != seen:
-                seen, since = holder, time.monotonic()
-            if holder and time.monotonic() - since > LEASE_SECONDS:
-                self.store.void(key, holder)
-            elif holder:
-                self._say_that_it_waits(holder)
-            await asyncio.sleep(0.2)
-
-    def _say_that_it_waits(self, holder: Holder) -> None:
-        if holder.owner not in self._waited_for:
-            self._waited_for.add(holder.owner)
-            self.endpoint.say(
-                f"another process on {holder.host} is asking for the same replies: waiting for it; if it gives no sign of life "
-                f"for {LEASE_SECONDS:.0f} seconds, they are asked for here"
-            )
-
-    async def _renew(self) -> None:
-        """Gives signs of life for the claims of this buyer."""
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(DataError):  # a busy store: the next time comes soon
-                self.store.renew(self.owner, LEASE_SECONDS)
+    # calls
 
     async def _reserve(self, ask: Ask) -> Call:
         """The call, noted as sent, once the limits have room for it. Raises Exhausted."""
         async with self._queue:  # only the first in line looks whether calls under way have left room
-            while (call := self.budget.reserve(ask, self.owner)) is None:
+            while (call := self.budget.reserve(ask, self.claims.owner)) is None:
                 await asyncio.sleep(0.05)
         return call
-
-    # calls
 
     async def _buy(self, client: httpx2.AsyncClient, ask: Ask) -> str:
         """ "": the reply is stored; else why there is none."""
