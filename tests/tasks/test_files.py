@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smallsteps.errors import DataError, RecipeError
-from smallsteps.tasks import get_task
+from smallsteps.tasks import TASKS, get_task
 from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
 
 NUMBERS = get_task("gsm8k")
@@ -311,6 +311,33 @@ def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: p
 def test_what_is_wrong_is_named_with_the_next_step(write: Write, rows: list[Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_chains(write(*rows), NUMBERS)
+
+
+ODD: list[Any] = [
+    None, True, 0, 10**20, float("nan"), float("inf"), "", " ", "</s>", "<think>", "#### 7", "x\n#### 7", "\ud83d", "\x00",
+    "[", "{}", [], {}, ["a"], ["A) a", "B) b"], {"text": ["a"], "label": []}, {"A": 1}, [{"label": "A", "text": "a"}],
+    {"title": ["T"], "sentences": [["s."]]}, {"title": [1], "sentences": [[2]]}, [["T", 0]], [{"title": "T"}],
+    [{"role": None}], [{"role": "user", "content": [1]}], {"stem": 5},
+]  # fmt: skip
+NAMES = (
+    "id", "_id", "question", "rationale", "answer", "predicted", "correct", "segments", "choices", "context", "group",
+    "messages", "prompt", "completion", "instruction", "options", "answerKey", "supporting_facts", "extra", "a\ud83d",
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ODD), max_size=3), st.sampled_from(sorted(TASKS)))
+def test_any_row_is_read_or_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], task: str) -> None:
+    path = tmp_path / "odd.jsonl"
+    path.write_text(json.dumps({**GOOD, "findings": "肝囊肿。", **changes}), encoding="utf-8")
+    try:
+        problems = read_problems(path, get_task(task))
+        read_chains(path, get_task(task), allow_wrong=True)
+    except DataError as error:
+        assert str(error).isprintable(), error
+        assert len(str(error)) < 600
+    else:
+        write_rows(tmp_path / "out.jsonl", [problem.to_row() for problem in problems])
 
 
 def test_a_missing_file_offers_the_nearest_name(write: Write, tmp_path: Path) -> None:

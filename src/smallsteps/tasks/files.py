@@ -27,7 +27,7 @@ from smallsteps.records import Chain, Problem
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.json_rows import EXAMPLE, read_json
 from smallsteps.tasks.notes import Notes, Say
-from smallsteps.tasks.rows import FIELDS, Closing, chain_of, missing, problem_of, scalar, text_field
+from smallsteps.tasks.rows import FIELDS, Closing, chain_of, in_line, missing, problem_of, scalar, text_field
 from smallsteps.tasks.shapes import cleaned, in_our_shape
 from smallsteps.tasks.sources import check_exists, first_bytes
 from smallsteps.tasks.tables import HUB, read_arrow, read_csv, read_hub, read_parquet
@@ -206,11 +206,11 @@ def identified(
             identifier = identifier or f"line-{line:06d}"
             if identifier in seen:
                 raise DataError(
-                    f"the id {identifier!r} stands on line {seen[identifier]} already. Ids must be unique: rename one, "
+                    f"the id {in_line(identifier)!r} stands on line {seen[identifier]} already. Ids must be unique: rename one, "
                     "or leave the field out and rows are named by their line."
                 )
         seen[identifier] = line
-        yield f"{path}:{line} ({identifier})", identifier, row
+        yield f"{path}:{line} ({in_line(identifier)})", identifier, row
     if say is not None and (line_of_notes := notes.line()):
         say(f"{path}: {line_of_notes}")
 
@@ -247,7 +247,7 @@ def _renamed(raw: Row, columns: Mapping[str, str], first: bool) -> Row:
     for ours, theirs in columns.items():
         if first and theirs not in raw:
             raise DataError(
-                f"no column {theirs!r} (given as {ours}={theirs}).{nearest(theirs, map(str, raw))} "
+                f"no column {theirs!r} (given as {ours}={theirs}).{nearest(theirs, (in_line(str(name)) for name in raw))} "
                 f"Correct it: --columns {ours}=COLUMN."
             )
     taken = set(columns.values())

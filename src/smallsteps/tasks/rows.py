@@ -84,19 +84,17 @@ def missing(row: Row, name: str) -> str:
 
 
 def _names(row: Row) -> str:
-    names = [_writable(str(name)) for name in list(row)[:_MOST_NAMES]]
-    shown = ", ".join(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names)
     more = f" and {len(row) - _MOST_NAMES} more" if len(row) > _MOST_NAMES else ""
-    return (shown or "nothing") + more
+    return (", ".join(in_line(str(name)) for name in list(row)[:_MOST_NAMES]) or "nothing") + more
 
 
 _MOST_NAMES = 30
-_LONGEST_NAME = 40
 
 
-def _writable(text: str) -> str:
-    """Text with half characters replaced: messages must reach any terminal."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def in_line(text: str) -> str:
+    """A name or an id as messages show it: on one line, of whole characters, and not without end."""
+    line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    return line if len(line) <= 60 else f"{line[:60]}…"
 
 
 def text_field(row: Row, name: str) -> str:

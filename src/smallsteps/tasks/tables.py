@@ -35,18 +35,20 @@ def read_csv(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
     empty cell is a missing field. Raises DataError on a row with more or fewer cells than the header.
     """
     csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # one cell may be a long chain or context
-    found = (line for _, line in lines(path, notes))
-    header = next(found, "")
-    skipped = 0
+    numbered = lines(path, notes)
+    start, header = next(((number, line) for number, line in numbered if line.strip()), (1, ""))
     if header.lower().startswith("sep=") and len(header.strip()) == 5:  # Excel's own hint
-        separator, header, skipped = header[4], next(found, ""), 1
+        separator = header[4]
+        start, header = next(numbered, (start, ""))
     else:
         separator = _separator(header, "\t" if ".tsv" in path.suffixes or ".TSV" in path.suffixes else ",", notes)
-    reader = csv.DictReader(chain([header], found), delimiter=separator, strict=True)
+    skipped = start - 1
+    reader = csv.DictReader(chain([header], (line for _, line in numbered)), delimiter=separator, strict=True)
     try:
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
         twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1 and name]
         if twice:
-            raise DataError(f"{path}:1: two columns are named {twice[0]!r}. Rename one of them.")
+            raise DataError(f"{path}:{start}: two columns are named {twice[0]!r}. Rename one of them.")
         for row in reader:
             line = reader.line_num + skipped
             if None in row or None in row.values():
