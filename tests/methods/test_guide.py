@@ -444,6 +444,7 @@ def test_a_lexical_judge_that_fails_on_real_text_ends_the_run_before_anything_is
     assert any("AUC; 0.5 is chance" in line for line in listener.lines)
     assert any(line.strip().startswith("logicality: 0.") for line in listener.lines)
     assert {row["aspect"] for row in found["judge"]} >= {"factuality", "logicality", "consistency"}
+    assert "perturbation" in write_page(tmp_path / "run").read_text()
 
 
 @pytest.mark.parametrize(
