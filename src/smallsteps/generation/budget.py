@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import Unreadable
 from smallsteps.generation.completion import cost_of, most_of, read_answer
-from smallsteps.generation.replies import MOST_TOKENS, Ask, ReplyStore, Spent
+from smallsteps.generation.replies import Ask, ReplyStore, Spent
+from smallsteps.generation.store_tables import MOST_TOKENS
 
 NOT_ASKED = "not asked"
 """How the reason begins with which a request comes back that a limit kept from being sent."""

@@ -29,7 +29,8 @@ from smallsteps.generation.bodies import (
     thought_text,
 )
 from smallsteps.generation.generator import UNFINISHED, Reply
-from smallsteps.generation.replies import MOST_TOKENS, Ask, ReplyStore, Spent
+from smallsteps.generation.replies import Ask, ReplyStore, Spent
+from smallsteps.generation.store_tables import MOST_TOKENS
 from smallsteps.tasks.thoughts import split_thought
 
 MESSAGE_TOKENS = 64
@@ -63,7 +64,7 @@ class Answer:
     thought: str | None = None
     thought_ended: bool = True
 
-    def said(self, thinking: Thinking) -> str:
+    def text_under(self, thinking: Thinking) -> str:
         """The reply under a policy. Raises Unreadable where there is none."""
         if not self.thought_ended:
             raise Unreadable(f"{UNFINISHED}: the reply ends within it; let it write more tokens (--max-new-tokens)")
@@ -148,7 +149,7 @@ def reply_of(id: str, sample: int, ask: Ask, raw: str, answer: Answer, thinking:
     """The reply that a stored body is; one that the policy leaves nothing of has failed."""
     cost = cost_of(ask, raw, (answer.input_tokens, answer.output_tokens))
     try:
-        text = answer.said(thinking)
+        text = answer.text_under(thinking)
     except Unreadable as error:
         return Reply(id, sample, (), "", "failed", cost.output_tokens, error=str(error), read=cost.input_tokens)
     return Reply(id, sample, (), text, "limit" if answer.cut else "end", cost.output_tokens, read=cost.input_tokens)

@@ -179,11 +179,11 @@ class FileTeacher:
                 text = whole_characters(found[lesson.sample])
                 thought, rest, ended = split_thought(text)
                 try:
-                    said = Answer(rest, False, None, None, thought, ended).said(self.thinking)
+                    rationale = Answer(rest, False, None, None, thought, ended).text_under(self.thinking)
                 except ValueError as reason:
                     yield Taught(lesson, None, str(reason), _words(lesson, text))
                 else:
-                    yield Taught(lesson, said, tokens=_words(lesson, text))
+                    yield Taught(lesson, rationale, tokens=_words(lesson, text))
             else:
                 what = "it" if lesson.attempt is None else "this wrong rationale"
                 yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for {what}")
