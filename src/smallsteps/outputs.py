@@ -63,8 +63,9 @@ def _check_apart(path: Path, target: Path, source: Path, flag: str) -> None:
         raise RecipeError(f"{flag} {path}: a file of the model folder {source}. Name another file.")
 
 
-def _probe(folder: Path, name: str) -> None:
-    """Makes `folder` and a neighbour of the output, writes to it, and takes all of it away again."""
+@contextlib.contextmanager
+def taking_back_folders(folder: Path) -> Iterator[None]:
+    """Makes `folder` and takes it and its new parents away again where they are empty in the end."""
     made = []
     parent = folder
     while not parent.exists():
@@ -72,7 +73,17 @@ def _probe(folder: Path, name: str) -> None:
         parent = parent.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # the longest name that writing needs, so that one that is too long is noticed now
+        yield
+    finally:
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+def _probe(folder: Path, name: str) -> None:
+    """Makes `folder` and a neighbour of the output, writes to it, and takes all of it away again."""
+    # the longest name that writing needs, so that one that is too long is noticed now
+    with taking_back_folders(folder):
         handle, probe = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -81,10 +92,6 @@ def _probe(folder: Path, name: str) -> None:
                 os.fsync(file.fileno())
         finally:
             Path(probe).unlink(missing_ok=True)
-    finally:
-        for place in made:
-            with contextlib.suppress(OSError):
-                place.rmdir()
 
 
 @contextlib.contextmanager

@@ -147,10 +147,11 @@ def test_junk_in_the_file_of_kept_answers_is_ignored(junk, student, tmp_path, in
     assert "going on" not in capsys.readouterr().err
 
 
-def test_a_second_process_on_the_same_output_is_refused_in_one_line(student, tmp_path, capsys):
+def test_a_second_process_on_the_same_output_is_refused_before_any_work(student, tmp_path, monkeypatch, capsys):
     source = questions(tmp_path, "a.jsonl")
-    with (tmp_path / ".out.jsonl.partial").open("a") as file:
+    with (tmp_path / ".out.jsonl.partial").open("a") as file, monkeypatch.context() as patch:
         fcntl.flock(file, fcntl.LOCK_EX)
+        patch.setattr("smallsteps.generation.solve.load", lambda *_, **__: pytest.fail("loaded"))
         assert main(solve(student, source, tmp_path / "out.jsonl")) == 2
     error = capsys.readouterr().err.splitlines()
     assert [line for line in error if "another process is writing it" in line] == error[-1:]
@@ -165,6 +166,17 @@ def test_an_error_leaves_no_empty_file_of_kept_answers(student, tmp_path, monkey
     monkeypatch.setattr("smallsteps.generation.solve.solve", lambda *_, **__: 1 / 0)
     assert main(solve(student, source, tmp_path / "out.jsonl")) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_a_model_that_is_missing_leaves_kept_answers_and_no_new_folder(student, tmp_path, interrupted, capsys):
+    source = questions(tmp_path, "a.jsonl")
+    interrupted(solve(student, source, tmp_path / "out.jsonl"))
+    before = (tmp_path / ".out.jsonl.partial").read_bytes()
+    assert main(solve("./nowhere", source, tmp_path / "out.jsonl", "--task", "numbers")) == 2
+    assert main(solve("./nowhere", source, tmp_path / "new" / "out.jsonl", "--task", "numbers")) == 2
+    assert (tmp_path / ".out.jsonl.partial").read_bytes() == before and not (tmp_path / "new").exists()
+    assert main(solve(student, source, tmp_path / "out.jsonl")) == 0
+    assert "going on: 3 of 6 are done" in capsys.readouterr().err
 
 
 def test_bad_rows_are_named_before_the_weights_are_loaded(student, tmp_path, monkeypatch, capsys):

@@ -16,7 +16,7 @@ from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError, RunFolderError
-from smallsteps.outputs import check_output, writing
+from smallsteps.outputs import check_output, taking_back_folders, writing
 from smallsteps.records import Prediction, Problem, Stopped
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -122,32 +122,30 @@ def solve_file(
     from smallsteps.students.student import DualStudent
 
     decoding = Decoding(temperature=temperature, seed=seed)
-    with Terminal() as reporter:
+    with Terminal() as reporter, answers_beside(out) as kept:
         reporter.say(f"loading {model}")
         solver = load_solver(model, task=task, device=device, dtype=dtype)
         student, task = solver.student, solver.task
         problems = problems or read_problems(source, task, columns, reporter.say)
-        job = {
-            "model": _digest_of(student), "task": task.name, "dtype": dtype,
-            "decode": f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens", "columns": dict(columns),
-        }  # fmt: skip
-        with answers_beside(out, job) as kept:
-            done = {p.id: row for p in problems if (row := kept.rows.get(question_digest(p, task))) is not None}
-            if done:
-                reporter.say(f"going on: {len(done)} of {len(problems)} are done")
-            elif kept.replaced:
-                reporter.say("the answers that an interrupted call left are of another job and are not used")
-            rest = {problem.id: problem for problem in problems if problem.id not in done}
-            reporter.say(f"{len(rest):,} questions to answer")
-            if threads is None and len(rest) >= WORTH_MEASURING:
-                half = student.es if isinstance(student, DualStudent) else student
-                choose(None, lambda: half)
-            for prediction in solve(student, list(rest.values()), task, solver.solving(batch_size), decoding):
-                row = done[prediction.problem_id] = prediction_row(prediction)
-                kept.add(question_digest(rest[prediction.problem_id], task), row)
-                reporter.advance("answering", len(done), len(problems))
-            write_rows(out, (done[problem.id] for problem in problems))
-            kept.discard()
+        limits = f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens"
+        model_facts = {"model": _digest_of(student), "drive": repr(student.drive), "dtype": dtype}
+        kept.begin({**model_facts, "task": task.name, "decode": limits, "columns": dict(columns)})
+        done = {p.id: row for p in problems if (row := kept.rows.get(question_digest(p, task))) is not None}
+        if done:
+            reporter.say(f"going on: {len(done)} of {len(problems)} are done")
+        elif kept.replaced:
+            reporter.say("the answers that an interrupted call left are of another job and are not used")
+        rest = {problem.id: problem for problem in problems if problem.id not in done}
+        reporter.say(f"{len(rest):,} questions to answer")
+        if threads is None and len(rest) >= WORTH_MEASURING:
+            half = student.es if isinstance(student, DualStudent) else student
+            choose(None, lambda: half)
+        for prediction in solve(student, list(rest.values()), task, solver.solving(batch_size), decoding):
+            row = done[prediction.problem_id] = prediction_row(prediction)
+            kept.add(question_digest(rest[prediction.problem_id], task), row)
+            reporter.advance("answering", len(done), len(problems))
+        write_rows(out, (done[problem.id] for problem in problems))
+        kept.discard()
     unparsed = sum(row["answer"] is None for row in done.values())
     say(f"{len(problems)} answers in {out}; no answer could be read off {unparsed}")
     if all(problem.answer is not None for problem in problems) and task.assemble is None:
@@ -208,20 +206,25 @@ def question_digest(problem: Problem, task: Task) -> str:
 class AnswersBeside:
     """The file of answers that an interrupted job left and goes on from: the job, then one answer a line."""
 
-    def __init__(self, path: Path, file: IO[bytes], job: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path, self.file = path, file
         self.rows: dict[str, dict[str, Any]] = {}
         """Digest of a question → its row. Lines that are torn or foreign are left out."""
-        content = file.read()
+        self.replaced = False
+        """Whether the file was of another job."""
+        self.begun = False
+
+    def begin(self, job: Mapping[str, Any]) -> None:
+        """Reads what an interrupted call left where its job was the same; anything else is thrown away."""
+        content = self.file.read()
         whole = content.rfind(b"\n") + 1
         entries = [_entry(line) for line in content[:whole].splitlines()]
         same = bool(entries) and entries[0] == {"job": job}
-        self.replaced = bool(content) and not same
-        """Whether the file was of another job."""
+        self.begun, self.replaced = True, bool(content) and not same
         for entry in entries[1:] if same else ():
             if _is_answer(entry):
                 self.rows[entry["question"]] = entry["answer"]
-        file.truncate(whole if same else 0)  # a torn line must not swallow the next one
+        self.file.truncate(whole if same else 0)  # a torn line must not swallow the next one
         if not same:
             self._write({"job": job})
 
@@ -241,16 +244,16 @@ class AnswersBeside:
 
 
 @contextlib.contextmanager
-def answers_beside(out: Path, job: Mapping[str, Any]) -> Iterator[AnswersBeside]:
+def answers_beside(out: Path) -> Iterator[AnswersBeside]:
     """The kept answers of `out`, locked. Raises RunFolderError while another process answers into the same file."""
     out = out.resolve()
     path = out.with_name(f".{out.name}.partial")
-    with _locked(path, out) as file:
-        kept = AnswersBeside(path, file, job)
+    with taking_back_folders(out.parent), _locked(path, out) as file:
+        kept = AnswersBeside(path, file)
         try:
             yield kept
         finally:
-            if not kept.rows:
+            if not kept.rows and (kept.begun or not os.fstat(file.fileno()).st_size):
                 kept.discard()
 
 
@@ -258,7 +261,6 @@ def answers_beside(out: Path, job: Mapping[str, Any]) -> Iterator[AnswersBeside]
 def _locked(path: Path, out: Path) -> Iterator[IO[bytes]]:
     while True:
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("ab+")
         with file:
             try:
