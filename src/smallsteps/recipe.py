@@ -75,6 +75,8 @@ class Data(Strict):
     """JSONL (CSV, Parquet, hub:NAME with the extra `hub`) of id, question, rationale, answer; `bundled` makes them."""
     task: Name = "numbers"
     """How questions are put and answers graded; see `smallsteps.tasks.TASKS`."""
+    language: str | None = None
+    """The language of the chains: a code of `smallsteps.tasks.languages` (zh, de, …). None: the task's, else guessed."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Our field name → the file's, where they differ."""
     count: int = Field(1000, ge=10, le=1_000_000)

@@ -80,6 +80,25 @@ def test_chinese_marks(text: str, pieces: list[str]) -> None:
     assert split(text) == pieces
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "pieces"),
+    [
+        (
+            "ja",
+            "太郎は3個持っていて、2個食べた。残り1個です。",
+            ["太郎は3個持っていて、", "2個食べた。", "残り1個です。"],
+        ),
+        ("hi", "अन्ना के पास 3 सेब हैं। वह 4 लेती है।", ["अन्ना के पास 3 सेब हैं। ", "वह 4 लेती है।"]),
+        ("ar", "لدى آنا 3 تفاحات، واشترت 4؟ نعم.", ["لدى آنا 3 تفاحات، ", "واشترت 4؟ ", "نعم."]),
+        ("th", "แอนนามี 3 ผล เธอซื้อเพิ่ม 4 ผล", ["แอนนามี 3 ผล ", "เธอซื้อเพิ่ม 4 ผล"]),
+        ("en", "So… we add. Then", ["So… ", "we add. ", "Then"]),
+        ("de", "Das sind 3,5 kg. Also 1.500 g.", ["Das sind 3,5 kg. ", "Also 1.500 g."]),
+    ],
+)
+def test_marks_of_other_scripts(language: str, text: str, pieces: list[str]) -> None:
+    assert split(text, language) == pieces
+
+
 def test_long_text_takes_linear_time() -> None:
     start = time.perf_counter()
     split("1. " * 50_000 + "a" * 100_000 + ". " * 50_000 + "\n" * 50_000 + "b" + " " * 50_000 + "x")

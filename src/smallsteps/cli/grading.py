@@ -13,9 +13,10 @@ from smallsteps.cli.progress import Terminal, say
 from smallsteps.errors import DataError
 from smallsteps.outputs import check_output
 from smallsteps.records import Kind, Prediction, Problem, Stopped
-from smallsteps.tasks import Task, get_task
+from smallsteps.tasks import Task
 from smallsteps.tasks.files import at, identified, read_problems, read_rows, write_rows
 from smallsteps.tasks.rows import problem_of, scalar, type_name
+from smallsteps.tasks.spoken import task_for
 
 
 def grade_file(
@@ -36,7 +37,7 @@ def grade_file(
 
     if rows is not None:
         check_output(rows, "--rows", [predictions, gold])
-    task = get_task(task_name)
+    task = task_for(task_name, [gold], columns, say=Terminal().say)
     problems = gold_problems(gold, task, columns or {})
     wholes = problems if task.wholes is None else task.wholes(problems)
     by_id = {problem.id: problem for problem in [*problems, *wholes]}
@@ -67,7 +68,7 @@ def gold_problems(path: Path, task: Task, columns: Mapping[str, str]) -> list[Pr
         problems = read_problems(path, task, columns, Terminal().say)
     else:
         problems = []
-        for place, identifier, row in identified(path, task, columns):
+        for place, identifier, row in identified(path, task, columns, Terminal().say):
             with at(place):
                 named = {**row, "question": row.get("question") or identifier}
                 problems.append(problem_of(named, identifier, task))

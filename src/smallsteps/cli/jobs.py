@@ -128,6 +128,7 @@ def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
 
 def plan(recipe: Recipe) -> list[str]:
     """What the recipe will do, with sizes where the data and the student are at hand."""
+    from smallsteps.methods.material import data_task
     from smallsteps.methods.variants import variants
 
     own = recipe.tailored is not None or recipe.guided is not None
@@ -150,6 +151,8 @@ def plan(recipe: Recipe) -> list[str]:
         lines.append(
             f"data: {recipe.data.count} + {recipe.data.validation_count} + {recipe.data.test_count} bundled problems"
         )
+    if not bundled and all(Path(path).is_file() for path in paths):
+        data_task(recipe.data, lines.append)
     further = [path for path in (recipe.data.validation, recipe.data.test) if path and not own]
     if (not bundled or not own) and all(path == BUNDLED or Path(path).is_file() for path in [*paths, *further]):
         lines += _sizes(recipe, paths)
@@ -160,16 +163,16 @@ def plan(recipe: Recipe) -> list[str]:
 
 
 def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
-    from smallsteps.tasks import get_task
+    from smallsteps.methods.material import data_task
     from smallsteps.tasks.files import read_problems
 
     if recipe.guided is not None:
-        task = get_task(recipe.data.task)
+        task = data_task(recipe.data)
         further = [path for path in (recipe.data.validation, recipe.data.test) if path and Path(path).is_file()]
         count = sum(len(read_problems(path, task, recipe.data.columns)) for path in [*paths, *further])
         return [f"sizes: {count:,} questions", _reader_calls(recipe, recipe.guided, count)]
     if recipe.tailored is not None:
-        words, task = recipe.tailored, get_task(recipe.data.task)
+        words, task = recipe.tailored, data_task(recipe.data)
         asked = sum(len(read_problems(path, task, recipe.data.columns)) for path in paths)
         feedback = asked * words.mistakes * (words.rounds - 1)
         return [

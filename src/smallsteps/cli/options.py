@@ -39,7 +39,7 @@ TaskName = Annotated[
     typer.Option(
         "--task",
         help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories, facts, hotpotqa, "
-        "2wikimultihopqa; with -gold: supporting paragraphs only.",
+        "2wikimultihopqa; with -gold: supporting paragraphs only; with -zh, -de, ...: in that language (else guessed).",
     ),
 ]
 MaxCalls = Annotated[int | None, typer.Option("--max-calls", min=0, help="Calls that may be sent, retries included.")]

@@ -13,6 +13,7 @@ from smallsteps.outputs import check_output
 from smallsteps.records import Segment
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains, write_rows
+from smallsteps.tasks.spoken import task_for
 
 CHAINS_AT_ONCE = 5_000
 """Chains that `segment` cuts between two updates of its progress."""
@@ -30,10 +31,11 @@ def segment_file(
 
     check_output(out, inputs=[chains, student])
     check_device(device)
-    task = get_task(task_name)
+    get_task(task_name)
     get_strategy(strategy)
     if closing not in ("add", "keep"):
         raise RecipeError(f"--closing {closing}: expected add or keep")
+    task = task_for(task_name, [chains], columns, say=Terminal().say)
     found = read_chains(
         chains, task, columns, closing="keep" if closing == "keep" else "add", allow_wrong=True, say=Terminal().say
     )

@@ -21,6 +21,7 @@ from smallsteps.records import Prediction, Problem, Stopped
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_problems, read_rows, write_rows
+from smallsteps.tasks.spoken import task_for
 from smallsteps.tasks.tables import HUB
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def solve_file(
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
     check_output(out, inputs=[source, model])
-    task = get_task(task_name) if task_name is not None else _task_of(model)
+    task = _task_of(model) if task_name is None else task_for(task_name, [source], columns, say=Terminal().say)
     # before any weights are loaded
     problems = None if task is None else read_problems(source, task, columns, Terminal().say)
     from smallsteps.cli.fastest import choose

@@ -15,8 +15,8 @@ from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.outputs import check_output
-from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_problems, write_rows
+from smallsteps.tasks.spoken import task_for
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
 from smallsteps.teaching.teach import Lessoned, lessons_of, nothing_came, summary, teach
 from smallsteps.teaching.teachers import PromptedTeacher
@@ -42,8 +42,8 @@ def teach_file(
     set_threads(threads)
     if samples > 1 and not decoding.temperature:
         raise RecipeError("--samples above 1 needs --temperature above 0; greedy replies are all alike.")
-    task = get_task(task_name)
     with Terminal() as reporter:
+        task = task_for(task_name, [source], columns, say=reporter.say)
         problems = read_problems(source, task, columns, reporter.say)
         lessons = lessons_of(problems, samples)
         with closing(ReplyStore(store)) as replies:

@@ -21,6 +21,7 @@ from smallsteps.errors import DataError
 from smallsteps.evaluation import overlap
 from smallsteps.evaluation.intervals import Rows
 from smallsteps.tasks import multihop
+from smallsteps.tasks.languages import LANGUAGES
 
 Finder = Callable[[str], Collection[str]]
 """The regions and organs that a report's text names, found by keyword."""
@@ -69,7 +70,8 @@ def accuracy(values: Sequence[float]) -> float:
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str = "en") -> float:
-    """Corpus BLEU (0..100) as sacrebleu computes it, with its `13a` tokeniser, or `zh` for Chinese."""
+    """Corpus BLEU (0..100) as sacrebleu computes it, with the tokeniser of the language: `13a` for English, `zh` for
+    Chinese."""
     return _figure("bleu", _items(hypotheses, references), Setting(language))
 
 
@@ -106,7 +108,7 @@ def bleu_note(setting: Setting) -> str:
 
 
 def _tokenizer(language: str) -> str:
-    return "zh" if language == "zh" else "13a"
+    return LANGUAGES[language].tokenizer
 
 
 def _items(hypotheses: Sequence[str], references: Sequence[str]) -> list[Item]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from smallsteps.records import Kind
+from smallsteps.tasks.languages import LANGUAGES
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -28,8 +29,9 @@ class Overlap(NamedTuple):
 
 
 def words(text: str, language: str = "en") -> list[str]:
-    """The units that ROUGE-L compares: words in lower case, or the characters of Chinese (`language` = `zh`)."""
-    if language == "zh":
+    """The units that ROUGE-L compares: words in lower case; characters where a language sets no spaces (Chinese,
+    Japanese, Thai)."""
+    if not LANGUAGES[language].spaced:
         return [character for character in text if not character.isspace()]
     return _WORD.findall(text.lower())
 

@@ -22,13 +22,12 @@ from smallsteps.methods.arm import Part, Workshop
 from smallsteps.methods.as_es import as_es_parts, datasets, segment
 from smallsteps.methods.direct import direct_part, direct_tokens
 from smallsteps.methods.forecast import Forecast
-from smallsteps.methods.material import read_parts
+from smallsteps.methods.material import data_task, read_parts
 from smallsteps.methods.stages import Stages, names_of
 from smallsteps.methods.variants import TRAINED_SCORER, Variant, variants
 from smallsteps.recipe import Recipe
 from smallsteps.records import Chain
 from smallsteps.segments.label import get_strategy
-from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_problems
 from smallsteps.training.odd import Odd, odd_chains, refuse_odd
 from smallsteps.training.preflight import odd_lines, preflight
@@ -158,7 +157,7 @@ def known_beforehand(recipe: Recipe) -> list[str]:
     sizes: list[str] = []
     budget = recipe.train.budget
     about = ""
-    task = get_task(recipe.data.task)
+    task = data_task(recipe.data)
     train, validation, test, _ = read_parts(recipe.data, task)
     problems = len(test) if recipe.data.test is None else len(read_problems(recipe.data.test, task))
     sizes.append(
@@ -180,7 +179,7 @@ def known_beforehand(recipe: Recipe) -> list[str]:
 
 def _pass_of_direct(recipe: Recipe, chains: Sequence[Chain]) -> int:
     """Training tokens of one pass over whole chains; a quarter of the characters where no student is at hand."""
-    task = get_task(recipe.data.task)
+    task = data_task(recipe.data)
     texts = [text for c in chains for text in (task.render(c.problem), c.rationale.text)]
     if not recipe.student.scratch:
         workshop = Workshop(recipe, task, 0, Path(), recipe.student.name, texts, [], None)

@@ -22,6 +22,7 @@ from smallsteps.tasks import Task, get_task
 from smallsteps.tasks.files import identified, read_chains, read_problems, read_rows, write_rows
 from smallsteps.tasks.notes import Say
 from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
+from smallsteps.tasks.spoken import task_for
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,27 @@ class Questions:
         return [self.task.render(problem) for problem in self.train]
 
 
+def data_task(data: Data, say: Say | None = None) -> Task:
+    """The task of a recipe in the language of its data. `say` receives the language where it was guessed."""
+    if data.chains == BUNDLED:
+        return get_task(data.task)
+    return task_for(data.task, _paths(data), data.columns, data.language, say)
+
+
 def load_questions(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Questions:
     """Makes the stage `data` of questions where it is not there yet, and reads it. `say` receives what was guessed."""
-    task = get_task(recipe.data.task)
-    folder = run.stage("data", lambda place: _make_questions(recipe.data, task, place, say), fixed=True)
+    folder = run.stage("data", lambda place: _make_questions(recipe.data, place, say), fixed=True)
     train, validation, test = (
         [Problem.from_row(row) for row in read_json_lines(folder / f"{name}.jsonl")]
         for name in ("train", "validation", "problems")
     )
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    task = get_task(facts.get("task", recipe.data.task))
     return Questions(task, train, validation, test, _read(folder / "test.jsonl"), facts)
 
 
-def _make_questions(data: Data, task: Task, folder: Path, say: Say | None) -> None:
+def _make_questions(data: Data, folder: Path, say: Say | None) -> None:
+    task = data_task(data, say)
     gold: list[Chain] = []
     if data.chains == BUNDLED:
         *chains, gold, facts = _bundled(data)
@@ -96,7 +105,7 @@ def _make_questions(data: Data, task: Task, folder: Path, say: Say | None) -> No
         write_rows(folder / f"{name}.jsonl", (problem.to_row() for problem in problems))
     _write_chains(folder / "test.jsonl", gold)
     sizes = {"train": len(train), "validation": len(validation), "test": len(test), "overlap": 0}
-    write_json(folder / "data.json", {**facts, **sizes})
+    write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
 
 def _question_files(data: Data, task: Task, say: Say | None) -> tuple[list[Problem], list[Problem], list[Problem]]:
@@ -116,15 +125,15 @@ def _question_files(data: Data, task: Task, say: Say | None) -> tuple[list[Probl
 
 def load_material(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Material:
     """Makes the stage `data` where it is not there yet, and reads it. `say` receives what was guessed."""
-    task = get_task(recipe.data.task)
-    folder = run.stage("data", lambda place: _make(recipe.data, task, place, say), fixed=True)
+    folder = run.stage("data", lambda place: _make(recipe.data, place, say), fixed=True)
     also = {}
     for name, path in recipe.data.also_test.items():
-        other = get_task(name)
+        other = task_for(name, [path], say=say)
         also[name] = (other, read_problems(path, other, say=say))
     gold = _read(folder / "test.jsonl")
     test = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    task = get_task(facts.get("task", recipe.data.task))
     return Material(task, _read(folder / "train.jsonl"), _read(folder / "validation.jsonl"), test, gold, also, facts)
 
 
@@ -135,7 +144,8 @@ def read_parts(
     return _bundled(data) if data.chains == BUNDLED else _from_files(data, task, say)
 
 
-def _make(data: Data, task: Task, folder: Path, say: Say | None) -> None:
+def _make(data: Data, folder: Path, say: Say | None) -> None:
+    task = data_task(data, say)
     train, validation, test, facts = read_parts(data, task, say)
     problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task, data.columns, say)
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
@@ -143,7 +153,7 @@ def _make(data: Data, task: Task, folder: Path, say: Say | None) -> None:
         _write_chains(folder / f"{name}.jsonl", chains)
     write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
     sizes = {"train": len(train), "validation": len(validation), "test": len(problems), "overlap": 0}
-    write_json(folder / "data.json", {**facts, **sizes})
+    write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
 
 def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> None:

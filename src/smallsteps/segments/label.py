@@ -91,9 +91,9 @@ def segment_chains(
     strategy = get_strategy(strategy)
     if strategy.name == "gold":  # people's segments need not end at punctuation
         pieces = [[text for _, text in chain.rationale.gold if text.strip()] for chain in chains]
-        pieces = [own or split(chain.rationale.text) for chain, own in zip(chains, pieces, strict=True)]
+        pieces = [own or split(chain.rationale.text, task.language) for chain, own in zip(chains, pieces, strict=True)]
     else:
-        pieces = [split(chain.rationale.text) for chain in chains]
+        pieces = [split(chain.rationale.text, task.language) for chain in chains]
     kinds, scores = label_pieces(
         chains,
         pieces,

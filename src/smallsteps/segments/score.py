@@ -22,6 +22,7 @@ from smallsteps.errors import DataError
 from smallsteps.evaluation.overlap import rouge_l
 from smallsteps.records import Chain
 from smallsteps.tasks.base import Task
+from smallsteps.tasks.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
@@ -35,11 +36,11 @@ Scores = list[float | None]
 def bleu_scores(question: str, pieces: Sequence[str], language: str = "en") -> Scores:
     """Sentence BLEU (0..100) of each piece as the *hypothesis* against the question as the reference.
 
-    sacrebleu with effective order, exponential smoothing, its `13a` tokeniser, or `zh` for Chinese.
+    sacrebleu with effective order, exponential smoothing, the tokeniser of the language (`13a` for English, `zh` for Chinese).
     """
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU(effective_order=True, smooth_method="exp", tokenize="zh" if language == "zh" else "13a")
+    metric = BLEU(effective_order=True, smooth_method="exp", tokenize=LANGUAGES[language].tokenizer)
     return [float(metric.sentence_score(piece.strip(), [question]).score) for piece in pieces]
 
 

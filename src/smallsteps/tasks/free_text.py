@@ -16,7 +16,7 @@ from smallsteps.tasks.base import (
 )
 from smallsteps.tasks.clean import reply_text
 from smallsteps.tasks.closings import denies, lenient_tail
-from smallsteps.tasks.languages import LANGUAGES, closing_pattern
+from smallsteps.tasks.languages import bare_answer, closing_pattern
 
 _DENIED = re.compile(r"\s*n['’]t\b")
 
@@ -34,10 +34,7 @@ def extract_text(text: str, lenient: bool = False, problem: Problem | None = Non
         said = lenient_tail(reply) or ("" if denies(reply) else last_sentence(reply))
     if said is None or _DENIED.match(said):
         return None
-    said = undecorated(said)
-    bare = said.rstrip(" .。।") or said
-    if LANGUAGES[language].tail:
-        bare = re.sub(rf"(?:{LANGUAGES[language].tail})$", "", bare).rstrip() or bare
+    bare = bare_answer(undecorated(said), language)
     return bare if normalise(bare) else None
 
 

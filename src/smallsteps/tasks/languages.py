@@ -101,6 +101,17 @@ def closing_pattern(code: str) -> str:
     return ENGLISH.closing_pattern if code == "en" else f"{LANGUAGES[code].closing_pattern}|{ENGLISH.closing_pattern}"
 
 
+def bare_answer(said: str, code: str) -> str:
+    """What a closing says without its full stop and the words that a language puts behind an answer.
+
+    >>> bare_answer("Romeです。", "ja"), bare_answer("Dec. 10, 1817.", "en")
+    ('Rome', 'Dec. 10, 1817')
+    """
+    bare = said.rstrip(" .。।") or said
+    tail = LANGUAGES[code].tail
+    return (re.sub(rf"(?:{tail})$", "", bare).rstrip() or bare) if tail else bare
+
+
 _SCRIPTS = {
     "kana": re.compile("[\u3041-\u30ff]"),
     "han": re.compile("[\u3400-\u9fff]"),

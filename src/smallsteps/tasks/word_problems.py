@@ -18,7 +18,7 @@ from smallsteps.records import Problem
 from smallsteps.tasks.base import Task, closing_tail, normalise, render_question, same_text, sentences, undecorated
 from smallsteps.tasks.clean import reply_text
 from smallsteps.tasks.closings import denies, lenient_tail
-from smallsteps.tasks.languages import LANGUAGES, closing_pattern
+from smallsteps.tasks.languages import LANGUAGES, bare_answer, closing_pattern
 from smallsteps.tasks.numerals import LONGEST, in_unit_asked, numerals, plain, plain_text
 from smallsteps.tasks.quantities import Reading, read_plain, read_quantity
 
@@ -142,8 +142,7 @@ def extract_number_or_words(
         return extract_number(text, lenient, problem, language)
     if read_quantity(tail, decimal_comma).refused:
         return None
-    said = undecorated(tail)
-    return said.rstrip(" .。") or said
+    return bare_answer(undecorated(tail), language)
 
 
 def same_number_or_words(answer: str | None, gold: str | None, language: str = "en") -> bool:

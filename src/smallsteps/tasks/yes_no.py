@@ -9,7 +9,7 @@ from smallsteps.records import Problem
 from smallsteps.tasks.base import Task, closing_tail, render_question, undecorated
 from smallsteps.tasks.clean import reply_text
 from smallsteps.tasks.closings import MOST_CHARACTERS, lenient_tail
-from smallsteps.tasks.languages import ENGLISH, LANGUAGES, closing_pattern
+from smallsteps.tasks.languages import ENGLISH, LANGUAGES, bare_answer, closing_pattern
 
 _CLAUSE = (
     r"because|since|as|for|but|and|so|due|given|considering|when|while|if|unless|though|although|however|not|it|its|they"
@@ -30,13 +30,12 @@ _BOTH = re.compile(r"(?:/|\bor\b|\band\b|\bnor\b|\bversus\b|\bvs\b)[\s*\"'“‘
 def _verdict(language: str, closing: bool) -> re.Pattern[str]:
     """`no` needs a mark after it, or in a closing a clause: in "there is no such thing" it answers nothing."""
     here = LANGUAGES[language]
-    yes, no = f"{here.yes}|{ENGLISH.yes}", f"{here.no}|{ENGLISH.no}"
     before, after = (r"(?<![^\W\d_])", r"(?![^\W\d_])") if here.spaced else ("", "")
     clause = rf"|\s+(?:{_CLAUSE})\b" if closing else ""
-    ends = rf"(?=\s*(?:[.,;:!?\"'”’()*\]}}。，；！？–—…/]|\s-|$){clause})" if here.spaced else ""
+    ends = rf"(?=\s*(?:[.,;:!?\"'”’()*\]}}。，；！？–—…/]|\s-|$){clause})"
+    no = rf"(?:{ENGLISH.no}){after}{ends}|untrue\b" + (f"|(?:{here.no}){after}" if here is not ENGLISH else "")
     return re.compile(
-        rf"(?P<denied>{_DENIAL})?{before}(?:(?P<no>(?:{no}){after}{ends}|untrue\b)|(?P<yes>(?:{yes}){after}))",
-        re.IGNORECASE,
+        rf"(?P<denied>{_DENIAL})?{before}(?:(?P<no>{no})|(?P<yes>(?:{here.yes}|{ENGLISH.yes}){after}))", re.IGNORECASE
     )
 
 
@@ -79,7 +78,7 @@ def extract_yes_no(
 def _said(tail: str | None, language: str) -> str | None:
     if tail is None:
         return None
-    bare = undecorated(tail[:MOST_CHARACTERS])
+    bare = bare_answer(undecorated(tail[:MOST_CHARACTERS]), language)
     if _PLAIN_DENIAL.match(bare):
         return "no"
     found = _verdicts(bare, language)
