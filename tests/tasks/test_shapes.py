@@ -75,6 +75,28 @@ def test_the_answer_of_a_reply_is_what_the_task_reads_off_it(
     assert (found.chains[0].rationale.text, found.chains[0].problem.answer) == (text, answer)
 
 
+def test_a_thought_beside_the_reply_is_taken_out_and_counted(tmp_path: Path) -> None:
+    asked, replied = turns(ASKED, REPLY)
+    found, said = chains(tmp_path, {"messages": [asked, {**replied, "reasoning_content": "Perhaps 9?"}]})
+    assert found.chains[0].rationale.text == REPLY
+    assert said.endswith("; thoughts taken out of 1 row")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"problem": ASKED, "answer": 7},
+        {"instruction": "Ann has 3 pens and buys 4.", "input": "How many?", "answer": 7},
+        {"messages": turns(ASKED), "answer": 7},
+        {"prompt": turns(ASKED), "answer": 7},
+    ],
+)
+def test_a_problem_needs_no_reply(tmp_path: Path, row: Row) -> None:
+    write_rows(tmp_path / "p.jsonl", [row])
+    (problem,) = read_problems(tmp_path / "p.jsonl", get_task("gsm8k"))
+    assert (" ".join(problem.question.split()), problem.answer) == (ASKED, "7")
+
+
 def test_a_reply_that_reaches_another_answer_than_the_rows_is_wrong(tmp_path: Path) -> None:
     found, _ = chains(
         tmp_path,

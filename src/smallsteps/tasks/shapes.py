@@ -29,6 +29,8 @@ ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user",
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
 }  # fmt: skip
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""Fields of a turn that hold a thought of its own."""
 PAIRS = (
     ("instruction", "output"), ("prompt", "completion"), ("prompt", "response"), ("query", "response"),
     ("problem", "solution"), ("instruction", "response"), ("question", "solution"), ("question", "response"),
@@ -101,7 +103,8 @@ def _fill(row: Row, task: Task, notes: Notes) -> None:
     shape, question, reply, used = found
     notes.shapes[shape] += 1
     for name in used:
-        row.pop(name, None)
+        if name != "question":
+            row.pop(name, None)
     row.setdefault("question", question)
     if reply is None or "rationale" in row:
         return
@@ -176,6 +179,9 @@ def _turn(turn: Any, place: str) -> Turn:
         content = _parts(content, place)
     if not isinstance(content, str):
         raise DataError(f"{place}: no text. Expected `content` (or `value`) to be text.")
+    thought = next((turn[key] for key in THOUGHTS if isinstance(turn.get(key), str) and turn[key].strip()), None)
+    if thought is not None:
+        content = f"<think>{thought}</think>{content}"  # taken out and counted as all thoughts are
     return Turn(ROLES[role.lower()], content)
 
 
@@ -191,19 +197,34 @@ def _parts(parts: Sequence[Any], place: str) -> str:
 
 
 def _pair(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
-    """(shape, question, reply, fields used) of a row that holds them under other names."""
+    """(shape, question, reply, fields used) of a row that holds them under other names; a problem may lack the reply."""
     for asks, replies in PAIRS:
-        question, reply = row.get(asks), row.get(replies)
-        if not isinstance(question, str) or not question.strip() or not isinstance(reply, str):
-            continue
-        if asks == "instruction":
-            more = row.get("input")
-            more = more.strip() if isinstance(more, str) else ""
-            question = f"{question.strip()}\n{more}" if more else question
-            return f"Alpaca rows (`instruction`, `{replies}`)", question, reply, (asks, "input", replies)
-        used = (replies,) if asks == "question" else (asks, replies)
-        return f"`{asks}` and `{replies}`", question, reply, used
+        reply = row.get(replies)
+        if _is_text(row.get(asks)) and isinstance(reply, str):
+            shape = f"Alpaca rows (`{asks}`, `{replies}`)" if asks == "instruction" else f"`{asks}` and `{replies}`"
+            return (
+                shape,
+                _asked(row, asks),
+                reply,
+                (asks, "input", replies) if asks == "instruction" else (asks, replies),
+            )
+    for asks in dict.fromkeys(asks for asks, _ in PAIRS):
+        if "question" not in row and _is_text(row.get(asks)):
+            used = (asks, "input") if asks == "instruction" else (asks,)
+            return f"`{asks}` as the question", _asked(row, asks), None, used
     return None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _asked(row: Row, asks: str) -> str:
+    """The question; Alpaca's `input` belongs to its instruction."""
+    question, more = str(row[asks]), row.get("input")
+    if asks == "instruction" and isinstance(more, str) and more.strip():
+        return f"{question.strip()}\n{more.strip()}"
+    return question
 
 
 # ---- GSM8K ----
