@@ -211,3 +211,12 @@ def test_a_faulty_prompt_of_a_recipe_shows_before_any_training_and_leaves_no_fol
     error = capsys.readouterr().err
     assert "division by zero" in error and "p.txt:3" in error
     assert not (folder / "run").exists()
+
+
+def test_names_that_are_no_utf_8_are_one_line_or_work(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert teach(folder, server, teacher="m\udcff") == 2
+    assert "is no UTF-8" in capsys.readouterr().err and server.calls == 0
+    assert teach(folder, server, out="o\udcff.jsonl") == 0
+    assert len((folder / "o\udcff.jsonl").read_bytes().splitlines()) == 6

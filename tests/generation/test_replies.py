@@ -247,3 +247,10 @@ def test_a_store_that_cannot_be_made_is_a_sentence(tmp_path: Path, where: str) -
     path = tmp_path / "file" / "r.sqlite" if where == "below a file" else tmp_path / "a\0b" / "r.sqlite"
     with pytest.raises(DataError, match="the reply store cannot be made there"):
         ReplyStore(path)
+
+
+def test_a_model_whose_path_is_no_utf_8_has_a_key_and_is_stored(tmp_path: Path) -> None:
+    ask = Ask("local:x", "models/m\udcff", (("user", "why?"),))
+    store = stored(tmp_path / "r.sqlite", ask)
+    assert store.get(ask.key) and store.export(tmp_path / "r.jsonl") == 1
+    assert ReplyStore(tmp_path / "new.sqlite").take_over(tmp_path / "r.jsonl") == 1

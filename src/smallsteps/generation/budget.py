@@ -86,7 +86,7 @@ class Budget:
     """The limits of one job, over a store that remembers what earlier runs of the job have sent."""
 
     def __init__(self, store: ReplyStore, job: str, limits: Limits | None = None, prices: Prices | None = None) -> None:
-        self.store, self.job = store, job
+        self.store, self.job = store, job.encode(errors="backslashreplace").decode()  # paths may hold any bytes
         self.limits, self.prices = limits or Limits(), prices or Prices()
         if self.limits.money is not None and not (self.prices.input or self.prices.output):
             raise RecipeError("a limit on money needs prices: name input and output price per million tokens.")

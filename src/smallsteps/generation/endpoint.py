@@ -53,6 +53,10 @@ class EndpointSettings:
         check_thinking(self.thinking)
         if not self.model.strip():
             raise RecipeError("the model's name is empty. Name one that the server knows.")
+        if whole_characters(self.model) != self.model:
+            raise RecipeError(
+                f"the model's name {whole_characters(self.model)} is no UTF-8. Name one that the server knows."
+            )
         object.__setattr__(self, "base_url", check_url(self.base_url, "the base URL"))
         object.__setattr__(self, "extra_body", check_extra_body(self.extra_body))
         for name, ok, want in (

@@ -68,7 +68,8 @@ class Ask:
     def text(self) -> str:
         """The whole request in one canonical line."""
         whole = {"base_url": self.base_url.rstrip("/"), **self.body(), "sample": self.sample}
-        return json.dumps(whole, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(whole, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode(errors="replace").decode()  # the path of a model may hold any bytes
 
     @property
     def key(self) -> str:
