@@ -469,7 +469,19 @@ def test_a_server_that_asks_for_more_than_patience_ends_the_job(
     server.answer = lambda _, times: (status, error("come back"), {"retry-after": after})
     with pytest.raises(TeacherError, match=r"asks to wait until .*longer than a patience of 900 seconds") as raised:
         Asking(server, store).ask(*questions(5))
-    assert "come back" in str(raised.value) and server.calls == 1
+    assert "come back" in str(raised.value) and server.calls == 2, "once more, as it may be a slip"
+
+
+@pytest.mark.parametrize("after", ["21600", "inf"])
+def test_one_slip_of_a_busy_server_ends_no_job(server: Server, store: ReplyStore, after: str) -> None:
+    server.answer = lambda body, times: (
+        (429, error("busy"), {"retry-after": after})
+        if (times, body["messages"][-1]["content"]) == (1, "q3")
+        else Server.echo(body, times)
+    )
+    asking = Asking(server, store)
+    assert all(reply.finished == "end" for reply in asking.ask(*questions(9)).values())
+    assert any("longer than --patience; asked once more" in line for line in asking.lines)
 
 
 @pytest.mark.parametrize("after", ["-5", "soon", "nan", "", "Fri, 99 Foo 2099", "Mon, 01 Jan 1990 00:00:00 GMT"])

@@ -2,7 +2,8 @@
 
 The server's `Retry-After` holds where it names one, but at least a second, and at least as long as a pause that doubles
 from refusal to refusal, so that `Retry-After: 0` burns no calls. After the second pause in a row one call goes first and
-the others wait for what becomes of it. A server that asks for more than `patience`, or refuses for longer, ends the job.
+the others wait for what becomes of it. A server that refuses for longer than `patience` ends the job, and so does one that
+twice asks for more (once may be a slip: some send `inf` or a year far away).
 Every pause is told to the user once.
 """
 
@@ -71,27 +72,32 @@ class Pauses:
         now = time.monotonic()
         self._since = min(self._since, now)
         refused_for = now - self._since
-        told = retry_after(headers)
         reason = f"status {status}: {words}"
         if refused_for > self.patience:
             raise TeacherError(f"{self.url} has refused every call for {refused_for:.0f} seconds ({reason}). {_LATER}")
-        if told is not None and refused_for + told > max(self.patience, SHORTEST):
+        told = retry_after(headers)
+        too_long = told is not None and refused_for + told > max(self.patience, SHORTEST)
+        # of many calls that are refused at once, the first one begins the pause
+        if begins := now >= self._open_at:
+            self._row += 1
+        if told is not None and too_long and self._row > 1 and begins:
             raise TeacherError(
                 f"{self.url} asks to wait until {moment(told)} ({reason}), longer than a patience of {self.patience:,.0f} "
                 f"seconds. {_LATER}"
             )
-        # of many calls that are refused at once, the first one begins the pause
-        if now >= self._open_at:
-            self._row += 1
         pause = min(LONGEST, SHORTEST * 2 ** min(self._row - 1, 16))
-        if told is not None and now + max(told, pause) > self._open_at:
+        if told is not None and not too_long:
             pause = max(told, pause)
-        elif now < self._open_at:
+        elif not begins:
+            return
+        if now + pause <= self._open_at:
             return
         self._open_at = now + pause
         if self._open_at - self._said_until >= QUIET or now - self._said_at >= QUIET:
             self._said_at, self._said_until = now, self._open_at
-            asked = f"the server asks for {told:,.3g} s" if told else f"{pause:,.0f} s"
+            asked = f"the server asks for {round(told, 1):g} s" if told else f"{pause:,.0f} s"
+            if too_long:
+                asked += ", longer than --patience; asked once more"
             self.say(f"{self.url} is busy ({reason}): waiting until {moment(pause)} ({asked})")
 
 
