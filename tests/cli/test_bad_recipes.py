@@ -53,7 +53,14 @@ RECIPES = {
     "empty.yaml": "empty.yaml|bundled chains", "deep.yaml": "deep.yaml", "utf16.yaml": "utf16.yaml",
     "binary.yaml": "binary.yaml", "latin.yaml": "latin.yaml", "folder": "folder", "''": "recipe", "x" * 300: "recipe",
 }  # fmt: skip
+PRETRAINING = {
+    "nothing=1": "no setting nothing", "student.nothing=1": "no setting student.nothing", "student=1": "student",
+    "steps=0": "steps", "steps=1.5": "steps", "steps=x": "steps", "learning_rate=nan": "learning_rate",
+    "learning_rate=inf": "learning_rate", "seed=-1": "seed", "compile=maybe": "compile", "save_every=0": "save_every",
+}  # fmt: skip
 TABLE = [
+    *[(f"run student/bundled {change} --dry-run", message) for change, message in PRETRAINING.items()],
+    ("run student/bundled --dry-run --threads 0", "--threads"),
     *[(f"{command} {change}", message) for command in (DRY, RUN) for change, message in CHANGES.items()],
     *[(f"{RUN} {change}", message) for change, message in PLACES.items()],
     *[(f"compare {name} --student bundled --threads 1 --out new/run", message) for name, message in DATA.items()],

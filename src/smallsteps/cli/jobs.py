@@ -223,6 +223,7 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
     from smallsteps.recipe import apply_changes, recipe_content
     from smallsteps.students.pretrain import pretrain, pretrain_settings
 
+    check_threads(threads)
     content = recipe_content(name)
     apply_changes(content, changes)
     settings = pretrain_settings(content)

@@ -24,11 +24,22 @@ from typing import Any
 import torch
 from transformers import T5ForConditionalGeneration
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, nearest
 from smallsteps.students.drills import GROUPS, Group, drills
 from smallsteps.students.pretrained import read_tokenizer
 from smallsteps.students.scratch import ScratchSettings, byte_tokenizer, make_t5
 from smallsteps.tasks import facts, stories
+
+NUMBERS = (
+    ("steps", int, 1, 10**7),
+    ("scale", float, 0.001, 1000),
+    ("learning_rate", float, 1e-9, 10),
+    ("warmup", int, 0, 10**7),
+    ("decay", float, 0, 1),
+    ("seed", int, 0, 2**32 - 1),
+    ("save_every", int, 1, 10**7),
+)
+"""Settings that are numbers: kind, least, most."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +68,35 @@ class PretrainSettings:
     save_every: int = 250
     """Updates between checkpoints."""
 
+    def __post_init__(self) -> None:
+        for name, kind, least, most in NUMBERS:
+            value = getattr(self, name)
+            fits = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+            if not fits or not least <= value <= most:
+                what = "a whole number" if kind is int else "a number"
+                raise RecipeError(f"{name}: expected {what} from {least:g} to {most:g}, got {value!r:.60}.")
+        for name in ("bf16", "compile"):
+            if not isinstance(getattr(self, name), bool):
+                raise RecipeError(f"{name}: expected true or false, got {getattr(self, name)!r:.60}.")
+
 
 def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
-    """Settings from a recipe's mapping. Raises RecipeError on a key that is not known."""
+    """Settings from a recipe's mapping. Raises RecipeError on a key or a value that is none."""
     content = {name: value for name, value in content.items() if name != "about"}
+    student = content.pop("student", {})
+    if not isinstance(student, dict):
+        raise RecipeError(f"student/bundled: student: expected a mapping, got {student!r:.60}.")
+    for section, keys, known in (
+        ("", content, PretrainSettings.__dataclass_fields__),
+        ("student.", student, ScratchSettings.__dataclass_fields__),
+    ):
+        for name in keys:
+            if name not in known:
+                raise RecipeError(f"student/bundled: no setting {section}{name}.{nearest(str(name), known)}")
     try:
-        student = ScratchSettings(**content.pop("student", {}))
-        return PretrainSettings(**content, student=student)
-    except TypeError as error:
-        known = [*PretrainSettings.__dataclass_fields__, *ScratchSettings.__dataclass_fields__]
-        raise RecipeError(f"student/bundled: {error}. Known: {', '.join(known)}") from None
+        return PretrainSettings(**content, student=ScratchSettings(**student))
+    except RecipeError as error:
+        raise RecipeError(f"student/bundled: {error}") from None
 
 
 WORDINGS = 3
