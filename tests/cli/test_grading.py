@@ -76,6 +76,7 @@ def test_missing_predictions_count_as_wrong_and_are_told(tmp_path, capsys):
         ({"id": "b", "answer": [7]}, r"said\.jsonl:2: field 'answer' must be text or a number, got a list"),
         ({"id": "b", "answer": {"value": 7}}, r"said\.jsonl:2: field 'answer' must be .*got an object"),
         ({"id": "b", "answer": float("nan")}, r"said\.jsonl:2: .*answer"),
+        ({"id": "b", "answer": float("inf")}, r"said\.jsonl:2: .*answer"),
         ({"id": "b", "text": 7}, r"said\.jsonl:2: field 'text' must be text, got a number\."),
         ({"id": "b", "answer": "7", "text": ["7"]}, r"said\.jsonl:2: field 'text' must be text, got a list\."),
         ({"id": "b", "answer": "7", "segments": "x"}, r"said\.jsonl:2: field 'segments' must be .*got text\."),

@@ -197,6 +197,11 @@ def test_other_closings_are_not_read_strictly(text: str) -> None:
     check("gsm8k", text, None, False)
 
 
+@pytest.mark.parametrize("text", ["Answer - 72", "So she has 76 dollars - 4 dollars, which equals 72.", "480 minus 72"])
+def test_a_dash_between_words_is_no_sign(text: str) -> None:
+    check("gsm8k", text, "72", True)
+
+
 def test_a_chain_behind_a_mark_is_no_answer() -> None:
     check("gsm8k", "Answer: Tom has 3 pens. He buys 4. So he has 7 pens.", "7", True)
 

@@ -143,6 +143,7 @@ _NUMERAL = re.compile(
     (?P<odd>\s?[√π∞⟦]|\)?\s?\^|\s(?:ten|hundred|thousand)ths?\b)?""",
     re.VERBOSE,
 )
+_NOUN_BEFORE = re.compile(r"(?<!\bis)(?<!\bbe)(?<!\bto)(?<!\bof)(?<!\bby)(?<!\bfrom)(?<!\bwas)(?<=[^\W\d_])$")
 _EACH_MAGNITUDE = re.compile(_MAGNITUDE)
 _BEFORE_ODD = re.compile(r"(?:√\(?|[⟧^])\s?$")
 
@@ -164,7 +165,7 @@ def numerals(text: str, decimal_comma: bool = False) -> list[Numeral]:
 
 def _joins(text: str, start: int) -> bool:
     before = text[max(0, start - 20) : start].rstrip()
-    return before[-1:].isdigit() or before[-1:] in (")", "%")
+    return before[-1:].isdigit() or before[-1:] in (")", "%") or _NOUN_BEFORE.search(before) is not None
 
 
 def _value(match: re.Match[str], decimal_comma: bool) -> Fraction | None:

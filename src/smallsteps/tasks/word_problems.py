@@ -85,7 +85,7 @@ def _read_leniently(text: str, decimal_comma: bool) -> Reading:
     if tail is not None:
         reading, said = read_quantity(tail, decimal_comma), sentences(tail)
         certain = not reading.unclear or len(tail) <= _SHORTEST_CHAIN
-        if reading != Reading() and certain and (len(said) == 1 or _is_quantity(said[0], decimal_comma)):
+        if reading != Reading() and certain and (len(said) == 1 or _quantity(said[0], decimal_comma) is not None):
             return reading
     if denies(text):
         return Reading(refused=True)
@@ -108,20 +108,18 @@ _UNIT = re.compile(r"\s*(?:%|°|\(?[^\W\d_](?:[^\W\d_]|[./ ])*\)?)?[\s.!。)*]*"
 _NOT_PLAIN = re.compile(r"[0-9](?:st|nd|rd|th)\b|[0-9]\s*[ap]\.?m\b", re.IGNORECASE)
 
 
-def _is_quantity(text: str, decimal_comma: bool = False) -> bool:
-    """Whether the text is one number, with "about" before it and a unit behind it at most."""
+def _quantity(text: str, decimal_comma: bool = False) -> Fraction | None:
+    """The value of a text that is one number, with "about" before it and a unit behind it at most; None of others."""
     if len(text) > LONGEST:
-        return False
+        return None
     bare = plain_text(text.strip(), decimal_comma)
     found = numerals(bare, decimal_comma)
-    return (
-        len(found) == 1
-        and found[0].value is not None
-        and _ABOUT.fullmatch(bare, 0, found[0].start) is not None
-        and _UNIT.fullmatch(bare, found[0].end) is not None
-        and not _NOT_PLAIN.search(bare)
-        and read_plain(bare, decimal_comma).value is not None
-    )
+    if len(found) != 1 or _NOT_PLAIN.search(bare):
+        return None
+    start, end = found[0].start, found[0].end
+    if _ABOUT.fullmatch(bare, 0, start) is None or _UNIT.fullmatch(bare, end) is None:
+        return None
+    return read_plain(bare, decimal_comma).value
 
 
 def extract_number_or_words(
@@ -137,9 +135,12 @@ def extract_number_or_words(
     tail = closing_tail(text, closing_pattern(language))
     if tail is None or not normalise(tail):
         return extract_number(text, lenient, problem, language) if lenient else None
+    if short := _SHORT.fullmatch(tail):
+        return short[1]
     decimal_comma = LANGUAGES[language].decimal_comma
-    if _is_quantity(tail, decimal_comma):
-        return extract_number(text, lenient, problem, language)
+    value = _quantity(in_unit_asked(tail, problem.question if problem else ""), decimal_comma)
+    if value is not None:
+        return written(value, language)
     if read_quantity(tail, decimal_comma).refused:
         return None
     return bare_answer(undecorated(tail), language)
@@ -149,7 +150,7 @@ def same_number_or_words(answer: str | None, gold: str | None, language: str = "
     """Equal by value where the gold answer is one quantity, else as words with bracketed units left out."""
     if answer is None or gold is None:
         return False
-    if _is_quantity(gold, LANGUAGES[language].decimal_comma):
+    if _quantity(gold, LANGUAGES[language].decimal_comma) is not None:
         return not _NOT_PLAIN.search(answer) and same_number(answer, gold, language)
     return same_text(_without_units(answer), _without_units(gold))
 
