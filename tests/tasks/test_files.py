@@ -197,22 +197,6 @@ def test_a_column_without_meaning_may_be_nested_without_end(write: Write) -> Non
     write_rows(write(name="out.jsonl"), [chain.problem.to_row()])
 
 
-@pytest.mark.parametrize(
-    ("text", "ids"),
-    [
-        (json.dumps([GOOD, but(id="q2")]), ["q1", "q2"]),
-        (json.dumps([but(id=None), but(id=None)], indent=2), ["line-000001", "line-000002"]),
-        (json.dumps(GOOD, indent=2) + "\n" + json.dumps(but(id="q2"), indent=2), ["q1", "q2"]),
-        (json.dumps(GOOD), ["q1"]),
-        (json.dumps({"version": 1, "data": [GOOD, but(id="q2")]}), ["q1", "q2"]),
-        (json.dumps({"version": 1, "data": [GOOD, but(id="q2")]}, indent=2), ["q1", "q2"]),
-    ],
-)
-def test_a_json_file_may_be_one_list_or_objects_over_many_lines(write: Write, text: str, ids: list[str]) -> None:
-    path = write(text, name="chains.json")
-    assert [chain.problem.id for chain in read_chains(path, NUMBERS).chains] == ids
-
-
 def test_a_column_given_for_a_field_may_be_empty_in_later_rows(write: Write) -> None:
     path = write({"q": "How many?", "note": "a"}, {"q": "Why?"})
     assert [p.group for p in read_problems(path, NUMBERS, {"question": "q", "group": "note"})] == ["a", None]
