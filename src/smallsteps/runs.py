@@ -83,7 +83,7 @@ def run_folder(path: Path, digest: str, recipe_yaml: str, reporter: Reporter | N
     the block before any training, what was made here is taken away again, so that the corrected
     command finds the folder free; files of others stay.
     """
-    _check(path, digest, recipe_yaml)
+    check_folder(path, digest, recipe_yaml)
     try:
         made = _make_folders(path)
         lock = _lock(path)
@@ -91,7 +91,7 @@ def run_folder(path: Path, digest: str, recipe_yaml: str, reporter: Reporter | N
         why = getattr(error, "strerror", None) or error
         raise RunFolderError(f"--out {path}: cannot be made ({why}).") from None
     with lock:
-        fresh = _check(path, digest, recipe_yaml)  # again, now that nobody else writes
+        fresh = check_folder(path, digest, recipe_yaml)  # again, now that nobody else writes
         run = RunFolder(path, digest, reporter or Silent())
         run.begin(recipe_yaml, fresh)
         try:
@@ -230,7 +230,7 @@ class RunFolder:
             )
 
 
-def _check(path: Path, digest: str, recipe_yaml: str) -> bool:
+def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
     """Whether the folder is free, with nothing of a run in it. Raises RunFolderError where it is
     neither free nor this recipe's."""
     try:

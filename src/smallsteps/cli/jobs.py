@@ -60,16 +60,22 @@ def list_recipes() -> None:
 
 
 def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
+    from smallsteps.cli.teaching import access
+    from smallsteps.methods.beforehand import check_recipe, rehearse
+    from smallsteps.runs import check_folder, complete
+
     check_threads(threads)
     if dry_run:
         say(recipe.to_yaml())
+        rehearse(recipe, access())
         for line in plan(recipe):
             say(line)
         return
     if out is None:
         raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
+    check_folder(out, recipe.digest(), recipe.to_yaml())
     check_output_folder(out)
-    check_device(recipe.student.device, "student.device")
+    check_recipe(recipe, access(), data_is_there=complete(out / "data"))
     set_threads(threads, out, lambda: _student_to_measure(recipe))
     from smallsteps.cli.progress import Terminal
     from smallsteps.methods.compare import compare
@@ -80,12 +86,10 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
     command = shlex.join(["smallsteps", *sys.argv[1:]])
     with Terminal() as reporter:
         if recipe.tailored is not None:
-            from smallsteps.cli.teaching import access
             from smallsteps.methods.tailor import tailor
 
             results = tailor(recipe, out, reporter, command, access())
         elif recipe.guided is not None:
-            from smallsteps.cli.teaching import access
             from smallsteps.methods.guide import guide
 
             results = guide(recipe, out, reporter, command, access())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import read_object, write_json
-from smallsteps.errors import RecipeError
+from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.check import check_every_arm, leave_out_odd
 from smallsteps.methods.gold import write_gold
 from smallsteps.methods.material import Material, Questions, load_material
@@ -23,8 +23,8 @@ from smallsteps.methods.results import grade_arm, results
 from smallsteps.methods.stages import Stages
 from smallsteps.methods.variants import check_arms, variants
 from smallsteps.recipe import Recipe
-from smallsteps.runs import Reporter, RunFolder, Silent, fail_point, provenance, run_folder
-from smallsteps.students.scratch import ScratchSettings, from_scratch
+from smallsteps.runs import Reporter, RunFolder, Silent, complete, fail_point, provenance, run_folder
+from smallsteps.students.scratch import ScratchSettings, from_scratch, scratch_settings
 
 
 def compare(recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = "") -> dict[str, Any]:
@@ -66,6 +66,7 @@ def in_folder(
 
 def run_stages(recipe: Recipe, run: RunFolder, reporter: Reporter) -> dict[str, Any]:
     """All arms at all seeds, graded and compared."""
+    check_recipe(recipe, data_is_there=complete(run.path / "data"))
     material = load_material(recipe, run, reporter.say)
     stages = Stages(recipe, run, material, base_student(recipe, material, run), reporter)
     _say_data(material, reporter)
@@ -89,11 +90,7 @@ def base_student(recipe: Recipe, material: Material | Questions, run: RunFolder)
     words = recipe.student.scratch
     if not words:
         return recipe.student.name
-    try:
-        settings = ScratchSettings(**words)
-    except TypeError as error:
-        known = ", ".join(ScratchSettings.__dataclass_fields__)
-        raise RecipeError(f"student.scratch: {error}. Known: {known}") from None
+    settings = scratch_settings(words)
     base = run.stage("base", lambda folder: _save_scratch(material, settings, folder), fixed=True)
     return base / "student"
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import grade
 from smallsteps.generation.budget import Budget, Limits, Prices
@@ -30,6 +29,7 @@ from smallsteps.guiding.open import ReaderSettings, open_reader
 from smallsteps.guiding.reader import Asked, Reader, check_task, nothing_read
 from smallsteps.guiding.reward import Kind, Likelihood, Rewarder, RewardSettings
 from smallsteps.methods.arm import Trained, Workshop
+from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.guided_results import Arm, results
 from smallsteps.methods.judging import check_judge, needs_check
@@ -61,7 +61,7 @@ from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.quality.judges import Judge, Similarity, open_judges
 from smallsteps.recipe import Guided, Recipe, guided_parts, guided_students
 from smallsteps.records import Chain, Prediction
-from smallsteps.runs import Reporter, RunFolder, Silent
+from smallsteps.runs import Reporter, RunFolder, Silent, complete
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.student import Student, load_student
 from smallsteps.students.tokens import prepare
@@ -96,7 +96,7 @@ def guide(
 def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
     words = recipe.guided
     assert words is not None
-    check_device(recipe.student.device, "student.device")
+    check_recipe(recipe, access, data_is_there=complete(run.path / "data"))
     questions = load_questions(recipe, run, reporter.say)
     check_questions(questions, recipe.arms, reporter)
     check_prompts((words.reader.guided, words.reader.standard, words.reader.cot), questions.task, questions.train[0])
@@ -117,11 +117,6 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
             own.thinking,
         )  # fmt: skip
         opened = open_reader(settings, questions.task, budget, access, folder, reporter.say)
-        if opened.likelihood is None and (words.reinforce.uplift or any("-confidence" in name for name in recipe.arms)):
-            raise RecipeError(
-                "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: name a folder as "
-                "guided.reader.name, or leave them out."
-            )
         stages = Stages(recipe, run, questions, base, opened.reader, opened.likelihood, judges, reporter)
         check = None
         if needs_check(recipe):

@@ -192,6 +192,11 @@ DISTRACTORS = {"easy": 2, "medium": 4, "hard": 8}
 """Pairs of facts beside the two that count, in bundled two-hop questions."""
 
 
+def check_bundled(data: Data) -> None:
+    """Raises RecipeError where nothing bundled belongs to the task."""
+    _generator(data)
+
+
 def _generator(data: Data) -> Callable[[int, int], list[Chain]]:
     from smallsteps.tasks import facts, stories
 

@@ -15,12 +15,13 @@ from smallsteps.errors import RecipeError
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.material import Questions, load_questions
 from smallsteps.methods.rounds import Rounds
 from smallsteps.methods.tailored_results import ArmRounds, results
 from smallsteps.recipe import Recipe, Tailored
-from smallsteps.runs import Reporter, RunFolder, Silent
+from smallsteps.runs import Reporter, RunFolder, Silent, complete
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
 from smallsteps.teaching.prompts import check_prompts
@@ -45,6 +46,7 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
     """All arms at all seeds."""
     words = recipe.tailored
     assert words is not None
+    check_recipe(recipe, access, data_is_there=complete(run.path / "data"))
     questions = load_questions(recipe, run, reporter.say)
     facts = questions.facts
     reporter.say(
@@ -93,10 +95,6 @@ def _teacher(
         own.thinking,
     )
     decoding = Decoding(own.max_new_tokens, own.temperature)
-    if words.rationales > 1 and not own.temperature:
-        raise RecipeError(
-            "tailored.rationales above 1 needs tailored.teacher.temperature above 0; greedy ones are all alike."
-        )
     check_prompts((own.initial, own.feedback, own.blind), questions.task, questions.train[0])
     return open_teacher(settings, questions.task, decoding, budget, access, reporter.say)
 

@@ -33,12 +33,25 @@ class LoraSettings:
     """Names of the linear layers to adapt; empty: all linear layers but the head."""
 
 
+def check_rank(rank: int, width: int | None) -> None:
+    """Raises StudentError where the rank is beyond the model's width: such adapters have more weights than what they
+    adapt. width: None where it is not known."""
+    if width is not None and rank > width:
+        raise StudentError(
+            f"student.lora: a rank of {rank} is beyond the model's width, {width}. Type a smaller one, for example "
+            f"student.lora={min(16, width)}, or 0 to train all weights."
+        )
+
+
 def add_lora(student: Student, settings: LoraSettings, *, seed: int = 0) -> Student:
     """Wraps the student's model in adapters, in place. Tokens must have been added before.
 
     Raises StudentError where a target names no layer.
     """
     from peft import LoraConfig, TaskType, get_peft_model
+
+    width = getattr(student.model.config, "d_model", None) or getattr(student.model.config, "hidden_size", None)
+    check_rank(settings.rank, width)
 
     added = sorted({*student.markers.values(), *([student.stop_id] if student.stop_id is not None else [])})
     if student.characters:

@@ -6,7 +6,7 @@ one architecture. Byte-level BPE with digits apart writes any text; single chara
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,15 @@ SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]
 
 
 TOKENIZERS = ("bytes", "characters")
+FEWEST_TOKENS = {"bytes": 256 + len(SPECIAL), "characters": len(SPECIAL) + 2}
+SIZES = (
+    ("d_model", 1, 16_384),
+    ("d_kv", 1, 4_096),
+    ("heads", 1, 512),
+    ("d_ff", 1, 131_072),
+    ("layers", 1, 200),
+)
+"""Of the model: the least and the most."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,28 @@ class ScratchSettings:
     def __post_init__(self) -> None:
         if self.tokenizer not in TOKENIZERS:
             raise RecipeError(f"no tokenizer {self.tokenizer!r}.{nearest(str(self.tokenizer), TOKENIZERS)}")
+        least = FEWEST_TOKENS[self.tokenizer]
+        for name, low, high in (("vocabulary", least, 1_000_000), *SIZES):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise RecipeError(
+                    f"student.scratch.{name}: expected a whole number from {low:,} to {high:,}, got {value!r:.60}."
+                )
+        if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
+            raise RecipeError(
+                f"student.scratch.dropout: expected a number of at least 0 and below 1, got {self.dropout!r:.60}."
+            )
+        if not isinstance(self.neighbours, bool):
+            raise RecipeError(f"student.scratch.neighbours: expected true or false, got {self.neighbours!r:.60}.")
+
+
+def scratch_settings(words: Mapping[str, Any]) -> ScratchSettings:
+    """The settings that a recipe's `student.scratch` names. Raises RecipeError for a word or a value that is none."""
+    known = ScratchSettings.__dataclass_fields__
+    for name in words:
+        if name not in known:
+            raise RecipeError(f"student.scratch: unknown key {name!r}.{nearest(str(name), known)}")
+    return ScratchSettings(**words)
 
 
 def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0) -> Student:

@@ -1,0 +1,187 @@
+"""What is refused before a run does any work; `--dry-run` refuses the same by the same functions.
+
+`check_recipe` looks at names, files and settings, `rehearse` also at the data. What needs the
+student's tokenizer (questions longer than it reads, odd chains) shows in the run, before its first
+training.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from pathlib import Path
+
+from smallsteps.devices import check_device
+from smallsteps.errors import RecipeError, StudentError, nearest
+from smallsteps.generation.access import Access
+from smallsteps.methods.material import check_bundled, load_material, load_questions
+from smallsteps.methods.variants import check_arms
+from smallsteps.recipe import BUNDLED, Guided, Reader, Recipe, Tailored, Teacher
+from smallsteps.runs import run_folder
+from smallsteps.students.lora import check_rank
+from smallsteps.students.pretrained import ModelFiles
+from smallsteps.students.scratch import scratch_settings
+from smallsteps.tasks import Task, get_task
+from smallsteps.teaching.open import check_no_path
+from smallsteps.teaching.prompts import read_prompt
+
+
+def check_recipe(recipe: Recipe, access: Access | None = None, *, data_is_there: bool = False) -> None:
+    """Raises UserError, in one line that names the key, where the recipe cannot be run.
+
+    data_is_there: the run folder holds the data already; the files that it came from may be gone.
+    """
+    check_device(recipe.student.device, "student.device")
+    task = _task("data.task", recipe.data.task)
+    for name in recipe.data.also_test:
+        _task("data.also_test", name)
+    if not data_is_there:
+        _check_files(recipe)
+    causal = _check_student(recipe)
+    check_trackers(recipe.train.report_to)
+    if recipe.tailored is not None:
+        _check_tailored(recipe.tailored, access or Access())
+    elif recipe.guided is not None:
+        _check_guided(recipe, recipe.guided, access or Access())
+    else:
+        check_arms(recipe, task, bool(causal), [])
+
+
+def rehearse(recipe: Recipe, access: Access | None = None) -> None:
+    """`check_recipe`, and reads or makes the data as a run does. Leaves nothing behind."""
+    check_recipe(recipe, access)
+    with (
+        tempfile.TemporaryDirectory(prefix="smallsteps-") as place,
+        run_folder(Path(place) / "run", recipe.digest(), recipe.to_yaml()) as run,
+    ):
+        if recipe.tailored is not None or recipe.guided is not None:
+            load_questions(recipe, run)
+            return
+        material = load_material(recipe, run)
+        check_arms(recipe, material.task, False, [*material.train, *material.validation])
+
+
+def _task(key: str, name: str) -> Task:
+    try:
+        return get_task(name)
+    except RecipeError as error:
+        raise RecipeError(f"{key}: {error}") from None
+
+
+def _check_files(recipe: Recipe) -> None:
+    data = recipe.data
+    chains = [data.chains] if isinstance(data.chains, str) else data.chains
+    if chains == [BUNDLED]:
+        check_bundled(data)
+    named: list[tuple[str, str | None]] = [
+        ("data.chains", path) for path in chains if path != BUNDLED or len(chains) > 1
+    ]
+    named += [("data.validation", data.validation), ("data.test", data.test)]
+    named += [(f"data.also_test.{name}", path) for name, path in data.also_test.items()]
+    for key, path in named:
+        if path is None or path.startswith("hub:"):
+            continue
+        try:
+            there = Path(path).is_file()
+        except (OSError, ValueError):  # no possible path
+            there = False
+        if not there:
+            what = "a folder" if Path(path.replace("\0", "")[:200]).is_dir() else "no such file"
+            raise RecipeError(
+                f"{key}: {path!r:.200}: {what}. Type {key}=PATH, or change into the folder where it lies."
+            )
+
+
+def _check_student(recipe: Recipe) -> bool | None:
+    """Whether the student is a causal model; None where that is not known without the hub."""
+    words = recipe.student
+    if words.scratch:
+        settings = scratch_settings(words.scratch)
+        check_rank(words.lora, settings.d_model)
+        return False
+    try:
+        files = ModelFiles.locate(words.name)
+    except StudentError as error:
+        raise StudentError(f"student.name: {error}") from None
+    if not Path(files.source).is_dir():
+        return None
+    config = files.config()
+    check_rank(words.lora, getattr(config, "d_model", None) or getattr(config, "hidden_size", None))
+    return not getattr(config, "is_encoder_decoder", False)
+
+
+TRACKERS = {
+    "azure_ml": "azureml.core", "clearml": "clearml", "codecarbon": "codecarbon", "comet_ml": "comet_ml",
+    "dagshub": "dagshub", "dvclive": "dvclive", "flyte": "flytekit", "mlflow": "mlflow", "neptune": "neptune",
+    "swanlab": "swanlab", "tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb",
+}  # fmt: skip
+"""Trackers of transformers' Trainer → the module that they need."""
+
+
+def check_trackers(names: list[str]) -> None:
+    """Raises RecipeError where a tracker is not known or not installed."""
+    for name in names:
+        if name not in TRACKERS:
+            raise RecipeError(f"train.report_to: no tracker {name!r}.{nearest(name, TRACKERS)}")
+        module = TRACKERS[name]
+        top = module.split(".")[0]
+        found = importlib.util.find_spec(top) or (name == "tensorboard" and importlib.util.find_spec("tensorboardX"))
+        if not found:
+            raise RecipeError(f"train.report_to: {name} is not installed. Type pip install {top}, or leave it out.")
+
+
+def _check_prompts(section: str, words: Teacher | Reader, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        try:
+            read_prompt(getattr(words, key))
+        except RecipeError as error:
+            raise RecipeError(f"{section}.{key}: {error}") from None
+
+
+def _check_asked(section: str, words: Teacher | Reader, access: Access) -> None:
+    """A model at a URL, or in a folder."""
+    role = section.split(".")[-1]
+    try:
+        if words.base_url is None and Path(words.name).is_dir():
+            ModelFiles.locate(words.name)
+            return
+        check_no_path(words.name, words.base_url or access.base_url, role)
+        access.url_for(words.base_url, role)
+    except (RecipeError, StudentError) as error:
+        raise RecipeError(f"{section}: {error}") from None
+
+
+def _check_tailored(words: Tailored, access: Access) -> None:
+    teacher = words.teacher
+    if words.rationales > 1 and not teacher.temperature:
+        raise RecipeError(
+            "tailored.rationales above 1 needs tailored.teacher.temperature above 0; greedy ones are all alike."
+        )
+    if teacher.name == "solver":
+        return
+    if teacher.name.endswith(".jsonl"):
+        if not Path(teacher.name).is_file():
+            raise RecipeError(f"tailored.teacher.name: {teacher.name}: no such file.")
+        return
+    _check_prompts("tailored.teacher", teacher, ("initial", "feedback", "blind"))
+    _check_asked("tailored.teacher", teacher, access)
+
+
+def _check_guided(recipe: Recipe, words: Guided, access: Access) -> None:
+    for key, name in (("guided.judge", words.judge), ("guided.encoder", words.encoder)):
+        if name != "lexical":
+            try:
+                ModelFiles.locate(name)
+            except StudentError as error:
+                raise StudentError(f"{key}: {error}") from None
+    reader = words.reader
+    _check_prompts("guided.reader", reader, ("guided", "standard", "cot"))
+    trained = reader.name == "trained"
+    if not trained:
+        _check_asked("guided.reader", reader, access)
+    weights = trained or (reader.base_url is None and Path(reader.name).is_dir())
+    if not weights and (words.reinforce.uplift or any("-confidence" in name for name in recipe.arms)):
+        raise RecipeError(
+            "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: name a folder as "
+            "guided.reader.name, or leave them out."
+        )
