@@ -155,13 +155,14 @@ def tiny_reader(tmp_path: Path) -> Path:
 
 
 def test_a_dry_run_says_what_the_reader_may_be_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    rows = [{**ROWS[n % 2], "id": f"q{n}", "question": f"In which country does Ann{n} live?"} for n in range(4)]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert main(["run", "guided/own", f"data.chains={tmp_path / 'q.jsonl'}", "--dry-run"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "models trained: 3" in said and "2 questions" in said
-    # 2 to learn from, 7 arms for each of 2, 100 steps of 16 x 4 rewards; on at most 2, 3 evaluations of the distilled
+    assert "models trained: 3" in said and "4 questions" in said
+    # 4 to learn from, 7 arms for each of 4, 100 steps of 16 x 4 rewards; on at most 4, 3 evaluations of the distilled
     # student and 4 of the refined one
-    assert "at most 6,430 calls" in said
+    assert "at most 6,460 calls" in said
 
 
 def test_no_answer_comes_out_of_a_readers_thought(guide, server: Server) -> None:

@@ -23,7 +23,7 @@ from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.scratch import scratch_settings
 from smallsteps.tasks import Task, get_task
 from smallsteps.teaching.open import check_no_path
-from smallsteps.teaching.prompts import read_prompt
+from smallsteps.teaching.prompts import check_prompts, read_prompt
 
 
 def check_recipe(recipe: Recipe, access: Access | None = None, *, data_is_there: bool = False) -> None:
@@ -55,10 +55,22 @@ def rehearse(recipe: Recipe, access: Access | None = None) -> None:
         run_folder(Path(place) / "run", recipe.digest(), recipe.to_yaml()) as run,
     ):
         if recipe.tailored is not None or recipe.guided is not None:
-            load_questions(recipe, run)
+            questions = load_questions(recipe, run)
+            check_prompts(_prompts(recipe), questions.task, questions.train[0])
             return
         material = load_material(recipe, run)
         check_arms(recipe, material.task, False, [*material.train, *material.validation])
+
+
+def _prompts(recipe: Recipe) -> list[str]:
+    """The prompt files that the run fills in."""
+    if recipe.tailored is not None:
+        teacher = recipe.tailored.teacher
+        local = teacher.name == "solver" or teacher.name.endswith(".jsonl")
+        return [] if local else [teacher.initial, teacher.feedback, teacher.blind]
+    assert recipe.guided is not None
+    reader = recipe.guided.reader
+    return [reader.guided, reader.standard, reader.cot]
 
 
 def _task(key: str, name: str) -> Task:
