@@ -66,8 +66,7 @@ def _prompts(recipe: Recipe) -> list[str]:
     """The prompt files that the run fills in."""
     if recipe.tailored is not None:
         teacher = recipe.tailored.teacher
-        local = teacher.name == "solver" or teacher.name.endswith(".jsonl")
-        return [] if local else [teacher.initial, teacher.feedback, teacher.blind]
+        return [teacher.initial, teacher.feedback, teacher.blind]
     assert recipe.guided is not None
     reader = recipe.guided.reader
     return [reader.guided, reader.standard, reader.cot]
@@ -169,13 +168,13 @@ def _check_tailored(words: Tailored, access: Access) -> None:
         raise RecipeError(
             "tailored.rationales above 1 needs tailored.teacher.temperature above 0; greedy ones are all alike."
         )
+    _check_prompts("tailored.teacher", teacher, ("initial", "feedback", "blind"))
     if teacher.name == "solver":
         return
     if teacher.name.endswith(".jsonl"):
         if not Path(teacher.name).is_file():
             raise RecipeError(f"tailored.teacher.name: {teacher.name}: no such file.")
         return
-    _check_prompts("tailored.teacher", teacher, ("initial", "feedback", "blind"))
     _check_asked("tailored.teacher", teacher, access)
 
 
