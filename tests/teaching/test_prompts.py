@@ -119,3 +119,10 @@ def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path: Path) -> None:
 def test_a_name_that_is_no_file_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecipeError, match=r"^prompt "):
         read_prompt(str(tmp_path) if name == "folder" else name)
+
+
+@pytest.mark.parametrize("body", ["", "{# a remark #}", "{% if attempt is defined %}{{ attempt }}{% endif %}"])
+def test_a_prompt_that_asks_nothing_is_refused(body: str) -> None:
+    prompt = parse_prompt("mine.txt", f"[system]\nBe brief.\n[user]\n{body}\n")
+    with pytest.raises(DataError, match=r"prompt mine\.txt, problem p: its last message is empty"):
+        prompt.render(get_task("gsm8k"), PROBLEM)

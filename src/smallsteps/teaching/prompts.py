@@ -72,6 +72,10 @@ class Prompt:
                     "one to answer with."
                 ) from None
             filled.append((role, content))
+        if not filled[-1][1]:
+            raise DataError(
+                f"prompt {self.name}, problem {problem.id}: its last message is empty. Let it show {{{{ question }}}}."
+            )
         return tuple((role, content) for role, content in filled if content)
 
     def _place(self, number: int, fault: TemplateFault) -> str:
