@@ -231,6 +231,12 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(section):
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "http://h:99999/v1", "http://", "http://[::1/v1", "", "ftp://h"])
+def test_a_url_that_is_none_is_refused_with_its_place(url):
+    with pytest.raises(RecipeError, match=r"guided[.]reader[.]base_url: .*(expected|[Pp]ort|IPv6)"):
+        make_recipe({"guided": {"reader": {"name": "m", "base_url": url}}})
+
+
 def test_a_password_in_a_wrong_place_is_not_repeated():
     with pytest.raises(RecipeError, match=r"tailored[.]teacher") as error:
         make_recipe({"tailored": {"teacher": "http://user:hunter2@127.0.0.1:1/v1"}})

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -227,12 +228,18 @@ class Asked(Strict):
 
     @field_validator("base_url")
     @classmethod
-    def _no_password(cls, url: str | None) -> str | None:
-        if url is not None and "@" in url:
+    def _is_url(cls, url: str | None) -> str | None:
+        """What shows before a run folder is made; `generation/access.py` looks at the rest."""
+        if url is None:
+            return None
+        if "@" in url:
             raise ValueError(
                 "it carries a user name or a password; take it out, as recipes are written to run folders. A key belongs into "
                 "OPENAI_API_KEY"
             )
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("expected a URL such as http://localhost:8000/v1")
         return url
 
 
