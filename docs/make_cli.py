@@ -25,18 +25,26 @@ HEAD = """\
 <!-- Written by docs/make_cli.py. To change an option, change the command; to change words, change that file. -->
 
 `smallsteps COMMAND --help` shows the same options in the terminal. Progress goes to standard error, results to standard output.
+Text of users, models and servers is shown as it is: control characters as pictures of them (`␛`), characters that the terminal's
+encoding lacks as `\\u2013`. `NO_COLOR=1` turns colours off.
 `smallsteps --version` prints the version. `python -m smallsteps.cli.main` is the same program.
 """
 
 CODES = """\
+## Outputs
+
+An output is checked before any work: a folder where a file is wanted, a device, a place that is read-only or full, a name that is
+too long, and any input of the same command (under whatever name) are refused. Files are written whole or not at all; new folders
+on the way are made.
+
 ## Exit codes
 
 They are the same for every command.
 
 | code | meaning |
 |---|---|
-| `0` | Done. A low figure is done too. |
-| `2` | You can put it right: a wrong option, row, file or folder. One message says what, where and what to do next; no traceback. |
+| `0` | Success, whatever the score. |
+| `2` | You can put it right: a wrong option, row, file or folder, or a full disk. One line says what, where and what to do next. |
 | `1` | A bug. The traceback is printed; please report it. |
 | `130` | Interrupted (Ctrl-C). Give the same command again: runs, and `solve` with a file, go on where they stopped. |
 """
@@ -96,9 +104,12 @@ TOLD = {
         'question: `{"id", "text", "segments": [{"kind", "text"}], "answer", "stopped", "tokens"}`. `kind` is null where the '
         'student names none, `answer` is null where none could be read off, `stopped` is `"stop_sign"`, `"end"`, `"limit"`, '
         '`"empty"` or `"repetition"`: a model that smallsteps did not train is '
-        "ended where it runs in a circle. Where every row has a gold answer, the figure is printed too.",
+        "ended where it runs in a circle. Where every row has a gold answer, the figure is printed too. Answers written before "
+        "an interruption are kept beside the output (`.answers.jsonl.partial`) and used again for the same questions, model "
+        "and settings. An argument is a file where something of that name exists, or where it looks like a file's name "
+        "(`questions.tsv`, `runs/x`); a space before it makes it a question.",
         "no student in that folder, a student that smallsteps did not train without `--task`, a file without `--out`, a "
-        "question longer than the student reads",
+        "file that is not there, a question longer than the student reads, an output that another process is writing",
     ),
     "guide": Told(
         "smallsteps guide hops.jsonl --guide runs/mine/seed0/distilled/candidate-40 --reader MODEL --base-url http://localhost:8000/v1 "

@@ -69,7 +69,7 @@ def demo(
     threads: Threads = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")] = False,
 ) -> None:
-    """Whole chains against segments, on the bundled word problems with the bundled student: minutes on two cores."""
+    """Compare whole chains with segments on the bundled word problems: minutes on two cores."""
     from smallsteps.cli.jobs import run_recipe
 
     run_recipe("demo", [], out, threads, dry_run)
@@ -110,7 +110,7 @@ def compare(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
 ) -> None:
-    """Does training on segments beat training on whole chains, on my data, at the same cost? Then use the better model."""
+    """Train and compare arms on your data at equal cost, and keep the best student."""
     from smallsteps.cli.jobs import compare_file
 
     content: dict[str, Any] = {
@@ -132,7 +132,7 @@ def run(
     threads: Threads = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
 ) -> None:
-    """Runs a recipe, or goes on with it where it stopped."""
+    """Run a recipe, or continue it where it stopped."""
     from smallsteps.cli.jobs import run_recipe
 
     run_recipe(recipe, changes or [], out, threads, dry_run)
@@ -140,7 +140,7 @@ def run(
 
 @app.command()
 def recipes() -> None:
-    """Lists the bundled recipes."""
+    """List the bundled recipes."""
     from smallsteps.cli.jobs import list_recipes
 
     list_recipes()
@@ -190,7 +190,7 @@ def teach(
     threads: Threads = None,
     dry_run: Forecast = False,
 ) -> None:
-    """Lets a teacher write rationales for questions, and keeps those whose answer is right."""
+    """Let a teacher write rationales for questions, and keep those whose answer is right."""
     from smallsteps.cli.teaching import teach_file
     from smallsteps.generation.budget import Limits, Prices
     from smallsteps.generation.completion import check_thinking
@@ -238,7 +238,7 @@ def segment(
     device: Device = "auto",
     show: Annotated[int, typer.Option("--show", min=0, help="Chains to show.")] = 5,
 ) -> None:
-    """Cuts chains into extractive (ES) and abstractive (AS) segments."""
+    """Cut chains into extractive (ES) and abstractive (AS) segments."""
     from smallsteps.cli.rows import segment_file
 
     segment_file(chains, out, strategy, task, student, beta, closing, _pairs(columns), device, show)
@@ -258,7 +258,7 @@ def solve(
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
-    """Answers a question, segment by segment, or a file of them."""
+    """Answer a question, segment by segment, or a file of questions."""
     from smallsteps.cli.solving import names_file, solve_file, solve_question
 
     if names_file(question):
@@ -324,7 +324,7 @@ def guide(
     threads: Threads = None,
     dry_run: Forecast = False,
 ) -> None:
-    """Lets a small student write rationales with which a large model answers."""
+    """Let a small student write rationales with which a large model answers."""
     from smallsteps.cli.guiding import guide_file
     from smallsteps.generation.budget import Limits, Prices
     from smallsteps.generation.completion import check_thinking
@@ -371,7 +371,7 @@ def quality(
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
-    """Scores rationales in eight aspects, each from 0 to 1."""
+    """Score rationales in eight aspects, each from 0 to 1."""
     from smallsteps.cli.quality import quality_file
 
     quality_file(rationales, out, student, reference, judge, encoder, task, _pairs(columns), device, threads)
