@@ -101,6 +101,20 @@ def test_the_summary_counts_reasons_and_not_their_details() -> None:
     assert lines == ["0 of 3 replies kept", "  dropped 2: speaks of what it was shown", "  dropped 1: status 500"]
 
 
+@pytest.mark.parametrize(
+    ("text", "rationale"),
+    [
+        ("3 + 4 = 7.\n#### 7", "3 + 4 = 7. The answer is 7."),
+        ("3 + 4 = 7 pens.\n\n**Final Answer:** 7", "3 + 4 = 7 pens. The answer is 7."),
+        (r"So she has $3 + 4 = \boxed{7}$ pens.", "So she has $3 + 4 = 7$ pens. The answer is 7."),
+    ],
+)
+def test_a_teachers_other_closing_becomes_the_tasks_own(text: str, rationale: str) -> None:
+    """Else replies that were paid for are dropped, or students learn several ways to close."""
+    said = judge(Taught(Lesson("l", PROBLEMS[0]), text), TASK)
+    assert (said.rationale, said.predicted, said.dropped) == (rationale, "7", None)
+
+
 def test_a_kept_rationale_holds_no_control_tokens() -> None:
     said = judge(Taught(Lesson("l", PROBLEMS[0]), "<s>3 + 4 = 7. The answer is 7.</s>"), TASK)
     assert said.rationale == "3 + 4 = 7. The answer is 7."

@@ -10,6 +10,7 @@ import re
 
 from smallsteps.tasks.base import sentences
 from smallsteps.tasks.languages import LANGUAGES
+from smallsteps.tasks.latex import unwrapped
 
 MOST_CHARACTERS = 2000
 """Of a line that are read behind a mark."""
@@ -47,6 +48,21 @@ def lenient_tail(text: str) -> str | None:
     rest = text[last.end() : last.end() + MOST_CHARACTERS].split("</answer>")[0]
     lines = (line.strip(_DECORATION) for line in rest.splitlines())
     return next((line for line in lines if any(character.isalnum() for character in line)), None)
+
+
+def without_mark(text: str) -> str:
+    """`text` without the lines of its last mark (`#### 72`), and with boxes opened; a mark inside a sentence stays.
+
+    >>> without_mark("She has 72 pens.\\n#### 72"), without_mark(r"She has \\boxed{72} pens.")
+    ('She has 72 pens.', 'She has 72 pens.')
+    """
+    marks = list(_MARK.finditer(text))
+    if marks and not marks[-1]["box"]:
+        line = text.rfind("\n", 0, marks[-1].start() + 1) + 1
+        alone = not text[line : marks[-1].start()].strip(_DECORATION)
+        if line and alone and len(text) - line < MOST_CHARACTERS:
+            text = text[:line].rstrip(_DECORATION + "\n")
+    return unwrapped(text)
 
 
 def denies(text: str) -> bool:

@@ -22,6 +22,8 @@ from smallsteps.tasks.languages import LANGUAGES, bare_answer, closing_pattern
 from smallsteps.tasks.numerals import LONGEST, in_unit_asked, numerals, plain, plain_text
 from smallsteps.tasks.quantities import Reading, read_plain, read_quantity
 
+_SHORT = re.compile(r"(-?[1-9][0-9]{0,14}|0)\.?")
+"""Most answers: read without looking at anything else."""
 TOLERANCE = Fraction(1, 1000)
 """Two numbers this close are equal (0.333 and 1/3); for numbers under 0.1 it shrinks to 1 % of their size."""
 
@@ -42,11 +44,15 @@ def number(text: str | None, language: str = "en") -> Fraction | None:
     >>> str(number("270 + 54 = 324 miles, which is 2 more")), number("no idea"), number("less than 5")
     ('324', None, None)
     """
+    if text is not None and _SHORT.fullmatch(text):
+        return Fraction(int(text.rstrip(".")))
     return read_quantity(text or "", LANGUAGES[language].decimal_comma).value
 
 
 def same_number(answer: str | None, gold: str | None, language: str = "en") -> bool:
     """Whether two answers name the same number, within `TOLERANCE`. False where either names none."""
+    if answer is not None and answer == gold and _SHORT.fullmatch(answer):
+        return True
     a, b = number(answer, language), number(gold, language)
     return a is not None and b is not None and _close(a, b)
 
@@ -60,9 +66,6 @@ def written(value: Fraction, language: str = "en") -> str:
     text = plain(value)
     grouped = LANGUAGES[language].decimal_comma and re.fullmatch(r"-?[1-9][0-9]{0,2}\.[0-9]{3}", text)
     return f"{text}0" if grouped else text
-
-
-_SHORT = re.compile(r"(-?[1-9][0-9]{0,14}|0)\.?")
 
 
 def extract_number(
@@ -150,7 +153,7 @@ def same_number_or_words(answer: str | None, gold: str | None, language: str = "
     """Equal by value where the gold answer is one quantity, else as words with bracketed units left out."""
     if answer is None or gold is None:
         return False
-    if _quantity(gold, LANGUAGES[language].decimal_comma) is not None:
+    if _SHORT.fullmatch(gold) or _quantity(gold, LANGUAGES[language].decimal_comma) is not None:
         return not _NOT_PLAIN.search(answer) and same_number(answer, gold, language)
     return same_text(_without_units(answer), _without_units(gold))
 

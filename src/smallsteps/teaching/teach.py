@@ -4,7 +4,8 @@ Every reply becomes a row, kept or dropped, with its reason; nothing is dropped 
 
 - nothing came, or it was cut off;
 - it holds characters that are no text (half a character, bytes that are no UTF-8): U+FFFD stands in their place;
-- no answer can be read from its end, or the answer is not the gold one (where there is a gold one);
+- no answer can be read from its end, or the answer is not the gold one (where there is a gold one); a closing of the
+  teacher's own, `#### 72`, is read and becomes the task's;
 - it speaks of what it was shown (the hint, the learner's attempt): a student that reads this learns to speak of hints.
 
 Source: tailored learning, "keep those whose answer is right" (Wang et al. 2023); the leak check and the records are ours.
@@ -21,6 +22,7 @@ from smallsteps.generation.budget import NOT_ASKED
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.clean import without_control_tokens
+from smallsteps.tasks.closings import lenient_tail, without_mark
 from smallsteps.teaching.teachers import CUT_OFF, Lesson, Taught, Teacher
 
 LEAKS = (
@@ -85,6 +87,10 @@ def judge(taught: Taught, task: Task) -> Lessoned:
         return Lessoned(taught.lesson, None, None, None, taught.reason, taught.tokens)
     text = without_control_tokens(taught.text)[0].strip()
     predicted = task.extract(text, False, problem)
+    if predicted is None and task.closing is not None and lenient_tail(text) is not None:
+        predicted = task.extract(text, True, problem)
+        if predicted is not None:  # "#### 72", "\\boxed{72}": a closing, which students are to write in one way
+            text = task.close(without_mark(text), predicted, problem)
     correct = None if problem.answer is None else task.same(predicted, task.gold(problem))
     dropped = None
     if UNREADABLE_CHARACTER in text:
