@@ -20,12 +20,14 @@ CHANGES = {
     "data.task=number": "number",
 
     "segmentation.beta=nan": "beta", "segmentation.beta=-1": "beta",
-}  # fmt: skip
-PLACES = {
     "student.device=foo": "student.device", "student.device=cuda:77": "student.device",
     "data.chains=missing.jsonl": "missing.jsonl", "student.name=./nowhere": "nowhere",
+    "'student.scratch={d_model: 0}'": "d_model", "'student.scratch={layers: x}'": "layers",
+    "'train.report_to=[foo]'": "report_to", "'sweep={beta: []}'": "sweep", "'sweep={beta: [nan]}'": "sweep",
+    "'sweep={beta: [-1]}'": "sweep", "'sweep={delta: [1]}'": "sweep", "train.budget=0": "budget",
 }  # fmt: skip
 DATA = {
+    "x" * 300: "x: |xx: ",
     "missing.jsonl": "missing.jsonl: no such file",
     "nowhere/missing.jsonl": "no folder nowhere",
     "folder": "folder: a folder",
@@ -42,7 +44,7 @@ OPTIONS = {
     "--budget": "0 -1 x", "--threads": " ".join(THREADS),
 }  # fmt: skip
 FOLDERS = {
-    "chains.jsonl": "--out chains.jsonl: a file",
+    "chains.jsonl": "--out chains.jsonl: expected a folder",
     "chains.jsonl/run": "cannot be written",
     "/proc/none/run": "cannot be written",
     "x" * 300: "too long",
@@ -62,7 +64,6 @@ TABLE = [
     *[(f"run student/bundled {change} --dry-run", message) for change, message in PRETRAINING.items()],
     ("run student/bundled --dry-run --threads 0", "--threads"),
     *[(f"{command} {change}", message) for command in (DRY, RUN) for change, message in CHANGES.items()],
-    *[(f"{RUN} {change}", message) for change, message in PLACES.items()],
     *[(f"compare {name} --student bundled --threads 1 --out new/run", message) for name, message in DATA.items()],
     *[(f"{COMPARE} {flag} {value}", re.escape(flag)) for flag, values in OPTIONS.items() for value in values.split()],
     *[(f"{COMPARE} --arms {value}", "arm") for value in ("dirct", "''", ",")],

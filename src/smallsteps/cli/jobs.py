@@ -42,10 +42,15 @@ def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int
 def compare_file(
     content: dict[str, Any], changes: Sequence[str], out: Path, threads: int | None, dry_run: bool
 ) -> None:
-    """`smallsteps compare`."""
+    """`smallsteps compare`. What its own arguments name is checked here, so that messages speak of them."""
     from smallsteps.recipe import apply_changes
+    from smallsteps.runs import complete
+    from smallsteps.tasks.sources import check_exists
 
     check_device(content["student"]["device"])
+    chains = content["data"]["chains"]
+    if chains and chains != BUNDLED and not chains.startswith("hub:") and not complete(out / "data"):
+        check_exists(Path(chains))
     apply_changes(content, changes)
     _run(make_recipe(content, "compare"), out, threads, dry_run)
 
