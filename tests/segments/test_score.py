@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import sacrebleu
@@ -112,3 +114,19 @@ def test_a_score_that_is_no_number_is_refused(chain: Chain, task: Task, monkeypa
 def test_segmenting_without_a_student_does_not_import_torch() -> None:
     code = "import sys, smallsteps.segments.label, smallsteps.evaluation.grade; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("scores", [bleu_scores, rouge_scores])
+def test_a_long_question_is_looked_through_once_for_all_pieces(scores: Callable[..., Any]) -> None:
+    """The trap: 13 s for a question and a rationale of 28,000 characters, which is their product."""
+
+    def seconds(length: int) -> float:
+        question, pieces = "Tom has 5 cups, so what? " * (length // 25), ["Ann has 3 pens, "] * (length // 16)
+        taken = []
+        for _ in range(3):
+            start = time.process_time()
+            scores(question, pieces)
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    assert seconds(16_000) < 40 * seconds(1_600) + 0.05  # 10 times the length; its square would be 100

@@ -42,15 +42,32 @@ def common_length(first: Sequence[str], second: Sequence[str]) -> int:
     One big integer holds a row of the dynamic programme, a bit for each word of `first` (Hyyrö 2004), so that a row
     costs a handful of integer operations.
     """
+    return _common(_places(first), len(first), second)
+
+
+def _places(words: Sequence[str]) -> dict[str, int]:
+    """Word → the places where it stands, a bit for each."""
     places: dict[str, int] = {}
-    for index, word in enumerate(first):
+    for index, word in enumerate(words):
         places[word] = places.get(word, 0) | 1 << index
-    full = (1 << len(first)) - 1
+    return places
+
+
+def _common(places: dict[str, int], length: int, second: Sequence[str]) -> int:
+    full = (1 << length) - 1
     row = full
     for word in second:
         matches = row & places.get(word, 0)
         row = ((row + matches) | (row - matches)) & full
-    return len(first) - row.bit_count()
+    return length - row.bit_count()
+
+
+def precisions(hypotheses: Sequence[str], reference: str, language: str = "en") -> list[float]:
+    """ROUGE-L precision of each hypothesis; the reference is looked through once, however many there are."""
+    theirs = words(reference, language)
+    places = _places(theirs)
+    every = [words(hypothesis, language) for hypothesis in hypotheses]
+    return [_common(places, len(theirs), ours) / len(ours) if ours else 0.0 for ours in every]
 
 
 def rouge_l(hypothesis: str, reference: str, language: str = "en") -> Overlap:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
 from smallsteps.errors import DataError
-from smallsteps.evaluation.overlap import rouge_l
+from smallsteps.evaluation.overlap import precisions
 from smallsteps.records import Chain
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.languages import LANGUAGES
@@ -40,13 +41,33 @@ def bleu_scores(question: str, pieces: Sequence[str], language: str = "en") -> S
     """
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU(effective_order=True, smooth_method="exp", tokenize=LANGUAGES[language].tokenizer)
-    return [float(metric.sentence_score(piece.strip(), [question]).score) for piece in pieces]
+    # `sentence_score` would count the n-grams of the question once a piece: its square where both are long.
+    tokenize = BLEU(tokenize=LANGUAGES[language].tokenizer).tokenizer
+    reference = tokenize(question.rstrip()).split()
+    known = _ngrams(reference)
+    scores: Scores = []
+    for piece in pieces:
+        words = tokenize(piece.strip()).split()
+        right, made = [0] * _ORDER, [0] * _ORDER
+        for ngram, count in _ngrams(words).items():
+            made[len(ngram) - 1] += count
+            right[len(ngram) - 1] += min(count, known[ngram])
+        found = BLEU.compute_bleu(right, made, len(words), len(reference), smooth_method="exp", effective_order=True)
+        scores.append(float(found.score))
+    return scores
+
+
+_ORDER = 4
+"""Words of the longest n-grams that BLEU counts."""
+
+
+def _ngrams(words: Sequence[str]) -> Counter[tuple[str, ...]]:
+    return Counter(tuple(words[start : start + n]) for n in range(1, _ORDER + 1) for start in range(len(words) - n + 1))
 
 
 def rouge_scores(question: str, pieces: Sequence[str], language: str = "en") -> Scores:
     """ROUGE-L precision (0..1) of each piece against the question: the share of its words found there, in order."""
-    return [rouge_l(piece, question, language).precision for piece in pieces]
+    return list(precisions(pieces, question, language))
 
 
 def certainty_scores(
