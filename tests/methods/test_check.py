@@ -16,13 +16,13 @@ from .conftest import rows_of
 @pytest.fixture
 def fits(monkeypatch):
     """What `fit` was asked to train, in order: (folder, training examples, student)."""
-    calls, fit = [], arm_module.fit
+    calls, fit = [], arm_module.Training
 
     def spy(student, train, validation, settings, out, **words):
         calls.append((out, train, student))
         return fit(student, train, validation, settings, out, **words)
 
-    monkeypatch.setattr(arm_module, "fit", spy)
+    monkeypatch.setattr(arm_module, "Training", spy)
     return calls
 
 

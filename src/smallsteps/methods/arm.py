@@ -29,12 +29,12 @@ from smallsteps.recipe import Recipe
 from smallsteps.records import Example, Kind, Prediction, Problem
 from smallsteps.runs import Reporter, Silent
 from smallsteps.segments.examples import segment_limit
-from smallsteps.students.lora import LoraSettings, add_lora
+from smallsteps.students.lora import LoraSettings, add_lora, has_lora
 from smallsteps.students.student import DualStudent, Student, load_student
 from smallsteps.tasks.base import STOP_TOKEN, Task
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.encode import encode
-from smallsteps.training.fit import fit
+from smallsteps.training.fit import FitResult, Training
 from smallsteps.training.preflight import Preflight
 from smallsteps.training.settings import TrainSettings
 
@@ -88,6 +88,13 @@ class Trained:
         """Tokens that went through the model: `train_tokens`, and the positives and negatives of a contrast."""
         read = [row["all_tokens"] for row in self.curves if "all_tokens" in row]
         return sum(read) if read else self.train_tokens
+
+    @classmethod
+    def of(cls, result: FitResult) -> Self:
+        """What one training leaves."""
+        best = result.selections.get("metric")
+        value = None if best is None else best.value
+        return cls(result.folders, result.train_tokens, result.passes, result.seconds, value, result.curves)
 
     def folder(self, criterion: str) -> Path:
         """The student chosen by `criterion`, or by the next best one that was measured."""
@@ -166,27 +173,39 @@ class Workshop:
         share: float = 1.0,
         measured: bool = True,
         metric: Callable[[Student], float] | None = None,
-        folder: str = "",
         contrasts: Mapping[str, Contrast] | None = None,
     ) -> Trained:
-        """Trains one model within its share of the budget. `measured`: also by the task's figure on validation, which
-        half a pair cannot reach alone; `metric`: by another figure, higher is better. `folder`: its place below `out`.
-        `contrasts`: of `fit`."""
-        if rank := self.recipe.student.lora:
+        """Trains one model within its share of the budget. `measured`: also by the task's figure on validation; `metric`:
+        by another figure, higher is better. `contrasts`: of `fit`."""
+        part = Part(student, list(examples), list(validation), share)
+        measure = (metric or self.validation_metric) if measured else None
+        training = self.training(part, measure, contrasts)
+        training.go_on()
+        return Trained.of(training.finish())
+
+    def training(
+        self,
+        part: Part,
+        metric: Callable[[Student], float] | None = None,
+        contrasts: Mapping[str, Contrast] | None = None,
+    ) -> Training:
+        """The training of one model, announced and not begun; half a pair has a folder of its own."""
+        student = part.student
+        rank = self.recipe.student.lora
+        if rank and not has_lora(student):
             add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
-        label = f"{self.label}, {folder.upper()} half" if folder else self.label
-        result = fit(
-            student, examples, validation, self.settings(share), self.out / folder,
+        label = part.label(self.label)
+        segment_bleu = self.recipe.evaluation.segment_bleu
+        return Training(
+            student, part.train, part.validation, self.settings(part.share),
+            self.out / part.kind.lower() if part.kind else self.out,
             task=self.task,
-            metric=(metric or self.validation_metric) if measured else None,
-            bleu=(lambda s: self.validation_bleu(s, validation)) if self.recipe.evaluation.segment_bleu else None,
+            metric=metric,
+            bleu=(lambda s: self.validation_bleu(s, part.validation)) if segment_bleu else None,
             progress=lambda done, total, row: self.advance(label, done, total, row),
             announce=lambda report: self.announce(label, report),
             contrasts=contrasts, say=self.reporter.say,
         )  # fmt: skip
-        best = result.selections.get("metric")
-        value = None if best is None else best.value
-        return Trained(result.folders, result.train_tokens, result.passes, result.seconds, value, result.curves)
 
     def advance(self, label: str, done: int, total: int, row: Mapping[str, float | int | None]) -> None:
         """Shows how far a training is and, where the run has a forecast, how long all of it will take."""

@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from smallsteps.errors import TrainingError
-from smallsteps.methods.arm import PAPER_CRITERIA, Part, Trained, Workshop
+from smallsteps.methods.arm import Part, Trained, Workshop
+from smallsteps.methods.pairs import train_side_by_side
 from smallsteps.recipe import ArmSpec
 from smallsteps.records import Chain, Example, Kind, Segment
 from smallsteps.segments.examples import build_examples
 from smallsteps.segments.label import segment_chains
-from smallsteps.students.student import Drive, DualStudent, Student, load, load_student
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 
 Segments = Sequence[Sequence[Segment]]
@@ -112,45 +112,9 @@ def train_uni(workshop: Workshop, part: Part) -> Trained:
 
 
 def train_dual(workshop: Workshop, parts: Sequence[Part]) -> Trained:
-    """ESM on D_ES (Eq. 7) and ASM on D_AS (Eq. 8), each with its share of the budget.
+    """ESM on D_ES (Eq. 7) and ASM on D_AS (Eq. 8), each with its share of the budget, side by side (the paper trains one
+    after the other and names that as its limitation).
 
-    Both halves' checkpoints are chosen by the same criterion, which gives as many pairs; which pair answers best is
-    measured on validation.
+    At every evaluation the two answer together; the checkpoint is the pair that answers best.
     """
-    halves = [
-        workshop.train_one(
-            part.student, part.train, part.validation, share=part.share, measured=False,
-            folder=str(part.kind).lower(),
-        )
-        for part in parts
-    ]  # fmt: skip
-    return _paired(workshop, *halves)
-
-
-def _paired(workshop: Workshop, es: Trained, as_: Trained) -> Trained:
-    """The pairs of ESM and ASM, and what both cost together."""
-    pairs = {
-        criterion: _pair(workshop, es.folders[criterion], as_.folders[criterion], workshop.out / f"pair-{criterion}")
-        for criterion in PAPER_CRITERIA
-        if criterion in es.folders and criterion in as_.folders
-    }
-    device = workshop.recipe.student.device
-    values = {name: workshop.validation_metric(load(folder, device=device)) for name, folder in pairs.items()}
-    best = max(values, key=lambda criterion: values[criterion])
-    total = es.train_tokens + as_.train_tokens
-    return Trained(
-        folders={"metric": pairs[best], **pairs},
-        train_tokens=total,
-        passes=(es.passes * es.train_tokens + as_.passes * as_.train_tokens) / total,
-        seconds=es.seconds + as_.seconds,
-        validation=values[best],
-        curves=[{**row, "half": kind} for kind, half in zip(KINDS, (es, as_), strict=True) for row in half.curves],
-    )
-
-
-def _pair(workshop: Workshop, es: Path, as_: Path, folder: Path) -> Path:
-    """One folder of the two: what `smallsteps.load` takes."""
-    one, other = load_student(es, device="cpu"), load_student(as_, device="cpu")
-    assert one.drive is not None
-    drive = Drive(workshop.task.name, path="dual", max_segments=one.drive.max_segments)
-    return DualStudent(one, other, drive).save(folder)
+    return train_side_by_side(workshop, parts)

@@ -38,7 +38,7 @@ FINEST = "inter"
 
 def leave_out_odd(stages: Stages) -> None:
     """Names the odd chains of all arms in `stages.left_out`. Raises TrainingError where they are too many."""
-    folder = stages.run.stage("check", lambda place: _find_odd(stages, place))
+    folder = stages.run.stage("check", lambda place: _find_odd(stages, place), fixed=True)
     rows = json.loads((folder / "left-out.json").read_text(encoding="utf-8"))
     odd = [Odd(**row["odd"]) for row in rows]
     stages.left_out = frozenset(name for row in rows for name in row["names"])

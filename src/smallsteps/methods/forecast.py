@@ -40,7 +40,8 @@ class Forecast:
         self.seconds_of_tokens[label] = (tokens, seconds)
         if "train_loss_mean" in row:
             self.evaluated[label] = self.evaluated.get(label, 0) + 1
-            if self._last is not None and self._last[0] == label:
+            # a half's own evaluation is a small part of what its pair's costs (`measured`)
+            if self._last is not None and self._last[0] == label and not label.endswith(" half"):
                 spent = (clock - self._last[1]) - (seconds - self._last[2])
                 self.evaluation_seconds.append(max(0.0, spent))
         self._last = (label, clock, seconds)
@@ -53,6 +54,10 @@ class Forecast:
             self._said = 2
             return f"{self._estimate()}, evaluations and test answers included"
         return None
+
+    def measured(self, seconds: float) -> None:
+        """A dual pair was evaluated."""
+        self.evaluation_seconds.append(seconds)
 
     def finished(self, label: str) -> None:
         """An arm (both halves of a pair) is trained, or was trained by an earlier call."""

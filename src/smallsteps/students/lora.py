@@ -76,6 +76,11 @@ def add_lora(student: Student, settings: LoraSettings, *, seed: int = 0) -> Stud
     return student
 
 
+def has_lora(student: Student) -> bool:
+    """Whether the student's weights have adapters already."""
+    return hasattr(student.model, "merge_and_unload")
+
+
 def merged(model: Any) -> Any:
     """A model without adapters whose weights hold them; `model` itself stays as it was. Returns it unchanged without
     LoRA."""

@@ -100,11 +100,16 @@ class Plan:
         ]
         return [float(x) for x in np.where(at < warmup_share, at / max(warmup_share, 1e-12), shape)]
 
-    def evaluations(self, times: int) -> list[int]:
-        """After how many updates a run is evaluated: when j / times of its tokens are read, the last at the end."""
+    def marks(self, times: int) -> list[int]:
+        """After how many updates j / times of the tokens are read, for j = 1 to `times`, the last at the end. A short run
+        has the same update more than once."""
         ends = np.cumsum(self.tokens)
-        marks = [ends[-1] * j / times for j in range(1, times + 1)]
-        return sorted({int(np.searchsorted(ends, mark)) + 1 for mark in marks[:-1]} | {self.updates})
+        shares = [ends[-1] * j / times for j in range(1, times)]
+        return [*(int(np.searchsorted(ends, share)) + 1 for share in shares), self.updates]
+
+    def evaluations(self, times: int) -> list[int]:
+        """After which updates a run is evaluated: its `marks`, each once."""
+        return sorted(set(self.marks(times)))
 
 
 _permutations: dict[tuple[int, int, int], np.ndarray] = {}

@@ -12,6 +12,7 @@ early stopping (the choice of checkpoints does that work).
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import random
@@ -48,7 +49,7 @@ from smallsteps.training.checkpoints import (
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.settings import TrainSettings
-from smallsteps.training.trainer import STATE, Measure, Measures, Progress, UpdateTrainer, wait_for_all
+from smallsteps.training.trainer import STATE, Measure, Measures, Progress, UpdateTrainer, load_weights, wait_for_all
 
 
 @dataclass(frozen=True)
@@ -108,56 +109,143 @@ def fit(
     Raises TrainingError for examples that cannot be trained on, and RunFolderError when `out` belongs to something
     else.
     """
-    out = Path(out)
-    checked = preflight(student, train, validation, settings, task)
-    if announce is not None:
-        announce(checked.report)
-    digest = digest_of(settings, train, validation, student, contrasts or {})
-    with _leaving_no_trace():
-        arguments = _arguments(student, settings, checked.plan, out)
-        if dist.is_initialized():
-            atexit.register(_leave_the_group)
-        if arguments.process_index == 0:
-            claim(out, digest)
-            repair(out, say)
-        wait_for_all()
-        finished = _finished(out, checked.report)
-        if finished is not None:
+    training = Training(
+        student, train, validation, settings, out, task=task, metric=metric, bleu=bleu,
+        progress=progress, announce=announce, contrasts=contrasts, say=say,
+    )  # fmt: skip
+    training.go_on()
+    return training.finish()
+
+
+class Training:
+    """The training of one model in slices: `go_on` to an evaluation, again and again, then `finish`.
+
+    Between two slices nothing but the weights stays in memory: optimizer, schedule and random state lie in the
+    checkpoint, from which the next slice goes on as a killed run would, to the same weights. So two models can be
+    trained side by side in the memory that one needs.
+    """
+
+    def __init__(
+        self,
+        student: Student,
+        train: Sequence[Example],
+        validation: Sequence[Example],
+        settings: TrainSettings,
+        out: Path | str,
+        *,
+        task: Task,
+        metric: Measure | None = None,
+        bleu: Measure | None = None,
+        progress: Progress | None = None,
+        announce: Callable[[Preflight], None] | None = None,
+        contrasts: Mapping[str, Contrast] | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """As `fit`, whose errors it raises."""
+        self.student, self.settings, self.task = student, settings, task
+        self.out = Path(out)
+        self.measures, self.progress, self.contrasts = Measures(bleu, metric), progress, contrasts or {}
+        self.checked = preflight(student, train, validation, settings, task)
+        if announce is not None:
+            announce(self.checked.report)
+        digest = digest_of(settings, train, validation, student, self.contrasts)
+        with _leaving_no_trace():
+            arguments = _arguments(student, settings, self.plan, self.out)
+            if dist.is_initialized():
+                atexit.register(_leave_the_group)
             if arguments.process_index == 0:
-                tidy(out, {chosen.folder for chosen in finished.selections.values()})
-            return finished
-        found = latest_checkpoint(out)
-        state = _read_state(found)
-        wait_for_all()
-        if arguments.process_index == 0:
-            names = {Selection(**chosen).folder for chosen in state.get("selections", {}).values()}
-            tidy(out, names if found is None else {found.name, *names})
-        wait_for_all()
+                claim(self.out, digest)
+                repair(self.out, say)
+            wait_for_all()
+            self.result = _finished(self.out, self.checked.report)
+        self._held = 0
+        """The update whose weights the student holds."""
+        self._state: dict[str, Any] = {}
+
+    @property
+    def plan(self) -> Plan:
+        return self.checked.plan
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of the updates so far, evaluations not counted."""
+        return float(self._state.get("seconds", 0.0)) if self.result is None else self.result.seconds
+
+    @property
+    def update(self) -> int:
+        """The update that the newest checkpoint holds."""
+        if self.result is not None:
+            return self.plan.updates
+        found = latest_checkpoint(self.out)
+        return 0 if found is None else int(_read_state(found)["update"])
+
+    def go_on(self, until: int | None = None) -> None:
+        """Trains up to the update `until`, one of `plan.marks` (None: the last). Then the student holds the weights of
+        that update, unless its training went further or was finished by an earlier call."""
+        until = until or self.plan.updates
+        if self.result is not None:
+            return
+        with _leaving_no_trace():
+            arguments = _arguments(self.student, self.settings, self.plan, self.out)
+            found = latest_checkpoint(self.out)
+            self._state = _read_state(found)
+            wait_for_all()
+            if arguments.process_index == 0:
+                self._tidy({found.name} if found is not None else set())
+            wait_for_all()
+            done = int(self._state.get("update", 0))
+            if found is not None and done >= until:
+                if self._held != done:
+                    load_weights(self.student, found)
+                    self._held = done
+                return
+            self._train(arguments, found, until)
+
+    def _train(self, arguments: TrainingArguments, found: Path | None, until: int) -> None:
         trainer = UpdateTrainer(
-            student, checked, settings, arguments, Measures(bleu, metric), progress, state, task, contrasts or {}
-        )
+            self.student, self.checked, self.settings, arguments, self.measures, self.progress,
+            self._state, self.task, self.contrasts, until,
+        )  # fmt: skip
         trainer.train(resume_from_checkpoint=None if found is None else str(found))
-        if trainer.first:
-            _write_result(out, trainer)
-            tidy(out, {chosen.folder for chosen in trainer.selections.values()})
-        wait_for_all()
-    result = _finished(out, checked.report)
-    if result is None:
-        raise InternalError(f"{out}: training ended without a result")
-    return result
+        self._held = until
+        self._state = _read_state(latest_checkpoint(self.out))
+        self.student.model.eval()
+        del trainer
+        gc.collect()  # the optimizer, which Trainer's own references to itself would keep
+        if self.student.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def finish(self) -> FitResult:
+        """The result, after the last update; checkpoints that were not chosen are deleted."""
+        if self.result is None:
+            with _leaving_no_trace():
+                arguments = _arguments(self.student, self.settings, self.plan, self.out)
+                if arguments.process_index == 0:
+                    _write_result(self.out, self.plan, self._state, arguments.world_size)
+                wait_for_all()
+            self.result = _finished(self.out, self.checked.report)
+        if self.result is None:
+            raise InternalError(f"{self.out}: training ended without a result")
+        if not dist.is_initialized() or dist.get_rank() == 0:
+            tidy(self.out, {chosen.folder for chosen in self.result.selections.values()})
+        return self.result
+
+    def _tidy(self, keep: set[str]) -> None:
+        chosen = (Selection(**one) for one in self._state.get("selections", {}).values())
+        tidy(self.out, keep | {one.folder for one in chosen})
 
 
-def _write_result(out: Path, trainer: UpdateTrainer) -> None:
+def _write_result(out: Path, plan: Plan, state: Mapping[str, Any], processes: int) -> None:
     result = {
-        "selections": {name: vars(chosen) for name, chosen in trainer.selections.items()},
-        "train_tokens": trainer.plan.total_tokens,
-        "passes": trainer.plan.passes,
-        "updates": trainer.plan.updates,
-        "seconds": trainer.seconds,
-        "micro_batch_tokens": trainer.micro_batch_tokens,
-        "processes": trainer.args.world_size,
+        "selections": state["selections"],
+        "train_tokens": plan.total_tokens,
+        "passes": plan.passes,
+        "updates": plan.updates,
+        "seconds": state["seconds"],
+        "micro_batch_tokens": state["micro_batch_tokens"],
+        "processes": processes,
     }
-    finish(out, result, trainer.selections.values())
+    finish(out, result, [Selection(**chosen) for chosen in state["selections"].values()])
 
 
 def _finished(out: Path, report: Preflight) -> FitResult | None:

@@ -88,8 +88,11 @@ class UpdateTrainer(Trainer):
         state: Mapping[str, Any],
         task: Task,
         contrasts: Mapping[str, Contrast],
+        until: int | None = None,
     ) -> None:
+        """until: the evaluated update after which to pause; None: train to the end."""
         self.student = student
+        self.until = until
         self.rows, self.validation_rows, self.plan = checked.train, checked.validation, checked.plan
         self.settings = settings
         self.measures = measures
@@ -352,14 +355,17 @@ class UpdateTrainer(Trainer):
         wait_for_all()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        saved = safetensors.torch.load_file(Path(resume_from_checkpoint) / WEIGHTS)
-        now = trained_weights(self.student.model)
-        if saved.keys() != now.keys():
-            raise RunFolderError(
-                f"{resume_from_checkpoint}: weights of another student. Delete the output folder and start over."
-            )
-        for name, value in now.items():
-            value.copy_(saved[name])
+        load_weights(self.student, Path(resume_from_checkpoint))
+
+
+def load_weights(student: Student, checkpoint: Path) -> None:
+    """Puts the weights of a checkpoint into the student. Raises RunFolderError where they are another's."""
+    saved = safetensors.torch.load_file(checkpoint / WEIGHTS)
+    now = trained_weights(student.model)
+    if saved.keys() != now.keys():
+        raise RunFolderError(f"{checkpoint}: weights of another student. Delete the output folder and start over.")
+    for name, value in now.items():
+        value.copy_(saved[name])
 
 
 class _Steering(TrainerCallback):
@@ -377,6 +383,8 @@ class _Steering(TrainerCallback):
         trainer.row["seconds"] = round(trainer.seconds, 3)
         if state.global_step in self.marks:
             control.should_evaluate = control.should_save = True
+            if state.global_step == trainer.until:
+                control.should_training_stop = True
         else:
             trainer._end_update()
 
