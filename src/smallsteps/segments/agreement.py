@@ -1,8 +1,9 @@
 """How far the labels of a strategy agree with people's, and what segments a strategy makes.
 
-The paper's Appendix B compares labels with people's by hand on 100 sub-sentences and gives the share that agrees. Ours
-adds Cohen's kappa (Cohen 1960), since a strategy that says the commoner label every time agrees often by chance, and
-bootstrap intervals that resample whole chains: sub-sentences of one chain are not independent.
+The paper's Appendix B compares labels with people's by hand on the sub-sentences of 100 question-answer pairs and gives
+the share that agrees. Ours adds Cohen's kappa (Cohen 1960), since a strategy that says the commoner label every time
+agrees often by chance, and bootstrap intervals that resample whole chains: sub-sentences of one chain are not
+independent.
 """
 
 from __future__ import annotations
