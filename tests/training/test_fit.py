@@ -23,7 +23,7 @@ from smallsteps.students.tokens import prepare
 from smallsteps.training import checkpoints
 from smallsteps.training import fit as fit_module
 from smallsteps.training import trainer as trainer_module
-from smallsteps.training.fit import fit
+from smallsteps.training.fit import Training, fit
 from smallsteps.training.settings import TrainSettings
 from smallsteps.training.trainer import UpdateTrainer
 
@@ -116,6 +116,42 @@ def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tiny,
     assert not torch.equal(weights(other)["shared.weight"], found[0]["shared.weight"])
 
 
+@pytest.mark.parametrize("rank", [0, 2])
+def test_two_trainings_in_turn_end_with_the_weights_that_each_has_alone(tiny, direct, chains, task, tmp_path, rank):
+    def begin(style, examples, place):
+        student = prepare(tiny(style), task, path="uni")
+        if rank:
+            add_lora(student, LoraSettings(rank=rank, alpha=rank), seed=0)
+        return Training(student, examples, [], SETTINGS, tmp_path / place, task=task)
+
+    data = {"t5": direct(24), "qwen": chains(24)}
+    alone = {style: begin(style, data[style], f"{style}-alone") for style in data}
+    for training in alone.values():
+        training.go_on()
+        training.finish()
+    turns = {style: begin(style, data[style], f"{style}-turns") for style in data}
+    for end in turns["t5"].plan.marks(SETTINGS.evaluations):
+        for training in turns.values():
+            training.go_on(end)
+            assert training.update == end and training.result is None
+    for style, training in turns.items():
+        assert_identical(weights(training.student), weights(alone[style].student))
+        own, other = training.finish(), alone[style].result
+        assert own.selections == other.selections and own.updates == 12
+        assert [row["train_loss"] for row in own.curves] == [row["train_loss"] for row in other.curves]
+
+
+def test_a_training_that_went_further_gives_its_student_the_weights_of_its_checkpoint(tiny, direct, task, tmp_path):
+    def begin():
+        return Training(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+
+    first = begin()
+    first.go_on(6)
+    again = begin()
+    again.go_on(6)  # as after a kill between the two halves of a pair
+    assert_identical(weights(first.student), weights(again.student))
+
+
 @pytest.mark.parametrize(
     ("name", "at", "owner", "before"),
     [
@@ -180,7 +216,7 @@ from pathlib import Path
 from smallsteps.records import Example
 from smallsteps.students.student import load_student
 from smallsteps.tasks import get_task
-from smallsteps.training.fit import fit
+from smallsteps.training.fit import Training, fit
 from smallsteps.training.settings import TrainSettings
 
 folder = Path(sys.argv[1])
