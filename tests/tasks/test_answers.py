@@ -119,6 +119,13 @@ def test_numbers_as_people_write_them(said: str, answer: str | None, lenient: bo
     check("gsm8k", f"The answer is {said}.", answer, lenient)
 
 
+def test_words_beside_numbers_are_set_apart_in_own_data_too() -> None:
+    check("numbers", "The answer is 5, not 6.", "5", False)
+    check("numbers", "The answer is not 5 but 6.", "6", False)
+    for words in ("not guilty", "red or blue", "between Monday and Friday", "12; 4", "4 and 6", "2024-05-06", "3-2"):
+        assert get_task("numbers").extract(f"The answer is {words}.", False, None) == words
+
+
 def test_a_dozen_counts_one_where_the_question_asks_for_dozens() -> None:
     asked = Problem("q", "How many dozens of eggs does she eat in 4 weeks?")
     assert get_task("gsm8k").extract("The answer is 7 dozen.", False, asked) == "7"
@@ -138,7 +145,9 @@ def test_a_dozen_counts_one_where_the_question_asks_for_dozens() -> None:
         ("zoo rather than bank", "zoo"), ("not living", "not living"), ("not a bank but a zoo", "zoo"),
         ("not B", None), ("not a zoo", None), ("not (B)", None), ("neither A nor B", None), ("anything but the zoo", None),
         ("A or B", None), ("(A) or (B)", None), ("either bank or zoo", None), ("B/C", None), ("A and B", None),
-        ("(A) zoo", None), ("never the zoo", None),
+        ("(A) zoo", None), ("never the zoo", None), ("B, C", None), ("A, B or C", None), ("B!", "zoo"), ("(B", "zoo"),
+        ("most likely B", "zoo"), ("clearly **B**", "zoo"), ("not (B), it is (C)", "river"), ("*B*", "zoo"),
+        ("anything other than the zoo", None), ("A zoo", "zoo"), ("A", "bank"), ("**zoo**", "zoo"), (r"\boxed{zoo}", "zoo"),
     ],
 )  # fmt: skip
 def test_option_letters_in_any_dress(said: str, answer: str | None, lenient: bool) -> None:
@@ -156,6 +165,7 @@ def test_option_letters_in_any_dress(said: str, answer: str | None, lenient: boo
         ("not false", "yes"), ("not necessarily true", "no"), ("never true", "no"), ("untrue", "no"), ("not yes", "no"),
         ("definitely not", "no"), ("far from true", "no"), ("yes, not no", "yes"), ("yes or no", None),
         ("either yes or no", None), ("neither yes nor no", None), ("no such thing", None), ("not known", None),
+        ("no or yes", None), ("no and yes", None), ("_no_", "no"), ("not likely", "no"), ("no–they walk", "no"),
     ],
 )  # fmt: skip
 def test_yes_and_no_with_what_stands_around_them(said: str, answer: str | None, lenient: bool) -> None:

@@ -269,13 +269,16 @@ _FENCE = "`*}])$\\ \t\r\n"
 """Lines of these alone close a code block or a formula and are no sentence."""
 
 
+_SLANTED = re.compile(r"(?<![\w*])[*_]([^\W_][^*_\n]{0,60})[*_](?![\w*])")
+
+
 def undecorated(said: str) -> str:
     """What a closing says without Markdown's emphasis and LaTeX's wrappers around it.
 
     >>> undecorated(r"$\\boxed{\\text{Rome}}$."), undecorated("**Rome**.")
     ('Rome.', 'Rome.')
     """
-    bare = without_emphasis(unwrapped(said)).strip()
+    bare = _SLANTED.sub(r"\1", without_emphasis(unwrapped(said))).strip()
     if bare != said and bare[:1] == "$":
         bare = bare.replace("$", "")
     return bare

@@ -22,21 +22,31 @@ from smallsteps.tasks.latex import unwrapped
 _OPEN, _CLOSE = r"[(\[{<【「『〔（\"'“”‘’«`*_$]", r"[)\]}>】」』〕）\"'“”‘’»`*_$]"
 _DECORATED = re.compile(rf"{_OPEN}{{1,4}}\s?([A-Za-z])\s?([.:)]?){_CLOSE}{{1,4}}")
 _REASON = r"because|since|as|for|which|is|so|due|given|and\s+not|not|rather|instead|would|seems|that"
+_ADVERBS = (
+    r"(?:(?:most|very)\s+)?(?:likely|probably|definitely|certainly|clearly|obviously|surely|indeed|therefore|thus)"
+)
+_ALONE = re.compile(r"[\W_]*([A-Za-z])[\W_]*")
 _LETTERED = re.compile(
-    r"(?i:the\s+)?(?i:correct\s+|right\s+|best\s+)?(?i:option|choice|letter|answer)?\s*:?\s*"
+    rf"(?i:{_ADVERBS}\s+)?(?i:the\s+)?(?i:correct\s+|right\s+|best\s+)?(?i:option|choice|letter|answer)?\s*:?\s*"
     r"(?:\(([A-Za-z])\)|([A-Za-z])\)"
-    rf"|([A-Z])(?=\s*(?:[.:,;=/&–—-]|\(|$)|\s+(?:{_REASON}|or|and|nor)\b)|([a-z])(?=[.:]?$))"
+    rf"|([A-Z])(?=\s*(?:[.:,;!?=/&–—-]|\(|$)|\s+(?:{_REASON}|or|and|nor)\b)|([a-z])(?=[.:]?$))"
     r"\s*[.:,;=–—-]*\s*(.*)",
     re.DOTALL,
 )
 _REASONS = re.compile(rf"(?:^|[\s,;(–—-])(?:{_REASON})\b.*", re.DOTALL | re.IGNORECASE)
-_OTHER_LETTER = re.compile(r"(?:or|and|nor|and/or|/|&|,\s*(?:or|and)?|\bor\s+maybe)\s*\(?([A-Za-z])\)?(?![^\W_])")
+_OTHER_LETTER = re.compile(
+    r"\(?([A-Z])\)?\s*(?:$|[,;/&]|\bor\b|\band\b)"
+    r"|(?:or|and|nor|and/or|/|&|,\s*(?:or|and)?|\bor\s+maybe)\s*\(?([A-Za-z])\)?(?![^\W_])"
+)
 _DENIED = re.compile(
-    r"(?:(?:definitely|certainly|probably|likely|clearly)\s+)?"
-    r"(?:not|n['’]t|never|neither|nor|none\s+of|anything\s+but|other\s+than|any(?:thing)?\s+except|hardly|unlikely|no)\b",
+    rf"(?:{_ADVERBS}\s+)?(?:not|n['’]t|never|neither|nor|none\s+of|any(?:thing|one)?\s+(?:but|except|other\s+than)"
+    r"|other\s+than|hardly|unlikely|no)\b",
     re.IGNORECASE,
 )
-_BUT = re.compile(r"\b(?:but|rather|instead)\b(?:\s+(?:rather|instead))?[\s,:]*(?P<rest>.+)", re.IGNORECASE | re.DOTALL)
+_BUT = re.compile(
+    r"(?:\b(?:but|rather|instead)\b|[,;]\s*it(?:['’]s|\s+is)\b)(?:\s+(?:rather|instead))?[\s,:]*(?P<rest>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
 _CONTRAST = re.compile(
     r"[\s,;(–—-]+(?:and\s+|but\s+)?(?:not|never|rather\s+than|instead\s+of|as\s+opposed\s+to|because|since)\b.*",
     re.IGNORECASE | re.DOTALL,
@@ -81,13 +91,16 @@ def choose(said: str, choices: tuple[str, ...]) -> str | None:
     place = ascii_lowercase.index(letter.lower())
     by_letter = choices[place] if place < len(choices) else None
     other = _OTHER_LETTER.match(rest)
-    if other is not None and other[1].lower() != letter.lower() and len(rest) < 60:
+    if other is not None and (other[1] or other[2]).lower() != letter.lower() and len(rest) < 60:
         return None
     named = _named(_REASONS.sub("", rest), choices)
     return by_letter if not named or by_letter in named else None
 
 
 def _lettered(said: str) -> _Lettered:
+    alone = _ALONE.fullmatch(said)
+    if alone is not None:
+        return _Lettered(alone[1], "")
     match = _LETTERED.fullmatch(said)
     if match is None:
         return _Lettered(None, said.strip(" ."))

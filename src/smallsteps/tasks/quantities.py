@@ -72,16 +72,10 @@ def read_quantity(text: str, decimal_comma: bool = False) -> Reading:
 
 def read_plain(text: str, decimal_comma: bool = False) -> Reading:
     """The same of a text that is a `plain_text` already."""
-    but = _BUT.match(text)
-    if but is not None:
-        return read_plain(but["rest"], decimal_comma)
+    text = without_contrast(text, decimal_comma)
     found = numerals(text, decimal_comma)
     if not found:
         return Reading()
-    contrast = next((cut for cut in _CONTRAST.finditer(text) if cut.start() >= found[0].end), None)
-    if contrast is not None and contrast.start() > 0:
-        text = text[: contrast.start()]
-        found = [numeral for numeral in found if numeral.end <= len(text)]
     place = _after_equals(text, found)
     chosen = found[place]
     before = text[: chosen.start].rsplit("=", 1)[-1]
@@ -98,6 +92,22 @@ def read_plain(text: str, decimal_comma: bool = False) -> Reading:
         if doubt is not None:
             return doubt
     return Reading(chosen.value)
+
+
+def without_contrast(text: str, decimal_comma: bool = False) -> str:
+    """A `plain_text` without the number that an answer is set against.
+
+    >>> without_contrast("5, not 6"), without_contrast("not 5 but 6"), without_contrast("not 5")
+    ('5', '6', 'not 5')
+    """
+    but = _BUT.match(text)
+    if but is not None:
+        return but["rest"]
+    if _CONTRAST.search(text) is None:
+        return text
+    found = numerals(text, decimal_comma)
+    cuts = (cut.start() for cut in _CONTRAST.finditer(text) if found and cut.start() >= found[0].end)
+    return text[: next(cuts, len(text))]
 
 
 def _after_equals(text: str, found: list[Numeral]) -> int:

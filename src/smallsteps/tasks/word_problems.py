@@ -20,7 +20,7 @@ from smallsteps.tasks.clean import reply_text
 from smallsteps.tasks.closings import denies, lenient_tail
 from smallsteps.tasks.languages import LANGUAGES, bare_answer, closing_pattern
 from smallsteps.tasks.numerals import LONGEST, in_unit_asked, numerals, plain, plain_text
-from smallsteps.tasks.quantities import Reading, read_plain, read_quantity
+from smallsteps.tasks.quantities import Reading, read_plain, read_quantity, without_contrast
 
 _SHORT = re.compile(r"(-?[1-9][0-9]{0,14}|0)\.?")
 """Most answers: read without looking at anything else."""
@@ -115,7 +115,7 @@ def _quantity(text: str, decimal_comma: bool = False) -> Fraction | None:
     """The value of a text that is one number, with "about" before it and a unit behind it at most; None of others."""
     if len(text) > LONGEST:
         return None
-    bare = plain_text(text.strip(), decimal_comma)
+    bare = without_contrast(plain_text(text.strip(), decimal_comma), decimal_comma)
     found = numerals(bare, decimal_comma)
     if len(found) != 1 or _NOT_PLAIN.search(bare):
         return None

@@ -12,7 +12,7 @@ from smallsteps.tasks.closings import MOST_CHARACTERS, lenient_tail
 from smallsteps.tasks.languages import ENGLISH, LANGUAGES, bare_answer, closing_pattern
 
 _CLAUSE = (
-    r"because|since|as|for|but|and|so|due|given|considering|when|while|if|unless|though|although|however|not|it|its|they"
+    r"because|since|as|for|but|and|or|nor|so|due|given|considering|when|while|if|unless|though|although|however|not|it|its|they"
     r"|he|she|we|you|this|these|those|there|that|which|way"
 )
 _DENIAL = (
@@ -20,7 +20,7 @@ _DENIAL = (
     r"(?:(?:an?|really|necessarily|entirely|always|actually|quite|exactly|simply|completely|definitely|just|strictly)\s+)*"
 )
 _PLAIN_DENIAL = re.compile(
-    r"\s*(?:(?:definitely|certainly|probably|absolutely|of\s+course|most\s+likely|likely|clearly)\s+)?not\s*(?:[.,;:!–—-]|$)",
+    r"\s*(?:(?:definitely|certainly|probably|absolutely|of\s+course|most\s+likely|likely|clearly)\s+)?not(?:\s+(?:likely|really|at\s+all))?\s*(?:[.,;:!–—-]|$)",
     re.IGNORECASE,
 )
 _BOTH = re.compile(r"(?:/|\bor\b|\band\b|\bnor\b|\bversus\b|\bvs\b)[\s*\"'“‘(]{0,4}$", re.IGNORECASE)
