@@ -91,3 +91,15 @@ def test_a_command_works_where_the_terminal_knows_ascii_alone(tmp_path):
     done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0 and not done.stderr.count(b"Error"), done.stderr
     assert rb"\u00e9: 2 \u2013 1?" in done.stdout
+
+
+@pytest.mark.parametrize("sink, code", [("> /dev/full", 2), ("| true", 1)])
+def test_an_output_that_takes_nothing_is_no_success_and_no_traceback(sink, code, tmp_path):
+    (tmp_path / "said.jsonl").write_text('{"id": "1", "answer": "7"}\n')
+    (tmp_path / "gold.jsonl").write_text('{"id": "1", "question": "?", "answer": "7"}\n')
+    grade = f"sleep 0.1; {sys.executable} -m smallsteps.cli.main grade said.jsonl gold.jsonl --json"
+    command = f"set -o pipefail; ({grade}) {sink}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=tmp_path, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert done.stderr.startswith("error: ") == (code == 2)

@@ -42,13 +42,25 @@ def failed(error: Exception) -> int:
         if type(error).__name__ != "NoArgsIsHelpError":  # which has shown the help already
             _complain(f"{message.rstrip('.')}. See {command} --help")
         return 2
+    if isinstance(error, BrokenPipeError):  # `| head` has seen enough
+        _drop_output()
+        return 1
     if isinstance(error, OSError) and error.errno in STORAGE:
+        _drop_output()
         where = f"{error.filename}: " if error.filename else ""
         _complain(f"{where}{error.strerror}. What was done so far is kept; the same command goes on.")
         return 2
     traceback.print_exc()
     _complain("please report the lines above", "a bug of smallsteps")
     return 1
+
+
+def _drop_output() -> None:
+    """Lets what standard output could not take go, so that Python does not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, label: str = "error") -> None:

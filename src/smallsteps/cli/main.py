@@ -400,6 +400,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = None if arguments is None else list(arguments)
         code = app(args=chosen, prog_name="smallsteps", standalone_mode=False)
+        sys.stdout.flush()  # a full disk behind it shows now, and not after the exit code
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except SystemExit as stop:

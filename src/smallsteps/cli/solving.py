@@ -20,7 +20,8 @@ from smallsteps.outputs import check_output, taking_back_folders, writing
 from smallsteps.records import Prediction, Problem, Stopped
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
-from smallsteps.tasks.files import read_problems, read_rows, write_rows
+from smallsteps.tasks.files import read_problems, write_rows
+from smallsteps.tasks.sources import check_exists
 from smallsteps.tasks.spoken import task_for
 from smallsteps.tasks.tables import HUB
 
@@ -109,8 +110,11 @@ def solve_file(
     kept beside OUT, and used again for the same questions, model and settings."""
     set_threads(threads)
     check_device(device)
-    if not source.startswith(HUB) and not Path(source).is_file():
-        raise DataError(f"{_missing(source)} {AS_TEXT}")
+    if not source.startswith(HUB):
+        try:
+            check_exists(Path(source))
+        except DataError as error:
+            raise DataError(f"{error} {AS_TEXT}") from None
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
     check_output(out, inputs=[source, model])
@@ -165,18 +169,6 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
         "segments": [{"kind": kind, "text": text} for kind, text in prediction.segments],
         "answer": prediction.answer, "stopped": prediction.stopped, "tokens": prediction.tokens,
     }  # fmt: skip
-
-
-def _missing(source: str) -> str:
-    """What is wrong with a file that cannot be read, in the reader's own words where it has some."""
-    path = Path(source)
-    if path.exists() and not path.is_dir():
-        return f"{source}: a device or a pipe, not a file."
-    try:
-        next(read_rows(path))
-    except DataError as error:
-        return str(error)
-    return f"{source}: no such file."
 
 
 def _task_of(model: str) -> Task | None:
