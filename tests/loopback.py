@@ -97,8 +97,9 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    """A fresh one; what it answers can be changed at any time."""
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A fresh one; what it answers can be changed at any time. Attempts for one reply follow each other at once."""
+    monkeypatch.setattr("smallsteps.generation.buying.LONGEST_REST", 0.01)
     made = Server()
     yield made
     made.http.shutdown()

@@ -26,7 +26,6 @@ ROWS = [
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-only-here")
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.setattr("smallsteps.generation.buying.LONGEST_REST", 0.01)  # between two attempts for an empty reply
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ from smallsteps.generation.replies import ReplyStore
 KEY = "sk-very-secret-key"
 
 
-@pytest.fixture(autouse=True)
-def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smallsteps.generation.buying.LONGEST_REST", 0.02)
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[ReplyStore]:
     made = ReplyStore(tmp_path / "replies.sqlite")

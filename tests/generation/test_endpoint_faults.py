@@ -34,7 +34,6 @@ def store(tmp_path: Path) -> Iterator[ReplyStore]:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "SHORTEST", 0.05)
-    monkeypatch.setattr("smallsteps.generation.buying.LONGEST_REST", 0.01)
 
 
 class Asking:
