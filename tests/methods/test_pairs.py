@@ -15,7 +15,7 @@ from smallsteps.training.fit import Training
 
 from .conftest import lasting, rows_of, tiny_content, weights
 
-TRAIN = {"budget": 2500, "evaluations": 4}
+TRAIN = {"budget": 4000, "evaluations": 4}
 PLACE = "arms/ases-dual-gold-seed0/training"
 
 
