@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import sqlite3
 import time
@@ -39,10 +40,12 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 class Asking:
     """An endpoint at the loopback server, and what it told the user."""
 
-    def __init__(self, server: Server, store: ReplyStore, limits: Limits | None = None, **settings: Any) -> None:
+    def __init__(
+        self, server: Server, store: ReplyStore, limits: Limits | None = None, key: str = KEY, **settings: Any
+    ) -> None:
         given = {"model": "m", "base_url": server.url, "concurrency": 4, "timeout": 5.0, "attempts": 2, **settings}
         self.lines: list[str] = []
-        self.endpoint = Endpoint(EndpointSettings(**given), Budget(store, "job", limits), KEY, self.lines.append)
+        self.endpoint = Endpoint(EndpointSettings(**given), Budget(store, "job", limits), key, self.lines.append)
 
     def ask(self, *texts: str, **decoding: Any) -> dict[str, Reply]:
         requests = [Request(text, text) for text in texts]
@@ -620,3 +623,45 @@ def test_many_rows_that_are_never_answered_end_no_rerun_for_ever(server: Server,
             break
     assert 0 < ends < 9 and len(store) == 50
     assert [reply.finished for reply in replies.values()].count("failed") == 30
+
+
+@pytest.mark.parametrize("key", ["token", "k", "1234", "12345678", "transformers"])
+def test_a_key_that_is_a_plain_word_spoils_no_reply(server: Server, store: ReplyStore, key: str) -> None:
+    server.answer = lambda _, times: (200, completion(f"So it is {key}."), {})
+    assert Asking(server, store, key=key).ask("a")["a"].text == f"So it is {key}."
+
+
+def cut_body(handler: Any) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{")
+
+
+FAULTS: list[Answer] = [
+    None,
+    cut_body,
+    (500, "", {}),
+    (503, "busy", {}),
+    (429, error("slow"), {"retry-after": "0"}),
+    (200, "<html>log in", {}),
+    (200, "", {}),
+    (200, b"\xff\x00", {}),
+    (200, completion(""), {}),
+    (400, error("too long"), {}),
+    (403, error("flagged"), {}),
+]
+
+
+@pytest.mark.parametrize(("seed", "limits"), [(0, Limits()), (1, Limits(calls=50)), (2, Limits(tokens=2000))])
+def test_whatever_fails_in_between_every_request_has_an_end_and_limits_hold(
+    server: Server, store: ReplyStore, seed: int, limits: Limits
+) -> None:
+    chance = random.Random(seed)
+    server.answer = lambda body, times: (
+        chance.choice(FAULTS) if server.calls > 1 and chance.random() < 0.3 else Server.echo(body, times)
+    )
+    replies = Asking(server, store, limits, concurrency=16, patience=30).ask(*questions(60))
+    assert set(replies) == set(questions(60))
+    assert all(reply.error or reply.text == f"re: {name}" for name, reply in replies.items())
+    spent = store.spent("job")
+    assert spent.calls == server.calls
+    assert limits.calls is None or spent.calls <= limits.calls
+    assert limits.tokens is None or spent.tokens <= limits.tokens
