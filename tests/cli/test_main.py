@@ -155,6 +155,15 @@ def test_the_command_that_comes_next_can_be_pasted(name, tmp_path):
     assert words[:4] == ["smallsteps", "guide", "questions.jsonl", "--guide"] and words[6] == str(out / "reader")
 
 
+def test_a_tilde_in_an_output_is_the_home_folder(chains, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert main(["segment", str(chains), "--out=~/new/out.jsonl"]) == 0
+    assert (tmp_path / "home" / "new" / "out.jsonl").is_file() and not (tmp_path / "~").exists()
+    assert main(["segment", str(chains), "--out=~nobody-here/out.jsonl"]) == 2
+    assert re.search("'--out'.*nobody-here", capsys.readouterr().err)
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--dry-run"]) == 0

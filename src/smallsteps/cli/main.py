@@ -35,6 +35,7 @@ from smallsteps.cli.options import (
     ThinkingPolicy,
     Threads,
     Timeout,
+    at_home,
     number,
 )
 
@@ -127,7 +128,9 @@ def compare(
 @app.command()
 def run(
     recipe: Annotated[str, typer.Argument(help="A bundled recipe's name (demo, as-es/gsm8k, …) or a YAML file.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; with --dry-run not needed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", callback=at_home, help="Run folder; with --dry-run not needed.")
+    ] = None,
     changes: Annotated[list[str] | None, typer.Argument(help="key=value changes, e.g. data.chains=my.jsonl.")] = None,
     threads: Threads = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
@@ -248,7 +251,9 @@ def segment(
 def solve(
     model: Annotated[str, typer.Argument(help="A student's folder, a hub name, or `bundled`.")],
     question: Annotated[str, typer.Argument(help="A question in quotes, or a file of them: JSONL of id, question.")],
-    out: Annotated[Path | None, typer.Option("--out", help="For a file: where the predictions go; resumes.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", callback=at_home, help="For a file: where the predictions go; resumes.")
+    ] = None,
     task: Annotated[str | None, typer.Option("--task", help="Only for a model that smallsteps did not train.")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chains written at once.")] = 64,
     dtype: Annotated[str, typer.Option("--dtype", help="float32, or bfloat16: faster, nearly the same.")] = "float32",
@@ -278,7 +283,8 @@ def grade(
         bool, typer.Option("--lenient", help="Read answers off by the rule for teachers and untrained students.")
     ] = False,
     rows: Annotated[
-        Path | None, typer.Option("--rows", help="File for one row a prediction, in order: id, answer, correct.")
+        Path | None,
+        typer.Option("--rows", callback=at_home, help="File for one row a prediction, in order: id, answer, correct."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figure as fields.")] = False,
     columns: Columns = None,

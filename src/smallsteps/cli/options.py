@@ -23,13 +23,21 @@ def number(low: float, above: bool = False) -> Callable[[Any], Any]:
     return check
 
 
+def at_home(path: Path | None) -> Path | None:
+    """`path` with its `~` read as the home folder: a shell leaves it in `--out=~/x`, and nobody wants a folder `~`."""
+    try:
+        return None if path is None else path.expanduser()
+    except RuntimeError as error:
+        raise typer.BadParameter(f"{path}: {error}") from None
+
+
 def _temperature(value: float) -> float:
     from smallsteps.generation.generator import check_temperature
 
     return check_temperature(value, "--temperature")
 
 
-Out = Annotated[Path, typer.Option("--out", help="Folder (run) or file (rows) to write.")]
+Out = Annotated[Path, typer.Option("--out", callback=at_home, help="Folder (run) or file (rows) to write.")]
 Columns = Annotated[
     list[str] | None,
     typer.Option("--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot."),
@@ -77,7 +85,10 @@ ThinkingPolicy = Annotated[
     ),
 ]
 Store = Annotated[
-    Path | None, typer.Option("--store", help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.")
+    Path | None,
+    typer.Option(
+        "--store", callback=at_home, help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite."
+    ),
 ]
 Forecast = Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")]
 Temperature = Annotated[float, typer.Option("--temperature", callback=_temperature, help="0: greedy.")]
