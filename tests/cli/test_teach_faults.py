@@ -220,3 +220,22 @@ def test_names_that_are_no_utf_8_are_one_line_or_work(
     assert "is no UTF-8" in capsys.readouterr().err and server.calls == 0
     assert teach(folder, server, out="o\udcff.jsonl") == 0
     assert len((folder / "o\udcff.jsonl").read_bytes().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("thinking", "said", "rationale", "dropped"),
+    [
+        ("only", "1", "0 + 1 makes 1. The answer is 1.", None),
+        ("keep", "**1**", "0 + 1 makes 1\n\n**1**. The answer is 1.", None),
+        ("only", "9", "0 + 1 makes 1. The answer is 9.", "wrong answer"),
+        ("only", "Who knows?", "0 + 1 makes 1", "no answer can be read from its end"),
+        ("drop", "Who knows?", "Who knows?", "no answer can be read from its end"),
+    ],
+)
+def test_a_thought_without_a_closing_gets_that_of_what_follows_it(
+    folder: Path, server: Server, thinking: str, said: str, rationale: str, dropped: str | None
+) -> None:
+    server.answer = says(said, reasoning_content="0 + 1 makes 1")
+    assert teach(folder, server, "--thinking", thinking) == 0
+    row = rows(folder)[0]
+    assert (row["rationale"], row.get("dropped")) == (rationale, dropped)

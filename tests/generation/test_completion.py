@@ -45,7 +45,14 @@ UNFINISHED = "failed: unfinished thought: "
         ("<think>9?", "stop", None, UNFINISHED, UNFINISHED, UNFINISHED),
         ("<think>9?</think>", "stop", None, "failed: empty reply: nothing follows", "9?", "9?"),
         ("So 7.", "stop", "9?", "So 7.", "9?\n\nSo 7.", "9?"),
-        ("7", "stop", "3 + 4 = 7, so the answer is 7.", "7", "3 + 4 = 7, so the answer is 7.\n\n7", "3 + 4 = 7"),
+        (
+            "7",
+            "stop",
+            "3 + 4 = 7, so the answer is 7.",
+            "7",
+            "3 + 4 = 7, so the answer is 7.\n\n7",
+            "3 + 4 = 7, so the answer is 7.",
+        ),
         ("", "length", "9?", UNFINISHED, UNFINISHED, UNFINISHED),
         (None, "length", "9?", UNFINISHED, UNFINISHED, UNFINISHED),
         ("", "stop", "So 7.", "So 7.", "So 7.", "So 7."),
@@ -56,9 +63,9 @@ def test_one_policy_says_what_of_a_thought_is_the_reply(
 ) -> None:
     for name in ("reasoning_content", "reasoning") if field else ("reasoning_content",):
         message = {name: field} if field else {}
-        assert said("drop", content, finish, **message).startswith(drop)
-        assert said("keep", content, finish, **message).startswith(keep)
-        assert said("only", content, finish, **message).startswith(only)
+        for thinking, wanted in (("drop", drop), ("keep", keep), ("only", only)):
+            text = said(thinking, content, finish, **message)  # type: ignore[arg-type]
+            assert text.startswith(wanted) if wanted.startswith("failed: ") else text == wanted
 
 
 def test_a_thought_is_stored_whole_so_that_another_policy_buys_nothing(tmp_path: Path) -> None:

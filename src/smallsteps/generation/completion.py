@@ -72,9 +72,13 @@ class Answer:
             raise Unreadable("empty reply: it holds no thought (--thinking only)")
         if thinking == "drop" and not self.text:
             raise Unreadable("empty reply: nothing follows its thought")
-        if thinking == "drop" or self.thought is None:
+        if thinking == "drop" or self.thought in (None, self.text):
             return self.text
-        return self.thought if thinking == "only" else "\n\n".join(filter(None, (self.thought, self.text)))
+        return str(self.thought) if thinking == "only" else "\n\n".join(filter(None, (self.thought, self.text)))
+
+    def final(self, thinking: Thinking) -> str:
+        """What follows the thought, where the policy makes the thought part of the reply."""
+        return self.text if thinking != "drop" and self.thought not in (None, self.text) else ""
 
 
 def read_answer(raw: str | bytes) -> Answer:
@@ -152,4 +156,13 @@ def reply_of(id: str, sample: int, ask: Ask, raw: str, answer: Answer, thinking:
         text = answer.text_under(thinking)
     except Unreadable as error:
         return Reply(id, sample, (), "", "failed", cost.output_tokens, error=str(error), read=cost.input_tokens)
-    return Reply(id, sample, (), text, "limit" if answer.cut else "end", cost.output_tokens, read=cost.input_tokens)
+    return Reply(
+        id,
+        sample,
+        (),
+        text,
+        "limit" if answer.cut else "end",
+        cost.output_tokens,
+        read=cost.input_tokens,
+        final=answer.final(thinking),
+    )

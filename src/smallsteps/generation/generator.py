@@ -117,6 +117,8 @@ class Reply:
     """Why no reply came; only with `failed`."""
     read: int = 0
     """Tokens of the prompt; of replies of chat models only."""
+    final: str = ""
+    """What follows the thought of a chat model, where the thought belongs to `text`."""
 
 
 class Generator(Protocol):

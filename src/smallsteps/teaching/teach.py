@@ -91,6 +91,10 @@ def judge(taught: Taught, task: Task) -> Lessoned:
         predicted = task.extract(text, True, problem)
         if predicted is not None:  # "#### 72", "\\boxed{72}": a closing, which students are to write in one way
             text = task.close(without_mark(text), predicted, problem)
+    if predicted is None and task.closing is not None and taught.final:
+        predicted = task.extract(taught.final, True, problem)
+        if predicted is not None:  # a thought ends without a closing; what follows it says what it came to
+            text = task.close(text, predicted, problem)
     correct = None if problem.answer is None else task.same(predicted, task.gold(problem))
     dropped = None
     if UNREADABLE_CHARACTER in text:

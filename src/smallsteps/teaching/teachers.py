@@ -53,6 +53,8 @@ class Taught:
     reason: str = ""
     tokens: int = 0
     """Read and written by the teacher; of one that is no language model, words."""
+    final: str = ""
+    """What the teacher said after its thought, where the thought belongs to `text`."""
 
 
 class Teacher(Protocol):
@@ -97,7 +99,7 @@ class PromptedTeacher:
             elif reply.finished == "limit":
                 yield Taught(lesson, None, f"{CUT_OFF} after {reply.tokens} tokens", reply.read + reply.tokens)
             else:
-                yield Taught(lesson, reply.text, tokens=reply.read + reply.tokens)
+                yield Taught(lesson, reply.text, tokens=reply.read + reply.tokens, final=reply.final)
 
 
 _EQUATION = re.compile(r"(\d+)\s*([-+x*/×÷])\s*(\d+)\s*=\s*(-?\d+)")
@@ -178,12 +180,14 @@ class FileTeacher:
             if lesson.sample < len(found):
                 text = whole_characters(found[lesson.sample])
                 thought, rest, ended = split_thought(text)
+                answer = Answer(rest, False, None, None, thought, ended)
                 try:
-                    rationale = Answer(rest, False, None, None, thought, ended).text_under(self.thinking)
+                    rationale = answer.text_under(self.thinking)
                 except ValueError as reason:
                     yield Taught(lesson, None, str(reason), _words(lesson, text))
                 else:
-                    yield Taught(lesson, rationale, tokens=_words(lesson, text))
+                    final = answer.final(self.thinking)
+                    yield Taught(lesson, rationale, tokens=_words(lesson, text), final=final)
             else:
                 what = "it" if lesson.attempt is None else "this wrong rationale"
                 yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for {what}")
