@@ -72,7 +72,7 @@ def test_what_was_guessed_is_said_in_one_line(tmp_path: Path) -> None:
         (gzip.compress(LINES.encode())[:40], "c.gz", r"c\.gz: the compressed file is cut off or damaged"),
         (b"\x1f\x8bnothing", "c.gz", r"c\.gz: the compressed file is cut off or damaged"),
         (lzma.compress(LINES.encode())[:30], "c.xz", r"c\.xz: the compressed file is cut off or damaged"),
-        (gzip.compress(b""), "c.jsonl.gz", r"c\.jsonl\.gz: the file is empty"),
+        (gzip.compress(b"", mtime=0), "c.jsonl.gz", r"c\.jsonl\.gz: the file is empty"),
         (LINES.encode("utf-16")[:-1], "c.jsonl", r"c\.jsonl: not UTF-16 \(truncated data\)"),
         ('{"question": "姓名是什么"}'.encode("gb18030"), "c.jsonl", r"Read as GB18030 it says .*姓名是什么"),
         (
