@@ -55,6 +55,9 @@ SCOUTS = 3
 SCOUT_ATTEMPTS = 2
 """Calls for the second and third of them: the first one has shown what trying again brings."""
 
+BLIP = 5.0
+"""Seconds for which a server that has answered may send something else than completions."""
+
 QUIET = 10.0
 """Seconds between two messages about calls that fail."""
 
@@ -90,8 +93,8 @@ class Buyer:
         """Whether it has sent a completion."""
         self._in_vain = 0
         """Requests in a row that brought nothing."""
-        self._same: tuple[str, int] = ("", 0)
-        """The last body that was no completion, and how often it came in a row."""
+        self._same: tuple[str, int, float] = ("", 0, 0.0)
+        """The last body that was no completion, how often it came in a row, and since when (monotonic seconds)."""
         self._said_at = -math.inf
         """Monotonic seconds of the last message about a failed call."""
         self._attempts = self.settings.attempts
@@ -301,7 +304,7 @@ class Buyer:
         reason = self.endpoint.clean(self.budget.received(call, body))
         if not reason.startswith((NO_COMPLETION, "unreadable")):
             self._served = self.endpoint.proven = True
-            self._same = ("", 0)
+            self._same = ("", 0, 0.0)
             return reason, Refusal("")
         return reason, self._refusal(response) if reason.startswith(NO_COMPLETION) else Refusal("")
 
@@ -359,9 +362,12 @@ class Buyer:
         if not reason.startswith(NO_COMPLETION):
             return reason
         kind = re.sub(r"[0-9a-f]{6,}|[0-9]+", "#", reason)
-        times = self._same[1] + 1 if kind == self._same[0] else 1
-        self._same = (kind, times)
-        if times >= SCOUTS and (not self.endpoint.proven or self._waiting >= IN_VAIN):
+        now = time.monotonic()
+        last, times, since = self._same
+        times, since = (times + 1, since) if kind == last else (1, now)
+        self._same = (kind, times, since)
+        lasting = self._waiting >= IN_VAIN and now - since >= BLIP
+        if times >= SCOUTS and (lasting or not self.endpoint.proven):
             raise TeacherError(
                 f"{self.settings.base_url} sent, {times} times in a row, {reason}. Correct the model's name or --base-url "
                 "(it ends in /v1 with most servers), or look at the server."
