@@ -131,6 +131,20 @@ def test_a_damaged_file_of_a_kept_stage_is_not_there_when_it_is_made_again(tmp_p
     assert complete(place)
 
 
+def test_damage_of_a_stage_that_nobody_reads_any_more_is_named(tmp_path):
+    with opened(tmp_path) as run:
+        for name in ("read", "not/read"):
+            run.stage(name, one)
+    for name in ("read", "not/read"):
+        (run.path / name / "out.txt").write_text("2")
+    said = Said()
+    with opened(tmp_path, reporter=said) as run:
+        run.stage("read", one)
+        run.name_other_damage()
+    assert "read is made again" in said.lines[0]
+    assert f"{run.path}/not/read/out.txt: damaged; no figure of this run was read from it" in said.lines[1]
+
+
 def test_fixed_stages_that_cannot_be_had_again_are_refused_every_time(tmp_path):
     with opened(tmp_path) as run:
         place = run.stage("data", one, fixed=True)

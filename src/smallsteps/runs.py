@@ -112,6 +112,8 @@ class RunFolder:
         self.path = path
         self.digest = digest
         self.reporter = reporter
+        self._visited: set[Path] = set()
+        """Stages that were looked at."""
         self._stages: list[Path] = []
         """Folders of stages that were made by this process."""
         self._costly: list[Path] = []
@@ -174,6 +176,7 @@ class RunFolder:
         something else; raises RunFolderError where it is not.
         """
         folder = self.path / name
+        self._visited.add(folder)
         damaged = damage(folder, MANIFEST)
         if damaged is None or damaged:
             earlier = self._clear(folder, damaged or [], keep)
@@ -187,6 +190,17 @@ class RunFolder:
             seal(folder, MANIFEST)
         fail_point(f"after:{name}")
         return folder
+
+    def name_other_damage(self) -> None:
+        """Names damage in stages that nothing was read from, since what rests on them is done."""
+        for manifest in sorted(self.path.rglob(MANIFEST)):
+            folder = manifest.parent
+            damaged = damage(folder, MANIFEST) if folder not in {*self._visited, self.path} else None
+            if damaged:
+                self.reporter.say(
+                    f"{folder / damaged[0]}: damaged; no figure of this run was read from it. Delete {folder} where it "
+                    "is of no use."
+                )
 
     def _clear(self, folder: Path, damaged: Sequence[str], keep: bool) -> dict[str, str]:
         """Makes room for a stage; the digests that its files had, where it was complete before."""

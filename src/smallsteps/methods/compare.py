@@ -47,6 +47,7 @@ def in_folder(
     began = time.monotonic()
     with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), reporter) as run:
         found = make(run)
+        run.name_other_damage()
         path = run.path / "results.json"
         if path.exists() and not run.damaged(path.name):
             # the same call again: what the run was made by, and on, stays

@@ -59,7 +59,7 @@ from smallsteps.methods.reading import train_reader
 from smallsteps.methods.rollouts import roller
 from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.quality.judges import Judge, Similarity, open_judges
-from smallsteps.recipe import Guided, Recipe, guided_parts, guided_students
+from smallsteps.recipe import WRITERS, Guided, Recipe, guided_parts, guided_students
 from smallsteps.records import Chain, Prediction
 from smallsteps.runs import Reporter, RunFolder, Silent, complete
 from smallsteps.segments.examples import build_examples
@@ -374,6 +374,7 @@ class Stages:
                 raise nothing_read(self.reader, len(outcomes))
             write_rows(folder / "outcomes.jsonl", (replace(o, small_seconds=small_seconds).to_row() for o in outcomes))
 
+        self._written(name, seed)  # first, so that damage shows also where the arm is done
         folder = self.run.stage(f"{place}/outcomes", make)
         outcomes = [Outcome.from_row(row) for row in read_json_lines(folder / "outcomes.jsonl")]
         scores = {
@@ -419,10 +420,19 @@ class Stages:
                 f"seed{seed}/rationales/small-1"
             ]
         writer, how = guided_parts(name)
-        count = self.words.samples if how in ("sc", "quality", "confidence", "gold") else 1
-        written = self.rationales(writer, seed, count)
-        seconds = self._seconds[f"seed{seed}/rationales/{writer}-{count}"]
+        written = self._written(name, seed)
+        seconds = self._seconds[f"seed{seed}/rationales/{writer}-{self._samples(how)}"]
         return self._guided_by(written, how, seed), seconds
+
+    def _written(self, name: str, seed: int) -> list[list[Written]]:
+        """The rationales that an arm rests on; none for arms without a student."""
+        writer, how = guided_parts("distilled" if name == "random-context" else name)
+        if writer == "small" or writer in WRITERS:
+            return self.rationales(writer, seed, self._samples(how))
+        return []
+
+    def _samples(self, how: str | None) -> int:
+        return self.words.samples if how in ("sc", "quality", "confidence", "gold") else 1
 
     def _greedy(self, name: str, seed: int) -> list[Written]:
         return [own[0] for own in self.rationales(name, seed)]
