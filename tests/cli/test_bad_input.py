@@ -159,6 +159,15 @@ TABLE: list[tuple[str, str]] = [
     ("grade twice.jsonl chains.jsonl", "twice.jsonl:2: a second prediction for '1', after line 1"),
     ("grade said.jsonl other.jsonl", "other.jsonl .*no gold answer"),
     *[(f"grade said.jsonl {name}", message) for name, message in ROWS.items() if name not in ("null.jsonl", "other.jsonl")],
+    *[(f"teach chains.jsonl --out new/out.jsonl --teacher some {ENDPOINT} --prompt {name}", name)
+      for name in ("zero.txt", "include.txt", "sum.txt", "endless.txt", "unknown.txt")],
+    *[(f"guide hops.jsonl --out new/out.jsonl --guide student --reader some {ENDPOINT} --prompt {name}", name)
+      for name in ("zero.txt", "include.txt", "sum.txt", "endless.txt", "unknown.txt")],
+    *[(f"grade {name}-said.jsonl chains.jsonl", f"{name}-said.jsonl:1")
+      for name in ("list", "object", "number", "infinite", "segments", "tokens", "stopped")],
+    *[(f"{command} {name}.jsonl --out new/out.jsonl", f"{name}.jsonl:1")
+      for command in ("quality", f"guide --guide student --reader some {ENDPOINT}")
+      for name in ("facts", "surrogate", "flat")],
     ("nothing", "No such command 'nothing'"),
     ("--shwo", "--shwo"),
 ]  # fmt: skip
@@ -171,4 +180,4 @@ def test_bad_input_ends_in_one_line_and_changes_nothing(command, message, refuse
 
 def test_the_table_has_no_row_twice_and_enough_of_them():
     commands = [command for command, _ in TABLE]
-    assert len(commands) == len(set(commands)) > 400
+    assert len(commands) == len(set(commands)) > 500
