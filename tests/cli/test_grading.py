@@ -120,6 +120,8 @@ def test_a_row_that_cannot_be_read_is_named_and_nothing_is_written(row, message,
         ({"answer": "7", "tokens": 3.0, "segments": [{"kind": None, "text": "x"}]}, "7"),
         ({"text": "The answer is 7.", "tokens": 3, "segments": [{"text": "x"}]}, "7"),
         ({"text": "The answer is 7.\ud800"}, "7"),
+        ({"text": None}, None),
+        ({"text": ""}, None),
     ],
 )
 def test_answers_of_other_types_are_read(row, answer):

@@ -126,7 +126,7 @@ def prediction_of(
         if identifier is None:
             raise DataError('no field \'id\'. Expected id and text, or id and answer, such as {"id": …, "text": …}')
         text = _text(row, "text")
-        if text is None and "answer" not in row:
+        if "text" not in row and "answer" not in row:
             raise DataError(
                 "neither 'text' nor 'answer'. Expected id and text, or id and answer (null: none), as "
                 "`smallsteps solve` and `guide` write them"
