@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, StudentError
 from smallsteps.students.drills import GROUPS, calculation, drills
 from smallsteps.students.pretrain import PretrainSettings, make_tokenizer, pretrain, pretrain_settings, rate
 from smallsteps.students.scratch import ScratchSettings
@@ -71,3 +71,19 @@ def test_an_interrupted_run_goes_on_with_its_tokenizer_and_ends_with_a_student(t
 def test_an_unknown_setting_is_named():
     with pytest.raises(RecipeError, match="stepz"):
         pretrain_settings({"stepz": 3})
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK torn")
+    with pytest.raises(StudentError, match=r"checkpoint\.pt: damaged"):
+        pretrain(tmp_path, TINY)
+
+
+def test_a_folder_with_files_of_others_is_left_alone(tmp_path, capsys):
+    from smallsteps.cli.main import main
+
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / "model.safetensors").write_text("mine")
+    assert main(["run", "student/bundled", "steps=1", "--out", str(tmp_path)]) == 2
+    assert "holds files that are no run of smallsteps (student" in capsys.readouterr().err
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["student", "student/model.safetensors"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import sys
@@ -230,22 +231,26 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
     import yaml
 
     from smallsteps.recipe import apply_changes, recipe_content
+    from smallsteps.runs import check_folder, run_folder
     from smallsteps.students.pretrain import pretrain, pretrain_settings
 
     check_threads(threads)
     content = recipe_content(name)
     apply_changes(content, changes)
     settings = pretrain_settings(content)
+    resolved = yaml.safe_dump(asdict(settings), sort_keys=False)
     if dry_run:
-        say(yaml.safe_dump(asdict(settings), sort_keys=False))
+        say(resolved)
         return
     if out is None:
         raise RecipeError("name the folder: --out DIR")
+    digest = hashlib.sha256(resolved.encode()).hexdigest()[:16]
+    check_folder(out, digest, resolved)
     check_output_folder(out)
     set_threads(threads)
     from smallsteps.cli.progress import Terminal
 
-    with Terminal() as reporter:
+    with Terminal() as reporter, run_folder(out, digest, resolved, reporter):
         folder = pretrain(
             out, settings, lambda done, total, loss: reporter.advance("pre-training", done, total, f"loss {loss:.3f}")
         )

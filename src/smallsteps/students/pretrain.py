@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from transformers import T5ForConditionalGeneration
 
-from smallsteps.errors import RecipeError, nearest
+from smallsteps.errors import RecipeError, StudentError, nearest
 from smallsteps.students.drills import GROUPS, Group, drills
 from smallsteps.students.pretrained import read_tokenizer
 from smallsteps.students.scratch import ScratchSettings, byte_tokenizer, make_t5
@@ -157,10 +157,13 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
     checkpoint = out / "checkpoint.pt"
     start, seconds, log = 0, 0.0, []
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        start, seconds, log = state["step"], state["seconds"], state["log"]
+        try:
+            state = torch.load(checkpoint, weights_only=True)
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            start, seconds, log = state["step"], state["seconds"], state["log"]
+        except Exception:  # torch says what is wrong with a file in many ways
+            raise StudentError(f"{checkpoint}: damaged, or of other settings. Delete it and run again.") from None
     read = torch.compile(model, dynamic=False) if settings.compile else model
     began, running = time.monotonic(), 0.0
     model.train()
