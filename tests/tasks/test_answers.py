@@ -53,7 +53,9 @@ def test_what_is_denied_bounded_or_left_open_is_no_answer(said: str, lenient: bo
     check(task, f"So she has 9. The answer is {said}.", None, lenient)
 
 
-@pytest.mark.parametrize("text", ["The answer isn't 12.", "The answer isn’t 12.", "The answer cannot be 12."])
+@pytest.mark.parametrize(
+    "text", ["The answer isn't 12.", "The answer isn’t 12.", "The answer cannot be 12.", "The answer can't be 12."]
+)
 def test_a_closing_that_denies_is_not_read_leniently_either(text: str) -> None:
     check("gsm8k", text, None, False)
     check("gsm8k", text, None, True)

@@ -28,7 +28,8 @@ _MARK = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _DENIAL = re.compile(
-    r"\banswer\s+(?:(?:can|could|should|would|must|was|will)\s?(?:not|n['’]t)|cannot|won['’]t)\b", re.I
+    r"\banswer\s+(?:(?:can|could|should|would|must|was|will)\s?not|(?:ca|could|should|would|must|was|wo)n['’]t)\b",
+    re.IGNORECASE,
 )
 _DECORATION = " \t*_`#:：=>-–—"
 
