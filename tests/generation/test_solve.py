@@ -202,6 +202,21 @@ def test_results_do_not_depend_on_batch_size_or_order(tiny: Tiny) -> None:
     assert any(a != b for a, b in pairs), "samples of one question must differ"
 
 
+@pytest.mark.parametrize("style", ["t5", "llama"])
+def test_a_student_writes_as_many_segments_as_its_training_chains_have_whatever_the_task_says(
+    tiny: Tiny, style: str
+) -> None:
+    def lengths(limit: int | None, task: Task) -> list[int]:
+        student = prepare(tiny(style), task, path="uni", max_segments=limit)
+        student = student if style == "t5" else marked(student, 0.8)
+        return [len(p.segments) for p in solve(student, problems(40), task)]
+
+    never = a_task(extract=lambda text, lenient, problem: None)
+    few, many = replace(never, max_segments=2), replace(never, max_segments=9)
+    assert lengths(2, many) == lengths(None, few)
+    assert lengths(9, few) == lengths(None, many) != lengths(None, few)
+
+
 def test_two_empty_segments_end_a_chain(tiny: Tiny) -> None:
     task = a_task()
     student = prepare(tiny("t5"), task, path="uni")

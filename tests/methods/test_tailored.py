@@ -260,6 +260,8 @@ def test_other_words_run_too(tmp_path, more):
     found = tailor(make_recipe(content(tailored=more)), tmp_path / "run")
     assert [row["round"] for row in found["rounds"]] == [0, 1, 2]
     assert "segments" in more or found["rounds"][1]["usable"] > 0
+    drive = json.loads((tmp_path / "run" / found["best"]["folder"] / "smallsteps.json").read_text())
+    assert ((drive["max_segments"] or 0) > 2) == ("segments" in more), "from the longest chain it learnt from"
 
 
 def test_a_run_killed_anywhere_ends_the_same(command, tmp_path):
