@@ -45,7 +45,8 @@ def test_one_odd_chain_is_left_out_of_every_arm_and_shown_before_training(recipe
         data={"chains": chains, "task": "gsm8k"},
         train={"budget": 600, "validation_chains": 4, "evaluations": 1},
     )
-    compare(recipe, tmp_path / "run", listener)
+    results = compare(recipe, tmp_path / "run", listener)
+    assert results["data"]["odd"] == 1
     problems = [{example.problem_id for example in train} for _, train, _ in fits]
     odd = rows_of(tmp_path / "chains.jsonl")[0]["id"]
     train = {row["problem"]["id"] for row in rows_of(tmp_path / "run/data/train.jsonl")}

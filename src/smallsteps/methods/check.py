@@ -42,6 +42,7 @@ def leave_out_odd(stages: Stages) -> None:
     rows = json.loads((folder / "left-out.json").read_text(encoding="utf-8"))
     odd = [Odd(**row["odd"]) for row in rows]
     stages.left_out = frozenset(name for row in rows for name in row["names"])
+    stages.odd = len(odd)
     if odd:
         arms = "" if len(stages.recipe.arms) == 1 else ", in every arm"
         for place, line in enumerate(odd_lines(odd)):

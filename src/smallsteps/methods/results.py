@@ -154,7 +154,7 @@ def results(stages: Stages, graded: Sequence[Graded]) -> Row:
         "pooled": _pooled(stages, scores, pairs) if len(recipe.seeds) > 1 else [],
         "paper_protocol": [own.paper for own in graded if own.paper],
         "also": _also_rows(stages, by_arm),
-        "data": stages.material.facts,
+        "data": {**stages.material.facts, "odd": stages.odd},
         "budget": {"fair": recipe.train.fair, "tokens": stages.budget, "passes": recipe.train.passes},
         "best": best_on_validation(
             Candidate(own.variant.name, own.variant.seed, own.trained.validation, _within(stages, own.student))

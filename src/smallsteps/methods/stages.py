@@ -48,6 +48,8 @@ class Stages:
     """Training tokens an arm; None with `fair: passes`."""
     left_out: frozenset[str] = frozenset()
     """`names_of` odd chains, and of reports that hold one: no arm trains on them."""
+    odd: int = 0
+    """Chains that are left out because they are odd."""
     forecast: Forecast | None = None
     known: dict[str, Trained] = field(default_factory=dict)
     """Stages of training already looked at: a stage's digests take a while over large weights."""
