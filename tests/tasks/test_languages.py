@@ -27,6 +27,8 @@ from smallsteps.tasks.languages import LANGUAGES, guess
         ("Ana tiene 3 manzanas y compra 4 en la tienda. ¿Cuántas manzanas tiene?", "es"),
         ("Anna heeft 3 appels en koopt er 4. Hoeveel appels heeft zij?", "nl"),
         ("3 + 4 = 7", "en"),
+        ("What do I do to be as good as Zoe?", "en"),
+        ("Is the de la Rosa painting in el Prado?", "en"),
         ("", "en"),
         ("The De La Cruz family lives in El Paso and has 3 cars.", "en"),
         ("In the story, 小明 has 3 apples and the teacher has 5 of them.", "en"),

@@ -158,5 +158,6 @@ def _latin(sample: str) -> str:
     total = found.total()
     scores = {code: sum(found[word] for word in frequent) for code, frequent in _FREQUENT.items()}
     best = max(scores, key=lambda code: (scores[code], code == "en"))
-    clear = scores[best] >= max(2, 0.08 * total) and scores[best] >= 1.5 * scores["en"]
+    different = sum(word in found for word in _FREQUENT[best])
+    clear = different >= 3 and scores[best] >= max(4, 0.08 * total) and scores[best] >= 2 * scores["en"]
     return best if best == "en" or clear else "en"
