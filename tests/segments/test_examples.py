@@ -6,7 +6,7 @@ import pytest
 
 from smallsteps.errors import InternalError
 from smallsteps.records import Chain, Example, Segment
-from smallsteps.segments.examples import build_examples
+from smallsteps.segments.examples import build_examples, segment_limit
 from smallsteps.segments.label import segment_chains
 from smallsteps.tasks.base import Task
 
@@ -71,3 +71,17 @@ def test_ids_are_unique_and_name_the_segment(chain: Chain, task: Task, opening: 
 def test_segments_of_another_chain_are_a_bug(chain: Chain, task: Task, closed: list[Segment]) -> None:
     with pytest.raises(InternalError, match="ann/0: its segments joined are not the rationale"):
         build_examples([chain], [closed[:-1]], task, "uni")
+
+
+@pytest.mark.parametrize(("longest", "limit"), [(1, 3), (4, 6), (8, 10), (17, 21), (114, 142)])
+def test_a_student_may_write_its_longest_chain_and_a_quarter_more_at_least_two(longest: int, limit: int) -> None:
+    prefix = tuple(("ES", "text") for _ in range(longest - 1))
+    examples = [Example("c/0", "c", "?", (), "text", kind="ES"), Example("c/n", "c", "?", prefix, "end", kind="AS")]
+    assert segment_limit(examples) == limit
+
+
+def test_an_empty_first_segment_counts_as_one_that_is_written(closed: list[Segment], chain: Chain, task: Task) -> None:
+    opens_as = segment_chains([chain], lambda c, p: [0.9, 0.1, 0.8, 0.1, 0.9], task=task)
+    plain = build_examples([chain], opens_as, task, "uni")
+    turns = build_examples([chain], opens_as, task, "dual")
+    assert segment_limit(turns) == segment_limit(plain) + 1

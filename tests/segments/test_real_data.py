@@ -6,6 +6,7 @@ import importlib.util
 import json
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.segments.agreement import shares
+from smallsteps.segments.examples import build_examples, segment_limit
 from smallsteps.segments.label import segment_chains
 from smallsteps.segments.split import split
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +72,24 @@ def test_shares_of_the_strategies_without_a_model(gsm8k: list[Chain], task: Task
     assert 30 < found["rouge"].opens_abstractive < 70  # a third to two thirds of the chains, by rouge and bleu
     assert 30 < found["bleu"].opens_abstractive < 75
     assert found["inter"].segments_per_chain > found["rouge"].segments_per_chain > 3
+
+
+def test_inter_chains_are_longer_than_ten_segments_and_can_be_reproduced(gsm8k: list[Chain], task: Task) -> None:
+    lengths = [len(split(chain.rationale.text)) for chain in gsm8k]
+    assert 0.17 < sum(length > 10 for length in lengths) / len(lengths) < 0.19
+    train = gsm8k[:600]
+    examples = build_examples(train, segment_chains(train, "inter", task=task), task, "uni")
+    assert segment_limit(examples) > max(lengths[:600])
+
+
+def test_a_few_chains_say_the_answer_before_their_end(gsm8k: list[Chain]) -> None:
+    task = get_task("gsm8k")
+    odd = 0
+    for chain in gsm8k:
+        pieces = split(chain.rationale.text)
+        ends = accumulate(pieces[:-1])
+        odd += any(task.ends_chain(text.strip(), chain.problem) for text in ends)
+    assert 10 < odd < 0.01 * len(gsm8k), "so few that leaving them out costs nothing"
 
 
 def test_agreement_with_ircot_s_annotations(task: Task) -> None:
