@@ -57,6 +57,8 @@ def test_a_recipe_names_the_language_or_has_it_guessed(chinese):
     assert task() == "numbers-zh"
     assert task(language="ja") == "numbers-ja"
     assert task(task="gsm8k-en") == "gsm8k"
+    with pytest.raises(RecipeError, match=r"data\.language: the bundled chains are English, not 'zh'"):
+        task(chains="bundled", language="zh")
 
 
 @pytest.mark.parametrize("strategy", ["bleu", "rouge"])

@@ -68,6 +68,11 @@ class Questions:
 def data_task(data: Data, say: Say | None = None) -> Task:
     """The task of a recipe in the language of its data. `say` receives the language where it was guessed."""
     if data.chains == BUNDLED:
+        if data.language not in (None, "en"):
+            raise RecipeError(
+                f"data.language: the bundled chains are English, not {data.language!r}. Take it out, or name your own "
+                "file: data.chains=PATH"
+            )
         return get_task(data.task)
     return task_for(data.task, _paths(data), data.columns, data.language, say)
 
