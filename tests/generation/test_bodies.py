@@ -97,7 +97,7 @@ def test_large_nonsense_is_named_at_once(body: str) -> None:
     with pytest.raises(Unreadable):
         parsed(body)
     refusal_of(body)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_words_for_a_message_carry_no_escape_sequences() -> None:

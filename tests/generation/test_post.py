@@ -67,7 +67,7 @@ def test_a_server_that_drips_its_body_meets_the_deadline(server: Server) -> None
     server.answer = lambda body, times: drip
     began = time.monotonic()
     assert send(server.url, 0.3).broken.startswith("no complete reply within 0.3 seconds")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 def test_a_server_that_drips_its_headers_meets_the_deadline(server: Server) -> None:
@@ -75,7 +75,7 @@ def test_a_server_that_drips_its_headers_meets_the_deadline(server: Server) -> N
     began = time.monotonic()
     with pytest.raises(Unanswered, match=r"^no reply within 0[.]3 seconds$"):
         send(server.url, 0.3)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
 
 
 def test_a_body_without_end_is_read_up_to_a_limit(server: Server) -> None:
