@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from transformers import (
 )
 
 from smallsteps.students.student import Student
+from smallsteps.threads import in_use, use
 
 pytest_plugins = ["loopback"]
 
@@ -49,6 +50,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     global DEVICE
     DEVICE = config.getoption("--device")
+
+
+@pytest.fixture(autouse=True)
+def as_many_threads_as_before() -> Iterator[None]:
+    """Commands set this process's threads, and sums on other threads round otherwise."""
+    threads = in_use()
+    yield
+    if in_use() != threads:
+        use(threads)
 
 
 CORPUS = [

@@ -9,13 +9,6 @@ from smallsteps import threads
 from smallsteps.threads import Threads, in_use, on_decoding_threads, use
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    before = torch.get_num_threads()
-    yield
-    use(Threads(before, before))
-
-
 def test_a_step_of_decoding_runs_on_its_own_number_and_gives_the_other_back():
     use(Threads(training=2, decoding=1))
     seen = on_decoding_threads(torch.get_num_threads)()

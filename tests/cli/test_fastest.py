@@ -10,14 +10,7 @@ import torch
 
 from smallsteps.cli import fastest as module
 from smallsteps.cli.fastest import choose, fastest, recorded
-from smallsteps.threads import Threads, in_use, use
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    before = torch.get_num_threads()
-    yield
-    use(Threads(before, before))
+from smallsteps.threads import Threads, in_use
 
 
 def takes(monkeypatch, seconds):

@@ -52,8 +52,8 @@ REFUSED = {
     ("tailored/demo", "tailored.teacher.name=x.jsonl"): "tailored.teacher.name: x.jsonl: no such file.",
     ("tailored/demo", "tailored.teacher.name=m", "tailored.teacher.feedback=feedbak"): "tailored.teacher.feedback: "
     "prompt 'feedbak': no such file. Did you mean 'feedback'?",
-    ("tailored/demo", "tailored.teacher.name=m", "tailored.teacher.base_url=ftp://x"): "tailored.teacher: the teacher's "
-    "base URL",
+    ("tailored/demo", "tailored.teacher.name=m", "tailored.teacher.base_url=ftp://x"): "tailored.teacher.base_url: "
+    "expected a URL such as http://localhost:8000/v1",
     ("tailored/demo", "tailored.rationales=2", "tailored.teacher.temperature=0"): "needs tailored.teacher.temperature "
     "above 0",
     ("guided/demo", "guided.judge=./nope"): "guided.judge: ./nope: no such folder",

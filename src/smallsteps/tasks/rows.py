@@ -92,8 +92,9 @@ _MOST_NAMES = 30
 
 
 def in_line(text: str) -> str:
-    """A name or an id as messages show it: on one line, of whole characters, and not without end."""
-    line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    """A name or an id as messages show it: on one line, of whole printable characters, and not without end."""
+    words = text[:200].encode("utf-8", "replace").decode("utf-8").split()
+    line = " ".join("".join(c if c.isprintable() else "?" for c in word) for word in words)
     return line if len(line) <= 60 else f"{line[:60]}…"
 
 
