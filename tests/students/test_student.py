@@ -200,3 +200,21 @@ def test_a_drive_is_plain_json(tmp_path: Path) -> None:
     (tmp_path / "smallsteps.json").write_text(drive.to_json(), encoding="utf-8")
     assert json.loads(drive.to_json())["characters"] == ["\n", "{"]
     assert Drive.from_file(tmp_path / "smallsteps.json") == drive
+
+
+def test_ids_that_are_remembered_are_forgotten_when_tokens_are_added(tiny: Tiny) -> None:
+    student = tiny("t5")
+    before = student.encode("Ann has 3 § boxes")
+    before.append(7)
+    assert student.encode("Ann has 3 § boxes") == before[:-1], "the caller's list is its own"
+    prepare(student, TASK, path="direct", texts=["Ann has 3 § boxes"])
+    again = student.encode("Ann has 3 § boxes")
+    assert again != before[:-1] and student.text(again) == "Ann has 3 § boxes"
+
+
+def test_what_a_student_remembers_is_bounded(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smallsteps.students.student.MOST_KNOWN", 3)
+    student = tiny("t5")
+    for number in range(10):
+        student.encode(f"{number} pens")
+    assert len(student._known) <= 3

@@ -55,6 +55,10 @@ RELATIVE_POSITIONS = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "pop
 fp16."""
 
 
+MOST_KNOWN = 20_000
+"""Texts whose ids a student remembers."""
+
+
 @dataclass(frozen=True)
 class Drive:
     """How a saved student is to be driven; the content of `smallsteps.json`."""
@@ -129,6 +133,8 @@ class Student:
     def refresh(self) -> None:
         """Reads the tokenizer again; to be called after tokens were added to it."""
         tokenizer = self.tokenizer
+        self._known: dict[str, tuple[int, ...]] = {}
+        """Text → ids, of what was encoded last: questions and segments are encoded again and again."""
         bare, framed = self._plain("a"), tokenizer("a", verbose=False)["input_ids"]
         self.source_head, self.source_tail = _frame(bare, framed)
         # BART-class decoders write <s> first, T5-class ones do not
@@ -166,7 +172,13 @@ class Student:
         return self.characters.encode(text, self._plain) if self.characters else self._plain(text)
 
     def _plain(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        ids = self._known.get(text)
+        if ids is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            ids = tuple(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+            self._known[text] = ids
+        return list(ids)
 
     def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """The ids of `encode` and the (start, end) of the characters that each stands for."""
