@@ -164,6 +164,18 @@ def test_a_tilde_in_an_output_is_the_home_folder(chains, tmp_path, monkeypatch, 
     assert re.search("'--out'.*nobody-here", capsys.readouterr().err)
 
 
+def test_a_plan_needs_no_folder_and_refuses_the_one_that_the_run_would_refuse(tmp_path, capsys):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/mine.txt").write_text("mine")
+    (tmp_path / "a.jsonl").write_text("{}")
+    for out, message in (("notes", "holds files that are no run"), ("a.jsonl", "expected a folder")):
+        assert main(["demo", "--dry-run", "--out", str(tmp_path / out)]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["run", "demo", "--dry-run"]) == 0
+    assert main(["compare", str(tmp_path / "none.jsonl"), "--student", "bundled", "--dry-run"]) == 2
+    assert "none.jsonl" in capsys.readouterr().err
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--dry-run"]) == 0

@@ -6,6 +6,7 @@ import pytest
 
 from smallsteps.errors import TrainingError
 from smallsteps.methods import arm as arm_module
+from smallsteps.methods.check import _spread
 from smallsteps.methods.compare import compare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
@@ -104,3 +105,9 @@ def test_what_is_planned_is_said_with_the_models_and_tokens_of_all_arms_and_seed
     assert line.startswith("checked before training: 2 arms, 6 models, about ")
     said = int(line.split("about ")[1].split()[0].replace(",", ""))
     assert said == pytest.approx(total, rel=0.2), "the last update of a seed may be longer or shorter"
+
+
+def test_arms_whose_tokens_differ_by_whole_updates_are_named():
+    plans = {"direct": {"tokens": {"": 1000}}, "dual": {"tokens": {"ES": 600, "AS": 520}}}
+    assert _spread(plans) == pytest.approx(0.12)
+    assert _spread({"direct": {"tokens": {"": 1000}}}) == 0

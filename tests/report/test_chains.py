@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from smallsteps.report.chains import spread
+from smallsteps.report.chains import _gold_cell, spread
+from smallsteps.report.run import GoldChain
 
 
 def test_entries_that_fit_are_all_shown_and_others_evenly_up_to_the_bound() -> None:
@@ -20,3 +21,10 @@ def test_entries_that_fit_are_all_shown_and_others_evenly_up_to_the_bound() -> N
 def test_signs_that_are_escaped_on_the_page_count_as_they_are_written() -> None:
     entries = [{"text": "<" * 100} for _ in range(100)]
     assert len(spread(entries, most=10_000)) <= 17
+
+
+def test_a_gold_chain_says_which_segmentation_cut_it() -> None:
+    labelled = GoldChain("p", (("ES", "So 7."),))
+    cut = GoldChain("p", (("ES", "So 7."),), cut_by="inter")
+    assert [_gold_cell(chain)["c"] for chain in (labelled, cut)] == [None, "inter"]
+    assert _gold_cell(None) is None

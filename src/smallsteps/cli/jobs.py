@@ -41,7 +41,7 @@ def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int
 
 
 def compare_file(
-    content: dict[str, Any], changes: Sequence[str], out: Path, threads: int | None, dry_run: bool
+    content: dict[str, Any], changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
 ) -> None:
     """`smallsteps compare`. What its own arguments name is checked here, so that messages speak of them."""
     from smallsteps.recipe import apply_changes
@@ -50,7 +50,8 @@ def compare_file(
 
     check_device(content["student"]["device"])
     chains = content["data"]["chains"]
-    if chains and chains != BUNDLED and not chains.startswith("hub:") and not complete(out / "data"):
+    resumed = out is not None and complete(out / "data")
+    if chains and chains != BUNDLED and not chains.startswith("hub:") and not resumed:
         check_exists(Path(chains))
     apply_changes(content, changes)
     _run(make_recipe(content, "compare"), out, threads, dry_run)
@@ -72,6 +73,9 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
 
     check_threads(threads)
     if dry_run:
+        if out is not None:
+            check_folder(out, recipe.digest(), recipe.to_yaml())
+            check_output_folder(out)
         say(recipe.to_yaml())
         rehearse(recipe, access())
         for line in plan(recipe):

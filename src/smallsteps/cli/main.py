@@ -82,7 +82,7 @@ def compare(
         str, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME:SPLIT.")
     ],
     student: Annotated[str, typer.Option("--student", help="A Hugging Face model: folder, hub name, or `bundled`.")],
-    out: Out,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; with --dry-run not needed.")] = None,
     task: TaskName = "numbers",
     arms: Annotated[
         str,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,25 @@ def check_every_arm(stages: Stages) -> None:
     stages.reporter.say(
         f"checked before training: {len(plans)} arms, {models} models, about {total:,} training tokens in all"
     )
+    spread = _spread(plans)
+    if stages.recipe.train.fair == "tokens" and spread > MOST_SPREAD:
+        stages.reporter.say(
+            f"arms differ by {100 * spread:.0f} % in training tokens, because updates are whole: raise the budget, or "
+            f"lower train.update_examples (now {stages.recipe.train.update_examples})"
+        )
     measured = max(1, len(stages.material.validation[: stages.recipe.train.validation_chains]))
     tests = len(stages.material.test) + sum(len(rows) for _, rows in stages.material.also.values())
     stages.forecast = Forecast(tokens, stages.recipe.train.evaluations, tests / measured)
+
+
+MOST_SPREAD = 0.05
+"""Share by which the tokens of arms may differ without a word."""
+
+
+def _spread(plans: Mapping[str, Any]) -> float:
+    """By how much the dearest arm trains on more tokens than the cheapest, as a share of the cheapest."""
+    totals = [sum(plan["tokens"].values()) for plan in plans.values()]
+    return max(totals) / max(1, min(totals)) - 1
 
 
 def _plan(stages: Stages, folder: Path) -> None:

@@ -44,10 +44,11 @@ def _rows(stages: Stages, out: Path) -> list[dict[str, Any]]:
     scorer = stages.scorer(variant) if strategy == variant.spec.strategy else None
     cut = segment(stages.workshop(variant, out), chains, strategy, variant.beta, scorer)
     entropies = _entropies(stages, variant, chains)
+    labelled = {} if strategy == "gold" else {"cut_by": strategy}
     rows: dict[str, dict[str, Any]] = {}
     for chain, own, tokens in zip(chains, cut, entropies, strict=True):
         problem_id = chain.problem.group or chain.problem.id
-        row = rows.setdefault(problem_id, {"problem_id": problem_id, "segments": [], "tokens": []})
+        row = rows.setdefault(problem_id, {"problem_id": problem_id, "segments": [], "tokens": [], **labelled})
         row["segments"] += [{"kind": s.kind, "text": s.text} for s in own]
         row["tokens"] += tokens
     return list(rows.values())

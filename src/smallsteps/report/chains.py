@@ -121,7 +121,8 @@ def _bounded(segments: list[list[str]]) -> list[list[str]]:
 
 
 def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:
-    """s segments; t [end offset in the chain in UTF-16 units, entropy] per token, empty where there are none.
+    """s segments; c the segmentation that cut them, null for labels of the data; t [end offset in the
+    chain in UTF-16 units, entropy] per token, empty where there are none.
 
     The script cuts strings where JavaScript counts, and JavaScript counts UTF-16 units.
     """
@@ -129,7 +130,7 @@ def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:
         return None
     segments = [list(segment) for segment in chain.segments]
     if sum(len(text) for _, text in segments) > MOST_CHARACTERS:
-        return {"s": _bounded(segments), "t": []}
+        return {"s": _bounded(segments), "t": [], "c": chain.cut_by}
     ends = accumulate(len(text.encode("utf-16-le", "surrogatepass")) // 2 for text, _ in chain.tokens)
     tokens = [[end, round(entropy, 3)] for end, (_, entropy) in zip(ends, chain.tokens, strict=True)]
-    return {"s": segments, "t": tokens}
+    return {"s": segments, "t": tokens, "c": chain.cut_by}

@@ -15,7 +15,7 @@
   if (!source) return;
   const data = JSON.parse(source.textContent);
   const PAGE = 20;
-  const ENDED = { end: "end of sequence, no stop sign", limit: "limit of segments or tokens", empty: "two empty segments in a row", repetition: "repetition" };
+  const ENDED = { end: "end of text, no stop sign", limit: "limit of segments or tokens", empty: "two empty segments in a row", repetition: "repetition" };
   const { problems, gold, runs, binary } = data;
   const seeds = [...new Set(runs.map((run) => run.seed))];
   const names = [...new Set(runs.map((run) => run.name))];
@@ -178,6 +178,7 @@
   function goldChain(cell, problem) {
     const node = make("div", "chain");
     const head = make("h4", "", "Gold");
+    if (cell && cell.c) head.append(make("small", "", `cut by ${cell.c}`));
     if (problem.a !== null && problem.a !== undefined) head.append(make("span", "badge gold", `answer ${problem.a}`));
     node.append(head);
     if (cell) node.append(segments(cell.s, cell.t));

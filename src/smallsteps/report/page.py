@@ -41,7 +41,8 @@ arms/<name>-seed<k>/fates.jsonl          tailored learning: `question`, `mistake
 arms/<name>-seed<k>/guided.jsonl         guided: `problem_id`, `rationale`, `answer`, `right`, `answer_without`,
                                          `right_without`, `quality` {aspect: value}
 problems.jsonl                           records.Problem, the test problems in the order of the page
-gold.jsonl                               `problem_id`, `segments` [{kind, text}], optional `tokens` [{text, entropy}]
+gold.jsonl                               `problem_id`, `segments` [{kind, text}], optional `tokens` [{text, entropy}],
+                                         `cut_by` (the segmentation that cut them)
                                          (nats), whose texts joined are the chain
 
 To add a section: write `section-NAME.html`, add a line to SECTIONS and put what it shows into `_facts`.

@@ -28,6 +28,8 @@ class GoldChain:
     """(kind, text); the texts joined are the chain."""
     tokens: tuple[tuple[str, float], ...] = ()
     """(text, entropy in nats); the texts joined are the chain. Empty: no entropies were written."""
+    cut_by: str | None = None
+    """The segmentation that cut it; None: its kinds are labels of the data."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _gold(path: Path) -> Iterator[GoldChain]:
         try:
             segments = tuple((str(s["kind"]), str(s["text"])) for s in row["segments"])
             tokens = tuple((str(t["text"]), float(t["entropy"])) for t in row.get("tokens") or ())
-            yield GoldChain(str(row["problem_id"]), segments, tokens)
+            yield GoldChain(str(row["problem_id"]), segments, tokens, row.get("cut_by"))
         except (KeyError, TypeError, ValueError) as error:
             raise RunFolderError(
                 f"{path}:{line}: expected problem_id, segments [{{kind, text}}] and, optionally, "
