@@ -117,7 +117,7 @@ TOLD = {
         'Writes a row for each question, in order: `{"id", "question", "context", "rationale", "answer", "found"}`; '
         "`found` says where the answer was read off. With `--compare` also `answer_without`; "
         "where rows have gold answers, `correct` (and `correct_without`), and the figures are printed. Replies are kept in a "
-        "store: the same command again asks for nothing twice.",
+        "store: the same command again asks for nothing twice. Where the task is taken from the folder of `--guide`, a line says so.",
         "a row without context, a folder without a student, no key for a server that is not on this machine, a wrong URL or model, a "
         "reader of whom not one reply could be read",
     ),
@@ -135,7 +135,8 @@ TOLD = {
         "Prints the figure with its 95 % interval, n, unparsed answers and settings. A prediction row may hold `id` and `text` alone, "
         "as any tool writes it: the answer is then extracted by the task's strict rule, with `--lenient` by the rule for teachers' "
         "replies and untrained students (which also reads rows whose answer is null). `--rows OUT.jsonl` writes one row for each "
-        "prediction, in order: `id`, `answer` (null: none), `correct`. A problem without a prediction counts as wrong.",
+        "prediction, in order: `id`, `answer` (null: none), `correct`. A problem without a prediction counts as wrong. "
+        "How the rows of a file were decoded is not known: the figure says `decode:unknown` and names no seed.",
         "a gold row without an answer, a prediction for a problem that is not in the gold file, two predictions for one problem",
     ),
 }

@@ -137,7 +137,8 @@ TABLE: list[tuple[str, str]] = [
         "--store folder": "--store folder: a folder", "--store hops.jsonl": "--store .*the same file",
         "--store chains.jsonl/s.sqlite": "--store .*cannot be written", "--store new/out.jsonl": "--store .*the same file",
     }),
-    ("guide no-context.jsonl --out out.jsonl --guide student --reader some --store store.sqlite", "no-context.jsonl.* 1.*context"),
+    ("guide no-context.jsonl --out out.jsonl --guide student --reader some --store store.sqlite --task hotpotqa",
+     "no-context.jsonl.* 1.*context"),
     ("guide hops.jsonl --out out.jsonl --guide student", "--reader"),
     *table(TEACH, {
         **MONEY, **DEVICES, **THREADS, **CHOICES, **TEMPERATURES, **each("--samples", "0 -1 x 1000000000"),

@@ -135,3 +135,39 @@ def test_the_rows_never_replace_an_input(tmp_path, capfd):
         assert main(["grade", *files, "--rows", path]) == 2
         assert "--rows" in capfd.readouterr().err
         assert Path(path).read_text() == before
+
+
+def test_how_rows_of_a_file_were_decoded_is_unknown(tmp_path, capsys):
+    said = [{"id": "a", "text": "The answer is 7."}]
+    graded(tmp_path, said, GOLD, "--task", "gsm8k")
+    line = capsys.readouterr().out.splitlines()[0]
+    assert " | decode:unknown | " in line and "greedy" not in line and "seed" not in line
+    graded(tmp_path, said, GOLD, "--task", "gsm8k", "--json")
+    fields = json.loads(capsys.readouterr().out)
+    assert fields["decode"] == "unknown" and fields["seed"] is None and fields["value"] == 50.0
+
+
+UNREAD = [{"id": "a", "text": "So 7 it is."}, {"id": "b", "text": "So 12 it is."}]
+HINT = "2 of 2 answers could not be read: try --lenient"
+
+
+def test_answers_that_only_the_lenient_rule_reads_are_told_once_on_stderr(tmp_path, capsys):
+    rows = graded(tmp_path, UNREAD, GOLD, "--task", "gsm8k", "--json")
+    said = capsys.readouterr()
+    assert said.err.count(HINT) == 1 and "lenient" not in said.out and json.loads(said.out)["unparsed"] == 2
+    assert rows == [{"id": "a", "answer": None, "correct": False}, {"id": "b", "answer": None, "correct": False}]
+
+
+@pytest.mark.parametrize(
+    ("said", "options"),
+    [
+        (UNREAD, ["--lenient"]),
+        ([UNREAD[0], {"id": "b", "text": "The answer is 12."}], []),
+        ([{"id": "a", "text": "no number"}, {"id": "b", "text": "none here"}], []),
+        ([{"id": "a", "answer": None}, {"id": "b", "answer": None}], []),
+    ],
+    ids=["read leniently", "half are read", "the lenient rule reads none", "no text"],
+)
+def test_lenient_is_not_proposed_where_it_would_not_help(tmp_path, capsys, said, options):
+    graded(tmp_path, said, GOLD, "--task", "gsm8k", *options)
+    assert "try --lenient" not in capsys.readouterr().err

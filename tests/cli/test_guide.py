@@ -189,3 +189,37 @@ def test_a_limit_on_the_readers_tokens_holds_without_usage(guide, server: Server
     rows = [ROWS[0] | {"id": f"r{n}", "question": f"{n}: {ROWS[0]['question']}"} for n in range(8)]
     assert guide(rows, "--max-tokens-total", "1000", "--max-new-tokens", "4") == (2, [])
     assert 0 < len(server.bodies) < 8
+
+
+@pytest.fixture
+def stored_guide(tmp_path: Path) -> Path:
+    """The bundled student, saved as one that was trained for `numbers`."""
+    from smallsteps.students.student import Drive, load_student
+
+    student = load_student("bundled")
+    student.drive = Drive("numbers")
+    student.save(tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_the_task_stored_with_the_guide_is_taken_unless_one_is_named(
+    stored_guide: Path, guide, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = lambda body, times: (200, completion("Prediction: 12 pens."), {})
+    rows = [{"id": "a", "question": "Ann has 3 x 4 pens. How many pens?", "answer": "12"}]
+    code, found = guide(rows, student=str(stored_guide))
+    said = capsys.readouterr()
+    assert code == 0 and found[0]["correct"] and "task:numbers" in said.out
+    assert said.err.count(f"task numbers, as stored with {stored_guide}") == 1
+    code, _ = guide(rows, "--task", "hotpotqa", student=str(stored_guide))
+    said = capsys.readouterr()
+    assert code == 2 and "no context" in said.err and "as stored" not in said.err
+
+
+def test_a_guide_without_a_stored_task_answers_hotpotqa(
+    guide, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = answers
+    assert guide(ROWS)[0] == 0
+    said = capsys.readouterr()
+    assert "task:hotpotqa" in said.out and "as stored" not in said.err

@@ -147,3 +147,14 @@ def test_options_that_cannot_be_are_one_line_before_anything_is_scored(
     assert scored(rationales, *(places.get(option, option) for option in options)) == (2, [])
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1 and "Traceback" not in said
+
+
+@pytest.mark.parametrize("context", [None, "", [["Ann", [" "]]]], ids=["missing", "empty", "blank"])
+def test_without_a_context_a_task_that_needs_none_is_proposed(tmp_path, capsys, context):
+    row = {"id": "a", "question": "How many?", "rationale": "The answer is 12.", "context": context}
+    write_rows(tmp_path / "r.jsonl", [{k: v for k, v in row.items() if v is not None}])
+    assert main(["quality", str(tmp_path / "r.jsonl"), "--out", str(tmp_path / "q.jsonl")]) == 2
+    error = capsys.readouterr().err
+    assert "r.jsonl:1" in error and "Add a `context`" in error
+    assert "Or name a task without contexts (--task numbers)" in error
+    assert "coherence, fluency, naturalness, readability" in error

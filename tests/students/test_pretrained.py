@@ -202,3 +202,23 @@ def test_devices_that_are_not_there_are_named_before_weights_are_read(word: str)
 
 def test_bundled_is_a_model() -> None:
     assert Path(ModelFiles.locate("bundled").source).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ({"best": {"folder": "seed0/direct"}}, r"mine: a run folder; its best student is .*mine/seed0/direct\.$"),
+        (None, r"mine: a run folder without a best student yet\. Name the folder of one of its students\.$"),
+        ({"best": None}, r"a run folder without a best student"),
+        ([], r"a run folder without a best student"),
+        ({"best": {"folder": 5}}, r"a run folder without a best student"),
+    ],
+)
+def test_a_run_folder_names_its_best_student(tmp_path, results, message):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "run.json").write_text("{}")
+    if results is not None:
+        (folder / "results.json").write_text(json.dumps(results))
+    with pytest.raises(StudentError, match=message):
+        ModelFiles.locate(str(folder))

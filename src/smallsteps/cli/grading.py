@@ -43,7 +43,8 @@ def grade_file(
     by_id = {problem.id: problem for problem in [*problems, *wholes]}
     answers = _read_predictions(predictions, gold, task, by_id, lenient)
     score, *further = (
-        grade(answers, problems, task, dataset=gold.stem, metric=name) for name in (task.metric, *task.also)
+        grade(answers, problems, task, dataset=gold.stem, decode="unknown", seed=None, metric=name)
+        for name in (task.metric, *task.also)
     )
     if rows is not None:
         write_rows(rows, (_verdict(task, prediction, by_id[prediction.problem_id]) for prediction in answers))
@@ -83,6 +84,7 @@ def _read_predictions(
 ) -> list[Prediction]:
     answers: list[Prediction] = []
     lines: dict[str, int] = {}
+    readable = 0  # by the lenient rule, among those that the strict rule does not read
     for line, row in read_rows(path):
         place = f"{path}:{line}"
         prediction = prediction_of(row, place, task, by_id, lenient)
@@ -98,6 +100,11 @@ def _read_predictions(
             )
         lines[name] = line
         answers.append(prediction)
+        if prediction.answer is None and not lenient:
+            readable += prediction_of(row, place, task, by_id, lenient=True).answer is not None
+    unread = sum(prediction.answer is None for prediction in answers)
+    if 2 * readable > len(answers):
+        Terminal().say(f"{unread} of {len(answers)} answers could not be read: try --lenient")
     return answers
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal, say
+from smallsteps.cli.solving import stored_task
 from smallsteps.cli.teaching import access
 from smallsteps.devices import check_device
 from smallsteps.generation.budget import Budget, Limits, Prices
@@ -25,10 +26,13 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import at, read_problems, write_rows
 
+UNKNOWN_GUIDE = "hotpotqa"
+"""The task of a guide that has none stored."""
+
 
 def guide_file(
     source: Path, out: Path, guide: str, settings: ReaderSettings, limits: Limits, prices: Prices, store: Path | None, compare: bool,
-    task_name: str, max_new_tokens: int, columns: Mapping[str, str], threads: int | None, dry_run: bool,
+    task_name: str | None, max_new_tokens: int, columns: Mapping[str, str], threads: int | None, dry_run: bool,
 ) -> None:  # fmt: skip
     """One row a question, in order; figures where gold answers are known."""
     store = (store or STORE).expanduser()
@@ -37,7 +41,7 @@ def guide_file(
     check_output(store, "--store", inputs=[source, out, *prompts])
     check_device(settings.device)
     set_threads(threads)
-    task = get_task(task_name)
+    task = _task(guide, task_name)
     check_task(task)
     problems = read_problems(source, task, columns, Terminal().say)
     with at(str(source)):  # a row without context is named before anything is loaded
@@ -68,6 +72,15 @@ def guide_file(
     say(f"{len(rows):,} answers in {out}; {spent.calls:,} calls, {spent.tokens:,} tokens")
     for line in _figures(problems, outcomes, bare, task):
         say(line)
+
+
+def _task(guide: str, name: str | None) -> Task:
+    """The task of that name; without one the task that the guide was trained for, where it is known."""
+    stored = stored_task(guide) if name is None else None
+    if stored is None:
+        return get_task(UNKNOWN_GUIDE if name is None else name)
+    Terminal().say(f"task {stored.name}, as stored with {guide}")
+    return stored
 
 
 def _row(problem: Problem, one: Outcome, bare: Outcome | None, task: Task) -> dict[str, Any]:

@@ -308,7 +308,9 @@ def guide(
         ),
     ] = None,
     compare: Annotated[bool, typer.Option("--compare", help="Also ask the reader without the rationale.")] = False,
-    task: TaskName = "hotpotqa",
+    task: Annotated[
+        str | None, typer.Option("--task", help="Default: the task stored in the folder of --guide, else hotpotqa.")
+    ] = None,
     prompt: Annotated[str, typer.Option("--prompt", help="With a rationale: read, or a file.")] = "read",
     standard: Annotated[
         str, typer.Option("--standard", help="Without one, for --compare: standard, or a file.")

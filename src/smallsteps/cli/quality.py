@@ -13,8 +13,9 @@ from rich.table import Table
 from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
+from smallsteps.errors import DataError
 from smallsteps.outputs import check_output
-from smallsteps.quality.aspects import ASPECTS, Rated, References, Scorer
+from smallsteps.quality.aspects import ASPECTS, WITHOUT_CONTEXT, Rated, References, Scorer
 from smallsteps.quality.judges import open_judges
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -66,7 +67,15 @@ def read_rated(path: Path, task: Task, columns: Mapping[str, str], empty: bool =
         with at(place):
             problem = problem_of({name: value for name, value in row.items() if name != "answer"}, identifier, task)
             text = "" if empty and row.get("rationale") == "" else text_field(row, "rationale")
-            found.append(Rated.of(problem, text, task))
+            try:
+                found.append(Rated.of(problem, text, task))
+            except DataError as error:
+                if Rated.of(problem, text).context:
+                    raise
+                raise DataError(
+                    f"{error} Or name a task without contexts (--task numbers): of the {len(ASPECTS)} aspects, only "
+                    f"{', '.join(WITHOUT_CONTEXT)} are measured there."
+                ) from None
     return found
 
 

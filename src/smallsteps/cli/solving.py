@@ -118,7 +118,7 @@ def solve_file(
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
     check_output(out, inputs=[source, model])
-    task = _task_of(model) if task_name is None else task_for(task_name, [source], columns, say=Terminal().say)
+    task = stored_task(model) if task_name is None else task_for(task_name, [source], columns, say=Terminal().say)
     # before any weights are loaded
     problems = None if task is None else read_problems(source, task, columns, Terminal().say)
     from smallsteps.cli.fastest import choose
@@ -171,7 +171,7 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _task_of(model: str) -> Task | None:
+def stored_task(model: str) -> Task | None:
     """The task that a student of smallsteps was trained for; None: only loading it can tell."""
     from smallsteps.students.student import DRIVE_FILE, Drive
 

@@ -51,6 +51,7 @@ class Score:
     dataset: str
     decode: str
     seeds: tuple[int, ...]
+    """Of training; empty where they are not known."""
     note: str = ""
     """The variant of the metric, where it has variants (BLEU)."""
     problem_ids: tuple[str, ...] = ()
@@ -75,12 +76,14 @@ class Score:
         ]
         parts += [f"missing:{self.missing}"] if self.missing else []
         parts += [f"left_out:{self.left_out}"] if self.left_out else []
-        parts += [f"decode:{self.decode}", f"seed:{','.join(str(seed) for seed in self.seeds)}"]
+        parts += [f"decode:{self.decode}"]
+        parts += [f"seed:{','.join(str(seed) for seed in self.seeds)}"] if self.seeds else []
         parts += [f"{METRICS[self.metric].short}:{self.note}"] if self.note else []
         return " | ".join([*parts, f"smallsteps:{__version__}"])
 
     def to_row(self) -> dict[str, Any]:
-        """The score as a JSON object, without its grades; `seed` is a list where several seeds are pooled."""
+        """The score as a JSON object, without its grades; `seed` is a list where several seeds are pooled,
+        None where it is not known."""
         return {
             "task": self.task,
             "dataset": self.dataset,
@@ -94,7 +97,7 @@ class Score:
             "left_out": self.left_out,
             "stopped": dict(self.stopped),
             "decode": self.decode,
-            "seed": self.seeds[0] if len(self.seeds) == 1 else list(self.seeds),
+            "seed": None if not self.seeds else self.seeds[0] if len(self.seeds) == 1 else list(self.seeds),
             "signature": self.signature(),
         }
 
@@ -130,7 +133,7 @@ def grade(
     *,
     dataset: str = "",
     decode: str = "greedy",
-    seed: int = 0,
+    seed: int | None = 0,
     metric: str | None = None,
     references: Mapping[str, str] | None = None,
     resamples: int = RESAMPLES,
@@ -138,9 +141,10 @@ def grade(
     """The score of `predictions` (one a problem) for `problems`, by the task's metric unless `metric` names another.
 
     BLEU, ROUGE-L and missing ratio compare the answers read off; with `references` (problem id -> text) they compare
-    whole predictions with these, as the paper's BLEU of chains does. `seed` is the training seed, for the signature;
-    the interval's bootstrap always draws from 0, so that equal predictions give equal intervals. A task made of parts
-    (regions of a report) has its predictions assembled first, unless they are of wholes, and `n` counts the wholes.
+    whole predictions with these, as the paper's BLEU of chains does. `seed` is the training seed, for the signature,
+    None where it is not known; the interval's bootstrap always draws from 0, so that equal predictions give equal
+    intervals. A task made of parts (regions of a report) has its predictions assembled first, unless they are of
+    wholes, and `n` counts the wholes.
 
     Raises DataError where there are no problems, or a prediction is for no problem or for one that already has one;
     RecipeError on an unknown metric.
@@ -176,7 +180,7 @@ def grade(
             task=task.name,
             dataset=dataset,
             decode=decode,
-            seeds=(seed,),
+            seeds=() if seed is None else (seed,),
             note=chosen.note(setting) if chosen.note else "",
             problem_ids=tuple(problem.id for problem in wholes),
             statistics=statistics,

@@ -41,6 +41,8 @@ from smallsteps.tasks.base import ANSWER_IS, Task, sentences
 ASPECTS = (
     "factuality", "relevance", "logicality", "consistency", "coherence", "fluency", "naturalness", "readability",
 )  # fmt: skip
+WITHOUT_CONTEXT = ("coherence", "fluency", "naturalness", "readability")
+"""Aspects that are measured where a question has no context."""
 
 
 @dataclass(frozen=True)

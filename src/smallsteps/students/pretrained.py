@@ -133,6 +133,8 @@ def _check_folder(label: str, folder: Path) -> None:
     if (folder / "es").is_dir() and (folder / "as").is_dir():
         raise StudentError(f"{label}: a dual-path pair. Give one of its halves, {folder}/es or {folder}/as.")
     if not (folder / "config.json").is_file():
+        if (folder / "run.json").is_file():
+            raise StudentError(_run_folder(label, folder))
         raise StudentError(f"{label}: expected a Hugging Face model folder, but it has no config.json.")
     if (folder / "adapter_config.json").is_file():
         raise StudentError(
@@ -154,6 +156,17 @@ def _check_folder(label: str, folder: Path) -> None:
             f"{label}: its weights are pickled ({pickled[0]!r}), and reading a pickle can run code. "
             f"Only safetensors are read. If you trust the file, convert it once: python -c {shlex.quote(convert)}"
         )
+
+
+def _run_folder(label: str, folder: Path) -> str:
+    """What to name instead of the folder of a run."""
+    try:
+        best = json.loads((folder / "results.json").read_text(encoding="utf-8"))["best"]["folder"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        best = None
+    if isinstance(best, str):
+        return f"{label}: a run folder; its best student is {folder / best}."
+    return f"{label}: a run folder without a best student yet. Name the folder of one of its students."
 
 
 def _architecture(folder: Path) -> str:
