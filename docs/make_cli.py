@@ -89,7 +89,8 @@ TOLD = {
         "read by `compare` as chains. Replies are kept in a store before anything reads them: the same command again asks for "
         "nothing twice. The forecast comes before the first call. [Teachers](tailored.md#the-teacher).",
         "no key for a server that is not on this machine, a wrong URL or model, a prompt that asks for an answer that a row lacks, "
-        "`--samples` above 1 with temperature 0, a store that is locked or of another version",
+        "`--samples` above 1 with temperature 0, a store that is locked or of another version; once the rows are written, where no "
+        "reply came or all were dropped for one reason",
     ),
     "segment": Told(
         "smallsteps segment my.jsonl --strategy rouge --out segments.jsonl",

@@ -65,7 +65,8 @@ def test_a_thought_is_the_rationale_only_where_it_is_asked_for(
     server.answer = (
         says(f"<think>{thought}</think>\n{said}") if place == "tags" else says(said, reasoning_content=thought)
     )
-    assert teach(folder, server, *(() if thinking is None else ("--thinking", thinking))) == 0
+    code = 2 if thinking == "only" else 0  # every thought is wrong, so that nothing is kept
+    assert teach(folder, server, *(() if thinking is None else ("--thinking", thinking))) == code
     assert {row["rationale"] for row in rows(folder)} == {rationale}
     assert teach(folder, server, "--thinking", "drop", out="again.jsonl") == 0
     assert server.calls == 6, "another policy buys nothing"
@@ -81,10 +82,28 @@ def test_where_no_reply_came_the_rows_say_why_and_the_command_fails(
     assert len(ReplyStore(folder / "r.sqlite")) == 6, "what was paid is stored"
 
 
-def test_where_nothing_was_kept_this_is_said(folder: Path, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_nothing_was_kept_the_rows_are_there_and_the_command_says_how_to_end_a_reply(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.answer = says("The answer is 5.")
-    assert teach(folder, server) == 0
-    assert "nothing was kept: all 6 replies were dropped for one reason: wrong answer" in capsys.readouterr().err
+    assert teach(folder, server) == 2
+    error = capsys.readouterr().err
+    assert "nothing was kept: all 6 replies were dropped for one reason: wrong answer" in error
+    assert r"end each in 'The answer is N.', #### N or \boxed{N}" in error
+    assert len(rows(folder)) == 6
+
+
+def test_a_file_of_replies_without_closings_is_kept_and_a_dry_run_says_what_it_holds(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replies = [{"id": f"q{n}", "rationale": "So there is 1 cup.", "answer": 1} for n in range(4)]
+    write_rows(folder / "my.jsonl", replies)
+    assert teach(folder, None, "--dry-run", teacher=str(folder / "my.jsonl")) == 0
+    assert "file teacher: 4 replies for 4 of 6 questions, 0 calls" in capsys.readouterr().err
+    assert not (folder / "o.jsonl").exists()
+    assert teach(folder, None, teacher=str(folder / "my.jsonl")) == 0
+    assert "4 of 4 replies kept, 2 questions without one" in capsys.readouterr().out
+    assert [row["rationale"] for row in rows(folder)[:4]] == ["So there is 1 cup. The answer is 1."] * 4
 
 
 @pytest.mark.parametrize(
@@ -112,7 +131,7 @@ def test_an_odd_body_is_paid_once_and_crashes_no_later_run(folder: Path, server:
     whole = json.dumps(completion("TEXT")).replace('"TEXT"', raw)
     server.answer = lambda body, times: (200, whole, {})
     for _ in range(2):
-        assert teach(folder, server) == 0
+        assert teach(folder, server) == (2 if "ud83d" in raw else 0)
         assert server.calls == 6 and len(rows(folder)) == 6
     assert rows(folder)[0].get("dropped") == ("holds characters that are no text" if "ud83d" in raw else None)
 
@@ -218,6 +237,7 @@ def test_names_that_are_no_utf_8_are_one_line_or_work(
 ) -> None:
     assert teach(folder, server, teacher="m\udcff") == 2
     assert "is no UTF-8" in capsys.readouterr().err and server.calls == 0
+    server.answer = says("The answer is 1.")
     assert teach(folder, server, out="o\udcff.jsonl") == 0
     assert len((folder / "o\udcff.jsonl").read_bytes().splitlines()) == 6
 
@@ -236,6 +256,6 @@ def test_a_thought_without_a_closing_gets_that_of_what_follows_it(
     folder: Path, server: Server, thinking: str, said: str, rationale: str, dropped: str | None
 ) -> None:
     server.answer = says(said, reasoning_content="0 + 1 makes 1")
-    assert teach(folder, server, "--thinking", thinking) == 0
+    assert teach(folder, server, "--thinking", thinking) == (2 if dropped else 0)
     row = rows(folder)[0]
     assert (row["rationale"], row.get("dropped")) == (rationale, dropped)

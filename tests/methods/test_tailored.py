@@ -392,7 +392,8 @@ def test_questions_without_answers_are_no_exam(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_with_its_reasons(tmp_path):
+def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_before_the_first_exam(tmp_path, monkeypatch):
+    monkeypatch.setattr("smallsteps.methods.rounds.sit", lambda *_, **__: pytest.fail("an exam for nothing"))
     rows = [{"id": f"q{n}", "question": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "bought.jsonl").write_text(

@@ -289,12 +289,29 @@ def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: p
             [but(segments=[{"kind": "ES", "text": "3 + 4 =7."}])],
             r"'segments' joined are not the rationale; they differ at character 8: '7\.' against ' 7\.'",
         ),
-        ([but(correct=False)], r"chains\.jsonl: no chain left, each of its 1 rows ends in a wrong answer"),
+        (
+            [but(correct=False)],
+            r"chains\.jsonl: no chain left, each of its 1 rows ends in a wrong answer.* from Python, read_chains\(\.\.\., "
+            r"allow_wrong=True\) keeps such rows",
+        ),
+        (
+            [but(choices=["park", "bank"], answer="bank", rationale="So it is. The answer is bank.")],
+            r"\(q1\): the answer 'bank' cannot be read back by task 'gsm8k'\. The rows have `choices`.*--task commonsen",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_the_next_step(write: Write, rows: list[Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_chains(write(*rows), NUMBERS)
+
+
+def test_choices_that_the_task_does_not_read_are_why_every_row_seems_wrong(write: Write) -> None:
+    """The letter of the row becomes its choice; `numbers` reads the letter of the closing as a word."""
+    file = write(but(choices=["park", "bank", "zoo"], answer="B", rationale="So the answer is B."))
+    message = r"no chain left.* have `choices`.* add --task commonsenseqa \(recipe: data\.task=commonsenseqa\)"
+    with pytest.raises(DataError, match=message):
+        read_chains(file, get_task("numbers"))
+    assert len(read_chains(file, get_task("commonsenseqa")).chains) == 1
 
 
 ODD: list[Any] = [

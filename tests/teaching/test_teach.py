@@ -7,7 +7,7 @@ import pytest
 
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
-from smallsteps.teaching.teach import judge, leak, lessons_of, nothing_came, summary, teach
+from smallsteps.teaching.teach import judge, leak, lessons_of, nothing_came, nothing_kept, summary, teach
 from smallsteps.teaching.teachers import Lesson, Taught
 
 TASK = get_task("numbers")
@@ -98,7 +98,75 @@ def test_the_summary_counts_reasons_and_not_their_details() -> None:
         {"a": ["The learner forgot. The answer is 7."], "b": ["Your mistake. The answer is 7."], "c": [None]}
     )
     lines = list(summary(teach(lessons_of(PROBLEMS), teacher, TASK)))
-    assert lines == ["0 of 3 replies kept", "  dropped 2: speaks of what it was shown", "  dropped 1: status 500"]
+    assert lines == [
+        "0 of 2 replies kept, 1 question without one",
+        "  dropped 2: speaks of what it was shown",
+        "  dropped 1: status 500",
+    ]
+
+
+def test_a_reply_that_was_cut_off_came_and_is_counted() -> None:
+    taught = [judge(Taught(Lesson("l", PROBLEMS[0]), None, "cut off after 9 tokens"), TASK)]
+    assert next(summary(taught)) == "0 of 1 replies kept"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "predicted", "dropped"),
+    [
+        ("3 + 4 = 7. So Bo has 7 cups.", None, "7", None),
+        ("3 + 4 = 7. So Bo has 7 cups.", "7", "7", None),
+        ("3 + 4 = 8. So Bo has 8 cups.", "7", "8", "wrong answer"),  # the answer may be copied from the questions
+        ("So Bo has all of them.", "7", "7", None),
+        ("So Bo has all of them.", "9", "9", "wrong answer"),
+        ("So Bo has all of them.", None, None, "no answer can be read from its end"),
+        ("3 + 4 = 8. The answer is 8.", "7", "8", "wrong answer"),
+        ("The answer is not 7.", "7", None, "no answer can be read from its end"),
+    ],
+)
+def test_a_text_without_a_closing_whose_writer_saw_no_prompt_is_read_leniently_and_closed(
+    text: str, answer: str | None, predicted: str | None, dropped: str | None
+) -> None:
+    said = judge(Taught(Lesson("l", PROBLEMS[0]), text, unprompted=True, answer=answer), TASK)
+    assert (said.predicted, said.dropped) == (predicted, dropped)
+    assert dropped or said.rationale == f"{text} The answer is 7."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "predicted"),
+    [
+        ("She lives in Rome.", "Rome", "Rome"),
+        ("She lives in Rome.", None, None),
+        ("She lives there.\nRome.", None, "Rome"),
+    ],
+)
+def test_a_whole_last_sentence_is_no_answer_in_words(text: str, answer: str | None, predicted: str | None) -> None:
+    lesson = Lesson("l", Problem("a", "Where?", "Rome"))
+    said = judge(Taught(lesson, text, unprompted=True, answer=answer), get_task("text"))
+    assert said.predicted == predicted
+
+
+def test_an_answer_beside_the_text_may_be_the_letter_of_a_choice() -> None:
+    lesson = Lesson("l", Problem("a", "Where?", "bank", choices=("park", "bank")))
+    said = judge(Taught(lesson, "Money lies there.", unprompted=True, answer="B"), get_task("commonsenseqa"))
+    assert (said.predicted, said.dropped) == ("bank", None)
+
+
+def test_what_to_do_is_said_where_all_replies_are_dropped_for_one_reason() -> None:
+    def advice(*texts: str | None) -> str | None:
+        lesson = Lesson("l", PROBLEMS[0])
+        return nothing_kept([judge(Taught(lesson, text, "" if text else "status 500"), TASK) for text in texts], TASK)
+
+    end = r"end each in 'The answer is N.', #### N or \boxed{N}."
+    for text, reason in (("Hm.", "no answer can be read from its end"), ("The answer is 9.", "wrong answer")):
+        said = advice(text, text, None)
+        assert (
+            said is not None and said.endswith(end) and f"all 2 replies were dropped for one reason: {reason}" in said
+        )
+    leaks = advice("The learner forgot. The answer is 7.", "Your mistake. The answer is 7.")
+    assert leaks is not None and leaks.endswith("one reason: speaks of what it was shown.")
+    assert advice("Hm.", "The answer is 9.") is None
+    assert advice("Hm.", "The answer is 7.") is None
+    assert advice(None) is None
 
 
 @pytest.mark.parametrize(

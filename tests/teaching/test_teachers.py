@@ -161,6 +161,21 @@ def test_a_row_of_a_file_is_read_as_a_models_reply_is(
     assert taught.text == text and taught.reason.startswith(reason)
 
 
+def test_a_row_of_a_file_brings_its_own_answer_and_an_answer_of_another_type_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text('{"id": "a", "rationale": "So 7.", "answer": 7.0}\n{"id": "b", "rationale": "So 7."}\n')
+    lessons = [Lesson(id, Problem(id, "?")) for id in ("a", "b", "c")]
+    teacher = FileTeacher.read(file)
+    assert [(taught.unprompted, taught.answer) for taught in teacher.explain(lessons)][:2] == [
+        (True, "7"),
+        (True, None),
+    ]
+    assert teacher.forecast(lessons) == "file teacher: 2 replies for 2 of 3 questions, 0 calls"
+    file.write_text('{"id": "a", "rationale": "So 7.", "answer": [7]}\n')
+    with pytest.raises(DataError, match=r"t\.jsonl:1: field 'answer' must be text or a number, got a list"):
+        FileTeacher.read(file)
+
+
 @pytest.mark.parametrize("value", ["[1]", "{}", "7", "null", '" "'])
 @pytest.mark.parametrize("field", ["id", "rationale", "attempt"])
 def test_a_field_of_another_type_is_one_line(tmp_path: Path, field: str, value: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from smallsteps.outputs import check_output
 from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.tasks.spoken import task_for
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
-from smallsteps.teaching.teach import Lessoned, lessons_of, nothing_came, summary, teach
-from smallsteps.teaching.teachers import PromptedTeacher
+from smallsteps.teaching.teach import lessons_of, nothing_came, nothing_kept, summary, teach
+from smallsteps.teaching.teachers import FileTeacher, PromptedTeacher, Solver
 
 
 def access() -> Access:
@@ -33,7 +33,7 @@ def teach_file(
 ) -> None:  # fmt: skip
     """One row for each reply, kept or dropped, in the order of the questions.
 
-    Raises TeacherError, once the rows are written, where not one reply came.
+    Raises TeacherError, once the rows are written, where not one reply came, or all were dropped for one reason.
     """
     store = (store or STORE).expanduser()
     check_output(out, inputs=[source, settings.name, settings.initial])
@@ -49,7 +49,7 @@ def teach_file(
         with closing(ReplyStore(store)) as replies:
             budget = Budget(replies, str(out.resolve()), limits, prices)
             who = open_teacher(settings, task, decoding, budget, access(), reporter.say)
-            if isinstance(who, PromptedTeacher):
+            if isinstance(who, PromptedTeacher | FileTeacher | Solver):
                 reporter.say(who.forecast(lessons))
             if dry_run:
                 return
@@ -62,7 +62,6 @@ def teach_file(
             )
             write_rows(out, (reply.to_row() for reply in taught))
             spent = budget.spent
-        _warn(taught, reporter)
     cost = f"{spent.calls:,} calls, {spent.tokens:,} tokens"
     if prices.input or prices.output:
         cost += f", {prices.of(spent):,.2f} in money"
@@ -73,11 +72,5 @@ def teach_file(
         raise TeacherError(
             f"no reply came: {len(taught):,} of {len(taught):,} requests failed, first of all: {reason}. Each row of {out} says why."
         )
-
-
-def _warn(taught: Sequence[Lessoned], reporter: Terminal) -> None:
-    """Says so where replies came and none was kept, all for one reason."""
-    reasons = {reply.dropped for reply in taught if reply.rationale is not None}
-    if len(reasons) == 1 and all(reply.dropped for reply in taught) and (reason := reasons.pop()):
-        came = sum(reply.rationale is not None for reply in taught)
-        reporter.say(f"nothing was kept: all {came:,} replies were dropped for one reason: {reason}")
+    if advice := nothing_kept(taught, task):
+        raise TeacherError(f"{advice} Each row of {out} holds its reply.")

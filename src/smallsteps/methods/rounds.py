@@ -244,8 +244,13 @@ class Rounds:
             )
 
     def ask_first(self) -> None:
-        """Buys T_0, for all arms and seeds."""
-        _ = self._first
+        """Buys T_0, for all arms and seeds. Raises DataError where nothing of it is kept: no round can be trained, so that
+        no exam is sat for it."""
+        if not collected(self._first, self.words):
+            raise DataError(
+                f"T_0: not one of {len(self._first)} rationales of the teacher {self.teacher.name!r} was kept "
+                f"({_reasons(self._first)}). Try `smallsteps teach` on a few questions, and change the prompt or the teacher."
+            )
 
     @cached_property
     def _first(self) -> list[Bought]:
@@ -306,11 +311,6 @@ class Rounds:
         """The student of a round, trained within `allowance` tokens; None: within the round's share of the budget."""
         by_id = {problem.id: problem for problem in self.questions.train}
         chosen = collected(bought, self.words)
-        if not chosen:
-            raise DataError(
-                f"{arm}, round {number}: not one of {len(bought)} rationales of the teacher {self.teacher.name!r} was kept "
-                f"({_reasons(bought)}). Try `smallsteps teach` on a few questions, and change the prompt or the teacher."
-            )
         lessons = Lessons(
             chains=[Chain(by_id[one.problem_id], rationale_of(one)) for one in chosen],
             negatives={} if arm in WITHOUT_CONTRAST else {paper.id: paper.wrong for paper in papers if paper.wrong},

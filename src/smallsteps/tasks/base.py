@@ -28,6 +28,11 @@ from smallsteps.tasks.latex import unwrapped, without_emphasis
 STOP_TOKEN = "<STOP>"
 """The special token that ends the last segment where no closing phrase is natural."""
 
+OVERLOOKED_CHOICES = (
+    "The rows have `choices`, which this task does not read: add --task commonsenseqa "
+    "(recipe: data.task=commonsenseqa)."
+)
+
 ANSWER_IS = ENGLISH.closing_pattern
 """The usual stop sign's phrase, as in "The answer is 7."."""
 
@@ -162,6 +167,10 @@ class Task:
         closed = self.close("", problem.answer)
         read = self.closing_answer(closed, problem)
         if read is None or not self.same(read, read if problem.choices else problem.answer):
+            if self.overlooks_choices(problem):
+                raise DataError(
+                    f"the answer {problem.answer!r} cannot be read back by task {self.name!r}. {OVERLOOKED_CHOICES}"
+                )
             why = f" among the choices {list(problem.choices)}" if problem.choices else ""
             if last_sentence(closed) != closed:
                 why = ", as it holds more than one sentence"
@@ -171,6 +180,10 @@ class Task:
                 "numbers."
             )
         return read if problem.choices else problem.answer
+
+    def overlooks_choices(self, problem: Problem) -> bool:
+        """Whether the problem has choices that this task shows to nobody."""
+        return bool(problem.choices) and self.render(problem) == self.render(replace(problem, choices=()))
 
     def golds(self, problem: Problem) -> tuple[str, ...]:
         """The gold answer, where there is one, and all others that count as right."""

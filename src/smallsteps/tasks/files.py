@@ -24,7 +24,7 @@ from typing import Any
 from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem
-from smallsteps.tasks.base import Task
+from smallsteps.tasks.base import OVERLOOKED_CHOICES, Task
 from smallsteps.tasks.json_rows import EXAMPLE, read_json
 from smallsteps.tasks.notes import Notes, Say
 from smallsteps.tasks.rows import FIELDS, Closing, chain_of, in_line, missing, problem_of, scalar, text_field
@@ -123,6 +123,9 @@ def _umask() -> int:
     return mask
 
 
+WRONG_ROWS = "Check the answers; from Python, read_chains(..., allow_wrong=True) keeps such rows."
+
+
 def read_chains(
     path: str | Path,
     task: Task,
@@ -142,6 +145,7 @@ def read_chains(
     chains: list[Chain] = []
     wrong: list[str] = []
     count = closed = 0
+    overlooked = False
     for place, identifier, row in identified(path, task, columns or {}, say):
         count += 1
         with at(place):
@@ -153,13 +157,14 @@ def read_chains(
             chain = chain_of(row, identifier, task, closing)
         if chain.rationale.correct is False and not allow_wrong:
             wrong.append(identifier)
+            overlooked = overlooked or task.overlooks_choices(chain.problem)
             continue
         closed += chain.rationale.text != row["rationale"]
         chains.append(chain)
     if not chains:
         raise DataError(
             f"{path}: no chain left, each of its {count} rows ends in a wrong answer (`correct` is false, or its "
-            "closing names another answer than `answer`). Check the answers, or keep such rows with allow_wrong."
+            f"closing names another answer than `answer`). {OVERLOOKED_CHOICES if overlooked else WRONG_ROWS}"
         )
     return ChainFile(chains, count, len(wrong), tuple(wrong), closed)
 

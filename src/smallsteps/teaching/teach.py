@@ -5,7 +5,7 @@ Every reply becomes a row, kept or dropped, with its reason; nothing is dropped 
 - nothing came, or it was cut off;
 - it holds characters that are no text (half a character, bytes that are no UTF-8): U+FFFD stands in their place;
 - no answer can be read from its end, or the answer is not the gold one (where there is a gold one); a closing of the
-  teacher's own, `#### 72`, is read and becomes the task's;
+  teacher's own, `#### 72`, is read and becomes the task's; so does the answer of a file's row that has no closing;
 - it speaks of what it was shown (the hint, the learner's attempt): a student that reads this learns to speak of hints.
 
 Source: tailored learning, "keep those whose answer is right" (Wang et al. 2023); the leak check and the records are ours.
@@ -20,9 +20,9 @@ from typing import Any
 
 from smallsteps.generation.budget import NOT_ASKED
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task
+from smallsteps.tasks.base import Task, closing_tail, last_sentence, normalise
 from smallsteps.tasks.clean import without_control_tokens
-from smallsteps.tasks.closings import lenient_tail, without_mark
+from smallsteps.tasks.closings import denies, lenient_tail, without_mark
 from smallsteps.teaching.teachers import CUT_OFF, Lesson, Taught, Teacher
 
 LEAKS = (
@@ -35,6 +35,8 @@ LEAKS = (
 )
 """Regular expressions, case-insensitive, of a rationale that speaks of the prompt."""
 UNREADABLE_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+NO_ANSWER = "no answer can be read from its end"
+WRONG_ANSWER = "wrong answer"
 _LEAK = re.compile("|".join(LEAKS), re.IGNORECASE)
 
 
@@ -95,6 +97,10 @@ def judge(taught: Taught, task: Task) -> Lessoned:
         predicted = task.extract(taught.final, True, problem)
         if predicted is not None:  # a thought ends without a closing; what follows it says what it came to
             text = task.close(text, predicted, problem)
+    if predicted is None and task.closing is not None and taught.unprompted:
+        predicted = _unclosed_answer(text, taught.answer, task, problem)
+        if predicted is not None:
+            text = task.close(text, predicted, problem)
     correct = None if problem.answer is None else task.same(predicted, task.gold(problem))
     dropped = None
     if UNREADABLE_CHARACTER in text:
@@ -102,10 +108,30 @@ def judge(taught: Taught, task: Task) -> Lessoned:
     elif words := leak(text):
         dropped = f"speaks of what it was shown: {words!r}"
     elif task.closing is not None and predicted is None:
-        dropped = "no answer can be read from its end"
+        dropped = NO_ANSWER
     elif correct is False:
-        dropped = "wrong answer"
+        dropped = WRONG_ANSWER
     return Lessoned(taught.lesson, text, predicted, correct, dropped, taught.tokens)
+
+
+def _unclosed_answer(text: str, beside: str | None, task: Task, problem: Problem) -> str | None:
+    """The answer of a text whose writer was not told how to close: by the lenient rule, else the one that came beside
+    it. What the text says goes first, as `beside` may be the gold answer, copied from the questions."""
+    said = task.extract(text, True, problem)
+    if said is not None and not (_is_sentence(said, text) and not problem.choices):
+        return said
+    if said is not None and problem.answer is not None and task.same(said, task.gold(problem)):
+        return said
+    closed = closing_tail(text, task.closing_pattern or "") is not None or lenient_tail(text) is not None
+    if beside is None or closed or denies(text):  # "The answer is not 7." holds no answer
+        return None
+    return task.closing_answer(task.close("", beside, problem), problem) or task.extract(beside, True, problem)
+
+
+def _is_sentence(said: str, text: str) -> bool:
+    """Whether all of the last sentence was taken for the answer, as tasks of free text do."""
+    words = normalise(said)
+    return len(words.split()) > 1 and words == normalise(last_sentence(text))
 
 
 def teach(
@@ -153,10 +179,27 @@ def nothing_came(taught: Sequence[Lessoned]) -> str | None:
     return failures[0] if failures else None
 
 
+def nothing_kept(taught: Sequence[Lessoned], task: Task) -> str | None:
+    """What to do where replies came and all were dropped for one reason; None: some were kept, or reasons differ."""
+    replies = [reply for reply in taught if reply.rationale is not None]
+    reasons = {str(reply.dropped).split(":")[0] for reply in replies}
+    if len(reasons) != 1 or any(reply.dropped is None for reply in taught):
+        return None
+    reason = reasons.pop()
+    line = f"nothing was kept: all {len(replies):,} replies were dropped for one reason: {reason}."
+    if reason in (NO_ANSWER, WRONG_ANSWER) and task.closing is not None:
+        closing = task.closing.format(answer="N")
+        line += rf" The answer is read from the end of a reply: end each in {closing!r}, #### N or \boxed{{N}}."
+    return line
+
+
 def summary(taught: Sequence[Lessoned]) -> Iterator[str]:
     """How many replies were kept, and why the others were not, in lines."""
     kept = sum(one.dropped is None for one in taught)
-    yield f"{kept:,} of {len(taught):,} replies kept"
+    came = [one for one in taught if one.rationale is not None or (one.dropped or "").startswith(CUT_OFF)]
+    without = len({one.lesson.problem.id for one in taught} - {one.lesson.problem.id for one in came})
+    rest = f", {without:,} question{'s' if without > 1 else ''} without one" if without else ""
+    yield f"{kept:,} of {len(came):,} replies kept{rest}"
     if taught and all(one.lesson.problem.answer is None for one in taught):
         yield "no gold answers: replies cannot be filtered by answer, and every one that ends in an answer is kept"
     reasons: dict[str, int] = {}

@@ -20,7 +20,8 @@ from smallsteps.generation.completion import Answer, Thinking, check_thinking
 from smallsteps.generation.generator import ChatGenerator, Decoding, Request
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
-from smallsteps.tasks.files import read_rows
+from smallsteps.tasks.files import at, read_rows
+from smallsteps.tasks.rows import scalar
 from smallsteps.tasks.stories import STYLES, Story, story
 from smallsteps.tasks.thoughts import split_thought
 from smallsteps.teaching.prompts import Prompt, read_prompt
@@ -55,6 +56,10 @@ class Taught:
     """Read and written by the teacher; of one that is no language model, words."""
     final: str = ""
     """What the teacher said after its thought, where the thought belongs to `text`."""
+    unprompted: bool = False
+    """Whether no prompt told its writer how to close: a text without a closing is then read by the lenient rule."""
+    answer: str | None = None
+    """The answer that came beside an unprompted text."""
 
 
 class Teacher(Protocol):
@@ -118,6 +123,10 @@ class Solver:
 
     name: str = "solver"
 
+    def forecast(self, lessons: Sequence[Lesson]) -> str:
+        """What it will write, in a line."""
+        return f"exact solver: {len(lessons):,} replies, 0 calls"
+
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
         for lesson in lessons:
             told = _story_of(lesson.problem)
@@ -149,19 +158,28 @@ def first_wrong_step(told: Story, attempt: str) -> int:
 
 
 @dataclass(frozen=True)
+class FileReply:
+    """A row of a file of replies."""
+
+    text: str
+    answer: str | None
+    """Of its own column."""
+
+
+@dataclass(frozen=True)
 class FileTeacher:
-    """Replies bought elsewhere: rows with `id` and `rationale`, several of one id in their order; one that answers a wrong
-    rationale names it as `attempt`. Tokens are words of question, attempt and reply."""
+    """Replies bought elsewhere: rows with `id`, `rationale` and, where they have it, `answer`; several of one id in their
+    order; one that answers a wrong rationale names it as `attempt`. Tokens are words of question, attempt and reply."""
 
     name: str
-    replies: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
+    replies: Mapping[tuple[str, str | None], Sequence[FileReply]] = field(repr=False)
     """(problem id, attempt) → its replies."""
     thinking: Thinking = "drop"
 
     @classmethod
     def read(cls, path: str | Path, thinking: Thinking = "drop") -> FileTeacher:
-        """Raises DataError on a row without `id` or `rationale`."""
-        replies: dict[tuple[str, str | None], list[str]] = defaultdict(list)
+        """Raises DataError on a row without `id` or `rationale`, and on an answer that is neither text nor a number."""
+        replies: dict[tuple[str, str | None], list[FileReply]] = defaultdict(list)
         for number, row in read_rows(path):
             id, rationale, attempt = row.get("id"), row.get("rationale"), row.get("attempt")
             if type(id) is int:
@@ -171,14 +189,23 @@ class FileTeacher:
                     raise DataError(
                         f"{path}:{number}: `{name}` is missing or no text. A reply has `id` and `rationale`."
                     )
-            replies[str(id), attempt].append(str(rationale).strip())
+            with at(f"{path}:{number}"):
+                reply = FileReply(str(rationale).strip(), scalar(row, "answer"))
+            replies[str(id), attempt].append(reply)
         return cls(Path(path).name, dict(replies), check_thinking(thinking))
+
+    def forecast(self, lessons: Sequence[Lesson]) -> str:
+        """What the file holds for these, in a line."""
+        asked = {(lesson.problem.id, lesson.attempt) for lesson in lessons}
+        counts = [len(self.replies[key]) for key in asked if key in self.replies]
+        return f"file teacher: {sum(counts):,} replies for {len(counts):,} of {len(asked):,} questions, 0 calls"
 
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
         for lesson in lessons:
             found = self.replies.get((lesson.problem.id, lesson.attempt), ())
             if lesson.sample < len(found):
-                text = whole_characters(found[lesson.sample])
+                reply = found[lesson.sample]
+                text = whole_characters(reply.text)
                 thought, rest, ended = split_thought(text)
                 answer = Answer(rest, False, None, None, thought, ended)
                 try:
@@ -187,7 +214,8 @@ class FileTeacher:
                     yield Taught(lesson, None, str(reason), _words(lesson, text))
                 else:
                     final = answer.final(self.thinking)
-                    yield Taught(lesson, rationale, tokens=_words(lesson, text), final=final)
+                    tokens = _words(lesson, text)
+                    yield Taught(lesson, rationale, "", tokens, final, unprompted=not final, answer=reply.answer)
             else:
                 what = "it" if lesson.attempt is None else "this wrong rationale"
                 yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for {what}")
