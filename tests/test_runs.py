@@ -2,6 +2,7 @@
 files of others are left alone."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -194,6 +195,49 @@ def test_a_folder_where_a_manifest_belongs_is_named(tmp_path):
 def test_a_folder_of_another_recipe_is_refused(tmp_path):
     begin(tmp_path)
     with pytest.raises(RunFolderError, match="belongs to another recipe"), opened(tmp_path, "b"):
+        pass
+
+
+HERE = "title: x\ntrain: {budget: 5000, fair: tokens}\narms: [direct]\nseeds: [0]\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("budget: 5000", "budget: 6000"), "train.budget is 6000 there, 5000 here"),
+        (("[direct]", "[direct, ases-uni-inter]"), 'arms is ["direct", "ases-uni-inter"] there, ["direct"] here'),
+        (("fair: tokens", "fair: tokens, passes: 2.0"), "train.passes is 2.0 there, missing here"),
+        ((", fair: tokens", ""), 'train.fair is missing there, "tokens" here'),
+        (("seeds: [0]", "student: {name: t5}"), 'seeds is missing there, [0] here; student is {"name": "t5"} there'),
+        (("{budget: 5000, fair: tokens}", "null"), "train is null there"),
+        (("[direct]", "[{2024-01-01: x}]"), "arms is [{datetime.date(2024, 1, 1): 'x'}] there"),
+        (("[direct]", "&again [*again]"), "arms is [[...]] there"),
+    ],
+)
+def test_a_refused_folder_names_the_keys_that_differ(tmp_path, change, told):
+    with opened(tmp_path, "a", recipe_yaml=HERE.replace(*change)):
+        pass
+    with pytest.raises(RunFolderError, match=re.escape(told)) as refused, opened(tmp_path, "b", recipe_yaml=HERE):
+        pass
+    assert "belongs to another recipe" in str(refused.value) and "recipe.yaml" in str(refused.value)
+
+
+def test_of_many_keys_that_differ_the_first_three_are_named(tmp_path):
+    with opened(tmp_path, "a", recipe_yaml="{a: 1, b: 1, c: 1, d: 1, e: 1}"):
+        pass
+    told = r"\(a is 1 there, 2 here; b is 1 there, 2 here; c is 1 there, 2 here; and more; see"
+    with pytest.raises(RunFolderError, match=told), opened(tmp_path, "b", recipe_yaml="{a: 2, b: 2, c: 2, d: 2, e: 1}"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "there", ["title: x", "a: [", "", "[1, 2]", "a: !x 1"], ids=["equal", "torn", "empty", "list", "tag"]
+)
+def test_digests_are_named_where_no_key_can_be(tmp_path, there):
+    with opened(tmp_path, "a", recipe_yaml=there):
+        pass
+    told = r"belongs to another recipe \(a, this one is b; see"
+    with pytest.raises(RunFolderError, match=told), opened(tmp_path, "b", recipe_yaml="title: x"):
         pass
 
 

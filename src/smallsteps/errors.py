@@ -59,6 +59,11 @@ class InternalError(SmallstepsError):
     """A promise of our own is broken; please report it."""
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 round`, `2 rounds`, `1,000 rounds`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: `` Did you mean 'beta'? `` and the list of known words."""
     words = sorted(known)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import platform
 import shutil
@@ -24,8 +25,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Protocol
+
+import yaml
 
 from smallsteps.disk import (
     damage,
@@ -43,6 +47,9 @@ from smallsteps.threads import in_use
 
 MANIFEST = "manifest.json"
 RUN, RECIPE, LOCK = "run.json", "recipe.yaml", ".lock"
+MOST_NAMED = 3
+"""Keys that are named where a folder belongs to another recipe."""
+_MISSING = object()
 TRACKED = ("smallsteps", "torch", "transformers", "accelerate", "peft", "tokenizers", "sacrebleu", "numpy")
 
 
@@ -299,10 +306,50 @@ def _check_run(path: Path, digest: str, recipe_yaml: str) -> None:
             "delete the folder where nothing in it is needed."
         ) from None
     if found != digest:
+        difference = _difference(path / RECIPE, recipe_yaml)
+        digests_differ = f"{found}, this one is {digest}"
         raise RunFolderError(
-            f"{path} belongs to another recipe ({found}, this one is {digest}; see {path / RECIPE})"
+            f"{path} belongs to another recipe ({difference or digests_differ}; see {path / RECIPE})"
             f"{_other_version(content)}. Choose another --out, or remove that folder."
         )
+
+
+def _difference(path: Path, recipe_yaml: str) -> str:
+    """The first keys in which the recipe at `path` differs from this one; nothing where none can be named."""
+    try:
+        there, here = yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(recipe_yaml)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return ""
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return ""
+    first = list(islice(_differences(there, here), MOST_NAMED + 1))
+    return "; ".join([*first[:MOST_NAMED], *(["and more"] if len(first) > MOST_NAMED else [])])
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """`train.budget is 6000 there, 5000 here` for each key."""
+    for key in {**here, **there}:
+        name = f"{within}{key}"
+        values = there.get(key, _MISSING), here.get(key, _MISSING)
+        if all(isinstance(value, dict) for value in values):
+            yield from _differences(*values, f"{name}.")
+            continue
+        before, now = map(_shown, values)
+        if before != now:
+            yield f"{name} is {_cut(before)} there, {_cut(now)} here"
+
+
+def _shown(value: Any) -> str:
+    if value is _MISSING:
+        return "missing"
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):  # a date, or an alias to itself, in a file that was edited
+        return repr(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _same_text(path: Path, text: str) -> bool:

@@ -130,7 +130,8 @@ def test_when_to_stop():
     gain = words(min_gain=1.0)
     assert stop_reason(1, papers, [0, 50], [], WORDS) is None
     assert stop_reason(0, unfinished, [0], [], WORDS) is None, "who finishes no chain makes no mistake, and fails"
-    assert "rounds are over" in str(stop_reason(3, papers, [0, 50], [], WORDS))
+    assert stop_reason(3, papers, [0, 50], [], WORDS) == "3 rounds are over"
+    assert stop_reason(1, papers, [0, 50], [], words(rounds=1)) == "1 round is over"
     assert "less than 2 %" in str(stop_reason(1, papers, [0, 50], [], words(min_failed=2)))
     assert stop_reason(1, papers, [50, 50], [], gain) is None, "the first student has no student before it"
     assert "gained 0.5 points" in str(stop_reason(2, papers, [0, 50, 50.5], [], gain))

@@ -12,6 +12,7 @@ from smallsteps.cli.progress import Terminal, say
 from smallsteps.cli.solving import stored_task
 from smallsteps.cli.teaching import access
 from smallsteps.devices import check_device
+from smallsteps.errors import counted
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
@@ -56,7 +57,7 @@ def guide_file(
         if dry_run:
             return
         student = prepare(load_student(guide, device=settings.device), task, path="direct", texts=sources)
-        reporter.say(f"{guide} writes {len(problems):,} rationales")
+        reporter.say(f"{guide} writes {counted(len(problems), 'rationale')}")
         written = [own[0] for own in write(student, problems, task, Decoding(max_new_tokens))]
         reporter.say(f"{settings.name} answers")
         outcomes = guided(problems, written, reader)
@@ -69,7 +70,7 @@ def guide_file(
         for n, (p, one) in enumerate(zip(problems, outcomes, strict=True))
     ]
     write_rows(out, rows)
-    say(f"{len(rows):,} answers in {out}; {spent.calls:,} calls, {spent.tokens:,} tokens")
+    say(f"{counted(len(rows), 'answer')} in {out}; {counted(spent.calls, 'call')}, {counted(spent.tokens, 'token')}")
     for line in _figures(problems, outcomes, bare, task):
         say(line)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, counted
 from smallsteps.outputs import check_output
 from smallsteps.quality.aspects import ASPECTS, WITHOUT_CONTEXT, Rated, References, Scorer
 from smallsteps.quality.judges import open_judges
@@ -56,7 +56,7 @@ def quality_file(
         measured = [row[name] for row in found if row[name] is not None]
         table.add_row(name, f"{fmean(measured):.3f}" if measured else f"– ({_needs(name)})")
     open_console().print(table)
-    say(f"{len(found):,} rationales in {out}")
+    say(f"{counted(len(found), 'rationale')} in {out}")
 
 
 def read_rated(path: Path, task: Task, columns: Mapping[str, str], empty: bool = False) -> list[Rated]:

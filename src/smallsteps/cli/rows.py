@@ -8,7 +8,7 @@ from typing import Any
 
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, counted
 from smallsteps.outputs import check_output
 from smallsteps.records import Segment
 from smallsteps.tasks import get_task
@@ -63,7 +63,7 @@ def segment_file(
     write_rows(out, rows)
     facts = shares(segments)
     say(
-        f"{facts.chains} chains, {facts.segments} segments ({facts.segments_per_chain:.2f} a chain): "
+        f"{counted(facts.chains, 'chain')}, {counted(facts.segments, 'segment')} ({facts.segments_per_chain:.2f} a chain): "
         f"ES {facts.extractive:.1f} %, AS {facts.abstractive:.1f} % of segments, "
         f"AS {facts.abstractive_characters:.1f} % of characters; "
         f"{facts.opens_abstractive:.1f} % of chains open with AS"

@@ -15,7 +15,7 @@ from smallsteps.cli.grading import prediction_of
 from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
-from smallsteps.errors import DataError, RecipeError, RunFolderError
+from smallsteps.errors import DataError, RecipeError, RunFolderError, counted
 from smallsteps.outputs import check_output, taking_back_folders, writing
 from smallsteps.records import Prediction, Problem, Stopped
 from smallsteps.tasks import get_task
@@ -141,7 +141,7 @@ def solve_file(
         elif kept.replaced:
             reporter.say("the answers that an interrupted call left are of another job and are not used")
         rest = {problem.id: problem for problem in problems if problem.id not in done}
-        reporter.say(f"{len(rest):,} questions to answer")
+        reporter.say(f"{counted(len(rest), 'question')} to answer")
         if threads is None and len(rest) >= WORTH_MEASURING:
             half = student.es if isinstance(student, DualStudent) else student
             choose(None, lambda: half)
@@ -152,7 +152,7 @@ def solve_file(
         write_rows(out, (done[problem.id] for problem in problems))
         kept.discard()
     unparsed = sum(row["answer"] is None for row in done.values())
-    say(f"{len(problems)} answers in {out}; no answer could be read off {unparsed}")
+    say(f"{counted(len(problems), 'answer')} in {out}; no answer could be read off {unparsed}")
     if all(problem.answer is not None for problem in problems) and task.assemble is None:
         from smallsteps.evaluation.grade import grade
 

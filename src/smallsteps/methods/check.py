@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import write_json
-from smallsteps.errors import StudentError, TrainingError
+from smallsteps.errors import StudentError, TrainingError, counted
 from smallsteps.methods.arm import Part, Workshop
 from smallsteps.methods.as_es import as_es_parts, datasets, segment
 from smallsteps.methods.direct import direct_part, direct_tokens
@@ -87,7 +87,8 @@ def check_every_arm(stages: Stages) -> None:
     total = sum(tokens.values())
     models = len(tokens)
     stages.reporter.say(
-        f"checked before training: {len(plans)} arms, {models} models, about {total:,} training tokens in all"
+        f"checked before training: {counted(len(plans), 'arm')}, {counted(models, 'model')}, about {total:,} training "
+        "tokens in all"
     )
     spread = _spread(plans)
     if stages.recipe.train.fair == "tokens" and spread > MOST_SPREAD:
@@ -170,7 +171,7 @@ def _parts(workshop: Workshop, variant: Variant, train: Sequence[Chain], validat
 def known_beforehand(recipe: Recipe) -> list[str]:
     """What a plan can say without training: chains, and tokens of an arm and of all, as far as data and student are at
     hand."""
-    models = len(variants(recipe)) * len(recipe.seeds)
+    arms, seeds = len(variants(recipe)), len(recipe.seeds)
     sizes: list[str] = []
     budget = recipe.train.budget
     about = ""
@@ -178,7 +179,8 @@ def known_beforehand(recipe: Recipe) -> list[str]:
     train, validation, test, _ = read_parts(recipe.data, task)
     problems = len(test) if recipe.data.test is None else len(read_problems(recipe.data.test, task))
     sizes.append(
-        f"sizes: {len(train):,} chains to train on, {len(validation):,} for validation, {problems:,} problems to test"
+        f"sizes: {counted(len(train), 'chain')} to train on, {len(validation):,} for validation, "
+        f"{counted(problems, 'problem')} to test"
     )
     if budget is None:
         tokens = _pass_of_direct(recipe, train)
@@ -189,8 +191,8 @@ def known_beforehand(recipe: Recipe) -> list[str]:
             return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
     return [
         *sizes,
-        f"budget: {about}{budget:,} training tokens an arm; {models} arms times seeds: "
-        f"{about}{models * budget:,} in all. The run says how long that takes after its first updates.",
+        f"budget: {about}{budget:,} training tokens an arm; {counted(arms, 'arm')} x {counted(seeds, 'seed')}: "
+        f"{about}{arms * seeds * budget:,} in all. The run says how long that takes after its first updates.",
     ]
 
 

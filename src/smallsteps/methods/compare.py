@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import read_object, write_json
+from smallsteps.errors import counted
 from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.check import check_every_arm, leave_out_odd
 from smallsteps.methods.gold import write_gold
@@ -103,8 +104,9 @@ def _save_scratch(material: Material | Questions, settings: ScratchSettings, fol
 def _say_data(material: Material, reporter: Reporter) -> None:
     facts = material.facts
     reporter.say(
-        f"data: {facts['train']:,} chains to train on, {facts['validation']:,} for validation, {facts['test']:,} problems "
-        f"to test; overlap {facts['overlap']}; {facts['wrong']:,} chains with a wrong answer left out"
+        f"data: {counted(facts['train'], 'chain')} to train on, {facts['validation']:,} for validation, "
+        f"{counted(facts['test'], 'problem')} to test; overlap {facts['overlap']}; "
+        f"{counted(facts['wrong'], 'chain')} with a wrong answer left out"
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from smallsteps.errors import counted
 from smallsteps.methods.arm import Trained, Workshop
 from smallsteps.methods.as_es import segment, train_as_es
 from smallsteps.methods.direct import direct_tokens, train_direct
@@ -166,7 +167,7 @@ class Stages:
     def _cut(self, variant: Variant, out: Path, chains: Sequence[Chain], scorer: Student | None) -> Cut:
         strategy = variant.spec.strategy
         assert strategy is not None
-        self.reporter.say(f"{variant.label}: cutting {len(chains):,} chains by {strategy}")
+        self.reporter.say(f"{variant.label}: cutting {counted(len(chains), 'chain')} by {strategy}")
         found = segment(self.workshop(variant, out), chains, strategy, variant.beta, scorer)
         return {chain.rationale.id: own for chain, own in zip(chains, found, strict=True)}
 

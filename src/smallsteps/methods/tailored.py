@@ -26,6 +26,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from smallsteps.errors import counted
 from smallsteps.generation.budget import NOT_ASKED
 from smallsteps.methods.arm import Trained, Workshop
 from smallsteps.recipe import Tailored
@@ -241,7 +242,7 @@ def stop_reason(
     """Why no further round is trained; None: go on. `validation`: the figure of every student so far, the untrained one
     first. `bought`: before this round."""
     if round >= words.rounds:
-        return f"{words.rounds} rounds are over"
+        return f"{counted(words.rounds, 'round')} {'is' if words.rounds == 1 else 'are'} over"
     if any((one.dropped or "").startswith(NOT_ASKED) for one in bought):
         return "the teacher's budget is spent"
     failed = 100 * sum(paper.right < paper.samples for paper in papers) / max(1, len(papers))

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from smallsteps.errors import counted
+
 Say = Callable[[str], None]
 """Receives a line for the user: what was guessed, what was taken out, how far reading is."""
 
@@ -38,12 +40,8 @@ class Notes:
         guesses = [
             self.encoding,
             f"separated by {_SEPARATORS.get(self.separator, repr(self.separator))}" if self.separator else "",
-            *(f"{shape} ({_rows(count)})" for shape, count in self.shapes.most_common()),
+            *(f"{shape} ({counted(count, 'row')})" for shape, count in self.shapes.most_common()),
         ]
         parts = [f"read as {', '.join(filter(None, guesses))}"] if any(guesses) else []
-        parts += [f"{what} taken out of {_rows(count)}" for what, count in self.taken.most_common()]
+        parts += [f"{what} taken out of {counted(count, 'row')}" for what, count in self.taken.most_common()]
         return "; ".join(parts)
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
