@@ -43,6 +43,7 @@ def test_an_existing_file_is_fine_and_keeps_its_content(tmp_path, source):
         ("in.jsonl/a/b/out.jsonl", "cannot be written"),
         ("/dev/full", "a device"),
         ("/dev/null", "a device"),
+        ("/dev/stdout", "a device"),
         ("/proc/nowhere/out.jsonl", "cannot be written"),
         ("x" * 300, "too long"),
         ("x" * 250, "too long"),  # the file itself would fit, what is written beside it does not

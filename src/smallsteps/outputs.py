@@ -29,7 +29,7 @@ def check_output(path: str | Path, flag: str = "--out", inputs: Iterable[str | P
         target = path.resolve()
         if path.is_dir() or target.is_dir():
             raise RecipeError(f"{flag} {path}: a folder. Name a file in it, for example {path / 'out.jsonl'}")
-        if target.exists() and not target.is_file():
+        if (target.exists() and not target.is_file()) or Path(os.path.abspath(path)).is_relative_to("/dev"):  # noqa: PTH100
             raise RecipeError(f"{flag} {path}: a device or a pipe, not a file. Name a file.")
         if target.exists() and not os.access(target, os.W_OK):
             raise RecipeError(f"{flag} {path}: the file there is read-only. Name another file.")

@@ -33,7 +33,7 @@ DEVICES = each("--device", "foo cuda cuda:9 mps CUDA cpu:7 ''", "--device")
 THREADS = each("--threads", "0 -1 1000000 x 1.5 99999999999999999999")
 OUTPUTS = {
     ".": r"--out \.: a folder",
-    "''": "--out .*a folder",
+    "''": "'--out': is empty",
     "folder": "--out folder: a folder",
     "chains.jsonl/out.jsonl": "--out chains.jsonl/out.jsonl: cannot be written",
     "/dev/full": "--out /dev/full: a device",

@@ -176,6 +176,14 @@ def test_a_plan_needs_no_folder_and_refuses_the_one_that_the_run_would_refuse(tm
     assert "none.jsonl" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["run", "demo", "--out", ""], ["demo", "--out="], ["run", "demo", "--out", " "]])
+def test_an_empty_path_is_not_this_folder(words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert "'--out': is empty" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--dry-run"]) == 0

@@ -219,6 +219,31 @@ def text_of(server: Server, store: ReplyStore, body: Any) -> Reply:
     return Asking(server, store, attempts=1).ask("a")["a"]
 
 
+@pytest.mark.parametrize("content", ["", None, 5], ids=["empty", "null", "a number"])
+def test_a_server_that_only_sends_empty_replies_is_not_paid_for_every_row(
+    server: Server, store: ReplyStore, content: Any
+) -> None:
+    server.answer = lambda _, times: (200, completion(content), {})
+    with pytest.raises(TeacherError, match="answers none of the first 3 requests: empty reply"):
+        Asking(server, store).ask(*questions(20))
+    assert sum(server.asked.values()) <= 9
+
+
+def test_a_row_whose_reply_is_empty_does_not_end_the_job(server: Server, store: ReplyStore) -> None:
+    def answer(body: dict[str, Any], times: int) -> tuple[int, Any, dict[str, str]]:
+        return 200, completion("" if number_in(body) == 0 else "7"), {}
+
+    server.answer = answer
+    replies = Asking(server, store, attempts=2).ask(*questions(6))
+    assert [reply.finished for reply in replies.values()].count("failed") == 1
+
+
+def test_a_long_number_beside_a_reply_costs_no_reply(server: Server, store: ReplyStore) -> None:
+    body = json.dumps({**completion("7"), "created": 1}).replace('"created": 1', f'"created": {"9" * 6000}')
+    assert text_of(server, store, body).text == "7"
+    assert sum(server.asked.values()) == 1
+
+
 def with_content(content: Any, **message: Any) -> dict[str, Any]:
     return completion(content, **message)
 
@@ -258,7 +283,7 @@ def test_text_is_read_in_every_shape(server: Server, store: ReplyStore, body: An
         (with_content(42), "empty reply: `content` is a number"),
         (with_content([{"type": "image_url"}]), "empty reply"),
         ('{"choices": [{"mess', "unreadable reply (broken JSON"),
-        (json.dumps(completion("x")).replace('"x"', "9" * 5000), "unreadable reply (broken JSON"),
+        (json.dumps(completion("x")).replace('"x"', "9" * 5000), "empty reply"),
     ],
 )
 def test_what_is_no_text_is_named(server: Server, store: ReplyStore, body: Any, reason: str) -> None:

@@ -35,8 +35,8 @@ from smallsteps.cli.options import (
     ThinkingPolicy,
     Threads,
     Timeout,
-    at_home,
     number,
+    path_of,
 )
 
 app = typer.Typer(
@@ -129,7 +129,8 @@ def compare(
 def run(
     recipe: Annotated[str, typer.Argument(help="A bundled recipe's name (demo, as-es/gsm8k, …) or a YAML file.")],
     out: Annotated[
-        Path | None, typer.Option("--out", callback=at_home, help="Run folder; with --dry-run not needed.")
+        Path | None,
+        typer.Option("--out", parser=path_of, metavar="PATH", help="Run folder; with --dry-run not needed."),
     ] = None,
     changes: Annotated[list[str] | None, typer.Argument(help="key=value changes, e.g. data.chains=my.jsonl.")] = None,
     threads: Threads = None,
@@ -252,7 +253,8 @@ def solve(
     model: Annotated[str, typer.Argument(help="A student's folder, a hub name, or `bundled`.")],
     question: Annotated[str, typer.Argument(help="A question in quotes, or a file of them: JSONL of id, question.")],
     out: Annotated[
-        Path | None, typer.Option("--out", callback=at_home, help="For a file: where the predictions go; resumes.")
+        Path | None,
+        typer.Option("--out", parser=path_of, metavar="PATH", help="For a file: where the predictions go; resumes."),
     ] = None,
     task: Annotated[str | None, typer.Option("--task", help="Only for a model that smallsteps did not train.")] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chains written at once.")] = 64,
@@ -284,7 +286,12 @@ def grade(
     ] = False,
     rows: Annotated[
         Path | None,
-        typer.Option("--rows", callback=at_home, help="File for one row a prediction, in order: id, answer, correct."),
+        typer.Option(
+            "--rows",
+            parser=path_of,
+            metavar="PATH",
+            help="File for one row a prediction, in order: id, answer, correct.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figure as fields.")] = False,
     columns: Columns = None,

@@ -23,12 +23,15 @@ def number(low: float, above: bool = False) -> Callable[[Any], Any]:
     return check
 
 
-def at_home(path: Path | None) -> Path | None:
-    """`path` with its `~` read as the home folder: a shell leaves it in `--out=~/x`, and nobody wants a folder `~`."""
+def path_of(text: str | Path) -> Path:
+    """The path of an option. Its `~` is the home folder: a shell leaves it in `--out=~/x`, and nobody wants a folder
+    `~`. Nothing is no path, though Python reads it as this folder."""
+    if not str(text).strip():
+        raise typer.BadParameter("is empty. Name a file or a folder.")
     try:
-        return None if path is None else path.expanduser()
+        return Path(text).expanduser()
     except RuntimeError as error:
-        raise typer.BadParameter(f"{path}: {error}") from None
+        raise typer.BadParameter(f"{text}: {error}") from None
 
 
 def _temperature(value: float) -> float:
@@ -37,7 +40,9 @@ def _temperature(value: float) -> float:
     return check_temperature(value, "--temperature")
 
 
-Out = Annotated[Path, typer.Option("--out", callback=at_home, help="Folder (run) or file (rows) to write.")]
+Out = Annotated[
+    Path, typer.Option("--out", parser=path_of, metavar="PATH", help="Folder (run) or file (rows) to write.")
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option("--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot."),
@@ -87,7 +92,10 @@ ThinkingPolicy = Annotated[
 Store = Annotated[
     Path | None,
     typer.Option(
-        "--store", callback=at_home, help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite."
+        "--store",
+        parser=path_of,
+        metavar="PATH",
+        help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.",
     ),
 ]
 Forecast = Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")]

@@ -64,11 +64,16 @@ def parsed(raw: str) -> Any:
     """The JSON in a body. Raises Unreadable with the server's words where it is something else."""
     text = raw.lstrip("\ufeff").strip()
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except RecursionError:
         return parsed(_shallow(text))  # what is deep is no text of ours; the reply beside it is paid
     except ValueError as error:
         raise Unreadable(_not_json(text, error)) from None
+
+
+def _whole(digits: str) -> int | None:
+    """A whole number; None for one that no server means, and that Python refuses to read."""
+    return int(digits) if len(digits) <= 1_000 else None
 
 
 _JSON_MARK = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)

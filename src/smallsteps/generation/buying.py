@@ -41,7 +41,7 @@ from smallsteps.generation.bodies import (
 )
 from smallsteps.generation.budget import NOT_ASKED, Call, Exhausted
 from smallsteps.generation.claims import Claims
-from smallsteps.generation.generator import REFUSED
+from smallsteps.generation.generator import REFUSED, UNFINISHED
 from smallsteps.generation.pauses import Pauses
 from smallsteps.generation.post import Response, Unanswered, open_client, post, proxy_for
 from smallsteps.generation.replies import Ask
@@ -302,7 +302,8 @@ class Buyer:
                 self.budget.failed(call, response.broken, body[:FAILED_BODY].decode(errors="replace"), tokens=None)
                 return response.broken, Refusal("")
         reason = self.endpoint.clean(self.budget.received(call, body))
-        if not reason.startswith((NO_COMPLETION, "unreadable")):
+        if not reason or reason.startswith(UNFINISHED):
+            # the server writes; a completion without text says nothing yet: it may be all that it sends
             self._served = self.endpoint.proven = True
             self._same = ("", 0, 0.0)
             return reason, Refusal("")
