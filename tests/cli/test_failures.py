@@ -39,6 +39,28 @@ def test_wrong_usage_is_one_line_that_names_the_help(arguments, message, capsys)
     assert message in said.err and "--help\n" in said.err and "\x1b" not in said.err
 
 
+COMPARE = ["compare", "x.jsonl", "--student", "bundled", "--out", "y"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([*COMPARE, "--budget", "4k"], "'--budget': expected a whole number such as 4000, got '4k'."),
+        ([*COMPARE, "--budget", "4.5"], "'--budget': expected a whole number such as 4000, got '4.5'."),
+        ([*COMPARE, "--seeds", ""], "'--seeds': expected a whole number such as 4000, got ''."),
+        ([*COMPARE, "--passes", "many"], "'--passes': expected a number such as 0.5, got 'many'."),
+        ([*COMPARE, "--budget", "0"], "'--budget': expected a number of at least 1, got '0'."),
+        ([*COMPARE, "--seeds", "1001"], "'--seeds': expected a number of at most 1000, got '1001'."),
+        ([*COMPARE, "--budget", "9" * 5000], f"expected a whole number such as 4000, got '{'9' * 39}…"),
+    ],
+)
+def test_a_wrong_number_of_an_option_is_told_with_what_was_expected(arguments, message, capsys):
+    pytest.importorskip("typer._coercion", reason="an older typer has words of its own")
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and "Input should" not in error and error.endswith(". See smallsteps compare --help\n")
+
+
 def test_no_arguments_show_the_help(capsys):
     assert main([]) == 2
     said = capsys.readouterr()

@@ -37,6 +37,8 @@ def failed(error: Exception) -> int:
         _complain(str(error), "error" if error.exit_code == 2 else "internal error")
         return error.exit_code
     if isinstance(error, _USAGE_ERROR):
+        if told := _number_expected(error.__cause__):
+            error.message = told  # type: ignore[attr-defined]
         message = getattr(error, "format_message", error.__str__)().strip()
         command = getattr(getattr(error, "ctx", None), "command_path", "smallsteps")
         if type(error).__name__ != "NoArgsIsHelpError":  # which has shown the help already
@@ -53,6 +55,25 @@ def failed(error: Exception) -> int:
     traceback.print_exc()
     _complain("please report the lines above", "a bug of smallsteps")
     return 1
+
+
+def _number_expected(cause: BaseException | None) -> str:
+    """What an option's number should have been, where typer let pydantic read it; else nothing."""
+    from pydantic import ValidationError
+
+    if not isinstance(cause, ValidationError):
+        return ""
+    fault = cause.errors()[0]
+    expected = {
+        "int_parsing": "a whole number such as 4000",
+        "int_parsing_size": "a whole number such as 4000",
+        "float_parsing": "a number such as 0.5",
+        "greater_than_equal": "a number of at least {ge}",
+        "less_than_equal": "a number of at most {le}",
+    }.get(fault["type"])
+    typed = repr(fault["input"])
+    typed = typed if len(typed) <= 41 else f"{typed[:40]}…"
+    return "" if expected is None else f"expected {expected.format(**fault.get('ctx', {}))}, got {typed}"
 
 
 def _drop_output() -> None:
