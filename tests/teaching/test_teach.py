@@ -198,3 +198,9 @@ def test_nothing_came_only_where_no_reply_came_and_the_users_own_limit_is_not_wh
     assert fates(None, None, reason="not asked: limit of 3 calls") is None
     assert fates(None, reason="cut off after 12 tokens") is None
     assert fates() is None
+
+
+def test_the_summary_names_the_limit_that_kept_questions_from_being_asked() -> None:
+    reason = "not asked: limit of 560 tokens: 0 spent, the next call may take 971 more"
+    taught = [judge(Taught(Lesson(str(n), PROBLEMS[0]), None, reason), TASK) for n in range(3)]
+    assert f"  dropped 3: {reason}" in list(summary(taught))

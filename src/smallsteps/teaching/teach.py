@@ -205,7 +205,9 @@ def summary(taught: Sequence[Lessoned]) -> Iterator[str]:
     reasons: dict[str, int] = {}
     for one in taught:
         if one.dropped:
-            reason = one.dropped.split(":")[0]
+            # a limit is told with its amount: the user set it, and can raise it
+            limited = one.dropped.startswith(NOT_ASKED)
+            reason = one.dropped if limited else one.dropped.split(":")[0]
             reasons[reason] = reasons.get(reason, 0) + 1
     for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
         yield f"  dropped {count:,}: {reason}"
