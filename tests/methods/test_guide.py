@@ -301,7 +301,7 @@ def test_a_spent_limit_stops_with_everything_kept(recipe_of, run, server):
 @pytest.mark.parametrize(
     ("said", "error", "message"),
     [
-        (lambda body, times: (200, completion(""), {}), TeacherError, "reader 'm': not one of 6 replies could be read"),
+        (lambda body, times: (200, completion(""), {}), TeacherError, "answers none of the first 3 requests: empty reply"),
         (lambda body, times: (200, completion("Prediction:"), {}), TeacherError, "not one of 6 replies could be read"),
         (lambda body, times: knows(body, times, lambda problem: False), DataError, "not one of 12 replies of 'm' was right"),
     ],
