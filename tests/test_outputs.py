@@ -44,6 +44,7 @@ def test_an_existing_file_is_fine_and_keeps_its_content(tmp_path, source):
         ("/dev/full", "a device"),
         ("/dev/null", "a device"),
         ("/dev/stdout", "a device"),
+        ("/dev/fd/1", "a device"),
         ("/proc/nowhere/out.jsonl", "cannot be written"),
         ("x" * 300, "too long"),
         ("x" * 250, "too long"),  # the file itself would fit, what is written beside it does not
@@ -139,3 +140,9 @@ def test_rows_go_through_a_link_to_the_file_it_points_to(tmp_path):
     (tmp_path / "link").symlink_to("target.jsonl")
     write_rows(tmp_path / "link", [{"id": 1}])
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target.jsonl").read_text() == '{"id": 1}\n'
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm here")
+def test_memory_that_is_mounted_below_dev_is_a_folder_like_any_other():
+    check_output(Path("/dev/shm/smallsteps-test-of-outputs.jsonl"))
+    assert not Path("/dev/shm/smallsteps-test-of-outputs.jsonl").exists()

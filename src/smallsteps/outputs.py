@@ -29,7 +29,7 @@ def check_output(path: str | Path, flag: str = "--out", inputs: Iterable[str | P
         target = path.resolve()
         if path.is_dir() or target.is_dir():
             raise RecipeError(f"{flag} {path}: a folder. Name a file in it, for example {path / 'out.jsonl'}")
-        if (target.exists() and not target.is_file()) or Path(os.path.abspath(path)).is_relative_to("/dev"):  # noqa: PTH100
+        if (target.exists() and not target.is_file()) or _is_stream(path):
             raise RecipeError(f"{flag} {path}: a device or a pipe, not a file. Name a file.")
         if target.exists() and not os.access(target, os.W_OK):
             raise RecipeError(f"{flag} {path}: the file there is read-only. Name another file.")
@@ -37,6 +37,13 @@ def check_output(path: str | Path, flag: str = "--out", inputs: Iterable[str | P
             if source:  # an empty name is no path, though it would name this folder
                 _check_apart(path, target, Path(source), flag)
         _probe(target.parent, target.name)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether `path` names an open file of a process: its target may look like a plain file, which a rename would
+    replace. Other places below /dev, such as /dev/shm, are folders like any other."""
+    name = os.path.abspath(path)  # noqa: PTH100 - links must not be followed
+    return name in ("/dev/stdin", "/dev/stdout", "/dev/stderr") or name.startswith(("/dev/fd/", "/proc/self/fd/"))
 
 
 def check_output_folder(path: str | Path, flag: str = "--out") -> None:
