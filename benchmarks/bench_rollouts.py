@@ -22,8 +22,8 @@ from measure import add_options, now, prepare, record, record_peak
 
 from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.generator import Decoding
-from smallsteps.guiding.reward import Rewarder, RewardSettings
-from smallsteps.methods.rollouts import roller
+from smallsteps.methods.guided.reward import Rewarder, RewardSettings
+from smallsteps.methods.guided.rollouts import roller
 from smallsteps.quality.aspects import Scorer
 from smallsteps.students.student import Student, load_student
 from smallsteps.students.tokens import prepare as prepare_student

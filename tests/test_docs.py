@@ -69,7 +69,7 @@ def test_the_page_on_architecture_names_every_module_and_none_that_is_gone():
     rows = re.findall(r"^\| (`[^|]+) \|(.*)\|$", text, re.MULTILINE)
     named = set()
     for first, rest in rows:
-        place = re.match(r"`(\w+/)`", first)
+        place = re.match(r"`((?:\w+/)+)`", first)
         found = re.findall(r"`([\w/]+\.py)`", first + rest)
         named |= {(place[1] if place else "") + name for name in found}
     modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if path.name != "__init__.py"}

@@ -14,19 +14,20 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from smallsteps.evaluation.grade import compare_scores, grade
+    from smallsteps.experiment.recipe import Recipe, load_recipe
     from smallsteps.generation.engine import LocalEngine
     from smallsteps.generation.generator import Decoding, Generator
     from smallsteps.generation.replies import ReplyStore
     from smallsteps.generation.solve import Solving, solve
     from smallsteps.generation.solve import load_solver as load
-    from smallsteps.guiding.reader import Reader
-    from smallsteps.guiding.reward import Rewarder, RewardSettings
     from smallsteps.methods.compare import compare
     from smallsteps.methods.guide import guide
-    from smallsteps.methods.rollouts import roller
+    from smallsteps.methods.guided.reader import Reader
+    from smallsteps.methods.guided.reward import Rewarder, RewardSettings
+    from smallsteps.methods.guided.rollouts import roller
     from smallsteps.methods.tailor import tailor
+    from smallsteps.methods.tailored.exam import sit
     from smallsteps.quality.aspects import Rated, Scorer
-    from smallsteps.recipe import Recipe, load_recipe
     from smallsteps.records import Chain, Example, Grade, Prediction, Problem, Rationale, Segment
     from smallsteps.report.page import write_page
     from smallsteps.segments.examples import build_examples as build
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from smallsteps.tasks.files import read_chains as read
     from smallsteps.tasks.files import read_problems
     from smallsteps.tasks.splits import split_problems as split
-    from smallsteps.teaching.exam import sit
     from smallsteps.teaching.teach import teach
     from smallsteps.teaching.teachers import Lesson, Solver
     from smallsteps.training.contrast import Contrast
@@ -58,12 +58,12 @@ _WHERE = {
     "Problem": "records",
     "Rated": "quality.aspects",
     "Rationale": "records",
-    "Reader": "guiding.reader",
-    "Recipe": "recipe",
+    "Reader": "methods.guided.reader",
+    "Recipe": "experiment.recipe",
     "ReinforceSettings": "training.reinforce",
     "ReplyStore": "generation.replies",
-    "RewardSettings": "guiding.reward",
-    "Rewarder": "guiding.reward",
+    "RewardSettings": "methods.guided.reward",
+    "Rewarder": "methods.guided.reward",
     "Scorer": "quality.aspects",
     "Segment": "records",
     "Solver": "teaching.teachers",
@@ -77,15 +77,15 @@ _WHERE = {
     "grade": "evaluation.grade",
     "guide": "methods.guide",
     "load": "generation.solve:load_solver",
-    "load_recipe": "recipe",
+    "load_recipe": "experiment.recipe",
     "load_student": "students.student",
     "prepare": "students.tokens",
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
     "reinforce": "training.reinforce",
-    "roller": "methods.rollouts",
+    "roller": "methods.guided.rollouts",
     "segment": "segments.label:segment_chains",
-    "sit": "teaching.exam",
+    "sit": "methods.tailored.exam",
     "solve": "generation.solve",
     "split": "tasks.splits:split_problems",
     "tailor": "methods.tailor",

@@ -146,7 +146,7 @@ def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, c
 @pytest.mark.parametrize("name", ["my runs/a", "a[/b]c", "it's"])
 def test_the_command_that_comes_next_can_be_pasted(name, tmp_path):
     from smallsteps.cli.jobs import next_command
-    from smallsteps.recipe import load_recipe
+    from smallsteps.experiment.recipe import load_recipe
 
     out = tmp_path / name
     words = next_command(load_recipe("demo", []), out, out / "arms/direct-seed0")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from smallsteps.disk import digests
-from smallsteps.recipe import Recipe, make_recipe
+from smallsteps.experiment.recipe import Recipe, make_recipe
 
 TINY_STUDENT = {"vocabulary": 400, "d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.1}
 LASTING = ("arms", "pooled", "comparisons", "paper_protocol", "also", "data", "budget", "best")
@@ -89,12 +89,12 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 FORK_SERVER = """
 import json, os, signal, sys, time
 import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.methods.compare, smallsteps.report.page
-import smallsteps.report.terminal, smallsteps.runs, transformers.models.t5.modeling_t5, transformers.models.auto
+import smallsteps.report.terminal, smallsteps.experiment.folder, transformers.models.t5.modeling_t5, transformers.models.auto
 for line in sys.stdin:
     arguments, fail_at, limit = json.loads(line)
     child = os.fork()
     if child == 0:
-        smallsteps.runs.FAIL_AT = fail_at
+        smallsteps.experiment.folder.FAIL_AT = fail_at
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
         try:

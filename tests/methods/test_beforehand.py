@@ -7,10 +7,10 @@ import pytest
 
 from smallsteps.cli.main import main
 from smallsteps.errors import RecipeError
+from smallsteps.experiment.recipe import load_recipe
 from smallsteps.generation.access import Access
 from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import compare
-from smallsteps.recipe import load_recipe
 
 REFUSED = {
     # students

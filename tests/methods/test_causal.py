@@ -30,7 +30,7 @@ def run(request, tmp_path_factory):
         evaluation={"segment_bleu": True},
     )
     content["student"].pop("scratch")
-    return out / "run", compare(smallsteps.recipe.make_recipe(content), out / "run")
+    return out / "run", compare(smallsteps.experiment.recipe.make_recipe(content), out / "run")
 
 
 def test_every_arm_is_trained_and_graded(run):

@@ -7,9 +7,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import smallsteps
 from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment.arm import Workshop
 from smallsteps.methods import arm as arm_module
 from smallsteps.methods import stages as stages_module
-from smallsteps.methods.arm import Workshop
 from smallsteps.methods.compare import compare
 from smallsteps.students.student import DualStudent, Student, load
 
@@ -40,7 +40,7 @@ class Spied:
         further = out.parent / "multiarith.jsonl"
         rows = [{"id": f"m{i}", "question": f"What is {i} plus 2?", "answer": str(i + 2)} for i in range(3)]
         further.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        self.recipe = smallsteps.recipe.make_recipe(
+        self.recipe = smallsteps.experiment.recipe.make_recipe(
             tiny_content(
                 arms=ARMS,
                 data={"also_test": {"multiarith": str(further)}},

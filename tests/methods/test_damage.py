@@ -8,10 +8,10 @@ import pytest
 
 from smallsteps.disk import damage
 from smallsteps.errors import UserError
+from smallsteps.experiment.recipe import make_recipe
 from smallsteps.methods.compare import compare
 from smallsteps.methods.guide import guide
 from smallsteps.methods.tailor import tailor
-from smallsteps.recipe import make_recipe
 from smallsteps.report.page import write_page
 from smallsteps.teaching.open import Access
 

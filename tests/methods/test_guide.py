@@ -10,8 +10,8 @@ import pytest
 
 from loopback import completion
 from smallsteps.errors import DataError, RecipeError, TeacherError, UserError
+from smallsteps.experiment.recipe import Guided, guided_arms, load_recipe, make_recipe, recipe_names
 from smallsteps.methods.guide import guide
-from smallsteps.recipe import Guided, guided_arms, load_recipe, make_recipe, recipe_names
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import results_table
 from smallsteps.students.student import load_student

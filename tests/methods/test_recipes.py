@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from smallsteps.experiment.recipe import load_recipe, recipe_names
+from smallsteps.methods.as_es.variants import variants
 from smallsteps.methods.compare import compare
-from smallsteps.methods.variants import variants
-from smallsteps.recipe import load_recipe, recipe_names
 from smallsteps.tasks.stories import make_chains
 
 from .conftest import TINY_STUDENT

@@ -9,8 +9,8 @@ import pytest
 
 from smallsteps.cli.main import main
 from smallsteps.errors import RecipeError
-from smallsteps.methods.material import data_task
-from smallsteps.recipe import make_recipe
+from smallsteps.experiment.data import data_task
+from smallsteps.experiment.recipe import make_recipe
 from smallsteps.tasks.spoken import task_for
 
 CHINESE = [

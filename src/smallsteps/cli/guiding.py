@@ -16,9 +16,9 @@ from smallsteps.errors import counted
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
-from smallsteps.guiding.open import ReaderSettings, open_reader
-from smallsteps.guiding.reader import Asked, check_task, nothing_read
-from smallsteps.methods.lm_guided import Outcome, alone, guided, turned, write
+from smallsteps.methods.guided.method import Outcome, alone, guided, turned, write
+from smallsteps.methods.guided.open import ReaderSettings, open_reader
+from smallsteps.methods.guided.reader import Asked, check_task, nothing_read
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem
 from smallsteps.students.student import load_student

@@ -15,8 +15,7 @@ from rich.table import Table
 from smallsteps.cli.progress import open_console, say
 from smallsteps.devices import check_device, check_threads
 from smallsteps.errors import RecipeError
-from smallsteps.outputs import check_output_folder
-from smallsteps.recipe import (
+from smallsteps.experiment.recipe import (
     BUNDLED,
     REFINED_ARMS,
     Guided,
@@ -27,6 +26,7 @@ from smallsteps.recipe import (
     make_recipe,
     recipe_names,
 )
+from smallsteps.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
@@ -44,8 +44,8 @@ def compare_file(
     content: dict[str, Any], changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
 ) -> None:
     """`smallsteps compare`. What its own arguments name is checked here, so that messages speak of them."""
-    from smallsteps.recipe import apply_changes
-    from smallsteps.runs import complete
+    from smallsteps.experiment.folder import complete
+    from smallsteps.experiment.recipe import apply_changes
     from smallsteps.tasks.sources import check_exists
 
     check_device(content["student"]["device"])
@@ -68,8 +68,8 @@ def list_recipes() -> None:
 
 def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
     from smallsteps.cli.teaching import access
+    from smallsteps.experiment.folder import check_folder, complete
     from smallsteps.methods.beforehand import check_recipe, rehearse
-    from smallsteps.runs import check_folder, complete
 
     check_threads(threads)
     if dry_run:
@@ -142,8 +142,8 @@ def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
 
 def plan(recipe: Recipe) -> list[str]:
     """What the recipe will do, with sizes where the data and the student are at hand."""
-    from smallsteps.methods.material import data_task
-    from smallsteps.methods.variants import variants
+    from smallsteps.experiment.data import data_task
+    from smallsteps.methods.as_es.variants import variants
 
     own = recipe.tailored is not None or recipe.guided is not None
     names = recipe.arms if own else [variant.name for variant in variants(recipe)]
@@ -177,7 +177,7 @@ def plan(recipe: Recipe) -> list[str]:
 
 
 def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
-    from smallsteps.methods.material import data_task
+    from smallsteps.experiment.data import data_task
     from smallsteps.tasks.files import read_problems
 
     if recipe.guided is not None:
@@ -194,7 +194,7 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
             f"teacher: at most {asked * words.rationales:,} calls at the start (T_0) and {feedback:,} for the feedback of a "
             f"seed, each at most {1 + words.teacher.retries} times; other arms may spend as much as `full`",
         ]
-    from smallsteps.methods.check import known_beforehand
+    from smallsteps.methods.as_es.check import known_beforehand
 
     return known_beforehand(recipe)
 
@@ -234,8 +234,8 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
 
     import yaml
 
-    from smallsteps.recipe import apply_changes, recipe_content
-    from smallsteps.runs import check_folder, run_folder
+    from smallsteps.experiment.folder import check_folder, run_folder
+    from smallsteps.experiment.recipe import apply_changes, recipe_content
     from smallsteps.students.pretrain import pretrain, pretrain_settings
 
     check_threads(threads)

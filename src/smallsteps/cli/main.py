@@ -344,7 +344,7 @@ def guide(
     from smallsteps.generation.budget import Limits, Prices
     from smallsteps.generation.completion import check_thinking
     from smallsteps.generation.parameters import read_extra_body
-    from smallsteps.guiding.open import ReaderSettings
+    from smallsteps.methods.guided.open import ReaderSettings
 
     settings = ReaderSettings(
         reader,

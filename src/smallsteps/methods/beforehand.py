@@ -13,11 +13,11 @@ from pathlib import Path
 
 from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, StudentError, nearest
+from smallsteps.experiment.data import check_bundled, load_material, load_questions
+from smallsteps.experiment.folder import run_folder
+from smallsteps.experiment.recipe import BUNDLED, Guided, Reader, Recipe, Tailored, Teacher
 from smallsteps.generation.access import Access
-from smallsteps.methods.material import check_bundled, load_material, load_questions
-from smallsteps.methods.variants import check_arms
-from smallsteps.recipe import BUNDLED, Guided, Reader, Recipe, Tailored, Teacher
-from smallsteps.runs import run_folder
+from smallsteps.methods.as_es.variants import check_arms
 from smallsteps.students.lora import check_rank
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.scratch import scratch_settings

@@ -16,15 +16,15 @@ from typing import Any
 
 from smallsteps.disk import read_object, write_json
 from smallsteps.errors import counted
+from smallsteps.experiment.data import Material, Questions, load_material
+from smallsteps.experiment.folder import Reporter, RunFolder, Silent, complete, fail_point, provenance, run_folder
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.methods.as_es.check import check_every_arm, leave_out_odd
+from smallsteps.methods.as_es.gold import write_gold
+from smallsteps.methods.as_es.results import grade_arm, results
+from smallsteps.methods.as_es.stages import Stages
+from smallsteps.methods.as_es.variants import check_arms, variants
 from smallsteps.methods.beforehand import check_recipe
-from smallsteps.methods.check import check_every_arm, leave_out_odd
-from smallsteps.methods.gold import write_gold
-from smallsteps.methods.material import Material, Questions, load_material
-from smallsteps.methods.results import grade_arm, results
-from smallsteps.methods.stages import Stages
-from smallsteps.methods.variants import check_arms, variants
-from smallsteps.recipe import Recipe
-from smallsteps.runs import Reporter, RunFolder, Silent, complete, fail_point, provenance, run_folder
 from smallsteps.students.scratch import ScratchSettings, from_scratch, scratch_settings
 
 

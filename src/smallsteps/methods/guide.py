@@ -22,18 +22,17 @@ from typing import Any
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import grade
+from smallsteps.experiment.arm import Trained, Workshop
+from smallsteps.experiment.data import Questions, load_questions, read_json_lines
+from smallsteps.experiment.folder import Reporter, RunFolder, Silent, complete
+from smallsteps.experiment.recipe import WRITERS, Guided, Recipe, guided_parts, guided_students
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
-from smallsteps.guiding.open import ReaderSettings, open_reader
-from smallsteps.guiding.reader import Asked, Reader, check_task, nothing_read
-from smallsteps.guiding.reward import Kind, Likelihood, Rewarder, RewardSettings
-from smallsteps.methods.arm import Trained, Workshop
 from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
-from smallsteps.methods.guided_results import Arm, results
-from smallsteps.methods.judging import check_judge, needs_check
-from smallsteps.methods.lm_guided import (
+from smallsteps.methods.guided.judging import check_judge, needs_check
+from smallsteps.methods.guided.method import (
     Outcome,
     Reasoned,
     Written,
@@ -54,14 +53,15 @@ from smallsteps.methods.lm_guided import (
     write,
     yields,
 )
-from smallsteps.methods.material import Questions, load_questions, read_json_lines
-from smallsteps.methods.reading import train_reader
-from smallsteps.methods.rollouts import roller
+from smallsteps.methods.guided.open import ReaderSettings, open_reader
+from smallsteps.methods.guided.reader import Asked, Reader, check_task, nothing_read
+from smallsteps.methods.guided.reading import train_reader
+from smallsteps.methods.guided.results import Arm, results
+from smallsteps.methods.guided.reward import Kind, Likelihood, Rewarder, RewardSettings
+from smallsteps.methods.guided.rollouts import roller
 from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.quality.judges import Judge, Similarity, open_judges
-from smallsteps.recipe import WRITERS, Guided, Recipe, guided_parts, guided_students
 from smallsteps.records import Chain, Prediction
-from smallsteps.runs import Reporter, RunFolder, Silent, complete
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.student import Student, load_student
 from smallsteps.students.tokens import prepare

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import RecipeError
+from smallsteps.experiment.data import Questions, load_questions
+from smallsteps.experiment.folder import Reporter, RunFolder, Silent, complete
+from smallsteps.experiment.recipe import Recipe, Tailored
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
-from smallsteps.methods.material import Questions, load_questions
-from smallsteps.methods.rounds import Rounds
-from smallsteps.methods.tailored_results import ArmRounds, results
-from smallsteps.recipe import Recipe, Tailored
-from smallsteps.runs import Reporter, RunFolder, Silent, complete
+from smallsteps.methods.tailored.results import ArmRounds, results
+from smallsteps.methods.tailored.rounds import Rounds
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
 from smallsteps.teaching.prompts import check_prompts

@@ -1,0 +1,1 @@
+"""One experiment: the run folder, the data, what an arm is, and the recipe that names them."""

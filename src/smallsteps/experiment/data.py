@@ -1,0 +1,274 @@
+"""What a comparison works on: chains read or made, split by question, and the student before training.
+
+The stage `data` of a run folder: train, validation and test chains as JSON lines, and `data.json` with the sizes, what was
+left out and the overlap (which is zero, or the run is refused).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smallsteps.disk import write_json
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment.folder import RunFolder
+from smallsteps.experiment.recipe import BUNDLED, Data, Recipe
+from smallsteps.records import Chain, Problem, Rationale
+from smallsteps.tasks import Task, get_task
+from smallsteps.tasks.files import identified, read_chains, read_problems, read_rows, write_rows
+from smallsteps.tasks.notes import Say
+from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
+from smallsteps.tasks.spoken import task_for
+
+
+@dataclass(frozen=True)
+class Material:
+    """The data of a run."""
+
+    task: Task
+    train: list[Chain]
+    validation: list[Chain]
+    test: list[Problem]
+    gold: list[Chain]
+    """Test problems that have a chain of their own, for the page."""
+    also: dict[str, tuple[Task, list[Problem]]]
+    """Further test sets."""
+    facts: dict[str, Any]
+    """Sizes, overlap, rows left out."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Questions and chains of the training part, as the student meets them."""
+        return [text for c in self.train for text in (self.task.render(c.problem), c.rationale.text)]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The data of a run whose rationales a teacher is to write."""
+
+    task: Task
+    train: list[Problem]
+    validation: list[Problem]
+    test: list[Problem]
+    gold: list[Chain]
+    """Test problems that have a chain of their own, for the page."""
+    facts: dict[str, Any]
+    """Sizes and overlap."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Questions of the training part, as the student meets them."""
+        return [self.task.render(problem) for problem in self.train]
+
+
+def data_task(data: Data, say: Say | None = None) -> Task:
+    """The task of a recipe in the language of its data. `say` receives the language where it was guessed."""
+    if data.chains == BUNDLED:
+        if data.language not in (None, "en"):
+            raise RecipeError(
+                f"data.language: the bundled chains are English, not {data.language!r}. Take it out, or name your own "
+                "file: data.chains=PATH"
+            )
+        return get_task(data.task)
+    return task_for(data.task, _paths(data), data.columns, data.language, say)
+
+
+def load_questions(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Questions:
+    """Makes the stage `data` of questions where it is not there yet, and reads it. `say` receives what was guessed."""
+    folder = run.stage("data", lambda place: _make_questions(recipe.data, place, say), fixed=True)
+    train, validation, test = (
+        [Problem.from_row(row) for row in read_json_lines(folder / f"{name}.jsonl")]
+        for name in ("train", "validation", "problems")
+    )
+    facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    task = get_task(facts.get("task", recipe.data.task))
+    return Questions(task, train, validation, test, _read(folder / "test.jsonl"), facts)
+
+
+def _make_questions(data: Data, folder: Path, say: Say | None) -> None:
+    task = data_task(data, say)
+    gold: list[Chain] = []
+    if data.chains == BUNDLED:
+        *chains, gold, facts = _bundled(data)
+        train, validation, test = ([chain.problem for chain in part] for part in (*chains, gold))
+    else:
+        train, validation, test = _question_files(data, task, say)
+        facts = {"source": ", ".join(Path(path).name for path in _paths(data))}
+    bare = next((p for p in (*train, *validation, *test) if p.answer is None), None)
+    if bare is not None:
+        raise DataError(
+            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row, or leave out those without one. "
+            "(`smallsteps teach` explains questions without answers.)"
+        )
+    parts = {"training": train, "validation": validation, "test": test}
+    _check_parts(parts, len(train) + len(validation) + len(test))
+    for name, problems in zip(("train", "validation", "problems"), parts.values(), strict=True):
+        write_rows(folder / f"{name}.jsonl", (problem.to_row() for problem in problems))
+    _write_chains(folder / "test.jsonl", gold)
+    sizes = {"train": len(train), "validation": len(validation), "test": len(test), "overlap": 0}
+    write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
+
+
+def _question_files(data: Data, task: Task, say: Say | None) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    problems = [problem for path in _paths(data) for problem in read_problems(path, task, data.columns, say)]
+    problems = problems[: data.limit]
+    known = {
+        name: None if path is None else read_problems(path, task, data.columns, say)
+        for name, path in (("validation", data.validation), ("test", data.test))
+    }
+    if all(part is not None for part in known.values()):
+        return problems, known["validation"] or [], known["test"] or []
+    validation, test = known["validation"], known["test"]
+    first, second = (0.1 if part is None else 0.0 for part in (validation, test))
+    parts = split_problems(problems, data.split_seed, (1 - first - second, first, second))
+    return parts.train, parts.validation if validation is None else validation, parts.test if test is None else test
+
+
+def load_material(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Material:
+    """Makes the stage `data` where it is not there yet, and reads it. `say` receives what was guessed."""
+    folder = run.stage("data", lambda place: _make(recipe.data, place, say), fixed=True)
+    also = {}
+    for name, path in recipe.data.also_test.items():
+        other = task_for(name, [path], say=say)
+        also[name] = (other, read_problems(path, other, say=say))
+    gold = _read(folder / "test.jsonl")
+    test = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
+    facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    task = get_task(facts.get("task", recipe.data.task))
+    return Material(task, _read(folder / "train.jsonl"), _read(folder / "validation.jsonl"), test, gold, also, facts)
+
+
+def read_parts(
+    data: Data, task: Task, say: Say | None = None
+) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+    """Training, validation and test chains, made or read, and facts about them."""
+    return _bundled(data) if data.chains == BUNDLED else _from_files(data, task, say)
+
+
+def _make(data: Data, folder: Path, say: Say | None) -> None:
+    task = data_task(data, say)
+    train, validation, test, facts = read_parts(data, task, say)
+    problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task, data.columns, say)
+    _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
+    for name, chains in (("train", train), ("validation", validation), ("test", test)):
+        _write_chains(folder / f"{name}.jsonl", chains)
+    write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
+    sizes = {"train": len(train), "validation": len(validation), "test": len(problems), "overlap": 0}
+    write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
+
+
+def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> None:
+    """Raises DataError where a part is empty, or a question stands in two."""
+    for name, part in parts.items():
+        if not part:
+            raise DataError(f"the {name} part is empty ({rows} rows in all). Give at least 10 different questions.")
+    train, validation, test = parts.values()
+    check_overlap(train, validation)
+    check_overlap([*train, *validation], test)
+
+
+def _write_chains(path: Path, chains: Sequence[Chain]) -> None:
+    write_rows(path, ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains))
+
+
+def _paths(data: Data) -> list[str]:
+    return [data.chains] if isinstance(data.chains, str) else data.chains
+
+
+def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+    """Training, validation and test problems of three different seeds; a question that comes twice counts once."""
+    made = _generator(data)
+    train = made(data.count, 100 + data.split_seed)
+    seen = list(train)
+    parts = []
+    for seed, count in ((200, data.validation_count), (300, data.test_count)):
+        fresh = without_overlap(made(2 * count + 200, seed + data.split_seed), seen)
+        parts.append(fresh[:count])
+        seen += parts[-1]
+    source = f"bundled {data.task}, {data.difficulty}"
+    return train, parts[0], parts[1], {"source": source, "chains": data.count, "wrong": 0}
+
+
+DISTRACTORS = {"easy": 2, "medium": 4, "hard": 8}
+"""Pairs of facts beside the two that count, in bundled two-hop questions."""
+
+
+def check_bundled(data: Data) -> None:
+    """Raises RecipeError where nothing bundled belongs to the task."""
+    _generator(data)
+
+
+def _generator(data: Data) -> Callable[[int, int], list[Chain]]:
+    from smallsteps.tasks import facts, stories
+
+    if data.task == "stories":
+        return lambda count, seed: stories.make_chains(count, seed, data.difficulty)
+    if data.task == "facts":
+        return lambda count, seed: facts.make_chains(count, seed, DISTRACTORS[data.difficulty])
+    raise RecipeError(
+        f"the bundled chains belong to the tasks `stories` and `facts`, not {data.task!r}: set data.task, or name a file"
+    )
+
+
+def _from_files(
+    data: Data, task: Task, say: Say | None
+) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+    paths = _paths(data)
+    chains: list[Chain] = []
+    wrong = closed = 0
+    for path in paths:
+        found = read_chains(path, task, data.columns, say=say)
+        chains += found.chains
+        wrong += found.wrong
+        closed += found.closed
+    if data.limit is not None:
+        chains = chains[: data.limit]
+    twice = next((i for i, count in Counter(c.problem.id for c in chains).items() if count > 1), None)
+    if twice is not None and len(paths) > 1:
+        raise DataError(f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem its own.")
+    facts = {
+        "source": ", ".join(Path(path).name for path in paths),
+        "chains": len(chains),
+        "wrong": wrong,
+        "closed": closed,
+    }
+    if data.validation is None and data.test is None:
+        parts = split_problems(chains, data.split_seed)
+        return parts.train, parts.validation, parts.test, facts
+    if data.validation is None:
+        parts = split_problems(chains, data.split_seed, (0.9, 0.1, 0.0))
+        return parts.train, parts.validation, _gold_chains(data, task), facts
+    validation = read_chains(data.validation, task, data.columns, say=say).chains
+    if data.test is None:
+        parts = split_problems(chains, data.split_seed, (0.9, 0.0, 0.1))
+        return parts.train, validation, parts.test, facts
+    return chains, validation, _gold_chains(data, task), facts
+
+
+def _gold_chains(data: Data, task: Task) -> list[Chain]:
+    """The chains of a test file where it has them; the problems alone otherwise."""
+    assert data.test is not None
+    if task.prepare is None:
+        _, raw = next(read_rows(data.test))
+        named = data.columns.get("rationale")
+        if named is not None and named not in raw:
+            return []
+        _, _, first = next(identified(data.test, task, data.columns))
+        if "rationale" not in first:
+            return []
+    return read_chains(data.test, task, data.columns, allow_wrong=True).chains
+
+
+def _read(path: Path) -> list[Chain]:
+    rows = read_json_lines(path)
+    return [Chain(Problem.from_row(row["problem"]), Rationale.from_row(row["rationale"])) for row in rows]
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """Rows of a file that a stage wrote. Lines end in LF alone: real chains hold U+2028, which `splitlines` would cut."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [json.loads(line) for line in file]

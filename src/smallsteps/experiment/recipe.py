@@ -1,0 +1,667 @@
+"""What a run is: one typed, strict value, read from YAML, printed back in full by `--dry-run`.
+
+A recipe names every knob once. Unknown keys are refused with the nearest known one; `key=value` on the command line
+(`train.learning_rate=1e-3`) changes a copy before it is checked. The same class serves YAML, Python and the command
+line, so that the three cannot disagree. Numbers that the AS-ES paper (Xi et al. 2024) gives stand here as defaults.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from smallsteps.errors import RecipeError, nearest
+from smallsteps.experiment.recipe_errors import error_line
+from smallsteps.strict_yaml import read_yaml, read_yaml_file
+
+BUNDLED = "bundled"
+"""The student, and the data, that ship in the package."""
+
+
+MOST = 2**53
+"""Of counts of tokens and calls: whole numbers up to here are exact everywhere, stores included."""
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Of things of which nobody has more than a million."""
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+NotNegative = Annotated[float, Field(ge=0, le=1e12)]
+Temperature = Annotated[float, Field(ge=0.01, le=1000)]
+"""Of sampling; the bounds of `generation.generator`."""
+Name = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class Strict(BaseModel):
+    """Frozen; refuses unknown keys, and numbers that are none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` is no 1."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if kind is not bool and (isinstance(value, bool) or (isinstance(value, list) and _has_truth(value))):
+            raise PydanticCustomError("truth_value", "a truth value")
+        if info.field_name == "sweep" and isinstance(value, dict) and any(map(_has_truth, value.values())):
+            raise PydanticCustomError("truth_value", "a truth value")
+        return value
+
+
+def _has_truth(values: Any) -> bool:
+    return isinstance(values, list) and any(isinstance(value, bool) for value in values)
+
+
+class Data(Strict):
+    """Where chains come from and how they are split."""
+
+    chains: Name | Annotated[list[Name], Field(min_length=1)] = BUNDLED
+    """JSONL (CSV, Parquet, hub:NAME with the extra `hub`) of id, question, rationale, answer; `bundled` makes them."""
+    task: Name = "numbers"
+    """How questions are put and answers graded; see `smallsteps.tasks.TASKS`."""
+    language: str | None = None
+    """The language of the chains: a code of `smallsteps.tasks.languages` (zh, de, …). None: the task's, else guessed."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our field name → the file's, where they differ."""
+    count: int = Field(1000, ge=10, le=1_000_000)
+    """Bundled data only: training chains."""
+    difficulty: Literal["easy", "medium", "hard"] = "medium"
+    """Bundled data only."""
+    validation_count: Count = 200
+    """Bundled data only: validation chains."""
+    test_count: Count = 500
+    """Bundled data only: test problems."""
+    validation: Name | None = None
+    """A file of validation chains; None: a tenth of `chains`."""
+    test: Name | None = None
+    """A file of test problems; None: a tenth of `chains`."""
+    also_test: dict[str, Name] = Field(default_factory=dict)
+    """Further test sets, task name → file, graded beside the main one."""
+    limit: int | None = Field(None, ge=1, examples=[1000])
+    """Read only so many chains."""
+    split_seed: Seed = 0
+    """Seed of the 80/10/10 split by question, the same for every arm and training seed."""
+
+
+class Segmentation(Strict):
+    """How chains are cut (Sec. 2 of the method page)."""
+
+    beta: Positive = 1.0
+    """Threshold: a sub-sentence is AS where its score passes beta x the chain's mean (Eq. 1, 5; Fig. 3: best near 1)."""
+    reduce: Literal["mean", "sum"] = "mean"
+    """Over the tokens of a sub-sentence (the authors' code: sum)."""
+    conditioning: Literal["rationale", "question"] = "rationale"
+    """What a sub-sentence's score is conditioned on: question and earlier chain (Eq. 3), or the question alone (code)."""
+    max_segments: int | None = Field(None, ge=1, le=1_000_000, examples=[20])
+    """Segments a student may write; None: as many as the longest training chain has, and a quarter more."""
+    folds: int = Field(1, ge=1, le=1000)
+    """`ent`, `loss`: 1 scores chains with the direct student trained on them (paper); k scores each with one that was not."""
+    gamma: NotNegative = 1.0
+    """Reports only: normal regions included per report (paper: 1)."""
+
+
+class Training(Strict):
+    """How arms are trained (Sec. 5 of the method page)."""
+
+    budget: int | None = Field(None, ge=1, le=MOST, examples=[1_000_000])
+    """Training tokens of an arm, source + target without padding; None: what `passes` over the chains cost `direct`."""
+    passes: Positive = 20.0
+    """Passes over the chains that set the budget where none is given, or that each arm makes with `fair: passes`."""
+    fair: Literal["tokens", "passes"] = "tokens"
+    """What arms have in common: training tokens, or passes over the chains."""
+    learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
+    """Paper: 5e-4 or 1e-3."""
+    update_examples: Count = 64
+    """Examples of an update (paper: 64)."""
+    micro_batch_tokens: int = Field(4096, ge=64, le=MOST)
+    """Padded tokens that pass through the model at once; changes speed and memory, not the result."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    """Share of the budget over which the learning rate rises (code: 0.04 to 0.08)."""
+    weight_decay: float = Field(0.01, ge=0, le=100)
+    evaluations: Count = 10
+    """Evaluations, and so candidate checkpoints, of a run."""
+    validation_chains: Count = 500
+    """At most so many are used in an evaluation."""
+    source_limit: int = Field(512, ge=8, le=10_000_000)
+    """Most tokens of a source."""
+    target_limit: int = Field(512, ge=8, le=10_000_000)
+    """Most tokens of a target."""
+    overlong: Literal["few", "error", "drop", "truncate"] = "few"
+    """Chains over a limit: leave out up to 2 % and count them, refuse any, leave out all, or cut the source at its front."""
+    early_stop: Literal["few", "error", "drop"] = "few"
+    """Chains with a target that carries the stop sign although the chain goes on."""
+    gradient_checkpointing: bool = False
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of training; weights stay float32."""
+    report_to: list[Name] = Field(default_factory=list)
+    """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
+
+
+class Student(Strict):
+    """Who learns."""
+
+    name: Name = BUNDLED
+    """`bundled`, a folder, or a hub name."""
+    lora: int = Field(0, ge=0, le=100_000)
+    """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
+    device: Name = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the loaded weights; training keeps them in float32 whatever they were saved in."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """None: as the model's configuration has it."""
+    scratch: dict[str, Any] = Field(default_factory=dict)
+    """From scratch instead of `name`: {tokenizer: bytes|characters, vocabulary, d_model, d_kv, heads, d_ff, layers, ...}, the
+    words of `students.scratch.ScratchSettings`."""
+
+
+class Evaluation(Strict):
+    """How arms are graded."""
+
+    batch_size: Count = 128
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    checkpoint: Literal["metric", "validation_loss", "train_loss", "bleu"] = "metric"
+    """Which checkpoint of a run is graded: best task metric on validation (the honest choice)."""
+    segment_bleu: bool = False
+    """Measure at each evaluation the BLEU of segments written on gold prefixes (the authors' validation figure)."""
+    paper_protocol: bool = False
+    """Also grade the three checkpoints of the paper on the test set and report the best of them."""
+    bootstrap: int = Field(10_000, ge=100, le=10_000_000)
+    """Resamples behind each interval."""
+    stop_repetition: bool = False
+    """End chains that run in a circle, in all arms alike, exams included."""
+
+
+class Asked(Strict):
+    """A model that is asked, and what may be spent on it."""
+
+    base_url: Name | None = None
+    """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands in no recipe."""
+    calls: int | None = Field(None, ge=0, le=MOST, examples=[1000])
+    """Most calls of the whole run."""
+    tokens: int | None = Field(None, ge=0, le=MOST, examples=[1_000_000])
+    """Most tokens of the whole run, read and written."""
+    money: float | None = Field(None, ge=0, le=1e12, examples=[5])
+    """Most money of the whole run, in the currency of the prices."""
+    price_in: NotNegative = 0.0
+    """Per million tokens read."""
+    price_out: NotNegative = 0.0
+    """Per million tokens written."""
+    store: Name | None = None
+    """The SQLite file of paid replies; None: ~/.smallsteps/replies.sqlite, shared by all runs."""
+    concurrency: int = Field(16, ge=1, le=1000)
+    """Calls under way at once."""
+    timeout: Positive = 120.0
+    """Seconds for one call."""
+    patience: float = Field(900.0, ge=0, le=1e7)
+    """Seconds for which a server may be too busy for every call before the run ends."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further parameters of each request, as the server wants them; null takes one out that is sent otherwise."""
+    thinking: Literal["drop", "keep", "only"] = "drop"
+    """What of a reply of a model that thinks is the reply: what follows the thought, thought and reply, or the thought."""
+
+    @field_validator("extra_body")
+    @classmethod
+    def _json(cls, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(body, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("holds a value that JSON does not have, such as inf or a date") from None
+        return body
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        """What shows before a run folder is made; `generation/access.py` looks at the rest."""
+        if url is None:
+            return None
+        if "@" in url:
+            raise ValueError(
+                "it carries a user name or a password; take it out, as recipes are written to run folders. A key belongs into "
+                "OPENAI_API_KEY"
+            )
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("expected a URL such as http://localhost:8000/v1")
+        return url
+
+
+COSTS_ONLY = ("concurrency", "timeout", "patience", "calls", "tokens", "money", "price_in", "price_out", "store")
+"""Words of it that change neither what is asked nor what is answered."""
+
+
+class Teacher(Asked):
+    """Who explains."""
+
+    name: Name = "solver"
+    """A model at `base_url`, a folder of a model, a .jsonl file of replies bought elsewhere (`id`, `rationale`, `attempt`), or
+    `solver`, the exact solver of the bundled word problems."""
+    initial: Name = "initial"
+    """Prompt for a question: a bundled name or a file."""
+    feedback: Name = "feedback"
+    """Prompt for a question and a wrong rationale."""
+    blind: Name = "blind"
+    """Prompt of the arm `blind`: as `feedback`, without the wrong rationale."""
+    temperature: Literal[0] | Temperature = 0.7
+    max_new_tokens: Count = 512
+    retries: int = Field(1, ge=0, le=1000)
+    """How often a question is asked again whose reply had to be dropped."""
+
+
+class Tailored(Strict):
+    """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
+
+    rounds: int = Field(3, ge=1, le=1000)
+    """Times the student is trained; it sits the exam before the first and after each."""
+    teacher: Teacher = Field(default_factory=Teacher)
+    rationales: int = Field(1, ge=1, le=1000)
+    """Rationales asked for each question at the start (T_0); above 1 they can be each other's positives."""
+    mistakes: int = Field(1, ge=1, le=1000)
+    """Wrong rationales of a question that the teacher is shown in a round, each in a call of its own."""
+    samples: int = Field(4, ge=1, le=1000)
+    """Chains a question in an exam (code: 4)."""
+    temperature: Temperature = 1.0
+    """Of the exam (code: 1)."""
+    top_k: Count = 50
+    """Of the exam (code: 50)."""
+    collect: Literal["accumulate", "replace"] = "accumulate"
+    """Rationales to learn from: those of all rounds, or of the newest alone."""
+    cap: int = Field(8, ge=1, le=1000)
+    """`accumulate`: most rationales of a question, the newest first."""
+    start: Literal["continue", "restart"] = "continue"
+    """Where a round's training begins: at the last round's student (code), or at the untrained one."""
+    min_gain: float | None = Field(None, ge=-100, le=100, examples=[0.5])
+    """Stop where a round brought less on validation, in points; None: never."""
+    min_failed: float = Field(1.0, ge=0, le=100)
+    """Stop where less than this share of the questions, in per cent, has a sample that is not right."""
+    segments: str | None = None
+    """None: the student writes whole chains; `inter`, `bleu` or `rouge`: it learns and writes them segment by segment
+    (uni-path AS-ES)."""
+    contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
+    """The loss that sets right rationales against the student's wrong ones."""
+    contrast_weight: float = Field(0.5, ge=0, le=1e6)
+    """Its weight (paper: 0.5; too much hurts)."""
+    triplet_margin: float = Field(1.0, ge=0, le=1e6)
+    """Paper: 1."""
+    triplet_state: Literal["last", "mean"] = "last"
+    """What stands for a rationale: the hidden state at its last token (code), or the mean over its tokens."""
+    dpo_beta: Positive = 0.1
+    prompt_weight: float = Field(0.1, ge=0, le=1)
+    """Of a prompt token in the loss of a causal student (code: 0.1); an encoder-decoder has no loss there."""
+    demonstrations: int = Field(0, ge=0, le=32)
+    """Causal students: worked training questions, fixed by the seed, that stand before every question in training, exam
+    and test. They weigh `prompt_weight`."""
+    equal: Literal["anchors", "all"] = "anchors"
+    """What training tokens arms have in common: those of the rationales trained on, or all that go through the model,
+    positives and negatives of the contrast included."""
+    normaliser: Literal["weights", "all-tokens"] = "weights"
+    """What the loss is divided by: the sum of weights, or (code) the number of tokens that have one."""
+
+
+class Reader(Asked):
+    """The large frozen model that answers."""
+
+    name: Name = "trained"
+    """A model at `base_url`, a folder of a model, or `trained`: a small one that learns to read bundled facts in this run
+    and is then frozen."""
+    guided: Name = "read"
+    """Prompt with a rationale: a bundled name or a file."""
+    standard: Name = "standard"
+    """Prompt without one."""
+    cot: Name = "cot"
+    """Prompt for reasoning and prediction in one go."""
+    max_new_tokens: Count = 32
+    """Of an answer."""
+    cot_tokens: Count = 256
+    """Of reasoning and prediction."""
+    count: int = Field(1500, ge=10, le=1_000_000)
+    """`trained` only: questions it learns from, none of them the run's."""
+    budget: int = Field(1_000_000, ge=1, le=MOST)
+    """`trained` only: its training tokens."""
+    noise: float = Field(0.5, ge=0, le=1)
+    """`trained` only: share of the rationales it learns to read that are spoilt, so that it does not believe them all."""
+
+
+class Reinforce(Strict):
+    """The refinement by reinforcement learning."""
+
+    steps: Count = 100
+    prompts: Count = 16
+    """Questions of a step."""
+    samples: int = Field(4, ge=1, le=1000)
+    """Rationales of each."""
+    estimator: Literal["rloo", "grpo", "ppo"] = "rloo"
+    average: Literal["token", "sequence"] = "token"
+    epochs: int = Field(1, ge=1, le=1000)
+    """Updates on the same rollouts."""
+    temperature: Temperature = 1.0
+    learning_rate: float = Field(1e-4, gt=0, le=100, examples=["1e-4"])
+    kl: float = Field(0.05, ge=0, le=1e6)
+    clip: float = Field(0.2, gt=0, lt=1)
+    evaluations: Count = 4
+    patience: Count = 20
+    """Steps in a row without any signal after which it ends."""
+    kl_limit: Positive = 1.0
+    """Nats a token from the distilled student beyond which it ends."""
+    reward: Literal["balanced", "paper"] = "balanced"
+    """Of the arm `both`."""
+    uplift: bool = False
+    """Usefulness is how much likelier the gold answer gets; needs the reader's weights."""
+    longest: Count = 160
+    """Words of a rationale beyond which it is worth nothing."""
+    dpo_beta: Positive = 0.1
+    """Of the arm `dpo`."""
+
+
+class Guided(Strict):
+    """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et al. 2024)."""
+
+    reader: Reader = Field(default_factory=Reader)
+    reinforce: Reinforce = Field(default_factory=Reinforce)
+    samples: int = Field(10, ge=2, le=1000)
+    """Of self-consistency and of choosing one of n (paper: 10)."""
+    temperature: Temperature = 0.7
+    """Of those samples (paper: 0.7)."""
+    max_new_tokens: Count = 96
+    """Of a rationale."""
+    judge: Name = "lexical"
+    """Of the aspects: lexical, or a model of natural-language inference."""
+    encoder: Name = "lexical"
+    """Of the aspects: lexical, or a sentence encoder."""
+    judge_min_auc: float = Field(0.7, ge=0, le=1)
+    """On text that is not bundled the judge is measured before refinement: how often it ranks a rationale of this run above
+    a spoilt one. A lexical judge below this ends the run; 0: never."""
+
+
+class Recipe(Strict):
+    """A comparison of arms on one data set by one student."""
+
+    title: str = "comparison"
+    about: str = ""
+    """What it reproduces or shows, and whether the full run has been made."""
+    arms: list[str] = Field(default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1)
+    """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold.
+    With `tailored`: `full`, and beside it at the same cost `t0-only`, `blind` (feedback without the mistake), `no-contrast`.
+    With `guided`: `standard` and any of `guided_arms()`."""
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1, max_length=1000)
+    """Training seeds."""
+    sweep: dict[str, Annotated[list[NotNegative], Field(min_length=1)]] = Field(
+        default_factory=dict, examples=["{beta: [0.8, 1.0, 1.2]}"]
+    )
+    """Figures: beta or gamma → values; each arm that has the knob is run once a value."""
+    data: Data = Field(default_factory=Data)
+    student: Student = Field(default_factory=Student)
+    segmentation: Segmentation = Field(default_factory=Segmentation)
+    train: Training = Field(default_factory=Training)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    tailored: Tailored | None = None
+    """Tailored learning instead of a comparison of segmentations; `{}` for its defaults."""
+    guided: Guided | None = None
+    """LM-guided chain of thought instead; `{}` for its defaults."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        if self.tailored is not None and self.guided is not None:
+            raise ValueError("a recipe is of one method: tailored or guided, not both")
+        for arm in self.arms:
+            if self.tailored is not None:
+                check_tailored_arm(arm)
+            elif self.guided is not None:
+                check_guided_arm(arm)
+            else:
+                parse_arm(arm)
+        if self.tailored is not None:
+            self._check_tailored(self.tailored)
+        if self.guided is not None:
+            self._check_guided(self.guided)
+        named: dict[str, list[Any]] = {"arms": self.arms, "seeds": self.seeds}
+        for key, values in named.items():
+            twice = next((value for value in values if values.count(value) > 1), None)
+            if twice is not None:
+                raise ValueError(f"{key}: {twice} is named twice")
+        self._check_sweep()
+        return self
+
+    def _check_sweep(self) -> None:
+        for knob, values in self.sweep.items():
+            if knob not in ("beta", "gamma"):
+                raise ValueError(f"sweep knows beta and gamma, not {knob!r}")
+            if knob == "beta" and not all(values):
+                raise ValueError("sweep.beta: expected numbers above 0, got 0")
+            names = [f"{value:g}" for value in values]  # as they stand in the names of arms
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise ValueError(f"sweep.{knob}: {twice} is named twice")
+        if self.sweep and (self.tailored is not None or self.guided is not None):
+            raise ValueError("sweep: only comparisons of segmentations have one; leave it out")
+
+    def _check_tailored(self, words: Tailored) -> None:
+        if "full" not in self.arms:
+            raise ValueError("arms of tailored learning are compared at the cost of `full`: name it among them")
+        if words.segments not in (None, *UNSCORED):
+            raise ValueError(f"tailored.segments: {words.segments!r} is none of {', '.join(UNSCORED)}")
+        if self.data.also_test:
+            raise ValueError("data.also_test: tailored learning reads one test set")
+        if self.train.fair == "passes":
+            raise ValueError("arms of tailored learning have training tokens in common: train.fair must be tokens")
+        if self.train.budget is None:
+            raise ValueError("tailored learning needs train.budget, the training tokens of an arm over all rounds")
+
+    def _check_guided(self, words: Guided) -> None:
+        if "standard" not in self.arms:
+            raise ValueError("arms of guided chain of thought are compared with `standard`: name it among them")
+        if self.data.also_test:
+            raise ValueError("data.also_test: guided chain of thought reads one test set")
+        if self.train.budget is None:
+            raise ValueError("guided chain of thought needs train.budget, the training tokens of the distilled student")
+        if words.reader.name == "trained" and self.data.task != "facts":
+            raise ValueError("guided.reader.name: `trained` reads the bundled facts only; name a model or a folder")
+
+    def digest(self) -> str:
+        """Names the recipe's content: equal digests mean equal runs. Where it runs (device), how fast a teacher is asked
+        and what it may cost are left out."""
+        content = self.model_dump(mode="json")
+        content["student"].pop("device")
+        for method, asked in (("tailored", "teacher"), ("guided", "reader")):
+            if content[method] is None:
+                content.pop(method)
+            else:
+                words = {k: v for k, v in content[method][asked].items() if k not in COSTS_ONLY}
+                if not words["extra_body"]:
+                    words.pop("extra_body")  # recipes without it keep the digest that they had before it was there
+                if words["thinking"] == "drop":
+                    words.pop("thinking")
+                content[method][asked] = words
+        if content.get("guided"):
+            content["guided"].pop("judge_min_auc")  # decides whether a run goes on, not what comes out
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, every knob named."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+
+class ArmSpec(Strict):
+    """An arm's name taken apart."""
+
+    name: str
+    path: Literal["direct", "uni", "dual"]
+    strategy: str | None = None
+    cue: bool = False
+    whole_report: bool = False
+
+    @property
+    def slug(self) -> str:
+        """The name as a folder."""
+        return self.name.replace("*", "-star")
+
+
+TAILORED_ARMS = ("full", "t0-only", "blind", "no-contrast")
+GUIDED_ARMS = (
+    "standard", "cot", "cot-sc", "small", "untrained", "unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo",
+)  # fmt: skip
+WRITERS = ("untrained", "unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo")
+"""Arms whose rationales can also vote (`-sc`), be chosen from (`-quality`, `-confidence`, `-gold`), or be controlled
+(`-other`, `-masked`)."""
+FURTHER = ("sc", "quality", "confidence", "gold", "other", "masked")
+WITHOUT_A_STUDENT = ("gold-facts", "random-context")
+"""Controls that need no student; as long as the distilled student's rationales."""
+
+
+REFINED_ARMS = ("aspects", "task", "both", "raft", "dpo")
+"""Writers that begin as the distilled student and are refined by reinforcement learning."""
+NO_METHOD = ("gold", "other", "masked")
+"""Further arms that are ceilings or controls."""
+
+
+def guided_parts(arm: str) -> tuple[str, str | None]:
+    """A guided arm's name taken apart.
+
+    >>> guided_parts("distilled-sc"), guided_parts("both"), guided_parts("gold-facts")
+    (('distilled', 'sc'), ('both', None), ('gold-facts', None))
+    """
+    writer, _, how = arm.partition("-")
+    return (writer, how or None) if writer in WRITERS else (arm, None)
+
+
+def guided_students(arms: Sequence[str]) -> list[str]:
+    """The students that have to be trained for these arms, at one seed.
+
+    >>> guided_students(["standard", "cot", "both-sc", "small"])
+    ['small', 'distilled', 'both']
+    """
+    writers = {guided_parts(arm)[0] for arm in arms}
+    if writers & {*REFINED_ARMS, "random-context"}:
+        writers.add("distilled")
+    return [name for name in ("small", "unfiltered", "distilled", *REFINED_ARMS) if name in writers]
+
+
+def guided_arms() -> list[str]:
+    """All arms of LM-guided chain of thought, controls included."""
+    return [*GUIDED_ARMS, *(f"{arm}-{how}" for arm in WRITERS for how in FURTHER), *WITHOUT_A_STUDENT]
+
+
+def check_guided_arm(name: str) -> None:
+    """Raises ValueError with the nearest arm."""
+    if name not in guided_arms():
+        raise ValueError(f"unknown arm {name!r} of guided chain of thought.{nearest(name, guided_arms())}")
+
+
+UNSCORED = ("inter", "bleu", "rouge")
+"""Segmentations that need no student's scores: any new rationale can be cut by them."""
+
+
+def check_tailored_arm(name: str) -> None:
+    """Raises ValueError with the nearest arm."""
+    if name not in TAILORED_ARMS:
+        raise ValueError(f"unknown arm {name!r} of tailored learning.{nearest(name, TAILORED_ARMS)}")
+
+
+STRATEGY_NAMES = ("inter", "ent", "ent*", "loss", "bleu", "rouge", "gold")
+
+
+def parse_arm(name: str) -> ArmSpec:
+    """`ases-uni-ent` → its parts. Raises ValueError with the nearest arm."""
+    if name == "direct":
+        return ArmSpec(name=name, path="direct")
+    if name == "direct-report":
+        return ArmSpec(name=name, path="direct", whole_report=True)
+    known = [f"ases-{path}-{strategy}" for path in ("uni", "cue", "dual") for strategy in STRATEGY_NAMES]
+    if name not in known:
+        raise ValueError(f"unknown arm {name!r}.{nearest(name, ['direct', 'direct-report', *known])}")
+    _, path, strategy = name.split("-", 2)
+    return ArmSpec(name=name, path="dual" if path == "dual" else "uni", strategy=strategy, cue=path == "cue")
+
+
+def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe of a YAML file or of a bundled name (`demo`, `as-es/gsm8k`), with `key=value` changes.
+
+    Raises RecipeError: no such recipe, broken YAML, an unknown or ill-typed key.
+    """
+    content = recipe_content(name)
+    apply_changes(content, changes)
+    return make_recipe(content, name)
+
+
+def recipe_content(name: str) -> dict[str, Any]:
+    """What the YAML of a recipe says, unchecked. Raises RecipeError: no such recipe, or no YAML mapping."""
+    content = read_yaml_file(_recipe_path(name))
+    if content is None:
+        raise RecipeError(f"{name}: empty; expected `key: value` lines, for example `arms: [direct]`.")
+    if not isinstance(content, dict):
+        raise RecipeError(f"{name}: expected `key: value` lines, found a {type(content).__name__}.")
+    return content
+
+
+def apply_changes(content: dict[str, Any], changes: Sequence[str]) -> None:
+    """Sets each `key.of.section=value` (value as YAML) in place. Raises RecipeError that names the change."""
+    for change in changes:
+        _change(content, change)
+
+
+def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
+    """A recipe from a mapping. Raises RecipeError in one line: the key, what was expected, what came."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(_without_passwords(f"{origin}: {error_line(error, Recipe)}")) from None
+
+
+def _without_passwords(text: str) -> str:
+    """`text` without the user names and passwords of URLs in it."""
+    return re.sub(r"//\S*@", "//…@", text)
+
+
+def recipe_names() -> list[str]:
+    """The bundled recipes."""
+    root = resources.files("smallsteps") / "recipes"
+    with resources.as_file(root) as folder:
+        return sorted(str(p.relative_to(folder).with_suffix("")) for p in folder.rglob("*.yaml"))
+
+
+def _recipe_path(name: str) -> Path:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        if not path.is_file():
+            what = " (it is a folder)" if path.is_dir() else ""
+            name_alone = str(path.with_suffix(""))
+            raise RecipeError(
+                f"no recipe file {name}{what}. Bundled recipes go by name.{nearest(name_alone, recipe_names())}"
+            )
+        return path
+    if name not in recipe_names():
+        raise RecipeError(f"no recipe {name!r}.{nearest(name, recipe_names())} Your own is a path that ends in .yaml")
+    with resources.as_file(resources.files("smallsteps") / "recipes") as folder:
+        return folder / f"{name}.yaml"
+
+
+def _change(content: dict[str, Any], change: str) -> None:
+    key, found, value = change.partition("=")
+    *path, last = key.split(".")
+    if not found or not all(part.strip() for part in (*path, last)):
+        raise RecipeError(f"expected key=value, found {change!r:.100}; for example train.learning_rate=1e-3")
+    place = content
+    for part in path:
+        if place.get(part) is None:  # also a section that was left out by `null`
+            place[part] = {}
+        place = place[part]
+        if not isinstance(place, dict):
+            raise RecipeError(f"{change!r:.100}: {part!r} is a value, it holds no key {last!r}")
+    place[last] = read_yaml(value, f"{change!r:.100}")

@@ -1,1 +1,0 @@
-"""Guiding a large frozen model: the reader that answers with a rationale, and rewards for rationales."""

@@ -1,0 +1,1 @@
+"""AS-ES learning (Xi et al., Findings of ACL 2024)."""

@@ -1,0 +1,162 @@
+"""The two halves of a dual pair trained side by side, and evaluated as the pair that they are.
+
+    es/, as/                the halves' trainings, as `training.fit` leaves them
+    pair-<evaluation>/      the best pair so far: what `smallsteps.load` takes
+    pairs.json              the figure of every evaluation, which pair is the best, and the digests of its files
+    pair-<criterion>/       at the end: both halves' checkpoints by one criterion of the paper
+
+The halves train in turn from one evaluation to the next, so that only one optimizer is in memory at a time; each goes on
+from its checkpoint as a killed run would. What the pair answers on validation chooses the checkpoint: which ESM fits
+which ASM cannot be told from their losses.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from smallsteps.disk import digests, read_object, write_json
+from smallsteps.experiment.arm import PAPER_CRITERIA, Part, Trained, Workshop
+from smallsteps.experiment.folder import fail_point
+from smallsteps.students.student import Drive, DualStudent, Student, load_student
+from smallsteps.training.checkpoints import Selection, better
+from smallsteps.training.fit import Training
+
+LOG = "pairs.json"
+HALF = "pair"
+"""What `half` says in rows of the curves that are of both together."""
+
+
+@dataclass
+class Log:
+    """What is known of the pairs so far."""
+
+    out: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """One an evaluation."""
+    best: Selection | None = None
+    """`update` counts evaluations here."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Of the best pair: relative path and digest."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the best pair."""
+        assert self.best is not None
+        return self.out / f"pair-{self.best.update}"
+
+    @classmethod
+    def read(cls, out: Path) -> Log | None:
+        """What an earlier call left; None where it is damaged."""
+        if not (out / LOG).is_file():
+            return cls(out)
+        try:
+            content = read_object(out / LOG)
+            log = cls(out, content["rows"], Selection(**content["best"]), content["files"])
+        except (ValueError, KeyError, TypeError):
+            return None
+        return log if digests(log.folder, "") == log.files else None
+
+    def add(self, row: dict[str, Any], pair: DualStudent) -> None:
+        """Takes the newest evaluation; keeps the pair where it is the best. Written before the next slice begins."""
+        self.rows.append(row)
+        if better("metric", row["metric"], self.best):
+            self.best = Selection(len(self.rows), row["metric"])
+            pair.save(self.folder)
+            self.files = digests(self.folder, "")
+        fail_point(f"before-pair:{len(self.rows)}")
+        best = None if self.best is None else vars(self.best)
+        write_json(self.out / LOG, {"rows": self.rows, "best": best, "files": self.files})
+        for number in range(1, len(self.rows) + 1):
+            if self.best is None or number != self.best.update:
+                shutil.rmtree(self.out / f"pair-{number}", ignore_errors=True)
+        fail_point(f"after-pair:{len(self.rows)}")
+
+
+def train_side_by_side(workshop: Workshop, parts: Sequence[Part]) -> Trained:
+    """The best pair, the pairs by the paper's criteria, and what both halves cost together."""
+    trainings = [workshop.training(part) for part in parts]
+    marks = _marks(workshop, trainings)
+    log = Log.read(workshop.out)
+    if log is None or not _fits(log, trainings, marks):
+        workshop.reporter.say(f"{workshop.label}: damaged; the training of this pair starts again")
+        log, trainings = Log(workshop.out), _afresh(workshop, parts)
+    for number, ends in enumerate(marks):
+        for training, end in zip(trainings, ends, strict=True):
+            training.go_on(end)
+        if number >= len(log.rows):
+            pair = _pair(workshop, *(training.student for training in trainings))
+            log.add(_measured(workshop, pair, trainings, ends), pair)
+    return _trained(workshop, trainings, log)
+
+
+def _marks(workshop: Workshop, trainings: Sequence[Training]) -> list[tuple[int, ...]]:
+    """After which update of each half the pair is evaluated: at equal shares of each half's tokens."""
+    times = workshop.settings().evaluations
+    return list(zip(*(training.plan.marks(times) for training in trainings), strict=True))
+
+
+def _fits(log: Log, trainings: Sequence[Training], marks: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the halves' checkpoints go no further than the evaluation that comes next; a half that lags behind is
+    trained again to the same weights."""
+    if len(log.rows) >= len(marks):
+        return len(log.rows) == len(marks)
+    ends = marks[len(log.rows)]
+    return all(
+        training.result is None and training.update <= end for training, end in zip(trainings, ends, strict=True)
+    )
+
+
+def _afresh(workshop: Workshop, parts: Sequence[Part]) -> list[Training]:
+    """New trainings in empty folders. The students still hold the weights they began with."""
+    for path in [*workshop.out.glob("pair*"), *(workshop.out / str(p.kind).lower() for p in parts)]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return [workshop.training(part) for part in parts]
+
+
+def _measured(
+    workshop: Workshop, pair: DualStudent, trainings: Sequence[Training], ends: Sequence[int]
+) -> dict[str, Any]:
+    """A row of the curves: both halves' updates, tokens and seconds together, and the task's figure on validation."""
+    began = time.monotonic()
+    value = workshop.validation_metric(pair)
+    if workshop.forecast is not None:
+        workshop.forecast.measured(time.monotonic() - began)
+    tokens = sum(sum(t.plan.tokens[:end]) for t, end in zip(trainings, ends, strict=True))
+    seconds = sum(training.seconds for training in trainings)
+    return {
+        "update": sum(ends), "tokens": tokens, "seconds": round(seconds, 3), "metric": value, "half": HALF,
+    }  # fmt: skip
+
+
+def _trained(workshop: Workshop, trainings: Sequence[Training], log: Log) -> Trained:
+    es, as_ = (Trained.of(training.finish()) for training in trainings)
+    pairs = {
+        criterion: _pair(workshop, *(load_student(half.folders[criterion], device="cpu") for half in (es, as_))).save(
+            workshop.out / f"pair-{criterion}"
+        )
+        for criterion in PAPER_CRITERIA
+        if criterion in es.folders and criterion in as_.folders
+    }
+    total = es.train_tokens + as_.train_tokens
+    curves = [{**row, "half": kind} for kind, half in (("ES", es), ("AS", as_)) for row in half.curves]
+    return Trained(
+        folders={"metric": log.folder, **pairs},
+        train_tokens=total,
+        passes=(es.passes * es.train_tokens + as_.passes * as_.train_tokens) / total,
+        seconds=es.seconds + as_.seconds,
+        validation=None if log.best is None else log.best.value,
+        curves=[*curves, *log.rows],
+    )
+
+
+def _pair(workshop: Workshop, es: Student, as_: Student) -> DualStudent:
+    limit = None if es.drive is None else es.drive.max_segments
+    return DualStudent(es, as_, Drive(workshop.task.name, path="dual", max_segments=limit))

@@ -1,0 +1,1 @@
+"""LM-guided chain of thought (Lee et al., LREC-COLING 2024)."""

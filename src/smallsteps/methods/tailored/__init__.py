@@ -1,0 +1,1 @@
+"""Tailored learning (Wang et al., EMNLP 2023)."""

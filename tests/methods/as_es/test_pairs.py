@@ -1,0 +1,134 @@
+"""Halves of a dual pair train side by side to the weights they would have alone, and the best pair is the checkpoint."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from smallsteps.experiment.arm import Workshop
+from smallsteps.methods import pairs as pairs_module
+from smallsteps.methods.compare import compare
+from smallsteps.students.student import DualStudent
+from smallsteps.training.fit import Training
+
+from .conftest import lasting, rows_of, tiny_content, weights
+
+TRAIN = {"budget": 4000, "evaluations": 4}
+PLACE = "arms/ases-dual-gold-seed0/training"
+
+
+def state_of(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
+
+
+def scripted(monkeypatch, figures):
+    """The pair's figure at each evaluation, and what the students' weights were then."""
+    seen, left = [], list(figures)
+    measure = Workshop.validation_metric
+
+    def metric(workshop, student):
+        if not isinstance(student, DualStudent):
+            return measure(workshop, student)
+        seen.append([{n: p.clone() for n, p in half.model.named_parameters()} for half in (student.es, student.as_)])
+        return left.pop(0)
+
+    monkeypatch.setattr(Workshop, "validation_metric", metric)
+    return seen
+
+
+def test_the_checkpoint_is_the_pair_of_the_best_evaluation(recipe_of, tmp_path, monkeypatch):
+    seen = scripted(monkeypatch, [10.0, 40.0, 30.0, 40.0])
+    results = compare(recipe_of(arms=["ases-dual-gold"], train=TRAIN), tmp_path / "run")
+    assert len(seen) == 4, "once an evaluation"
+    row = results["arms"][0]
+    assert row["validation"] == 40.0 and row["student"].endswith("pair-2"), "of equals the earlier"
+    for kind, at_best in zip(("es", "as"), seen[1], strict=True):
+        saved = state_of(tmp_path / "run" / row["student"] / kind)
+        assert all(saved[name].equal(value) for name, value in at_best.items() if name in saved)
+    measured = [r for r in rows_of(tmp_path / "run" / row["folder"] / "curves.jsonl") if r.get("half") == "pair"]
+    assert [r["metric"] for r in measured] == [10.0, 40.0, 30.0, 40.0]
+    assert [r["tokens"] for r in measured] == sorted({r["tokens"] for r in measured})
+    assert measured[-1]["tokens"] == row["train_tokens"]
+    kept = {path.name for path in (tmp_path / "run" / PLACE).glob("pair-[0-9]")}
+    assert kept == {"pair-2"}
+
+
+def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(recipe_of, tmp_path, monkeypatch):
+    recipe = recipe_of(arms=["ases-dual-gold"], train=TRAIN)
+    compare(recipe, tmp_path / "slices")
+    go_on = Training.go_on
+
+    def alone(training, until=None):
+        if training.out.name in ("es", "as"):
+            training.progress = None
+        go_on(training, None if training.update == 0 else until)
+
+    monkeypatch.setattr(Training, "go_on", alone)
+    monkeypatch.setattr(pairs_module, "_measured", lambda *_: {"metric": 1.0, "half": "pair"})
+    compare(recipe, tmp_path / "whole")
+    for kind in ("es", "as"):
+        one, other = (tmp_path / name / PLACE / kind for name in ("slices", "whole"))
+        first, second = (json.loads((folder / "result.json").read_text()) for folder in (one, other))
+        assert first["selections"] == second["selections"]
+        for chosen in first["selections"].values():
+            name = f"candidate-{chosen['update']}"
+            assert same(state_of(one / name), state_of(other / name))
+
+
+POINTS = [
+    "before-pair:1",
+    "after-pair:1",
+    "before-pair:4",
+    "after-pair:4",
+    f"before-manifest:{PLACE}",
+]
+
+
+def test_a_pair_killed_between_its_slices_ends_the_same(command, tmp_path):
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(yaml.safe_dump(tiny_content(arms=["ases-dual-gold"], train=TRAIN)))
+    arguments = ("run", str(recipe), "--threads", "1", "--out")
+    assert command(*arguments, str(tmp_path / "whole")) == 0, command.errors()
+    for point in POINTS:
+        assert command(*arguments, str(tmp_path / "cut"), fail_at=point) == -9, f"{point}: {command.errors()}"
+    assert command(*arguments, str(tmp_path / "cut")) == 0, command.errors()
+    whole, cut = (tmp_path / name for name in ("whole", "cut"))
+    assert weights(whole) == weights(cut)
+    first, second = (lasting(json.loads((path / "results.json").read_text())) for path in (whole, cut))
+    assert first == second
+
+
+@pytest.mark.parametrize("what", ["log", "weights", "half"])
+def test_damage_between_two_calls_starts_the_pair_again(recipe_of, listener, tmp_path, monkeypatch, what):
+    recipe = recipe_of(arms=["ases-dual-gold"], train=TRAIN)
+    compare(recipe, tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    def killed(name):
+        if name == "after-pair:3":
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pairs_module, "fail_point", killed)
+        with pytest.raises(Killed):
+            compare(recipe, tmp_path / "cut")
+    place = tmp_path / "cut" / PLACE
+    if what == "log":
+        (place / "pairs.json").write_text("{")
+    elif what == "weights":
+        best = next(place.glob("pair-[0-9]"))
+        (best / "es" / "model.safetensors").write_bytes(b"nothing")
+    else:
+        shutil.rmtree(place / "as")
+    compare(recipe, tmp_path / "cut", listener)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
+    said = any("the training of this pair starts again" in line for line in listener.lines)
+    assert said == (what != "half"), "a lost half is trained again, the other one and the figures stay"

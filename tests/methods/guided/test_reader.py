@@ -1,0 +1,132 @@
+"""What is asked of a reader, how its answers are read off, and who wins a vote."""
+
+from __future__ import annotations
+
+import pytest
+
+from loopback import completion
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+from smallsteps.generation.generator import Decoding, Reply
+from smallsteps.generation.replies import ReplyStore
+from smallsteps.methods.guided.reader import Answered, Asked, Reader, majority, read_off
+from smallsteps.records import Problem
+from smallsteps.tasks import get_task
+from smallsteps.tasks.facts import make_chains
+from smallsteps.teaching.prompts import read_prompt
+
+TASK = get_task("facts")
+CHAINS = make_chains(3, 1)
+
+
+class Model:
+    """Says what it is told to, by the end of what it is asked."""
+
+    def __init__(self, *said):
+        self.said, self.asked = said, []
+
+    def generate(self, requests, decoding, progress=None):
+        for request in requests:
+            for sample in range(request.samples):
+                self.asked.append((request.prompt, decoding))
+                text = self.said[(len(self.asked) - 1) % len(self.said)]
+                finished = "failed" if text is None else "end"
+                yield Reply(
+                    request.id,
+                    sample,
+                    (),
+                    text or "",
+                    finished,
+                    2,
+                    error="empty reply" if text is None else None,
+                    read=5,
+                )
+
+
+@pytest.mark.parametrize(
+    ("text", "ends_open", "answer", "found"),
+    [
+        ("So it is. Prediction: Italy.", False, "Italy", "prediction"),
+        ("Prediction: Rome\nNo. prediction : Italy\nor so", True, "Italy", "prediction"),
+        ("Ann lives in Rome. The answer is Italy.", False, "Italy", "closing"),
+        (' "Italy."\n', True, "Italy", "direct"),
+        ("Ann lives in Italy.", False, None, "none"),
+        ("Prediction:", True, None, "none"),
+        ("<think>Prediction: Rome?</think>Prediction: Italy.<|im_end|>", False, "Italy", "prediction"),
+        ("<think>Prediction: Rome", False, None, "none"),
+        ("", True, None, "none"),
+    ],
+)
+def test_answers_are_read_off_where_they_stand(text, ends_open, answer, found):
+    assert read_off(text, ends_open) == (answer, found)
+
+
+def test_a_rationale_goes_into_the_prompt_and_none_into_the_standard_one():
+    model = Model("Italy")
+    reader = Reader("m", model, TASK)
+    chain = CHAINS[0]
+    answers = reader.answers([Asked(chain.problem, "Ann lives in Rome."), Asked(chain.problem)])
+    (guided, decoding), (standard, _) = model.asked
+    assert "Reasoning: Ann lives in Rome." in guided[-1][1] and "Reasoning" not in standard[-1][1]
+    assert all(said[-1][1].startswith(TASK.render(chain.problem)) for said in (guided, standard))
+    assert decoding == Decoding(32), "greedy, few tokens"
+    assert [one[0].answer for one in answers] == ["Italy", "Italy"] and answers[0][0].tokens == 7
+
+
+def test_a_reply_without_an_answer_gets_a_second_call_and_no_reply_is_wrong():
+    model = Model("I think so.", None, "Rome lies in Italy", "Italy.")
+    asked = [Asked(chain.problem) for chain in CHAINS]
+    answers = [one[0] for one in Reader("m", model, TASK).answers(asked, read_prompt("cot"))]
+    assert [one.found for one in answers] == ["second", "none", "second"]
+    assert model.asked[3][0][-2:] == (("assistant", "I think so."), ("user", "Prediction:"))
+    assert answers[1].error == "empty reply" and answers[1].answer is None and answers[0].tokens == 14
+
+
+def answered(*texts):
+    return [Answered("p", text, "direct", text or "", 3) for text in texts]
+
+
+def test_the_answer_that_most_give_wins():
+    best = majority(answered("Rome", "the rome", "Oslo", None, None, None), TASK.same)
+    assert best.answer == "Rome" and best.tokens == 18
+    assert majority(answered("Oslo", "Rome"), TASK.same).answer == "Oslo", "of equals the first"
+    assert majority(answered(None, None), TASK.same).answer is None
+
+
+def test_samples_are_answers_of_their_own():
+    model = Model("Italy", "Norway", "Italy")
+    found = Reader("m", model, TASK).answers([Asked(CHAINS[0].problem, "x")], decoding=Decoding(32, 0.7), samples=3)
+    assert [one.answer for one in found[0]] == ["Italy", "Norway", "Italy"]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"), [("B", "bank"), ("(b) bank.", "bank"), ("Prediction: bank", "bank"), ("zoo", "zoo")]
+)
+def test_an_option_may_be_named_by_its_letter(said, answer):
+    problem = Problem("p", "Where is money kept?", "bank", choices=("shop", "bank"))
+    task = get_task("commonsenseqa")
+    ((found,),) = Reader("m", Model(said), task).answers([Asked(problem)])
+    assert found.answer == answer and task.same(found.answer, "bank") == (answer == "bank")
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "field", "answer"),
+    [
+        ("<think>Prediction: Rome</think>\nPrediction: Italy", "stop", None, "Italy"),
+        ("Prediction: Rome\n</think>\nItaly", "stop", None, "Italy"),
+        ("Prediction: Italy", "stop", "Prediction: Rome", "Italy"),
+        ("<think>Prediction: Rome", "length", None, None),
+        ("<think>Prediction: Rome", "stop", None, None),
+        ("", "length", "Prediction: Rome", None),
+    ],
+)
+def test_nothing_is_read_off_a_thought(server, tmp_path, content, finish, field, answer):
+    message = {"reasoning_content": field} if field else {}
+    server.answer = lambda body, times: (200, completion(content, finish, **message), {})
+    store = ReplyStore(tmp_path / "r.sqlite")
+    endpoint = Endpoint(EndpointSettings("m", server.url), Budget(store, "job"), "", say=lambda line: None)
+    ((said,),) = Reader("m", endpoint, TASK).answers([Asked(CHAINS[0].problem)])
+    assert said.answer == answer and server.calls == 1
+    assert (said.error or "").startswith("unfinished thought") == (answer is None)
+    assert said.tokens == 10, "a thought is paid, whatever becomes of it"
+    store.close()
