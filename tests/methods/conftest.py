@@ -1,34 +1,13 @@
-"""A comparison small enough for tests: a student from scratch, a few bundled problems, a few thousand tokens."""
+"""Fixtures of the tests that make whole runs."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smallsteps.disk import digests
 from smallsteps.experiment.recipe import Recipe, make_recipe
-
-TINY_STUDENT = {"vocabulary": 400, "d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.1}
-LASTING = ("arms", "pooled", "comparisons", "paper_protocol", "also", "data", "budget", "best")
-
-
-def tiny_content(**sections: Any) -> dict[str, Any]:
-    content: dict[str, Any] = {
-        "arms": ["direct"],
-        "data": {"task": "stories", "count": 24, "validation_count": 4, "test_count": 6, "difficulty": "easy"},
-        "student": {"scratch": TINY_STUDENT},
-        "train": {"budget": 6000, "evaluations": 2, "update_examples": 8, "learning_rate": 1e-3},
-        "evaluation": {"batch_size": 8},
-    }
-    for name, value in sections.items():
-        content[name] = {**content.get(name, {}), **value} if isinstance(value, dict) else value
-    return content
+from tiny_runs import Commands, Listener, tiny_content
 
 
 @pytest.fixture
@@ -41,104 +20,9 @@ def recipe_of():
     return make
 
 
-class Listener:
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.bars: set[str] = set()
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-    def advance(self, what: str, done: float, total: float, info: str = "") -> None:
-        self.bars.add(what)
-
-
 @pytest.fixture
 def listener() -> Listener:
     return Listener()
-
-
-def lasting(results: dict[str, Any]) -> dict[str, Any]:
-    """What must repeat exactly: everything but seconds."""
-    kept = json.loads(json.dumps({name: results[name] for name in LASTING}))
-    for row in kept["arms"]:
-        row.pop("seconds"), row.pop("seconds_per_answer")
-    return kept
-
-
-def weights(out: Path) -> dict[str, list[str]]:
-    """Digests of the weights of each arm's students."""
-    found = {}
-    for folder in sorted((out / "arms").iterdir()):
-        chosen = {
-            name: value
-            for name, value in digests(folder / "training", "manifest.json").items()
-            if name.endswith(".safetensors")
-        }
-        found[folder.name] = sorted(chosen.values())
-    return found
-
-
-def rows_of(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
-
-
-# Imports take seconds and a comparison as small as ours does not: one process imports, and forks for each command.
-FORK_SERVER = """
-import json, os, signal, sys, time
-import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.methods.compare, smallsteps.report.page
-import smallsteps.report.terminal, smallsteps.experiment.folder, transformers.models.t5.modeling_t5, transformers.models.auto
-for line in sys.stdin:
-    arguments, fail_at, limit = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        smallsteps.experiment.folder.FAIL_AT = fail_at
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
-        try:
-            code = smallsteps.cli.main.main(arguments)
-        finally:
-            os._exit(code)
-    end = time.monotonic() + limit
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() > end:
-            os.kill(child, signal.SIGKILL)
-            end = float("inf")
-        time.sleep(0.005)
-    print(os.waitstatus_to_exitcode(status), flush=True)
-"""
-
-
-class Commands:
-    """Runs `smallsteps` commands in processes of their own, which can be killed."""
-
-    def __init__(self, log: Path) -> None:
-        self.log = log.open("w+b")
-        self.server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", FORK_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self.log, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )  # fmt: skip
-
-    def __call__(self, *arguments: str, limit: float = 1e6, fail_at: str = "") -> int:
-        """The exit code; -9 where the process was killed: at the fail-point, or after `limit` seconds at the latest."""
-        assert self.server.stdin and self.server.stdout
-        self.server.stdin.write(json.dumps([arguments, fail_at, limit]) + "\n")
-        self.server.stdin.flush()
-        return int(self.server.stdout.readline())
-
-    def errors(self) -> str:
-        """What went to standard error, its end."""
-        self.log.seek(0)
-        return self.log.read().decode()[-2000:]
-
-    def close(self) -> None:
-        self.server.communicate(timeout=60)
-        self.log.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 import smallsteps
 from smallsteps.methods.compare import compare
 from smallsteps.students.student import load
-
-from .conftest import rows_of, tiny_content
+from tiny_runs import rows_of, tiny_content
 
 ARMS = ["direct", "ases-uni-inter", "ases-uni-ent", "ases-dual-rouge"]
 

@@ -7,13 +7,12 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import smallsteps
 from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment import arm as arm_module
 from smallsteps.experiment.arm import Workshop
-from smallsteps.methods import arm as arm_module
-from smallsteps.methods import stages as stages_module
+from smallsteps.methods.as_es import stages as stages_module
 from smallsteps.methods.compare import compare
 from smallsteps.students.student import DualStudent, Student, load
-
-from .conftest import Listener, lasting, rows_of, tiny_content, weights
+from tiny_runs import Listener, lasting, rows_of, tiny_content, weights
 
 ARMS = [
     "direct",

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pytest
+from tests.methods.tailored.test_method import content as tailored_content
 
 from smallsteps.disk import damage
 from smallsteps.errors import UserError
@@ -14,11 +15,10 @@ from smallsteps.methods.guide import guide
 from smallsteps.methods.tailor import tailor
 from smallsteps.report.page import write_page
 from smallsteps.teaching.open import Access
+from tiny_runs import Listener, tiny_content
 
-from .conftest import Listener, tiny_content
 from .test_guide import KEY, knows
 from .test_guide import content as guided_content
-from .test_tailored import content as tailored_content
 
 
 def truncated(path):

@@ -18,8 +18,7 @@ from smallsteps.students.student import load_student
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.open import Access
-
-from .conftest import TINY_STUDENT, Commands, rows_of
+from tiny_runs import TINY_STUDENT, Commands, rows_of
 
 KEY = "sk-only-in-the-environment"
 GOLD = {

@@ -9,8 +9,7 @@ import yaml
 
 from smallsteps.errors import RunFolderError
 from smallsteps.methods.compare import compare
-
-from .conftest import lasting, rows_of, tiny_content, weights
+from tiny_runs import lasting, rows_of, tiny_content, weights
 
 POINTS = [
     "before-manifest:data",

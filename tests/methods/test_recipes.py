@@ -11,8 +11,8 @@ from smallsteps.experiment.recipe import load_recipe, recipe_names
 from smallsteps.methods.as_es.variants import variants
 from smallsteps.methods.compare import compare
 from smallsteps.tasks.stories import make_chains
+from tiny_runs import TINY_STUDENT
 
-from .conftest import TINY_STUDENT
 from .test_compare import REPORTS
 
 BUNDLED = ("demo", "as-es/bundled")

@@ -5,13 +5,12 @@ import json
 import pytest
 
 from smallsteps.errors import TrainingError
-from smallsteps.methods import arm as arm_module
+from smallsteps.experiment import arm as arm_module
 from smallsteps.methods.as_es.check import _spread
 from smallsteps.methods.compare import compare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
-
-from .conftest import rows_of
+from tiny_runs import rows_of
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ import yaml
 from safetensors.torch import load_file
 
 from smallsteps.experiment.arm import Workshop
-from smallsteps.methods import pairs as pairs_module
+from smallsteps.methods.as_es import pairs as pairs_module
 from smallsteps.methods.compare import compare
 from smallsteps.students.student import DualStudent
 from smallsteps.training.fit import Training
-
-from .conftest import lasting, rows_of, tiny_content, weights
+from tiny_runs import lasting, rows_of, tiny_content, weights
 
 TRAIN = {"budget": 4000, "evaluations": 4}
 PLACE = "arms/ases-dual-gold-seed0/training"

@@ -34,8 +34,7 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.open import Access
 from smallsteps.teaching.teachers import Solver, Taught
-
-from .conftest import TINY_STUDENT, Listener, rows_of
+from tiny_runs import TINY_STUDENT, Listener, rows_of
 
 TASK = get_task("stories")
 WORDS = Tailored()
