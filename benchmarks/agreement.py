@@ -1,19 +1,20 @@
-"""Agreement of the segmentation strategies with gold labels: people's (IRCoT), or the generator's (bundled task).
+"""Agreement of the segmentation strategies with gold labels: people's (IRCoT), or the generator's
+(bundled task).
 
-IRCoT: in 69 chains people marked for every sentence which paragraph it draws on; a sentence without one only concludes.
-Taken as gold labels: drawn from a paragraph = ES, concludes = AS. The question is the question and its paragraphs, since
-that is what the sentences take over. Labels are given to whole sentences, the unit that people labelled. The paper made
-such a check by hand on 100 sub-sentences (Appendix B: `ent` 76.9 %, `inter` 51.9 % agreement).
+IRCoT: in 69 chains people marked for every sentence which paragraph it draws on; a sentence without
+one only concludes. Taken as gold labels: drawn from a paragraph = ES, concludes = AS. The question
+is the question and its paragraphs, since that is what the sentences take over. Labels are given to
+whole sentences, the unit that people labelled. The paper made such a check by hand on 100
+sub-sentences (Appendix B: `ent` 76.9 %, `inter` 51.9 % agreement).
 
-Bundled: 500 chains of the word problems, of medium difficulty and of a seed that no recipe trains on; the generator knows
-which sub-sentence restates and which infers.
+Bundled: 500 chains of the word problems, of medium difficulty and of a seed that no recipe trains
+on; the generator knows which sub-sentence restates and which infers.
 
     python benchmarks/agreement.py DATA/ircot_annotations [--student DIR] [--untrained-student DIR]
     python benchmarks/agreement.py bundled [--student DIR] [--untrained-student DIR]
 
-prints a Markdown table: agreement and Cohen's kappa with 95 % intervals over chains. `ent` and `loss` are read off
-`--student`, `ent*` off `--untrained-student`.
-"""
+prints a Markdown table: agreement and Cohen's kappa with 95 % intervals over chains. `ent` and
+`loss` are read off `--student`, `ent*` off `--untrained-student`."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ from smallsteps.tasks.stories import make_chains
 
 
 def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[list[Kind]]]:
-    """Chains whose question holds the paragraphs, the sentences of each, and the label people gave to each sentence."""
+    """Chains whose question holds the paragraphs, the sentences of each, and the label people gave
+    to each sentence."""
     chains: list[Chain] = []
     sentences: list[list[str]] = []
     gold: list[list[Kind]] = []
@@ -43,37 +45,58 @@ def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[l
     for file in files:
         for line in file.read_text(encoding="utf-8").rstrip("\n").split("\n"):
             row = json.loads(line)
-            paragraphs = " ".join(sentence for _, paragraph in row["context"] for sentence in paragraph)
+            paragraphs = " ".join(
+                sentence for _, paragraph in row["context"] for sentence in paragraph
+            )
             pieces = [step["sentence"] + " " for step in row["steps"]]
             pieces[-1] = pieces[-1].rstrip()
-            problem = Problem(id=row["id"], question=f"{row['question']} {paragraphs}", answer=row["answer"])
-            chains.append(Chain(problem, Rationale(f"{row['id']}/chain", row["id"], "".join(pieces))))
+            problem = Problem(
+                id=row["id"], question=f"{row['question']} {paragraphs}", answer=row["answer"]
+            )
+            chains.append(
+                Chain(problem, Rationale(f"{row['id']}/chain", row["id"], "".join(pieces)))
+            )
             sentences.append(pieces)
             gold.append(["ES" if step["titles"] else "AS" for step in row["steps"]])
     return chains, sentences, gold
 
 
-def bundled(count: int = 500, seed: int = 500) -> tuple[list[Chain], list[list[str]], list[list[Kind]]]:
+def bundled(
+    count: int = 500, seed: int = 500
+) -> tuple[list[Chain], list[list[str]], list[list[Kind]]]:
     """The same of bundled word problems: chains, sub-sentences, the generator's labels."""
     chains = make_chains(count, seed, "medium")
     pieces = [split(chain.rationale.text) for chain in chains]
-    return chains, pieces, [gold_kinds(chain, own) for chain, own in zip(chains, pieces, strict=True)]
+    return (
+        chains,
+        pieces,
+        [gold_kinds(chain, own) for chain, own in zip(chains, pieces, strict=True)],
+    )
 
 
-def agreement(data: str, students: dict[str, Student | None], task: Task, beta: float = 1.0) -> dict[str, Agreement]:
-    """Strategy -> agreement with gold labels; `students` names the strategies and the student each asks."""
+def agreement(
+    data: str, students: dict[str, Student | None], task: Task, beta: float = 1.0
+) -> dict[str, Agreement]:
+    """Strategy -> agreement with gold labels; `students` names the strategies and the student each
+    asks."""
     chains, pieces, gold = bundled() if data == "bundled" else read_annotations(Path(data))
     return {
-        name: compare_kinds(label_pieces(chains, pieces, name, task=task, beta=beta, student=student)[0], gold)
+        name: compare_kinds(
+            label_pieces(chains, pieces, name, task=task, beta=beta, student=student)[0], gold
+        )
         for name, student in students.items()
     }
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Agreement of segmentation strategies with gold labels.")
+    parser = argparse.ArgumentParser(
+        description="Agreement of segmentation strategies with gold labels."
+    )
     parser.add_argument("data", help="folder ircot_annotations, or the word bundled")
     parser.add_argument("--student", help="a direct student: adds ent and loss")
-    parser.add_argument("--untrained-student", help="the same student before fine-tuning: adds ent*")
+    parser.add_argument(
+        "--untrained-student", help="the same student before fine-tuning: adds ent*"
+    )
     parser.add_argument("--beta", type=float, default=1.0)
     options = parser.parse_args(arguments)
     students: dict[str, Student | None] = {"inter": None, "bleu": None, "rouge": None}
@@ -88,7 +111,10 @@ def main(arguments: list[str]) -> int:
 
     try:
         found = agreement(
-            options.data, students, get_task("stories" if options.data == "bundled" else "text"), options.beta
+            options.data,
+            students,
+            get_task("stories" if options.data == "bundled" else "text"),
+            options.beta,
         )
     except UserError as error:
         print(error, file=sys.stderr)
@@ -96,8 +122,12 @@ def main(arguments: list[str]) -> int:
     print("| strategy | kappa | agreement % | AS % | AS % of gold | pieces | chains |")
     print("|---|---|---|---|---|---|---|")
     for name, result in found.items():
-        kappa = f"{result.kappa:.2f} [{result.kappa_interval[0]:.2f}, {result.kappa_interval[1]:.2f}]"
-        share = f"{result.share:.1f} [{result.share_interval[0]:.1f}, {result.share_interval[1]:.1f}]"
+        kappa = (
+            f"{result.kappa:.2f} [{result.kappa_interval[0]:.2f}, {result.kappa_interval[1]:.2f}]"
+        )
+        share = (
+            f"{result.share:.1f} [{result.share_interval[0]:.1f}, {result.share_interval[1]:.1f}]"
+        )
         print(
             f"| `{name}` | {kappa} | {share} | {result.abstractive:.1f} | {result.gold_abstractive:.1f} "
             f"| {result.n} | {result.chains} |"

@@ -1,12 +1,13 @@
-"""The price of the triplet loss: anchor tokens per second of `fit` with every item usable, beside `fit` without it.
+"""The price of the triplet loss: anchor tokens per second of `fit` with every item usable, beside
+`fit` without it.
 
     python benchmarks/bench_contrast.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--rounds 3] [--kinds triplet,dpo] [--students causal]
 
-GSM8K chains; as the other right rationale and as the wrong one stand chains of other questions, of like length on
-average. Updates of 16, fp32, two threads; gradients through all three. An encoder-decoder of Flan-T5-small's shape
-with random weights, and a small causal model. Both arms of a round train the same anchors in the same updates; a
-ratio is the median of the rounds' ratios, with the lowest and the highest.
-"""
+GSM8K chains; as the other right rationale and as the wrong one stand chains of other questions, of
+like length on average. Updates of 16, fp32, two threads; gradients through all three. An
+encoder-decoder of Flan-T5-small's shape with random weights, and a small causal model. Both arms of
+a round train the same anchors in the same updates; a ratio is the median of the rounds' ratios,
+with the lowest and the highest."""
 
 from __future__ import annotations
 
@@ -35,25 +36,40 @@ def anchors_per_second(
     kind: str,
     options: argparse.Namespace,
 ) -> tuple[float, float]:
-    """(anchor tokens per second, share of usable items) of one pass; a token of question or anchor counts once."""
+    """(anchor tokens per second, share of usable items) of one pass; a token of question or anchor
+    counts once."""
     settings = TrainSettings(
-        passes=1, learning_rate=1e-5, update_examples=16, evaluations=1, contrast=kind,
-        micro_batch_tokens=options.micro_batch_tokens, dtype=options.dtype,
-        source_limit=None, target_limit=None, overlong="drop", early_stop="drop",
-    )  # type: ignore[arg-type]  # fmt: skip
+        passes=1,
+        learning_rate=1e-5,
+        update_examples=16,
+        evaluations=1,
+        contrast=kind,
+        micro_batch_tokens=options.micro_batch_tokens,
+        dtype=options.dtype,
+        source_limit=None,
+        target_limit=None,
+        overlong="drop",
+        early_stop="drop",
+    )  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
-        result = fit(student, examples, [], settings, Path(folder) / "run", task=TASK, contrasts=contrasts)
+        result = fit(
+            student, examples, [], settings, Path(folder) / "run", task=TASK, contrasts=contrasts
+        )
     usable = [row.get("usable") or 0.0 for row in result.curves]
     return result.train_tokens / result.seconds, sum(usable) / len(usable)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chains", type=Path)
     parser.add_argument("--items", type=int, default=64)
     parser.add_argument("--kinds", default="triplet")
     parser.add_argument("--students", default="encoder-decoder,causal")
-    parser.add_argument("--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens)
+    parser.add_argument(
+        "--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens
+    )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     add_options(parser, rounds=3)
     options = parser.parse_args()
@@ -62,7 +78,9 @@ def main() -> None:
     chains = read_chains(options.chains, TASK).chains
     texts = [f"{c.problem.question} {c.rationale.text}" for c in chains]
     examples = build_examples(chains[: options.items], [], TASK, "direct")
-    others = [((None, chain.rationale.text),) for chain in chains[options.items : 3 * options.items]]
+    others = [
+        ((None, chain.rationale.text),) for chain in chains[options.items : 3 * options.items]
+    ]
     contrasts = {
         example.id: Contrast(example.question, (others[2 * n],), (others[2 * n + 1],))
         for n, example in enumerate(examples)

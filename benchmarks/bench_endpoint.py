@@ -2,9 +2,8 @@
 
     python benchmarks/bench_endpoint.py [--calls 1000] [--concurrency 32] [--latency 0.2]
 
-A server on loopback, in a process of its own, answers each call after exactly the latency. The second run is of the same
-requests and must make no call.
-"""
+A server on loopback, in a process of its own, answers each call after exactly the latency. The
+second run is of the same requests and must make no call."""
 
 from __future__ import annotations
 
@@ -24,12 +23,25 @@ from smallsteps.generation.replies import ReplyStore
 
 
 def serve(latency: float, port: Connection) -> None:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "3 + 4 = 7."}, "finish_reason": "stop"}
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "3 + 4 = 7."},
+        "finish_reason": "stop",
+    }
     usage = {"prompt_tokens": 10, "completion_tokens": 8, "total_tokens": 18}
     body = json.dumps(
-        {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
+        {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "m",
+            "choices": [choice],
+            "usage": usage,
+        }
     )
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
     answer = (head + body).encode()
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,12 +1,13 @@
-"""An exam's speed: our engine beside `model.generate(num_return_sequences=4)`, in one run, at the same memory.
+"""An exam's speed: our engine beside `model.generate(num_return_sequences=4)`, in one run, at the
+same memory.
 
     python benchmarks/bench_exam.py [--n 500] [--samples 4] [--student bundled]
 
-Questions of the bundled task, a student that really ends its chains (`--student`: best one trained on them), sampled at
-temperature 1 from the 50 likeliest tokens, fp32, two threads. `generate` gets batches of --batch rows (questions x
-samples) in file order, ours has as many rows under way: so many rows' keys and values exist at once on either side.
-Draws differ, so tokens written are counted on both sides; the ratio is of seconds a chain, and of seconds a token.
-"""
+Questions of the bundled task, a student that really ends its chains (`--student`: best one trained
+on them), sampled at temperature 1 from the 50 likeliest tokens, fp32, two threads. `generate` gets
+batches of --batch rows (questions x samples) in file order, ours has as many rows under way: so
+many rows' keys and values exist at once on either side. Draws differ, so tokens written are counted
+on both sides; the ratio is of seconds a chain, and of seconds a token."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ TASK = get_task("stories")
 
 
 @torch.inference_mode()
-def generate(student: Student, problems: list[Problem], samples: int, batch: int) -> tuple[float, int]:
+def generate(
+    student: Student, problems: list[Problem], samples: int, batch: int
+) -> tuple[float, int]:
     """(seconds, tokens written) of transformers' own sampling."""
     began, tokens = now(student.device.type), 0
     torch.manual_seed(0)
@@ -38,9 +41,16 @@ def generate(student: Student, problems: list[Problem], samples: int, batch: int
         sources = [student.source_ids(TASK, TASK.render(p)) for p in problems[start : start + each]]
         ids, mask = padded(sources, student)
         out = student.model.generate(
-            ids, attention_mask=mask, do_sample=True, temperature=1.0, top_k=50, num_return_sequences=samples,
-            max_new_tokens=TASK.max_chain_tokens, eos_token_id=student.end_id, pad_token_id=student.pad_id,
-        )  # fmt: skip
+            ids,
+            attention_mask=mask,
+            do_sample=True,
+            temperature=1.0,
+            top_k=50,
+            num_return_sequences=samples,
+            max_new_tokens=TASK.max_chain_tokens,
+            eos_token_id=student.end_id,
+            pad_token_id=student.pad_id,
+        )
         for row in out[:, 1:].tolist():
             tokens += row.index(student.end_id) + 1 if student.end_id in row else len(row)
     return now(student.device.type) - began, tokens
@@ -50,12 +60,16 @@ def ours(student: Student, problems: list[Problem], samples: int, batch: int) ->
     """The same by the engine."""
     began = now(student.device.type)
     solving = Solving(batch_size=batch, samples=samples)
-    written = list(solve(student, problems, TASK, solving, Decoding(100_000, temperature=1.0, top_k=50)))
+    written = list(
+        solve(student, problems, TASK, solving, Decoding(100_000, temperature=1.0, top_k=50))
+    )
     return now(student.device.type) - began, sum(prediction.tokens for prediction in written)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--batch", type=int, default=128)

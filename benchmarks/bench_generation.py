@@ -3,11 +3,12 @@
     python benchmarks/bench_generation.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--n 256] [--batch 32] [--device
     cuda]
 
-Greedy, fp32 unless said, a model of Flan-T5-small's shape (77M) with random weights, a tokenizer trained on the chains,
-two threads. A model with random weights does not know when to stop. So both sides are told: a segment has as many
-tokens as the gold segment (strategy `inter`), a source is the question and the gold segments before it, and the end
-token is never looked at. That makes the work that of a student which writes the gold chains. Every token is still
-computed and chosen in full, and the tokens of both sides are compared.
+Greedy, fp32 unless said, a model of Flan-T5-small's shape (77M) with random weights, a tokenizer
+trained on the chains, two threads. A model with random weights does not know when to stop. So both
+sides are told: a segment has as many tokens as the gold segment (strategy `inter`), a source is the
+question and the gold segments before it, and the end token is never looked at. That makes the work
+that of a student which writes the gold chains. Every token is still computed and chosen in full,
+and the tokens of both sides are compared.
 
     direct     the whole chain; `generate` in batches in file order, each as long as its longest reply
     uni-path   segment by segment; `generate` in lock-step: a batch of questions, one segment each, the next round when
@@ -15,9 +16,8 @@ computed and chosen in full, and the tokens of both sides are compared.
                (chains that are done leave the batch)
     alone      the authors' loop: one question at a time (on --alone questions)
 
-Arms take turns over the same questions in each of --rounds rounds; a ratio is the median of the rounds' ratios, with
-the lowest and the highest.
-"""
+Arms take turns over the same questions in each of --rounds rounds; a ratio is the median of the
+rounds' ratios, with the lowest and the highest."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ class Lengths(StoppingCriteria):
     def __init__(self, lengths: list[int], device: torch.device) -> None:
         self.lengths = torch.tensor(lengths, device=device)
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object
+    ) -> torch.Tensor:
         return self.lengths < input_ids.shape[1]
 
 
@@ -61,9 +63,14 @@ class Lengths(StoppingCriteria):
 def generate(student: Student, calls: list[Call]) -> list[list[int]]:
     ids, mask = padded([source for source, _ in calls], student)
     out = student.model.generate(
-        ids, attention_mask=mask, do_sample=False, max_new_tokens=max(n for _, n in calls), eos_token_id=None,
-        pad_token_id=0, stopping_criteria=StoppingCriteriaList([Lengths([n for _, n in calls], ids.device)]),
-    )  # fmt: skip
+        ids,
+        attention_mask=mask,
+        do_sample=False,
+        max_new_tokens=max(n for _, n in calls),
+        eos_token_id=None,
+        pad_token_id=0,
+        stopping_criteria=StoppingCriteriaList([Lengths([n for _, n in calls], ids.device)]),
+    )
     return [row[1 : 1 + n] for row, (_, n) in zip(out.tolist(), calls, strict=True)]
 
 
@@ -80,7 +87,9 @@ def lock_step(student: Student, chains: list[list[Call]], batch: int) -> Written
     return written
 
 
-def ours(student: Student, chains: list[list[Call]], batch: int, dtype: str | None = None) -> Written:
+def ours(
+    student: Student, chains: list[list[Call]], batch: int, dtype: str | None = None
+) -> Written:
     """Our engine; a chain's next segment is submitted as soon as the one before it is done."""
     engine = LocalEngine(student, batch, dtype)
     session = engine.session(Decoding(max_new_tokens=max(n for chain in chains for _, n in chain)))
@@ -110,22 +119,35 @@ def material(path: Path, n: int) -> tuple[Student, list[list[Call]], list[list[C
     direct, uni = [], []
     for chain, segments in zip(chains, segment_chains(chains, "inter", task=TASK), strict=True):
         question = TASK.render(chain.problem)
-        direct.append([(student.source_ids(TASK, question), len(student.target_ids(TASK, chain.rationale.text)))])
+        direct.append(
+            [
+                (
+                    student.source_ids(TASK, question),
+                    len(student.target_ids(TASK, chain.rationale.text)),
+                )
+            ]
+        )
         pairs = [(s.kind, s.text.strip()) for s in segments]
-        uni.append([
-            (student.source_ids(TASK, question, pairs[:k]), len(student.target_ids(TASK, text)))
-            for k, (_, text) in enumerate(pairs)
-        ])  # fmt: skip
+        uni.append(
+            [
+                (student.source_ids(TASK, question, pairs[:k]), len(student.target_ids(TASK, text)))
+                for k, (_, text) in enumerate(pairs)
+            ]
+        )
     return student, direct, uni
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chains", type=Path)
     parser.add_argument("--n", type=int, default=256)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--alone", type=int, default=0, help="questions of the one-at-a-time loop")
-    parser.add_argument("--arms", default="", help="only fp32 arms whose names hold this, such as uni")
+    parser.add_argument(
+        "--arms", default="", help="only fp32 arms whose names hold this, such as uni"
+    )
     add_options(parser, rounds=1)
     args = parser.parse_args()
     prepare(args)
@@ -133,7 +155,9 @@ def main() -> None:
     student.model.to(args.device).eval()
     tokens = sum(n for chain in uni for _, n in chain)
     read = sum(len(source) for chain in uni for source, _ in chain)
-    print(f"{args.n} chains, {sum(map(len, uni))} segments; {tokens} tokens written, {read} read by uni-path")
+    print(
+        f"{args.n} chains, {sum(map(len, uni))} segments; {tokens} tokens written, {read} read by uni-path"
+    )
     arms: dict[str, Callable[[], Written]] = {
         "generate direct": lambda: lock_step(student, direct, args.batch),
         "ours direct": lambda: ours(student, direct, args.batch),
@@ -144,7 +168,11 @@ def main() -> None:
     }
     if args.alone:
         arms["generate uni alone"] = lambda: lock_step(student, uni[: args.alone], 1)
-    arms = {name: arm for name, arm in arms.items() if args.arms in name and ("bf16" not in name or not args.arms)}
+    arms = {
+        name: arm
+        for name, arm in arms.items()
+        if args.arms in name and ("bf16" not in name or not args.arms)
+    }
     for run in (lock_step, ours):
         run(student, uni[:2], 2)  # first calls load kernels
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -171,7 +199,11 @@ def main() -> None:
     ratio("ours: fp32 / bf16, direct", "ours direct", "ours direct bf16")
     if args.alone:
         ratio("uni: one at a time / ours", "generate uni alone", "ours uni", "60 on a GPU")
-    for name, other in (("direct", "generate direct"), ("uni", "generate uni lock-step"), ("uni bf16", "ours uni")):
+    for name, other in (
+        ("direct", "generate direct"),
+        ("uni", "generate uni lock-step"),
+        ("uni bf16", "ours uni"),
+    ):
         if f"ours {name}" not in written or other not in written:
             continue
         mine, theirs = written[f"ours {name}"], written[other]

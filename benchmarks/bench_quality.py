@@ -1,11 +1,12 @@
-"""The time of scoring rationales in seven aspects by lexical judges (fluency needs a student), on one core; and how well each
-aspect tells the rationales from spoilt ones (AUC; own perturbations in bold, † others that it notices).
+"""The time of scoring rationales in seven aspects by lexical judges (fluency needs a student), on
+one core; and how well each aspect tells the rationales from spoilt ones (AUC; own perturbations in
+bold, † others that it notices).
 
     python benchmarks/bench_quality.py [path/to/hotpotqa_cot/gold_context.jsonl] [--rationales 1000]
 
-Bundled two-hop facts (10 sentences of context) and, where a file is named, its chains, each repeated with another step
-dropped or swapped until there are enough, so that nothing is looked up twice.
-"""
+Bundled two-hop facts (10 sentences of context) and, where a file is named, its chains, each
+repeated with another step dropped or swapped until there are enough, so that nothing is looked up
+twice."""
 
 from __future__ import annotations
 
@@ -25,18 +26,24 @@ from smallsteps.tasks.files import read_chains
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chains", type=Path, nargs="?")
     parser.add_argument("--rationales", type=int, default=1000)
     options = parser.parse_args()
     torch.set_num_threads(1)
     sets = {"bundled facts": make_chains(options.rationales, 1)}
     if options.chains is not None:
-        sets[options.chains.stem] = read_chains(options.chains, get_task("hotpotqa"), allow_wrong=True).chains
+        sets[options.chains.stem] = read_chains(
+            options.chains, get_task("hotpotqa"), allow_wrong=True
+        ).chains
     for name, chains in sets.items():
         own = [Rated.of(chain.problem, chain.rationale.text) for chain in chains]
         items = [
-            item if turn == 0 else replace(item, text=garble(item, item, random.Random(f"{turn}/{n}")) or item.text)
+            item
+            if turn == 0
+            else replace(item, text=garble(item, item, random.Random(f"{turn}/{n}")) or item.text)
             for turn in range(-(-options.rationales // len(own)))
             for n, item in enumerate(own)
         ][: options.rationales]
@@ -45,7 +52,9 @@ def main() -> None:
         scorer.score(items)
         seconds = time.perf_counter() - began
         sentences = sum(len(item.context) for item in items) / len(items)
-        print(f"{name}: {len(items):,} rationales, {sentences:.0f} sentences of context each: {seconds:.2f} s")
+        print(
+            f"{name}: {len(items):,} rationales, {sentences:.0f} sentences of context each: {seconds:.2f} s"
+        )
         print(matrix_table(matrix(own[:300], scorer)))
 
 

@@ -4,11 +4,10 @@
 
 Bundled two-hop questions, fp32, two threads, temperature 1, all tokens, the same batch (prompts x
 samples rows). The student is one that was distilled on them (of a run of guided/demo:
-seed0/distilled/candidate-*); without --student it is the bundled one, which never learnt to end such
-rationales. `generate` samples with `num_return_sequences`; its log-probabilities are computed by the
-pass that both need. Draws differ, so that the ratio is of tokens written per second. A step is
-rollouts, rewards by lexical judges, and one update (RLOO).
-"""
+seed0/distilled/candidate-*); without --student it is the bundled one, which never learnt to end
+such rationales. `generate` samples with `num_return_sequences`; its log-probabilities are computed
+by the pass that both need. Draws differ, so that the ratio is of tokens written per second. A step
+is rollouts, rewards by lexical judges, and one update (RLOO)."""
 
 from __future__ import annotations
 
@@ -45,9 +44,16 @@ def by_generate(prompts: list[tuple[str, list[int]]], samples: int) -> Roll:
         chosen = [prompts[n] for n in numbers]  # type: ignore[attr-defined]
         ids, mask = padded([source for _, source in chosen], student)
         out = student.model.generate(
-            ids, attention_mask=mask, do_sample=True, temperature=1.0, top_k=0, num_return_sequences=samples,
-            max_new_tokens=LIMIT, eos_token_id=student.end_id, pad_token_id=student.pad_id,
-        )[:, 1:].tolist()  # fmt: skip
+            ids,
+            attention_mask=mask,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            num_return_sequences=samples,
+            max_new_tokens=LIMIT,
+            eos_token_id=student.end_id,
+            pad_token_id=student.pad_id,
+        )[:, 1:].tolist()
         groups = []
         for place, (id, source) in enumerate(chosen):
             own = []
@@ -72,7 +78,9 @@ def opened(options: argparse.Namespace) -> Student:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--student", default="bundled")
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--samples", type=int, default=4)
@@ -85,7 +93,9 @@ def main() -> None:
     prompts = [(problem.id, student.source_ids(TASK, TASK.render(problem))) for problem in problems]
     ways = {
         "generate": by_generate(prompts, options.samples),
-        "ours": roller(prompts, options.samples, Decoding(LIMIT, 1.0), options.prompts * options.samples),
+        "ours": roller(
+            prompts, options.samples, Decoding(LIMIT, 1.0), options.prompts * options.samples
+        ),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for step in range(options.steps + 1):
@@ -95,7 +105,9 @@ def main() -> None:
             groups = roll(student, step, numbers)
             seconds = now(options.device) - began
             if step:  # the first one loads kernels
-                rates[name].append(sum(len(one.target) for group in groups for one in group) / seconds)
+                rates[name].append(
+                    sum(len(one.target) for group in groups for one in group) / seconds
+                )
     ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates["generate"], strict=True)]
     for name, values in rates.items():
         record(f"rollouts, {name}", values, "tokens a second")

@@ -2,14 +2,15 @@
 
     python benchmarks/bench_scores.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--n 96] [--theirs 4]
 
-Flan-T5-small's shape (77M) with random weights, a tokenizer trained on the chains, two threads. The authors' procedure:
-every sub-sentence alone as the target, given the question, source and target padded to 512, batches of 24, whole
-logits, their softmax and its entropy. Ours: one pass over each whole chain. Seconds are for each chain; theirs is
-measured on --theirs chains, as it takes some seconds for each.
+Flan-T5-small's shape (77M) with random weights, a tokenizer trained on the chains, two threads. The
+authors' procedure: every sub-sentence alone as the target, given the question, source and target
+padded to 512, batches of 24, whole logits, their softmax and its entropy. Ours: one pass over each
+whole chain. Seconds are for each chain; theirs is measured on --theirs chains, as it takes some
+seconds for each.
 
-bf16 is set beside fp32 by the share of sub-sentences whose label (ES or AS, beta 1) changes. The memory check scores 16
-rows of 512 with a vocabulary of 250,112 in a process of its own and prints the peak above the model.
-"""
+bf16 is set beside fp32 by the share of sub-sentences whose label (ES or AS, beta 1) changes. The
+memory check scores 16 rows of 512 with a vocabulary of 250,112 in a process of its own and prints
+the peak above the model."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ TASK = get_task("gsm8k")
 
 
 @torch.inference_mode()
-def authors(student: Student, chains: list[Chain], width: int = 512, batch: int = 24) -> list[float]:
+def authors(
+    student: Student, chains: list[Chain], width: int = 512, batch: int = 24
+) -> list[float]:
     """Summed entropies of each sub-sentence, as their script gets them."""
     pairs = [(TASK.render(c.problem), piece) for c in chains for piece in split(c.rationale.text)]
     sums: list[float] = []
@@ -45,11 +48,16 @@ def authors(student: Student, chains: list[Chain], width: int = 512, batch: int 
         labels = torch.zeros(len(rows), width, dtype=torch.long, device=student.device)
         lengths = []
         for n, (question, piece) in enumerate(rows):
-            ids, target = student.source_ids(TASK, question)[:width], student.target_ids(TASK, piece)[:width]
+            ids, target = (
+                student.source_ids(TASK, question)[:width],
+                student.target_ids(TASK, piece)[:width],
+            )
             source[n, : len(ids)] = torch.tensor(ids)
             labels[n, : len(target)] = torch.tensor(target)
             lengths.append(len(target))
-        p = student.model(input_ids=source, attention_mask=(source != 0).long(), labels=labels).logits.softmax(-1)
+        p = student.model(
+            input_ids=source, attention_mask=(source != 0).long(), labels=labels
+        ).logits.softmax(-1)
         entropy = -(p * torch.log(p + 1e-12)).sum(-1)
         sums += [entropy[n, :length].sum().item() for n, length in enumerate(lengths)]
     return sums
@@ -59,13 +67,17 @@ def labels(chains: list[Chain], scores: list[TokenScores]) -> list[bool]:
     """Whether each sub-sentence is AS: its mean entropy above the mean of its chain."""
     found = []
     for chain, tokens in zip(chains, scores, strict=True):
-        means = [m or 0.0 for m in reduce_tokens(split(chain.rationale.text), tokens.entropy, tokens.spans)]
+        means = [
+            m or 0.0
+            for m in reduce_tokens(split(chain.rationale.text), tokens.entropy, tokens.spans)
+        ]
         found += [m > sum(means) / len(means) for m in means]
     return found
 
 
 def memory(field: str) -> float:
-    """A line of /proc/self/status in MB: VmRSS, resident now; VmHWM, its peak since the last reset (Linux)."""
+    """A line of /proc/self/status in MB: VmRSS, resident now; VmHWM, its peak since the last reset
+    (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":"))
 
@@ -76,19 +88,33 @@ def memory_check(path: Path) -> None:
     student = flan_t5_small(texts)
     torch.manual_seed(0)
     config = T5Config(
-        vocab_size=250112, d_model=512, d_kv=64, num_heads=6, d_ff=1024, num_layers=8, num_decoder_layers=8,
-        feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
-    )  # fmt: skip
+        vocab_size=250112,
+        d_model=512,
+        d_kv=64,
+        num_heads=6,
+        d_ff=1024,
+        num_layers=8,
+        num_decoder_layers=8,
+        feed_forward_proj="gated-gelu",
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
     student.model = T5ForConditionalGeneration(config).eval()
-    student.model.lm_head.weight = torch.nn.Parameter(torch.randn(250112, 512))  # mT5's head is its own
+    student.model.lm_head.weight = torch.nn.Parameter(
+        torch.randn(250112, 512)
+    )  # mT5's head is its own
     words = student.encode(" ".join(texts))[: 16 * 1024]
     rows = [
-        (student.text(words[k * 512 : k * 512 + 500]), student.text(words[8192 + k * 512 :][:500])) for k in range(16)
+        (student.text(words[k * 512 : k * 512 + 500]), student.text(words[8192 + k * 512 :][:500]))
+        for k in range(16)
     ]
     sizes = [len(student.encode(text)) for pair in rows for text in pair]
     token_scores(student, TASK, [("a", "b")])
     before = memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # making the model took more than holding it: forget that peak
+    Path("/proc/self/clear_refs").write_text(
+        "5"
+    )  # making the model took more than holding it: forget that peak
     token_scores(student, TASK, rows, batch_tokens=16 * 1200)
     used = memory("VmHWM") - before
     print(
@@ -97,7 +123,9 @@ def memory_check(path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chains", type=Path)
     parser.add_argument("--n", type=int, default=96)
     parser.add_argument("--theirs", type=int, default=4, help="chains for the authors' procedure")

@@ -1,12 +1,13 @@
-"""Training speed: real (unpadded) tokens per second of our `fit` beside transformers' Seq2SeqTrainer, in one run.
+"""Training speed: real (unpadded) tokens per second of our `fit` beside transformers'
+Seq2SeqTrainer, in one run.
 
     python benchmarks/bench_training.py path/to/gsm8k_cot_llama3_70b/train.jsonl
 
-Unmerged AS-ES examples (strategy `inter`) of GSM8K chains, a model of Flan-T5-small's shape with random weights,
-updates of 64, fp32, two threads. The alternatives: Seq2SeqTrainer with shuffled batches of 64, and with its sampling
-by length. Then, for a small causal model: one pass over a chain against its examples one by one, both by our `fit`.
-Arms take turns within each round, so that a busy machine slows all.
-"""
+Unmerged AS-ES examples (strategy `inter`) of GSM8K chains, a model of Flan-T5-small's shape with
+random weights, updates of 64, fp32, two threads. The alternatives: Seq2SeqTrainer with shuffled
+batches of 64, and with its sampling by length. Then, for a small causal model: one pass over a
+chain against its examples one by one, both by our `fit`. Arms take turns within each round, so that
+a busy machine slows all."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ TASK = get_task("gsm8k")
 
 
 class Clock(TrainerCallback):
-    """Seconds of Seq2SeqTrainer's steps; fetching and padding its batches is not counted against it."""
+    """Seconds of Seq2SeqTrainer's steps; fetching and padding its batches is not counted against
+    it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -72,17 +74,35 @@ class Counting(DataCollatorForSeq2Seq):
         return batch
 
 
-def theirs(student: Student, rows: list, updates: int, sampling: str, seed: int, dtype: str) -> tuple[float, float]:
+def theirs(
+    student: Student, rows: list, updates: int, sampling: str, seed: int, dtype: str
+) -> tuple[float, float]:
     """(real tokens per second, share of padding) of Seq2SeqTrainer."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = Seq2SeqTrainingArguments(
-            output_dir=folder, max_steps=updates, per_device_train_batch_size=64, train_sampling_strategy=sampling,
-            use_cpu=student.device.type == "cpu", bf16=dtype == "bfloat16",
-            report_to="none", disable_tqdm=True, logging_strategy="no", save_strategy="no", seed=seed,
-            learning_rate=1e-4, weight_decay=0.01, log_level="error", dataloader_pin_memory=False,
-        )  # fmt: skip
+            output_dir=folder,
+            max_steps=updates,
+            per_device_train_batch_size=64,
+            train_sampling_strategy=sampling,
+            use_cpu=student.device.type == "cpu",
+            bf16=dtype == "bfloat16",
+            report_to="none",
+            disable_tqdm=True,
+            logging_strategy="no",
+            save_strategy="no",
+            seed=seed,
+            learning_rate=1e-4,
+            weight_decay=0.01,
+            log_level="error",
+            dataloader_pin_memory=False,
+        )
         data = [
-            {"input_ids": list(r.source), "attention_mask": [1] * len(r.source), "labels": list(r.target)} for r in rows
+            {
+                "input_ids": list(r.source),
+                "attention_mask": [1] * len(r.source),
+                "labels": list(r.target),
+            }
+            for r in rows
         ]
         clock, counting = Clock(), Counting(student.tokenizer, student.model)
         trainer = Seq2SeqTrainer(
@@ -98,23 +118,40 @@ def ours(
 ) -> tuple[float, float, float]:
     """(real tokens per second, share of padding, seconds) of `fit`, optimizer step included."""
     settings = TrainSettings(
-        passes=updates * 64 / len(examples), learning_rate=1e-4, evaluations=1, seed=seed, micro_batch_tokens=tokens,
-        overlong="drop", early_stop="drop", source_limit=None, target_limit=None, dtype=dtype,
-    )  # fmt: skip
+        passes=updates * 64 / len(examples),
+        learning_rate=1e-4,
+        evaluations=1,
+        seed=seed,
+        micro_batch_tokens=tokens,
+        overlong="drop",
+        early_stop="drop",
+        source_limit=None,
+        target_limit=None,
+        dtype=dtype,
+    )
     with tempfile.TemporaryDirectory() as folder:
         result = fit(student, examples, [], settings, Path(folder) / "run", task=TASK)
     return result.train_tokens / result.seconds, result.report.padding_share, result.seconds
 
 
 def flan_t5_small(texts: list[str]) -> Student:
-    """Flan-T5-small's shape, 77M weights drawn at random; a tokenizer trained on the chains, its vocabulary filled
-    up."""
+    """Flan-T5-small's shape, 77M weights drawn at random; a tokenizer trained on the chains, its
+    vocabulary filled up."""
     tokenizer = byte_tokenizer(texts, 8192)
     torch.manual_seed(0)
     config = T5Config(
-        vocab_size=32128, d_model=512, d_kv=64, num_heads=6, d_ff=1024, num_layers=8, num_decoder_layers=8,
-        feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
-    )  # fmt: skip
+        vocab_size=32128,
+        d_model=512,
+        d_kv=64,
+        num_heads=6,
+        d_ff=1024,
+        num_layers=8,
+        num_decoder_layers=8,
+        feed_forward_proj="gated-gelu",
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
     return Student(T5ForConditionalGeneration(config), tokenizer)
 
 
@@ -122,18 +159,30 @@ def small_causal(texts: list[str]) -> Student:
     tokenizer = byte_tokenizer(texts, 8192)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=8192, hidden_size=256, intermediate_size=704, num_hidden_layers=6, num_attention_heads=4,
-        max_position_embeddings=2048, eos_token_id=1, bos_token_id=None, pad_token_id=0, tie_word_embeddings=True,
-    )  # fmt: skip
+        vocab_size=8192,
+        hidden_size=256,
+        intermediate_size=704,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        max_position_embeddings=2048,
+        eos_token_id=1,
+        bos_token_id=None,
+        pad_token_id=0,
+        tie_word_embeddings=True,
+    )
     return prepare(Student(LlamaForCausalLM(config), tokenizer), TASK, path="uni")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chains", type=Path)
     parser.add_argument("--updates", type=int, default=2, help="updates of 64 an arm and round")
     parser.add_argument("--pool", type=int, default=300, help="chains that batches are drawn from")
-    parser.add_argument("--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens)
+    parser.add_argument(
+        "--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens
+    )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--skip-causal", action="store_true")
     add_options(parser, rounds=3)
@@ -150,7 +199,9 @@ def main() -> None:
     tokens, dtype = options.micro_batch_tokens, options.dtype
     examples = build_examples(chains, segments, TASK, "uni")
     rows = encode(student, TASK, examples)
-    print(f"{len(chains)} chains, {len(examples)} examples, {sum(r.tokens for r in rows) / len(rows):.0f} tokens each")
+    print(
+        f"{len(chains)} chains, {len(examples)} examples, {sum(r.tokens for r in rows) / len(rows):.0f} tokens each"
+    )
     speeds, padding = defaultdict(list), defaultdict(list)
     for turn in range(options.rounds):
         for sampling in ("random", "group_by_length"):

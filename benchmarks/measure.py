@@ -1,8 +1,8 @@
-"""What the benchmarks share: device and threads, a clock that waits for the device, peak memory, figures as rows.
+"""What the benchmarks share: device and threads, a clock that waits for the device, peak memory,
+figures as rows.
 
-`record` prints a figure for people. Where the environment variable SMALLSTEPS_FIGURES names a file, it also appends the
-figure there as a JSON line, which is what `gpu/report.py` reads.
-"""
+`record` prints a figure for people. Where the environment variable SMALLSTEPS_FIGURES names a file,
+it also appends the figure there as a JSON line, which is what `gpu/report.py` reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def add_options(parser: argparse.ArgumentParser, rounds: int) -> None:
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Sets the number of threads. In float32 on a GPU products stay in full float32, as on a CPU."""
+    """Sets the number of threads. In float32 on a GPU products stay in full float32, as on a
+    CPU."""
     torch.set_num_threads(options.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
 
@@ -37,12 +38,16 @@ def now(device: str) -> float:
     return time.perf_counter()
 
 
-def record(name: str, values: float | Sequence[float], unit: str = "times", wanted: str = "") -> None:
+def record(
+    name: str, values: float | Sequence[float], unit: str = "times", wanted: str = ""
+) -> None:
     """Prints the median of `values`, with the lowest and the highest of several rounds."""
     rounds = [values] if isinstance(values, (int, float)) else list(values)
     value = median(rounds)
     spread = f" ({min(rounds):.3g} to {max(rounds):.3g})" if len(rounds) > 1 else ""
-    print(f"{name}: {value:.4g}{spread} {unit}{f'   wanted: {wanted}' if wanted else ''}", flush=True)
+    print(
+        f"{name}: {value:.4g}{spread} {unit}{f'   wanted: {wanted}' if wanted else ''}", flush=True
+    )
     if path := os.environ.get("SMALLSTEPS_FIGURES"):
         row = {"name": name, "value": value, "rounds": rounds, "unit": unit, "wanted": wanted}
         with Path(path).open("a", encoding="utf-8") as file:

@@ -1,14 +1,15 @@
-"""Chains for a student that is to read paragraphs: multi-hop questions with their paragraphs and the sentences that
-answer them.
+"""Chains for a student that is to read paragraphs: multi-hop questions with their paragraphs and
+the sentences that answer them.
 
     python benchmarks/multihop_chains.py DATA OUT.jsonl
 
-DATA holds the folders hotpotqa, 2wikimultihopqa, hotpotqa_cot and ircot_annotations. The rationale is what the data
-set names as supporting sentences (HotpotQA, 2WikiMultihopQA), or a model's own reasoning over the paragraphs
-(hotpotqa_cot). The question is the question, the paragraphs that the rationale draws on, and one other, in the order of
-the file. Questions that stand in ircot_annotations are left out, so that a student trained on these chains has not seen
-those it labels for `benchmarks/agreement.py`; so are answers that the task `text` cannot read back ("Vol. 2").
-"""
+DATA holds the folders hotpotqa, 2wikimultihopqa, hotpotqa_cot and ircot_annotations. The rationale
+is what the data set names as supporting sentences (HotpotQA, 2WikiMultihopQA), or a model's own
+reasoning over the paragraphs (hotpotqa_cot). The question is the question, the paragraphs that the
+rationale draws on, and one other, in the order of the file. Questions that stand in
+ircot_annotations are left out, so that a student trained on these chains has not seen those it
+labels for `benchmarks/agreement.py`; so are answers that the task `text` cannot read back ("Vol.
+2")."""
 
 from __future__ import annotations
 
@@ -33,18 +34,24 @@ def rows(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def supported(row: dict[str, Any]) -> dict[str, str]:
-    """The supporting sentences as the rationale; their paragraphs and the first other one as what is read."""
+    """The supporting sentences as the rationale; their paragraphs and the first other one as what
+    is read."""
     paragraphs = dict(row["context"])
     drawn_on = {title for title, _ in row["supporting_facts"]}
     other = next((title for title in paragraphs if title not in drawn_on), None)
-    read = [" ".join(map(str.strip, paragraphs[t])) for t in paragraphs if t in drawn_on or t == other]
+    read = [
+        " ".join(map(str.strip, paragraphs[t])) for t in paragraphs if t in drawn_on or t == other
+    ]
     facts = [paragraphs[title][place].strip() for title, place in row["supporting_facts"]]
     return {"question": " ".join([row["question"], *read]), "rationale": " ".join(facts)}
 
 
 def written(row: dict[str, Any]) -> dict[str, str]:
     read = [" ".join(map(str.strip, sentences)) for _, sentences in row["context"]]
-    return {"question": " ".join([row["question"].strip(), *read]), "rationale": row["rationale"].strip()}
+    return {
+        "question": " ".join([row["question"].strip(), *read]),
+        "rationale": row["rationale"].strip(),
+    }
 
 
 def readable(answer: str) -> bool:
@@ -73,7 +80,9 @@ def multihop_chains(data: Path) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Chains of multi-hop questions with their paragraphs.")
+    parser = argparse.ArgumentParser(
+        description="Chains of multi-hop questions with their paragraphs."
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()

@@ -1,9 +1,8 @@
 """Writes `docs/cli.md` from the commands themselves: `python docs/make_cli.py`.
 
-The tables come from the signatures of the typer app, so that the page cannot promise an option that is not there. What
-a signature does not say (an example, what is written, what ends with exit code 2) stands here. Tests run every example
-and compare the page with `page()`.
-"""
+The tables come from the signatures of the typer app, so that the page cannot promise an option that
+is not there. What a signature does not say (an example, what is written, what ends with exit code
+2) stands here. Tests run every example and compare the page with `page()`."""
 
 from __future__ import annotations
 
@@ -158,27 +157,57 @@ class Parameter(NamedTuple):
 
 def page() -> str:
     """The whole text of cli.md."""
-    commands = {info.name or info.callback.__name__: info.callback for info in app.registered_commands if info.callback}
+    commands = {
+        info.name or info.callback.__name__: info.callback
+        for info in app.registered_commands
+        if info.callback
+    }
     if set(commands) != set(TOLD):
-        raise SystemExit(f"TOLD in {__file__} must tell of {sorted(commands)}, it tells of {sorted(TOLD)}")
-    contents = [f"| [`{name}`](#smallsteps-{name}) | {_summary(call)} |" for name, call in commands.items()]
+        raise SystemExit(
+            f"TOLD in {__file__} must tell of {sorted(commands)}, it tells of {sorted(TOLD)}"
+        )
+    contents = [
+        f"| [`{name}`](#smallsteps-{name}) | {_summary(call)} |" for name, call in commands.items()
+    ]
     sections = [_section(name, call) for name, call in commands.items()]
-    return "\n".join([HEAD, "| command | what it does |", "|---|---|", *contents, "", CODES, *sections]).rstrip() + "\n"
+    return (
+        "\n".join(
+            [HEAD, "| command | what it does |", "|---|---|", *contents, "", CODES, *sections]
+        ).rstrip()
+        + "\n"
+    )
 
 
 def _section(name: str, call: Callable[..., Any]) -> str:
     told, found = TOLD[name], parameters(call)
-    lines = [f"## smallsteps {name}", "", _summary(call), "", "```bash", told.example, "```", "", told.writes]
+    lines = [
+        f"## smallsteps {name}",
+        "",
+        _summary(call),
+        "",
+        "```bash",
+        told.example,
+        "```",
+        "",
+        told.writes,
+    ]
     if told.refuses:
         lines += ["", f"Exit code 2: {told.refuses}."]
     if found:
-        lines += ["", "| argument or option | default | what it says |", "|---|---|---|", *(_row(one) for one in found)]
+        lines += [
+            "",
+            "| argument or option | default | what it says |",
+            "|---|---|---|",
+            *(_row(one) for one in found),
+        ]
     return "\n".join([*lines, ""])
 
 
 def _row(one: Parameter) -> str:
     words = f"`{one.name} {one.value}`" if one.value else f"`{one.name}`"
-    said = one.help + (" May be given several times." if one.repeats and not one.is_argument else "")
+    said = one.help + (
+        " May be given several times." if one.repeats and not one.is_argument else ""
+    )
     return f"| {words} | {one.default} | {said} |"
 
 
@@ -189,7 +218,9 @@ def _summary(call: Callable[..., Any]) -> str:
 def parameters(call: Callable[..., Any]) -> list[Parameter]:
     """A command's arguments, then its options, each in the order of the signature."""
     hints = get_type_hints(call, include_extras=True)
-    found = [_parameter(own, hints[own.name]) for own in inspect.signature(call).parameters.values()]
+    found = [
+        _parameter(own, hints[own.name]) for own in inspect.signature(call).parameters.values()
+    ]
     return sorted(found, key=lambda one: not one.is_argument)
 
 
@@ -205,7 +236,11 @@ def _parameter(own: inspect.Parameter, hint: Any) -> Parameter:
     is_argument = isinstance(info, ArgumentInfo)
     # inside Annotated an option's first word, which typer keeps as its default, is its name
     name = f"{own.name.upper()}{'...' if repeats else ''}" if is_argument else info.default
-    value = "" if is_argument else {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}[kind]
+    value = (
+        ""
+        if is_argument
+        else {bool: "", int: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT"}[kind]
+    )
     value = f"{value} {value}" if is_pair else value
     required = own.default is inspect.Parameter.empty
     default = (
@@ -221,7 +256,9 @@ def _parameter(own: inspect.Parameter, hint: Any) -> Parameter:
 def _escaped(text: str) -> str:
     """Plain words as Markdown of a table's cell; names in backquotes stay."""
     parts = " ".join(text.split()).split("`")
-    parts[::2] = [part.replace("*", r"\*").replace("|", r"\|").replace("<", "&lt;") for part in parts[::2]]
+    parts[::2] = [
+        part.replace("*", r"\*").replace("|", r"\|").replace("<", "&lt;") for part in parts[::2]
+    ]
     return "`".join(parts)
 
 

@@ -1,4 +1,5 @@
-"""Tiny students made on the spot: real architectures and real kinds of tokenizer, random weights, no network."""
+"""Tiny students made on the spot: real architectures and real kinds of tokenizer, random weights,
+no network."""
 
 from __future__ import annotations
 
@@ -11,11 +12,21 @@ from typing import Any
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded; as the command line does
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # read when torch is loaded; as the command line does
 
 import torch
 from hypothesis import settings
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
@@ -36,11 +47,14 @@ pytest_plugins = ["loopback"]
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a suite that a shell started in the background
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # of a suite that a shell started in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DEVICE = "cpu"
-"""Where tiny students are made; `pytest --device cuda` runs the tests that touch models on a GPU."""
+"""Where tiny students are made; `pytest --device cuda` runs the tests that touch models on a
+GPU."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -80,22 +94,34 @@ def _unigram() -> PreTrainedTokenizerFast:
     # a vocabulary written down: training one gives other ids every time
     words = sorted({"▁" + word.strip(".,:;!?") for line in CORPUS for word in line.split()})
     letters = sorted(set("".join(CORPUS)) - {" "})
-    pieces = [("▁", -4.0), *((c, -6.0) for c in letters), *((w, -5.0) for w in words if w[1:] not in letters)]
+    pieces = [
+        ("▁", -4.0),
+        *((c, -6.0) for c in letters),
+        *((w, -5.0) for w in words if w[1:] not in letters),
+    ]
     special = ["<pad>", "</s>", "<unk>"]
     tokenizer = Tokenizer(models.Unigram([*((t, 0.0) for t in special), *pieces], unk_id=2))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace("\n", " ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace("\n", " ")]
+    )
     metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=512
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=512,
     )
 
 
 def _bytes(style: str) -> PreTrainedTokenizerFast:
-    """Byte-level BPE: `bart` frames with <s> </s>, `llama` opens with <s> and has no pad, `qwen` chats and pads with
-    its end."""
+    """Byte-level BPE: `bart` frames with <s> </s>, `llama` opens with <s> and has no pad, `qwen`
+    chats and pads with its end."""
     special = {
         "bart": ["<s>", "<pad>", "</s>", "<unk>"],
         "llama": ["<s>", "</s>"],
@@ -111,13 +137,18 @@ def _bytes(style: str) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(CORPUS, trainer)
     if style == "qwen":
         return PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>", chat_template=CHAT
+            tokenizer_object=tokenizer,
+            eos_token="<|im_end|>",
+            pad_token="<|im_end|>",
+            chat_template=CHAT,
         )
     single = "<s> $A </s>" if style == "bart" else "<s> $A"
     pairs = [(t, special.index(t)) for t in ("<s>", "</s>")]
     tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=pairs)
     extra = {"pad_token": "<pad>", "unk_token": "<unk>"} if style == "bart" else {}
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", **extra)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", **extra
+    )
 
 
 @cache
@@ -127,20 +158,32 @@ def _backend(style: str) -> str:
 
 def _tokenizer(style: str) -> Any:
     names: dict[str, dict[str, Any]] = {
-        "t5": {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "model_max_length": 512},
-        "bart": {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"},
+        "t5": {
+            "pad_token": "<pad>",
+            "eos_token": "</s>",
+            "unk_token": "<unk>",
+            "model_max_length": 512,
+        },
+        "bart": {
+            "bos_token": "<s>",
+            "pad_token": "<pad>",
+            "eos_token": "</s>",
+            "unk_token": "<unk>",
+        },
         "llama": {"bos_token": "<s>", "eos_token": "</s>"},
         "qwen": {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "chat_template": CHAT},
     }
     style = style.split("-")[0]
-    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(_backend(style)), **names[style])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(_backend(style)), **names[style]
+    )
 
 
 def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> Student:
     """A student of `style` (t5, t5-scaled, bart, llama, qwen) with random weights.
 
-    `talkative`: the factor on the end token's row of the head; larger makes rows end sooner and at differing lengths.
-    """
+    `talkative`: the factor on the end token's row of the head; larger makes rows end sooner and at
+    differing lengths."""
     tokenizer = _tokenizer(style)
     vocab = len(tokenizer)
     torch.manual_seed(seed)
@@ -148,32 +191,68 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
     model: Any
     if style.startswith("t5"):
         config = T5Config(
-            **shape, d_model=32, d_kv=8, num_heads=4, d_ff=48, num_layers=2, num_decoder_layers=2,
-            feed_forward_proj="relu" if style == "t5-scaled" else "gated-gelu", dropout_rate=0.1,
-            tie_word_embeddings=style == "t5-scaled", decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
-            relative_attention_num_buckets=8, relative_attention_max_distance=20, initializer_factor=3.0,
-        )  # fmt: skip
+            **shape,
+            d_model=32,
+            d_kv=8,
+            num_heads=4,
+            d_ff=48,
+            num_layers=2,
+            num_decoder_layers=2,
+            feed_forward_proj="relu" if style == "t5-scaled" else "gated-gelu",
+            dropout_rate=0.1,
+            tie_word_embeddings=style == "t5-scaled",
+            decoder_start_token_id=0,
+            pad_token_id=0,
+            eos_token_id=1,
+            relative_attention_num_buckets=8,
+            relative_attention_max_distance=20,
+            initializer_factor=3.0,
+        )
         model = T5ForConditionalGeneration(config)
-        if style == "t5":  # as Flan-T5's: transformers ties every T5 that it makes, but loads an untied one as it is
+        if (
+            style == "t5"
+        ):  # as Flan-T5's: transformers ties every T5 that it makes, but loads an untied one as it is
             model.lm_head.weight = torch.nn.Parameter(torch.randn(vocab, 32) * 3)
             model.all_tied_weights_keys.pop("lm_head.weight")
     elif style == "bart":
         config = BartConfig(
-            **shape, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
-            decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, max_position_embeddings=128,
-            init_std=0.5, pad_token_id=1, bos_token_id=0, eos_token_id=2, decoder_start_token_id=2,
-            forced_bos_token_id=0, forced_eos_token_id=None,
-        )  # fmt: skip
+            **shape,
+            d_model=32,
+            encoder_layers=2,
+            decoder_layers=2,
+            encoder_attention_heads=4,
+            decoder_attention_heads=4,
+            encoder_ffn_dim=48,
+            decoder_ffn_dim=48,
+            max_position_embeddings=128,
+            init_std=0.5,
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=2,
+            decoder_start_token_id=2,
+            forced_bos_token_id=0,
+            forced_eos_token_id=None,
+        )
         model = BartForConditionalGeneration(config)
         model.generation_config.forced_bos_token_id = 0
     else:
-        kind, cls = (LlamaConfig, LlamaForCausalLM) if style == "llama" else (Qwen2Config, Qwen2ForCausalLM)
+        kind, cls = (
+            (LlamaConfig, LlamaForCausalLM) if style == "llama" else (Qwen2Config, Qwen2ForCausalLM)
+        )
         config = kind(
-            **shape, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-            num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.3,
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, bos_token_id=None,
+            **shape,
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=256,
+            initializer_range=0.3,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=None,
             tie_word_embeddings=style == "qwen",
-        )  # fmt: skip
+        )
         model = cls(config)
     with torch.no_grad():
         model.get_output_embeddings().weight[tokenizer.eos_token_id] *= talkative

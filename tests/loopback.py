@@ -15,18 +15,28 @@ import pytest
 
 def completion(text: str | None, finish: str = "stop", **message: Any) -> dict[str, Any]:
     return {
-        "id": "x", "object": "chat.completion", "created": 0, "model": "m",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text, **message}, "finish_reason": finish}],
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text, **message},
+                "finish_reason": finish,
+            }
+        ],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
-    }  # fmt: skip
+    }
 
 
 Answer = tuple[int, Any, dict[str, str]] | Callable[[BaseHTTPRequestHandler], None] | None
 
 
 class Server:
-    """`answer(request body, how often this text was asked)` gives (status, body, headers), or None: cut the connection, or a
-    function that writes to the socket as it likes. Bodies are sent as they are where they are bytes or text."""
+    """`answer(request body, how often this text was asked)` gives (status, body, headers), or None:
+    cut the connection, or a function that writes to the socket as it likes. Bodies are sent as they
+    are where they are bytes or text."""
 
     def __init__(self) -> None:
         self.answer: Callable[[dict[str, Any], int], Answer] = self.echo
@@ -48,7 +58,9 @@ class Server:
                     server.asked[text] += 1
                     server.times.append(time.monotonic())
                     server.bodies.append(body)
-                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
+                    server.headers.append(
+                        {name.lower(): value for name, value in self.headers.items()}
+                    )
                     times = server.asked[text]
                 time.sleep(server.delay)
                 said = server.answer(body, times)
@@ -98,7 +110,8 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A fresh one; what it answers can be changed at any time. Attempts for one reply follow each other at once."""
+    """A fresh one; what it answers can be changed at any time. Attempts for one reply follow each
+    other at once."""
     monkeypatch.setattr("smallsteps.generation.buying.LONGEST_REST", 0.01)
     made = Server()
     yield made

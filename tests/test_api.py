@@ -6,9 +6,13 @@ import smallsteps
 
 
 def test_the_public_names_are_these():
-    assert smallsteps.__all__ == sorted(smallsteps.__all__, key=lambda name: (name[0].islower(), name))
+    assert smallsteps.__all__ == sorted(
+        smallsteps.__all__, key=lambda name: (name[0].islower(), name)
+    )
     assert set(smallsteps.__all__) == set(smallsteps._WHERE)
-    assert {"read", "segment", "build", "fit", "solve", "grade", "load", "compare"} <= set(smallsteps.__all__)
+    assert {"read", "segment", "build", "fit", "solve", "grade", "load", "compare"} <= set(
+        smallsteps.__all__
+    )
 
 
 @pytest.mark.parametrize("name", smallsteps.__all__)

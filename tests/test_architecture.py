@@ -43,7 +43,11 @@ MAY_IMPORT = {
 
 def imports(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("smallsteps."):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.startswith("smallsteps.")
+        ):
             yield node.module.split(".")[1]
 
 

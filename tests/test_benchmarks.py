@@ -1,4 +1,5 @@
-"""Benchmarks are run by hand and on machines with a GPU: here they are at least importable, and the GPU script whole."""
+"""Benchmarks are run by hand and on machines with a GPU: here they are at least importable, and the
+GPU script whole."""
 
 from __future__ import annotations
 
@@ -63,7 +64,9 @@ def parsed(parser: argparse.ArgumentParser, *_) -> None:
 
 def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path):
     report = imported(FOLDER / "gpu/report.py")
-    code = "import os, json; open(os.environ['SMALLSTEPS_FIGURES'], 'a').write(json.dumps({figure}))"
+    code = (
+        "import os, json; open(os.environ['SMALLSTEPS_FIGURES'], 'a').write(json.dumps({figure}))"
+    )
     figure = {"name": "speed", "value": 3.5, "rounds": [3.0, 4.0], "unit": "times", "wanted": "2"}
     commands = {
         "good": code.format(figure=figure),
@@ -71,7 +74,11 @@ def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path):
         "slow": "import time; time.sleep(60)",
     }
     outcomes = [
-        report.run_part(report.Part(name, ((sys.executable, "-c", text),), 20), 1.0 if name == "slow" else 20, {})
+        report.run_part(
+            report.Part(name, ((sys.executable, "-c", text),), 20),
+            1.0 if name == "slow" else 20,
+            {},
+        )
         for name, text in commands.items()
     ]
     assert [outcome.state for outcome in outcomes] == ["passed", "failed", "out of time"]
@@ -81,7 +88,15 @@ def test_a_part_that_fails_or_hangs_does_not_stop_the_others(tmp_path):
 
 
 def test_the_script_runs_a_part_and_writes_its_report(tmp_path):
-    command = [str(FOLDER / "gpu/run.sh"), str(tmp_path / "out"), "--device", "cpu", "--tiny", "--only", "same text"]
+    command = [
+        str(FOLDER / "gpu/run.sh"),
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+        "--tiny",
+        "--only",
+        "same text",
+    ]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout + found.stderr
     rows = [json.loads(line) for line in (tmp_path / "out/figures.jsonl").read_text().splitlines()]

@@ -26,22 +26,42 @@ def test_a_card_is_taken_where_it_is_there_and_named_where_not(word, cards):
     if cards:
         assert resolve_device(word) == word
     else:
-        with pytest.raises(RecipeError, match=rf"--device {word}: torch finds no cuda device here. Use --device auto"):
+        with pytest.raises(
+            RecipeError,
+            match=rf"--device {word}: torch finds no cuda device here. Use --device auto",
+        ):
             check_device(word)
 
 
 @pytest.mark.parametrize("word", ["cuda:2", "cuda:9", "cuda:999"])
 def test_a_card_too_many_is_refused_with_those_that_are_there(word, cards):
-    with pytest.raises(RecipeError, match="There are: cuda:0, cuda:1" if cards else "finds no cuda"):
+    with pytest.raises(
+        RecipeError, match="There are: cuda:0, cuda:1" if cards else "finds no cuda"
+    ):
         check_device(word)
 
 
-UNKNOWN = ["", "foo", "CUDA", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1:2", "cuda:²", "auto:0", "cpu ", "1"]
+UNKNOWN = [
+    "",
+    "foo",
+    "CUDA",
+    "gpu",
+    "cuda:",
+    "cuda:-1",
+    "cuda:x",
+    "cuda:1:2",
+    "cuda:²",
+    "auto:0",
+    "cpu ",
+    "1",
+]
 
 
 @pytest.mark.parametrize("word", [*UNKNOWN, "cuda:99999999999999999999"])
 def test_an_unknown_word_is_refused_with_the_known_ones(word, cards):
-    with pytest.raises(RecipeError, match=r"student\.device .*: no such device\..* Known: auto, cpu, cuda"):
+    with pytest.raises(
+        RecipeError, match=r"student\.device .*: no such device\..* Known: auto, cpu, cuda"
+    ):
         check_device(word, "student.device")
 
 
@@ -52,7 +72,9 @@ def test_apples_are_refused_where_there_are_none(cards):
 
 @pytest.mark.parametrize("threads", [0, -1, MOST_THREADS + 1, 1_000_000, 10**30])
 def test_threads_that_torch_cannot_have_are_refused(threads):
-    with pytest.raises(RecipeError, match=f"--threads {threads}: expected a number of CPU threads from 1 to"):
+    with pytest.raises(
+        RecipeError, match=f"--threads {threads}: expected a number of CPU threads from 1 to"
+    ):
         check_threads(threads)
 
 

@@ -1,4 +1,5 @@
-"""Docs are true: links lead somewhere, named functions and tests exist, the README's Python runs."""
+"""Docs are true: links lead somewhere, named functions and tests exist, the README's Python
+runs."""
 
 import importlib
 import importlib.util
@@ -25,7 +26,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def write_chains(path, count):
     rows = (
-        {"id": c.problem.id, "question": c.problem.question, "rationale": c.rationale.text, "answer": c.problem.answer}
+        {
+            "id": c.problem.id,
+            "question": c.problem.question,
+            "rationale": c.rationale.text,
+            "answer": c.problem.answer,
+        }
         for c in make_chains(count, seed=9, difficulty="easy")
     )
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -57,7 +63,11 @@ def test_functions_and_tests_named_on_the_method_page_exist():
     tests = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
     assert len(tests) > 10
     for file, name in tests:
-        assert f"def {name}" in (ROOT / file).read_text(encoding="utf-8") if name else (ROOT / file).is_file(), (
+        assert (
+            f"def {name}" in (ROOT / file).read_text(encoding="utf-8")
+            if name
+            else (ROOT / file).is_file()
+        ), (
             file,
             name,
         )
@@ -72,11 +82,21 @@ def test_the_page_on_architecture_names_every_module_and_none_that_is_gone():
         place = re.match(r"`((?:\w+/)+)`", first)
         found = re.findall(r"`([\w/]+\.py)`", first + rest)
         named |= {(place[1] if place else "") + name for name in found}
-    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if path.name != "__init__.py"}
+    modules = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py"
+    }
     assert named <= modules, f"no such module: {sorted(named - modules)}"
     rooms_told_as_a_whole = ("cli/", "report/")
-    kinds_of_task = {f"tasks/{name}.py" for name in ("choice", "free_text", "reports", "word_problems", "yes_no")}
-    untold = {name for name in modules - named - kinds_of_task if not name.startswith(rooms_told_as_a_whole)}
+    kinds_of_task = {
+        f"tasks/{name}.py" for name in ("choice", "free_text", "reports", "word_problems", "yes_no")
+    }
+    untold = {
+        name
+        for name in modules - named - kinds_of_task
+        if not name.startswith(rooms_told_as_a_whole)
+    }
     assert not untold, f"docs/architecture.md does not name {sorted(untold)}"
 
 
@@ -131,7 +151,9 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
 
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    code = re.search(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     write_chains(tmp_path / "chains.jsonl", 12)
     monkeypatch.chdir(tmp_path)
     exec(compile(code[1], "README.md", "exec"), {})
@@ -141,11 +163,16 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("section", ["A task", "A segmentation", "An arm"])
 def test_the_examples_of_the_page_on_extending_run(section, tmp_path, monkeypatch):
     page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", page.split(f"\n## {section}\n")[1].split("\n## ")[0], re.DOTALL)
+    blocks = re.findall(
+        r"```python\n(.*?)```", page.split(f"\n## {section}\n")[1].split("\n## ")[0], re.DOTALL
+    )
     assert len(blocks) > 1
     assert page.count("\n## ") == 3, "every section is run"
     monkeypatch.chdir(tmp_path)
-    for place in ("smallsteps.tasks.TASKS", "smallsteps.segments.label.STRATEGIES"):  # examples add to them
+    for place in (
+        "smallsteps.tasks.TASKS",
+        "smallsteps.segments.label.STRATEGIES",
+    ):  # examples add to them
         module, name = place.rsplit(".", 1)
         monkeypatch.setattr(place, dict(getattr(importlib.import_module(module), name)))
     names = {}
@@ -168,12 +195,15 @@ CAUSAL = "runs/qwen/arms/ases-uni-ent-seed0/training/candidate-400"
 
 @pytest.fixture
 def teach(tmp_path, monkeypatch, tiny):
-    """`teach(student, path, place)`: the student, taught one chain, in a folder that the page names."""
+    """`teach(student, path, place)`: the student, taught one chain, in a folder that the page
+    names."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "chains.jsonl").write_text(json.dumps(TAUGHT))
 
     def make(style, path, place):
-        small = ScratchSettings(vocabulary=320, d_model=32, d_kv=8, heads=4, d_ff=48, layers=1, dropout=0.0)
+        small = ScratchSettings(
+            vocabulary=320, d_model=32, d_kv=8, heads=4, d_ff=48, layers=1, dropout=0.0
+        )
         student = from_scratch([TAUGHT["rationale"]], small) if style == "t5" else tiny("llama")
         if style == "chat":
             student.tokenizer.chat_template = CHAT
@@ -193,7 +223,11 @@ def teach(tmp_path, monkeypatch, tiny):
 def students_page(*words):
     """The page's block of Python that holds all `words`."""
     page = (ROOT / "docs" / "students.md").read_text(encoding="utf-8")
-    found = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if all(word in b for word in words)]
+    found = [
+        b
+        for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        if all(word in b for word in words)
+    ]
     assert len(found) == 1, words
     return compile(found[0], "students.md", "exec")
 
@@ -206,12 +240,20 @@ def test_the_page_of_students_loads_one(teach, capsys):
 
 @pytest.mark.parametrize(
     ("style", "path", "place"),
-    [("t5", "direct", DIRECT), ("t5", "uni", UNI), ("chat", "uni", CAUSAL), ("llama", "uni", CAUSAL)],
+    [
+        ("t5", "direct", DIRECT),
+        ("t5", "uni", UNI),
+        ("chat", "uni", CAUSAL),
+        ("llama", "uni", CAUSAL),
+    ],
 )
 def test_transformers_alone_writes_what_smallsteps_writes(style, path, place, teach, capsys):
     teach(style, path, place)
     exec(students_page("AutoTokenizer", place), {})
-    assert " ".join(capsys.readouterr().out.split()).removeprefix(TAUGHT["question"]).strip() == WRITTEN
+    assert (
+        " ".join(capsys.readouterr().out.split()).removeprefix(TAUGHT["question"]).strip()
+        == WRITTEN
+    )
 
 
 def test_the_loop_with_stop_markers_asks_for_one_segment_a_call(teach, monkeypatch, capsys):
@@ -223,7 +265,9 @@ def test_the_loop_with_stop_markers_asks_for_one_segment_a_call(teach, monkeypat
         asked.append(prompt)
         ids = served.tokenizer(prompt, return_tensors="pt")
         new = served.model.generate(**ids, max_new_tokens=max_tokens, do_sample=temperature > 0)
-        text = served.tokenizer.decode(new[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+        text = served.tokenizer.decode(
+            new[0, ids["input_ids"].shape[1] :], skip_special_tokens=True
+        )
         return SimpleNamespace(choices=[SimpleNamespace(text=re.split("|".join(stop), text)[0])])
 
     client = SimpleNamespace(completions=SimpleNamespace(create=create))

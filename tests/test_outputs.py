@@ -1,4 +1,5 @@
-"""Outputs are checked before any work: what cannot be written is refused, and the check leaves nothing behind."""
+"""Outputs are checked before any work: what cannot be written is refused, and the check leaves
+nothing behind."""
 
 import errno
 import os
@@ -19,7 +20,9 @@ def source(tmp_path):
 
 
 def test_a_new_file_in_a_new_folder_is_fine_and_the_check_leaves_nothing_behind(tmp_path, source):
-    check_output(tmp_path / "a" / "b" / "out.jsonl", inputs=[source, None, "", "owner/model", "x" * 5000])
+    check_output(
+        tmp_path / "a" / "b" / "out.jsonl", inputs=[source, None, "", "owner/model", "x" * 5000]
+    )
     check_output_folder(tmp_path / "runs" / "first")
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
@@ -113,7 +116,9 @@ def test_a_full_disk_is_noticed_before_and_while_writing(tmp_path, monkeypatch):
         check_output_folder(tmp_path / "run")
     assert not any(tmp_path.iterdir())
     (tmp_path / "old.jsonl").write_text("before")
-    with pytest.raises(DataError, match=r"old.jsonl: could not be written \(no space left on device\)"):
+    with pytest.raises(
+        DataError, match=r"old.jsonl: could not be written \(no space left on device\)"
+    ):
         write_rows(tmp_path / "old.jsonl", [{"id": 1}])
     assert [path.name for path in tmp_path.iterdir()] == ["old.jsonl"]
     assert (tmp_path / "old.jsonl").read_text() == "before"
@@ -139,7 +144,9 @@ def test_a_run_folder_is_no_file_and_not_below_one(source):
 def test_rows_go_through_a_link_to_the_file_it_points_to(tmp_path):
     (tmp_path / "link").symlink_to("target.jsonl")
     write_rows(tmp_path / "link", [{"id": 1}])
-    assert (tmp_path / "link").is_symlink() and (tmp_path / "target.jsonl").read_text() == '{"id": 1}\n'
+    assert (tmp_path / "link").is_symlink() and (
+        tmp_path / "target.jsonl"
+    ).read_text() == '{"id": 1}\n'
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm here")

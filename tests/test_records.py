@@ -22,7 +22,12 @@ kinds = st.sampled_from(["ES", "AS", None])
 )
 def test_a_problem_survives_json(identifier, question, answer, choices, context):
     problem = Problem(
-        identifier, question, answer, tuple(choices), tuple((t, tuple(s)) for t, s in context), meta={"steps": 2}
+        identifier,
+        question,
+        answer,
+        tuple(choices),
+        tuple((t, tuple(s)) for t, s in context),
+        meta={"steps": 2},
     )
     assert Problem.from_row(json.loads(json.dumps(problem.to_row()))) == problem
 
@@ -38,7 +43,9 @@ def test_defaults_are_left_out_of_the_row():
 
 
 def test_an_unknown_field_is_refused_with_the_nearest():
-    with pytest.raises(DataError, match=r"Problem has no field 'questin'\. Did you mean 'question'"):
+    with pytest.raises(
+        DataError, match=r"Problem has no field 'questin'\. Did you mean 'question'"
+    ):
         Problem.from_row({"id": "1", "questin": "?"})
 
 

@@ -1,4 +1,5 @@
-"""A comparison small enough for tests: a student from scratch, a few bundled problems, a few thousand tokens."""
+"""A comparison small enough for tests: a student from scratch, a few bundled problems, a few
+thousand tokens."""
 
 from __future__ import annotations
 
@@ -11,14 +12,28 @@ from typing import Any
 
 from smallsteps.disk import digests
 
-TINY_STUDENT = {"vocabulary": 400, "d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.1}
+TINY_STUDENT = {
+    "vocabulary": 400,
+    "d_model": 32,
+    "d_kv": 8,
+    "heads": 4,
+    "d_ff": 32,
+    "layers": 1,
+    "dropout": 0.1,
+}
 LASTING = ("arms", "pooled", "comparisons", "paper_protocol", "also", "data", "budget", "best")
 
 
 def tiny_content(**sections: Any) -> dict[str, Any]:
     content: dict[str, Any] = {
         "arms": ["direct"],
-        "data": {"task": "stories", "count": 24, "validation_count": 4, "test_count": 6, "difficulty": "easy"},
+        "data": {
+            "task": "stories",
+            "count": 24,
+            "validation_count": 4,
+            "test_count": 6,
+            "difficulty": "easy",
+        },
         "student": {"scratch": TINY_STUDENT},
         "train": {"budget": 6000, "evaluations": 2, "update_examples": 8, "learning_rate": 1e-3},
         "evaluation": {"batch_size": 8},
@@ -67,7 +82,8 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
-# Imports take seconds and a comparison as small as ours does not: one process imports, and forks for each command.
+# Imports take seconds and a comparison as small as ours does not: one process imports, and forks
+# for each command.
 FORK_SERVER = """
 import json, os, signal, sys, time
 import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.methods.compare, smallsteps.report.page
@@ -102,12 +118,17 @@ class Commands:
     def __init__(self, log: Path) -> None:
         self.log = log.open("w+b")
         self.server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", FORK_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self.log, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )  # fmt: skip
+            [sys.executable, "-W", "ignore", "-c", FORK_SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+        )
 
     def __call__(self, *arguments: str, limit: float = 1e6, fail_at: str = "") -> int:
-        """The exit code; -9 where the process was killed: at the fail-point, or after `limit` seconds at the latest."""
+        """The exit code; -9 where the process was killed: at the fail-point, or after `limit`
+        seconds at the latest."""
         assert self.server.stdin and self.server.stdout
         self.server.stdin.write(json.dumps([arguments, fail_at, limit]) + "\n")
         self.server.stdin.flush()

@@ -24,7 +24,9 @@ from smallsteps.training.settings import TrainSettings
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("chains", type=Path)
     parser.add_argument("--n", type=int, default=64)
     parser.add_argument("--memory", type=float, default=3.0, help="GiB this process may use")

@@ -1,8 +1,8 @@
 """Runs every part within its time and writes the report; `run.sh` calls it.
 
-Each part is a process of its own with a limit in seconds. A part that fails or runs out of time does not stop the
-others; its last lines stand in the report. Parts start only while the whole has time left.
-"""
+Each part is a process of its own with a limit in seconds. A part that fails or runs out of time
+does not stop the others; its last lines stand in the report. Parts start only while the whole has
+time left."""
 
 from __future__ import annotations
 
@@ -70,15 +70,33 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
         Part("same text", (gpu("same_text.py", "--n", 8 if tiny else 32),), 60),
         Part(
             "generation",
-            (bench("bench_generation.py", chains, "--n", rows, "--batch", rows, "--alone", 1 if tiny else 3),),
+            (
+                bench(
+                    "bench_generation.py",
+                    chains,
+                    "--n",
+                    rows,
+                    "--batch",
+                    rows,
+                    "--alone",
+                    1 if tiny else 3,
+                ),
+            ),
             80,
         ),
         Part(
             "scores",
             (
                 bench(
-                    "bench_scores.py", chains, "--n", rows, "--theirs", 1 if tiny else 4,
-                    "--rounds", 1 if tiny else 2, "--skip-memory",
+                    "bench_scores.py",
+                    chains,
+                    "--n",
+                    rows,
+                    "--theirs",
+                    1 if tiny else 4,
+                    "--rounds",
+                    1 if tiny else 2,
+                    "--skip-memory",
                 ),
             ),
             50,
@@ -88,9 +106,18 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
                 f"training {dtype}",
                 (
                     bench(
-                        "bench_training.py", chains, "--pool", 40 if tiny else 300, "--dtype", dtype,
-                        "--updates", 1 if tiny else 6, "--rounds", 1 if tiny else 3,
-                        "--micro-batch-tokens", 4096 if tiny else 32768,
+                        "bench_training.py",
+                        chains,
+                        "--pool",
+                        40 if tiny else 300,
+                        "--dtype",
+                        dtype,
+                        "--updates",
+                        1 if tiny else 6,
+                        "--rounds",
+                        1 if tiny else 3,
+                        "--micro-batch-tokens",
+                        4096 if tiny else 32768,
                     ),
                 ),
                 60,
@@ -108,9 +135,18 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
                 f"contrast {dtype}",
                 (
                     bench(
-                        "bench_contrast.py", chains, "--items", 8 if tiny else 64, "--rounds", 1,
-                        "--dtype", dtype, "--micro-batch-tokens", 4096 if tiny else 32768,
-                        "--students", "causal" if tiny else "encoder-decoder,causal",
+                        "bench_contrast.py",
+                        chains,
+                        "--items",
+                        8 if tiny else 64,
+                        "--rounds",
+                        1,
+                        "--dtype",
+                        dtype,
+                        "--micro-batch-tokens",
+                        4096 if tiny else 32768,
+                        "--students",
+                        "causal" if tiny else "encoder-decoder,causal",
                     ),
                 ),
                 40,
@@ -119,14 +155,25 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
         ),
         Part(
             "rollouts",
-            (bench("bench_rollouts.py", "--prompts", 2 if tiny else 64, "--steps", 2 if tiny else 4),),
+            (
+                bench(
+                    "bench_rollouts.py", "--prompts", 2 if tiny else 64, "--steps", 2 if tiny else 4
+                ),
+            ),
             40,
         ),
         Part(
             "tests",
             (
                 (
-                    python, "-m", "pytest", "-p", "no:cacheprovider", *parallel, *at[:2], *only,
+                    python,
+                    "-m",
+                    "pytest",
+                    "-p",
+                    "no:cacheprovider",
+                    *parallel,
+                    *at[:2],
+                    *only,
                     *(str(ROOT / "tests" / name) for name in tests),
                 ),
             ),
@@ -137,20 +184,35 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
             (
                 demo("demo", "data.count=48", "data.validation_count=8", "data.test_count=12"),
                 demo(
-                    "tailored/demo", "data.count=16", "data.validation_count=4", "data.test_count=8",
-                    "arms=[full]", "tailored.rounds=2", "tailored.samples=2", f"tailored.teacher.{store}",
+                    "tailored/demo",
+                    "data.count=16",
+                    "data.validation_count=4",
+                    "data.test_count=8",
+                    "arms=[full]",
+                    "tailored.rounds=2",
+                    "tailored.samples=2",
+                    f"tailored.teacher.{store}",
                 ),
                 demo(
-                    "guided/demo", "data.count=60", "data.validation_count=8", "data.test_count=12",
-                    "guided.reader.count=400", "guided.reader.budget=250000", f"guided.reader.{store}",
-                    "guided.reinforce.steps=2", "guided.reinforce.prompts=2", "guided.reinforce.samples=2",
-                    "guided.reinforce.evaluations=1", "arms=[standard,distilled,both]",
-                    "train.learning_rate=2e-3", "train.update_examples=16",
+                    "guided/demo",
+                    "data.count=60",
+                    "data.validation_count=8",
+                    "data.test_count=12",
+                    "guided.reader.count=400",
+                    "guided.reader.budget=250000",
+                    f"guided.reader.{store}",
+                    "guided.reinforce.steps=2",
+                    "guided.reinforce.prompts=2",
+                    "guided.reinforce.samples=2",
+                    "guided.reinforce.evaluations=1",
+                    "arms=[standard,distilled,both]",
+                    "train.learning_rate=2e-3",
+                    "train.update_examples=16",
                 ),
             ),
             150,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def has_xdist() -> bool:
@@ -160,7 +222,8 @@ def has_xdist() -> bool:
 
 
 def chains_file(work: Path) -> Path:
-    """The chains that prepare.sh carried; without them bundled stories, which are shorter than GSM8K's."""
+    """The chains that prepare.sh carried; without them bundled stories, which are shorter than
+    GSM8K's."""
     carried = GPU / "carried" / "chains.jsonl"
     if carried.is_file():
         return carried
@@ -186,7 +249,9 @@ def run_part(part: Part, limit: float, environment: dict[str, str]) -> Outcome:
         processes = []
         for command, log in zip(part.commands, logs, strict=True):
             with log.open("w", encoding="utf-8") as file:
-                process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+                process = subprocess.Popen(
+                    command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT
+                )
             processes.append(process)
         state = "passed"
         for process in processes:
@@ -284,7 +349,11 @@ def main() -> None:
             text = report(outcomes, about, time.monotonic() - began)
             (options.out / "report.md").write_text(text, encoding="utf-8")
             with (options.out / "figures.jsonl").open("w", encoding="utf-8") as file:
-                file.writelines(json.dumps({"part": o.part.name, **row}) + "\n" for o in outcomes for row in o.figures)
+                file.writelines(
+                    json.dumps({"part": o.part.name, **row}) + "\n"
+                    for o in outcomes
+                    for row in o.figures
+                )
     if any(outcome.state != "passed" for outcome in outcomes):
         raise SystemExit(1)
 

@@ -30,7 +30,9 @@ def written(student: Student, questions: list[str], device: str) -> dict[str, tu
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--n", type=int, default=32)
     add_options(parser, rounds=1)
     options = parser.parse_args()
@@ -44,7 +46,12 @@ def main() -> None:
     for name, student in students.items():
         here, there = (written(student, questions, device) for device in ("cpu", options.device))
         same = sum(here[text] == there[text] for text in questions)
-        record(f"same greedy text on CPU and {options.device}, {name}", 100 * same / len(questions), "%", "100")
+        record(
+            f"same greedy text on CPU and {options.device}, {name}",
+            100 * same / len(questions),
+            "%",
+            "100",
+        )
         record_peak(options.device, f"same text, {name}")
 
 

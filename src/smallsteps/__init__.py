@@ -1,9 +1,8 @@
 """Teach small language models to reason step by step, and measure whether it helped.
 
-The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`; `compare`, `tailor` and
-`guide` run them all.
-Names are imported when they are first used, so that `import smallsteps` is instant.
-"""
+The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`;
+`compare`, `tailor` and `guide` run them all. Names are imported when they are first used, so that
+`import smallsteps` is instant."""
 
 from __future__ import annotations
 

@@ -92,7 +92,9 @@ def seal(folder: Path, manifest: str, files: Iterable[Path] | None = None) -> No
     if files is None:
         named = digests(folder, manifest)
     else:
-        named = {Path(os.path.relpath(path, folder)).as_posix(): file_digest(path) for path in files}
+        named = {
+            Path(os.path.relpath(path, folder)).as_posix(): file_digest(path) for path in files
+        }
     write_manifest(folder, manifest, named)
 
 

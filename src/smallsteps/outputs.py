@@ -1,8 +1,8 @@
 """Whether an output can be written: asked before any expensive work.
 
-`check_output` is for files (`--out`, `--rows`, `--store`), `check_output_folder` for run folders. Both leave nothing
-behind. The rows themselves are written at the end, all or nothing, by `tasks.files.write_rows`.
-"""
+`check_output` is for files (`--out`, `--rows`, `--store`), `check_output_folder` for run folders.
+Both leave nothing behind. The rows themselves are written at the end, all or nothing, by
+`tasks.files.write_rows`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ PROBE_BYTES = 4096
 """Written and taken back: a full disk still lets an empty file be made."""
 
 
-def check_output(path: str | Path, flag: str = "--out", inputs: Iterable[str | Path | None] = ()) -> None:
-    """Raises RecipeError where `path` cannot become a file, or is one of `inputs` (also by another name or link).
+def check_output(
+    path: str | Path, flag: str = "--out", inputs: Iterable[str | Path | None] = ()
+) -> None:
+    """Raises RecipeError where `path` cannot become a file, or is one of `inputs` (also by another
+    name or link).
 
-    inputs: files and model folders that are read; no existing file inside such a folder is replaced. Names that are no
-    paths (a model of the hub) do no harm; None is left out.
-    """
+    inputs: files and model folders that are read; no existing file inside such a folder is
+    replaced. Names that are no paths (a model of the hub) do no harm; None is left out."""
     path = Path(path)
     with _explained(path, flag):
         target = path.resolve()
         if path.is_dir() or target.is_dir():
-            raise RecipeError(f"{flag} {path}: a folder. Name a file in it, for example {path / 'out.jsonl'}")
+            raise RecipeError(
+                f"{flag} {path}: a folder. Name a file in it, for example {path / 'out.jsonl'}"
+            )
         if (target.exists() and not target.is_file()) or _is_stream(path):
             raise RecipeError(f"{flag} {path}: a device or a pipe, not a file. Name a file.")
         if target.exists() and not os.access(target, os.W_OK):
@@ -40,14 +44,18 @@ def check_output(path: str | Path, flag: str = "--out", inputs: Iterable[str | P
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether `path` names an open file of a process: its target may look like a plain file, which a rename would
-    replace. Other places below /dev, such as /dev/shm, are folders like any other."""
+    """Whether `path` names an open file of a process: its target may look like a plain file, which
+    a rename would replace. Other places below /dev, such as /dev/shm, are folders like any
+    other."""
     name = os.path.abspath(path)  # noqa: PTH100 - links must not be followed
-    return name in ("/dev/stdin", "/dev/stdout", "/dev/stderr") or name.startswith(("/dev/fd/", "/proc/self/fd/"))
+    return name in ("/dev/stdin", "/dev/stdout", "/dev/stderr") or name.startswith(
+        ("/dev/fd/", "/proc/self/fd/")
+    )
 
 
 def check_output_folder(path: str | Path, flag: str = "--out") -> None:
-    """Raises RecipeError where `path` can neither be made nor written into. What a folder holds is not looked at."""
+    """Raises RecipeError where `path` can neither be made nor written into. What a folder holds is
+    not looked at."""
     path = Path(path)
     with _explained(path, flag):
         target = path.resolve()
@@ -72,7 +80,8 @@ def _check_apart(path: Path, target: Path, source: Path, flag: str) -> None:
 
 @contextlib.contextmanager
 def taking_back_folders(folder: Path) -> Iterator[None]:
-    """Makes `folder` and takes it and its new parents away again where they are empty in the end."""
+    """Makes `folder` and takes it and its new parents away again where they are empty in the
+    end."""
     made = []
     parent = folder
     while not parent.exists():
@@ -88,7 +97,8 @@ def taking_back_folders(folder: Path) -> Iterator[None]:
 
 
 def _probe(folder: Path, name: str) -> None:
-    """Makes `folder` and a neighbour of the output, writes to it, and takes all of it away again."""
+    """Makes `folder` and a neighbour of the output, writes to it, and takes all of it away
+    again."""
     # the longest name that writing needs, so that one that is too long is noticed now
     with taking_back_folders(folder):
         handle, probe = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
@@ -106,7 +116,9 @@ def _explained(path: Path, flag: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        raise RecipeError(f"{flag} {_short(path)}: cannot be written ({reason(error)}). Name another one.") from None
+        raise RecipeError(
+            f"{flag} {_short(path)}: cannot be written ({reason(error)}). Name another one."
+        ) from None
 
 
 @contextlib.contextmanager

@@ -2,10 +2,10 @@
 
     Problem → Rationale → Segment → Example → (fit) → Prediction → Grade
 
-Each is frozen, stands for one JSON line, carries its own id and the id of what it came from. Parts of the
-toolkit meet through these records and through nothing else. `to_row` leaves out fields that hold their default, and
-`from_row` refuses unknown fields, so that a record → JSON → record round trip is exact.
-"""
+Each is frozen, stands for one JSON line, carries its own id and the id of what it came from. Parts
+of the toolkit meet through these records and through nothing else. `to_row` leaves out fields that
+hold their default, and `from_row` refuses unknown fields, so that a record → JSON → record round
+trip is exact."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from typing import Any, Literal, NamedTuple, Self
 from smallsteps.errors import DataError, nearest
 
 Kind = Literal["ES", "AS"]
-"""ES: an extractive segment restates what is already said; AS: an abstractive segment infers something new."""
+"""ES: an extractive segment restates what is already said; AS: an abstractive segment infers
+something new."""
 
 Stopped = Literal["stop_sign", "end", "limit", "empty", "repetition"]
-"""How a chain ended: its stop sign, the end of sequence without it, a limit, or two empty segments in a row."""
+"""How a chain ended: its stop sign, the end of sequence without it, a limit, or two empty segments
+in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,11 @@ class Problem(Record):
     context: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Multi-hop only: (title, sentences) for each paragraph."""
     group: str | None = None
-    """What the problem was cut from (a report, say); splits keep a group together. None: the problem stands alone."""
+    """What the problem was cut from (a report, say); splits keep a group together. None: the
+    problem stands alone."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Further facts a task needs (gold regions of a report, difficulty, equation); plain JSON values."""
+    """Further facts a task needs (gold regions of a report, difficulty, equation); plain JSON
+    values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ class Rationale(Record):
 
 @dataclass(frozen=True, slots=True)
 class Segment(Record):
-    """A run of neighbouring sub-sentences with one label; the texts of a chain's segments joined are the chain."""
+    """A run of neighbouring sub-sentences with one label; the texts of a chain's segments joined
+    are the chain."""
 
     id: str
     rationale_id: str
@@ -106,7 +111,8 @@ class Segment(Record):
 
 @dataclass(frozen=True, slots=True)
 class Example(Record):
-    """One thing to learn: write `target` after reading the question and `prefix`. Rendered to ids by the student."""
+    """One thing to learn: write `target` after reading the question and `prefix`. Rendered to ids
+    by the student."""
 
     id: str
     problem_id: str
@@ -134,7 +140,8 @@ class Prediction(Record):
     """The segments stripped and joined by the task's joiner."""
     segments: tuple[tuple[Kind | None, str], ...]
     answer: str | None
-    """None: nothing could be read off. No answer is a value of its own and never equals a gold answer."""
+    """None: nothing could be read off. No answer is a value of its own and never equals a gold
+    answer."""
     stopped: Stopped
     tokens: int = 0
     """Tokens written, ends of segments included."""

@@ -30,7 +30,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _fault("anchors (&name) and aliases (*name) are not read; write the value out", event)
+            raise _fault(
+                "anchors (&name) and aliases (*name) are not read; write the value out", event
+            )
         self.depth += 1
         if self.depth > DEEPEST:
             raise _fault(f"nested more than {DEEPEST} levels deep", event)
@@ -56,7 +58,9 @@ _Loader.yaml_implicit_resolvers = {
 }
 # YAML 1.1 reads 1e-3 as text
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
 )
 
 
@@ -75,7 +79,9 @@ def read_yaml(text: str, origin: str) -> Any:
         raise RecipeError(f"{origin}{where}: no YAML: {problem}.") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise RecipeError(f"{origin}:{line}: no YAML: a character that no text has ({error.character:#x}).") from None
+        raise RecipeError(
+            f"{origin}:{line}: no YAML: a character that no text has ({error.character:#x})."
+        ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number of 5,000 digits
         raise RecipeError(f"{origin}: no YAML: {str(error).splitlines()[0]}.") from None
 

@@ -1,9 +1,9 @@
 """How many CPU threads this process computes with, in training and in decoding.
 
-Small tensors on several threads wait for each other: a student of a few million weights often writes no faster on two
-threads than on one, and many times slower where another job holds a core. Training has larger tensors. So the two may
-have numbers of their own. `cli/fastest.py` measures them for the command line; in Python what torch was told holds for
-both, unless `use` was called.
+Small tensors on several threads wait for each other: a student of a few million weights often
+writes no faster on two threads than on one, and many times slower where another job holds a core.
+Training has larger tensors. So the two may have numbers of their own. `cli/fastest.py` measures
+them for the command line; in Python what torch was told holds for both, unless `use` was called.
 """
 
 from __future__ import annotations

@@ -17,11 +17,15 @@ from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 
 CHAIN = '{"id": "1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": "7"}\n'
-HOP = '{"id": "1", "question": "Who?", "context": "X is Y.", "rationale": "X is Y.", "answer": "Y"}\n'
+HOP = (
+    '{"id": "1", "question": "Who?", "context": "X is Y.", "rationale": "X is Y.", "answer": "Y"}\n'
+)
 FILES = {
     "chains.jsonl": CHAIN,
     "hops.jsonl": HOP,
-    "enough.jsonl": "".join(CHAIN.replace("1", str(n), 1).replace("4?", f"4{n}?") for n in range(60)),
+    "enough.jsonl": "".join(
+        CHAIN.replace("1", str(n), 1).replace("4?", f"4{n}?") for n in range(60)
+    ),
     "said.jsonl": '{"id": "1", "answer": "7"}\n',
     "empty.jsonl": "",
     "blank.jsonl": "\n\n",
@@ -96,7 +100,9 @@ def place(tmp_path_factory, unlearned):
 def content(folder: Path) -> dict[str, str]:
     """Every file and folder with a digest, but the store of paid replies."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else ""
         for path in folder.rglob("*")
         if not path.name.startswith("store.sqlite")
     }
@@ -104,7 +110,8 @@ def content(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def refused(place, monkeypatch, capsys) -> Callable[[str, str], None]:
-    """`refused(command, message)`: the command ends with exit code 2 and one line that matches, and changes nothing."""
+    """`refused(command, message)`: the command ends with exit code 2 and one line that matches, and
+    changes nothing."""
     folder, before = place
     monkeypatch.chdir(folder)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
@@ -115,7 +122,9 @@ def refused(place, monkeypatch, capsys) -> Callable[[str, str], None]:
         said = capsys.readouterr()
         after = content(folder)
         for name in after.keys() - before.keys():  # so that the next row finds the folder as it was
-            shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder / name) if (folder / name).is_dir() else (folder / name).unlink(
+                missing_ok=True
+            )
         errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
         assert code == 2, (code, said.err[-2000:])
         assert "Traceback" not in said.err and errors == said.err.splitlines()[-1:], said.err

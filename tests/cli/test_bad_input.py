@@ -1,7 +1,8 @@
-"""Bad input over all commands: exit code 2, one line that names what is wrong, nothing written, inputs untouched.
+"""Bad input over all commands: exit code 2, one line that names what is wrong, nothing written,
+inputs untouched.
 
-Each row of the table is a command, as one would type it, and what its message must name. Commands run in a folder that
-holds the files of `FILES`, a trained student and a second name of the input.
+Each row of the table is a command, as one would type it, and what its message must name. Commands
+run in a folder that holds the files of `FILES`, a trained student and a second name of the input.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ def table(command: str, options: dict[str, str]) -> list[tuple[str, str]]:
 
 def each(flag: str, values: str, message: str | None = None) -> dict[str, str]:
     """`flag` with each of the values; the message names the flag unless another is given."""
-    return {f"{flag} {value}": message or re.escape(flag) for value in re.findall(r"'[^']*'|\S+", values)}
+    return {
+        f"{flag} {value}": message or re.escape(flag)
+        for value in re.findall(r"'[^']*'|\S+", values)
+    }
 
 
 SEGMENT = "segment chains.jsonl --out new/out.jsonl"
@@ -66,21 +70,35 @@ ROWS = {
     "half-ids.jsonl": "half-ids.jsonl:2.*'id'",
     "other.jsonl": "other.jsonl:1.*(question|rationale)",
 }
-CHOICES = {**each("--task", "number HotpotQA '' None", "no task"), "--columns question": "--columns question: expected",
-           "--columns foo=bar": "no field 'foo'", "--columns question=nope": "no column 'nope'"}  # fmt: skip
+CHOICES = {
+    **each("--task", "number HotpotQA '' None", "no task"),
+    "--columns question": "--columns question: expected",
+    "--columns foo=bar": "no field 'foo'",
+    "--columns question=nope": "no column 'nope'",
+}
 TEMPERATURES = each("--temperature", "nan inf -inf -1 1e-30 1e30 x 0.0001")
-MONEY = {**each("--price", "x 1"), "--price nan 0": "--price", "--price 0 -1": "--price", "--price inf 0": "--price",
-         **each("--max-money", "nan -1 inf x"),
-         **each("--max-calls", "-1 1.5 nan x"), **each("--max-tokens-total", "-1 1e3 x"),
-         **each("--concurrency", "0 -1 x 1000000"), **each("--timeout", "0 -1 nan inf x")}  # fmt: skip
+MONEY = {
+    **each("--price", "x 1"),
+    "--price nan 0": "--price",
+    "--price 0 -1": "--price",
+    "--price inf 0": "--price",
+    **each("--max-money", "nan -1 inf x"),
+    **each("--max-calls", "-1 1.5 nan x"),
+    **each("--max-tokens-total", "-1 1e3 x"),
+    **each("--concurrency", "0 -1 x 1000000"),
+    **each("--timeout", "0 -1 nan inf x"),
+}
 
 
 def outputs(command: str, flag: str = "--out") -> list[tuple[str, str]]:
-    """`command` without its --out, with every output that cannot be, and its own input under all its names."""
+    """`command` without its --out, with every output that cannot be, and its own input under all
+    its names."""
     source = next(word for word in command.split() if word.endswith(".jsonl"))
     bare = command.replace("--out new/out.jsonl", "")
     wrong = {**OUTPUTS, **{name.format(source): message for name, message in SAME.items()}}
-    return [(f"{bare} {flag} {name}", message.replace("--out", flag)) for name, message in wrong.items()]
+    return [
+        (f"{bare} {flag} {name}", message.replace("--out", flag)) for name, message in wrong.items()
+    ]
 
 
 def sources(command: str) -> list[tuple[str, str]]:
@@ -90,88 +108,228 @@ def sources(command: str) -> list[tuple[str, str]]:
 
 
 TABLE: list[tuple[str, str]] = [
-    *outputs(SEGMENT), *outputs(SOLVE), *outputs(QUALITY), *outputs(GUIDE), *outputs(TEACH),
-    *sources(SEGMENT), *sources(SOLVE), *sources(QUALITY), *sources(GUIDE), *sources(TEACH),
-    *table(SEGMENT, {
-        **each("--beta", "nan inf -1 0 x ''"), **each("--show", "-1 x 1.5"), **DEVICES, **CHOICES,
-        **each("--strategy", "roug '' ENT", "strategy"), **each("--closing", "foo ''", "--closing"),
-        "--strategy ent": "student", "--strategy ent --student ./nowhere": "nowhere: no such folder",
-        "--strategy ent --student chains.jsonl": "chains.jsonl: expected a model folder",
-        "--strategy ent --student folder": "folder: expected a Hugging Face model folder",
-        "--shwo 3": "--shwo", "--out": "--out", "extra": "extra",
-    }),
+    *outputs(SEGMENT),
+    *outputs(SOLVE),
+    *outputs(QUALITY),
+    *outputs(GUIDE),
+    *outputs(TEACH),
+    *sources(SEGMENT),
+    *sources(SOLVE),
+    *sources(QUALITY),
+    *sources(GUIDE),
+    *sources(TEACH),
+    *table(
+        SEGMENT,
+        {
+            **each("--beta", "nan inf -1 0 x ''"),
+            **each("--show", "-1 x 1.5"),
+            **DEVICES,
+            **CHOICES,
+            **each("--strategy", "roug '' ENT", "strategy"),
+            **each("--closing", "foo ''", "--closing"),
+            "--strategy ent": "student",
+            "--strategy ent --student ./nowhere": "nowhere: no such folder",
+            "--strategy ent --student chains.jsonl": "chains.jsonl: expected a model folder",
+            "--strategy ent --student folder": "folder: expected a Hugging Face model folder",
+            "--shwo 3": "--shwo",
+            "--out": "--out",
+            "extra": "extra",
+        },
+    ),
     ("segment infinite.jsonl --out out.jsonl", "infinite.jsonl:1.*answer"),
     ("segment chains.jsonl", "--out"),
     ("segment", "chains"),
-    *table(SOLVE, {
-        **TEMPERATURES, **DEVICES, **THREADS, **CHOICES, **each("--batch-size", "0 -1 x 1.5"),
-        **each("--dtype", "float31 '' int8", "dtype"), "--seed x": "--seed",
-    }),
-    *table(QUESTION, {**TEMPERATURES, **DEVICES, **THREADS, "--task number": "no task", "--dtype x": "dtype",
-                      "--out out.jsonl": "--out out.jsonl: only for a file"}),
+    *table(
+        SOLVE,
+        {
+            **TEMPERATURES,
+            **DEVICES,
+            **THREADS,
+            **CHOICES,
+            **each("--batch-size", "0 -1 x 1.5"),
+            **each("--dtype", "float31 '' int8", "dtype"),
+            "--seed x": "--seed",
+        },
+    ),
+    *table(
+        QUESTION,
+        {
+            **TEMPERATURES,
+            **DEVICES,
+            **THREADS,
+            "--task number": "no task",
+            "--dtype x": "dtype",
+            "--out out.jsonl": "--out out.jsonl: only for a file",
+        },
+    ),
     ("solve student ''", "the question is empty"),
     ("solve student '  '", "the question is empty"),
-    *[(f"solve student {name}", f"{re.escape(name)}: .*put a space before it")
-      for name in ("missing.tsv", "nowhere/q.jsonl", "folder", ".", "/dev/null", "missing.parquet", "runs/x")],
+    *[
+        (f"solve student {name}", f"{re.escape(name)}: .*put a space before it")
+        for name in (
+            "missing.tsv",
+            "nowhere/q.jsonl",
+            "folder",
+            ".",
+            "/dev/null",
+            "missing.parquet",
+            "runs/x",
+        )
+    ],
     ("solve student chains.jsonl", "name the file for the predictions: --out"),
-    *[(f"solve {model} 'How many?'", message) for model, message in {
-        "./nowhere": "nowhere: no such folder", "nowhere": "nowhere: no such folder", "chains.jsonl": "got a file",
-        "folder": "no config.json", "''": "no name given", "x" * 300: "no such folder|not a possible path", "/dev/null": "got a file",
-    }.items()],
-    *[(f"solve {model} chains.jsonl --out out.jsonl", model) for model in ("./nowhere", "folder", "said.jsonl")],
+    *[
+        (f"solve {model} 'How many?'", message)
+        for model, message in {
+            "./nowhere": "nowhere: no such folder",
+            "nowhere": "nowhere: no such folder",
+            "chains.jsonl": "got a file",
+            "folder": "no config.json",
+            "''": "no name given",
+            "x" * 300: "no such folder|not a possible path",
+            "/dev/null": "got a file",
+        }.items()
+    ],
+    *[
+        (f"solve {model} chains.jsonl --out out.jsonl", model)
+        for model in ("./nowhere", "folder", "said.jsonl")
+    ],
     ("solve student chains.jsonl --out student/config.json", "a file of the model folder"),
-    *table(QUALITY, {
-        **DEVICES, **THREADS, **CHOICES,
-        "--judge ./nowhere": "nowhere", "--judge folder": "folder", "--judge ''": "judge", "--encoder hops.jsonl": "hops.jsonl",
-        "--encoder ./nowhere": "nowhere", "--student ./nowhere": "nowhere: no such folder", "--student folder": "folder",
-        "--reference missing.jsonl": "missing.jsonl: no such file", "--reference other.jsonl": "other.jsonl:1",
-        "--reference empty.jsonl": "empty.jsonl", "--encoder student": "student", "--judge student": "student",
-    }),
+    *table(
+        QUALITY,
+        {
+            **DEVICES,
+            **THREADS,
+            **CHOICES,
+            "--judge ./nowhere": "nowhere",
+            "--judge folder": "folder",
+            "--judge ''": "judge",
+            "--encoder hops.jsonl": "hops.jsonl",
+            "--encoder ./nowhere": "nowhere",
+            "--student ./nowhere": "nowhere: no such folder",
+            "--student folder": "folder",
+            "--reference missing.jsonl": "missing.jsonl: no such file",
+            "--reference other.jsonl": "other.jsonl:1",
+            "--reference empty.jsonl": "empty.jsonl",
+            "--encoder student": "student",
+            "--judge student": "student",
+        },
+    ),
     ("quality no-context.jsonl --out out.jsonl", "no-context.jsonl.* 1.*context"),
     ("quality hops.jsonl --reference said.jsonl --out said.jsonl", "the same file as the input"),
-    *table(GUIDE, {
-        **MONEY, **DEVICES, **THREADS, **CHOICES, **each("--max-new-tokens", "0 -1 x"), **each("--answer-tokens", "0 -1 x"),
-        "--guide ./nowhere": "nowhere", "--prompt missing.txt": "missing.txt", "--prompt prompt.txt": "prompt.txt",
-        "--standard missing.txt --compare": "missing.txt", "--base-url ftp://x": "ftp://x", "--base-url x": "x",
-        "--base-url http://127.0.0.1:99999/v1": "99999", "--store chains.jsonl": "chains.jsonl",
-        "--store folder": "--store folder: a folder", "--store hops.jsonl": "--store .*the same file",
-        "--store chains.jsonl/s.sqlite": "--store .*cannot be written", "--store new/out.jsonl": "--store .*the same file",
-    }),
-    ("guide no-context.jsonl --out out.jsonl --guide student --reader some --store store.sqlite --task hotpotqa",
-     "no-context.jsonl.* 1.*context"),
+    *table(
+        GUIDE,
+        {
+            **MONEY,
+            **DEVICES,
+            **THREADS,
+            **CHOICES,
+            **each("--max-new-tokens", "0 -1 x"),
+            **each("--answer-tokens", "0 -1 x"),
+            "--guide ./nowhere": "nowhere",
+            "--prompt missing.txt": "missing.txt",
+            "--prompt prompt.txt": "prompt.txt",
+            "--standard missing.txt --compare": "missing.txt",
+            "--base-url ftp://x": "ftp://x",
+            "--base-url x": "x",
+            "--base-url http://127.0.0.1:99999/v1": "99999",
+            "--store chains.jsonl": "chains.jsonl",
+            "--store folder": "--store folder: a folder",
+            "--store hops.jsonl": "--store .*the same file",
+            "--store chains.jsonl/s.sqlite": "--store .*cannot be written",
+            "--store new/out.jsonl": "--store .*the same file",
+        },
+    ),
+    (
+        "guide no-context.jsonl --out out.jsonl --guide student --reader some --store store.sqlite --task hotpotqa",
+        "no-context.jsonl.* 1.*context",
+    ),
     ("guide hops.jsonl --out out.jsonl --guide student", "--reader"),
-    *table(TEACH, {
-        **MONEY, **DEVICES, **THREADS, **CHOICES, **TEMPERATURES, **each("--samples", "0 -1 x 1000000000"),
-        **each("--retries", "-1 x"), **each("--max-new-tokens", "0 -1 x"), "--samples 2": "--temperature above 0",
-        "--prompt missing.txt": "missing.txt", "--prompt prompt.txt": "prompt.txt", "--prompt folder": "folder",
-        "--base-url ftp://x": "ftp://x", "--base-url http://127.0.0.1:99999/v1": "99999",
-        "--store folder": "--store folder: a folder", "--store chains.jsonl": "--store .*the same file",
-        "--store said.jsonl": "said.jsonl", "--store chains.jsonl/s.sqlite": "--store .*cannot be written",
-        "--store new/out.jsonl": "--store .*the same file",
-    }),
-    *[(f"teach chains.jsonl --out new/out.jsonl --store store.sqlite --teacher {teacher}", message)
-      for teacher, message in {"missing.jsonl": "missing.jsonl", "./nowhere": "nowhere", "folder": "folder",
-                               "some": "OPENAI_API_KEY", "torn.jsonl": "torn.jsonl:1", "''": "no name given"}.items()],
-    *table(GRADE, {**CHOICES, "--rows .": "--rows .* a folder", "--rows /dev/full": "--rows /dev/full: a device",
-                   "--rows said.jsonl": "the same file", "--rows chains.jsonl": "the same file",
-                   f"--rows {'x' * 300}": "too long", "--rows said.jsonl/x": "--rows .*cannot be written"}),
-    *[(f"grade {name} chains.jsonl", message) for name, message in ROWS.items() if name not in (
-        "number.jsonl", "null.jsonl", "other.jsonl", "half-ids.jsonl", "twice.jsonl")],
+    *table(
+        TEACH,
+        {
+            **MONEY,
+            **DEVICES,
+            **THREADS,
+            **CHOICES,
+            **TEMPERATURES,
+            **each("--samples", "0 -1 x 1000000000"),
+            **each("--retries", "-1 x"),
+            **each("--max-new-tokens", "0 -1 x"),
+            "--samples 2": "--temperature above 0",
+            "--prompt missing.txt": "missing.txt",
+            "--prompt prompt.txt": "prompt.txt",
+            "--prompt folder": "folder",
+            "--base-url ftp://x": "ftp://x",
+            "--base-url http://127.0.0.1:99999/v1": "99999",
+            "--store folder": "--store folder: a folder",
+            "--store chains.jsonl": "--store .*the same file",
+            "--store said.jsonl": "said.jsonl",
+            "--store chains.jsonl/s.sqlite": "--store .*cannot be written",
+            "--store new/out.jsonl": "--store .*the same file",
+        },
+    ),
+    *[
+        (
+            f"teach chains.jsonl --out new/out.jsonl --store store.sqlite --teacher {teacher}",
+            message,
+        )
+        for teacher, message in {
+            "missing.jsonl": "missing.jsonl",
+            "./nowhere": "nowhere",
+            "folder": "folder",
+            "some": "OPENAI_API_KEY",
+            "torn.jsonl": "torn.jsonl:1",
+            "''": "no name given",
+        }.items()
+    ],
+    *table(
+        GRADE,
+        {
+            **CHOICES,
+            "--rows .": "--rows .* a folder",
+            "--rows /dev/full": "--rows /dev/full: a device",
+            "--rows said.jsonl": "the same file",
+            "--rows chains.jsonl": "the same file",
+            f"--rows {'x' * 300}": "too long",
+            "--rows said.jsonl/x": "--rows .*cannot be written",
+        },
+    ),
+    *[
+        (f"grade {name} chains.jsonl", message)
+        for name, message in ROWS.items()
+        if name
+        not in ("number.jsonl", "null.jsonl", "other.jsonl", "half-ids.jsonl", "twice.jsonl")
+    ],
     ("grade twice.jsonl chains.jsonl", "twice.jsonl:2: a second prediction for '1', after line 1"),
     ("grade said.jsonl other.jsonl", "other.jsonl .*no gold answer"),
-    *[(f"grade said.jsonl {name}", message) for name, message in ROWS.items() if name not in ("null.jsonl", "other.jsonl")],
-    *[(f"teach chains.jsonl --out new/out.jsonl --teacher some {ENDPOINT} --prompt {name}", name)
-      for name in ("zero.txt", "include.txt", "sum.txt", "endless.txt", "unknown.txt")],
-    *[(f"guide hops.jsonl --out new/out.jsonl --guide student --reader some {ENDPOINT} --prompt {name}", name)
-      for name in ("zero.txt", "include.txt", "sum.txt", "endless.txt", "unknown.txt")],
-    *[(f"grade {name}-said.jsonl chains.jsonl", f"{name}-said.jsonl:1")
-      for name in ("list", "object", "number", "infinite", "segments", "tokens", "stopped")],
-    *[(f"{command} {name}.jsonl --out new/out.jsonl", f"{name}.jsonl:1")
-      for command in ("quality", f"guide --guide student --reader some {ENDPOINT}")
-      for name in ("facts", "surrogate", "flat")],
+    *[
+        (f"grade said.jsonl {name}", message)
+        for name, message in ROWS.items()
+        if name not in ("null.jsonl", "other.jsonl")
+    ],
+    *[
+        (f"teach chains.jsonl --out new/out.jsonl --teacher some {ENDPOINT} --prompt {name}", name)
+        for name in ("zero.txt", "include.txt", "sum.txt", "endless.txt", "unknown.txt")
+    ],
+    *[
+        (
+            f"guide hops.jsonl --out new/out.jsonl --guide student --reader some {ENDPOINT} --prompt {name}",
+            name,
+        )
+        for name in ("zero.txt", "include.txt", "sum.txt", "endless.txt", "unknown.txt")
+    ],
+    *[
+        (f"grade {name}-said.jsonl chains.jsonl", f"{name}-said.jsonl:1")
+        for name in ("list", "object", "number", "infinite", "segments", "tokens", "stopped")
+    ],
+    *[
+        (f"{command} {name}.jsonl --out new/out.jsonl", f"{name}.jsonl:1")
+        for command in ("quality", f"guide --guide student --reader some {ENDPOINT}")
+        for name in ("facts", "surrogate", "flat")
+    ],
     ("nothing", "No such command 'nothing'"),
     ("--shwo", "--shwo"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("command, message", TABLE, ids=[command[:100] for command, _ in TABLE])

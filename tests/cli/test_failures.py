@@ -45,20 +45,36 @@ COMPARE = ["compare", "x.jsonl", "--student", "bundled", "--out", "y"]
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([*COMPARE, "--budget", "4k"], "'--budget': expected a whole number such as 4000, got '4k'."),
-        ([*COMPARE, "--budget", "4.5"], "'--budget': expected a whole number such as 4000, got '4.5'."),
+        (
+            [*COMPARE, "--budget", "4k"],
+            "'--budget': expected a whole number such as 4000, got '4k'.",
+        ),
+        (
+            [*COMPARE, "--budget", "4.5"],
+            "'--budget': expected a whole number such as 4000, got '4.5'.",
+        ),
         ([*COMPARE, "--seeds", ""], "'--seeds': expected a whole number such as 4000, got ''."),
         ([*COMPARE, "--passes", "many"], "'--passes': expected a number such as 0.5, got 'many'."),
         ([*COMPARE, "--budget", "0"], "'--budget': expected a number of at least 1, got '0'."),
-        ([*COMPARE, "--seeds", "1001"], "'--seeds': expected a number of at most 1000, got '1001'."),
-        ([*COMPARE, "--budget", "9" * 5000], f"expected a whole number such as 4000, got '{'9' * 39}…"),
+        (
+            [*COMPARE, "--seeds", "1001"],
+            "'--seeds': expected a number of at most 1000, got '1001'.",
+        ),
+        (
+            [*COMPARE, "--budget", "9" * 5000],
+            f"expected a whole number such as 4000, got '{'9' * 39}…",
+        ),
     ],
 )
 def test_a_wrong_number_of_an_option_is_told_with_what_was_expected(arguments, message, capsys):
     pytest.importorskip("typer._coercion", reason="an older typer has words of its own")
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert message in error and "Input should" not in error and error.endswith(". See smallsteps compare --help\n")
+    assert (
+        message in error
+        and "Input should" not in error
+        and error.endswith(". See smallsteps compare --help\n")
+    )
 
 
 def test_no_arguments_show_the_help(capsys):
@@ -70,7 +86,10 @@ def test_no_arguments_show_the_help(capsys):
 def test_an_error_is_one_line_whatever_a_row_is_called(monkeypatch, capsys):
     fails(monkeypatch, DataError("in.jsonl:1 (a\nerror: faked \x1b[2J): no.\n Give it another."))
     assert main(["recipes"]) == 2
-    assert capsys.readouterr().err == "error: in.jsonl:1 (a; error: faked ␛[2J): no.; Give it another.\n"
+    assert (
+        capsys.readouterr().err
+        == "error: in.jsonl:1 (a; error: faked ␛[2J): no.; Give it another.\n"
+    )
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
@@ -107,8 +126,18 @@ def test_any_text_can_be_printed_and_json_stays_json(encoding, monkeypatch):
 
 
 def test_a_command_works_where_the_terminal_knows_ascii_alone(tmp_path):
-    (tmp_path / "in.jsonl").write_text('{"id": "é", "question": "2 – 1?", "rationale": "2 – 1 = 1.", "answer": 1}\n')
-    command = [sys.executable, "-m", "smallsteps.cli.main", "segment", "in.jsonl", "--out", "o.jsonl"]
+    (tmp_path / "in.jsonl").write_text(
+        '{"id": "é", "question": "2 – 1?", "rationale": "2 – 1 = 1.", "answer": 1}\n'
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "smallsteps.cli.main",
+        "segment",
+        "in.jsonl",
+        "--out",
+        "o.jsonl",
+    ]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"}
     done = subprocess.run(command, capture_output=True, cwd=tmp_path, env=environment, check=False)
     assert done.returncode == 0 and not done.stderr.count(b"Error"), done.stderr
@@ -121,7 +150,9 @@ def test_an_output_that_takes_nothing_is_no_success_and_no_traceback(sink, code,
     (tmp_path / "gold.jsonl").write_text('{"id": "1", "question": "?", "answer": "7"}\n')
     grade = f"sleep 0.1; {sys.executable} -m smallsteps.cli.main grade said.jsonl gold.jsonl --json"
     command = f"set -o pipefail; ({grade}) {sink}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=tmp_path, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, cwd=tmp_path, text=True, check=False
+    )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     assert done.stderr.startswith("error: ") == (code == 2)

@@ -1,4 +1,5 @@
-"""The choice of CPU threads: by time, kept by the run folder, bounded where a number is hopeless."""
+"""The choice of CPU threads: by time, kept by the run folder, bounded where a number is
+hopeless."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from smallsteps.threads import Threads, in_use
 
 
 def takes(monkeypatch, seconds):
-    """Each call of the work takes `seconds` of the number of threads set at that time; lists the calls."""
+    """Each call of the work takes `seconds` of the number of threads set at that time; lists the
+    calls."""
     calls = []
 
     def timed(work):
@@ -56,7 +58,9 @@ def test_measuring_leaves_the_student_as_it_was(tiny, monkeypatch, style):
     assert torch.get_num_threads() == threads
     assert not student.model.training
     assert all(parameter.grad is None for parameter in student.model.parameters())
-    assert all(torch.equal(before[name], value) for name, value in student.model.state_dict().items())
+    assert all(
+        torch.equal(before[name], value) for name, value in student.model.state_dict().items()
+    )
 
 
 def test_a_large_student_gets_every_core_without_a_measurement(tiny, monkeypatch):

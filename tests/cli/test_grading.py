@@ -1,4 +1,5 @@
-"""`grade`: rows of any tool in, a figure and a verdict for each row out; what cannot be read is named by file and line."""
+"""`grade`: rows of any tool in, a figure and a verdict for each row out; what cannot be read is
+named by file and line."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from smallsteps.cli.main import main
 from smallsteps.errors import DataError
 from smallsteps.tasks import get_task
 
-GOLD = [{"id": "a", "question": "How many?", "answer": "7"}, {"id": "b", "question": "How many?", "answer": 12}]
+GOLD = [
+    {"id": "a", "question": "How many?", "answer": "7"},
+    {"id": "b", "question": "How many?", "answer": 12},
+]
 
 
 def write(path: Path, rows: list[Any]) -> str:
@@ -34,30 +38,50 @@ def graded(tmp_path: Path, said: list[Any], gold: list[Any], *options: str) -> l
 
 
 def test_text_alone_is_read_by_the_strict_rule_and_rows_keep_their_order(tmp_path, capsys):
-    said = [{"id": "b", "text": "So 12 it is."}, {"id": "a", "text": "3 + 4 = 7. The answer is 7.<|im_end|>"}]
+    said = [
+        {"id": "b", "text": "So 12 it is."},
+        {"id": "a", "text": "3 + 4 = 7. The answer is 7.<|im_end|>"},
+    ]
     rows = graded(tmp_path, said, GOLD, "--task", "gsm8k")
-    assert rows == [{"id": "b", "answer": None, "correct": False}, {"id": "a", "answer": "7", "correct": True}]
+    assert rows == [
+        {"id": "b", "answer": None, "correct": False},
+        {"id": "a", "answer": "7", "correct": True},
+    ]
     assert "acc = 50.0" in capsys.readouterr().out
 
 
 def test_lenient_reads_what_strict_does_not(tmp_path, capsys):
     said = [{"id": "b", "text": "So 12 it is."}, {"id": "a", "text": "no number", "answer": None}]
     rows = graded(tmp_path, said, GOLD, "--task", "gsm8k", "--lenient", "--json")
-    assert rows == [{"id": "b", "answer": "12", "correct": True}, {"id": "a", "answer": None, "correct": False}]
+    assert rows == [
+        {"id": "b", "answer": "12", "correct": True},
+        {"id": "a", "answer": None, "correct": False},
+    ]
     assert json.loads(capsys.readouterr().out)["value"] == 50.0
 
 
 def test_a_stated_answer_stands_and_null_is_read_from_the_text_only_leniently(tmp_path):
-    said = [{"id": "a", "text": "The answer is 8.", "answer": "7"}, {"id": "b", "text": "It is 12.", "answer": None}]
+    said = [
+        {"id": "a", "text": "The answer is 8.", "answer": "7"},
+        {"id": "b", "text": "It is 12.", "answer": None},
+    ]
     assert [row["answer"] for row in graded(tmp_path, said, GOLD, "--task", "gsm8k")] == ["7", None]
-    assert [row["answer"] for row in graded(tmp_path, said, GOLD, "--task", "gsm8k", "--lenient")] == ["7", "12"]
+    assert [
+        row["answer"] for row in graded(tmp_path, said, GOLD, "--task", "gsm8k", "--lenient")
+    ] == ["7", "12"]
 
 
 def test_choices_come_from_the_gold_rows_which_need_no_question(tmp_path):
-    gold = [{"id": 1, "answer": "B", "choices": ["bank", "zoo"]}, {"id": 2, "answer": "sea", "choices": ["sea", "sky"]}]
+    gold = [
+        {"id": 1, "answer": "B", "choices": ["bank", "zoo"]},
+        {"id": 2, "answer": "sea", "choices": ["sea", "sky"]},
+    ]
     said = [{"id": 1, "text": "The answer is B."}, {"id": "2", "text": "The answer is (b)."}]
     rows = graded(tmp_path, said, gold, "--task", "commonsenseqa")
-    assert rows == [{"id": "1", "answer": "zoo", "correct": True}, {"id": "2", "answer": "sky", "correct": False}]
+    assert rows == [
+        {"id": "1", "answer": "zoo", "correct": True},
+        {"id": "2", "answer": "sky", "correct": False},
+    ]
 
 
 def test_missing_predictions_count_as_wrong_and_are_told(tmp_path, capsys):
@@ -69,28 +93,73 @@ def test_missing_predictions_count_as_wrong_and_are_told(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"id": "z", "text": "7"}, r"said\.jsonl:2: the id 'z' is not among the 2 ids of .*gold\.jsonl\."),
+        (
+            {"id": "z", "text": "7"},
+            r"said\.jsonl:2: the id 'z' is not among the 2 ids of .*gold\.jsonl\.",
+        ),
         ({"id": "a", "text": "7"}, r"said\.jsonl:2: a second prediction for 'a', after line 1\."),
         ({"text": "7"}, r"said\.jsonl:2: no field 'id'\."),
         ({"id": "b"}, r"said\.jsonl:2: neither 'text' nor 'answer'\."),
-        ({"id": "b", "answer": [7]}, r"said\.jsonl:2: field 'answer' must be text or a number, got a list"),
-        ({"id": "b", "answer": {"value": 7}}, r"said\.jsonl:2: field 'answer' must be .*got an object"),
+        (
+            {"id": "b", "answer": [7]},
+            r"said\.jsonl:2: field 'answer' must be text or a number, got a list",
+        ),
+        (
+            {"id": "b", "answer": {"value": 7}},
+            r"said\.jsonl:2: field 'answer' must be .*got an object",
+        ),
         ({"id": "b", "answer": float("nan")}, r"said\.jsonl:2: .*answer"),
         ({"id": "b", "answer": float("inf")}, r"said\.jsonl:2: .*answer"),
         ({"id": "b", "text": 7}, r"said\.jsonl:2: field 'text' must be text, got a number\."),
-        ({"id": "b", "answer": "7", "text": ["7"]}, r"said\.jsonl:2: field 'text' must be text, got a list\."),
-        ({"id": "b", "answer": "7", "segments": "x"}, r"said\.jsonl:2: field 'segments' must be .*got text\."),
-        ({"id": "b", "answer": "7", "segments": 3}, r"said\.jsonl:2: field 'segments' must be .*got a number\."),
-        ({"id": "b", "answer": "7", "segments": {"text": "x"}}, r"said\.jsonl:2: .*'segments' .*got an object\."),
-        ({"id": "b", "answer": "7", "segments": [{"kind": "XX", "text": "x"}]}, r"said\.jsonl:2: .*an object in it"),
-        ({"id": "b", "answer": "7", "segments": ["x"]}, r"said\.jsonl:2: .*'segments' .*got text in it"),
-        ({"id": "b", "answer": "7", "tokens": "many"}, r"said\.jsonl:2: field 'tokens' must be a whole number"),
-        ({"id": "b", "answer": "7", "tokens": -1}, r"said\.jsonl:2: field 'tokens' must be a whole number"),
-        ({"id": "b", "answer": "7", "tokens": True}, r"said\.jsonl:2: field 'tokens' must be a whole number"),
+        (
+            {"id": "b", "answer": "7", "text": ["7"]},
+            r"said\.jsonl:2: field 'text' must be text, got a list\.",
+        ),
+        (
+            {"id": "b", "answer": "7", "segments": "x"},
+            r"said\.jsonl:2: field 'segments' must be .*got text\.",
+        ),
+        (
+            {"id": "b", "answer": "7", "segments": 3},
+            r"said\.jsonl:2: field 'segments' must be .*got a number\.",
+        ),
+        (
+            {"id": "b", "answer": "7", "segments": {"text": "x"}},
+            r"said\.jsonl:2: .*'segments' .*got an object\.",
+        ),
+        (
+            {"id": "b", "answer": "7", "segments": [{"kind": "XX", "text": "x"}]},
+            r"said\.jsonl:2: .*an object in it",
+        ),
+        (
+            {"id": "b", "answer": "7", "segments": ["x"]},
+            r"said\.jsonl:2: .*'segments' .*got text in it",
+        ),
+        (
+            {"id": "b", "answer": "7", "tokens": "many"},
+            r"said\.jsonl:2: field 'tokens' must be a whole number",
+        ),
+        (
+            {"id": "b", "answer": "7", "tokens": -1},
+            r"said\.jsonl:2: field 'tokens' must be a whole number",
+        ),
+        (
+            {"id": "b", "answer": "7", "tokens": True},
+            r"said\.jsonl:2: field 'tokens' must be a whole number",
+        ),
         ({"id": "b", "answer": "7", "tokens": float("inf")}, r"said\.jsonl:2: .*'tokens'"),
-        ({"id": "b", "answer": "7", "tokens": [1]}, r"said\.jsonl:2: field 'tokens' must be a whole number"),
-        ({"id": "b", "answer": "7", "stopped": []}, r"said\.jsonl:2: field 'stopped' must be stop_sign, end, "),
-        ({"id": "b", "answer": "7", "stopped": "never"}, r'said\.jsonl:2: field \'stopped\' .*got "never"\.'),
+        (
+            {"id": "b", "answer": "7", "tokens": [1]},
+            r"said\.jsonl:2: field 'tokens' must be a whole number",
+        ),
+        (
+            {"id": "b", "answer": "7", "stopped": []},
+            r"said\.jsonl:2: field 'stopped' must be stop_sign, end, ",
+        ),
+        (
+            {"id": "b", "answer": "7", "stopped": "never"},
+            r'said\.jsonl:2: field \'stopped\' .*got "never"\.',
+        ),
         ({"id": True, "answer": "7"}, r"said\.jsonl:2: field 'id' must be text or a number"),
     ],
 )
@@ -129,7 +198,10 @@ def test_answers_of_other_types_are_read(row, answer):
 
 
 def test_the_rows_never_replace_an_input(tmp_path, capfd):
-    files = [write(tmp_path / "said.jsonl", [{"id": "a", "text": "7"}]), write(tmp_path / "gold.jsonl", GOLD)]
+    files = [
+        write(tmp_path / "said.jsonl", [{"id": "a", "text": "7"}]),
+        write(tmp_path / "gold.jsonl", GOLD),
+    ]
     for path in files:
         before = Path(path).read_text()
         assert main(["grade", *files, "--rows", path]) == 2
@@ -154,8 +226,15 @@ HINT = "2 of 2 answers could not be read: try --lenient"
 def test_answers_that_only_the_lenient_rule_reads_are_told_once_on_stderr(tmp_path, capsys):
     rows = graded(tmp_path, UNREAD, GOLD, "--task", "gsm8k", "--json")
     said = capsys.readouterr()
-    assert said.err.count(HINT) == 1 and "lenient" not in said.out and json.loads(said.out)["unparsed"] == 2
-    assert rows == [{"id": "a", "answer": None, "correct": False}, {"id": "b", "answer": None, "correct": False}]
+    assert (
+        said.err.count(HINT) == 1
+        and "lenient" not in said.out
+        and json.loads(said.out)["unparsed"] == 2
+    )
+    assert rows == [
+        {"id": "a", "answer": None, "correct": False},
+        {"id": "b", "answer": None, "correct": False},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""The command line: rows of the stated shapes, exit codes, and one clear line for whatever the user can fix."""
+"""The command line: rows of the stated shapes, exit codes, and one clear line for whatever the user
+can fix."""
 
 import json
 import os
@@ -21,7 +22,12 @@ from smallsteps.tasks.stories import make_chains
 
 def rows_of(chains):
     return [
-        {"id": c.problem.id, "question": c.problem.question, "rationale": c.rationale.text, "answer": c.problem.answer}
+        {
+            "id": c.problem.id,
+            "question": c.problem.question,
+            "rationale": c.rationale.text,
+            "answer": c.problem.answer,
+        }
         for c in chains
     ]
 
@@ -44,7 +50,9 @@ def chains(tmp_path):
 def student(tmp_path_factory):
     """A student that has learnt nothing, saved for uni-path."""
     texts = [c.rationale.text for c in make_chains(30, seed=3)]
-    made = from_scratch(texts, ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1))
+    made = from_scratch(
+        texts, ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
+    )
     prepare(made, get_task("numbers"), path="uni")
     return made.save(tmp_path_factory.mktemp("student") / "student")
 
@@ -53,7 +61,9 @@ def student(tmp_path_factory):
 
 
 @pytest.mark.parametrize("strategy", ["inter", "bleu", "rouge"])
-def test_segment_writes_one_row_a_chain_whose_segments_joined_are_the_chain(chains, tmp_path, strategy, capsys):
+def test_segment_writes_one_row_a_chain_whose_segments_joined_are_the_chain(
+    chains, tmp_path, strategy, capsys
+):
     out = tmp_path / "segments.jsonl"
     assert main(["segment", str(chains), "--strategy", strategy, "--out", str(out)]) == 0
     rows = read(out)
@@ -66,29 +76,52 @@ def test_segment_writes_one_row_a_chain_whose_segments_joined_are_the_chain(chai
     assert "30 chains" in said and "[ES]" in said
 
 
-def test_segment_tells_how_far_it_is_and_blocks_change_nothing(chains, tmp_path, monkeypatch, capsys):
-    assert main(["segment", str(chains), "--strategy", "rouge", "--out", str(tmp_path / "whole.jsonl")]) == 0
+def test_segment_tells_how_far_it_is_and_blocks_change_nothing(
+    chains, tmp_path, monkeypatch, capsys
+):
+    assert (
+        main(
+            ["segment", str(chains), "--strategy", "rouge", "--out", str(tmp_path / "whole.jsonl")]
+        )
+        == 0
+    )
     monkeypatch.setattr("smallsteps.cli.rows.CHAINS_AT_ONCE", 7)
-    assert main(["segment", str(chains), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert (
+        main(["segment", str(chains), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")])
+        == 0
+    )
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert capsys.readouterr().err.splitlines()[-2:] == ["segmenting: 23%", "segmenting: 100%"]
 
 
 def test_segment_shows_escape_sequences_and_markup_of_rows_and_obeys_none(tmp_path, capsys):
-    row = {"id": "a[/b]\x1b[2J", "question": "3 :smile: \x1b]0;x\x07[red]4?", "rationale": "So \x1b[31m7.", "answer": 7}
+    row = {
+        "id": "a[/b]\x1b[2J",
+        "question": "3 :smile: \x1b]0;x\x07[red]4?",
+        "rationale": "So \x1b[31m7.",
+        "answer": 7,
+    }
     out = tmp_path / "a[/b]c" / "o.jsonl"
     assert main(["segment", str(write(tmp_path / "in.jsonl", [row])), "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "a[/b]␛[2J: 3 :smile: ␛]0;x␇[red]4?" in said and "So ␛[31m7." in said and "\x1b" not in said
+    assert (
+        "a[/b]␛[2J: 3 :smile: ␛]0;x␇[red]4?" in said and "So ␛[31m7." in said and "\x1b" not in said
+    )
     assert f"written: {out}" in said and read(out)[0]["id"] == row["id"]
 
 
 def test_segment_adds_the_closing_or_keeps_the_chain(tmp_path):
     source = write(
-        tmp_path / "in.jsonl", [{"id": "1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": 7}]
+        tmp_path / "in.jsonl",
+        [{"id": "1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": 7}],
     )
     for closing, chain in (("add", "So 3 + 4 = 7. The answer is 7."), ("keep", "So 3 + 4 = 7.")):
-        assert main(["segment", str(source), "--closing", closing, "--out", str(tmp_path / "out.jsonl")]) == 0
+        assert (
+            main(
+                ["segment", str(source), "--closing", closing, "--out", str(tmp_path / "out.jsonl")]
+            )
+            == 0
+        )
         assert read(tmp_path / "out.jsonl")[0]["chain"] == chain
 
 
@@ -97,7 +130,10 @@ def test_segment_tells_the_agreement_with_gold_labels(tmp_path, capsys):
     for row, chain in zip(rows, make_chains(20, seed=4), strict=True):
         row["segments"] = [{"kind": kind, "text": text} for kind, text in chain.rationale.gold]
     source = write(tmp_path / "in.jsonl", rows)
-    assert main(["segment", str(source), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert (
+        main(["segment", str(source), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")])
+        == 0
+    )
     assert "against gold labels" in capsys.readouterr().out
 
 
@@ -128,17 +164,40 @@ def test_solve_shows_a_question_segment_by_segment(student, capsys):
 
 def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, capsys):
     out = tmp_path / "run"
-    command = ["compare", str(chains), "--student", str(student), "--out", str(out), "--budget", "2000", "--arms", "direct,ases-uni-inter",
-               "--set", "train.evaluations=1"]  # fmt: skip
+    command = [
+        "compare",
+        str(chains),
+        "--student",
+        str(student),
+        "--out",
+        str(out),
+        "--budget",
+        "2000",
+        "--arms",
+        "direct,ases-uni-inter",
+        "--set",
+        "train.evaluations=1",
+    ]
     assert main(command) == 0
     said = capsys.readouterr()
     assert "24 chains to train on, 3 for validation, 3 problems to test; overlap 0" in said.err
-    assert "best student" in said.out and "no difference between arms is clear" in said.out  # of three problems
+    assert (
+        "best student" in said.out and "no difference between arms is clear" in said.out
+    )  # of three problems
     results = json.loads((out / "results.json").read_text())
     for row in results["arms"]:
-        assert {"name", "seed", "metric", "value", "low", "high", "n", "unparsed", "train_tokens", "seconds"} <= set(
-            row
-        )
+        assert {
+            "name",
+            "seed",
+            "metric",
+            "value",
+            "low",
+            "high",
+            "n",
+            "unparsed",
+            "train_tokens",
+            "seconds",
+        } <= set(row)
     assert (out / results["best"]["folder"] / "config.json").is_file()
     assert (out / "report.html").is_file()
 
@@ -150,9 +209,16 @@ def test_the_command_that_comes_next_can_be_pasted(name, tmp_path):
 
     out = tmp_path / name
     words = next_command(load_recipe("demo", []), out, out / "arms/direct-seed0")
-    assert shlex.split(shlex.join(words)) == ["smallsteps", "solve", f"{out}/arms/direct-seed0", "your question"]
+    assert shlex.split(shlex.join(words)) == [
+        "smallsteps",
+        "solve",
+        f"{out}/arms/direct-seed0",
+        "your question",
+    ]
     words = next_command(load_recipe("guided/demo", []), out, out / "seed0/both")
-    assert words[:4] == ["smallsteps", "guide", "questions.jsonl", "--guide"] and words[6] == str(out / "reader")
+    assert words[:4] == ["smallsteps", "guide", "questions.jsonl", "--guide"] and words[6] == str(
+        out / "reader"
+    )
 
 
 def test_a_tilde_in_an_output_is_the_home_folder(chains, tmp_path, monkeypatch, capsys):
@@ -168,7 +234,10 @@ def test_a_plan_needs_no_folder_and_refuses_the_one_that_the_run_would_refuse(tm
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/mine.txt").write_text("mine")
     (tmp_path / "a.jsonl").write_text("{}")
-    for out, message in (("notes", "holds files that are no run"), ("a.jsonl", "expected a folder")):
+    for out, message in (
+        ("notes", "holds files that are no run"),
+        ("a.jsonl", "expected a folder"),
+    ):
         assert main(["demo", "--dry-run", "--out", str(tmp_path / out)]) == 2
         assert message in capsys.readouterr().err
     assert main(["run", "demo", "--dry-run"]) == 0
@@ -176,7 +245,9 @@ def test_a_plan_needs_no_folder_and_refuses_the_one_that_the_run_would_refuse(tm
     assert "none.jsonl" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["run", "demo", "--out", ""], ["demo", "--out="], ["run", "demo", "--out", " "]])
+@pytest.mark.parametrize(
+    "words", [["run", "demo", "--out", ""], ["demo", "--out="], ["run", "demo", "--out", " "]]
+)
 def test_an_empty_path_is_not_this_folder(words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2
@@ -201,7 +272,10 @@ BAD_ROWS = {
     "broken line": ('{"id": "q1"', "in.jsonl:1"),
     "no object": ("[1, 2]\n", "in.jsonl:1.*object"),
     "missing field": ('{"id": "q1", "question": "?"}\n', "rationale"),
-    "wrong type": ('{"id": "q1", "question": ["?"], "rationale": "So.", "answer": "7"}\n', "question"),
+    "wrong type": (
+        '{"id": "q1", "question": ["?"], "rationale": "So.", "answer": "7"}\n',
+        "question",
+    ),
     "duplicate id": ((json.dumps(GOOD) + "\n") * 2, "q1"),
     "empty rationale": (json.dumps({**GOOD, "rationale": " "}) + "\n", "rationale"),
     "neither answer nor closing": (json.dumps({**GOOD, "answer": None}) + "\n", "answer"),
@@ -231,7 +305,14 @@ def wrong_commands(chains, student, tmp_path):
     return {
         "Did you mean 'rouge'": ["segment", str(chains), "--strategy", "roug", "--out", out],
         "Did you mean 'numbers'": ["segment", str(chains), "--task", "number", "--out", out],
-        "needs a student|none was given": ["segment", str(chains), "--strategy", "ent", "--out", out],
+        "needs a student|none was given": [
+            "segment",
+            str(chains),
+            "--strategy",
+            "ent",
+            "--out",
+            out,
+        ],
         "no such file": ["segment", str(tmp_path / "chians.jsonl"), "--out", out],
         "--columns names 'question' twice, as 'q' and 'p'": [
             "segment",
@@ -246,7 +327,16 @@ def wrong_commands(chains, student, tmp_path):
         "expected OUR=THEIRS": ["segment", str(chains), "--columns", "rationale", "--out", out],
         "no such folder": ["solve", "./nowhere", "How many?"],
         "name the file": ["solve", str(student), str(chains)],
-        "Did you mean 'direct'": ["compare", str(chains), "--student", str(student), "--out", out, "--arms", "dirct"],
+        "Did you mean 'direct'": [
+            "compare",
+            str(chains),
+            "--student",
+            str(student),
+            "--out",
+            out,
+            "--arms",
+            "dirct",
+        ],
         "learning_rate": [
             "compare",
             str(chains),
@@ -280,7 +370,9 @@ def test_a_model_folder_without_tokenizer_says_what_to_save(student, tmp_path, c
     assert "tokenizer" in capsys.readouterr().err
 
 
-def test_questions_of_the_test_file_that_stand_in_training_are_refused(chains, student, tmp_path, capsys):
+def test_questions_of_the_test_file_that_stand_in_training_are_refused(
+    chains, student, tmp_path, capsys
+):
     command = [
         "compare",
         str(chains),
@@ -298,7 +390,10 @@ def test_questions_of_the_test_file_that_stand_in_training_are_refused(chains, s
 def test_foreign_folders_are_left_alone(chains, student, tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("years of work")
-    assert main(["compare", str(chains), "--student", str(student), "--out", str(tmp_path / "run")]) == 2
+    assert (
+        main(["compare", str(chains), "--student", str(student), "--out", str(tmp_path / "run")])
+        == 2
+    )
     assert "no run of smallsteps" in capsys.readouterr().err
 
 
@@ -342,9 +437,14 @@ def test_an_interrupted_command_exits_with_130(tmp_path):
         "1",
     ]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
-    )  # fmt: skip
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a job in the background ignores it
+    )
     for _ in range(300):
         time.sleep(0.1)
         if (tmp_path / "run" / "data" / "manifest.json").exists():
@@ -362,14 +462,25 @@ def test_multi_hop_answers_are_graded_by_the_official_figures(tmp_path, capsys):
     """Rows with id and answer alone are enough; figures by hand from the official definitions."""
     gold = [("a", "The Chief of Protocol"), ("b", "yes"), ("c", "New York City"), ("d", "1944")]
     said = {"a": "chief of protocol.", "b": "yes it is", "c": "New York", "d": None}
-    rows = [{"id": id, "question": "Who?", "answer": answer, "context": "X is Y."} for id, answer in gold]
+    rows = [
+        {"id": id, "question": "Who?", "answer": answer, "context": "X is Y."}
+        for id, answer in gold
+    ]
     (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "said.jsonl").write_text("".join(json.dumps({"id": id, "answer": a}) + "\n" for id, a in said.items()))
+    (tmp_path / "said.jsonl").write_text(
+        "".join(json.dumps({"id": id, "answer": a}) + "\n" for id, a in said.items())
+    )
     files = [str(tmp_path / "said.jsonl"), str(tmp_path / "gold.jsonl"), "--task", "hotpotqa"]
     assert main(["grade", *files, "--json"]) == 0
     score = json.loads(capsys.readouterr().out)
     assert score["metric"] == "exact_match" and score["value"] == 25.0 and score["unparsed"] == 1
-    assert score["metrics"]["f1"]["value"] == pytest.approx(100 * (1 + 0 + 0.8 + 0) / 4), "yes/no is all or nothing"
+    assert score["metrics"]["f1"]["value"] == pytest.approx(100 * (1 + 0 + 0.8 + 0) / 4), (
+        "yes/no is all or nothing"
+    )
     assert score["metrics"]["inclusion"]["value"] == 50.0
     assert main(["grade", *files]) == 0
-    assert [line.split(" = ")[0] for line in capsys.readouterr().out.splitlines()] == ["em", "f1", "incl"]
+    assert [line.split(" = ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "em",
+        "f1",
+        "incl",
+    ]

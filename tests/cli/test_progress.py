@@ -1,4 +1,5 @@
-"""What is printed is shown as it is, on a terminal and off it: no markup, no emoji names, no control characters."""
+"""What is printed is shown as it is, on a terminal and off it: no markup, no emoji names, no
+control characters."""
 
 import io
 
@@ -25,7 +26,9 @@ def test_long_lines_are_not_broken(capsys):
 @pytest.mark.parametrize("live", [True, False])
 def test_lines_and_bars_of_a_job_are_shown_as_they_are(live, capsys):
     stream = io.StringIO()
-    with Terminal(Console(file=stream, force_terminal=live, width=200, color_system=None)) as terminal:
+    with Terminal(
+        Console(file=stream, force_terminal=live, width=200, color_system=None)
+    ) as terminal:
         terminal.say(HOSTILE)
         terminal.advance(f"training {HOSTILE}", 1, 2, HOSTILE)
         if live:

@@ -45,20 +45,34 @@ def test_a_row_for_each_with_null_where_something_is_missing(rationales, capsys)
     assert code == 2, "a reference without text is none"
     whole = rationales.with_name("whole.jsonl")
     whole.write_text(
-        "".join(line + "\n" for line in rationales.read_text().splitlines() if '"rationale": ""' not in line)
+        "".join(
+            line + "\n"
+            for line in rationales.read_text().splitlines()
+            if '"rationale": ""' not in line
+        )
     )
     code, rows = scored(rationales, "--student", "bundled", "--reference", str(whole))
     assert code == 0 and all(0 <= row[name] <= 1 for row in rows for name in ASPECTS)
 
 
 def test_rationales_without_contexts_are_scored_as_far_as_they_can_be(tmp_path, capsys):
-    rows = [{"id": "a", "question": "How many pens are 3 x 4?", "rationale": "There are 3 x 4 = 12. The answer is 12."}]
+    rows = [
+        {
+            "id": "a",
+            "question": "How many pens are 3 x 4?",
+            "rationale": "There are 3 x 4 = 12. The answer is 12.",
+        }
+    ]
     write_rows(tmp_path / "r.jsonl", rows)
     out = tmp_path / "q.jsonl"
     assert main(["quality", str(tmp_path / "r.jsonl"), "--task", "numbers", "--out", str(out)]) == 0
     (row,) = [json.loads(line) for line in out.read_text().splitlines()]
     needs = ("factuality", "relevance", "logicality", "consistency")
-    assert [row[name] for name in needs] == [None] * 4 and row["coherence"] > 0 and row["readability"] > 0
+    assert (
+        [row[name] for name in needs] == [None] * 4
+        and row["coherence"] > 0
+        and row["readability"] > 0
+    )
     assert capsys.readouterr().out.count("needs a context") == 4
 
 
@@ -77,7 +91,10 @@ CONTEXT = "'context' must be a list of paragraphs"
         ({"context": [[1, ["Ann."]]]}, CONTEXT),
         ({"context": [["Ann", [1]]]}, CONTEXT),
         ({"context": [["Ann", ["Ann."], 3]]}, CONTEXT),
-        ({"context": {"title": ["Ann"], "sentences": [["a"], ["b"]]}}, "1 titles and 2 lists of sentences"),
+        (
+            {"context": {"title": ["Ann"], "sentences": [["a"], ["b"]]}},
+            "1 titles and 2 lists of sentences",
+        ),
         ({"context": [["Ann", ["half \ud800 a character"]]]}, "'context' holds half a character"),
         ({"question": "half \ud800?"}, "'question' holds half a character"),
         ({"rationale": "half \udc00."}, "'rationale' holds half a character"),
@@ -107,15 +124,24 @@ def test_a_row_that_cannot_be_scored_is_named(rationales, change, message, capsy
     ("options", "message"),
     [
         (["--judge", "STUDENT"], "is no model of natural-language inference (t5): its labels are"),
-        (["--judge", "CAUSAL"], "is no model of natural-language inference (llama): its labels are"),
+        (
+            ["--judge", "CAUSAL"],
+            "is no model of natural-language inference (llama): its labels are",
+        ),
         (["--judge", "nowhere/at/all"], "judge nowhere/at/all: no such folder"),
-        (["--judge", "nobody/nothing"], "judge nobody/nothing: no such folder, and config.json could not be fetched"),
+        (
+            ["--judge", "nobody/nothing"],
+            "judge nobody/nothing: no such folder, and config.json could not be fetched",
+        ),
         (["--judge", "SOURCE"], "expected a model folder or a hub name, got a file"),
         (["--judge", "EMPTY"], "no config.json"),
         (["--judge", ""], "judge: no name given"),
         (["--judge", "lexcal"], "Did you mean 'lexical'"),
         (["--encoder", "STUDENT"], "this is an encoder-decoder (t5), expected a sentence encoder"),
-        (["--encoder", "CAUSAL"], "this is a causal language model (llama), expected a sentence encoder"),
+        (
+            ["--encoder", "CAUSAL"],
+            "this is a causal language model (llama), expected a sentence encoder",
+        ),
         (["--encoder", "./nowhere"], "encoder ./nowhere: no such folder"),
         (["--student", "./nowhere"], "./nowhere: no such folder"),
         (["--student", "EMPTY"], "no config.json"),
@@ -141,9 +167,14 @@ def test_options_that_cannot_be_are_one_line_before_anything_is_scored(
     (tmp_path / "bare.jsonl").write_text('{"id": "x", "question": "Who?", "rationale": "Ann."}\n')
     (tmp_path / "nothing.jsonl").write_text("")
     places = {
-        "STUDENT": "bundled", "CAUSAL": str(tmp_path / "causal"), "SOURCE": str(rationales), "EMPTY": str(tmp_path / "empty"),
-        "OTHER": str(tmp_path / "other.jsonl"), "BARE": str(tmp_path / "bare.jsonl"), "NOTHING": str(tmp_path / "nothing.jsonl"),
-    }  # fmt: skip
+        "STUDENT": "bundled",
+        "CAUSAL": str(tmp_path / "causal"),
+        "SOURCE": str(rationales),
+        "EMPTY": str(tmp_path / "empty"),
+        "OTHER": str(tmp_path / "other.jsonl"),
+        "BARE": str(tmp_path / "bare.jsonl"),
+        "NOTHING": str(tmp_path / "nothing.jsonl"),
+    }
     assert scored(rationales, *(places.get(option, option) for option in options)) == (2, [])
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1 and "Traceback" not in said

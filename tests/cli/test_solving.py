@@ -1,4 +1,5 @@
-"""`smallsteps solve`: answers of an interrupted job are used again for the same questions, and for no others."""
+"""`smallsteps solve`: answers of an interrupted job are used again for the same questions, and for
+no others."""
 
 import fcntl
 import json
@@ -33,7 +34,10 @@ def read(path):
 
 def questions(path, name, count=6):
     """Rows without ids: those of two files have the same names, line-000001 and so on."""
-    return write(path / name, [{"question": f"{name}: {n} pens and 2 more?", "answer": n + 2} for n in range(count)])
+    return write(
+        path / name,
+        [{"question": f"{name}: {n} pens and 2 more?", "answer": n + 2} for n in range(count)],
+    )
 
 
 class Killed(BaseException):
@@ -64,10 +68,21 @@ def interrupted(monkeypatch):
 
 
 def solve(student, source, out, *further):
-    return ["solve", str(student), str(source), "--out", str(out), "--batch-size", "2", *map(str, further)]
+    return [
+        "solve",
+        str(student),
+        str(source),
+        "--out",
+        str(out),
+        "--batch-size",
+        "2",
+        *map(str, further),
+    ]
 
 
-def test_an_interrupted_job_goes_on_and_ends_as_an_undisturbed_one(student, tmp_path, interrupted, capsys):
+def test_an_interrupted_job_goes_on_and_ends_as_an_undisturbed_one(
+    student, tmp_path, interrupted, capsys
+):
     source = questions(tmp_path, "a.jsonl")
     assert main(solve(student, source, tmp_path / "whole.jsonl")) == 0
     interrupted(solve(student, source, tmp_path / "out.jsonl"))
@@ -80,7 +95,9 @@ def test_an_interrupted_job_goes_on_and_ends_as_an_undisturbed_one(student, tmp_
     assert not kept.exists()
 
 
-def test_answers_of_other_questions_with_the_same_ids_are_not_used(student, tmp_path, interrupted, capsys):
+def test_answers_of_other_questions_with_the_same_ids_are_not_used(
+    student, tmp_path, interrupted, capsys
+):
     a, b = questions(tmp_path, "a.jsonl"), questions(tmp_path, "b.jsonl")
     assert main(solve(student, b, tmp_path / "whole.jsonl")) == 0
     interrupted(solve(student, a, tmp_path / "out.jsonl"))
@@ -89,7 +106,9 @@ def test_answers_of_other_questions_with_the_same_ids_are_not_used(student, tmp_
     assert read(tmp_path / "out.jsonl") == read(tmp_path / "whole.jsonl")
 
 
-def test_one_question_that_changed_is_answered_anew_and_the_others_are_not(student, tmp_path, interrupted, capsys):
+def test_one_question_that_changed_is_answered_anew_and_the_others_are_not(
+    student, tmp_path, interrupted, capsys
+):
     source = questions(tmp_path, "a.jsonl")
     interrupted(solve(student, source, tmp_path / "out.jsonl"), after=5)
     left = [row["answer"]["id"] for row in read(tmp_path / ".out.jsonl.partial")[1:]]
@@ -104,7 +123,9 @@ SETTINGS = ["--temperature 1", "--dtype bfloat16", "--task gsm8k", "--seed 1 --t
 
 
 @pytest.mark.parametrize("change", SETTINGS)
-def test_answers_of_other_settings_are_not_used_and_it_is_said(change, student, tmp_path, interrupted, capsys):
+def test_answers_of_other_settings_are_not_used_and_it_is_said(
+    change, student, tmp_path, interrupted, capsys
+):
     source = questions(tmp_path, "a.jsonl")
     interrupted(solve(student, source, tmp_path / "out.jsonl"))
     assert main(solve(student, source, tmp_path / "out.jsonl", *change.split())) == 0
@@ -112,7 +133,9 @@ def test_answers_of_other_settings_are_not_used_and_it_is_said(change, student, 
     assert "going on" not in error and "of another job and are not used" in error
 
 
-def test_answers_of_other_weights_in_the_same_folder_are_not_used(student, tmp_path, interrupted, capsys):
+def test_answers_of_other_weights_in_the_same_folder_are_not_used(
+    student, tmp_path, interrupted, capsys
+):
     from smallsteps.students.student import load_student
 
     source = questions(tmp_path, "a.jsonl")
@@ -126,9 +149,19 @@ def test_answers_of_other_weights_in_the_same_folder_are_not_used(student, tmp_p
 
 
 JUNK = [
-    "", "\n", "{}", "[]", "null", "7", '"text"', "\0\0", "[" * 100_000, '{"job": {}}', '{"question": "x", "answer": 7}',
+    "",
+    "\n",
+    "{}",
+    "[]",
+    "null",
+    "7",
+    '"text"',
+    "\0\0",
+    "[" * 100_000,
+    '{"job": {}}',
+    '{"question": "x", "answer": 7}',
     '{"question": "x", "answer": {"id": "line-000001", "text": "x", "segments": [], "answer": 7, "stopped": "end", "tokens": 1}}',
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=range(len(JUNK)))
@@ -147,7 +180,9 @@ def test_junk_in_the_file_of_kept_answers_is_ignored(junk, student, tmp_path, in
     assert "going on" not in capsys.readouterr().err
 
 
-def test_a_second_process_on_the_same_output_is_refused_before_any_work(student, tmp_path, monkeypatch, capsys):
+def test_a_second_process_on_the_same_output_is_refused_before_any_work(
+    student, tmp_path, monkeypatch, capsys
+):
     source = questions(tmp_path, "a.jsonl")
     with (tmp_path / ".out.jsonl.partial").open("a") as file, monkeypatch.context() as patch:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -168,13 +203,19 @@ def test_an_error_leaves_no_empty_file_of_kept_answers(student, tmp_path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
 
 
-def test_a_model_that_is_missing_leaves_kept_answers_and_no_new_folder(student, tmp_path, interrupted, capsys):
+def test_a_model_that_is_missing_leaves_kept_answers_and_no_new_folder(
+    student, tmp_path, interrupted, capsys
+):
     source = questions(tmp_path, "a.jsonl")
     interrupted(solve(student, source, tmp_path / "out.jsonl"))
     before = (tmp_path / ".out.jsonl.partial").read_bytes()
     assert main(solve("./nowhere", source, tmp_path / "out.jsonl", "--task", "numbers")) == 2
-    assert main(solve("./nowhere", source, tmp_path / "new" / "out.jsonl", "--task", "numbers")) == 2
-    assert (tmp_path / ".out.jsonl.partial").read_bytes() == before and not (tmp_path / "new").exists()
+    assert (
+        main(solve("./nowhere", source, tmp_path / "new" / "out.jsonl", "--task", "numbers")) == 2
+    )
+    assert (tmp_path / ".out.jsonl.partial").read_bytes() == before and not (
+        tmp_path / "new"
+    ).exists()
     assert main(solve(student, source, tmp_path / "out.jsonl")) == 0
     assert "going on: 3 of 6 are done" in capsys.readouterr().err
 
@@ -189,14 +230,36 @@ def test_bad_rows_are_named_before_the_weights_are_loaded(student, tmp_path, mon
 # ---- file or question ----
 
 
-def test_what_exists_or_looks_like_a_data_file_is_one_and_a_space_makes_it_a_question(tmp_path, monkeypatch):
+def test_what_exists_or_looks_like_a_data_file_is_one_and_a_space_makes_it_a_question(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Why").write_text("")
     (tmp_path / "link").symlink_to("nowhere")
-    files = ["Why", "link", ".", "/dev/null", "/tmp", "questions.tsv", "my questions.CSV", "a.jsonl.gz"]
+    files = [
+        "Why",
+        "link",
+        ".",
+        "/dev/null",
+        "/tmp",
+        "questions.tsv",
+        "my questions.CSV",
+        "a.jsonl.gz",
+    ]
     files += ["runs/x/y", "hub:a/b:test"]
     assert [name for name in files if not names_file(name)] == []
-    texts = [" Why", "why", "", "  ", "What is 3/4 of 8?", "3/4+1/2=?", "半分/全部は", "1.5", " q.tsv", "Read\nq.tsv"]
+    texts = [
+        " Why",
+        "why",
+        "",
+        "  ",
+        "What is 3/4 of 8?",
+        "3/4+1/2=?",
+        "半分/全部は",
+        "1.5",
+        " q.tsv",
+        "Read\nq.tsv",
+    ]
     texts += ["x" * 256, "x/" * 3000, "a\0b"]
     assert [text for text in texts if names_file(text)] == []
 
@@ -208,8 +271,12 @@ def test_a_question_longer_than_a_file_name_is_answered(length, student, capsys)
     assert "stopped by" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["questions.tsv", "my questions.jsonl", "/dev/null", "runs/x", "folder"])
-def test_a_missing_file_is_no_question_and_the_message_says_how_to_ask_it(name, student, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "name", ["questions.tsv", "my questions.jsonl", "/dev/null", "runs/x", "folder"]
+)
+def test_a_missing_file_is_no_question_and_the_message_says_how_to_ask_it(
+    name, student, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     for further in ([], ["--out", "out.jsonl"]):

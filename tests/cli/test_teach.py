@@ -1,4 +1,5 @@
-"""`smallsteps teach` as a person types it: the solver, a faulty endpoint, `transformers serve`, a local folder."""
+"""`smallsteps teach` as a person types it: the solver, a faulty endpoint, `transformers serve`, a
+local folder."""
 
 from __future__ import annotations
 
@@ -35,14 +36,29 @@ def questions(tmp_path: Path) -> Path:
     return tmp_path / "q.jsonl"
 
 
-def teach(questions: Path, teacher: str, *options: str, out: str = "taught.jsonl") -> tuple[int, list[dict]]:
+def teach(
+    questions: Path, teacher: str, *options: str, out: str = "taught.jsonl"
+) -> tuple[int, list[dict]]:
     folder = questions.parent
     code = main(
-        ["teach", str(questions), "--teacher", teacher, "--task", "stories", "--out", str(folder / out),
-         "--store", str(folder / "replies.sqlite"), *options]
-    )  # fmt: skip
+        [
+            "teach",
+            str(questions),
+            "--teacher",
+            teacher,
+            "--task",
+            "stories",
+            "--out",
+            str(folder / out),
+            "--store",
+            str(folder / "replies.sqlite"),
+            *options,
+        ]
+    )
     path = folder / out
-    return code, [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return code, [
+        json.loads(line) for line in path.read_text().splitlines()
+    ] if path.exists() else []
 
 
 @pytest.fixture(autouse=True)
@@ -51,12 +67,17 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
 
 
-def test_the_solver_explains_every_bundled_question(questions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_solver_explains_every_bundled_question(
+    questions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, rows = teach(questions, "solver")
     assert code == 0 and [row["id"] for row in rows] == [
         json.loads(x)["id"] for x in questions.read_text().splitlines()
     ]
-    assert all(set(row) == {"id", "question", "answer", "rationale", "predicted", "correct"} for row in rows)
+    assert all(
+        set(row) == {"id", "question", "answer", "rationale", "predicted", "correct"}
+        for row in rows
+    )
     assert all(row["correct"] and row["predicted"] == row["answer"] for row in rows)
     assert "6 of 6 replies kept" in capsys.readouterr().out
 
@@ -64,7 +85,10 @@ def test_the_solver_explains_every_bundled_question(questions: Path, capsys: pyt
 def test_wrong_replies_are_asked_again_and_recorded(
     questions: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gold = {json.loads(x)["question"]: json.loads(x)["answer"] for x in questions.read_text().splitlines()}
+    gold = {
+        json.loads(x)["question"]: json.loads(x)["answer"]
+        for x in questions.read_text().splitlines()
+    }
 
     def answer(body: dict, times: int) -> tuple[int, object, dict]:
         question = next(q for q in gold if q in body["messages"][-1]["content"])
@@ -72,14 +96,26 @@ def test_wrong_replies_are_asked_again_and_recorded(
         return 200, completion(f"So it is. The answer is {gold[question] if right else 9999}."), {}
 
     server.answer = answer
-    options = ("--base-url", server.url, "--retries", "2", "--temperature", "1", "--price", "1", "2")
+    options = (
+        "--base-url",
+        server.url,
+        "--retries",
+        "2",
+        "--temperature",
+        "1",
+        "--price",
+        "1",
+        "2",
+    )
     code, rows = teach(questions, "m", *options)
     assert code == 0 and len(rows) == 11
     assert [row["correct"] for row in rows] == [True] + [False, True] * 5
     assert [row.get("dropped") for row in rows][:3] == [None, "wrong answer", None]
     output = capsys.readouterr()
     assert "6 of 11 replies kept" in output.out and "dropped 5: wrong answer" in output.out
-    assert "11 calls, 110 tokens" in output.out and "6 calls" in output.err, "what it costs is said before and after"
+    assert "11 calls, 110 tokens" in output.out and "6 calls" in output.err, (
+        "what it costs is said before and after"
+    )
     assert server.calls == 11
     assert teach(questions, "m", *options, out="again.jsonl")[1] == rows and server.calls == 11
     for file in questions.parent.iterdir():
@@ -94,16 +130,33 @@ def test_the_files_of_a_taught_student_can_be_compared_and_segmented(questions: 
     assert len(read_chains(questions.parent / "taught.jsonl", get_task("stories")).chains) == 6
 
 
-def test_a_job_that_was_killed_goes_on_and_buys_only_what_is_missing(questions: Path, server: Server) -> None:
-    rows = [json.loads(line) | {"id": f"x{n}"} for n, line in enumerate(questions.read_text().splitlines() * 10)]
+def test_a_job_that_was_killed_goes_on_and_buys_only_what_is_missing(
+    questions: Path, server: Server
+) -> None:
+    rows = [
+        json.loads(line) | {"id": f"x{n}"}
+        for n, line in enumerate(questions.read_text().splitlines() * 10)
+    ]
     rows = [row | {"question": f"{n}: {row['question']}"} for n, row in enumerate(rows)]
     write_rows(questions, rows)
     server.delay = 0.1
     command = [
-        sys.executable, "-c", "import sys; from smallsteps.cli.main import main; sys.exit(main())", "teach", str(questions),
-        "--teacher", "m", "--base-url", server.url, "--out", str(questions.parent / "taught.jsonl"),
-        "--store", str(questions.parent / "replies.sqlite"), "--concurrency", "4",
-    ]  # fmt: skip
+        sys.executable,
+        "-c",
+        "import sys; from smallsteps.cli.main import main; sys.exit(main())",
+        "teach",
+        str(questions),
+        "--teacher",
+        "m",
+        "--base-url",
+        server.url,
+        "--out",
+        str(questions.parent / "taught.jsonl"),
+        "--store",
+        str(questions.parent / "replies.sqlite"),
+        "--concurrency",
+        "4",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while server.calls < 20:
         assert process.poll() is None
@@ -114,8 +167,12 @@ def test_a_job_that_was_killed_goes_on_and_buys_only_what_is_missing(questions: 
     assert asked - bought <= 4, "no more than those under way are lost"
     assert not (questions.parent / "taught.jsonl").exists()
     server.delay = 0.0
-    done = subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
-    assert done.returncode == 2, "the loopback server's replies hold no right answer, so that none is kept"
+    done = subprocess.run(
+        command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120
+    )
+    assert done.returncode == 2, (
+        "the loopback server's replies hold no right answer, so that none is kept"
+    )
     assert len((questions.parent / "taught.jsonl").read_text().splitlines()) == 60
     assert server.calls <= 60 + 4
     assert max(server.asked.values()) <= 2
@@ -133,7 +190,11 @@ def test_a_job_that_was_killed_goes_on_and_buys_only_what_is_missing(questions: 
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_writes_nothing(
-    questions: Path, teacher: str, options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+    questions: Path,
+    teacher: str,
+    options: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     code, rows = teach(questions, teacher, *options)
     assert code == 2 and rows == []
@@ -170,9 +231,21 @@ def served(chat_model: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        ["transformers", "serve", str(chat_model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )  # fmt: skip
+        [
+            "transformers",
+            "serve",
+            str(chat_model),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--device",
+            "cpu",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
     try:
         for _ in range(240):
             assert process.poll() is None, "transformers serve ended"
@@ -188,27 +261,61 @@ def served(chat_model: Path) -> Iterator[str]:
 
 
 def test_against_transformers_serve(questions: Path, chat_model: Path, served: str) -> None:
-    options = ["--base-url", served, "--max-new-tokens", "12", "--temperature", "1", "--concurrency", "2"]
+    options = [
+        "--base-url",
+        served,
+        "--max-new-tokens",
+        "12",
+        "--temperature",
+        "1",
+        "--concurrency",
+        "2",
+    ]
     code, rows = teach(questions, str(chat_model), *options, "--max-calls", "3")
     assert code == 0 and len(rows) == 6
     assert any("limit of 3 calls" in row.get("dropped", "") for row in rows)
-    code, rows = teach(questions, str(chat_model), *options, "--samples", "2", "--retries", "1", out="more.jsonl")
+    code, rows = teach(
+        questions, str(chat_model), *options, "--samples", "2", "--retries", "1", out="more.jsonl"
+    )
     assert code == 0 and not any("limit of" in row.get("dropped", "") for row in rows)
-    assert len(rows) == 24, "a model of random weights gets nothing right: each of 12 replies was asked for once more"
+    assert len(rows) == 24, (
+        "a model of random weights gets nothing right: each of 12 replies was asked for once more"
+    )
     store = ReplyStore(questions.parent / "replies.sqlite")
     assert store.spent(str((questions.parent / "taught.jsonl").resolve())).calls == 3
     calls = len(store)
-    assert teach(questions, str(chat_model), *options, "--samples", "2", "--retries", "1", out="third.jsonl")[1] == rows
-    assert len(store) == calls and store.spent(str((questions.parent / "third.jsonl").resolve())).calls == 0
+    assert (
+        teach(
+            questions,
+            str(chat_model),
+            *options,
+            "--samples",
+            "2",
+            "--retries",
+            "1",
+            out="third.jsonl",
+        )[1]
+        == rows
+    )
+    assert (
+        len(store) == calls
+        and store.spent(str((questions.parent / "third.jsonl").resolve())).calls == 0
+    )
     assert teach(questions, "no-such-model", *options, out="none.jsonl") == (2, [])
 
 
 def test_a_dry_run_of_tailored_learning_reads_questions_without_rationales(
     questions: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["run", "tailored/own", f"data.chains={questions}", "data.task=stories", "--dry-run"]) == 0
+    assert (
+        main(["run", "tailored/own", f"data.chains={questions}", "data.task=stories", "--dry-run"])
+        == 0
+    )
     said = " ".join(capsys.readouterr().out.split())
-    assert "sizes: 6 questions" in said and "at most 12 calls at the start (T_0) and 12 for the feedback" in said
+    assert (
+        "sizes: 6 questions" in said
+        and "at most 12 calls at the start (T_0) and 12 for the feedback" in said
+    )
 
 
 def test_extra_parameters_reach_the_server_and_a_pause_is_shown(
@@ -220,31 +327,64 @@ def test_extra_parameters_reach_the_server_and_a_pause_is_shown(
         return 200, completion("The answer is 1."), {}
 
     server.answer = answer
-    options = ("--base-url", server.url, "--extra-body", '{"reasoning_effort": "low", "temperature": null}')
+    options = (
+        "--base-url",
+        server.url,
+        "--extra-body",
+        '{"reasoning_effort": "low", "temperature": null}',
+    )
     assert teach(questions, "m", *options)[0] == 2, "every reply is wrong"
-    assert all(body["reasoning_effort"] == "low" and "temperature" not in body for body in server.bodies)
+    assert all(
+        body["reasoning_effort"] == "low" and "temperature" not in body for body in server.bodies
+    )
     said = capsys.readouterr().err
     assert f"asking m at {server.url}, with the key of OPENAI_API_KEY" in said
-    assert "is busy (status 429: slow down): waiting until" in said and "the server asks for 1 s" in said
+    assert (
+        "is busy (status 429: slow down): waiting until" in said
+        and "the server asks for 1 s" in said
+    )
 
 
 @pytest.mark.parametrize(
     ("variables", "options", "message"),
     [
-        ({}, ("--base-url", "https://elsewhere.invalid/v1"), "export OPENAI_BASE_URL=https://elsewhere.invalid/v1"),
-        ({"OPENAI_BASE_URL": "https://home.invalid/v1"}, ("--base-url", "https://a.invalid/v1"), "home.invalid alone"),
+        (
+            {},
+            ("--base-url", "https://elsewhere.invalid/v1"),
+            "export OPENAI_BASE_URL=https://elsewhere.invalid/v1",
+        ),
+        (
+            {"OPENAI_BASE_URL": "https://home.invalid/v1"},
+            ("--base-url", "https://a.invalid/v1"),
+            "home.invalid alone",
+        ),
         ({"OPENAI_BASE_URL": "http://home.invalid/v1"}, (), "plain http would show the key"),
-        ({"OPENAI_BASE_URL": "http://user:hunter2@home.invalid/v1"}, (), "carries a user name or a password"),
-        ({"OPENAI_BASE_URL": "home.invalid/v1"}, (), "OPENAI_BASE_URL 'home.invalid/v1': expected http://"),
+        (
+            {"OPENAI_BASE_URL": "http://user:hunter2@home.invalid/v1"},
+            (),
+            "carries a user name or a password",
+        ),
+        (
+            {"OPENAI_BASE_URL": "home.invalid/v1"},
+            (),
+            "OPENAI_BASE_URL 'home.invalid/v1': expected http://",
+        ),
         ({"OPENAI_BASE_URL": "http://127.0.0.1:99999/v1"}, (), "Port out of range"),
         ({"OPENAI_API_KEY": "sk-hunter2-é"}, (), "U+00E9 as its character 12"),
         (
-            {"OPENAI_BASE_URL": "https://home.invalid/v1", "ALL_PROXY": "socks5://user:hunter2@127.0.0.1:9"},
+            {
+                "OPENAI_BASE_URL": "https://home.invalid/v1",
+                "ALL_PROXY": "socks5://user:hunter2@127.0.0.1:9",
+            },
             (),
             "ALL_PROXY names a socks5 proxy",
         ),
         ({}, ("--extra-body", "{"), "--extra-body '{': expected a JSON object"),
-        ({}, ("--base-url", "http://127.0.0.1:1/v1", "--extra-body", '{"n": 2}'), "`n` cannot be set there"),
+        (
+            {},
+            ("--base-url", "http://127.0.0.1:1/v1", "--extra-body", '{"n": 2}'),
+            "`n` cannot be set there",
+        ),
     ],
 )
 def test_places_and_keys_that_cannot_serve_are_one_line_and_nothing_is_asked(

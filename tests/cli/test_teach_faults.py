@@ -1,4 +1,5 @@
-"""`smallsteps teach` and `guide` where the teacher, the outputs or the prompt are not what they should be."""
+"""`smallsteps teach` and `guide` where the teacher, the outputs or the prompt are not what they
+should be."""
 
 from __future__ import annotations
 
@@ -27,17 +28,30 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_rows(
-        tmp_path / "q.jsonl", [{"id": f"q{n}", "question": f"What is {n} + 0?", "answer": "1"} for n in range(6)]
+        tmp_path / "q.jsonl",
+        [{"id": f"q{n}", "question": f"What is {n} + 0?", "answer": "1"} for n in range(6)],
     )
     return tmp_path
 
 
-def teach(folder: Path, server: Server | None, *options: str, out: str = "o.jsonl", teacher: str = "m") -> int:
+def teach(
+    folder: Path, server: Server | None, *options: str, out: str = "o.jsonl", teacher: str = "m"
+) -> int:
     url = ("--base-url", server.url) if server else ()
     return main(
-        ["teach", str(folder / "q.jsonl"), "--teacher", teacher, "--out", str(folder / out),
-         "--store", str(folder / "r.sqlite"), *url, *options]
-    )  # fmt: skip
+        [
+            "teach",
+            str(folder / "q.jsonl"),
+            "--teacher",
+            teacher,
+            "--out",
+            str(folder / out),
+            "--store",
+            str(folder / "r.sqlite"),
+            *url,
+            *options,
+        ]
+    )
 
 
 def rows(folder: Path, out: str = "o.jsonl") -> list[dict[str, Any]]:
@@ -63,7 +77,9 @@ def test_a_thought_is_the_rationale_only_where_it_is_asked_for(
 ) -> None:
     thought, said = "Perhaps. The answer is 9.", "So 1. The answer is 1."
     server.answer = (
-        says(f"<think>{thought}</think>\n{said}") if place == "tags" else says(said, reasoning_content=thought)
+        says(f"<think>{thought}</think>\n{said}")
+        if place == "tags"
+        else says(said, reasoning_content=thought)
     )
     code = 2 if thinking == "only" else 0  # every thought is wrong, so that nothing is kept
     assert teach(folder, server, *(() if thinking is None else ("--thinking", thinking))) == code
@@ -77,7 +93,9 @@ def test_where_no_reply_came_the_rows_say_why_and_the_command_fails(
 ) -> None:
     server.answer = says("<think>Perhaps", "length")
     assert teach(folder, server) == 2
-    assert {row["dropped"].split(":")[0] for row in rows(folder)} == {"unfinished thought"} and len(rows(folder)) == 6
+    assert {row["dropped"].split(":")[0] for row in rows(folder)} == {"unfinished thought"} and len(
+        rows(folder)
+    ) == 6
     assert "no reply came: 6 of 6 requests failed" in capsys.readouterr().err
     assert len(ReplyStore(folder / "r.sqlite")) == 6, "what was paid is stored"
 
@@ -103,7 +121,9 @@ def test_a_file_of_replies_without_closings_is_kept_and_a_dry_run_says_what_it_h
     assert not (folder / "o.jsonl").exists()
     assert teach(folder, None, teacher=str(folder / "my.jsonl")) == 0
     assert "4 of 4 replies kept, 2 questions without one" in capsys.readouterr().out
-    assert [row["rationale"] for row in rows(folder)[:4]] == ["So there is 1 cup. The answer is 1."] * 4
+    assert [row["rationale"] for row in rows(folder)[:4]] == [
+        "So there is 1 cup. The answer is 1."
+    ] * 4
 
 
 @pytest.mark.parametrize(
@@ -126,25 +146,37 @@ def test_an_output_that_cannot_be_written_is_said_before_the_first_call(
     assert server.calls == 0 and message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("raw", [r'"The answer \ud83d is 1."', '"The answer is 1.", "x": ' + "[" * 9000 + "]" * 9000])
-def test_an_odd_body_is_paid_once_and_crashes_no_later_run(folder: Path, server: Server, raw: str) -> None:
+@pytest.mark.parametrize(
+    "raw", [r'"The answer \ud83d is 1."', '"The answer is 1.", "x": ' + "[" * 9000 + "]" * 9000]
+)
+def test_an_odd_body_is_paid_once_and_crashes_no_later_run(
+    folder: Path, server: Server, raw: str
+) -> None:
     whole = json.dumps(completion("TEXT")).replace('"TEXT"', raw)
     server.answer = lambda body, times: (200, whole, {})
     for _ in range(2):
         assert teach(folder, server) == (2 if "ud83d" in raw else 0)
         assert server.calls == 6 and len(rows(folder)) == 6
-    assert rows(folder)[0].get("dropped") == ("holds characters that are no text" if "ud83d" in raw else None)
+    assert rows(folder)[0].get("dropped") == (
+        "holds characters that are no text" if "ud83d" in raw else None
+    )
 
 
 def test_a_file_teacher_with_half_a_character_loses_that_row_alone(folder: Path) -> None:
     lines = [
-        f'{{"id": "q{n}", "rationale": "The answer is 1.{chr(92) + "ud83d" if n == 2 else ""}"}}' for n in range(6)
+        f'{{"id": "q{n}", "rationale": "The answer is 1.{chr(92) + "ud83d" if n == 2 else ""}"}}'
+        for n in range(6)
     ]
     (folder / "t.jsonl").write_text("\n".join(lines) + "\n")
     assert teach(folder, None, teacher=str(folder / "t.jsonl")) == 0
     assert [row.get("dropped") for row in rows(folder)] == [
-        None, None, "holds characters that are no text", None, None, None,
-    ]  # fmt: skip
+        None,
+        None,
+        "holds characters that are no text",
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +185,10 @@ def test_a_file_teacher_with_half_a_character_loses_that_row_alone(folder: Path)
         ("{% include 'x' %}", r":2: 'include' is not allowed"),
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ 'a' * 10**9 }}", "grows beyond"),
-        ("{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}", "more than 100,000 steps"),
+        (
+            "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}",
+            "more than 100,000 steps",
+        ),
     ],
 )
 def test_a_prompt_file_that_cannot_be_rendered_is_one_line_before_the_first_call(
@@ -162,7 +197,9 @@ def test_a_prompt_file_that_cannot_be_rendered_is_one_line_before_the_first_call
     (folder / "p.txt").write_text(f"[user]\n{template}\n")
     assert teach(folder, server, "--prompt", str(folder / "p.txt")) == 2
     error = capsys.readouterr().err
-    assert message in error and "p.txt:2" in error and "Traceback" not in error and server.calls == 0
+    assert (
+        message in error and "p.txt:2" in error and "Traceback" not in error and server.calls == 0
+    )
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv"])
@@ -209,7 +246,11 @@ def test_a_path_that_is_not_there_is_asked_of_no_server(
     ],
 )
 def test_a_number_without_sense_is_one_line_before_the_first_call(
-    folder: Path, server: Server, options: tuple[str, ...], flag: str, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    server: Server,
+    options: tuple[str, ...],
+    flag: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert teach(folder, server, *options) == 2
     error = capsys.readouterr().err
@@ -225,7 +266,12 @@ def test_a_faulty_prompt_of_a_recipe_shows_before_any_training_and_leaves_no_fol
     folder: Path, recipe: str, setting: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "p.txt").write_text("[user]\n{{ question }}\n{{ 1 / 0 }}\n")
-    changes = [f"{setting}={folder / 'p.txt'}", "data.count=60", "data.validation_count=10", "data.test_count=10"]
+    changes = [
+        f"{setting}={folder / 'p.txt'}",
+        "data.count=60",
+        "data.validation_count=10",
+        "data.test_count=10",
+    ]
     assert main(["run", recipe, *changes, "--out", str(folder / "run"), "--threads", "1"]) == 2
     error = capsys.readouterr().err
     assert "division by zero" in error and "p.txt:3" in error

@@ -14,7 +14,9 @@ from smallsteps.evaluation.grade import Score, compare_scores, grade, pool_score
 from smallsteps.records import Grade, Prediction, Problem
 from smallsteps.tasks.base import Task, same_text
 
-TASK = Task("words", render=lambda problem: problem.question, extract=lambda *_: None, same=same_text)
+TASK = Task(
+    "words", render=lambda problem: problem.question, extract=lambda *_: None, same=same_text
+)
 
 
 def problems(n: int) -> list[Problem]:
@@ -29,14 +31,21 @@ def prediction(problem: Problem, answer: str | None, stopped: str = "stop_sign")
 def graded(right: Sequence[bool], seed: int = 0) -> Score:
     gold = problems(len(right))
     return grade(
-        [prediction(p, p.answer if ok else "no") for p, ok in zip(gold, right, strict=True)], gold, TASK, seed=seed
+        [prediction(p, p.answer if ok else "no") for p, ok in zip(gold, right, strict=True)],
+        gold,
+        TASK,
+        seed=seed,
     )
 
 
 def test_accuracy_with_its_interval_and_counts() -> None:
     gold = problems(10)
     given = [prediction(p, p.answer) for p in gold[:6]]
-    given += [prediction(gold[6], "99"), prediction(gold[7], None, "limit"), prediction(gold[8], None, "end")]
+    given += [
+        prediction(gold[6], "99"),
+        prediction(gold[7], None, "limit"),
+        prediction(gold[8], None, "end"),
+    ]
     score = grade(given, gold, TASK, dataset="test", seed=3)
     assert (score.value, score.n, score.unparsed, score.missing) == (60.0, 10, 2, 1)
     assert score.stopped == {"end": 1, "limit": 1, "stop_sign": 7}
@@ -53,7 +62,12 @@ def test_the_order_of_predictions_does_not_matter() -> None:
 
 def test_the_signature_reads_as_the_style_page_says() -> None:
     gold = problems(4)
-    given = [prediction(gold[0], "0"), prediction(gold[1], None), prediction(gold[2], "2"), prediction(gold[3], "x")]
+    given = [
+        prediction(gold[0], "0"),
+        prediction(gold[1], None),
+        prediction(gold[2], "2"),
+        prediction(gold[3], "x"),
+    ]
     score = grade(given, gold, TASK, dataset="test", decode="temperature 0.7", seed=1)
     assert score.signature() == (
         "acc = 50.0 ± 50.0 | task:words/test | n:4 | unparsed:1 | decode:temperature 0.7 | seed:1 | smallsteps:0.1.0"
@@ -65,7 +79,9 @@ def test_the_signature_reads_as_the_style_page_says() -> None:
 def test_an_interval_with_unequal_sides_is_written_out() -> None:
     gold = problems(50)
     score = grade([prediction(p, "no") for p in gold], gold, TASK)
-    assert score.signature().startswith("acc = 0.0 [0.0, 7.1] | "), "± 3.6 would halve what may still be"
+    assert score.signature().startswith("acc = 0.0 [0.0, 7.1] | "), (
+        "± 3.6 would halve what may still be"
+    )
 
 
 def test_a_row_is_plain_json() -> None:
@@ -88,9 +104,14 @@ def test_no_answer_is_wrong_even_where_gold_is_the_word_none() -> None:
 def test_messages() -> None:
     gold = problems(2)
     stranger = prediction(Problem("other", "?", "1"), "1")
-    with pytest.raises(DataError, match=r"^other/p: predicts problem 'other', which is not among the 2 gold problems"):
+    with pytest.raises(
+        DataError,
+        match=r"^other/p: predicts problem 'other', which is not among the 2 gold problems",
+    ):
         grade([stranger], gold, TASK)
-    with pytest.raises(DataError, match=r"^q0/p: a second prediction for problem 'q0', after q0/p\. Keep one"):
+    with pytest.raises(
+        DataError, match=r"^q0/p: a second prediction for problem 'q0', after q0/p\. Keep one"
+    ):
         grade([prediction(gold[0], "0")] * 2, gold, TASK)
     with pytest.raises(DataError, match=r"^q0: two problems have this id"):
         grade([], [gold[0], gold[0]], TASK)
@@ -104,7 +125,10 @@ def test_messages() -> None:
 
 def test_bleu_of_chains_compares_whole_predictions_with_the_references() -> None:
     gold = problems(3)
-    given = [replace(prediction(p, p.answer), text=f"Ann has {p.answer} pens, so it is {p.answer}.") for p in gold]
+    given = [
+        replace(prediction(p, p.answer), text=f"Ann has {p.answer} pens, so it is {p.answer}.")
+        for p in gold
+    ]
     references = {p.id: f"Ann has {p.answer} boxes, so it is {p.answer}." for p in gold}
     score = grade(given, gold, TASK, metric="bleu", references=references)
     expected = sacrebleu.corpus_bleu([p.text for p in given], [[references[p.id] for p in gold]])
@@ -120,7 +144,11 @@ def regions_to_reports(regions: Sequence[Problem], given: Sequence[Prediction]) 
         reports.setdefault(str(region.group), []).append(own)
     return [
         replace(
-            own[0], id=f"{id}/p", problem_id=id, text="".join(p.text for p in own), answer="".join(p.text for p in own)
+            own[0],
+            id=f"{id}/p",
+            problem_id=id,
+            text="".join(p.text for p in own),
+            answer="".join(p.text for p in own),
         )
         for id, own in reports.items()
     ]
@@ -145,8 +173,15 @@ REPORTS = replace(
 
 
 def test_reports_are_put_together_before_they_are_graded() -> None:
-    texts = [("a", "肝右叶低密度结节"), ("a", "双肺未见异常影"), ("b", "骨质破坏伴代谢增高"), ("c", "术后改变同前相仿")]
-    regions = [Problem(f"{group}-{i}", "", text, group=group) for i, (group, text) in enumerate(texts)]
+    texts = [
+        ("a", "肝右叶低密度结节"),
+        ("a", "双肺未见异常影"),
+        ("b", "骨质破坏伴代谢增高"),
+        ("c", "术后改变同前相仿"),
+    ]
+    regions = [
+        Problem(f"{group}-{i}", "", text, group=group) for i, (group, text) in enumerate(texts)
+    ]
     given = [replace(prediction(r, r.answer), text=str(r.answer)) for r in regions]
     score = grade(given, regions, REPORTS)
     assert (score.value, score.n, score.missing) == (pytest.approx(100.0), 3, 0)
@@ -163,7 +198,12 @@ def test_a_comparison_is_paired() -> None:
     baseline = graded([True] * 40 + [False] * 60)
     score = graded([True] * 52 + [False] * 48)
     found = compare_scores(score, baseline)
-    assert (found.difference, found.only_score, found.only_baseline, found.n) == (pytest.approx(12.0), 12, 0, 100)
+    assert (found.difference, found.only_score, found.only_baseline, found.n) == (
+        pytest.approx(12.0),
+        12,
+        0,
+        100,
+    )
     assert found.p_mcnemar == pytest.approx(2 / 2**12)
     assert 0 < found.low < 12 < found.high and found.p_bootstrap < 0.01
     other = compare_scores(baseline, score)
@@ -175,7 +215,9 @@ def test_bleu_is_compared_by_bootstrap_alone() -> None:
     gold = problems(6)
     references = {p.id: f"Ann has {p.answer} boxes with four pens each." for p in gold}
     exact = [replace(prediction(p, p.answer), text=references[p.id]) for p in gold]
-    loose = [replace(prediction(p, p.answer), text=f"Ann has {p.answer} boxes with pens.") for p in gold]
+    loose = [
+        replace(prediction(p, p.answer), text=f"Ann has {p.answer} boxes with pens.") for p in gold
+    ]
     scores = [grade(g, gold, TASK, metric="bleu", references=references) for g in (exact, loose)]
     found = compare_scores(*scores)
     assert found.p_mcnemar is None and found.difference > 0 and found.low > 0

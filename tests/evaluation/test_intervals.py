@@ -83,7 +83,9 @@ def test_p_is_small_by_chance_about_as_often_as_it_says() -> None:
     small = 0
     for trial in range(200):
         first, second = generator.random((2, 120)) < 0.5
-        small += paired_bootstrap(rows(first), rows(second), mean, seed=trial, resamples=300)[2] < 0.05
+        small += (
+            paired_bootstrap(rows(first), rows(second), mean, seed=trial, resamples=300)[2] < 0.05
+        )
     assert small <= 20
 
 
@@ -101,7 +103,9 @@ def test_seeds_that_differ_widen_the_interval_that_copies_leave_as_it_is() -> No
     low, high = bootstrap(rows(one), mean)
     low_alike, high_alike = bootstrap(alike, mean)
     low_apart, high_apart = bootstrap(apart, mean)
-    assert high_alike - low_alike == pytest.approx(high - low, rel=0.1)  # three copies are no new evidence
+    assert high_alike - low_alike == pytest.approx(
+        high - low, rel=0.1
+    )  # three copies are no new evidence
     assert high_apart - low_apart > 1.5 * (high - low)
 
 

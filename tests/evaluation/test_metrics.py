@@ -1,4 +1,5 @@
-"""Figures: equal to sacrebleu's and rouge-score's, hypotheses and references the right way round."""
+"""Figures: equal to sacrebleu's and rouge-score's, hypotheses and references the right way
+round."""
 
 from __future__ import annotations
 
@@ -21,13 +22,19 @@ from smallsteps.evaluation.metrics import (
 )
 
 HYPOTHESES = ["Ann has 12 pens.", "", "She gives away 5 pens, so 7 are left now."]
-REFERENCES = ["Ann has 12 pens in all.", "It is 3.", "She gives away 5 pens, so 12 - 5 = 7 are left."]
+REFERENCES = [
+    "Ann has 12 pens in all.",
+    "It is 3.",
+    "She gives away 5 pens, so 12 - 5 = 7 are left.",
+]
 CHINESE = ["肝右叶低密度结节，代谢增高。", "双肺未见异常。"]
 CHINESE_GOLD = ["肝右叶多发低密度结节，代谢异常增高。", "两肺未见明显异常。"]
 
 
 def test_bleu_is_sacrebleu_s_with_hypotheses_first() -> None:
-    assert bleu(HYPOTHESES, REFERENCES) == pytest.approx(sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score)
+    assert bleu(HYPOTHESES, REFERENCES) == pytest.approx(
+        sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score
+    )
     assert bleu(HYPOTHESES, REFERENCES) != pytest.approx(bleu(REFERENCES, HYPOTHESES))
 
 
@@ -39,7 +46,9 @@ def test_bleu_of_chinese_is_sacrebleu_s_zh() -> None:
 
 def test_bleu_without_a_common_four_gram_is_smoothed_as_sacrebleu_does() -> None:
     hypotheses, references = ["Ann has some pens."], ["Ann has 3 pens."]
-    assert bleu(hypotheses, references) == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [references]).score)
+    assert bleu(hypotheses, references) == pytest.approx(
+        sacrebleu.corpus_bleu(hypotheses, [references]).score
+    )
     assert bleu(hypotheses, references) > 0
 
 
@@ -55,13 +64,18 @@ def test_bleu_of_resamples_equals_bleu_of_the_drawn_sentences() -> None:
     items = [Item(h, r, 0.0) for h, r in zip(HYPOTHESES, REFERENCES, strict=True)]
     rows = metric.statistics(items, Setting())
     draws = [[0, 0, 2], [2, 1, 0]]
-    theirs = [sacrebleu.corpus_bleu([HYPOTHESES[i] for i in d], [[REFERENCES[i] for i in d]]).score for d in draws]
+    theirs = [
+        sacrebleu.corpus_bleu([HYPOTHESES[i] for i in d], [[REFERENCES[i] for i in d]]).score
+        for d in draws
+    ]
     assert metric.aggregate(np.stack([rows[d].sum(axis=0) for d in draws])) == pytest.approx(theirs)
 
 
 def test_rouge_l_is_the_mean_of_rouge_score_s() -> None:
     scorer = RougeScorer(["rougeL"])
-    theirs = [scorer.score(r, h)["rougeL"].fmeasure for h, r in zip(HYPOTHESES, REFERENCES, strict=True)]
+    theirs = [
+        scorer.score(r, h)["rougeL"].fmeasure for h, r in zip(HYPOTHESES, REFERENCES, strict=True)
+    ]
     assert rouge_l(HYPOTHESES, REFERENCES) == pytest.approx(100 * sum(theirs) / 3)
 
 
@@ -76,7 +90,11 @@ def find(text: str) -> set[str]:
 def test_missing_ratio_by_hand_counts_what_gold_names_and_the_text_does_not() -> None:
     hypotheses, references = ["肝", "骨和肺", "肺"], ["肝、肺", "肺", "无"]
     found = missing_ratio(hypotheses, references, find)
-    assert found == (pytest.approx(100 * (1 / 2 + 0) / 2), 2, 1)  # naming more than gold costs nothing
+    assert found == (
+        pytest.approx(100 * (1 / 2 + 0) / 2),
+        2,
+        1,
+    )  # naming more than gold costs nothing
 
 
 def test_missing_ratio_of_reports_that_name_nothing_is_refused() -> None:

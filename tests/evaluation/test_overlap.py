@@ -31,7 +31,9 @@ ASCII = st.text(alphabet="abAB 3.,-_$'\n", max_size=40)
 @given(ASCII, ASCII)
 def test_english_equals_rouge_score(hypothesis: str, reference: str) -> None:
     theirs = SCORER.score(reference, hypothesis)["rougeL"]
-    assert rouge_l(hypothesis, reference) == pytest.approx((theirs.precision, theirs.recall, theirs.fmeasure))
+    assert rouge_l(hypothesis, reference) == pytest.approx(
+        (theirs.precision, theirs.recall, theirs.fmeasure)
+    )
 
 
 def test_letters_outside_a_to_z_are_words_too() -> None:

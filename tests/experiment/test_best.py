@@ -1,4 +1,5 @@
-"""The student handed to users is chosen on validation: neither by the test set nor by one lucky seed."""
+"""The student handed to users is chosen on validation: neither by the test set nor by one lucky
+seed."""
 
 from smallsteps.experiment.best import Candidate, best_on_validation
 
@@ -12,6 +13,10 @@ def test_the_arm_is_chosen_by_its_mean_over_seeds_and_not_by_one_lucky_seed():
 
 
 def test_of_equal_arms_the_earlier_is_taken_and_unmeasured_ones_come_last():
-    assert best_on_validation([Candidate("a", 0, 5.0, ""), Candidate("b", 0, 5.0, "")])["name"] == "a"
-    assert best_on_validation([Candidate("a", 0, None, ""), Candidate("b", 0, 0.0, "")])["name"] == "b"
+    assert (
+        best_on_validation([Candidate("a", 0, 5.0, ""), Candidate("b", 0, 5.0, "")])["name"] == "a"
+    )
+    assert (
+        best_on_validation([Candidate("a", 0, None, ""), Candidate("b", 0, 0.0, "")])["name"] == "b"
+    )
     assert best_on_validation([Candidate("a", 0, None, "f")])["folder"] == "f"

@@ -45,7 +45,9 @@ def one(place):
 
 
 def files_below(path):
-    return {str(p.relative_to(path)): p.read_bytes() if p.is_file() else None for p in path.rglob("*")}
+    return {
+        str(p.relative_to(path)): p.read_bytes() if p.is_file() else None for p in path.rglob("*")
+    }
 
 
 # ---- stages ----
@@ -73,7 +75,9 @@ DAMAGES = {
     "manifest is a list": lambda place: (place / "manifest.json").write_text("[]"),
     "manifest is null": lambda place: (place / "manifest.json").write_text("null"),
     "manifest names a list": lambda place: (place / "manifest.json").write_text('{"files": []}'),
-    "manifest names no text": lambda place: (place / "manifest.json").write_text('{"files": {"out.txt": 1}}'),
+    "manifest names no text": lambda place: (place / "manifest.json").write_text(
+        '{"files": {"out.txt": 1}}'
+    ),
     "manifest names another digest": lambda place: (place / "manifest.json").write_text(
         (place / "manifest.json").read_text().replace('.txt": "6', '.txt": "7')
     ),
@@ -143,7 +147,10 @@ def test_damage_of_a_stage_that_nobody_reads_any_more_is_named(tmp_path):
         run.stage("read", one)
         run.name_other_damage()
     assert "read is made again" in said.lines[0]
-    assert f"{run.path}/not/read/out.txt: damaged; no figure of this run was read from it" in said.lines[1]
+    assert (
+        f"{run.path}/not/read/out.txt: damaged; no figure of this run was read from it"
+        in said.lines[1]
+    )
 
 
 def test_fixed_stages_that_cannot_be_had_again_are_refused_every_time(tmp_path):
@@ -152,7 +159,9 @@ def test_fixed_stages_that_cannot_be_had_again_are_refused_every_time(tmp_path):
     (place / "out.txt").unlink()
     for _ in range(2):
         with (
-            pytest.raises(RunFolderError, match=r"out\.txt: damaged, and made again it is not what"),
+            pytest.raises(
+                RunFolderError, match=r"out\.txt: damaged, and made again it is not what"
+            ),
             opened(tmp_path) as run,
         ):
             run.stage("data", lambda p: write_text(p / "out.txt", "other data"), fixed=True)
@@ -172,7 +181,10 @@ def test_weights_that_come_out_otherwise_are_said(tmp_path):
 
 
 def test_a_file_where_a_stage_belongs_is_named(tmp_path):
-    with pytest.raises(RunFolderError, match=r"run/one: expected a folder"), opened(tmp_path) as run:
+    with (
+        pytest.raises(RunFolderError, match=r"run/one: expected a folder"),
+        opened(tmp_path) as run,
+    ):
         write_text(run.path / "one", "x")
         run.stage("one", one)
 
@@ -205,10 +217,16 @@ HERE = "title: x\ntrain: {budget: 5000, fair: tokens}\narms: [direct]\nseeds: [0
     ("change", "told"),
     [
         (("budget: 5000", "budget: 6000"), "train.budget is 6000 there, 5000 here"),
-        (("[direct]", "[direct, ases-uni-inter]"), 'arms is ["direct", "ases-uni-inter"] there, ["direct"] here'),
+        (
+            ("[direct]", "[direct, ases-uni-inter]"),
+            'arms is ["direct", "ases-uni-inter"] there, ["direct"] here',
+        ),
         (("fair: tokens", "fair: tokens, passes: 2.0"), "train.passes is 2.0 there, missing here"),
         ((", fair: tokens", ""), 'train.fair is missing there, "tokens" here'),
-        (("seeds: [0]", "student: {name: t5}"), 'seeds is missing there, [0] here; student is {"name": "t5"} there'),
+        (
+            ("seeds: [0]", "student: {name: t5}"),
+            'seeds is missing there, [0] here; student is {"name": "t5"} there',
+        ),
         (("{budget: 5000, fair: tokens}", "null"), "train is null there"),
         (("[direct]", "[{2024-01-01: x}]"), "arms is [{datetime.date(2024, 1, 1): 'x'}] there"),
         (("[direct]", "&again [*again]"), "arms is [[...]] there"),
@@ -217,7 +235,10 @@ HERE = "title: x\ntrain: {budget: 5000, fair: tokens}\narms: [direct]\nseeds: [0
 def test_a_refused_folder_names_the_keys_that_differ(tmp_path, change, told):
     with opened(tmp_path, "a", recipe_yaml=HERE.replace(*change)):
         pass
-    with pytest.raises(RunFolderError, match=re.escape(told)) as refused, opened(tmp_path, "b", recipe_yaml=HERE):
+    with (
+        pytest.raises(RunFolderError, match=re.escape(told)) as refused,
+        opened(tmp_path, "b", recipe_yaml=HERE),
+    ):
         pass
     assert "belongs to another recipe" in str(refused.value) and "recipe.yaml" in str(refused.value)
 
@@ -226,12 +247,17 @@ def test_of_many_keys_that_differ_the_first_three_are_named(tmp_path):
     with opened(tmp_path, "a", recipe_yaml="{a: 1, b: 1, c: 1, d: 1, e: 1}"):
         pass
     told = r"\(a is 1 there, 2 here; b is 1 there, 2 here; c is 1 there, 2 here; and more; see"
-    with pytest.raises(RunFolderError, match=told), opened(tmp_path, "b", recipe_yaml="{a: 2, b: 2, c: 2, d: 2, e: 1}"):
+    with (
+        pytest.raises(RunFolderError, match=told),
+        opened(tmp_path, "b", recipe_yaml="{a: 2, b: 2, c: 2, d: 2, e: 1}"),
+    ):
         pass
 
 
 @pytest.mark.parametrize(
-    "there", ["title: x", "a: [", "", "[1, 2]", "a: !x 1"], ids=["equal", "torn", "empty", "list", "tag"]
+    "there",
+    ["title: x", "a: [", "", "[1, 2]", "a: !x 1"],
+    ids=["equal", "torn", "empty", "list", "tag"],
 )
 def test_digests_are_named_where_no_key_can_be(tmp_path, there):
     with opened(tmp_path, "a", recipe_yaml=there):
@@ -343,7 +369,10 @@ def test_a_damaged_run_file_beside_another_recipe_is_named_and_left_alone(tmp_pa
     (place / "run.json").write_text("{")
     (place / "recipe.yaml").write_text("title: y\n")
     before = files_below(place)
-    with pytest.raises(RunFolderError, match=r"run\.json is damaged \(not whole JSON\)"), opened(tmp_path):
+    with (
+        pytest.raises(RunFolderError, match=r"run\.json is damaged \(not whole JSON\)"),
+        opened(tmp_path),
+    ):
         pass
     assert files_below(place) == before
 
@@ -369,7 +398,9 @@ def test_a_recipe_that_differs_in_what_the_digest_leaves_out_is_no_damage(tmp_pa
     assert not said.lines
 
 
-@pytest.mark.parametrize("name", ["run.json", "recipe.yaml", "results.json", "manifest.json", "report.html"])
+@pytest.mark.parametrize(
+    "name", ["run.json", "recipe.yaml", "results.json", "manifest.json", "report.html"]
+)
 def test_a_folder_where_a_file_belongs_is_named(tmp_path, name):
     place = begin(tmp_path)
     (place / name).unlink(missing_ok=True)
@@ -389,7 +420,9 @@ def test_a_second_process_is_refused_while_the_first_works(tmp_path):
     )
 
     def other():
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
 
     with opened(tmp_path):
         before = files_below(place)
@@ -416,15 +449,19 @@ def test_of_processes_that_start_at_once_on_a_new_folder_one_works(tmp_path):
     started = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(place), digest],
-            stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for digest in "abc"
-    ]  # fmt: skip
+    ]
     for process in started:
         process.stdin.write("go\n")
         process.stdin.flush()
     errors = [process.communicate(timeout=60)[1] for process in started]
-    winners = [digest for digest, process in zip("abc", started, strict=True) if not process.returncode]
+    winners = [
+        digest for digest, process in zip("abc", started, strict=True) if not process.returncode
+    ]
     assert len(winners) == 1
     assert json.loads((place / "run.json").read_text())["digest"] == winners[0]
     assert (place / "recipe.yaml").read_text() == f"title: {winners[0]}"
@@ -484,8 +521,10 @@ def test_what_others_put_into_the_folder_meanwhile_survives_a_failed_run(tmp_pat
         (run.path / "arms" / "notes.txt").write_text("mine")
         raise DataError("wrong")
     assert files_below(tmp_path / "run") == {
-        "notes.txt": b"mine", "arms": None, "arms/notes.txt": b"mine",
-    }  # fmt: skip
+        "notes.txt": b"mine",
+        "arms": None,
+        "arms/notes.txt": b"mine",
+    }
 
 
 def test_a_folder_stays_where_training_had_begun_or_where_it_was_there_before(tmp_path):

@@ -17,14 +17,20 @@ def test_training_is_estimated_after_the_first_updates_and_evaluations_once_one_
     assert forecast.heard(LABEL, row(100, 60.0), 1060.0) is None
     assert forecast.heard(LABEL, row(200, 120.0), 1120.0) is None
     line = forecast.heard(LABEL, row(300, 180.0), 1180.0)
-    assert line == "estimate for the whole run: about 17 min more of training, evaluations not counted yet"
+    assert (
+        line
+        == "estimate for the whole run: about 17 min more of training, evaluations not counted yet"
+    )
     assert forecast.left() == pytest.approx(0.6 * 1700)
     line = forecast.heard(LABEL, row(500, 300.0, evaluated=True), 1330.0)
     # of 150 seconds since the row before, 120 were training
     measured = 1 + 5 + 2 + 5
     assert forecast.evaluation_seconds == [pytest.approx(30.0)]
     assert forecast.left() == pytest.approx(0.6 * 1500 + 30 * measured)
-    assert line == "estimate for the whole run: about 22 min more, evaluations and test answers included"
+    assert (
+        line
+        == "estimate for the whole run: about 22 min more, evaluations and test answers included"
+    )
     assert forecast.heard(LABEL, row(600, 360.0), 1390.0) is None, "each is said once"
     assert forecast.brief() == "whole run: 20 min left"
 

@@ -6,7 +6,14 @@ import pytest
 import yaml
 
 from smallsteps.errors import RecipeError
-from smallsteps.experiment.recipe import Recipe, apply_changes, load_recipe, make_recipe, parse_arm, recipe_names
+from smallsteps.experiment.recipe import (
+    Recipe,
+    apply_changes,
+    load_recipe,
+    make_recipe,
+    parse_arm,
+    recipe_names,
+)
 
 COMPARISONS = [name for name in recipe_names() if not name.startswith("student/")]
 
@@ -35,10 +42,16 @@ def test_the_published_tables_and_figures_are_there():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("train.learnin_rate=1", r"unknown key 'train.learnin_rate'. Did you mean 'learning_rate'\?"),
+        (
+            "train.learnin_rate=1",
+            r"unknown key 'train.learnin_rate'. Did you mean 'learning_rate'\?",
+        ),
         ("arms=[dirct]", r"unknown arm 'dirct'. Did you mean 'direct'\?"),
         ("seeds=[]", "seeds"),
-        ("train.passes=-1", "train.passes: expected a number above 0, got -1. Type for example train.passes=20$"),
+        (
+            "train.passes=-1",
+            "train.passes: expected a number above 0, got -1. Type for example train.passes=20$",
+        ),
         ("nonsense", "expected key=value"),
         ("title.x=3", "'title' is a value"),
         ("arms=[direct,direct]", "named twice"),
@@ -147,17 +160,29 @@ FILES = {
     "utf16 without mark": ("title: x\n".encode("utf-16-le"), "expected text, found a binary file"),
     "binary": (bytes(range(256)), "expected text, found a binary file"),
     "deep": (b"x: " + b"[" * 10_000, ":1: no YAML: nested more than 20 levels deep"),
-    "deep blocks": (b"\n".join(b" " * n + b"x:" for n in range(1000)), r":\d+: no YAML: nested more than"),
+    "deep blocks": (
+        b"\n".join(b" " * n + b"x:" for n in range(1000)),
+        r":\d+: no YAML: nested more than",
+    ),
     "empty": (b"", "empty; expected `key: value` lines"),
     "a comment": (b"# nothing\n", "empty; expected `key: value` lines"),
     "a list": (b"- direct\n", "expected `key: value` lines, found a list"),
     "a number": (b"0\n", "expected `key: value` lines, found a int"),
     "twice": (b"title: a\nseeds: [0]\ntitle: b\n", ":3: no YAML: the key 'title' stands twice"),
-    "object": (b"x: !!python/object/apply:os.system ['true']\n", ":1: no YAML: could not determine"),
+    "object": (
+        b"x: !!python/object/apply:os.system ['true']\n",
+        ":1: no YAML: could not determine",
+    ),
     "laughs": (b"a: &a [x, x]\nb: &b [*a, *a]\n", r":1: no YAML: anchors \(&name\)"),
-    "merge": (b"a: {<<: {title: x}}\n", ":1: no YAML: could not determine a constructor for the tag"),
+    "merge": (
+        b"a: {<<: {title: x}}\n",
+        ":1: no YAML: could not determine a constructor for the tag",
+    ),
     "broken": (b"arms: [direct\nseeds: [0]\n", r":2: no YAML: expected ',' or '\]'"),
-    "tab": (b"train:\n\tpasses: 3\n", ":2: no YAML: found character '.t' that cannot start any token"),
+    "tab": (
+        b"train:\n\tpasses: 3\n",
+        ":2: no YAML: found character '.t' that cannot start any token",
+    ),
     "two documents": (b"title: a\n---\ntitle: b\n", ":2: no YAML: but found another document"),
     "huge": (b"#" * 10_000_001, "larger than 10,000,000 bytes"),
 }
@@ -180,9 +205,15 @@ def test_a_recipe_file_is_read_with_its_byte_order_mark(tmp_path):
 
 
 def test_yaml_means_what_people_mean(tmp_path):
-    (tmp_path / "my.yaml").write_text("title: 2024-01-31\ntrain: {learning_rate: 1e-3, budget: 1e6}\n")
+    (tmp_path / "my.yaml").write_text(
+        "title: 2024-01-31\ntrain: {learning_rate: 1e-3, budget: 1e6}\n"
+    )
     recipe = load_recipe(str(tmp_path / "my.yaml"))
-    assert (recipe.title, recipe.train.learning_rate, recipe.train.budget) == ("2024-01-31", 1e-3, 1_000_000)
+    assert (recipe.title, recipe.train.learning_rate, recipe.train.budget) == (
+        "2024-01-31",
+        1e-3,
+        1_000_000,
+    )
 
 
 def test_a_folder_is_no_recipe_file(tmp_path):
@@ -218,20 +249,29 @@ def test_the_digest_hangs_on_the_content_and_not_on_the_device():
 
 def test_arm_names_are_taken_apart():
     spec = parse_arm("ases-cue-ent*")
-    assert (spec.path, spec.strategy, spec.cue, spec.slug) == ("uni", "ent*", True, "ases-cue-ent-star")
+    assert (spec.path, spec.strategy, spec.cue, spec.slug) == (
+        "uni",
+        "ent*",
+        True,
+        "ases-cue-ent-star",
+    )
     assert parse_arm("ases-dual-inter").path == "dual"
 
 
 @pytest.mark.parametrize("section", ["tailored.teacher", "guided.reader"])
 def test_a_password_in_a_url_is_refused_and_not_repeated(section):
     content = {}
-    apply_changes(content, [f"{section}.name=m", f"{section}.base_url=http://user:hunter2@127.0.0.1:1/v1"])
+    apply_changes(
+        content, [f"{section}.name=m", f"{section}.base_url=http://user:hunter2@127.0.0.1:1/v1"]
+    )
     with pytest.raises(RecipeError, match="carries a user name or a password") as error:
         make_recipe(content)
     assert "hunter2" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000/v1", "http://h:99999/v1", "http://", "http://[::1/v1", "", "ftp://h"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "http://h:99999/v1", "http://", "http://[::1/v1", "", "ftp://h"]
+)
 def test_a_url_that_is_none_is_refused_with_its_place(url):
     with pytest.raises(RecipeError, match=r"guided[.]reader[.]base_url: .*(expected|[Pp]ort|IPv6)"):
         make_recipe({"guided": {"reader": {"name": "m", "base_url": url}}})
@@ -246,6 +286,13 @@ def test_a_password_in_a_wrong_place_is_not_repeated():
 def test_extra_parameters_change_the_digest_and_patience_does_not():
     def digest(**teacher):
         budget = {"budget": 1000}
-        return make_recipe({"arms": ["full"], "tailored": {"teacher": teacher}, "train": budget}).digest()
+        return make_recipe(
+            {"arms": ["full"], "tailored": {"teacher": teacher}, "train": budget}
+        ).digest()
 
-    assert digest() == digest(patience=5) == digest(extra_body={}) != digest(extra_body={"reasoning_effort": "low"})
+    assert (
+        digest()
+        == digest(patience=5)
+        == digest(extra_body={})
+        != digest(extra_body={"reasoning_effort": "low"})
+    )

@@ -25,7 +25,9 @@ KEY = "sk-secret"
     ],
 )
 def test_a_url_with_a_password_is_refused_and_not_repeated(url: str) -> None:
-    with pytest.raises(RecipeError, match=r"the teacher's base URL .* carries a user name or a password") as raised:
+    with pytest.raises(
+        RecipeError, match=r"the teacher's base URL .* carries a user name or a password"
+    ) as raised:
         Access().url_for(url, "teacher")
     assert "hunter2" not in str(raised.value) and "ter2" not in str(raised.value)
 
@@ -102,10 +104,15 @@ def test_the_key_goes_to_its_host_and_to_this_machine() -> None:
         (Access("http://localhost:8000/v1", KEY), "https://api.openai.com/v1"),
     ],
 )
-def test_the_key_goes_to_no_other_host_and_the_message_says_what_to_type(access: Access, url: str) -> None:
+def test_the_key_goes_to_no_other_host_and_the_message_says_what_to_type(
+    access: Access, url: str
+) -> None:
     withheld = access.key_for(url)
     assert isinstance(withheld, Withheld) and KEY not in withheld.reason
-    assert f"type: export OPENAI_BASE_URL={url}" in withheld.reason and "export OPENAI_API_KEY=none" in withheld.reason
+    assert (
+        f"type: export OPENAI_BASE_URL={url}" in withheld.reason
+        and "export OPENAI_API_KEY=none" in withheld.reason
+    )
 
 
 @pytest.mark.parametrize("word", ["none", "NONE", "EMPTY", "-", " none\n"])
@@ -117,7 +124,10 @@ def test_a_server_may_need_no_key(word: str) -> None:
 def test_no_key_is_needed_on_this_machine_alone() -> None:
     assert Access().key_for("http://127.0.0.1:1/v1") == ""
     missing = Access().key_for("https://api.openai.com/v1")
-    assert isinstance(missing, Withheld) and "set the environment variable OPENAI_API_KEY" in missing.reason
+    assert (
+        isinstance(missing, Withheld)
+        and "set the environment variable OPENAI_API_KEY" in missing.reason
+    )
 
 
 def test_a_key_does_not_cross_a_network_in_plain_http() -> None:
@@ -129,12 +139,21 @@ def test_a_key_does_not_cross_a_network_in_plain_http() -> None:
 
 @pytest.mark.parametrize(
     ("key", "place"),
-    [("sk-é1", "U+00E9 as its character 4"), ("sk 1", "U+0020"), ("sk\n1", "U+000A"), ("“sk”", "U+201C")],
+    [
+        ("sk-é1", "U+00E9 as its character 4"),
+        ("sk 1", "U+0020"),
+        ("sk\n1", "U+000A"),
+        ("“sk”", "U+201C"),
+    ],
 )
 def test_a_key_that_cannot_be_sent_is_named_without_repeating_it(key: str, place: str) -> None:
     withheld = check_key(key, "https://host/v1")
-    assert isinstance(withheld, Withheld) and place in withheld.reason and key not in withheld.reason
-    assert check_key("sk-1\n", "https://host/v1") == "sk-1", "a newline at the end is none of the key's"
+    assert (
+        isinstance(withheld, Withheld) and place in withheld.reason and key not in withheld.reason
+    )
+    assert check_key("sk-1\n", "https://host/v1") == "sk-1", (
+        "a newline at the end is none of the key's"
+    )
 
 
 def test_a_broken_variable_is_named() -> None:

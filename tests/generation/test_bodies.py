@@ -16,11 +16,37 @@ from smallsteps.generation.completion import read_answer
 from smallsteps.generation.pauses import retry_after
 from smallsteps.generation.post import as_utf8, unpacked
 
-WORDS = ("choices", "message", "content", "text", "error", "code", "type", "refusal", "usage", "finish_reason", "detail",
-         "reasoning", "reasoning_content", "thinking", "tool_calls", "loc", "msg", "errors", "param")  # fmt: skip
+WORDS = (
+    "choices",
+    "message",
+    "content",
+    "text",
+    "error",
+    "code",
+    "type",
+    "refusal",
+    "usage",
+    "finish_reason",
+    "detail",
+    "reasoning",
+    "reasoning_content",
+    "thinking",
+    "tool_calls",
+    "loc",
+    "msg",
+    "errors",
+    "param",
+)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from(WORDS),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=5)
+    ),
     max_leaves=12,
 )
 
@@ -62,7 +88,10 @@ def test_any_retry_after_is_a_time_or_none(value: str) -> None:
     ("body", "expected"),
     [
         ({"error": {"message": "a\nb", "code": 402}}, Refusal("a b", 402)),
-        ({"error": {"message": "m", "type": "T", "code": "c", "param": "p"}}, Refusal("m", None, ("c", "t"), "p")),
+        (
+            {"error": {"message": "m", "type": "T", "code": "c", "param": "p"}},
+            Refusal("m", None, ("c", "t"), "p"),
+        ),
         ({"object": "error", "message": "m", "code": 404}, Refusal("m", 404)),
         ({"error": {"code": 429, "message": "q", "status": "X"}}, Refusal("q", 429, ("x",))),
         ({"detail": "Not Found"}, Refusal("Not Found")),
@@ -83,7 +112,12 @@ def test_the_servers_words_are_found_in_every_form(body: Any, expected: Refusal)
         (Refusal("x", None, ("insufficient_quota",)), True),
         (Refusal("Insufficient balance"), True),
         (Refusal("You are out of credits"), True),
-        (Refusal("You exceeded your current quota, check your plan", 429, ("resource_exhausted",)), False),
+        (
+            Refusal(
+                "You exceeded your current quota, check your plan", 429, ("resource_exhausted",)
+            ),
+            False,
+        ),
         (Refusal("Rate limit reached for requests"), False),
     ],
 )
@@ -91,7 +125,9 @@ def test_want_of_money_is_told_from_too_many_requests(refusal: Refusal, quota: b
     assert refusal.quota is quota
 
 
-@pytest.mark.parametrize("body", ["<" * 2_000_000, "<script>" * 300_000, "x " * 4_000_000, '{"a":' * 100_000])
+@pytest.mark.parametrize(
+    "body", ["<" * 2_000_000, "<script>" * 300_000, "x " * 4_000_000, '{"a":' * 100_000]
+)
 def test_large_nonsense_is_named_at_once(body: str) -> None:
     began = time.monotonic()
     with pytest.raises(Unreadable):

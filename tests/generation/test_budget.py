@@ -67,7 +67,9 @@ def test_a_failure_that_nobody_bills_frees_the_tokens_and_not_the_call(store: Re
         (Limits(calls=0), 0),
     ],
 )
-def test_nothing_is_sent_that_could_break_a_limit(store: ReplyStore, limits: Limits, fits: int) -> None:
+def test_nothing_is_sent_that_could_break_a_limit(
+    store: ReplyStore, limits: Limits, fits: int
+) -> None:
     budget = Budget(store, "job", limits, Prices(1.0, 1.0))
     for n in range(fits):
         budget.reserve(ask(f"q{n:02}"))
@@ -88,14 +90,17 @@ def test_a_limit_on_money_needs_prices(store: ReplyStore) -> None:
         Budget(store, "job", Limits(money=1.0))
 
 
-def test_the_forecast_leaves_out_what_is_stored_and_counts_the_same_words_once(store: ReplyStore) -> None:
+def test_the_forecast_leaves_out_what_is_stored_and_counts_the_same_words_once(
+    store: ReplyStore,
+) -> None:
     budget = Budget(store, "job", prices=Prices(1.0, 1.0))
     budget.received(reserve(budget, ask("a")), body(prompt_tokens=1, completion_tokens=1))
     wanted = [ask("a"), ask("b" * 4000), ask("b" * 4000)]
     line = budget.forecast(len(wanted), budget.missing(wanted))
     assert (
         "3 requests" in line
-        and "1 calls (the others are stored, or the same), about 1,000 tokens to read and at most 10 to write" in line
+        and "1 calls (the others are stored, or the same), about 1,000 tokens to read and at most 10 to write"
+        in line
     )
 
 
@@ -141,12 +146,16 @@ def test_a_body_shorter_than_the_reservation_costs_a_token_a_byte(store: ReplySt
 def test_what_is_no_answer_lies_among_the_failures_and_is_paid(store: ReplyStore) -> None:
     budget = Budget(store, "job")
     deep = b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    for number, raw in enumerate((deep, b"<html>", b"\xff\xfe", b"null", b'{"choices": []}', b"", b"9" * 5000)):
+    for number, raw in enumerate(
+        (deep, b"<html>", b"\xff\xfe", b"null", b'{"choices": []}', b"", b"9" * 5000)
+    ):
         assert budget.received(reserve(budget, ask(f"q{number}")), raw).startswith(
             ("unreadable reply", "no completion")
         )
         assert store.get(ask(f"q{number}").key) is None
-        kept = store._db.execute("SELECT raw FROM failures WHERE key = ?", (ask(f"q{number}").key,)).fetchone()[0]
+        kept = store._db.execute(
+            "SELECT raw FROM failures WHERE key = ?", (ask(f"q{number}").key,)
+        ).fetchone()[0]
         assert (kept if isinstance(kept, bytes) else kept.encode()) == raw
     assert budget.spent.calls == 7 and budget.spent.input_tokens == 7 * (2 + MESSAGE_TOKENS)
 
@@ -161,13 +170,17 @@ def test_two_budgets_of_one_job_share_its_limits(tmp_path: Path) -> None:
             budget.reserve(ask("one more"))
 
 
-def test_a_call_waits_for_those_under_way_and_not_for_those_that_a_kill_left_open(store: ReplyStore) -> None:
+def test_a_call_waits_for_those_under_way_and_not_for_those_that_a_kill_left_open(
+    store: ReplyStore,
+) -> None:
     budget = Budget(store, "job", Limits(tokens=FULL + 10 + 5))
     owner = new_owner()
     first = ask("one")
     store.claim(first.key, owner, LEASE_SECONDS)
     call = reserve(budget, first, owner)
-    assert budget.reserve(ask("two"), owner) is None, "the first may cost less than is reserved for it"
+    assert budget.reserve(ask("two"), owner) is None, (
+        "the first may cost less than is reserved for it"
+    )
     assert budget.spent.calls == 1
     store.release(first.key, owner)
     with pytest.raises(Exhausted):
@@ -188,11 +201,15 @@ def test_a_limit_on_calls_does_not_wait(store: ReplyStore) -> None:
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), -float("inf"), "3", True])
 @pytest.mark.parametrize("name", ["calls", "tokens", "money"])
 def test_a_limit_is_a_finite_number_from_0_on(name: str, value: float) -> None:
-    with pytest.raises(RecipeError, match=f"the limit on {name} is {value}, expected 0 or more, and finite"):
+    with pytest.raises(
+        RecipeError, match=f"the limit on {name} is {value}, expected 0 or more, and finite"
+    ):
         Limits(**{name: value})
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_a_price_is_a_finite_number_from_0_on(value: float) -> None:
-    with pytest.raises(RecipeError, match=f"the output price is {value}, expected 0 or more, and finite"):
+    with pytest.raises(
+        RecipeError, match=f"the output price is {value}, expected 0 or more, and finite"
+    ):
         Prices(1.0, value)

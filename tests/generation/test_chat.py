@@ -1,4 +1,5 @@
-"""A local model in the role of a chat endpoint, tiny and with random weights: what it is asked, what is kept."""
+"""A local model in the role of a chat endpoint, tiny and with random weights: what it is asked,
+what is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from smallsteps.generation.completion import Thinking
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.replies import ReplyStore
 
-OPEN = "{% for m in messages %}{{ m.content }}{% endfor %}{% if enable_thinking %}<think>{% endif %}"
+OPEN = (
+    "{% for m in messages %}{{ m.content }}{% endfor %}{% if enable_thinking %}<think>{% endif %}"
+)
 DECODING = Decoding(max_new_tokens=5)
 
 
@@ -57,11 +60,17 @@ def test_a_prompt_that_is_too_long_fails_alone(store: ReplyStore) -> None:
     assert (found[long].error or "").startswith("refused: the prompt: needs ")
 
 
-def test_a_teacher_without_a_system_role_reads_the_systems_text_in_the_users(store: ReplyStore) -> None:
+def test_a_teacher_without_a_system_role_reads_the_systems_text_in_the_users(
+    store: ReplyStore,
+) -> None:
     teacher = chat(store)
     teacher.student.tokenizer.chat_template = (
         "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
         "<{{ m.role }}>{{ m.content }}{% endfor %}"
     )
-    (reply,) = teacher.generate([Request("q", (("system", "Be brief."), ("user", "Why?")))], DECODING)
-    assert reply.read == len(teacher.student.tokenizer("<user>Be brief.\n\nWhy?", add_special_tokens=False).input_ids)
+    (reply,) = teacher.generate(
+        [Request("q", (("system", "Be brief."), ("user", "Why?")))], DECODING
+    )
+    assert reply.read == len(
+        teacher.student.tokenizer("<user>Be brief.\n\nWhy?", add_special_tokens=False).input_ids
+    )

@@ -73,7 +73,10 @@ def test_a_thought_is_stored_whole_so_that_another_policy_buys_nothing(tmp_path:
     store.received(ASK, json.dumps(completion("<think>9?</think>So 7.")).encode())
     stored = stored_answer(store, ASK)
     assert stored is not None
-    assert [reply_of("q", 0, ASK, *stored, thinking).text for thinking in ("drop", "only")] == ["So 7.", "9?"]
+    assert [reply_of("q", 0, ASK, *stored, thinking).text for thinking in ("drop", "only")] == [
+        "So 7.",
+        "9?",
+    ]
 
 
 def test_what_a_killed_process_left_and_is_no_answer_is_to_be_bought_again(tmp_path: Path) -> None:
@@ -88,7 +91,9 @@ def test_half_a_character_becomes_a_whole_one_or_its_replacement() -> None:
     assert read_answer(raw).text == "a \U0001f600 b \ufffd c"
 
 
-@pytest.mark.parametrize("body", [None, [], "x", {}, {"usage": []}, {"usage": {"prompt_tokens": []}}, {"usage": None}])
+@pytest.mark.parametrize(
+    "body", [None, [], "x", {}, {"usage": []}, {"usage": {"prompt_tokens": []}}, {"usage": None}]
+)
 def test_usage_that_is_none_counts_nothing(body: Any) -> None:
     assert counts(body) == (None, None)
 

@@ -31,29 +31,41 @@ def store(tmp_path: Path) -> Iterator[ReplyStore]:
 
 
 def endpoint(
-    server: Server, store: ReplyStore, limits: Limits | None = None, job: str = "job", **settings: Any
+    server: Server,
+    store: ReplyStore,
+    limits: Limits | None = None,
+    job: str = "job",
+    **settings: Any,
 ) -> Endpoint:
     given = {"model": "m", "base_url": server.url, "concurrency": 8, "timeout": 5.0, **settings}
     return Endpoint(EndpointSettings(**given), Budget(store, job, limits), KEY)
 
 
-def ask(which: Endpoint, *texts: str, samples: int = 1, **decoding: Any) -> dict[tuple[str, int], Reply]:
+def ask(
+    which: Endpoint, *texts: str, samples: int = 1, **decoding: Any
+) -> dict[tuple[str, int], Reply]:
     requests = [Request(text, text, samples) for text in texts]
     given = Decoding(**{"max_new_tokens": 20, **decoding})
     return {(reply.id, reply.sample): reply for reply in which.generate(requests, given)}
 
 
-def test_every_request_is_answered_once_and_a_second_run_makes_no_call(server: Server, store: ReplyStore) -> None:
+def test_every_request_is_answered_once_and_a_second_run_makes_no_call(
+    server: Server, store: ReplyStore
+) -> None:
     texts = [f"q{n}" for n in range(30)]
     first = ask(endpoint(server, store), *texts)
-    assert {id: reply.text for (id, _), reply in first.items()} == {text: f"re: {text}" for text in texts}
+    assert {id: reply.text for (id, _), reply in first.items()} == {
+        text: f"re: {text}" for text in texts
+    }
     assert server.calls == 30 and len(store) == 30
     again = ask(endpoint(server, store), *texts, "new")
     assert server.calls == 31, "only what is new was bought"
     assert {k: again[k] for k in first} == first
 
 
-def test_samples_are_bought_one_by_one_with_seeds_of_their_own(server: Server, store: ReplyStore) -> None:
+def test_samples_are_bought_one_by_one_with_seeds_of_their_own(
+    server: Server, store: ReplyStore
+) -> None:
     ask(endpoint(server, store), "q", samples=3, temperature=1.0, seed=10)
     assert sorted(body["seed"] for body in server.bodies) == [10, 11, 12]
     assert all("n" not in body for body in server.bodies)
@@ -112,12 +124,17 @@ def test_what_never_comes_is_given_back_with_its_reason_and_asked_again_by_a_new
     server: Server, store: ReplyStore
 ) -> None:
     server.answer = lambda body, times: (
-        Server.echo(body, times) if body["messages"][-1]["content"] != "bad" else (200, completion(""), {})
+        Server.echo(body, times)
+        if body["messages"][-1]["content"] != "bad"
+        else (200, completion(""), {})
     )
     one_run = endpoint(server, store, attempts=2)
     for _ in range(2):
         replies = ask(one_run, "good", "bad", "fine")
-        assert replies["bad", 0].finished == "failed" and replies["bad", 0].error == "empty reply, 2 calls"
+        assert (
+            replies["bad", 0].finished == "failed"
+            and replies["bad", 0].error == "empty reply, 2 calls"
+        )
         assert replies["fine", 0].text == "re: fine"
         assert server.asked["bad"] == 2 and len(store) == 2, "an empty reply is never stored as one"
     server.answer = Server.echo
@@ -136,14 +153,20 @@ def test_a_request_that_the_server_refuses_fails_alone_and_is_asked_again_by_a_n
     one_run = endpoint(server, store)
     for _ in range(2):
         reply = ask(one_run, "a", "long", "b")["long", 0]
-        assert reply.error and reply.error.startswith("refused 400: ") and "too long, [key]" in reply.error
+        assert (
+            reply.error
+            and reply.error.startswith("refused 400: ")
+            and "too long, [key]" in reply.error
+        )
         assert server.asked["long"] == 1
     server.answer = Server.echo
     assert ask(endpoint(server, store), "long")["long", 0].text == "re: long"
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_refusal_stops_all_calls_for_as_long_as_it_says(server: Server, store: ReplyStore, form: str) -> None:
+def test_a_refusal_stops_all_calls_for_as_long_as_it_says(
+    server: Server, store: ReplyStore, form: str
+) -> None:
     lock, until = threading.Lock(), [0.0]
 
     def answer(body: dict[str, Any], times: int) -> tuple[int, Any, dict[str, str]]:
@@ -201,7 +224,11 @@ def test_retries_count_as_calls(server: Server, store: ReplyStore) -> None:
 def test_a_wrong_key_or_model_ends_the_job_at_once(
     server: Server, store: ReplyStore, status: int, message: str
 ) -> None:
-    server.answer = lambda body, times: (status, {"error": {"message": f"no such model: {KEY}"}}, {})
+    server.answer = lambda body, times: (
+        status,
+        {"error": {"message": f"no such model: {KEY}"}},
+        {},
+    )
     with pytest.raises(TeacherError, match=message) as error:
         ask(endpoint(server, store), *(f"q{n}" for n in range(20)))
     assert server.calls == (3 if status == 400 else 1) and KEY not in str(error.value)

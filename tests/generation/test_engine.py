@@ -16,7 +16,12 @@ from smallsteps.tasks import get_task
 
 Tiny = Callable[..., Student]
 TASK = get_task("gsm8k")
-QUESTIONS = ["Ann has 3 boxes?", "Tom bought 16 apples and ate 2 of them; then he sold 10?", "Is it true?", "pens 4?"]
+QUESTIONS = [
+    "Ann has 3 boxes?",
+    "Tom bought 16 apples and ate 2 of them; then he sold 10?",
+    "Is it true?",
+    "pens 4?",
+]
 
 
 def requests(student: Student, samples: int = 1) -> list[Request]:
@@ -66,7 +71,11 @@ def test_adapters_speak(tiny: Tiny) -> None:
 @pytest.mark.parametrize("style", ["t5", "llama"])
 def test_reduced_precision_leaves_the_student_as_it_was(tiny: Tiny, style: str) -> None:
     student = tiny(style)
-    replies = list(LocalEngine(student, 4, dtype="bf16").generate(requests(student), Decoding(max_new_tokens=4)))
+    replies = list(
+        LocalEngine(student, 4, dtype="bf16").generate(
+            requests(student), Decoding(max_new_tokens=4)
+        )
+    )
     assert len(replies) == 4
     assert student.dtype is torch.float32
 
@@ -81,7 +90,9 @@ def test_more_may_be_submitted_after_all_was_done(tiny: Tiny) -> None:
         while not session.idle:
             done += session.step()
     by_question = {(r.id, r.ids) for r in done}
-    assert len(done) == 7 and len(by_question) == 4, "the same question must get the same reply whenever it comes"
+    assert len(done) == 7 and len(by_question) == 4, (
+        "the same question must get the same reply whenever it comes"
+    )
 
 
 def test_a_longer_limit_may_come_while_others_are_under_way(tiny: Tiny) -> None:

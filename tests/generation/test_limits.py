@@ -1,4 +1,5 @@
-"""The limits of a job against a server on loopback: without usage, with absurd usage, with several processes at once."""
+"""The limits of a job against a server on loopback: without usage, with absurd usage, with several
+processes at once."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ USAGES: list[Any] = [
 
 
 @pytest.mark.parametrize("usage", USAGES)
-def test_a_limit_on_tokens_holds_whatever_the_server_counts(server: Server, store: ReplyStore, usage: Any) -> None:
+def test_a_limit_on_tokens_holds_whatever_the_server_counts(
+    server: Server, store: ReplyStore, usage: Any
+) -> None:
     def answer(body: dict[str, Any], times: int) -> tuple[int, Any, dict[str, str]]:
         whole = completion("So it is, and the answer is 7.")
         whole["usage"] = usage
@@ -70,7 +73,11 @@ def test_a_limit_on_tokens_holds_whatever_the_server_counts(server: Server, stor
     assert 1000 < spent.tokens <= 2000, "each call costs what it may have cost at most"
     assert 4 <= server.calls < 10 and server.calls == spent.calls
     assert sum(reply.finished == "end" for reply in replies) == server.calls == len(store)
-    assert all("limit of 2,000 tokens" in (reply.error or "") for reply in replies if reply.finished == "failed")
+    assert all(
+        "limit of 2,000 tokens" in (reply.error or "")
+        for reply in replies
+        if reply.finished == "failed"
+    )
 
 
 def test_other_names_of_counts_are_counts(server: Server, store: ReplyStore) -> None:
@@ -87,7 +94,9 @@ def test_other_names_of_counts_are_counts(server: Server, store: ReplyStore) -> 
 def test_a_job_waits_for_calls_under_way_before_it_calls_a_limit_reached(
     server: Server, store: ReplyStore, limits: Limits
 ) -> None:
-    server.delay = 0.01  # each call reserves 566 tokens and takes 10, so three are under way at once
+    server.delay = (
+        0.01  # each call reserves 566 tokens and takes 10, so three are under way at once
+    )
     replies = buy(server, store, 60, limits, length=500)
     assert {reply.finished for reply in replies} == {"end"}
     assert store.spent("job").tokens == 600
@@ -131,12 +140,18 @@ def test_a_claim_whose_owner_gives_signs_of_life_is_waited_for(
     monkeypatch.setattr("smallsteps.generation.claims.LEASE_SECONDS", 0.6)
     server.delay = 1.5
     first = Endpoint(EndpointSettings("m", server.url), Budget(store, "one"), "key")
-    second = Endpoint(EndpointSettings("m", server.url), Budget(store, "two"), "key", say=lambda line: None)
+    second = Endpoint(
+        EndpointSettings("m", server.url), Budget(store, "two"), "key", say=lambda line: None
+    )
     monkeypatch.setattr("smallsteps.generation.replies._alive", lambda owner: True)
-    thread = threading.Thread(target=lambda: list(first.generate([Request("q0", "q0")], Decoding(20))))
+    thread = threading.Thread(
+        target=lambda: list(first.generate([Request("q0", "q0")], Decoding(20)))
+    )
     thread.start()
     time.sleep(0.3)
-    assert [reply.text for reply in second.generate([Request("q0", "q0")], Decoding(20))] == ["re: q0"]
+    assert [reply.text for reply in second.generate([Request("q0", "q0")], Decoding(20))] == [
+        "re: q0"
+    ]
     thread.join()
     assert server.calls == 1
 

@@ -101,7 +101,12 @@ def test_a_gzip_bomb_is_unpacked_up_to_a_limit(server: Server) -> None:
 def test_a_wrong_content_encoding_is_seen_through(server: Server, lie: str) -> None:
     plain = json.dumps(completion("hi")).encode()
     body = gzip.compress(plain) if lie in ("plain for gzip", "twice") else plain
-    encoding = {"gzip for plain": "gzip", "plain for gzip": "identity", "br": "br", "twice": "gzip, gzip"}[lie]
+    encoding = {
+        "gzip for plain": "gzip",
+        "plain for gzip": "identity",
+        "br": "br",
+        "twice": "gzip, gzip",
+    }[lie]
     server.answer = lambda _, times: (200, body, {"content-encoding": encoding})
     assert send(server.url).body == plain
 
@@ -114,7 +119,11 @@ def test_a_body_in_another_encoding_becomes_utf_8(server: Server, encoding: str)
 
 
 def test_a_declared_charset_is_believed_where_the_body_is_no_utf_8(server: Server) -> None:
-    server.answer = lambda _, times: (200, "да".encode("koi8-r"), {"content-type": "text/plain; charset=KOI8-R"})
+    server.answer = lambda _, times: (
+        200,
+        "да".encode("koi8-r"),
+        {"content-type": "text/plain; charset=KOI8-R"},
+    )
     assert send(server.url).body.decode() == "да"
 
 
@@ -125,7 +134,9 @@ def test_what_came_before_a_break_is_kept(server: Server) -> None:
 
     server.answer = lambda body, times: cut
     response = send(server.url)
-    assert response.body == b'{"choices' and response.broken.startswith("connection broke off after 9 bytes")
+    assert response.body == b'{"choices' and response.broken.startswith(
+        "connection broke off after 9 bytes"
+    )
 
 
 def test_chunks_that_end_in_the_middle_are_a_break(server: Server) -> None:
@@ -151,7 +162,9 @@ def test_a_reset_is_no_traceback(server: Server) -> None:
         assert "connection failed" in str(error)
 
 
-@pytest.mark.parametrize("bytes_", [b"\0\1\2\3\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 abc\r\n\r\n", b"+OK\r\n"])
+@pytest.mark.parametrize(
+    "bytes_", [b"\0\1\2\3\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 abc\r\n\r\n", b"+OK\r\n"]
+)
 def test_a_server_of_something_else_is_named(server: Server, bytes_: bytes) -> None:
     server.answer = lambda body, times: lambda handler: handler.wfile.write(bytes_)
     with pytest.raises(Unanswered, match="connection failed"):
@@ -182,7 +195,9 @@ def test_no_key_means_no_header(server: Server) -> None:
     assert [sent.get("authorization") for sent in server.headers] == [None, "Bearer sk-2"]
 
 
-@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://", "http://h:99999"])
+@pytest.mark.parametrize(
+    "proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://", "http://h:99999"]
+)
 def test_a_server_on_this_machine_is_asked_without_a_proxy(
     server: Server, proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,12 +209,17 @@ def test_a_server_on_this_machine_is_asked_without_a_proxy(
 @pytest.mark.parametrize(
     ("proxy", "message"),
     [
-        ("socks5://secret:pw@127.0.0.1:9", "ALL_PROXY names a socks5 proxy; .* export NO_PROXY=api.example.com"),
+        (
+            "socks5://secret:pw@127.0.0.1:9",
+            "ALL_PROXY names a socks5 proxy; .* export NO_PROXY=api.example.com",
+        ),
         ("ftp://127.0.0.1:9", "ALL_PROXY names a ftp proxy"),
         ("http://127.0.0.1:99999", "ALL_PROXY names"),
     ],
 )
-def test_a_proxy_that_cannot_be_used_is_one_message(proxy: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_cannot_be_used_is_one_message(
+    proxy: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(TeacherError, match=message) as error:
         open_client("https://api.example.com/v1")
@@ -228,7 +248,9 @@ def test_many_calls_at_once_wait_for_no_connection(server: Server) -> None:
     async def calls() -> list[Response]:
         content: dict[str, Any] = {"messages": [{"role": "user", "content": "q"}]}
         async with open_client(server.url) as client:
-            many = (post(client, server.url + "/chat/completions", "", content, 5) for _ in range(120))
+            many = (
+                post(client, server.url + "/chat/completions", "", content, 5) for _ in range(120)
+            )
             return await asyncio.gather(*many)
 
     began = time.monotonic()

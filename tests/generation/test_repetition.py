@@ -60,7 +60,10 @@ def test_a_whole_chain_in_a_circle_ends_early_only_where_asked(tiny, monkeypatch
     task = a_task(max_chain_tokens=100)
     words = student.encode("Ann has boxes")
     _circling(monkeypatch, words)
-    chain = {on: next(iter(solve(student, [PROBLEM], task, Solving(stop_repetition=on), None))) for on in (False, True)}
+    chain = {
+        on: next(iter(solve(student, [PROBLEM], task, Solving(stop_repetition=on), None)))
+        for on in (False, True)
+    }
     assert (chain[False].stopped, chain[True].stopped) == ("limit", "repetition")
     assert REPEATED_TOKENS <= chain[True].tokens <= REPEATED_TOKENS + 8 + len(words)
     assert chain[False].text.startswith(chain[True].text)
@@ -81,7 +84,10 @@ def test_a_chain_that_writes_the_same_segment_again_and_again_ends(tiny, monkeyp
 @pytest.mark.parametrize("style", ["t5", "llama"])
 def test_halves_that_repeat_each_other_end(tiny, monkeypatch, style):
     task = a_task(max_segments=60, max_segment_tokens=12)
-    halves = [prepare(tiny(style, seed), task, path="dual", role=role) for seed, role in enumerate(("ES", "AS"))]
+    halves = [
+        prepare(tiny(style, seed), task, path="dual", role=role)
+        for seed, role in enumerate(("ES", "AS"))
+    ]
     dual = DualStudent(*halves, Drive(task=task.name, path="dual"))
     end = halves[0].marker("AS") if style == "llama" else halves[0].end_id
     _circling(monkeypatch, [*halves[0].encode("Ann has boxes"), end])

@@ -13,7 +13,11 @@ from smallsteps.generation import replies
 from smallsteps.generation.replies import Ask, ReplyStore, Spent
 
 ASK = Ask(
-    "http://host/v1", "m", (("system", "be brief"), ("user", "why?")), (("max_tokens", 5), ("temperature", 1.0)), 2
+    "http://host/v1",
+    "m",
+    (("system", "be brief"), ("user", "why?")),
+    (("max_tokens", 5), ("temperature", 1.0)),
+    2,
 )
 
 
@@ -89,7 +93,9 @@ def test_the_claim_of_a_killed_process_of_this_machine_is_void_and_that_of_anoth
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     assert store.claim("k", f"{host}:{gone.pid}:{number}", 60) and store.claim("k", "me", 60)
-    assert store.claim("other", f"elsewhere:{gone.pid}:{number}", 60) and not store.claim("other", "me", 60)
+    assert store.claim("other", f"elsewhere:{gone.pid}:{number}", 60) and not store.claim(
+        "other", "me", 60
+    )
     assert store.claim("mine", owner, 60) and not store.claim("mine", "me", 60)
 
 
@@ -106,29 +112,41 @@ def test_an_exported_store_gives_the_same_bytes_wherever_it_was_taken_over(tmp_p
 
 
 def test_a_changed_row_is_not_taken_over_and_nothing_of_its_file_is(tmp_path: Path) -> None:
-    store = stored(tmp_path / "one.sqlite", *(Ask("u", "m", (("user", f"q{n}"),)) for n in range(3)))
+    store = stored(
+        tmp_path / "one.sqlite", *(Ask("u", "m", (("user", f"q{n}"),)) for n in range(3))
+    )
     store.export(tmp_path / "one.jsonl")
     lines = (tmp_path / "one.jsonl").read_text().splitlines()
     lines[2] = lines[2].replace('"sample": 0', '"sample": 1')
     (tmp_path / "changed.jsonl").write_text("\n".join(lines) + "\n")
     empty = ReplyStore(tmp_path / "empty.sqlite")
-    with pytest.raises(DataError, match=r"changed\.jsonl:3: the key does not belong to the request"):
+    with pytest.raises(
+        DataError, match=r"changed\.jsonl:3: the key does not belong to the request"
+    ):
         empty.take_over(tmp_path / "changed.jsonl")
     assert len(empty) == 0
 
 
 @pytest.mark.parametrize("what", ["text", "database", "version"])
-def test_a_file_that_is_no_store_of_this_version_is_left_as_it_is(tmp_path: Path, what: str) -> None:
+def test_a_file_that_is_no_store_of_this_version_is_left_as_it_is(
+    tmp_path: Path, what: str
+) -> None:
     path = tmp_path / "r.sqlite"
     if what == "text":
         path.write_text("not a database, but long enough to be looked at " * 50)
     else:
         database = sqlite3.connect(path)
-        database.execute("CREATE TABLE mine (x)" if what == "database" else "PRAGMA user_version = 99")
+        database.execute(
+            "CREATE TABLE mine (x)" if what == "database" else "PRAGMA user_version = 99"
+        )
         database.commit()
         database.close()
     before = path.read_bytes()
-    message = {"text": "not a reply store", "database": "a database of something else", "version": "version 99"}[what]
+    message = {
+        "text": "not a reply store",
+        "database": "a database of something else",
+        "version": "version 99",
+    }[what]
     with pytest.raises(DataError, match=message):
         ReplyStore(path)
     assert path.read_bytes()[100:] == before[100:]
@@ -161,13 +179,22 @@ PRAGMA user_version = 1;
 
 
 def old_store(path: Path) -> None:
-    """As version 1 left it: one reply, two jobs, one call that a kill left open, counts below 0 and beyond reason."""
+    """As version 1 left it: one reply, two jobs, one call that a kill left open, counts below 0 and
+    beyond reason."""
     database = sqlite3.connect(path)
     database.executescript(VERSION_1)
-    database.execute("INSERT INTO replies VALUES (?, ?, ?, 1.0)", (ASK.key, ASK.text(), '{"raw": "é"}'))
+    database.execute(
+        "INSERT INTO replies VALUES (?, ?, ?, 1.0)", (ASK.key, ASK.text(), '{"raw": "é"}')
+    )
     database.executemany(
         "INSERT INTO calls (job, key, input_tokens, output_tokens, settled) VALUES (?, 'k', ?, ?, ?)",
-        [("job", 10, 2, 1), ("job", 100, 5, 0), ("odd", -4000, -1, 1), ("odd", 2**62, 2**62, 1), ("odd", 2**62, 3, 1)],
+        [
+            ("job", 10, 2, 1),
+            ("job", 100, 5, 0),
+            ("odd", -4000, -1, 1),
+            ("odd", 2**62, 2**62, 1),
+            ("odd", 2**62, 3, 1),
+        ],
     )
     database.commit()
     database.close()
@@ -179,7 +206,9 @@ def test_a_store_of_version_1_keeps_its_replies_and_what_its_jobs_spent(tmp_path
         store = ReplyStore(tmp_path / "r.sqlite")
         assert store.get(ASK.key) == '{"raw": "é"}' and len(store) == 1
         assert store.spent("job") == Spent(2, 110, 7)
-        assert store.spent("odd") == Spent(3, 2 * 10**7, 10**7 + 3), "no count takes the limit away or overflows"
+        assert store.spent("odd") == Spent(3, 2 * 10**7, 10**7 + 3), (
+            "no count takes the limit away or overflows"
+        )
         store.close()
     store = ReplyStore(tmp_path / "r.sqlite")
     call = store.sent("job", "k", Spent(1, 9, 9))
@@ -207,7 +236,9 @@ def test_two_processes_that_open_an_old_store_at_once_change_it_once(tmp_path: P
 
 def test_bytes_that_are_no_text_are_kept_as_they_are(tmp_path: Path) -> None:
     store = ReplyStore(tmp_path / "r.sqlite")
-    assert store.received(ASK, b'{"a": "\xff"}') and not store.received(ASK, b"another"), "the first one stays"
+    assert store.received(ASK, b'{"a": "\xff"}') and not store.received(ASK, b"another"), (
+        "the first one stays"
+    )
     assert store.get(ASK.key) == '{"a": "\ufffd"}'
     store.rejected(ASK.key, "unreadable")
     assert store.get(ASK.key) is None and store.failures(ASK.key) == ["unreadable"]
@@ -223,7 +254,9 @@ def test_the_sums_of_a_job_are_those_of_its_calls(tmp_path: Path) -> None:
             store.answered(call, Ask("u", "m", (("user", str(n)),)), "raw", Spent(1, n, 1))
         elif n % 3 == 1:
             store.failed(call, f"k{n}", "no", None, Spent(1, 0, 0))
-    row = store._db.execute("SELECT count(*), sum(input_tokens), sum(output_tokens) FROM calls").fetchone()
+    row = store._db.execute(
+        "SELECT count(*), sum(input_tokens), sum(output_tokens) FROM calls"
+    ).fetchone()
     assert store.spent("job") == Spent(*row)
 
 
@@ -244,7 +277,11 @@ def test_a_claim_is_renewed_by_its_owner_and_void_only_where_it_was_not(tmp_path
 @pytest.mark.parametrize("where", ["below a file", "no folder"])
 def test_a_store_that_cannot_be_made_is_a_sentence(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").write_text("x")
-    path = tmp_path / "file" / "r.sqlite" if where == "below a file" else tmp_path / "a\0b" / "r.sqlite"
+    path = (
+        tmp_path / "file" / "r.sqlite"
+        if where == "below a file"
+        else tmp_path / "a\0b" / "r.sqlite"
+    )
     with pytest.raises(DataError, match="the reply store cannot be made there"):
         ReplyStore(path)
 

@@ -34,8 +34,12 @@ def test_temperature_sharpens() -> None:
 
 
 def test_top_k_and_top_p_cut_the_tail_and_keep_the_token_that_crosses() -> None:
-    assert drawn(Decoding(temperature=1.0, top_k=2)) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
-    assert drawn(Decoding(temperature=1.0, top_p=0.6)) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
+    assert drawn(Decoding(temperature=1.0, top_k=2)) == pytest.approx(
+        [0.625, 0.375, 0, 0], abs=0.03
+    )
+    assert drawn(Decoding(temperature=1.0, top_p=0.6)) == pytest.approx(
+        [0.625, 0.375, 0, 0], abs=0.03
+    )
     assert drawn(Decoding(temperature=1.0, top_p=0.01)) == [1, 0, 0, 0]
 
 
@@ -44,7 +48,12 @@ def test_a_draw_hangs_on_seed_item_sample_and_place_alone() -> None:
     assert row("a").uniform() == first
     later = row("a")
     later.take(1)
-    others = [row("b").uniform(), row("a", sample=1).uniform(), row("a", seed=1).uniform(), later.uniform()]
+    others = [
+        row("b").uniform(),
+        row("a", sample=1).uniform(),
+        row("a", seed=1).uniform(),
+        later.uniform(),
+    ]
     assert len({first, *others}) == 5
     assert all(0 < u < 1 for u in [first, *others])
 
@@ -53,7 +62,9 @@ def test_logprobs_are_those_of_the_distribution_drawn_from() -> None:
     rows = [row("a"), row("b")]
     tokens, found = choose(LOGITS.expand(2, -1).clone(), rows, Decoding(logprobs=True))
     assert tokens == [0, 0] and found == pytest.approx([LOGITS[0].item()] * 2)
-    tokens, found = choose(LOGITS.expand(2, -1).clone(), rows, Decoding(temperature=1.0, top_k=2, logprobs=True))
+    tokens, found = choose(
+        LOGITS.expand(2, -1).clone(), rows, Decoding(temperature=1.0, top_k=2, logprobs=True)
+    )
     cut = torch.tensor([0.625, 0.375]).log()
     assert found == pytest.approx([cut[t].item() for t in tokens], abs=1e-6)
 
@@ -66,7 +77,9 @@ def test_a_row_ends_by_end_stop_or_limit() -> None:
     assert [short.take(1), short.take(1)] == [None, "limit"]
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0.0}, {"max_new_tokens": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0.0}, {"max_new_tokens": 0}]
+)
 def test_decoding_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(RecipeError, match=next(iter(wrong))):
         Decoding(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""Predictions of the engine against `model.generate`, called segment by segment, one question at a time."""
+"""Predictions of the engine against `model.generate`, called segment by segment, one question at a
+time."""
 
 from __future__ import annotations
 
@@ -50,12 +51,15 @@ def problems(count: int) -> list[Problem]:
     for n in range(count):
         length = int(torch.randint(2, 30, (), generator=generator))
         picks = torch.randint(0, len(WORDS), (length,), generator=generator).tolist()
-        found.append(Problem(id=f"p{n}", question=" ".join(WORDS[i] for i in picks) + "?", answer="7"))
+        found.append(
+            Problem(id=f"p{n}", question=" ".join(WORDS[i] for i in picks) + "?", answer="7")
+        )
     return found
 
 
 def a_task(**changes: Any) -> Task:
-    """A chain ends where a segment's text holds a `7`, so that random students sometimes end one."""
+    """A chain ends where a segment's text holds a `7`, so that random students sometimes end
+    one."""
     task = Task(
         name="tiny",
         render=lambda p: p.question,
@@ -69,21 +73,29 @@ def a_task(**changes: Any) -> Task:
     return replace(task, **changes)
 
 
-def generated(student: Student, ids: list[int], limit: int, ends: set[int] | None = None) -> tuple[list[int], bool]:
+def generated(
+    student: Student, ids: list[int], limit: int, ends: set[int] | None = None
+) -> tuple[list[int], bool]:
     """What `model.generate` writes after `ids`, and whether it ended by itself."""
     stops = sorted(student.end_ids | (ends or set()))
     prompt = torch.tensor([ids], device=student.device)
     with torch.no_grad():
         out = student.model.generate(
-            prompt, attention_mask=torch.ones_like(prompt), do_sample=False,
-            max_new_tokens=limit + len(student.target_head), eos_token_id=stops, pad_token_id=student.pad_id,
-        )[0].tolist()  # fmt: skip
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            do_sample=False,
+            max_new_tokens=limit + len(student.target_head),
+            eos_token_id=stops,
+            pad_token_id=student.pad_id,
+        )[0].tolist()
     given = len(ids) if student.architecture == "causal" else 1 + len(student.target_head)
     written = out[given:]
     return written, bool(written) and written[-1] in stops
 
 
-def by_generate(student: Student | DualStudent, problem: Problem, task: Task) -> tuple[list[tuple[Any, str]], str]:
+def by_generate(
+    student: Student | DualStudent, problem: Problem, task: Task
+) -> tuple[list[tuple[Any, str]], str]:
     """Algorithms 1 and 2 written down naively, the whole prefix read anew for each segment."""
     dual = isinstance(student, DualStudent)
     causal = student.architecture == "causal"
@@ -121,7 +133,9 @@ def by_generate(student: Student | DualStudent, problem: Problem, task: Task) ->
         raw += [*(written[:-1]), marker] if causal else []
 
 
-def compare(student: Student | DualStudent, task: Task, count: int = 24, batch_size: int = 5) -> list[Prediction]:
+def compare(
+    student: Student | DualStudent, task: Task, count: int = 24, batch_size: int = 5
+) -> list[Prediction]:
     items = problems(count)
     found = {p.problem_id: p for p in solve(student, items, task, Solving(batch_size=batch_size))}
     assert sorted(found) == sorted(p.id for p in items)
@@ -134,12 +148,16 @@ def compare(student: Student | DualStudent, task: Task, count: int = 24, batch_s
 
 @pytest.mark.parametrize("style", ["t5", "t5-scaled", "bart"])
 @pytest.mark.parametrize("cue", [False, True])
-def test_uni_path_writes_what_generate_writes_segment_by_segment(tiny: Tiny, style: str, cue: bool) -> None:
+def test_uni_path_writes_what_generate_writes_segment_by_segment(
+    tiny: Tiny, style: str, cue: bool
+) -> None:
     task = a_task()
     student = tiny(style, seed=1, talkative=5.0) if style == "bart" else tiny(style)
     prepare(student, task, path="uni", cue=cue)
     found = compare(student, task)
-    assert len({len(p.segments) for p in found}) > 2, "chains of one length would not test that rows come and go"
+    assert len({len(p.segments) for p in found}) > 2, (
+        "chains of one length would not test that rows come and go"
+    )
 
 
 @pytest.mark.parametrize("style", ["t5", "bart", "llama", "qwen"])
@@ -161,7 +179,9 @@ def marked(student: Student, factor: float) -> Student:
     with torch.no_grad():
         for marker in student.markers.values():
             row = student.model.get_output_embeddings().weight[marker]
-            row.copy_(torch.randn(row.shape, generator=torch.Generator().manual_seed(marker)) * factor)
+            row.copy_(
+                torch.randn(row.shape, generator=torch.Generator().manual_seed(marker)) * factor
+            )
     return student
 
 
@@ -243,7 +263,9 @@ def test_stop_token_ends_a_chain_and_is_left_out_of_the_text(tiny: Tiny) -> None
     from smallsteps.generation.solve import SegmentWriter
 
     told: list[Any] = []
-    writer = SegmentWriter({"ES": student, "AS": student}, task, Solving(), Decoding(), lambda *a: told.append(a))
+    writer = SegmentWriter(
+        {"ES": student, "AS": student}, task, Solving(), Decoding(), lambda *a: told.append(a)
+    )
 
     class Script:
         idle = False
@@ -271,7 +293,9 @@ def test_a_question_longer_than_the_student_reads_names_its_record(tiny: Tiny) -
     task = a_task()
     student = prepare(tiny("bart"), task, path="uni")
     long = Problem(id="row-9", question="pens " * 300, answer="7")
-    with pytest.raises(DataError, match=r"row-9: needs \d+ tokens, tiny-bart reads 128. Shorten the question"):
+    with pytest.raises(
+        DataError, match=r"row-9: needs \d+ tokens, tiny-bart reads 128. Shorten the question"
+    ):
         list(solve(student, [*problems(2), long], task))
     t5 = prepare(tiny("t5"), task, path="uni")
     with pytest.raises(DataError, match=r"row-9.*reads 64.*raise source_limit"):
@@ -290,5 +314,7 @@ def test_segments_are_told_as_they_are_written(tiny: Tiny) -> None:
     items = problems(4)
     found = list(solve(student, items, task, on_segment=lambda *a: told.append(a)))
     for prediction in found:
-        mine = [(kind, text) for name, _, kind, text in told if name == prediction.problem_id and text]
+        mine = [
+            (kind, text) for name, _, kind, text in told if name == prediction.problem_id and text
+        ]
         assert mine == list(prediction.segments)

@@ -1,4 +1,5 @@
-"""Causal students through the whole comparison: Llama- and Qwen-class, from a folder, chat template and all."""
+"""Causal students through the whole comparison: Llama- and Qwen-class, from a folder, chat template
+and all."""
 
 import json
 
@@ -49,8 +50,16 @@ def test_the_students_are_ordinary_folders_that_answer(run):
         assert student.architecture == "causal"
         if "dual" not in row["name"]:
             model = AutoModelForCausalLM.from_pretrained(folder)
-            assert len(AutoTokenizer.from_pretrained(folder)) <= model.get_input_embeddings().weight.shape[0]
-        assert smallsteps.load(str(folder))("How many pens?").stopped in ("stop_sign", "end", "limit", "empty")
+            assert (
+                len(AutoTokenizer.from_pretrained(folder))
+                <= model.get_input_embeddings().weight.shape[0]
+            )
+        assert smallsteps.load(str(folder))("How many pens?").stopped in (
+            "stop_sign",
+            "end",
+            "limit",
+            "empty",
+        )
 
 
 def test_a_causal_student_learns(run):

@@ -1,4 +1,5 @@
-"""The comparison with encoder-decoder students: every arm on the same data and budget, graded once, readable after."""
+"""The comparison with encoder-decoder students: every arm on the same data and budget, graded once,
+readable after."""
 
 import json
 
@@ -37,7 +38,10 @@ class Spied:
         self.cuts = []
         self.asked = []
         further = out.parent / "multiarith.jsonl"
-        rows = [{"id": f"m{i}", "question": f"What is {i} plus 2?", "answer": str(i + 2)} for i in range(3)]
+        rows = [
+            {"id": f"m{i}", "question": f"What is {i} plus 2?", "answer": str(i + 2)}
+            for i in range(3)
+        ]
         further.write_text("".join(json.dumps(row) + "\n" for row in rows))
         self.recipe = smallsteps.experiment.recipe.make_recipe(
             tiny_content(
@@ -56,7 +60,9 @@ class Spied:
         fit, segment, answers = arm_module.Training, stages_module.segment, Workshop.answers
 
         def fit_spy(student, train, validation, settings, out, **words):
-            self.fits.append((out.relative_to(self.out).parts[1], student, train, validation, settings))
+            self.fits.append(
+                (out.relative_to(self.out).parts[1], student, train, validation, settings)
+            )
             return fit(student, train, validation, settings, out, **words)
 
         def segment_spy(workshop, chains, strategy, beta, scorer):
@@ -84,7 +90,9 @@ def test_every_arm_is_graded_on_the_same_problems(spied):
         assert sum(row["stopped"].values()) == 6 and row["unparsed"] + row["missing"] <= 6
         assert row["seconds_per_answer"] > 0 and row["seconds"] > 0
         predictions = rows_of(spied.out / row["folder"] / "predictions.jsonl")
-        assert [p["problem_id"] for p in predictions] == [p["id"] for p in rows_of(spied.out / "problems.jsonl")]
+        assert [p["problem_id"] for p in predictions] == [
+            p["id"] for p in rows_of(spied.out / "problems.jsonl")
+        ]
         assert len(rows_of(spied.out / row["folder"] / "grades.jsonl")) == 6
         assert set(row["metrics"]) == {"bleu", "rouge_l"}
         assert all(0 <= m["low"] <= m["value"] <= m["high"] <= 100 for m in row["metrics"].values())
@@ -122,7 +130,9 @@ def test_the_budget_ends_within_one_update_and_the_halves_of_a_pair_share_it(spi
             assert tokens[-1] >= share and (len(tokens) == 1 or tokens[-2] < share), (
                 "the update that reaches it is last"
             )
-        assert row["train_tokens"] == sum(max(c["tokens"] for c in curves if c.get("half") == half) for half in halves)
+        assert row["train_tokens"] == sum(
+            max(c["tokens"] for c in curves if c.get("half") == half) for half in halves
+        )
 
 
 def test_scorers_are_the_direct_student_of_lowest_validation_loss_and_the_untrained_one(spied):
@@ -136,7 +146,10 @@ def test_scorers_are_the_direct_student_of_lowest_validation_loss_and_the_untrai
         if row.get("validation_loss") is not None
     }
     assert chosen.endswith(f"candidate-{min(losses, key=losses.get)}")
-    assert scorers["ent*"].name == str(spied.out / "base" / "student") and scorers["ent*"].drive is None
+    assert (
+        scorers["ent*"].name == str(spied.out / "base" / "student")
+        and scorers["ent*"].drive is None
+    )
     assert all(scorers[strategy] is None for strategy in ("inter", "gold", "rouge", "bleu"))
     assert all(count == 28 for _, count, _ in spied.cuts), "training and validation chains"
 
@@ -144,24 +157,36 @@ def test_scorers_are_the_direct_student_of_lowest_validation_loss_and_the_untrai
 def test_tokens_of_the_scorer_stand_beside_the_budget(spied):
     for name, row in spied.rows.items():
         trained = name.endswith(("-ent", "-loss"))
-        assert row.get("scorer_tokens") == (spied.rows["direct"]["train_tokens"] if trained else None)
+        assert row.get("scorer_tokens") == (
+            spied.rows["direct"]["train_tokens"] if trained else None
+        )
 
 
 def test_the_test_part_is_read_once_for_the_main_figure(spied):
     test = [row["id"] for row in rows_of(spied.out / "problems.jsonl")]
-    main = [label for _, ids, label in spied.asked if label and label.endswith(", answers") and ids == test]
+    main = [
+        label
+        for _, ids, label in spied.asked
+        if label and label.endswith(", answers") and ids == test
+    ]
     assert sorted(main) == sorted(f"{name}, seed 0, answers" for name in ARMS)
     measured = [ids for _, ids, label in spied.asked if label is None]
-    assert measured and all(not set(ids) & set(test) for ids in measured), "choices of checkpoints see validation alone"
+    assert measured and all(not set(ids) & set(test) for ids in measured), (
+        "choices of checkpoints see validation alone"
+    )
 
 
 def test_the_graded_student_is_the_one_that_validation_chose(spied):
     for row in spied.rows.values():
-        held = json.loads((spied.out / row["folder"]).parent.joinpath("training", "trained.json").read_text())
+        held = json.loads(
+            (spied.out / row["folder"]).parent.joinpath("training", "trained.json").read_text()
+        )
         assert row["student"].endswith(held["folders"]["metric"])
         assert row["validation"] == held["validation"]
         values = [c["metric"] for c in held["curves"] if c.get("metric") is not None]
-        assert len(values) == 2 and row["validation"] == max(values), "a dual pair is measured as a pair"
+        assert len(values) == 2 and row["validation"] == max(values), (
+            "a dual pair is measured as a pair"
+        )
 
 
 def test_the_student_handed_out_is_chosen_on_validation_and_not_on_the_test_set(spied):
@@ -201,7 +226,11 @@ def test_paired_tests_are_against_direct(spied):
     assert [row["arm"] for row in spied.results["comparisons"]] == ARMS[1:]
     for row in spied.results["comparisons"]:
         gap = spied.rows[row["arm"]]["value"] - spied.rows["direct"]["value"]
-        assert row["against"] == "direct" and row["seed"] == 0 and row["difference"] == pytest.approx(gap)
+        assert (
+            row["against"] == "direct"
+            and row["seed"] == 0
+            and row["difference"] == pytest.approx(gap)
+        )
         assert row["low"] <= row["difference"] <= row["high"] and 0 <= row["p_mcnemar"] <= 1
     assert spied.results["pooled"] == []
 
@@ -209,7 +238,9 @@ def test_paired_tests_are_against_direct(spied):
 def test_the_paper_protocol_takes_the_best_of_three_checkpoints_on_the_test_set(spied):
     assert [row["name"] for row in spied.results["paper_protocol"]] == ARMS
     for row in spied.results["paper_protocol"]:
-        assert set(row["values"]) == {"train_loss", "validation_loss", "bleu"}, "segment_bleu gives the third"
+        assert set(row["values"]) == {"train_loss", "validation_loss", "bleu"}, (
+            "segment_bleu gives the third"
+        )
         assert row["value"] == max(row["values"].values()) == row["values"][row["checkpoint"]]
 
 
@@ -243,15 +274,23 @@ def test_the_same_recipe_twice_gives_the_same_figures_and_weights(spied, recipe_
     recipe = recipe_of(arms=["direct", "ases-dual-ent"], train={"budget": 1500})
     first, second = (compare(recipe, tmp_path / name) for name in ("a", "b"))
     assert lasting(first) == lasting(second) and weights(tmp_path / "a") == weights(tmp_path / "b")
-    again = compare(recipe_of(arms=["direct", "ases-dual-ent"], train={"budget": 1500}, seeds=[1]), tmp_path / "c")
+    again = compare(
+        recipe_of(arms=["direct", "ases-dual-ent"], train={"budget": 1500}, seeds=[1]),
+        tmp_path / "c",
+    )
     assert weights(tmp_path / "a") != weights(tmp_path / "c") and again["arms"][0]["seed"] == 1
 
 
 def test_seeds_are_pooled_and_passes_can_be_what_is_equal(recipe_of, tmp_path):
-    recipe = recipe_of(arms=["direct", "ases-uni-gold"], seeds=[0, 1], train={"fair": "passes", "passes": 1.0})
+    recipe = recipe_of(
+        arms=["direct", "ases-uni-gold"], seeds=[0, 1], train={"fair": "passes", "passes": 1.0}
+    )
     results = compare(recipe, tmp_path / "run")
     assert [row["seed"] for row in results["arms"]] == [0, 0, 1, 1]
-    assert [(row.get("name"), row["n"], row.get("seed"), row.get("against")) for row in results["pooled"]] == [
+    assert [
+        (row.get("name"), row["n"], row.get("seed"), row.get("against"))
+        for row in results["pooled"]
+    ] == [
         ("direct", 6, [0, 1], None),
         ("ases-uni-gold", 6, [0, 1], None),
         (None, 6, None, "direct"),
@@ -265,7 +304,10 @@ def test_seeds_are_pooled_and_passes_can_be_what_is_equal(recipe_of, tmp_path):
 
 
 def test_a_budget_in_passes_is_what_direct_costs(recipe_of, tmp_path):
-    recipe = recipe_of(arms=["ases-uni-inter", "direct"], train={"budget": None, "passes": 1.0, "update_examples": 4})
+    recipe = recipe_of(
+        arms=["ases-uni-inter", "direct"],
+        train={"budget": None, "passes": 1.0, "update_examples": 4},
+    )
     results = compare(recipe, tmp_path / "run")
     rows = {row["name"]: row for row in results["arms"]}
     assert rows["direct"]["passes"] == pytest.approx(1.0, abs=0.1)
@@ -323,7 +365,9 @@ REPORTS = [
 def reports(tmp_path, recipe_of):
     """`reports(arms=[...], ...)`: a recipe on twenty small PET reports."""
     source = tmp_path / "reports.jsonl"
-    source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in REPORTS), encoding="utf-8")
+    source.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in REPORTS), encoding="utf-8"
+    )
     scratch = {
         "tokenizer": "characters",
         "vocabulary": 200,
@@ -336,10 +380,14 @@ def reports(tmp_path, recipe_of):
 
     def make(**sections):
         base = tiny_content(
-            data={"chains": str(source), "task": "pet"}, student={"scratch": scratch}, train={"budget": 1500}
+            data={"chains": str(source), "task": "pet"},
+            student={"scratch": scratch},
+            train={"budget": 1500},
         )
         for name, value in sections.items():
-            base[name] = {**base[name], **value} if isinstance(value, dict) and name in base else value
+            base[name] = (
+                {**base[name], **value} if isinstance(value, dict) and name in base else value
+            )
         return recipe_of(**base)
 
     return make
@@ -354,20 +402,32 @@ def test_reports_are_answered_region_by_region_and_graded_whole(reports, tmp_pat
         folder = tmp_path / "run" / row["folder"]
         parts = rows_of(folder.parent / "answers" / "parts.jsonl")
         assert len(parts) == (2 if row["name"] == "direct-report" else 6)
-        assert len(rows_of(folder / "predictions.jsonl")) == len(rows_of(folder / "grades.jsonl")) == 2
-        assert row["seconds_per_answer"] == pytest.approx(sum(p["seconds"] for p in parts) / 2, abs=1e-5)
+        assert (
+            len(rows_of(folder / "predictions.jsonl")) == len(rows_of(folder / "grades.jsonl")) == 2
+        )
+        assert row["seconds_per_answer"] == pytest.approx(
+            sum(p["seconds"] for p in parts) / 2, abs=1e-5
+        )
     assert {row["against"] for row in results["comparisons"]} == {"direct"}, (
         "not the first arm that is called direct-..."
     )
     gold = rows_of(tmp_path / "run" / "gold.jsonl")
-    assert [row["problem_id"] for row in gold] == [row["id"] for row in rows_of(tmp_path / "run" / "problems.jsonl")]
+    assert [row["problem_id"] for row in gold] == [
+        row["id"] for row in rows_of(tmp_path / "run" / "problems.jsonl")
+    ]
     for row in gold:
         text = "".join(segment["text"] for segment in row["segments"])
-        assert text.startswith("肺部结节") and text == "".join(token["text"] for token in row["tokens"])
+        assert text.startswith("肺部结节") and text == "".join(
+            token["text"] for token in row["tokens"]
+        )
 
 
-def test_a_sweep_over_gamma_thins_the_normal_regions_of_every_arm_but_whole_reports(reports, tmp_path):
-    recipe = reports(arms=["direct", "direct-report", "ases-uni-bleu"], sweep={"gamma": [0, 1], "beta": [1]})
+def test_a_sweep_over_gamma_thins_the_normal_regions_of_every_arm_but_whole_reports(
+    reports, tmp_path
+):
+    recipe = reports(
+        arms=["direct", "direct-report", "ases-uni-bleu"], sweep={"gamma": [0, 1], "beta": [1]}
+    )
     results = compare(recipe, tmp_path / "run", heard := Listener())
     assert [row["name"] for row in results["arms"]] == [
         "direct-gamma=0",
@@ -383,7 +443,11 @@ def test_a_sweep_over_gamma_thins_the_normal_regions_of_every_arm_but_whole_repo
         for label, line in zip(heard.lines, heard.lines[1:], strict=False)
         if line.strip().startswith("training on")
     }
-    assert examples["direct-gamma=0"] == 16 and examples["direct-gamma=1"] == 32 and examples["direct-report"] == 16
+    assert (
+        examples["direct-gamma=0"] == 16
+        and examples["direct-gamma=1"] == 32
+        and examples["direct-report"] == 16
+    )
 
 
 REFUSED = [
@@ -392,8 +456,16 @@ REFUSED = [
         RecipeError,
         "direct-report is for reports; the task 'stories' has no parts. Use direct",
     ),
-    ({"sweep": {"gamma": [0.5]}}, RecipeError, "sweep.gamma thins out the normal regions of reports"),
-    ({"student": {"scratch": {"layer": 3}}}, RecipeError, r"student.scratch: .*'layer'.* Known: .*layers"),
+    (
+        {"sweep": {"gamma": [0.5]}},
+        RecipeError,
+        "sweep.gamma thins out the normal regions of reports",
+    ),
+    (
+        {"student": {"scratch": {"layer": 3}}},
+        RecipeError,
+        r"student.scratch: .*'layer'.* Known: .*layers",
+    ),
     (
         {"train": {"source_limit": 12}},
         DataError,
@@ -403,7 +475,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("change", "error", "message"), REFUSED)
-def test_what_cannot_be_done_is_refused_before_the_first_arm(recipe_of, tmp_path, change, error, message):
+def test_what_cannot_be_done_is_refused_before_the_first_arm(
+    recipe_of, tmp_path, change, error, message
+):
     recipe = recipe_of(**{"arms": ["direct"], **change})
     with pytest.raises(error, match=message):
         compare(recipe, tmp_path / "run")
@@ -412,13 +486,17 @@ def test_what_cannot_be_done_is_refused_before_the_first_arm(recipe_of, tmp_path
 
 def test_gold_segments_are_asked_for_before_the_first_arm(recipe_of, tmp_path):
     rows = [
-        {"id": f"q{i}", "question": f"What is {i} plus 1?", "rationale": "I add.", "answer": i + 1} for i in range(20)
+        {"id": f"q{i}", "question": f"What is {i} plus 1?", "rationale": "I add.", "answer": i + 1}
+        for i in range(20)
     ]
     (tmp_path / "chains.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = recipe_of(
-        arms=["direct", "ases-uni-gold"], data={"chains": str(tmp_path / "chains.jsonl"), "task": "numbers"}
+        arms=["direct", "ases-uni-gold"],
+        data={"chains": str(tmp_path / "chains.jsonl"), "task": "numbers"},
     )
-    with pytest.raises(DataError, match="ases-uni-gold needs labelled segments, and 18 of 18 chains have none"):
+    with pytest.raises(
+        DataError, match="ases-uni-gold needs labelled segments, and 18 of 18 chains have none"
+    ):
         compare(recipe, tmp_path / "run")
     assert not (tmp_path / "run" / "arms").exists()
 

@@ -46,7 +46,9 @@ class Damaged:
         self.out, self.run = out, run
         run(out, Listener())
         self.files = sorted(
-            str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and path.name != ".lock"
+            str(path.relative_to(out))
+            for path in out.rglob("*")
+            if path.is_file() and path.name != ".lock"
         )
         self.whole = self.state(out)
 
@@ -58,7 +60,9 @@ class Damaged:
             if path.suffix == ".safetensors":
                 found[name] = path.read_bytes()
             elif path.suffix == ".jsonl" and path.is_file():
-                found[name] = [plain(json.loads(line)) for line in path.read_text().split("\n")[:-1]]
+                found[name] = [
+                    plain(json.loads(line)) for line in path.read_text().split("\n")[:-1]
+                ]
         return found
 
     def after(self, out, *damages):
@@ -102,7 +106,10 @@ def plain(content):
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory):
     recipe = make_recipe(
-        tiny_content(arms=["direct", "ases-uni-ent", "ases-dual-inter"], train={"budget": 1500, "evaluations": 1})
+        tiny_content(
+            arms=["direct", "ases-uni-ent", "ases-dual-inter"],
+            train={"budget": 1500, "evaluations": 1},
+        )
     )
 
     def run(out, listener):
@@ -124,11 +131,15 @@ def test_damaged_weights_never_answer(comparison, tmp_path, spoil):
     answers = "arms/direct-seed0/answers/parts.jsonl"
     lines, error = comparison.check(tmp_path / "run", (weights, spoil), (answers, deleted))
     assert error is None
-    assert any(f"{weights}: damaged; arms/direct-seed0/training is made again" in line for line in lines)
+    assert any(
+        f"{weights}: damaged; arms/direct-seed0/training is made again" in line for line in lines
+    )
 
 
 def test_half_of_a_pair_is_made_again(comparison, tmp_path):
-    weights = next(n for n in comparison.files if "dual" in n and "/es/candidate" in n and "model" in n)
+    weights = next(
+        n for n in comparison.files if "dual" in n and "/es/candidate" in n and "model" in n
+    )
     _, error = comparison.check(tmp_path / "run", (weights, flipped))
     assert error is None
 
@@ -168,7 +179,9 @@ def sweep(damaged, folder):
             try:
                 damaged.check(folder / f"{number}", (name, spoil))
             except Exception as error:  # also what no run may end in
-                failures.append(f"{name} {spoil.__name__}: {type(error).__name__} {str(error)[:300]}")
+                failures.append(
+                    f"{name} {spoil.__name__}: {type(error).__name__} {str(error)[:300]}"
+                )
             shutil.rmtree(folder / f"{number}", ignore_errors=True)
     assert not failures, "\n".join(failures)
 
@@ -182,7 +195,9 @@ def test_any_damaged_file_of_a_comparison_is_made_anew_or_named(comparison, tmp_
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_any_damaged_file_of_tailored_learning_is_made_anew_or_named(tmp_path):
-    recipe = make_recipe(tailored_content(tailored={"teacher": {"store": str(tmp_path / "replies.sqlite")}}))
+    recipe = make_recipe(
+        tailored_content(tailored={"teacher": {"store": str(tmp_path / "replies.sqlite")}})
+    )
 
     def run(out, listener):
         tailor(recipe, out, listener)

@@ -25,7 +25,8 @@ POINTS = [
 
 @pytest.fixture(scope="module")
 def uninterrupted(command, tmp_path_factory):
-    """(arguments of the run but for its folder, the folder of one that nobody disturbed, its seconds)."""
+    """(arguments of the run but for its folder, the folder of one that nobody disturbed, its
+    seconds)."""
     place = tmp_path_factory.mktemp("whole")
     (place / "tiny.yaml").write_text(
         yaml.safe_dump(tiny_content(arms=["direct", "ases-uni-ent"], train={"budget": 3000}))
@@ -47,7 +48,9 @@ def answers(out):
 
 def assert_same(whole, other):
     assert (other / "report.html").is_file()
-    first, second = (lasting(json.loads((path / "results.json").read_text())) for path in (whole, other))
+    first, second = (
+        lasting(json.loads((path / "results.json").read_text())) for path in (whole, other)
+    )
     assert first == second
     assert weights(whole) == weights(other)
     assert answers(whole) == answers(other) != []
@@ -63,11 +66,15 @@ def test_a_run_killed_in_every_stage_ends_the_same(command, uninterrupted, tmp_p
 
 
 def killed_at_random(command, uninterrupted, out, times, seed):
-    """Kills a run so often, each time at a moment of what a whole one takes, and starts again where one got through."""
+    """Kills a run so often, each time at a moment of what a whole one takes, and starts again where
+    one got through."""
     arguments, whole, seconds = uninterrupted
     rng, kills, folder = random.Random(seed), 0, 0
     while kills < times:
-        if command(*arguments, str(out / str(folder)), limit=rng.uniform(0.05, 0.8) * seconds) == -9:
+        if (
+            command(*arguments, str(out / str(folder)), limit=rng.uniform(0.05, 0.8) * seconds)
+            == -9
+        ):
             kills += 1
         else:
             assert_same(whole, out / str(folder))

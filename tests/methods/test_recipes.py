@@ -1,5 +1,5 @@
-"""Every published recipe that needs a hub student or large data runs whole: with a tiny stand-in for each, all its other
-words as they stand."""
+"""Every published recipe that needs a hub student or large data runs whole: with a tiny stand-in
+for each, all its other words as they stand."""
 
 from __future__ import annotations
 
@@ -18,18 +18,33 @@ from .test_compare import REPORTS
 BUNDLED = ("demo", "as-es/bundled")
 NAMES = [name for name in recipe_names() if name.startswith("as-es/") and name not in BUNDLED]
 SMALL = [
-    "seeds=[0]", "train.budget=600", "train.evaluations=1", "train.update_examples=8", "evaluation.bootstrap=100",
+    "seeds=[0]",
+    "train.budget=600",
+    "train.evaluations=1",
+    "train.update_examples=8",
+    "evaluation.bootstrap=100",
     "evaluation.batch_size=16",
-]  # fmt: skip
+]
 
 
 def chains_of(task, path):
     """A dozen chains for word problems, or the small reports."""
-    rows = REPORTS if task == "pet" else [
-        {"id": c.problem.id, "question": c.problem.question, "rationale": c.rationale.text, "answer": c.problem.answer}
-        for c in make_chains(12, 7, "easy")
-    ]  # fmt: skip
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    rows = (
+        REPORTS
+        if task == "pet"
+        else [
+            {
+                "id": c.problem.id,
+                "question": c.problem.question,
+                "rationale": c.rationale.text,
+                "answer": c.problem.answer,
+            }
+            for c in make_chains(12, 7, "easy")
+        ]
+    )
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     return path
 
 
@@ -39,9 +54,13 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
     data = chains_of(published.data.task, tmp_path / "chains.jsonl")
     kind = "characters" if published.data.task == "pet" else "bytes"
     changes = [
-        f"data.chains={data}", "data.validation=null", "data.test=null", "data.also_test={}",
-        f"student.scratch={json.dumps({**TINY_STUDENT, 'tokenizer': kind})}", *SMALL,
-    ]  # fmt: skip
+        f"data.chains={data}",
+        "data.validation=null",
+        "data.test=null",
+        "data.also_test={}",
+        f"student.scratch={json.dumps({**TINY_STUDENT, 'tokenizer': kind})}",
+        *SMALL,
+    ]
     if "beta" in published.sweep:
         changes.append("sweep.beta=[0.8, 1.0]")
     recipe = load_recipe(name, changes)

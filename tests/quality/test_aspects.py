@@ -1,4 +1,5 @@
-"""Each aspect by example, and the matrix: a measure is accepted if it notices what belongs to it."""
+"""Each aspect by example, and the matrix: a measure is accepted if it notices what belongs to
+it."""
 
 from __future__ import annotations
 
@@ -8,7 +9,14 @@ import pytest
 
 from smallsteps.errors import DataError
 from smallsteps.quality.aspects import ASPECTS, Rated, References, Scorer, readability, within_reach
-from smallsteps.quality.perturb import OWN, PERTURBATIONS, auc, beside_the_point, matrix, matrix_table
+from smallsteps.quality.perturb import (
+    OWN,
+    PERTURBATIONS,
+    auc,
+    beside_the_point,
+    matrix,
+    matrix_table,
+)
 from smallsteps.records import Problem
 from smallsteps.students.student import load_student
 from smallsteps.tasks import get_task
@@ -39,7 +47,9 @@ def fluency():
     """Under the student that ships with the package."""
     student, task = load_student("bundled", device="cpu"), get_task("facts")
     items = [Rated.of(chain.problem, chain.rationale.text, task) for chain in CHAINS]
-    references = References.of([item.text for item in items], Scorer(student=student, task=task).likelihoods(items))
+    references = References.of(
+        [item.text for item in items], Scorer(student=student, task=task).likelihoods(items)
+    )
     return matrix(items, Scorer(references=references, student=student, task=task))["fluency"]
 
 
@@ -50,21 +60,36 @@ def test_the_table_in_the_docs_is_this_matrix(measured, fluency):
 
 
 def test_what_an_aspect_notices_beside_the_point_is_marked_and_no_worse_than_it_was(measured):
-    """The other half of the rule, near 0.5 on what does not belong to an aspect, is not reached; this holds what is."""
+    """The other half of the rule, near 0.5 on what does not belong to an aspect, is not reached;
+    this holds what is."""
     marked = beside_the_point(measured)
     reached = {
-        ("factuality", "insert"): 0.95, ("factuality", "other"): 0.99, ("factuality", "bloat"): 1.0,
-        ("factuality", "garble"): 0.71, ("relevance", "swap"): 0.93, ("relevance", "drop"): 0.75,
-        ("logicality", "negate"): 1.0, ("logicality", "shuffle"): 0.33, ("consistency", "swap"): 0.61,
-        ("consistency", "bloat"): 0.29, ("coherence", "negate"): 0.26, ("coherence", "insert"): 0.99,
-    }  # fmt: skip
+        ("factuality", "insert"): 0.95,
+        ("factuality", "other"): 0.99,
+        ("factuality", "bloat"): 1.0,
+        ("factuality", "garble"): 0.71,
+        ("relevance", "swap"): 0.93,
+        ("relevance", "drop"): 0.75,
+        ("logicality", "negate"): 1.0,
+        ("logicality", "shuffle"): 0.33,
+        ("consistency", "swap"): 0.61,
+        ("consistency", "bloat"): 0.29,
+        ("coherence", "negate"): 0.26,
+        ("coherence", "insert"): 0.99,
+    }
     for cell, value in reached.items():
         assert marked[cell] == pytest.approx(value, abs=0.01), cell
     counts = {aspect: sum(cell[0] == aspect for cell in marked) for aspect in ASPECTS}
     assert counts == {
-        "factuality": 4, "relevance": 4, "logicality": 4, "consistency": 2, "coherence": 7, "fluency": 0,
-        "naturalness": 5, "readability": 0,
-    }  # fmt: skip
+        "factuality": 4,
+        "relevance": 4,
+        "logicality": 4,
+        "consistency": 2,
+        "coherence": 7,
+        "fluency": 0,
+        "naturalness": 5,
+        "readability": 0,
+    }
     assert not {cell for cell in marked if cell[1] in OWN[cell[0]]}
 
 
@@ -74,16 +99,22 @@ def test_a_table_marks_what_belongs_and_what_does_not():
     assert table.splitlines()[-1] == "| logicality | **0.91** | 0.61 † | 0.60 | – |"
 
 
-@pytest.mark.parametrize(("aspect", "own"), [(a, p) for a, names in OWN.items() if a != "fluency" for p in names])
+@pytest.mark.parametrize(
+    ("aspect", "own"), [(a, p) for a, names in OWN.items() if a != "fluency" for p in names]
+)
 def test_an_aspect_tells_rationales_from_those_that_lack_it(measured, aspect, own):
     assert measured[aspect][own] >= 0.8
 
 
 def test_what_has_nothing_to_do_with_an_aspect_changes_it_little(measured):
     for aspect, unrelated in {
-        "factuality": ("repeat", "shuffle"), "relevance": ("negate", "shuffle"), "consistency": ("shuffle", "repeat", "drop"),
-        "readability": ("swap", "repeat", "shuffle"), "naturalness": ("swap", "shuffle"), "logicality": ("repeat",),
-    }.items():  # fmt: skip
+        "factuality": ("repeat", "shuffle"),
+        "relevance": ("negate", "shuffle"),
+        "consistency": ("shuffle", "repeat", "drop"),
+        "readability": ("swap", "repeat", "shuffle"),
+        "naturalness": ("swap", "shuffle"),
+        "logicality": ("repeat",),
+    }.items():
         for name in unrelated:
             assert 0.4 <= measured[aspect][name] <= 0.6, (aspect, name)
 
@@ -100,22 +131,37 @@ def test_references_that_are_nearly_alike_break_no_fluency():
         Rated.of(chain.problem, text, task)
         for chain, text in ((CHAINS[0], CHAINS[0].rationale.text), (CHAINS[1], "x y z"))
     ]
-    fluencies = [one.fluency for one in Scorer(references=references, student=student, task=task).score(items)]
+    fluencies = [
+        one.fluency
+        for one in Scorer(references=references, student=student, task=task).score(items)
+    ]
     assert all(0 <= value <= 1 for value in fluencies) and fluencies[1] < 1e-9
 
 
 def test_all_is_well_with_a_gold_chain():
     best = scored(GOOD)
-    assert best.factuality == best.logicality == 1 and best.consistency > 0.7 and best.coherence > 0.9
+    assert (
+        best.factuality == best.logicality == 1 and best.consistency > 0.7 and best.coherence > 0.9
+    )
     assert best.relevance > 0.9 and best.readability > 0.7 and best.fluency is None
     assert all(0 <= getattr(best, name) <= 1 for name in ASPECTS if getattr(best, name) is not None)
 
 
 def test_a_pronoun_is_read_with_the_title_of_its_paragraph():
     rated = Rated.of(PROBLEM, GOOD)
-    assert rated.context == ("Ann lives in Rome.", "Rome: It is a town in Italy.", "Rome: The sky is blue.")
-    assert rated.steps == ["Ann lives in Rome.", "Rome is a town in Italy.", "So Ann lives in Italy."]
-    assert within_reach(rated)[1:] == list(rated.context), "the question names Ann, Ann's sentence names Rome"
+    assert rated.context == (
+        "Ann lives in Rome.",
+        "Rome: It is a town in Italy.",
+        "Rome: The sky is blue.",
+    )
+    assert rated.steps == [
+        "Ann lives in Rome.",
+        "Rome is a town in Italy.",
+        "So Ann lives in Italy.",
+    ]
+    assert within_reach(rated)[1:] == list(rated.context), (
+        "the question names Ann, Ann's sentence names Rome"
+    )
 
 
 def test_nothing_written_is_worth_nothing():
@@ -141,7 +187,9 @@ def test_without_a_context_what_compares_with_it_is_null(text):
     bare = Rated.of(Problem("p", "Where does Ann live?", "x"), text)
     alone, beside = SCORER.score([bare])[0], SCORER.score([ITEMS[0], bare, ITEMS[1]])[1]
     assert alone == beside and all(getattr(alone, name) is None for name in AGAINST_CONTEXT)
-    assert all(0 <= getattr(alone, name) <= 1 for name in ("coherence", "readability", "naturalness"))
+    assert all(
+        0 <= getattr(alone, name) <= 1 for name in ("coherence", "readability", "naturalness")
+    )
 
 
 def test_a_task_of_contexts_needs_them():
@@ -152,7 +200,9 @@ def test_a_task_of_contexts_needs_them():
 
 
 def test_readability_falls_with_long_sentences_and_words():
-    assert readability("The cat sat. The dog ran.") > readability("The director of the cinema considered the proposal.")
+    assert readability("The cat sat. The dog ran.") > readability(
+        "The director of the cinema considered the proposal."
+    )
     assert readability("...") == 0
 
 

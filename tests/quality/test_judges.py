@@ -7,7 +7,14 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from smallsteps.errors import StudentError
-from smallsteps.quality.judges import EncoderJudge, LexicalJudge, NliJudge, alike, open_judges, words
+from smallsteps.quality.judges import (
+    EncoderJudge,
+    LexicalJudge,
+    NliJudge,
+    alike,
+    open_judges,
+    words,
+)
 
 JUDGE = LexicalJudge()
 
@@ -27,7 +34,12 @@ def test_two_sentences_support_what_leaves_out_the_name_that_links_them():
     both = "Ann lives in Rome. Rome is a town in Italy."
     assert verdict(both, "So Ann lives in Italy.").entailment == 1
     assert verdict(both, "Rome is a town in Ann.").entailment < 0.8, "that joins words, not facts"
-    assert verdict("Ann lives in Rome. Oslo is a town in Norway.", "So Ann lives in Norway.").entailment < 0.5
+    assert (
+        verdict(
+            "Ann lives in Rome. Oslo is a town in Norway.", "So Ann lives in Norway."
+        ).entailment
+        < 0.5
+    )
 
 
 def test_a_negation_contradicts_surely_and_another_name_a_little():
@@ -39,7 +51,9 @@ def test_a_negation_contradicts_surely_and_another_name_a_little():
 
 
 def test_names_count_more_than_words_and_likeness_is_between_0_and_1():
-    assert alike("Ann lives in Rome.", "Ann works in Rome.") > alike("Ann lives in Rome.", "Tom lives in Oslo.")
+    assert alike("Ann lives in Rome.", "Ann works in Rome.") > alike(
+        "Ann lives in Rome.", "Tom lives in Oslo."
+    )
     assert alike("Ann lives.", "Ann lives.") == pytest.approx(1) and alike("Ann.", "the") == 0
     assert words("He won't go, never.").negated is False, "two negations"
 
@@ -48,10 +62,17 @@ def test_names_count_more_than_words_and_likeness_is_between_0_and_1():
 def config(tiny):
     size = len(tiny("t5").tokenizer)
     return BertConfig(
-        vocab_size=size, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=64, num_labels=3, id2label={0: "CONTRADICTION", 1: "neutral", 2: "entailment"},
-        label2id={"CONTRADICTION": 0, "neutral": 1, "entailment": 2}, pad_token_id=0,
-    )  # fmt: skip
+        vocab_size=size,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        num_labels=3,
+        id2label={0: "CONTRADICTION", 1: "neutral", 2: "entailment"},
+        label2id={"CONTRADICTION": 0, "neutral": 1, "entailment": 2},
+        pad_token_id=0,
+    )
 
 
 def saved(folder, model, tokenizer):
@@ -60,7 +81,11 @@ def saved(folder, model, tokenizer):
     return str(folder)
 
 
-PAIRS = [("Ann lives in Rome.", "She does."), ("So it is.", "Is it true that the sky is blue?" * 20), ("A", "B")]
+PAIRS = [
+    ("Ann lives in Rome.", "She does."),
+    ("So it is.", "Is it true that the sky is blue?" * 20),
+    ("A", "B"),
+]
 
 
 def test_a_model_judges_by_its_labels_whatever_the_batch(tiny, config, tmp_path):
@@ -78,7 +103,8 @@ def test_a_model_without_labels_of_inference_is_refused(tiny, config, tmp_path):
     config.id2label = {0: "POSITIVE", 1: "NEGATIVE", 2: "OTHER"}
     name = saved(tmp_path, BertForSequenceClassification(config), tiny("t5").tokenizer)
     with pytest.raises(
-        StudentError, match=r"no model of natural-language inference \(bert\): its labels are \['POSITIVE'"
+        StudentError,
+        match=r"no model of natural-language inference \(bert\): its labels are \['POSITIVE'",
     ):
         NliJudge(name)
     with pytest.raises(StudentError, match=r"judge .*gone: no such folder"):
@@ -98,9 +124,13 @@ def test_a_language_model_is_no_judge_and_no_encoder(tiny, tmp_path):
     for style, kind in (("llama", "a causal language model"), ("t5", "an encoder-decoder")):
         tiny(style).save(tmp_path / style)
         name = str(tmp_path / style)
-        with pytest.raises(StudentError, match=r"is no model of natural-language inference.*LABEL_0"):
+        with pytest.raises(
+            StudentError, match=r"is no model of natural-language inference.*LABEL_0"
+        ):
             NliJudge(name, "cpu")
-        with pytest.raises(StudentError, match=rf"encoder .*: this is {kind} .*expected a sentence encoder"):
+        with pytest.raises(
+            StudentError, match=rf"encoder .*: this is {kind} .*expected a sentence encoder"
+        ):
             EncoderJudge(name, "cpu")
 
 
@@ -108,7 +138,9 @@ def test_a_model_that_only_claims_the_labels_is_no_judge(tiny, config, tmp_path)
     """Otherwise its verdicts would be those of a layer of random weights."""
     BertModel(config).save_pretrained(tmp_path)
     tiny("t5").tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(StudentError, match=r"weights lack 'classifier.bias': it was never trained for"):
+    with pytest.raises(
+        StudentError, match=r"weights lack 'classifier.bias': it was never trained for"
+    ):
         NliJudge(str(tmp_path), "cpu")
 
 

@@ -1,4 +1,5 @@
-"""The figures of the paper, drawn from any run: best loss against time with every arm, the metric against a knob."""
+"""The figures of the paper, drawn from any run: best loss against time with every arm, the metric
+against a knob."""
 
 from __future__ import annotations
 
@@ -32,21 +33,33 @@ def test_best_loss_never_rises_and_every_half_of_a_pair_is_a_line_of_the_same_pi
     losses = [3.0, 2.0, 2.5, 1.0, 4.0]
     direct = [{"seconds": s, "train_loss": y} for s, y in enumerate(losses)]
     halves = [{"seconds": 1.0, "train_loss": y, "half": h} for h, y in (("ES", 2.0), ("AS", 1.5))]
-    run = run_of(arm("direct", direct), arm("ases-dual-ent", [*halves, {"metric": 4.0, "half": "pair"}]))
+    run = run_of(
+        arm("direct", direct), arm("ases-dual-ent", [*halves, {"metric": 4.0, "half": "pair"}])
+    )
     chart = str(charts.best_loss(run, {"direct": 0, "ases-dual-ent": 1}))
     assert "training time (s)" in chart and "Best training loss so far" in chart
     assert ys_of(chart, "direct") == [3.0, 2.0, 2.0, 1.0, 1.0]
     assert ys_of(chart, "ases-dual-ent ES") == [2.0] and ys_of(chart, "ases-dual-ent AS") == [1.5]
-    assert [f'class="series c{colour}"' in chart for colour in range(4)] == [True, True, True, False]
+    assert [f'class="series c{colour}"' in chart for colour in range(4)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     names = list(charts.legend(run, {"direct": 0, "ases-dual-ent": 1}))
     assert names == ["direct", "ases-dual-ent (pair, ES half)", "ases-dual-ent AS"]
 
 
-def test_best_loss_of_many_updates_is_that_of_their_means_and_without_times_there_is_no_picture() -> None:
+def test_best_loss_of_many_updates_is_that_of_their_means_and_without_times_there_is_no_picture() -> (
+    None
+):
     rows = [{"seconds": s, "train_loss": 1.0 + s % 2} for s in range(120)]
     chart = str(charts.best_loss(run_of(arm("direct", rows)), {"direct": 0}))
     assert "means of 2 updates" in chart and set(ys_of(chart, "direct")) == {1.5}
-    assert charts.best_loss(run_of(arm("direct", [{"tokens": 5, "train_loss": 1.0}])), {"direct": 0}) == ""
+    assert (
+        charts.best_loss(run_of(arm("direct", [{"tokens": 5, "train_loss": 1.0}])), {"direct": 0})
+        == ""
+    )
 
 
 def test_a_pair_measured_as_a_whole_is_drawn_under_the_name_of_its_arm() -> None:
@@ -66,13 +79,19 @@ def swept_results() -> dict[str, Any]:
     return found
 
 
-def test_a_sweep_is_drawn_as_the_metric_against_its_knob_with_arms_without_it_as_level_lines() -> None:
+def test_a_sweep_is_drawn_as_the_metric_against_its_knob_with_arms_without_it_as_level_lines() -> (
+    None
+):
     drawn = charts.sweeps(swept_results())
     assert list(drawn["legend"]) == ["direct", "ases-uni-ent"] and len(drawn["charts"]) == 2
     accuracy, bleu = map(str, drawn["charts"])
     assert "Accuracy (%) against beta" in accuracy and "BLEU against beta" in bleu
     assert ys_of(accuracy, "ases-uni-ent") == [52.0, 55.0, 53.0], "in the order of beta"
-    assert ys_of(accuracy, "direct") == [50.0, 50.0] and ys_of(bleu, "ases-uni-ent") == [26.0, 27.5, 26.5]
+    assert ys_of(accuracy, "direct") == [50.0, 50.0] and ys_of(bleu, "ases-uni-ent") == [
+        26.0,
+        27.5,
+        26.5,
+    ]
 
 
 def test_two_knobs_give_a_chart_each_and_the_other_one_names_the_line() -> None:
@@ -81,10 +100,14 @@ def test_two_knobs_give_a_chart_each_and_the_other_one_names_the_line() -> None:
         for beta in (1, 2)
         for gamma in (0, 1)
     ]
-    drawn = charts.sweeps({"arms": [*arms, arm_row("direct-gamma=0", 5.0), arm_row("direct-gamma=1", 6.0)]})
+    drawn = charts.sweeps(
+        {"arms": [*arms, arm_row("direct-gamma=0", 5.0), arm_row("direct-gamma=1", 6.0)]}
+    )
     by_beta, by_gamma = map(str, drawn["charts"])
     assert ys_of(by_beta, "ases-uni-bleu, gamma 1") == [11.0, 21.0]
-    assert ys_of(by_gamma, "ases-uni-bleu, beta 2") == [20.0, 21.0] and ys_of(by_gamma, "direct") == [5.0, 6.0]
+    assert ys_of(by_gamma, "ases-uni-bleu, beta 2") == [20.0, 21.0] and ys_of(
+        by_gamma, "direct"
+    ) == [5.0, 6.0]
 
 
 def test_without_a_sweep_there_is_no_section(make_run) -> None:

@@ -1,4 +1,5 @@
-"""Charts keep names as text, survive flat and single-point curves, and put an interval where it belongs."""
+"""Charts keep names as text, survive flat and single-point curves, and put an interval where it
+belongs."""
 
 from __future__ import annotations
 
@@ -7,7 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from smallsteps.report.figures import Series, endings_bar, interval_bar, line_chart, log_ticks, ticks
+from smallsteps.report.figures import (
+    Series,
+    endings_bar,
+    interval_bar,
+    line_chart,
+    log_ticks,
+    ticks,
+)
 
 
 def test_a_name_with_markup_stays_text_in_the_chart() -> None:
@@ -16,10 +24,15 @@ def test_a_name_with_markup_stays_text_in_the_chart() -> None:
     assert "<img" not in chart and "<y>" not in chart
 
 
-@pytest.mark.parametrize("points", [[(5, 1.0)], [(0, 0.0), (10, 0.0)], [(1, 1e-6), (2, 1e3)], [(0, -3.0), (1, 2.0)]])
+@pytest.mark.parametrize(
+    "points", [[(5, 1.0)], [(0, 0.0), (10, 0.0)], [(1, 1e-6), (2, 1e3)], [(0, -3.0), (1, 2.0)]]
+)
 def test_any_points_lie_inside_the_chart(points: list[tuple[float, float]]) -> None:
     chart = str(line_chart([Series("a", 0, points)], "x", "y"))
-    xy = [tuple(map(float, p.split(","))) for p in re.search(r'<polyline points="([^"]+)"', chart)[1].split()]  # type: ignore[index]
+    xy = [
+        tuple(map(float, p.split(",")))
+        for p in re.search(r'<polyline points="([^"]+)"', chart)[1].split()
+    ]  # type: ignore[index]
     assert all(0 <= x <= 380 and 0 <= y <= 250 for x, y in xy)
 
 
@@ -40,6 +53,11 @@ def test_an_interval_bar_puts_low_and_high_in_proportion() -> None:
 
 
 def test_the_stacked_bar_fills_its_width_whatever_the_counts() -> None:
-    widths = [float(w) for w in re.findall(r' width="([\d.]+)"', endings_bar({"stop_sign": 1, "limit": 2, "empty": 4}))]
+    widths = [
+        float(w)
+        for w in re.findall(
+            r' width="([\d.]+)"', endings_bar({"stop_sign": 1, "limit": 2, "empty": 4})
+        )
+    ]
     assert sum(widths) == pytest.approx(120, abs=0.05)
     assert endings_bar({"stop_sign": 0}) == ""

@@ -1,4 +1,5 @@
-"""Page and table appear whatever part of an arm is missing: a run that has trained for hours must be seen."""
+"""Page and table appear whatever part of an arm is missing: a run that has trained for hours must
+be seen."""
 
 from __future__ import annotations
 
@@ -19,19 +20,51 @@ from .conftest import arm_row, results
 def whole() -> dict[str, Any]:
     """A run of two arms at two seeds with all that a comparison writes."""
     found = results()
-    more = {"metrics": {"bleu": {"value": 31.0, "low": 30.0, "high": 32.0}}, "validation": 50.0, "beta": 1.0}
+    more = {
+        "metrics": {"bleu": {"value": 31.0, "low": 30.0, "high": 32.0}},
+        "validation": 50.0,
+        "beta": 1.0,
+    }
     found["arms"] = [
-        arm_row(name, 50.0 + seed, **more) | {"seed": seed} for name in ("direct", "ases-dual-ent") for seed in (0, 1)
+        arm_row(name, 50.0 + seed, **more) | {"seed": seed}
+        for name in ("direct", "ases-dual-ent")
+        for seed in (0, 1)
     ]
-    test = {key: found["comparisons"][0][key] for key in ("difference", "low", "high", "p_bootstrap", "p_mcnemar")}
-    found["comparisons"] = [{"arm": "ases-dual-ent", "against": "direct", "seed": s, **test} for s in (0, 1)]
+    test = {
+        key: found["comparisons"][0][key]
+        for key in ("difference", "low", "high", "p_bootstrap", "p_mcnemar")
+    }
+    found["comparisons"] = [
+        {"arm": "ases-dual-ent", "against": "direct", "seed": s, **test} for s in (0, 1)
+    ]
     found["pooled"] = [
-        {"name": "direct", "metric": "accuracy", "value": 50.5, "low": 46.0, "high": 55.0, "n": 1000, "unparsed": 2},
-        {"name": "ases-dual-ent", "metric": "accuracy", "value": 51.5, "low": 47.0, "high": 56.0, "n": 1000},
+        {
+            "name": "direct",
+            "metric": "accuracy",
+            "value": 50.5,
+            "low": 46.0,
+            "high": 55.0,
+            "n": 1000,
+            "unparsed": 2,
+        },
+        {
+            "name": "ases-dual-ent",
+            "metric": "accuracy",
+            "value": 51.5,
+            "low": 47.0,
+            "high": 56.0,
+            "n": 1000,
+        },
         {"arm": "ases-dual-ent", "against": "direct", **test},
     ]
     found["paper_protocol"] = [{"name": "direct", "seed": 0, "metric": "accuracy", "value": 59.04}]
-    found["best"] = {"name": "direct", "seed": 0, "folder": "f", "validation": 50.0, "chosen_on": "validation"}
+    found["best"] = {
+        "name": "direct",
+        "seed": 0,
+        "folder": "f",
+        "validation": 50.0,
+        "chosen_on": "validation",
+    }
     return found
 
 

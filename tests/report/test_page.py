@@ -1,4 +1,5 @@
-"""The page: everything escaped, figures equal to results.json, whole where parts are missing, alone on a disk."""
+"""The page: everything escaped, figures equal to results.json, whole where parts are missing, alone
+on a disk."""
 
 from __future__ import annotations
 
@@ -64,7 +65,15 @@ def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: Make
         assert f"{row['value']:.1f} {row['low']:.1f} to {row['high']:.1f}" in text
     for test in found["comparisons"]:
         assert f"{test['difference']:+.1f} {test['low']:+.1f} to {test['high']:+.1f}" in text
-    for shown in ("1.53 M", "0.031", "< 0.001", "59.0", "489 stop sign · 9 limit · 2 empty", "torch 2.13.0", "1000"):
+    for shown in (
+        "1.53 M",
+        "0.031",
+        "< 0.001",
+        "59.0",
+        "489 stop sign · 9 limit · 2 empty",
+        "torch 2.13.0",
+        "1000",
+    ):
         assert shown in text
     assert "ases-uni-inter leads with 66.4 %, 8.2 points above direct." in text
     assert found["command"] in text
@@ -73,23 +82,34 @@ def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: Make
 def test_only_a_difference_whose_interval_excludes_zero_is_marked(make_run: MakeRun) -> None:
     """In a template `row.clear` is the method of a dict, which is always true."""
     page = write_page(make_run()).read_text(encoding="utf-8")
-    rows = re.findall(r"\+[0-9.]+ to \+[0-9.]+</span>(.*?)</td>|−[0-9.]+ to \+[0-9.]+</span>(.*?)</td>", page)
+    rows = re.findall(
+        r"\+[0-9.]+ to \+[0-9.]+</span>(.*?)</td>|−[0-9.]+ to \+[0-9.]+</span>(.*?)</td>", page
+    )
     assert ["✓" in "".join(row) for row in rows] == [True, False]
 
 
 def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
-    """The trap: `</script>` in a chain ends the data element, `<!--` swallows the rest, a name breaks an attribute."""
+    """The trap: `</script>` in a chain ends the data element, `<!--` swallows the rest, a name
+    breaks an attribute."""
     found = results()
     found |= {"title": EVIL, "command": EVIL, "runs": [{EVIL: EVIL}], "data": {EVIL: EVIL}}
     found["best"] = {"name": EVIL, "folder": EVIL}
     name = "a\"><img src=x onerror='document.title=1'>"
     found["arms"].append(arm_row(name, 1.0, signature=EVIL))
     folder = make_run(found, text=EVIL)
-    write_rows(folder / "problems.jsonl", [{"id": "p0", "question": EVIL, "answer": EVIL, "choices": [EVIL]}])
+    write_rows(
+        folder / "problems.jsonl",
+        [{"id": "p0", "question": EVIL, "answer": EVIL, "choices": [EVIL]}],
+    )
     page = read(folder)
-    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")]
+    assert not [
+        tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")
+    ]
     assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
-    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == ["application/json", None]
+    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == [
+        "application/json",
+        None,
+    ]
     data = json.loads(page.data)
     assert data["problems"][0]["q"] == EVIL
     assert data["runs"][0]["cells"][0]["s"] == [["", EVIL]]
@@ -98,7 +118,9 @@ def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
 
 def tailored(folder: Path, said: str = "The answer is 7.") -> Path:
     """The run with two rounds and the fates of three questions."""
-    figures = {f"{name}{end}": 50.0 for name in ("validation", "test") for end in ("", "_low", "_high")}
+    figures = {
+        f"{name}{end}": 50.0 for name in ("validation", "test") for end in ("", "_low", "_high")
+    }
     more = {
         "arm": "direct",
         "seed": 0,
@@ -109,7 +131,13 @@ def tailored(folder: Path, said: str = "The answer is 7.") -> Path:
         "broken": 0,
         **figures,
     }
-    bought = {"calls": 41, "kept": 39, "teacher_tokens": 12_300, "train_tokens": 5_000, "usable": 61.8}
+    bought = {
+        "calls": 41,
+        "kept": 39,
+        "teacher_tokens": 12_300,
+        "train_tokens": 5_000,
+        "usable": 61.8,
+    }
     nothing = {"calls": 0, "kept": 0, "teacher_tokens": 0, "train_tokens": 0}
     path = folder / "results.json"
     rounds = [{"round": 0, **more, **nothing}, {"round": 1, **more, **bought}]
@@ -118,48 +146,81 @@ def tailored(folder: Path, said: str = "The answer is 7.") -> Path:
     answer = {"round": 1, "text": said, "mistake": said, "dropped": "wrong answer", "tokens": 40}
     fates = [
         {"question": said, "mistaken": [True, True, False], "rationales": [first, answer]},
-        *({"question": "Why?", "mistaken": [True, False, False], "rationales": [first]} for _ in range(2)),
+        *(
+            {"question": "Why?", "mistaken": [True, False, False], "rationales": [first]}
+            for _ in range(2)
+        ),
     ]
     write_rows(folder / "arms/direct-seed0/fates.jsonl", fates)
     return folder
 
 
-def test_rounds_show_their_figures_the_fate_of_questions_and_what_the_teacher_wrote(make_run: MakeRun) -> None:
+def test_rounds_show_their_figures_the_fate_of_questions_and_what_the_teacher_wrote(
+    make_run: MakeRun,
+) -> None:
     text = re.sub(r"<[^>]+>|\s+", " ", write_page(tailored(make_run())).read_text(encoding="utf-8"))
     text = re.sub(r"\s+", " ", text)
-    assert "Rounds" in text and "41, 39" in text and "12.3 k" in text and "61.8" in text and "33.2" in text
+    assert (
+        "Rounds" in text
+        and "41, 39" in text
+        and "12.3 k" in text
+        and "61.8" in text
+        and "33.2" in text
+    )
     assert "✗ mistake ✓ right ✓ right 2 questions" in text
     assert "Lineage of 1 of 1 questions" in text
-    assert "before round 2, 40 teacher tokens, dropped: wrong answer Mistake The answer is 7." in text
+    assert (
+        "before round 2, 40 teacher tokens, dropped: wrong answer Mistake The answer is 7." in text
+    )
 
 
 def test_replies_that_never_came_are_listed_with_their_reason(make_run: MakeRun) -> None:
     """A row leaves out what is empty: a failed reply has neither text nor tokens."""
     folder = tailored(make_run())
     failed = {"round": 1, "mistake": "The answer is 8.", "dropped": "no reply: HTTP 500"}
-    fates = [{"question": "Why?", "mistaken": [True, True], "rationales": [{"round": 0, "text": "So 7."}, failed]}]
+    fates = [
+        {
+            "question": "Why?",
+            "mistaken": [True, True],
+            "rationales": [{"round": 0, "text": "So 7."}, failed],
+        }
+    ]
     write_rows(folder / "arms/direct-seed0/fates.jsonl", fates)
     text = re.sub(r"<[^>]+>|\s+", " ", write_page(folder).read_text(encoding="utf-8"))
     text = re.sub(r"\s+", " ", text)
-    assert "before round 2, 0 teacher tokens, dropped: no reply: HTTP 500 Mistake The answer is 8." in text
+    assert (
+        "before round 2, 0 teacher tokens, dropped: no reply: HTTP 500 Mistake The answer is 8."
+        in text
+    )
 
 
 def test_what_students_and_teachers_wrote_in_rounds_stays_text(make_run: MakeRun) -> None:
     page = read(tailored(make_run(), said=EVIL))
-    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")]
-    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == ["application/json", None]
+    assert not [
+        tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")
+    ]
+    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == [
+        "application/json",
+        None,
+    ]
 
 
 def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
     page = write_page(make_run()).read_text(encoding="utf-8")
     assert not re.search(r"https?://|url\(|@import|//[a-z]+\.", page)
-    assert not [a for _, attrs in Elements(page).tags for a in ("src", "action", "data") if a in attrs]
-    assert all(attrs["href"].startswith("#") for tag, attrs in Elements(page).tags if "href" in attrs)  # type: ignore[union-attr]
+    assert not [
+        a for _, attrs in Elements(page).tags for a in ("src", "action", "data") if a in attrs
+    ]
+    assert all(
+        attrs["href"].startswith("#") for tag, attrs in Elements(page).tags if "href" in attrs
+    )  # type: ignore[union-attr]
     assert "default-src 'none'" in page
 
 
 def test_a_page_of_one_arm_and_nothing_else_is_whole(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text('{"arms": [{"name": "direct", "value": 12.5, "metric": "accuracy"}]}')
+    (tmp_path / "results.json").write_text(
+        '{"arms": [{"name": "direct", "value": 12.5, "metric": "accuracy"}]}'
+    )
     page = read(tmp_path)
     assert "direct reaches 12.5 %." in page.text
     assert [a["id"] for tag, a in page.tags if tag == "section"] == ["results", "provenance"]
@@ -167,21 +228,33 @@ def test_a_page_of_one_arm_and_nothing_else_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_run_without_any_arm_says_so(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text('{"runs": [{"round": 1, "mistakes": 31}, {"round": 2, "teacher": "t"}]}')
+    (tmp_path / "results.json").write_text(
+        '{"runs": [{"round": 1, "mistakes": 31}, {"round": 2, "teacher": "t"}]}'
+    )
     text = read(tmp_path).text
     assert "This run holds no graded arm." in text
     assert re.search(r"Runs .*round mistakes teacher .*1 31 – .*2 – t", text)
 
 
-def test_without_gold_and_with_bleu_the_scores_are_shown_and_nothing_is_called_right(make_run: MakeRun) -> None:
+def test_without_gold_and_with_bleu_the_scores_are_shown_and_nothing_is_called_right(
+    make_run: MakeRun,
+) -> None:
     found = results()
     found["arms"] = [
-        arm_row("direct", 31.42, metric="bleu", metrics={"rouge_l": {"value": 44.25}, "missing_ratio": 20.5})
+        arm_row(
+            "direct",
+            31.42,
+            metric="bleu",
+            metrics={"rouge_l": {"value": 44.25}, "missing_ratio": 20.5},
+        )
     ]
     found["comparisons"] = []
     folder = make_run(found, gold=False)
     grades = folder / "arms/direct-seed0/grades.jsonl"
-    rows = [json.loads(line) | {"value": 0.1 * i} for i, line in enumerate(grades.read_text().splitlines(), start=1)]
+    rows = [
+        json.loads(line) | {"value": 0.1 * i}
+        for i, line in enumerate(grades.read_text().splitlines(), start=1)
+    ]
     write_rows(grades, rows)
     page = read(folder)
     assert "direct reaches 31.4 BLEU" in page.text
@@ -193,10 +266,21 @@ def test_without_gold_and_with_bleu_the_scores_are_shown_and_nothing_is_called_r
 
 def test_several_seeds_show_the_pooled_row_and_each_seed(make_run: MakeRun) -> None:
     found = results()
-    found["arms"] = [arm_row(name, 50.0 + seed, seed=seed) for name in ("direct", "ases-uni-inter") for seed in (0, 1)]
+    found["arms"] = [
+        arm_row(name, 50.0 + seed, seed=seed)
+        for name in ("direct", "ases-uni-inter")
+        for seed in (0, 1)
+    ]
     found["comparisons"] = []
     found["pooled"] = [
-        {"name": "direct", "metric": "accuracy", "value": 50.55, "low": 47.11, "high": 53.99, "n": 1000},
+        {
+            "name": "direct",
+            "metric": "accuracy",
+            "value": 50.55,
+            "low": 47.11,
+            "high": 53.99,
+            "n": 1000,
+        },
         {"arm": "ases-uni-inter", "against": "direct", "difference": 0.0, "low": -1.0, "high": 1.0},
     ]
     text = read(make_run(found)).text
@@ -209,14 +293,18 @@ def test_the_two_students_of_a_pair_are_two_lines(make_run: MakeRun) -> None:
     folder = make_run()
     path = next(folder.glob("arms/direct-seed*/curves.jsonl"))
     rows = [
-        {"update": u, "tokens": 10 * u, "train_loss": 1.0 / u, "half": half} for half in ("ES", "AS") for u in (1, 2, 3)
+        {"update": u, "tokens": 10 * u, "train_loss": 1.0 / u, "half": half}
+        for half in ("ES", "AS")
+        for u in (1, 2, 3)
     ]
     write_rows(path, rows)
     words = " ".join(read(folder).words)
     assert "direct ES" in words and "direct AS" in words
 
 
-def test_segments_whose_kind_nobody_stated_are_judged_and_whole_chains_are_not(make_run: MakeRun) -> None:
+def test_segments_whose_kind_nobody_stated_are_judged_and_whole_chains_are_not(
+    make_run: MakeRun,
+) -> None:
     folder = make_run()
     path = folder / "arms" / "ases-uni-ent-seed0" / "predictions.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
@@ -230,11 +318,13 @@ def test_segments_whose_kind_nobody_stated_are_judged_and_whole_chains_are_not(m
 
 
 def test_token_ends_count_utf16_units_as_the_script_does(make_run: MakeRun) -> None:
-    """The trap: an emoji is one character in Python and two in JavaScript; every later token would be cut one off."""
+    """The trap: an emoji is one character in Python and two in JavaScript; every later token would
+    be cut one off."""
     folder = make_run()
     tokens = [{"text": "😀 a", "entropy": 0.5}, {"text": "b", "entropy": 1.0}]
     write_rows(
-        folder / "gold.jsonl", [{"problem_id": "p0", "segments": [{"kind": "ES", "text": "😀 ab"}], "tokens": tokens}]
+        folder / "gold.jsonl",
+        [{"problem_id": "p0", "segments": [{"kind": "ES", "text": "😀 ab"}], "tokens": tokens}],
     )
     assert json.loads(read(folder).data)["gold"][0]["t"] == [[4, 0.5], [5, 1.0]]
 
@@ -252,8 +342,16 @@ def test_further_samples_are_counted_not_dropped_in_silence(make_run: MakeRun) -
         ("results.json", None, "results.json: expected the results of a finished run"),
         ("results.json", "{", "results.json: expected one JSON object"),
         ("results.json", '{"arms": [1]}', "expected `arms` to be a list of objects"),
-        ("problems.jsonl", '{"id": "a", "question": "q"}\n{"id"', r"problems.jsonl:2: expected one JSON object"),
-        ("problems.jsonl", '{"id": "a", "questoin": "q"}', r"problems.jsonl:1: Problem has no field 'questoin'"),
+        (
+            "problems.jsonl",
+            '{"id": "a", "question": "q"}\n{"id"',
+            r"problems.jsonl:2: expected one JSON object",
+        ),
+        (
+            "problems.jsonl",
+            '{"id": "a", "questoin": "q"}',
+            r"problems.jsonl:1: Problem has no field 'questoin'",
+        ),
         ("gold.jsonl", '{"problem_id": "a"}', "gold.jsonl:1: expected problem_id, segments"),
     ],
 )
@@ -282,10 +380,19 @@ def grow(folder: Path, problems: int, updates: int = 6) -> None:
     write_rows(folder / "problems.jsonl", shown)
     for place in (folder / "arms").iterdir():
         text = "Ann has 3 boxes with 4 pens each, so she has 12 < 13 pens. " * 4
-        predictions = [Prediction(f"a{i}", f"p{i}", text, ((None, text),), "12", "stop_sign") for i in range(problems)]
+        predictions = [
+            Prediction(f"a{i}", f"p{i}", text, ((None, text),), "12", "stop_sign")
+            for i in range(problems)
+        ]
         write_rows(place / "predictions.jsonl", (p.to_row() for p in predictions))
-        write_rows(place / "grades.jsonl", (Grade(f"g{p.id}", p.id, 1, "12", "12", True).to_row() for p in predictions))
-        rows = ({"update": u, "train_loss": 1 / u, "metric": 5.0 if u % 100 == 0 else None} for u in range(1, updates))
+        write_rows(
+            place / "grades.jsonl",
+            (Grade(f"g{p.id}", p.id, 1, "12", "12", True).to_row() for p in predictions),
+        )
+        rows = (
+            {"update": u, "train_loss": 1 / u, "metric": 5.0 if u % 100 == 0 else None}
+            for u in range(1, updates)
+        )
         write_rows(place / "curves.jsonl", rows)
 
 
@@ -297,7 +404,8 @@ def test_a_page_of_500_problems_stays_below_three_megabytes(make_run: MakeRun) -
     assert len(json.loads(page.data)["problems"]) == 500
     assert "test problems are shown here" not in page.text
     rows, of = re.findall(
-        r"The figures behind the curves \((\d+) of (\d+) rows; all are in curves\.jsonl \)", page.text
+        r"The figures behind the curves \((\d+) of (\d+) rows; all are in curves\.jsonl \)",
+        page.text,
     )[0]
     assert int(rows) <= 300 < int(of) == 2_997
 
@@ -315,7 +423,9 @@ def test_a_page_of_more_problems_shows_some_of_all_and_says_how_many(
     assert data["of"] == 400
     assert 80 < len(places) < 200
     assert len(page.data) < 130_000
-    assert {len(cells) for cells in (data["gold"], *(run["cells"] for run in data["runs"]))} == {len(places)}
+    assert {len(cells) for cells in (data["gold"], *(run["cells"] for run in data["runs"]))} == {
+        len(places)
+    }
     assert max(b - a for a, b in pairwise(places)) <= 400 // len(places) + 1
 
 
@@ -329,13 +439,23 @@ def test_one_endless_text_does_not_take_the_page(make_run: MakeRun) -> None:
 def browser() -> Iterator[Any]:
     """A headless Chromium; the test skips with its reason where there is none."""
     webdriver = pytest.importorskip("selenium.webdriver")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     driver = shutil.which("chromedriver")
     if chromium is None or driver is None:
-        pytest.skip("no Chromium with chromedriver on this machine (apt-get install chromium chromium-driver)")
+        pytest.skip(
+            "no Chromium with chromedriver on this machine (apt-get install chromium chromium-driver)"
+        )
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-dev-shm-usage"):
+    for flag in (
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-background-networking",
+        "disable-dev-shm-usage",
+    ):
         options.add_argument(f"--{flag}")
     options.add_argument("--window-size=1400,1000")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -345,13 +465,17 @@ def browser() -> Iterator[Any]:
 
 
 def shown(browser: Any) -> list[str]:
-    script = "return [...document.querySelectorAll('#problems article')].map((node) => node.dataset.id)"
+    script = (
+        "return [...document.querySelectorAll('#problems article')].map((node) => node.dataset.id)"
+    )
     return list(browser.execute_script(script))
 
 
 def click(browser: Any, selector: str) -> None:
     node = browser.find_element("css selector", selector)
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", node)
+    browser.execute_script(
+        "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", node
+    )
     node.click()
 
 
@@ -363,10 +487,15 @@ def choose(browser: Any, select: str, text: str) -> None:
 
 def counts(browser: Any) -> dict[str, int]:
     buttons = browser.find_elements("css selector", "#filters button")
-    return {b.get_attribute("data-filter"): int(b.find_element("css selector", ".count").text) for b in buttons}
+    return {
+        b.get_attribute("data-filter"): int(b.find_element("css selector", ".count").text)
+        for b in buttons
+    }
 
 
-def test_in_a_browser_filters_change_the_counts_and_what_is_visible(make_run: MakeRun, browser: Any) -> None:
+def test_in_a_browser_filters_change_the_counts_and_what_is_visible(
+    make_run: MakeRun, browser: Any
+) -> None:
     browser.get(write_page(make_run()).as_uri())
     assert shown(browser) == ["p0", "p1", "p2", "p3"]
     assert counts(browser) == {"all": 4, "wrong": 3, "right": 3, "unfinished": 2, "disagree": 2}
@@ -377,7 +506,10 @@ def test_in_a_browser_filters_change_the_counts_and_what_is_visible(make_run: Ma
     assert counts(browser) == {"all": 4, "wrong": 2, "right": 2, "unfinished": 0, "disagree": 2}
     click(browser, "[data-filter=wrong]")
     assert shown(browser) == ["p2", "p3"]
-    assert browser.find_element("css selector", "[data-filter=wrong]").get_attribute("aria-pressed") == "true"
+    assert (
+        browser.find_element("css selector", "[data-filter=wrong]").get_attribute("aria-pressed")
+        == "true"
+    )
     choose(browser, "#arm", "direct")
     click(browser, "[data-filter=unfinished]")
     assert shown(browser) == ["p2"]
@@ -401,19 +533,28 @@ def test_in_a_browser_a_problem_keeps_its_place_where_not_all_are_shown(
     assert browser.find_element("id", "status").text == f"Problems 21 to 40 of {count}"
 
 
-def test_in_a_browser_gold_tokens_show_their_entropy_and_join_to_the_chain(make_run: MakeRun, browser: Any) -> None:
+def test_in_a_browser_gold_tokens_show_their_entropy_and_join_to_the_chain(
+    make_run: MakeRun, browser: Any
+) -> None:
     from selenium.webdriver import ActionChains
 
     browser.get(write_page(make_run()).as_uri())
     tokens = browser.find_elements("css selector", "article:first-child .token")
     chain = "".join(token.get_attribute("textContent") for token in tokens)
     assert chain == "Ann has 3 boxes with 4 pens each, so she has 12 pens. The answer is 12."
-    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", tokens[3])
+    browser.execute_script(
+        "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", tokens[3]
+    )
     ActionChains(browser).move_to_element(tokens[3]).perform()
     assert browser.find_element("id", "tip").text.split() == ["boxes", "0.300", "nats"]
     click(browser, "#entropy")
     assert "mean 0.35 nats" in browser.find_element("css selector", "article:first-child .es").text
-    tags = [tag.text for tag in browser.find_elements("css selector", "article:first-child .chain:first-child .tag")]
+    tags = [
+        tag.text
+        for tag in browser.find_elements(
+            "css selector", "article:first-child .chain:first-child .tag"
+        )
+    ]
     assert tags == ["ES", "AS", "ES"]  # a cue that needs no colour
 
 
@@ -424,9 +565,13 @@ def test_in_a_browser_generated_markup_stays_text(make_run: MakeRun, browser: An
     assert browser.title == "Pens · smallsteps"
 
 
-def test_in_a_browser_search_and_pages_keep_many_problems_apart(make_run: MakeRun, browser: Any) -> None:
+def test_in_a_browser_search_and_pages_keep_many_problems_apart(
+    make_run: MakeRun, browser: Any
+) -> None:
     folder = make_run()
-    write_rows(folder / "problems.jsonl", ({"id": f"p{i}", "question": f"Number {i}?"} for i in range(45)))
+    write_rows(
+        folder / "problems.jsonl", ({"id": f"p{i}", "question": f"Number {i}?"} for i in range(45))
+    )
     browser.get(write_page(folder).as_uri())
     assert len(shown(browser)) == 20
     click(browser, ".pager-row .pager button:last-child")

@@ -1,4 +1,5 @@
-"""The terminal: every figure in 80 columns, tags beside colours, control characters shown and not obeyed."""
+"""The terminal: every figure in 80 columns, tags beside colours, control characters shown and not
+obeyed."""
 
 from __future__ import annotations
 
@@ -20,7 +21,17 @@ def printed(thing: object, width: int = 80) -> str:
 
 def test_the_table_holds_the_figures_of_results_json_in_80_columns() -> None:
     text = printed(results_table(results()))
-    for shown in ("66.4", "62.3–70.7", "+8.2*", "+2.7 to +13.6", "p < 0.001", "1.53 M", "11.2 ×", "of 500", "stop 489"):
+    for shown in (
+        "66.4",
+        "62.3–70.7",
+        "+8.2*",
+        "+2.7 to +13.6",
+        "p < 0.001",
+        "1.53 M",
+        "11.2 ×",
+        "of 500",
+        "stop 489",
+    ):
         assert shown in text
     assert "…" not in text  # nothing was cut
     assert "+5.6*" not in text  # its interval includes zero
@@ -28,16 +39,49 @@ def test_the_table_holds_the_figures_of_results_json_in_80_columns() -> None:
 
 def test_the_rounds_of_each_student_stand_in_80_columns() -> None:
     first = {
-        "arm": "no-contrast", "seed": 0, "round": 0, "exam": 0.0, "mistakes": 400, "repaired": 0, "broken": 0, "calls": 0,
-        "kept": 0, "teacher_tokens": 0, "validation": 0.0, "validation_low": 0.0, "validation_high": 3.6,
-        "test": 0.0, "test_low": 0.0, "test_high": 0.7,
-    }  # fmt: skip
+        "arm": "no-contrast",
+        "seed": 0,
+        "round": 0,
+        "exam": 0.0,
+        "mistakes": 400,
+        "repaired": 0,
+        "broken": 0,
+        "calls": 0,
+        "kept": 0,
+        "teacher_tokens": 0,
+        "validation": 0.0,
+        "validation_low": 0.0,
+        "validation_high": 3.6,
+        "test": 0.0,
+        "test_low": 0.0,
+        "test_high": 0.7,
+    }
     second = {
-        **first, "round": 1, "exam": 74.1, "mistakes": 220, "repaired": 156, "broken": 11, "calls": 736, "kept": 701,
-        "teacher_tokens": 65_700, "test": 36.0, "test_low": 31.8, "test_high": 40.2,
-    }  # fmt: skip
+        **first,
+        "round": 1,
+        "exam": 74.1,
+        "mistakes": 220,
+        "repaired": 156,
+        "broken": 11,
+        "calls": 736,
+        "kept": 701,
+        "teacher_tokens": 65_700,
+        "test": 36.0,
+        "test_low": 31.8,
+        "test_high": 40.2,
+    }
     text = printed(rounds_table({"rounds": [first, second]}))
-    for shown in ("no-contrast", "seed 0", "74.1", "31.8–40.2", "220", "156", "11", "701 of 736", "65.7 k"):
+    for shown in (
+        "no-contrast",
+        "seed 0",
+        "74.1",
+        "31.8–40.2",
+        "220",
+        "156",
+        "11",
+        "701 of 736",
+        "65.7 k",
+    ):
         assert shown in text
     assert "…" not in text and text.count("no-contrast") == 1
 
@@ -50,7 +94,11 @@ def test_one_arm_has_no_column_of_differences() -> None:
 
 
 def test_each_seed_stands_below_its_arm_with_its_own_test() -> None:
-    found = {"arms": [arm_row(name, 50.0 + seed, seed=seed) for name in ("direct", "uni") for seed in (0, 1)]}
+    found = {
+        "arms": [
+            arm_row(name, 50.0 + seed, seed=seed) for name in ("direct", "uni") for seed in (0, 1)
+        ]
+    }
     test = {"arm": "uni", "against": "direct", "low": 1.0, "high": 3.0, "p_mcnemar": 0.0312}
     found["comparisons"] = [{**test, "seed": seed, "difference": 2.0 + seed} for seed in (0, 1)]
     text = printed(results_table(found))

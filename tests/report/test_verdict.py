@@ -11,7 +11,10 @@ from .conftest import arm_row, results
 
 def two(a: float, b: float, metric: str = "accuracy", **test: Any) -> dict[str, Any]:
     arms = [arm_row("direct", a, metric=metric), arm_row("uni", b, metric=metric)]
-    return {"arms": arms, "comparisons": [{"arm": "uni", "against": "direct", **test}] if test else []}
+    return {
+        "arms": arms,
+        "comparisons": [{"arm": "uni", "against": "direct", **test}] if test else [],
+    }
 
 
 def test_an_interval_that_includes_zero_is_never_called_a_clear_lead() -> None:
@@ -27,7 +30,8 @@ def test_where_the_baseline_leads_the_difference_is_turned() -> None:
     found = verdict(two(60.0, 50.0, difference=-10.0, low=-14.0, high=-6.0))
     assert found.clear is True
     assert (
-        found.text == "direct leads with 60.0 %, 10.0 points above uni. The 95 % interval +6.0 to +14.0 excludes zero."
+        found.text
+        == "direct leads with 60.0 %, 10.0 points above uni. The 95 % interval +6.0 to +14.0 excludes zero."
     )
 
 
@@ -44,15 +48,17 @@ def test_without_a_paired_test_nothing_is_concluded() -> None:
 
 def test_seeds_without_a_pooled_test_are_counted() -> None:
     found = two(50.0, 54.0, difference=4.0, low=1.0, high=7.0)
-    found["comparisons"].append({"arm": "uni", "against": "direct", "difference": 3.0, "low": -1.0, "high": 7.0})
+    found["comparisons"].append(
+        {"arm": "uni", "against": "direct", "difference": 3.0, "low": -1.0, "high": 7.0}
+    )
     assert "excludes zero in 1 of 2 seeds" in verdict(found).text
     assert verdict(found).clear is False
 
 
 def test_equal_values_are_level() -> None:
-    assert verdict(two(50.0, 50.0, difference=0.0, low=-1.0, high=1.0)).text.startswith("uni and direct are level") or (
-        verdict(two(50.0, 50.0)).text.startswith("direct and uni are level at 50.0 %")
-    )
+    assert verdict(two(50.0, 50.0, difference=0.0, low=-1.0, high=1.0)).text.startswith(
+        "uni and direct are level"
+    ) or (verdict(two(50.0, 50.0)).text.startswith("direct and uni are level at 50.0 %"))
 
 
 def test_means_over_seeds_carry_no_interval_because_seeds_share_problems() -> None:
@@ -76,12 +82,21 @@ def test_controls_and_ceilings_do_not_lead():
         {"name": n, "seed": 0, "value": v, "metric": "exact_match"}
         for n, v in (("standard", 20), ("gold-facts", 90), ("both", 40))
     ]
-    row = {"arm": "both", "against": "standard", "seed": 0, "difference": 20.0, "low": 10.0, "high": 30.0}
+    row = {
+        "arm": "both",
+        "against": "standard",
+        "seed": 0,
+        "difference": 20.0,
+        "low": 10.0,
+        "high": 30.0,
+    }
     found = verdict({"arms": arms, "comparisons": [row], "controls": ["gold-facts"]})
     assert found.text.startswith("both leads with 40.0 exact match, 20.0 points above standard")
 
 
-def test_the_arm_that_validation_chose_is_reported_even_where_another_is_ahead_on_the_test_set() -> None:
+def test_the_arm_that_validation_chose_is_reported_even_where_another_is_ahead_on_the_test_set() -> (
+    None
+):
     found = two(50.0, 54.0, difference=4.0, low=1.0, high=7.0)
     found["best"] = {"name": "direct", "seed": 0, "folder": "f", "chosen_on": "validation"}
     assert verdict(found).text == (

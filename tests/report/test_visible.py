@@ -6,14 +6,28 @@ import pytest
 
 from smallsteps.report.visible import visible, visible_line
 
-ATTACKS = ["\x1b[31mred", "\x1b]0;title\x07", "\rgone", "\x9b2J", "a\bb", "\x7f", "‮txet", "⁦x⁩", "\u2028", "\ud800", "\0"]
+ATTACKS = [
+    "\x1b[31mred",
+    "\x1b]0;title\x07",
+    "\rgone",
+    "\x9b2J",
+    "a\bb",
+    "\x7f",
+    "‮txet",
+    "⁦x⁩",
+    "\u2028",
+    "\ud800",
+    "\0",
+]
 
 
 @pytest.mark.parametrize("text", ATTACKS)
 def test_control_characters_are_shown_and_nothing_is_lost(text):
     shown = visible(text)
     assert len(shown) == len(text)
-    assert not any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") for letter in shown)
+    assert not any(
+        unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") for letter in shown
+    )
     shown.encode()
 
 

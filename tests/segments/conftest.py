@@ -25,5 +25,8 @@ def chain() -> Chain:
 @pytest.fixture
 def task() -> Task:
     return Task(
-        "plain", render=lambda problem: problem.question, extract=lambda text, lenient, problem: None, same=same_text
+        "plain",
+        render=lambda problem: problem.question,
+        extract=lambda text, lenient, problem: None,
+        same=same_text,
     )

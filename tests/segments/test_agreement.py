@@ -20,9 +20,11 @@ def labels(text: str) -> list[list[Kind]]:
 
 
 def test_kappa_by_hand() -> None:
-    # 20 both AS, 5 + 10 differ, 15 both ES of 50: observed 0.7, chance 0.5, kappa 0.4 (the textbook table)
+    # 20 both AS, 5 + 10 differ, 15 both ES of 50: observed 0.7, chance 0.5, kappa 0.4 (the textbook
+    # table)
     found = compare_kinds(
-        labels("A" * 20 + "A" * 5 + "E" * 10 + "E" * 15), labels("A" * 20 + "E" * 5 + "A" * 10 + "E" * 15)
+        labels("A" * 20 + "A" * 5 + "E" * 10 + "E" * 15),
+        labels("A" * 20 + "E" * 5 + "A" * 10 + "E" * 15),
     )
     assert found.kappa == pytest.approx(0.4)
     assert found.share == pytest.approx(70.0)
@@ -34,7 +36,9 @@ def test_always_the_commoner_label_agrees_often_and_earns_no_kappa() -> None:
     found = compare_kinds(labels("EEEE EEEE"), labels("EEEA EEEE"))
     assert found.share == pytest.approx(87.5)
     assert found.kappa == 0.0
-    assert compare_kinds(labels("EE"), labels("EE")).kappa == 0.0  # one label only: chance explains all, no NaN
+    assert (
+        compare_kinds(labels("EE"), labels("EE")).kappa == 0.0
+    )  # one label only: chance explains all, no NaN
 
 
 def test_the_interval_resamples_chains_and_not_sub_sentences() -> None:
@@ -48,7 +52,9 @@ def test_the_interval_resamples_chains_and_not_sub_sentences() -> None:
 def test_the_same_seed_gives_the_same_interval_and_another_another() -> None:
     pair = labels("AE EA AA EE AE " * 4), labels("AE EE AA EA EE " * 4)
     assert compare_kinds(*pair, seed=1) == compare_kinds(*pair, seed=1)
-    assert compare_kinds(*pair, seed=1).kappa_interval != compare_kinds(*pair, seed=2).kappa_interval
+    assert (
+        compare_kinds(*pair, seed=1).kappa_interval != compare_kinds(*pair, seed=2).kappa_interval
+    )
 
 
 def test_different_numbers_of_labels_are_refused() -> None:
@@ -58,7 +64,9 @@ def test_different_numbers_of_labels_are_refused() -> None:
         compare_kinds([], [])
 
 
-def test_gold_agreement_is_by_sub_sentence_though_segments_are_merged(chain: Chain, task: Task) -> None:
+def test_gold_agreement_is_by_sub_sentence_though_segments_are_merged(
+    chain: Chain, task: Task
+) -> None:
     gold = tuple(zip(("ES", "AS", "ES", "AS", "ES"), PIECES, strict=True))
     chain = chain._replace(rationale=replace(chain.rationale, gold=gold))
     segments = segment_chains([chain], lambda c, p: [0.1, 0.9, 0.9, 0.9, 0.1], task=task)
@@ -73,9 +81,13 @@ def test_without_gold_labels_there_is_no_agreement(chain: Chain, task: Task) -> 
 
 
 def test_shares(chain: Chain, task: Task) -> None:
-    found = shares(segment_chains([chain, chain], lambda c, p: [0.9, 0.8, 0.3, 0.2, 0.1], task=task))
+    found = shares(
+        segment_chains([chain, chain], lambda c, p: [0.9, 0.8, 0.3, 0.2, 0.1], task=task)
+    )
     assert (found.chains, found.segments, found.segments_per_chain) == (2, 4, 2.0)
     assert (found.extractive, found.abstractive, found.opens_abstractive) == (50.0, 50.0, 100.0)
-    assert found.abstractive_characters == pytest.approx(100 * len("".join(PIECES[:2])) / len("".join(PIECES)))
+    assert found.abstractive_characters == pytest.approx(
+        100 * len("".join(PIECES[:2])) / len("".join(PIECES))
+    )
     with pytest.raises(DataError, match="no segments to describe"):
         shares([])

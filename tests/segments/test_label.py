@@ -12,12 +12,21 @@ from hypothesis import strategies as st
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Kind, Problem, Rationale
-from smallsteps.segments.label import STRATEGIES, Strategy, label_scores, merge, score_chains, segment_chains
+from smallsteps.segments.label import (
+    STRATEGIES,
+    Strategy,
+    label_scores,
+    merge,
+    score_chains,
+    segment_chains,
+)
 from smallsteps.tasks.base import Task, same_text
 
 from .conftest import PIECES
 
-TASK = Task("plain", render=lambda problem: problem.question, extract=lambda *_: None, same=same_text)
+TASK = Task(
+    "plain", render=lambda problem: problem.question, extract=lambda *_: None, same=same_text
+)
 
 
 def kinds(text: str) -> list[str]:
@@ -27,21 +36,38 @@ def kinds(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("scores", "direction", "beta", "expected"),
     [
-        ([0.2, 0.9, 0.3, 0.8, 0.1], "high", 1.0, "ES AS ES AS ES"),  # the method page's two examples
+        (
+            [0.2, 0.9, 0.3, 0.8, 0.1],
+            "high",
+            1.0,
+            "ES AS ES AS ES",
+        ),  # the method page's two examples
         ([0.9, 0.8, 0.3, 0.2, 0.1], "high", 1.0, "AS AS ES ES ES"),
         ([0.2, 0.9, 0.3, 0.8, 0.1], "low", 1.0, "AS ES AS ES AS"),
         ([0.2, 0.9, 0.3, 0.8, 0.1], "high", 1.8, "ES AS ES ES ES"),  # threshold 0.828
         ([0.2, 0.9, 0.3, 0.8, 0.1], "low", 0.4, "ES ES ES ES AS"),  # threshold 0.184
-        ([0.1, 0.1, 0.1], "low", 1.0, "ES ES ES"),  # 0.1 < (0.1 + 0.1 + 0.1) / 3 in floating point, which means nothing
+        (
+            [0.1, 0.1, 0.1],
+            "low",
+            1.0,
+            "ES ES ES",
+        ),  # 0.1 < (0.1 + 0.1 + 0.1) / 3 in floating point, which means nothing
         ([0.5], "high", 1.0, "ES"),
         ([0.0, 0.0], "low", 1.0, "ES ES"),
         ([None, 0.1, None, 0.9, None], "high", 1.0, "ES ES ES AS AS"),
         ([None, 0.9, 0.1], "high", 1.0, "AS AS ES"),
-        ([None, 0.4, 0.6, None], "high", 1.0, "ES ES AS AS"),  # the mean is over the two that have a score
+        (
+            [None, 0.4, 0.6, None],
+            "high",
+            1.0,
+            "ES ES AS AS",
+        ),  # the mean is over the two that have a score
         ([None, None], "high", 1.0, "ES ES"),
     ],
 )
-def test_equations_by_hand(scores: list[float | None], direction: str, beta: float, expected: str) -> None:
+def test_equations_by_hand(
+    scores: list[float | None], direction: str, beta: float, expected: str
+) -> None:
     assert label_scores(scores, direction, beta) == kinds(expected)  # type: ignore[arg-type]
 
 
@@ -59,7 +85,9 @@ def chain_of(text: str, id: str = "c", gold: tuple[tuple[Kind, str], ...] = ()) 
     return Chain(Problem(id, "How many?", "7"), Rationale(f"{id}/0", id, text, gold=gold))
 
 
-def test_neighbours_with_one_label_become_one_segment_with_ids_and_mean_score(chain: Chain, task: Task) -> None:
+def test_neighbours_with_one_label_become_one_segment_with_ids_and_mean_score(
+    chain: Chain, task: Task
+) -> None:
     (segments,) = segment_chains([chain], lambda c, p: [0.9, 0.7, 0.3, 0.2, 0.1], task=task)
     assert [(s.id, s.rationale_id, s.kind, s.text) for s in segments] == [
         ("ann/0/0", "ann/0", "AS", PIECES[0] + PIECES[1]),
@@ -68,8 +96,12 @@ def test_neighbours_with_one_label_become_one_segment_with_ids_and_mean_score(ch
     assert [s.score for s in segments] == [pytest.approx(0.8), pytest.approx(0.2)]
 
 
-@pytest.mark.parametrize("strategy", [Strategy("own", "high", function=lambda c, p: [1.0] * len(p)), "rouge"])
-def test_a_normal_region_of_a_report_is_extractive_at_any_beta(strategy: str | Strategy, task: Task) -> None:
+@pytest.mark.parametrize(
+    "strategy", [Strategy("own", "high", function=lambda c, p: [1.0] * len(p)), "rouge"]
+)
+def test_a_normal_region_of_a_report_is_extractive_at_any_beta(
+    strategy: str | Strategy, task: Task
+) -> None:
     beta = 2.0 if strategy == "rouge" else 0.5
     abnormal = chain_of("How many.")
     normal = abnormal._replace(problem=replace(abnormal.problem, meta={"normal": True}))
@@ -90,7 +122,10 @@ def test_what_is_copied_is_extractive(chain: Chain, task: Task) -> None:
     assert segments[1].kind == "AS" and segments[1].text == PIECES[1]
 
 
-@given(st.text(alphabet="ab5 ,.:。，\n", min_size=1).filter(str.strip), st.sampled_from(["inter", "bleu", "rouge"]))
+@given(
+    st.text(alphabet="ab5 ,.:。，\n", min_size=1).filter(str.strip),
+    st.sampled_from(["inter", "bleu", "rouge"]),
+)
 def test_segments_joined_are_the_rationale_and_neighbours_differ(text: str, strategy: str) -> None:
     (segments,) = segment_chains([chain_of(text)], strategy, task=TASK)
     assert "".join(s.text for s in segments) == text
@@ -98,9 +133,18 @@ def test_segments_joined_are_the_rationale_and_neighbours_differ(text: str, stra
 
 
 def test_gold_keeps_the_boundaries_of_people_which_need_no_punctuation(task: Task) -> None:
-    gold: tuple[tuple[Kind, str], ...] = (("ES", "Ann has 3 "), ("AS", "so she has 4. "), ("AS", "It is 7."))
-    (segments,) = segment_chains([chain_of("Ann has 3 so she has 4. It is 7.", gold=gold)], "gold", task=task)
-    assert [(s.kind, s.text) for s in segments] == [("ES", "Ann has 3 "), ("AS", "so she has 4. It is 7.")]
+    gold: tuple[tuple[Kind, str], ...] = (
+        ("ES", "Ann has 3 "),
+        ("AS", "so she has 4. "),
+        ("AS", "It is 7."),
+    )
+    (segments,) = segment_chains(
+        [chain_of("Ann has 3 so she has 4. It is 7.", gold=gold)], "gold", task=task
+    )
+    assert [(s.kind, s.text) for s in segments] == [
+        ("ES", "Ann has 3 "),
+        ("AS", "so she has 4. It is 7."),
+    ]
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.sampled_from(["ES", "AS"])), min_size=1))
@@ -108,11 +152,15 @@ def test_merging_loses_nothing(rows: list[tuple[str, Kind]]) -> None:
     pieces, labels = [text for text, _ in rows], [kind for _, kind in rows]
     segments = merge(chain_of("".join(pieces)), pieces, labels, [None] * len(rows))
     assert "".join(s.text for s in segments) == "".join(pieces)
-    assert [s.kind for s in segments] == [k for i, k in enumerate(labels) if i == 0 or labels[i - 1] != k]
+    assert [s.kind for s in segments] == [
+        k for i, k in enumerate(labels) if i == 0 or labels[i - 1] != k
+    ]
 
 
 def test_a_user_s_function_may_give_labels(chain: Chain, task: Task) -> None:
-    (segments,) = segment_chains([chain], lambda c, p: ["AS" if "=" in x else "ES" for x in p], task=task)
+    (segments,) = segment_chains(
+        [chain], lambda c, p: ["AS" if "=" in x else "ES" for x in p], task=task
+    )
     assert [s.kind for s in segments] == kinds("ES AS ES AS ES")
 
 
@@ -125,18 +173,44 @@ def test_a_user_s_strategy_may_say_that_low_scores_mean_as(chain: Chain, task: T
 @pytest.mark.parametrize(
     ("strategy", "error", "message"),
     [
-        ("entropy", RecipeError, r"no segmentation strategy 'entropy'\..*Did you mean 'ent'\?.*bleu, ent, ent\*, gold"),
-        ("ent", RecipeError, r"'ent' reads a student trained on whole chains, and none was given\. .*--student DIR"),
+        (
+            "entropy",
+            RecipeError,
+            r"no segmentation strategy 'entropy'\..*Did you mean 'ent'\?.*bleu, ent, ent\*, gold",
+        ),
+        (
+            "ent",
+            RecipeError,
+            r"'ent' reads a student trained on whole chains, and none was given\. .*--student DIR",
+        ),
         ("ent*", RecipeError, r"'ent\*' reads the student before fine-tuning"),
         ("gold", DataError, r'^ann/0: strategy \'gold\' needs labelled segments.*"segments"'),
-        (lambda c, p: [1.0], RecipeError, r"ann/0: strategy '<lambda>' returned 1 values for 5 sub-sentences"),
-        (lambda c, p: ["ES", 1, 2, 3, 4], RecipeError, r"expected labels 'ES' and 'AS', or finite numbers, not both"),
-        (lambda c, p: [float("nan")] * 5, RecipeError, r"expected labels 'ES' and 'AS', or finite numbers"),
+        (
+            lambda c, p: [1.0],
+            RecipeError,
+            r"ann/0: strategy '<lambda>' returned 1 values for 5 sub-sentences",
+        ),
+        (
+            lambda c, p: ["ES", 1, 2, 3, 4],
+            RecipeError,
+            r"expected labels 'ES' and 'AS', or finite numbers, not both",
+        ),
+        (
+            lambda c, p: [float("nan")] * 5,
+            RecipeError,
+            r"expected labels 'ES' and 'AS', or finite numbers",
+        ),
         (lambda c, p: ["es"] * 5, RecipeError, r"expected labels 'ES' and 'AS'"),
-        (Strategy("own", None, function=lambda c, p: [1.0] * 5), RecipeError, r"'own' gives scores: say whether"),
+        (
+            Strategy("own", None, function=lambda c, p: [1.0] * 5),
+            RecipeError,
+            r"'own' gives scores: say whether",
+        ),
     ],
 )
-def test_messages(chain: Chain, task: Task, strategy: object, error: type[Exception], message: str) -> None:
+def test_messages(
+    chain: Chain, task: Task, strategy: object, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         segment_chains([chain], strategy, task=task)  # type: ignore[arg-type]
 
@@ -147,7 +221,9 @@ def test_an_empty_rationale_is_refused_by_name(task: Task) -> None:
 
 
 def test_gold_that_is_not_the_rationale_is_refused(task: Task) -> None:
-    with pytest.raises(DataError, match=r"^c/0: the texts of its gold segments joined are not its rationale"):
+    with pytest.raises(
+        DataError, match=r"^c/0: the texts of its gold segments joined are not its rationale"
+    ):
         segment_chains([chain_of("a. b.", gold=(("ES", "a."), ("AS", "b.")))], "gold", task=task)
 
 

@@ -1,4 +1,5 @@
-"""The real chains of thought: every one joins back, and the model-free strategies behave as measured before."""
+"""The real chains of thought: every one joins back, and the model-free strategies behave as
+measured before."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ DATA = ROOT.parent / "shared" / "data"
 
 pytestmark = [
     pytest.mark.data,
-    pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not beside the repository"),
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason="the real data sets are not beside the repository"
+    ),
 ]
 
 
@@ -41,7 +44,9 @@ def gsm8k() -> list[Chain]:
     return [
         Chain(
             Problem(row["id"], row["question"], row["answer"]),
-            Rationale(f"{row['id']}/0", row["id"], f"{row['rationale']} The answer is {row['predicted']}."),
+            Rationale(
+                f"{row['id']}/0", row["id"], f"{row['rationale']} The answer is {row['predicted']}."
+            ),
         )
         for row in read("gsm8k_cot_llama3_70b/train.jsonl")
     ]
@@ -67,14 +72,21 @@ def test_all_impressions_join_back_and_items_keep_their_numbers() -> None:
 
 
 def test_shares_of_the_strategies_without_a_model(gsm8k: list[Chain], task: Task) -> None:
-    found = {name: shares(segment_chains(gsm8k[:700], name, task=task)) for name in ("inter", "bleu", "rouge")}
+    found = {
+        name: shares(segment_chains(gsm8k[:700], name, task=task))
+        for name in ("inter", "bleu", "rouge")
+    }
     assert found["inter"].opens_abstractive == 0
-    assert 30 < found["rouge"].opens_abstractive < 70  # a third to two thirds of the chains, by rouge and bleu
+    assert (
+        30 < found["rouge"].opens_abstractive < 70
+    )  # a third to two thirds of the chains, by rouge and bleu
     assert 30 < found["bleu"].opens_abstractive < 75
     assert found["inter"].segments_per_chain > found["rouge"].segments_per_chain > 3
 
 
-def test_inter_chains_are_longer_than_ten_segments_and_can_be_reproduced(gsm8k: list[Chain], task: Task) -> None:
+def test_inter_chains_are_longer_than_ten_segments_and_can_be_reproduced(
+    gsm8k: list[Chain], task: Task
+) -> None:
     lengths = [len(split(chain.rationale.text)) for chain in gsm8k]
     assert 0.17 < sum(length > 10 for length in lengths) / len(lengths) < 0.19
     train = gsm8k[:600]
@@ -97,7 +109,9 @@ def test_agreement_with_ircot_s_annotations(task: Task) -> None:
     assert spec is not None and spec.loader is not None
     ircot = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(ircot)
-    found = ircot.agreement(str(DATA / "ircot_annotations"), dict.fromkeys(("inter", "bleu", "rouge")), task)
+    found = ircot.agreement(
+        str(DATA / "ircot_annotations"), dict.fromkeys(("inter", "bleu", "rouge")), task
+    )
     assert {(result.n, result.chains) for result in found.values()} == {(248, 69)}
     kappas = {name: round(result.kappa, 2) for name, result in found.items()}
     assert kappas == {"inter": -0.19, "bleu": 0.22, "rouge": 0.70}

@@ -78,16 +78,24 @@ class Tokens:
     spans: list[tuple[int, int]]
 
 
-def fake_scores(student: object, task: Task, pairs: list[tuple[str, str]], **_: object) -> list[Tokens]:
+def fake_scores(
+    student: object, task: Task, pairs: list[tuple[str, str]], **_: object
+) -> list[Tokens]:
     """A token a character; entropy = its place in the text given, loss = 1."""
     return [
-        Tokens([float(i) for i in range(len(text))], [1.0] * len(text), [(i, i + 1) for i in range(len(text))])
+        Tokens(
+            [float(i) for i in range(len(text))],
+            [1.0] * len(text),
+            [(i, i + 1) for i in range(len(text))],
+        )
         for _, text in pairs
     ]
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, token_scores: Callable[..., list[Tokens]]) -> None:
-    monkeypatch.setitem(sys.modules, "smallsteps.students.scores", SimpleNamespace(token_scores=token_scores))
+    monkeypatch.setitem(
+        sys.modules, "smallsteps.students.scores", SimpleNamespace(token_scores=token_scores)
+    )
 
 
 @pytest.fixture
@@ -105,7 +113,9 @@ def test_conditioning_decides_what_a_token_has_read(chain: Chain, task: Task) ->
     assert certainty_scores([chain], pieces, task, None, "loss", reduce="sum") == [[2.0, 2.0]]  # type: ignore[arg-type]
 
 
-def test_a_score_that_is_no_number_is_refused(chain: Chain, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_score_that_is_no_number_is_refused(
+    chain: Chain, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stand_in(monkeypatch, lambda *_, **__: [Tokens([float("nan")], [0.0], [(0, 1)])])
     with pytest.raises(DataError, match=r"ann/0: the scoring student gives entropy \[nan\]"):
         certainty_scores([chain], [["a"]], task, None, "entropy")  # type: ignore[arg-type]
@@ -118,10 +128,14 @@ def test_segmenting_without_a_student_does_not_import_torch() -> None:
 
 @pytest.mark.parametrize("scores", [bleu_scores, rouge_scores])
 def test_a_long_question_is_looked_through_once_for_all_pieces(scores: Callable[..., Any]) -> None:
-    """The trap: 13 s for a question and a rationale of 28,000 characters, which is their product."""
+    """The trap: 13 s for a question and a rationale of 28,000 characters, which is their
+    product."""
 
     def seconds(length: int) -> float:
-        question, pieces = "Tom has 5 cups, so what? " * (length // 25), ["Ann has 3 pens, "] * (length // 16)
+        question, pieces = (
+            "Tom has 5 cups, so what? " * (length // 25),
+            ["Ann has 3 pens, "] * (length // 16),
+        )
         taken = []
         for _ in range(3):
             start = time.process_time()
@@ -129,4 +143,6 @@ def test_a_long_question_is_looked_through_once_for_all_pieces(scores: Callable[
             taken.append(time.process_time() - start)
         return min(taken)
 
-    assert seconds(16_000) < 40 * seconds(1_600) + 0.05  # 10 times the length; its square would be 100
+    assert (
+        seconds(16_000) < 40 * seconds(1_600) + 0.05
+    )  # 10 times the length; its square would be 100

@@ -34,7 +34,11 @@ def test_no_piece_is_white_space_or_marks_alone_unless_the_text_is(text: str) ->
     [
         (
             "Ann has 3 boxes with 4 pens each, so she has 3 x 4 = 12 pens. The answer is 7.",
-            ["Ann has 3 boxes with 4 pens each, ", "so she has 3 x 4 = 12 pens. ", "The answer is 7."],
+            [
+                "Ann has 3 boxes with 4 pens each, ",
+                "so she has 3 x 4 = 12 pens. ",
+                "The answer is 7.",
+            ],
         ),
         ("a; b: c? d! e", ["a; ", "b: ", "c? ", "d! ", "e"]),
         ("It is 3.5 or 1,000 at 10:30. Yes", ["It is 3.5 or 1,000 at 10:30. ", "Yes"]),
@@ -45,10 +49,19 @@ def test_no_piece_is_white_space_or_marks_alone_unless_the_text_is(text: str) ->
         ("Mr. A Mrs. B Ms. C Dr. D St. E No. 5 vs. x etc. and e.g. y i.e. z", None),
         ("from 9 a.m. to 5 p.m. in the U.S. for J. R. Smith", None),
         ("She has none. Dr. No is there. Then", ["She has none. ", "Dr. No is there. ", "Then"]),
-        ("There is no. Then", ["There is no. ", "Then"]),  # `No.` the abbreviation is a capital matter
+        (
+            "There is no. Then",
+            ["There is no. ", "Then"],
+        ),  # `No.` the abbreviation is a capital matter
         ("It was almost. Then", ["It was almost. ", "Then"]),  # ends in `st`, which is no St.
-        ("1. Ann has 3. 2. Bo has 4.\n3. Sum is 7.", ["1. Ann has 3. ", "2. Bo has 4.\n", "3. Sum is 7."]),
-        ("The total is 12. Then", ["The total is 12. ", "Then"]),  # no item number: not at the start of a sentence
+        (
+            "1. Ann has 3. 2. Bo has 4.\n3. Sum is 7.",
+            ["1. Ann has 3. ", "2. Bo has 4.\n", "3. Sum is 7."],
+        ),
+        (
+            "The total is 12. Then",
+            ["The total is 12. ", "Then"],
+        ),  # no item number: not at the start of a sentence
         ("Total: 7. Then", ["Total: ", "7. ", "Then"]),
         ("Option B.\nThen", ["Option B.\n", "Then"]),  # a line break always ends a piece
         ("one\r\ntwo\n\n  three", ["one\r\n", "two\n\n  ", "three"]),

@@ -1,4 +1,5 @@
-"""Chat templates as models have them: without a system role, with strict turns, without any sense."""
+"""Chat templates as models have them: without a system role, with strict turns, without any
+sense."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ GEMMA = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('Conversation roles must alternate') }}{% endif %}{% endfor %}" + TURNS
 )
-FORGETFUL = TURNS.replace("{% for m in messages %}", "{% for m in messages if m.role != 'system' %}")
+FORGETFUL = TURNS.replace(
+    "{% for m in messages %}", "{% for m in messages if m.role != 'system' %}"
+)
 MESSAGES = (("system", "Be brief."), ("user", "Why?"))
 
 
@@ -37,13 +40,18 @@ def test_without_a_system_role_its_text_joins_the_users(template: str) -> None:
 
 def test_where_turns_must_alternate_neighbours_are_joined() -> None:
     several = (*MESSAGES, ("user", "And how?"), ("assistant", "So."), ("user", "Prediction:"))
-    assert text(GEMMA, several) == "<user>Be brief.\n\nWhy?\n\nAnd how?<assistant>So.<user>Prediction:<model>"
+    assert (
+        text(GEMMA, several)
+        == "<user>Be brief.\n\nWhy?\n\nAnd how?<assistant>So.<user>Prediction:<model>"
+    )
     assert joined([("user", "a"), ("assistant", "b")]) == [("user", "a"), ("assistant", "b")]
 
 
 def test_a_template_is_told_whether_to_think() -> None:
     template = TURNS + "{% if enable_thinking %}<think>{% endif %}"
-    assert text(template, thinking=True).endswith("<think>") and not text(template).endswith("<think>")
+    assert text(template, thinking=True).endswith("<think>") and not text(template).endswith(
+        "<think>"
+    )
 
 
 @pytest.mark.parametrize(

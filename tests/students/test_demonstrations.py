@@ -1,4 +1,5 @@
-"""Fixed demonstrations of a causal student: where they stand, when one is left out, and that they are saved."""
+"""Fixed demonstrations of a causal student: where they stand, when one is left out, and that they
+are saved."""
 
 from __future__ import annotations
 

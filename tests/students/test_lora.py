@@ -42,7 +42,9 @@ def forward(student: Student) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_adapters_and_added_tokens_survive_merging_and_saving(tiny: Tiny, style: str, tmp_path: Path) -> None:
+def test_adapters_and_added_tokens_survive_merging_and_saving(
+    tiny: Tiny, style: str, tmp_path: Path
+) -> None:
     student = prepare(tiny(style), TASK, path="uni", cue=True)
     rows = student.model.get_input_embeddings().weight.detach().clone()
     add_lora(student, LoraSettings(rank=4, alpha=8), seed=0)

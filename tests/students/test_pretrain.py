@@ -1,4 +1,5 @@
-"""How the bundled student is made: drills without chains, a tokenizer that loses nothing, a run that goes on."""
+"""How the bundled student is made: drills without chains, a tokenizer that loses nothing, a run
+that goes on."""
 
 import itertools
 import random
@@ -8,14 +9,27 @@ import torch
 
 from smallsteps.errors import RecipeError, StudentError
 from smallsteps.students.drills import GROUPS, calculation, drills
-from smallsteps.students.pretrain import PretrainSettings, make_tokenizer, pretrain, pretrain_settings, rate
+from smallsteps.students.pretrain import (
+    PretrainSettings,
+    make_tokenizer,
+    pretrain,
+    pretrain_settings,
+    rate,
+)
 from smallsteps.students.scratch import ScratchSettings
 from smallsteps.tasks.stories import LARGEST, make_chains
 
 TINY = PretrainSettings(
-    steps=4, scale=0.05, bf16=False, compile=False, warmup=2, save_every=2,
-    student=ScratchSettings(vocabulary=600, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1, dropout=0.0),
-)  # fmt: skip
+    steps=4,
+    scale=0.05,
+    bf16=False,
+    compile=False,
+    warmup=2,
+    save_every=2,
+    student=ScratchSettings(
+        vocabulary=600, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1, dropout=0.0
+    ),
+)
 
 
 def test_no_drill_has_the_form_of_a_chain():
@@ -31,7 +45,9 @@ def test_calculations_are_right_and_in_range():
         assert min(left, right, result) >= 1 and max(left, right, result) <= LARGEST
 
 
-@pytest.mark.parametrize("group,name", [(group, name) for group in GROUPS for name in GROUPS[group].drills])
+@pytest.mark.parametrize(
+    "group,name", [(group, name) for group in GROUPS for name in GROUPS[group].drills]
+)
 def test_every_drill_has_a_source_and_a_target(group, name):
     rng = random.Random(1)
     for _ in range(50):
@@ -65,7 +81,9 @@ def test_an_interrupted_run_goes_on_with_its_tokenizer_and_ends_with_a_student(t
     seen = []
     folder = pretrain(tmp_path, TINY, lambda step, total, loss: seen.append(step))
     assert seen == [3, 4]
-    assert {"model.safetensors", "tokenizer.json", "pretraining.json"} <= {path.name for path in folder.iterdir()}
+    assert {"model.safetensors", "tokenizer.json", "pretraining.json"} <= {
+        path.name for path in folder.iterdir()
+    }
 
 
 def test_an_unknown_setting_is_named():
@@ -86,4 +104,7 @@ def test_a_folder_with_files_of_others_is_left_alone(tmp_path, capsys):
     (tmp_path / "student" / "model.safetensors").write_text("mine")
     assert main(["run", "student/bundled", "steps=1", "--out", str(tmp_path)]) == 2
     assert "holds files that are no run of smallsteps (student" in capsys.readouterr().err
-    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["student", "student/model.safetensors"]
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "student",
+        "student/model.safetensors",
+    ]

@@ -1,4 +1,5 @@
-"""Model files: no remote code runs and nothing is unpickled, wherever a model is loaded; what cannot be read says why."""
+"""Model files: no remote code runs and nothing is unpickled, wherever a model is loaded; what
+cannot be read says why."""
 
 from __future__ import annotations
 
@@ -33,11 +34,18 @@ def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
     """Each call of a file with the last part of the name that is called."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
-            yield node, node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            yield (
+                node,
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", ""),
+            )
 
 
 def constants(call: ast.Call) -> dict[str, Any]:
-    return {k.arg: k.value.value for k in call.keywords if k.arg and isinstance(k.value, ast.Constant)}
+    return {
+        k.arg: k.value.value for k in call.keywords if k.arg and isinstance(k.value, ast.Constant)
+    }
 
 
 def test_models_are_loaded_in_one_place_without_remote_code_and_pickles() -> None:
@@ -49,7 +57,9 @@ def test_models_are_loaded_in_one_place_without_remote_code_and_pickles() -> Non
             if name in ("from_pretrained", "pipeline", "SentenceTransformer", "AutoPeftModel"):
                 assert path == LOADER and name == "from_pretrained", where
                 assert given.get("trust_remote_code") is False, where
-                assert given.get("use_safetensors") is True or "dtype" not in {k.arg for k in call.keywords}, where
+                assert given.get("use_safetensors") is True or "dtype" not in {
+                    k.arg for k in call.keywords
+                }, where
             if name == "load" and isinstance(call.func, ast.Attribute):
                 module = getattr(call.func.value, "id", "")
                 assert module not in ("pickle", "joblib", "dill"), where
@@ -79,7 +89,9 @@ def yes_to_every_question(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_code_that_comes_with_a_model_never_runs(foreign: Path, loader: str) -> None:
-    with pytest.raises(StudentError, match=r"needs Python code that comes with it .*never runs") as refused:
+    with pytest.raises(
+        StudentError, match=r"needs Python code that comes with it .*never runs"
+    ) as refused:
         LOADERS[loader](foreign)
     assert "\n" not in str(refused.value) and str(foreign) in str(refused.value)
     assert not (foreign.parent / "trace").exists()
@@ -91,7 +103,19 @@ def test_the_command_line_refuses_it_in_one_line_before_anything_is_scored(
 ) -> None:
     row = {"id": "a", "question": "Who?", "context": "Ann is here.", "rationale": "Ann is here."}
     (tmp_path / "r.jsonl").write_text(json.dumps(row) + "\n")
-    assert main(["quality", str(tmp_path / "r.jsonl"), "--out", str(tmp_path / "q.jsonl"), flag, str(foreign)]) == 2
+    assert (
+        main(
+            [
+                "quality",
+                str(tmp_path / "r.jsonl"),
+                "--out",
+                str(tmp_path / "q.jsonl"),
+                flag,
+                str(foreign),
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     assert "never runs" in said and "Traceback" not in said and not (tmp_path / "q.jsonl").exists()
     assert not (tmp_path / "trace").exists()
@@ -105,8 +129,12 @@ def test_a_known_architecture_is_read_by_transformers_own_code(foreign: Path) ->
 
 
 @pytest.mark.parametrize("loader", LOADERS)
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "pytorch_model-00001-of-00002.bin"])
-def test_pickled_weights_are_refused_with_the_way_out(tiny: Tiny, tmp_path: Path, loader: str, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "model.pt", "pytorch_model-00001-of-00002.bin"]
+)
+def test_pickled_weights_are_refused_with_the_way_out(
+    tiny: Tiny, tmp_path: Path, loader: str, name: str
+) -> None:
     tiny("t5").save(tmp_path / "m")
     (tmp_path / "m/model.safetensors").rename(tmp_path / "m" / name)
     convert = r"pickled \('.*'\).*Only safetensors are read.*import T5ForCond.* as M; M\.from"
@@ -117,7 +145,9 @@ def test_pickled_weights_are_refused_with_the_way_out(tiny: Tiny, tmp_path: Path
 @pytest.mark.parametrize("loader", LOADERS)
 def test_an_adapter_brings_no_model_from_elsewhere(tiny: Tiny, tmp_path: Path, loader: str) -> None:
     tiny("t5").save(tmp_path / "m")
-    (tmp_path / "m/adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "a/b"}')
+    (tmp_path / "m/adapter_config.json").write_text(
+        '{"peft_type": "LORA", "base_model_name_or_path": "a/b"}'
+    )
     with pytest.raises(StudentError, match=r"holds an adapter .*merge_and_unload"):
         LOADERS[loader](tmp_path / "m")
 
@@ -125,7 +155,9 @@ def test_an_adapter_brings_no_model_from_elsewhere(tiny: Tiny, tmp_path: Path, l
 def test_a_kernel_from_the_hub_is_code_too(tiny: Tiny, tmp_path: Path) -> None:
     tiny("t5").save(tmp_path / "m")
     config = json.loads((tmp_path / "m/config.json").read_text())
-    (tmp_path / "m/config.json").write_text(json.dumps({**config, "_attn_implementation": "owner/kernel"}))
+    (tmp_path / "m/config.json").write_text(
+        json.dumps({**config, "_attn_implementation": "owner/kernel"})
+    )
     with pytest.raises(StudentError, match=r"asks for code from the hub .*'owner/kernel'"):
         load_student(tmp_path / "m")
 
@@ -143,7 +175,7 @@ def test_a_kernel_from_the_hub_is_code_too(tiny: Tiny, tmp_path: Path) -> None:
         ("tokenizer.json", b"{", "tokenizer"),
         ("tokenizer_config.json", b"[", "tokenizer"),
     ],
-)  # fmt: skip
+)
 def test_damaged_files_are_named(
     tiny: Tiny, tmp_path: Path, loader: str, name: str, content: bytes, message: str
 ) -> None:
@@ -160,13 +192,21 @@ def test_damaged_files_are_named(
 def _as_inference(folder: Path) -> None:
     """Labels of natural-language inference, so that the weights are looked at."""
     config = json.loads((folder / "config.json").read_text())
-    labels = {"id2label": {"0": "entailment", "1": "neutral", "2": "contradiction"}, "num_labels": 3}
+    labels = {
+        "id2label": {"0": "entailment", "1": "neutral", "2": "contradiction"},
+        "num_labels": 3,
+    }
     (folder / "config.json").write_text(json.dumps({**config, **labels}))
 
 
 def _saved_bert(tiny: Tiny, folder: Path) -> None:
     config = BertConfig(
-        vocab_size=64, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, pad_token_id=0
+        vocab_size=64,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        pad_token_id=0,
     )
     BertForSequenceClassification(config).save_pretrained(folder)
 
@@ -207,8 +247,14 @@ def test_bundled_is_a_model() -> None:
 @pytest.mark.parametrize(
     ("results", "message"),
     [
-        ({"best": {"folder": "seed0/direct"}}, r"mine: a run folder; its best student is .*mine/seed0/direct\.$"),
-        (None, r"mine: a run folder without a best student yet\. Name the folder of one of its students\.$"),
+        (
+            {"best": {"folder": "seed0/direct"}},
+            r"mine: a run folder; its best student is .*mine/seed0/direct\.$",
+        ),
+        (
+            None,
+            r"mine: a run folder without a best student yet\. Name the folder of one of its students\.$",
+        ),
         ({"best": None}, r"a run folder without a best student"),
         ([], r"a run folder without a best student"),
         ({"best": {"folder": 5}}, r"a run folder without a best student"),

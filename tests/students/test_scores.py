@@ -20,9 +20,15 @@ Tiny = Callable[..., Student]
 TASK = get_task("gsm8k")
 STYLES = ["t5", "t5-scaled", "bart", "llama", "qwen"]
 PAIRS = [
-    ("Ann has 3 boxes with 4 pens each. How many pens?", "Ann has 3 boxes, so 3 x 4 = 12. The answer is 12."),
+    (
+        "Ann has 3 boxes with 4 pens each. How many pens?",
+        "Ann has 3 boxes, so 3 x 4 = 12. The answer is 12.",
+    ),
     ("Is it true?", "Yes."),
-    ("Tom bought 16 apples and ate 2 of them.", " She gives away 5 pens, so 12 - 5 = 7 pens are left.  "),
+    (
+        "Tom bought 16 apples and ate 2 of them.",
+        " She gives away 5 pens, so 12 - 5 = 7 pens are left.  ",
+    ),
     ("How many pens are left?", "She gives away 5 pens; the answer is 7."),
 ]
 
@@ -45,7 +51,8 @@ def naive(student: Student, question: str, text: str) -> tuple[list[float], list
     return (-(log_p.exp() * log_p).sum(-1)).tolist(), loss.tolist()
 
 
-# random weights of this size give logits of some hundreds, hence the tolerance: float32 holds seven digits
+# random weights of this size give logits of some hundreds, hence the tolerance: float32 holds seven
+# digits
 def check(student: Student, found: list[TokenScores], tolerance: float = 2e-3) -> None:
     for (question, text), scores in zip(PAIRS, found, strict=True):
         entropy, loss = naive(student, question, text)
@@ -69,7 +76,9 @@ def test_scores_do_not_depend_on_the_batch(tiny: Tiny, style: str) -> None:
         assert one.spans == other.spans
 
 
-def test_the_head_in_chunks_is_the_head_at_once(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_head_in_chunks_is_the_head_at_once(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
     student = tiny("t5")
     monkeypatch.setattr("smallsteps.students.scores.HEAD_BYTES", 3 * 4 * 93)
     check(student, token_scores(student, TASK, PAIRS))
@@ -105,7 +114,9 @@ def test_a_word_ruled_out_gives_no_nan(tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("style", ["t5", "bart", "qwen"])
 @pytest.mark.parametrize("text", [PAIRS[0][1], PAIRS[2][1]])
-def test_spans_cover_the_text_and_fall_into_sub_sentences(tiny: Tiny, style: str, text: str) -> None:
+def test_spans_cover_the_text_and_fall_into_sub_sentences(
+    tiny: Tiny, style: str, text: str
+) -> None:
     student = tiny(style)
     (scores,) = token_scores(student, TASK, [("Q?", text)])
     covered = {n for start, end in scores.spans for n in range(start, end)}
@@ -121,7 +132,9 @@ def test_spans_count_through_characters_with_tokens_of_their_own(tiny: Tiny) -> 
     ids = student.encode(text)
     assert len(scores.spans) == len(ids)
     for (start, end), one in zip(scores.spans, ids, strict=True):
-        assert student.text([one]).strip() in text[start:end] or student.text([one]) == text[start:end]
+        assert (
+            student.text([one]).strip() in text[start:end] or student.text([one]) == text[start:end]
+        )
     covered = {n for start, end in scores.spans for n in range(start, end)}
     assert covered >= {n for n, c in enumerate(text) if c != " "}
 

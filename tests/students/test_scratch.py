@@ -1,4 +1,5 @@
-"""Students from scratch: tokenizers made from data, seeded weights, heads that look at their neighbours."""
+"""Students from scratch: tokenizers made from data, seeded weights, heads that look at their
+neighbours."""
 
 import pytest
 import torch
@@ -53,11 +54,14 @@ def test_an_unknown_tokenizer_is_refused_with_the_nearest_name():
 
 @pytest.mark.parametrize("tokenizer", ["bytes", "characters"])
 def test_the_stop_sign_is_read_where_it_was_written(tokenizer, tmp_path):
-    """It is a special token of these tokenizers; left out like the others, a segment could never end its chain."""
+    """It is a special token of these tokenizers; left out like the others, a segment could never
+    end its chain."""
     made = from_scratch(["mild uptake"], ScratchSettings(tokenizer, 300, **TINY))
     task = get_task("pet")
     made.save(tmp_path / "student")
     for student in (made, load_student(tmp_path / "student")):
         text = student.text(student.target_ids(task, "mild uptake", last=True))
         assert text == "mild uptake<STOP>" and task.ends_chain(text, Problem("p", "?"))
-        assert student.text([student.markers["ES"], *student.encode("mild"), student.end_id]) == "mild"
+        assert (
+            student.text([student.markers["ES"], *student.encode("mild"), student.end_id]) == "mild"
+        )

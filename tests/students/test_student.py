@@ -57,15 +57,29 @@ def test_bart_frames_sources_and_targets_as_it_was_pre_trained(tiny: Tiny) -> No
 
 
 def test_t5_has_no_limit_of_its_own(tiny: Tiny) -> None:
-    assert tiny("t5").max_source_tokens is None, "positions are relative; model_max_length 512 is no limit"
+    assert tiny("t5").max_source_tokens is None, (
+        "positions are relative; model_max_length 512 is no limit"
+    )
 
 
 def test_causal_ids_are_made_piece_by_piece(tiny: Tiny) -> None:
     student = prepare(tiny("llama"), TASK, path="uni")
     es, as_ = student.markers["ES"], student.markers["AS"]
-    expected = [0, *student.encode(QUESTION + "\n"), es, *student.encode("Ann has"), as_, *student.encode("so 7")]
-    assert student.source_ids(TASK, QUESTION, [("ES", "Ann has"), ("AS", "so 7 ")]) == [*expected, es]
-    assert student.source_ids(TASK, QUESTION) == [0, *student.encode(QUESTION + "\n")], "direct: no marker"
+    expected = [
+        0,
+        *student.encode(QUESTION + "\n"),
+        es,
+        *student.encode("Ann has"),
+        as_,
+        *student.encode("so 7"),
+    ]
+    assert student.source_ids(TASK, QUESTION, [("ES", "Ann has"), ("AS", "so 7 ")]) == [
+        *expected,
+        es,
+    ]
+    assert student.source_ids(TASK, QUESTION) == [0, *student.encode(QUESTION + "\n")], (
+        "direct: no marker"
+    )
 
 
 def test_a_chat_model_reads_the_question_as_a_users_turn(tiny: Tiny) -> None:
@@ -97,7 +111,9 @@ def test_a_chain_that_opens_with_as_has_an_empty_es_first(tiny: Tiny) -> None:
     start = mask.index(True)
     assert ids[start - 1 : start + 1] == [student.markers["ES"], student.markers["AS"]]
     own, other = (student.chain_ids(TASK, "Q", [("AS", "so 7")], own=k)[1] for k in ("ES", "AS"))
-    assert [a != b for a, b in zip(own, other, strict=True)] == mask, "each half learns its own, together all"
+    assert [a != b for a, b in zip(own, other, strict=True)] == mask, (
+        "each half learns its own, together all"
+    )
     assert sum(own) == 1
 
 
@@ -130,7 +146,9 @@ def test_saved_and_loaded_students_are_the_same(tiny: Tiny, style: str, tmp_path
     student.save(tmp_path / "m")  # over an old one
     again = load_student(tmp_path / "m", device="cpu")
     assert again.drive == student.drive
-    assert again.source_ids(TASK, text, PREFIX, "AS") == student.source_ids(TASK, text, PREFIX, "AS")
+    assert again.source_ids(TASK, text, PREFIX, "AS") == student.source_ids(
+        TASK, text, PREFIX, "AS"
+    )
     assert again.text(again.encode(text)) == text
     ids = student.source_ids(TASK, text, PREFIX, "AS")
     assert torch.equal(logits(again, ids), logits(student, ids))
@@ -139,7 +157,9 @@ def test_saved_and_loaded_students_are_the_same(tiny: Tiny, style: str, tmp_path
 
 
 def test_a_pair_is_saved_and_loaded_as_one_folder(tiny: Tiny, tmp_path: Path) -> None:
-    es, as_ = (prepare(tiny("t5", seed=n), TASK, path="dual", role=r) for n, r in ((1, "ES"), (2, "AS")))
+    es, as_ = (
+        prepare(tiny("t5", seed=n), TASK, path="dual", role=r) for n, r in ((1, "ES"), (2, "AS"))
+    )
     DualStudent(es, as_, Drive("gsm8k", "dual")).save(tmp_path / "pair")
     pair = load(tmp_path / "pair", device="cpu")
     assert isinstance(pair, DualStudent) and pair.drive == Drive("gsm8k", "dual")
@@ -156,7 +176,9 @@ def test_a_question_too_long_is_a_users_mistake(tiny: Tiny) -> None:
         tiny("llama").require_room([0] * 200, "row 4", new_tokens=100)
 
 
-def test_what_cannot_be_loaded_says_why(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_loaded_says_why(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(StudentError, match="no such folder"):
         load_student(tmp_path / "nowhere")
     with pytest.raises(StudentError, match=r"has no config\.json"):

@@ -16,8 +16,8 @@ TARGETS = [[0, 5, 7, 9, 11, 13, 15, 17], [0, 4, 4, 4], [0, 9, 8, 7, 6, 5, 4]]
 
 
 def material(student: Student) -> tuple[list[list[int]], list[torch.Tensor]]:
-    """Sources, and the modules' logits of each row alone. The weights are halved first: at full size they magnify
-    rounding."""
+    """Sources, and the modules' logits of each row alone. The weights are halved first: at full
+    size they magnify rounding."""
     sources = [[*student.encode(text), student.end_id] for text in TEXTS]
     with torch.no_grad():
         for parameter in student.model.parameters():
@@ -50,7 +50,9 @@ def test_whole_rows_in_one_padded_batch(tiny: Tiny, style: str) -> None:
 @pytest.mark.parametrize("style", ["t5", "t5-scaled"])
 @pytest.mark.parametrize("steps", [9, 10, 64])
 @torch.inference_mode()
-def test_rows_that_enter_at_different_steps_of_one_time_axis(tiny: Tiny, style: str, steps: int) -> None:
+def test_rows_that_enter_at_different_steps_of_one_time_axis(
+    tiny: Tiny, style: str, steps: int
+) -> None:
     """With few columns the caches move while rows are under way; a slot is used twice."""
     student = tiny(style)
     sources, wanted = material(student)
@@ -91,7 +93,9 @@ def test_rows_go_on_after_others_were_dropped(tiny: Tiny) -> None:
 
 
 @torch.inference_mode()
-def test_a_head_too_large_to_copy_gives_the_same(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_too_large_to_copy_gives_the_same(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
     student = tiny("t5-scaled")
     sources, wanted = material(student)
     monkeypatch.setattr("smallsteps.students.t5.LARGEST_COPY", 0)
@@ -112,7 +116,9 @@ def test_reduced_precision_is_close_to_the_modules(tiny: Tiny) -> None:
 
 
 @torch.inference_mode()
-def test_sources_attend_alike_one_by_one_and_padded(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_attend_alike_one_by_one_and_padded(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Padded is what other devices than the CPU do."""
     runner = T5Runner(tiny("t5-scaled").model, torch.float32)
     lengths = [5, 9, 2]

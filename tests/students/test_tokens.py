@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallsteps.students.student import Student
-from smallsteps.students.tokens import CharacterMap, add_tokens, check_round_trip, map_characters, prepare
+from smallsteps.students.tokens import (
+    CharacterMap,
+    add_tokens,
+    check_round_trip,
+    map_characters,
+    prepare,
+)
 from smallsteps.tasks import get_task
 
 Tiny = Callable[..., Student]
@@ -69,22 +75,33 @@ def test_what_cannot_be_mapped_is_warned_of(tiny: Tiny) -> None:
 def test_new_rows_start_at_the_mean_and_ties_stay_as_they_were(tiny: Tiny, style: str) -> None:
     student = tiny(style)
     model = student.model
-    embedding, head = (table.weight.detach().clone() for table in (model.get_input_embeddings(), model.lm_head))
+    embedding, head = (
+        table.weight.detach().clone() for table in (model.get_input_embeddings(), model.lm_head)
+    )
     tied = model.lm_head.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr()
     new = add_tokens(student, ["<es>", "<as>"], seed=3)
     assert add_tokens(student, ["<es>", "<as>"]) == new
     old = len(embedding)
     assert model.get_input_embeddings().weight.shape[0] == old + 2 == model.lm_head.weight.shape[0]
     assert torch.equal(model.get_input_embeddings().weight[:old], embedding)
-    assert torch.equal(model.lm_head.weight[:old], head), "an untied head must not be tied by the resize"
-    assert (model.lm_head.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr()) == tied
-    for table, before in ((model.get_input_embeddings().weight, embedding), (model.lm_head.weight, head)):
+    assert torch.equal(model.lm_head.weight[:old], head), (
+        "an untied head must not be tied by the resize"
+    )
+    assert (
+        model.lm_head.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr()
+    ) == tied
+    for table, before in (
+        (model.get_input_embeddings().weight, embedding),
+        (model.lm_head.weight, head),
+    ):
         spread = before.std(0)
         assert ((table[new] - before.mean(0)).abs() < 0.06 * spread).all()
         assert not torch.equal(table[new[0]], table[new[1]])
     again = tiny(style)
     add_tokens(again, ["<es>", "<as>"], seed=3)
-    assert torch.equal(again.model.get_input_embeddings().weight, model.get_input_embeddings().weight)
+    assert torch.equal(
+        again.model.get_input_embeddings().weight, model.get_input_embeddings().weight
+    )
 
 
 def test_rows_that_a_model_has_to_spare_are_used(tiny: Tiny) -> None:

@@ -22,15 +22,25 @@ def predicted(answer: str | None) -> Prediction:
 
 
 def test_unknown_task_offers_the_nearest_name() -> None:
-    with pytest.raises(RecipeError, match=r"no task 'gsm8'\. Did you mean 'gsm8k'\? Known: 2wikimultihopqa, "):
+    with pytest.raises(
+        RecipeError, match=r"no task 'gsm8'\. Did you mean 'gsm8k'\? Known: 2wikimultihopqa, "
+    ):
         get_task("gsm8")
 
 
 def test_every_task_is_listed_under_its_own_name() -> None:
     assert all(name == task.name for name, task in TASKS.items())
-    assert {"gsm8k", "svamp", "asdiv", "multiarith", "commonsenseqa", "strategyqa", "pet", "numbers", "text"} <= set(
-        TASKS
-    )
+    assert {
+        "gsm8k",
+        "svamp",
+        "asdiv",
+        "multiarith",
+        "commonsenseqa",
+        "strategyqa",
+        "pet",
+        "numbers",
+        "text",
+    } <= set(TASKS)
 
 
 @pytest.mark.parametrize(
@@ -67,14 +77,21 @@ def _seconds(text: str) -> float:
 
 @pytest.mark.parametrize("piece", ["a. ", "Mr. ", "A. ", "No. 5 ", "\n1. ", " ", "3 + 4 = 7. "])
 def test_one_long_line_takes_time_in_proportion_to_its_length(piece: str) -> None:
-    """The trap: what stands before each full stop was searched from the start of the line, 17 s at 28,000 characters."""
+    """The trap: what stands before each full stop was searched from the start of the line, 17 s at
+    28,000 characters."""
     short, long = (f"x{piece * (length // len(piece))}x" for length in (1_600, 25_600))
-    assert _seconds(long) < 80 * _seconds(short) + 0.01  # 16 times the length; its square would be 256
+    assert (
+        _seconds(long) < 80 * _seconds(short) + 0.01
+    )  # 16 times the length; its square would be 256
 
 
 def test_an_abbreviation_is_known_far_into_a_line_and_an_item_number_only_at_its_start() -> None:
     start = "Ann has many pens and pencils, "
-    assert sentences(f"{start}says Dr. Lee. So 12. Then") == [f"{start}says Dr. Lee.", "So 12.", "Then"]
+    assert sentences(f"{start}says Dr. Lee. So 12. Then") == [
+        f"{start}says Dr. Lee.",
+        "So 12.",
+        "Then",
+    ]
     assert sentences(f"{start}yes\n12. Then. So") == [f"{start}yes", "12. Then.", "So"]
 
 
@@ -90,7 +107,10 @@ def test_last_sentence_is_the_end_of_the_text(text: str) -> None:
         ("So 3 + 4 = 7. The answer is 7.", True),
         ("the ANSWER  is: 7", True),
         ("so the answer is 7, as shown.", True),
-        ("The answer is 7. But that cannot be, so we try again.", False),  # the phrase stands earlier
+        (
+            "The answer is 7. But that cannot be, so we try again.",
+            False,
+        ),  # the phrase stands earlier
         ("The answer is unclear.", False),  # nothing parses
         ("The answer is", False),
         ("The answer is not 7.", False),
@@ -99,7 +119,9 @@ def test_last_sentence_is_the_end_of_the_text(text: str) -> None:
         ("", False),
     ],
 )
-def test_the_closing_counts_in_the_last_sentence_and_only_with_an_answer(segment: str, ends: bool) -> None:
+def test_the_closing_counts_in_the_last_sentence_and_only_with_an_answer(
+    segment: str, ends: bool
+) -> None:
     assert GSM8K.ends_chain(segment) is ends
 
 
@@ -114,15 +136,25 @@ def test_a_task_without_closing_ends_at_its_stop_token_alone() -> None:
     ("rationale", "answer", "closed"),
     [
         ("3 + 4 = 7.", "7", "3 + 4 = 7. The answer is 7."),
-        ("3 + 4 = 7", "7", "3 + 4 = 7. The answer is 7."),  # else the closing is no sub-sentence of its own
+        (
+            "3 + 4 = 7",
+            "7",
+            "3 + 4 = 7. The answer is 7.",
+        ),  # else the closing is no sub-sentence of its own
         ("3 + 4 = 7.\n", "7", "3 + 4 = 7. The answer is 7."),
         ("(3 + 4)", "7", "(3 + 4). The answer is 7."),
         ("So 7. The answer is 7", "7", "So 7. The answer is 7"),  # has its own
-        ("The answer is 5? No, 7.", "7", "The answer is 5? No, 7. The answer is 7."),  # an earlier phrase is none
+        (
+            "The answer is 5? No, 7.",
+            "7",
+            "The answer is 5? No, 7. The answer is 7.",
+        ),  # an earlier phrase is none
         ("", "7", "The answer is 7."),
     ],
 )
-def test_close_adds_the_closing_where_there_is_none(rationale: str, answer: str, closed: str) -> None:
+def test_close_adds_the_closing_where_there_is_none(
+    rationale: str, answer: str, closed: str
+) -> None:
     assert GSM8K.close(rationale, answer) == closed
     assert GSM8K.close(closed, answer) == closed
 
@@ -133,14 +165,18 @@ def test_close_does_not_double_the_full_stop_of_an_answer() -> None:
 
 def test_close_without_answer_or_closing_says_what_to_add() -> None:
     with pytest.raises(
-        DataError, match=r"neither an answer nor a closing such as 'The answer is …\.'.*Add an `answer`"
+        DataError,
+        match=r"neither an answer nor a closing such as 'The answer is …\.'.*Add an `answer`",
     ):
         GSM8K.close("3 + 4 = 7.", None)
     assert GSM8K.close("The answer is 7.", None) == "The answer is 7."
 
 
 def test_gold_answers_that_cannot_be_read_back_are_refused() -> None:
-    with pytest.raises(DataError, match=r"the answer 'apples' cannot be read back .* by task 'gsm8k'\. .*--task text"):
+    with pytest.raises(
+        DataError,
+        match=r"the answer 'apples' cannot be read back .* by task 'gsm8k'\. .*--task text",
+    ):
         GSM8K.gold(Problem("q", "How many?", "apples"))
     with pytest.raises(DataError, match="as it holds more than one sentence"):
         TEXT.gold(Problem("q", "Why?", "It rained. So it was wet"))

@@ -10,11 +10,19 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.choice import choose, extract_choice
 
 TASK = get_task("commonsenseqa")
-PROBLEM = Problem("q", "Where do you park?", "state park", choices=("park", "state park", "zoo", "a dog", "not living"))
+PROBLEM = Problem(
+    "q",
+    "Where do you park?",
+    "state park",
+    choices=("park", "state park", "zoo", "a dog", "not living"),
+)
 
 
 def test_options_are_rendered_with_letters() -> None:
-    assert TASK.render(Problem("q", " Where? ", choices=("zoo", "river"))) == "Where? (a) zoo (b) river"
+    assert (
+        TASK.render(Problem("q", " Where? ", choices=("zoo", "river")))
+        == "Where? (a) zoo (b) river"
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,12 +69,16 @@ def test_a_chain_ends_only_on_one_of_the_choices_where_they_are_known() -> None:
     assert TASK.ends_chain("The answer is christmas.")
     assert not TASK.ends_chain("The answer is christmas.", PROBLEM)
     assert not TASK.ends_chain("The answer is (")
-    assert TASK.close("Only an answer is in a letter.", "zoo", PROBLEM).endswith("The answer is zoo.")
+    assert TASK.close("Only an answer is in a letter.", "zoo", PROBLEM).endswith(
+        "The answer is zoo."
+    )
 
 
 def test_a_gold_letter_becomes_the_text_of_its_choice() -> None:
     assert TASK.gold(Problem("q", "?", "B", choices=("zoo", "river"))) == "river"
-    with pytest.raises(DataError, match=r"'sea' cannot be read back .* among the choices \['zoo', 'river'\]"):
+    with pytest.raises(
+        DataError, match=r"'sea' cannot be read back .* among the choices \['zoo', 'river'\]"
+    ):
         TASK.gold(Problem("q", "?", "sea", choices=("zoo", "river")))
 
 

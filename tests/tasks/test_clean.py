@@ -11,9 +11,23 @@ from hypothesis import strategies as st
 from smallsteps.tasks.clean import reply_text, without_control_tokens
 
 TAGS = [
-    "<think>", "</think>", "<thinking>", "<s>", "</s>", "<|im_end|>", "<|im_start|>user\n", "[INST]", "[/INST]",
-    "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<pad>", "◁think▷", "The answer is 7.", " ", "\n",
-]  # fmt: skip
+    "<think>",
+    "</think>",
+    "<thinking>",
+    "<s>",
+    "</s>",
+    "<|im_end|>",
+    "<|im_start|>user\n",
+    "[INST]",
+    "[/INST]",
+    "<|channel|>analysis<|message|>",
+    "<|channel|>final<|message|>",
+    "<pad>",
+    "◁think▷",
+    "The answer is 7.",
+    " ",
+    "\n",
+]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +80,18 @@ def test_no_text_breaks_the_cleaning(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<", "<|im_end|>", ".</s>", "<think>", "</think>", "[INST]", "< think ", "<|im_start|>" + " " * 50, "a<s>"]
+    "text",
+    [
+        "<",
+        "<|im_end|>",
+        ".</s>",
+        "<think>",
+        "</think>",
+        "[INST]",
+        "< think ",
+        "<|im_start|>" + " " * 50,
+        "a<s>",
+    ],
 )
 def test_cleaning_takes_linear_time(text: str) -> None:
     start = time.perf_counter()

@@ -1,4 +1,5 @@
-"""The bundled two-hop questions: the gold chain follows from the context and is a pure function of its seed."""
+"""The bundled two-hop questions: the gold chain follows from the context and is a pure function of
+its seed."""
 
 from smallsteps.tasks.facts import make_chains, two_hop
 
@@ -15,7 +16,9 @@ def test_both_facts_stand_in_the_context_and_lead_to_the_answer():
 
 def test_extractive_pieces_are_sentences_of_the_context_and_the_inference_is_not():
     for chain in make_chains(50, seed=2):
-        context = " ".join(sentence for _, sentences in chain.problem.context for sentence in sentences)
+        context = " ".join(
+            sentence for _, sentences in chain.problem.context for sentence in sentences
+        )
         for kind, text in chain.rationale.gold[:-1]:
             assert (text.strip() in context) == (kind == "ES")
 

@@ -1,4 +1,5 @@
-"""Reading and writing: every row comes through or is refused with file, line, id and the next step."""
+"""Reading and writing: every row comes through or is refused with file, line, id and the next
+step."""
 
 from __future__ import annotations
 
@@ -28,8 +29,13 @@ def write(tmp_path: Path) -> Write:
 
     def make(*rows: Mapping[str, Any] | str | bytes, name: str = "chains.jsonl") -> Path:
         path = tmp_path / name
-        lines = [row if isinstance(row, str | bytes) else json.dumps(row, ensure_ascii=False) for row in rows]
-        path.write_bytes(b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines))
+        lines = [
+            row if isinstance(row, str | bytes) else json.dumps(row, ensure_ascii=False)
+            for row in rows
+        ]
+        path.write_bytes(
+            b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
+        )
         return path
 
     return make
@@ -40,14 +46,25 @@ def but(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
 
 
-# --- what comes out -------------------------------------------------------------------------------------------------
+# --- what comes out
+# -------------------------------------------------------------------------------------------------
 
 
 def test_a_row_becomes_a_problem_and_a_closed_rationale(write: Write) -> None:
-    extra = {"choices": None, "context": [["T", ["One.", "Two."]]], "group": "g", "level": 3, "correct": True}
+    extra = {
+        "choices": None,
+        "context": [["T", ["One.", "Two."]]],
+        "group": "g",
+        "level": 3,
+        "correct": True,
+    }
     file = read_chains(write(but(**extra)), NUMBERS)
     (chain,) = file.chains
-    assert (chain.problem.id, chain.problem.question, chain.problem.answer) == ("q1", "How many?", "7")
+    assert (chain.problem.id, chain.problem.question, chain.problem.answer) == (
+        "q1",
+        "How many?",
+        "7",
+    )
     assert chain.problem.context == (("T", ("One.", "Two.")),)
     assert chain.problem.group == "g"
     assert chain.problem.meta == {"level": 3}
@@ -62,7 +79,9 @@ def test_keep_adds_nothing_and_needs_no_answer(write: Write) -> None:
 
 
 def test_a_closing_of_its_own_stays_and_gives_the_answer_where_there_is_none(write: Write) -> None:
-    chain = read_chains(write(but(rationale="So 7. The answer is 7", answer=None)), NUMBERS).chains[0]
+    chain = read_chains(write(but(rationale="So 7. The answer is 7", answer=None)), NUMBERS).chains[
+        0
+    ]
     assert chain.rationale.text == "So 7. The answer is 7"
     assert chain.problem.answer == "7"
 
@@ -72,7 +91,9 @@ def test_an_earlier_phrase_is_no_closing(write: Write) -> None:
     assert chain.rationale.text.endswith("3 + 4 = 7. The answer is 7.")
 
 
-def test_wrong_rows_are_left_out_and_counted_or_kept_with_the_answer_they_reach(write: Write) -> None:
+def test_wrong_rows_are_left_out_and_counted_or_kept_with_the_answer_they_reach(
+    write: Write,
+) -> None:
     path = write(
         GOOD,
         but(id="stated", correct=False, predicted="8"),
@@ -110,7 +131,9 @@ def test_rows_without_ids_are_named_by_their_line(write: Write) -> None:
 
 
 def test_columns_are_mapped(write: Write) -> None:
-    path = write({"n": 1, "Q": "How many?", "cot": "3 + 4 = 7.", "final": 7, "answer": "not this one"})
+    path = write(
+        {"n": 1, "Q": "How many?", "cot": "3 + 4 = 7.", "final": 7, "answer": "not this one"}
+    )
     columns = {"question": "Q", "rationale": "cot", "answer": "final", "id": "n"}
     chain = read_chains(path, NUMBERS, columns).chains[0]
     assert (chain.problem.id, chain.problem.answer, chain.problem.meta) == ("1", "7", {})
@@ -119,7 +142,10 @@ def test_columns_are_mapped(write: Write) -> None:
 def test_byte_order_mark_crlf_and_unicode_line_separators_are_accepted(write: Write) -> None:
     row = json.dumps(but(question="a\u2028b"), ensure_ascii=False)
     path = write(b"\xef\xbb\xbf" + row.encode() + b"\r", json.dumps(but(id="q2")) + "\r\n")
-    assert [chain.problem.question for chain in read_chains(path, NUMBERS).chains] == ["a\u2028b", "How many?"]
+    assert [chain.problem.question for chain in read_chains(path, NUMBERS).chains] == [
+        "a\u2028b",
+        "How many?",
+    ]
 
 
 def test_gold_letters_become_choices(write: Write) -> None:
@@ -147,7 +173,9 @@ def test_gold_segments_joined_are_the_text(write: Write) -> None:
     pieces = [{"kind": "ES", "text": "3 and 4, "}, {"kind": "AS", "text": "so 7."}]
     row = but(rationale="3 and 4, so 7.", segments=pieces)
     whole = but(
-        id="q2", rationale=f"3 and 4, so 7. {closing}", segments=[*pieces, {"kind": "ES", "text": f" {closing}"}]
+        id="q2",
+        rationale=f"3 and 4, so 7. {closing}",
+        segments=[*pieces, {"kind": "ES", "text": f" {closing}"}],
     )
     last_es = but(id="q3", rationale="7 pens ", segments=[{"kind": "ES", "text": "7 pens "}])
     chains = read_chains(write(row, whole, last_es), NUMBERS).chains
@@ -157,7 +185,11 @@ def test_gold_segments_joined_are_the_text(write: Write) -> None:
 
 
 def test_reports_give_a_chain_a_region(write: Write) -> None:
-    row = {"id": "r", "findings": "肝右叶囊肿。      前列腺增大。", "impression": "1、肝囊肿。  2、前列腺增生。"}
+    row = {
+        "id": "r",
+        "findings": "肝右叶囊肿。      前列腺增大。",
+        "impression": "1、肝囊肿。  2、前列腺增生。",
+    }
     file = read_chains(write(row), get_task("pet"))
     assert [c.rationale.text for c in file.chains] == ["肝囊肿。", "前列腺增生。"]
     assert file.rows == 1
@@ -183,7 +215,9 @@ def test_problems_need_a_question_alone(write: Write) -> None:
         ('"</s>"', "</s>"),
     ],
 )
-def test_no_value_of_a_column_without_meaning_breaks_a_run(write: Write, raw: str, kept: Any) -> None:
+def test_no_value_of_a_column_without_meaning_breaks_a_run(
+    write: Write, raw: str, kept: Any
+) -> None:
     """The trap: it is read, and breaks what writes it hours later."""
     row = json.dumps(GOOD).replace("}", f', "score": {raw}}}')
     (chain,) = read_chains(write(row), NUMBERS).chains
@@ -199,7 +233,10 @@ def test_a_column_without_meaning_may_be_nested_without_end(write: Write) -> Non
 
 def test_a_column_given_for_a_field_may_be_empty_in_later_rows(write: Write) -> None:
     path = write({"q": "How many?", "note": "a"}, {"q": "Why?"})
-    assert [p.group for p in read_problems(path, NUMBERS, {"question": "q", "group": "note"})] == ["a", None]
+    assert [p.group for p in read_problems(path, NUMBERS, {"question": "q", "group": "note"})] == [
+        "a",
+        None,
+    ]
 
 
 def test_problems_need_no_column_that_is_named_for_chains(write: Write) -> None:
@@ -207,7 +244,9 @@ def test_problems_need_no_column_that_is_named_for_chains(write: Write) -> None:
     assert len(read_problems(path, NUMBERS, {"question": "q", "rationale": "cot"})) == 1
 
 
-def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_said_while_a_long_file_is_read(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("smallsteps.tasks.files.PROGRESS_SECONDS", 0.0)
     path = write(*({"question": f"{n}?"} for n in range(2_500)))
     said: list[str] = []
@@ -215,7 +254,8 @@ def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: p
     assert said == [f"{path}: 1,000 rows read", f"{path}: 2,000 rows read"]
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- what is refused
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -223,13 +263,22 @@ def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: p
     [
         ([], r"chains\.jsonl: the file is empty\. Expected one JSON object a line"),
         (["", "  "], r"chains\.jsonl: the file is empty"),
-        ([GOOD, '{"id": '], r"chains\.jsonl:2: broken JSON \(Expecting value at column 7\).*one whole JSON object"),
-        (["[", GOOD], r"chains\.jsonl:2: broken JSON: expected `,` or `\]` after object 1 of the list"),
+        (
+            [GOOD, '{"id": '],
+            r"chains\.jsonl:2: broken JSON \(Expecting value at column 7\).*one whole JSON object",
+        ),
+        (
+            ["[", GOOD],
+            r"chains\.jsonl:2: broken JSON: expected `,` or `\]` after object 1 of the list",
+        ),
         ([f"[{json.dumps(GOOD)}, 7]"], r"chains\.jsonl:2: expected a JSON object, got a number"),
         ([f"[{json.dumps(GOOD)}] {{}}"], r"chains\.jsonl:1: text after the end of the list"),
         (['{"id": 1, "id": 2}'], r"chains\.jsonl:1: the key 'id' stands twice in the row"),
         (['{"a": ' + "[" * 100_000], r"chains\.jsonl:1: broken JSON \(nested too deeply\)"),
-        ([GOOD, "7"], r"chains\.jsonl:2: expected a JSON object, got a number: '7'\. Write each row as"),
+        (
+            [GOOD, "7"],
+            r"chains\.jsonl:2: expected a JSON object, got a number: '7'\. Write each row as",
+        ),
         (
             [but(rationale=None)],
             r"chains\.jsonl:1 \(q1\): no field 'rationale'\. The row has: id, .*--columns rationale=",
@@ -242,8 +291,14 @@ def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: p
             ['{"question": "q", "rationale": "r", "answer": NaN}'],
             r":1 \(line-000001\): field 'answer' must be text or a",
         ),
-        (['{"question": "q", "rationale": "r", "answer": Infinity}'], r"'answer' .* got no finite number: inf"),
-        (['{"question": "q", "rationale": "r", "answer": 1e999}'], r"'answer' .* got no finite number: inf"),
+        (
+            ['{"question": "q", "rationale": "r", "answer": Infinity}'],
+            r"'answer' .* got no finite number: inf",
+        ),
+        (
+            ['{"question": "q", "rationale": "r", "answer": 1e999}'],
+            r"'answer' .* got no finite number: inf",
+        ),
         (
             ['{"question": "q", "rationale": "r", "answer": %s}' % ("9" * 5000)],
             r":1 \(line-000001\): field 'answer' must be text or a number, got a number of 5,000 digits: 9{57}\.\.\.",
@@ -265,21 +320,39 @@ def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: p
             [but(context=[["T", ["a"]]], supporting_facts=7)],
             r"\(q1\): field 'supporting_facts' must be a list .* got 7",
         ),
-        ([but(id=True)], r"chains\.jsonl:1: field 'id' must be text or a number, got a truth value"),
+        (
+            [but(id=True)],
+            r"chains\.jsonl:1: field 'id' must be text or a number, got a truth value",
+        ),
         ([but(id={})], r"chains\.jsonl:1: field 'id' must be text or a number, got an object"),
-        ([but(rationale=" \n")], r"\(q1\): field 'rationale' is empty\. Fill it in, or take the row out"),
+        (
+            [but(rationale=" \n")],
+            r"\(q1\): field 'rationale' is empty\. Fill it in, or take the row out",
+        ),
         ([but(question="")], r"\(q1\): field 'question' is empty"),
-        ([GOOD, but(id="q2"), GOOD], r"chains\.jsonl:3: the id 'q1' stands on line 1 already\. Ids must be unique"),
+        (
+            [GOOD, but(id="q2"), GOOD],
+            r"chains\.jsonl:3: the id 'q1' stands on line 1 already\. Ids must be unique",
+        ),
         ([GOOD, but(id=None)], r"chains\.jsonl:2: no field 'id'\. .*give every row an id, or none"),
         (
             [GOOD, '{"id": "q2", "question": "caf\xe9"}'.encode("latin1")],
             r":2: not UTF-8 \(byte 30 .* 0xe9\)\. Read as WINDOWS-1252 it says 'stion\": \"café\"}'.*iconv -f WINDOWS-1252 -t",
         ),
-        ([but(answer=None)], r"\(q1\): neither an answer nor a closing such as 'The answer is …\.'.*Add an `answer`"),
+        (
+            [but(answer=None)],
+            r"\(q1\): neither an answer nor a closing such as 'The answer is …\.'.*Add an `answer`",
+        ),
         ([but(answer="many")], r"\(q1\): the answer 'many' cannot be read back .*--task text"),
-        (['{"question": "\\ud83d", "rationale": "r", "answer": 1}'], r"half a character \(\\ud83d, a lone sur"),
+        (
+            ['{"question": "\\ud83d", "rationale": "r", "answer": 1}'],
+            r"half a character \(\\ud83d, a lone sur",
+        ),
         ([but(correct="maybe")], r"field 'correct' must be true, false or null, got \"maybe\""),
-        ([but(choices=["one"])], r"field 'choices' must be a list of two texts or more, got \[\"one\"\]"),
+        (
+            [but(choices=["one"])],
+            r"field 'choices' must be a list of two texts or more, got \[\"one\"\]",
+        ),
         ([but(context=[["T", 5]])], r"field 'context' must be a list of paragraphs"),
         (
             [but(segments=[{"kind": "XS", "text": "3"}])],
@@ -295,18 +368,27 @@ def test_progress_is_said_while_a_long_file_is_read(write: Write, monkeypatch: p
             r"allow_wrong=True\) keeps such rows",
         ),
         (
-            [but(choices=["park", "bank"], answer="bank", rationale="So it is. The answer is bank.")],
+            [
+                but(
+                    choices=["park", "bank"],
+                    answer="bank",
+                    rationale="So it is. The answer is bank.",
+                )
+            ],
             r"\(q1\): the answer 'bank' cannot be read back by task 'gsm8k'\. The rows have `choices`.*--task commonsen",
         ),
     ],
 )
-def test_what_is_wrong_is_named_with_the_next_step(write: Write, rows: list[Any], message: str) -> None:
+def test_what_is_wrong_is_named_with_the_next_step(
+    write: Write, rows: list[Any], message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         read_chains(write(*rows), NUMBERS)
 
 
 def test_choices_that_the_task_does_not_read_are_why_every_row_seems_wrong(write: Write) -> None:
-    """The letter of the row becomes its choice; `numbers` reads the letter of the closing as a word."""
+    """The letter of the row becomes its choice; `numbers` reads the letter of the closing as a
+    word."""
     file = write(but(choices=["park", "bank", "zoo"], answer="B", rationale="So the answer is B."))
     message = r"no chain left.* have `choices`.* add --task commonsenseqa \(recipe: data\.task=commonsenseqa\)"
     with pytest.raises(DataError, match=message):
@@ -315,20 +397,71 @@ def test_choices_that_the_task_does_not_read_are_why_every_row_seems_wrong(write
 
 
 ODD: list[Any] = [
-    None, True, 0, 10**20, float("nan"), float("inf"), "", " ", "</s>", "<think>", "#### 7", "x\n#### 7", "\ud83d", "\x00",
-    "[", "{}", [], {}, ["a"], ["A) a", "B) b"], {"text": ["a"], "label": []}, {"A": 1}, [{"label": "A", "text": "a"}],
-    {"title": ["T"], "sentences": [["s."]]}, {"title": [1], "sentences": [[2]]}, [["T", 0]], [{"title": "T"}],
-    [{"role": None}], [{"role": "user", "content": [1]}], {"stem": 5},
-]  # fmt: skip
+    None,
+    True,
+    0,
+    10**20,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "</s>",
+    "<think>",
+    "#### 7",
+    "x\n#### 7",
+    "\ud83d",
+    "\x00",
+    "[",
+    "{}",
+    [],
+    {},
+    ["a"],
+    ["A) a", "B) b"],
+    {"text": ["a"], "label": []},
+    {"A": 1},
+    [{"label": "A", "text": "a"}],
+    {"title": ["T"], "sentences": [["s."]]},
+    {"title": [1], "sentences": [[2]]},
+    [["T", 0]],
+    [{"title": "T"}],
+    [{"role": None}],
+    [{"role": "user", "content": [1]}],
+    {"stem": 5},
+]
 NAMES = (
-    "id", "_id", "question", "rationale", "answer", "predicted", "correct", "segments", "choices", "context", "group",
-    "messages", "prompt", "completion", "instruction", "options", "answerKey", "supporting_facts", "extra", "a\ud83d",
-)  # fmt: skip
+    "id",
+    "_id",
+    "question",
+    "rationale",
+    "answer",
+    "predicted",
+    "correct",
+    "segments",
+    "choices",
+    "context",
+    "group",
+    "messages",
+    "prompt",
+    "completion",
+    "instruction",
+    "options",
+    "answerKey",
+    "supporting_facts",
+    "extra",
+    "a\ud83d",
+)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
-@given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ODD), max_size=3), st.sampled_from(sorted(TASKS)))
-def test_any_row_is_read_or_refused_in_one_line(tmp_path: Path, changes: dict[str, Any], task: str) -> None:
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ODD), max_size=3),
+    st.sampled_from(sorted(TASKS)),
+)
+def test_any_row_is_read_or_refused_in_one_line(
+    tmp_path: Path, changes: dict[str, Any], task: str
+) -> None:
     path = tmp_path / "odd.jsonl"
     path.write_text(json.dumps({**GOOD, "findings": "肝囊肿。", **changes}), encoding="utf-8")
     try:
@@ -343,9 +476,13 @@ def test_any_row_is_read_or_refused_in_one_line(tmp_path: Path, changes: dict[st
 
 def test_a_missing_file_offers_the_nearest_name(write: Write, tmp_path: Path) -> None:
     path = write(GOOD)
-    with pytest.raises(DataError, match=r"chain\.jsonl: no such file\. Did you mean .*chains\.jsonl\?"):
+    with pytest.raises(
+        DataError, match=r"chain\.jsonl: no such file\. Did you mean .*chains\.jsonl\?"
+    ):
         read_chains(tmp_path / "chain.jsonl", NUMBERS)
-    with pytest.raises(DataError, match=r"a folder, not a file\. Name one of its files: chains\.jsonl\."):
+    with pytest.raises(
+        DataError, match=r"a folder, not a file\. Name one of its files: chains\.jsonl\."
+    ):
         read_chains(path.parent, NUMBERS)
     with pytest.raises(DataError, match=r"no such file, and no folder .*nowhere\."):
         read_chains(tmp_path / "nowhere" / "x.jsonl", NUMBERS)
@@ -353,18 +490,30 @@ def test_a_missing_file_offers_the_nearest_name(write: Write, tmp_path: Path) ->
 
 def test_a_column_that_is_not_there_is_named(write: Write) -> None:
     path = write({"Question": "How many?", "cot": "7.", "answer": 7})
-    with pytest.raises(DataError, match=r"chains\.jsonl:1: no column 'question_'.*Did you mean 'Question'\?"):
+    with pytest.raises(
+        DataError, match=r"chains\.jsonl:1: no column 'question_'.*Did you mean 'Question'\?"
+    ):
         read_chains(path, NUMBERS, {"question": "question_"})
-    with pytest.raises(RecipeError, match=r"--columns rational=cot: no field 'rational'\. Did you mean 'rationale'\?"):
+    with pytest.raises(
+        RecipeError,
+        match=r"--columns rational=cot: no field 'rational'\. Did you mean 'rationale'\?",
+    ):
         read_chains(path, NUMBERS, {"rational": "cot"})
-    with pytest.raises(RecipeError, match=r"--columns: 'question' and 'rationale' are both to be column 'cot'"):
+    with pytest.raises(
+        RecipeError, match=r"--columns: 'question' and 'rationale' are both to be column 'cot'"
+    ):
         read_chains(path, NUMBERS, {"question": "cot", "rationale": "cot"})
 
 
-# --- writing --------------------------------------------------------------------------------------------------------
+# --- writing
+# --------------------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -377,13 +526,19 @@ def test_rows_in_are_rows_out(tmp_path: Path, rows: list[dict[str, Any]]) -> Non
     assert [row for _, row in read_rows(tmp_path / "rows.jsonl")] == rows
 
 
-WORDS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=30).filter(lambda t: t.strip())
+WORDS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=30).filter(
+    lambda t: t.strip()
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(st.tuples(WORDS, WORDS, st.integers(-(10**9), 10**9)), min_size=1, max_size=5))
-def test_chains_end_in_an_answer_that_reads_back(tmp_path: Path, rows: list[tuple[str, str, int]]) -> None:
-    write_rows(tmp_path / "c.jsonl", [{"question": q, "rationale": r, "answer": a} for q, r, a in rows])
+def test_chains_end_in_an_answer_that_reads_back(
+    tmp_path: Path, rows: list[tuple[str, str, int]]
+) -> None:
+    write_rows(
+        tmp_path / "c.jsonl", [{"question": q, "rationale": r, "answer": a} for q, r, a in rows]
+    )
     file = read_chains(tmp_path / "c.jsonl", NUMBERS, allow_wrong=True)
     assert len(file.chains) == len(rows)
     for chain, (question, rationale, answer) in zip(file.chains, rows, strict=True):

@@ -1,4 +1,5 @@
-"""JSON as files hold it: one object a line, one list, objects over many lines; long integers and keys that stand twice."""
+"""JSON as files hold it: one object a line, one list, objects over many lines; long integers and
+keys that stand twice."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ BARE = {name: value for name, value in GOOD.items() if name != "id"}
         (json.dumps({"version": 1, "data": [GOOD, SECOND]}, indent=2), ["q1", "q2"]),
     ],
 )
-def test_a_json_file_may_be_one_list_or_objects_over_many_lines(tmp_path: Path, text: str, ids: list[str]) -> None:
+def test_a_json_file_may_be_one_list_or_objects_over_many_lines(
+    tmp_path: Path, text: str, ids: list[str]
+) -> None:
     path = tmp_path / "chains.json"
     path.write_text(text, encoding="utf-8")
     assert [chain.problem.id for chain in read_chains(path, get_task("gsm8k")).chains] == ids
@@ -38,12 +41,19 @@ def test_a_json_file_may_be_one_list_or_objects_over_many_lines(tmp_path: Path, 
 def test_integers_beyond_pythons_limit_are_kept_as_text() -> None:
     digits = "9" * 5_000
     row = parse_row(f'{{"a": {digits}, "b": -{digits}, "c": [{digits}], "d": 12}}', "f:1")
-    assert row == {"a": LongNumber(digits), "b": LongNumber(f"-{digits}"), "c": [LongNumber(digits)], "d": 12}
+    assert row == {
+        "a": LongNumber(digits),
+        "b": LongNumber(f"-{digits}"),
+        "c": [LongNumber(digits)],
+        "d": 12,
+    }
 
 
 def test_a_key_that_stands_twice_is_refused_in_the_row_itself_alone() -> None:
     assert parse_row('{"a": {"b": 1, "b": 2}, "c": 3}', "f:1") == {"a": {"b": 2}, "c": 3}
-    with pytest.raises(DataError, match=r"f:1: the key 'a' stands twice in the row\. Keep one of the two"):
+    with pytest.raises(
+        DataError, match=r"f:1: the key 'a' stands twice in the row\. Keep one of the two"
+    ):
         parse_row('{"a": 1, "c": {"b": 1}, "a": 2}', "f:1")
 
 

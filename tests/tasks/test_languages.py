@@ -1,4 +1,5 @@
-"""Languages: guessed from script and frequent words; closings, numbers and verdicts as each one writes them."""
+"""Languages: guessed from script and frequent words; closings, numbers and verdicts as each one
+writes them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ from smallsteps.tasks.languages import LANGUAGES, guess
         ("لدى آنا 3 تفاحات واشترت 4.", "ar"),
         ("अन्ना के पास 3 सेब हैं।", "hi"),
         ("Anna hat 3 Äpfel und kauft 4. Wie viele Äpfel hat sie?", "de"),
-        ("Anna a 3 pommes et elle achète 4 pommes. Combien de pommes a-t-elle dans le panier ?", "fr"),
+        (
+            "Anna a 3 pommes et elle achète 4 pommes. Combien de pommes a-t-elle dans le panier ?",
+            "fr",
+        ),
         ("Ana tiene 3 manzanas y compra 4 en la tienda. ¿Cuántas manzanas tiene?", "es"),
         ("Anna heeft 3 appels en koopt er 4. Hoeveel appels heeft zij?", "nl"),
         ("3 + 4 = 7", "en"),
@@ -40,7 +44,13 @@ def test_the_language_is_guessed_and_english_in_doubt(text: str, code: str) -> N
 
 @pytest.mark.parametrize("code", sorted(LANGUAGES))
 def test_every_closing_is_read_back_by_its_own_task(code: str) -> None:
-    for name, answer in (("gsm8k", "7"), ("numbers", "7"), ("numbers", "Rome"), ("text", "Rome"), ("hotpotqa", "Rome")):
+    for name, answer in (
+        ("gsm8k", "7"),
+        ("numbers", "7"),
+        ("numbers", "Rome"),
+        ("text", "Rome"),
+        ("hotpotqa", "Rome"),
+    ):
         task = get_task(name).in_language(code)
         closed = task.close("3 + 4 = 7", answer)
         assert task.ends_chain(closed), closed
@@ -61,9 +71,18 @@ def test_yes_and_no_are_read_in_every_language(code: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "value"),
-    [("3,5", "3.5"), ("0,75", "0.75"), ("1.234,5", "1234.5"), ("1.500", "1500"), ("1.5", "1.5"), ("12.345.678", "12345678"),
-     ("1,234.50", "1234.5"), ("1,234", "1.2340"), ("2,5 Millionen", "2500000")],
-)  # fmt: skip
+    [
+        ("3,5", "3.5"),
+        ("0,75", "0.75"),
+        ("1.234,5", "1234.5"),
+        ("1.500", "1500"),
+        ("1.5", "1.5"),
+        ("12.345.678", "12345678"),
+        ("1,234.50", "1234.5"),
+        ("1,234", "1.2340"),
+        ("2,5 Millionen", "2500000"),
+    ],
+)
 def test_a_decimal_comma_is_one_where_the_language_writes_it(said: str, value: str) -> None:
     german, english = get_task("gsm8k-de"), get_task("gsm8k")
     answer = german.extract(f"Die Antwort ist {said}.", False, None)

@@ -17,7 +17,11 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.multihop import exact_match, f1, inclusion, supporting_facts
 
-CONTEXT = (("Rome", ("Rome is old.", "It is a town in Italy.")), ("Ann", ("Ann lives in Rome.",)), ("Oslo", ("Cold.",)))
+CONTEXT = (
+    ("Rome", ("Rome is old.", "It is a town in Italy.")),
+    ("Ann", ("Ann lives in Rome.",)),
+    ("Oslo", ("Cold.",)),
+)
 
 
 def problem(answer="Italy", context=CONTEXT, **meta):
@@ -33,7 +37,9 @@ def official(prediction, gold):
 
     ours, theirs = normalised(prediction), normalised(gold)
     em = float(ours == theirs)
-    if (ours in ("yes", "no", "noanswer") or theirs in ("yes", "no", "noanswer")) and ours != theirs:
+    if (
+        ours in ("yes", "no", "noanswer") or theirs in ("yes", "no", "noanswer")
+    ) and ours != theirs:
         return em, 0.0
     common = sum((Counter(ours.split()) & Counter(theirs.split())).values())
     if not common:
@@ -43,7 +49,23 @@ def official(prediction, gold):
 
 
 WORDS = st.lists(
-    st.sampled_from(["the", "a", "An", "Rome", "rome's", "yes", "no", "noanswer", "-", "U.S.", "1,000", "old", "“x”"]),
+    st.sampled_from(
+        [
+            "the",
+            "a",
+            "An",
+            "Rome",
+            "rome's",
+            "yes",
+            "no",
+            "noanswer",
+            "-",
+            "U.S.",
+            "1,000",
+            "old",
+            "“x”",
+        ]
+    ),
     min_size=1,
     max_size=5,
 ).map(" ".join)
@@ -78,17 +100,28 @@ def answered(id, answer):
 def test_figures_of_a_file_are_means_over_questions_and_the_best_alias_counts():
     task = get_task("2wikimultihopqa")
     problems = [
-        Problem("1", "Who?", "Maureen O'Sullivan", meta={"answer_aliases": ["O'Sullivan", "Maureen Paula O'Sullivan"]}),
+        Problem(
+            "1",
+            "Who?",
+            "Maureen O'Sullivan",
+            meta={"answer_aliases": ["O'Sullivan", "Maureen Paula O'Sullivan"]},
+        ),
         Problem("2", "Who?", "yes"),
         Problem("3", "Who?", "the Chief of Protocol"),
     ]
     given = [answered("1", "osullivan"), answered("2", "yes, indeed"), answered("3", None)]
-    values = {name: grade(given, problems, task, metric=name).value for name in ("exact_match", "f1", "inclusion")}
+    values = {
+        name: grade(given, problems, task, metric=name).value
+        for name in ("exact_match", "f1", "inclusion")
+    }
     assert values == pytest.approx({"exact_match": 100 / 3, "f1": 100 / 3, "inclusion": 200 / 3})
     assert task.metric == "exact_match" and grade(given, problems, task).unparsed == 1
     better = [*given[:2], answered("3", "Chief of Protocol.")]
     found = compare_scores(grade(better, problems, task), grade(given, problems, task))
-    assert found.difference == pytest.approx(100 / 3) and (found.only_score, found.only_baseline) == (1, 0)
+    assert found.difference == pytest.approx(100 / 3) and (
+        found.only_score,
+        found.only_baseline,
+    ) == (1, 0)
     assert found.p_mcnemar == 1.0, "the exact test counts exact matches"
 
 
@@ -103,7 +136,9 @@ def test_a_student_reads_the_question_with_its_context():
     assert supporting_facts(gold) == [("Ann", 0), ("Rome", 1)]
     assert "Oslo" not in get_task("2wikimultihopqa-gold").render(problem(supporting_titles=["Ann"]))
     made = make_chains(1, 0)[0].problem
-    assert get_task("facts").render(made).endswith(made.question) and "Context" not in get_task("facts").render(made)
+    assert get_task("facts").render(made).endswith(made.question) and "Context" not in get_task(
+        "facts"
+    ).render(made)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +153,10 @@ def test_a_student_reads_the_question_with_its_context():
         (problem(supporting_facts=["Rome"]), r"\[title, number"),
         (problem(supporting_facts=5), r"\[title, number of the sentence\], got 5"),
         (problem(supporting_facts=True), r"\[title, number of the sentence\], got True"),
-        (problem(supporting_facts=[["Rome", True]]), r"\[title, number of the sentence\], got \['Rome', True\]"),
+        (
+            problem(supporting_facts=[["Rome", True]]),
+            r"\[title, number of the sentence\], got \['Rome', True\]",
+        ),
         (problem(supporting_titles=5), "`supporting_titles` must be a list of texts, got '5'"),
         (problem(supporting_titles="Rome"), "`supporting_titles` must be a list of texts"),
         (problem(supporting_titles=[["Rome"]]), "`supporting_titles` must be a list of texts"),
@@ -139,4 +177,6 @@ def test_aliases_are_a_list_of_texts():
 def test_the_extractor_reads_the_answer_of_every_bundled_chain():
     task = get_task("facts")
     for chain in make_chains(100, 3):
-        assert task.same(task.extract(chain.rationale.text, False, chain.problem), chain.problem.answer)
+        assert task.same(
+            task.extract(chain.rationale.text, False, chain.problem), chain.problem.answer
+        )

@@ -43,7 +43,10 @@ def test_a_decimal_comma_turns_points_and_commas_round() -> None:
     assert values("5 mil", True) == ["5000"] and values("5 mil") == ["5"]
 
 
-@given(st.integers(0, 10**12), st.sampled_from([",", " ", "'", "_", "\u2009", "\u202f", "\u00a0", "’", r"\,", "{,}"]))
+@given(
+    st.integers(0, 10**12),
+    st.sampled_from([",", " ", "'", "_", "\u2009", "\u202f", "\u00a0", "’", r"\,", "{,}"]),
+)
 def test_any_mark_between_thousands_changes_nothing(value: int, separator: str) -> None:
     assert values(f"{value:,}".replace(",", separator)) == [str(value)]
 

@@ -1,4 +1,5 @@
-"""Every row of the real data goes through our readers, and every gold answer through our own extractor."""
+"""Every row of the real data goes through our readers, and every gold answer through our own
+extractor."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ DATA = ROOT.parent / "shared" / "data"
 
 pytestmark = [
     pytest.mark.data,
-    pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not beside the repository"),
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason="the real data sets are not beside the repository"
+    ),
 ]
 
 
@@ -46,7 +49,9 @@ def test_every_chain_ends_in_its_gold_answer(task: str, file: str, rows: int, wr
     assert (read.rows, read.wrong, len(read.chains)) == (rows, wrong, rows - wrong)
     for problem, rationale in read.chains:
         assert the_task.ends_chain(rationale.text, problem), rationale.text
-        assert the_task.same(the_task.extract(rationale.text, False, problem), problem.answer), rationale.text
+        assert the_task.same(the_task.extract(rationale.text, False, problem), problem.answer), (
+            rationale.text
+        )
     kept = read_chains(DATA / f"{file}.jsonl", the_task, allow_wrong=True).chains
     assert len(kept) == rows
     assert all(the_task.ends_chain(rationale.text, problem) for problem, rationale in kept)
@@ -96,7 +101,9 @@ def test_reports_keep_every_item_and_most_items_find_their_region() -> None:
 
 
 def test_splits_of_real_chains_share_no_question() -> None:
-    chains = read_chains(DATA / "zeroshot_cot_davinci002" / "multiarith.jsonl", get_task("multiarith")).chains
+    chains = read_chains(
+        DATA / "zeroshot_cot_davinci002" / "multiarith.jsonl", get_task("multiarith")
+    ).chains
     split = split_problems(chains, 0)
     assert split.overlap == 0
     assert sum(split.groups) < len(chains)  # some questions stand twice under their own ids

@@ -34,7 +34,9 @@ IMPRESSION = (
 )
 
 
-def predictions(chains: list[Chain], texts: list[str], stopped: str = "stop_sign") -> list[Prediction]:
+def predictions(
+    chains: list[Chain], texts: list[str], stopped: str = "stop_sign"
+) -> list[Prediction]:
     return [
         Prediction(f"p{i}", chain.problem.id, text, (("ES", text),), text, stopped, 3, 0.5)  # type: ignore[arg-type]
         for i, (chain, text) in enumerate(zip(chains, texts, strict=True))
@@ -46,7 +48,9 @@ def test_regions_are_the_paragraphs_without_the_opening() -> None:
     assert len(found) == 6
     assert found[0] == "大脑形态如常。双侧上颌窦黏膜增厚。"
     assert regions("注射示踪剂60min后行腹部显像。      肝脏正常。") == ["肝脏正常。"]
-    assert regions("注射示踪剂60min后显像，扫描视野内双肺未见异常。") == ["双肺未见异常。"]  # not cut at 未见
+    assert regions("注射示踪剂60min后显像，扫描视野内双肺未见异常。") == [
+        "双肺未见异常。"
+    ]  # not cut at 未见
 
 
 def test_items_are_split_at_their_numbers_and_lose_them() -> None:
@@ -107,9 +111,14 @@ def test_the_longest_keyword_names_the_organ(text: str, names: list[str]) -> Non
 
 def test_an_item_goes_to_its_main_organ_and_none_is_lost() -> None:
     told = items_by_region(regions(FINDINGS), IMPRESSION)
-    assert told[3] == ["胰头高代谢病变，考虑恶性；双肺转移。"]  # names the pancreas first, and the lungs
+    assert told[3] == [
+        "胰头高代谢病变，考虑恶性；双肺转移。"
+    ]  # names the pancreas first, and the lungs
     assert told[2] == ["双肺多发小结节。"]
-    assert told[0] == ["与DATEPET/CT检查比较：", "左侧上颌窦炎。"]  # names no organ: the first abnormal region
+    assert told[0] == [
+        "与DATEPET/CT检查比较：",
+        "左侧上颌窦炎。",
+    ]  # names no organ: the first abnormal region
     assert [told[1], told[4], told[5]] == [[], [], []]
     assert sorted(item for region in told for item in region) == sorted(items(IMPRESSION))
 
@@ -124,17 +133,30 @@ def test_each_region_is_a_chain_of_its_own_and_normal_ones_say_so() -> None:
     assert [chain.problem.id for chain in chains] == [f"r/{k}" for k in range(1, 7)]
     assert {chain.problem.group for chain in chains} == {"r"}
     assert chains[1].rationale.text == NORMAL == chains[1].problem.answer
-    assert [chain.problem.meta["normal"] for chain in chains] == [False, True, False, False, True, True]
+    assert [chain.problem.meta["normal"] for chain in chains] == [
+        False,
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]
     with pytest.raises(DataError, match="holds its opening alone"):
         prepare("r", {"findings": "注射示踪剂60min后显像，见", "impression": "肝囊肿。"})
 
 
 def test_gamma_is_normal_regions_included_over_reports() -> None:
-    chains = [c for i in range(10) for c in prepare(f"r{i}", {"findings": FINDINGS, "impression": IMPRESSION})]
+    chains = [
+        c
+        for i in range(10)
+        for c in prepare(f"r{i}", {"findings": FINDINGS, "impression": IMPRESSION})
+    ]
     for gamma, normal in ((0.0, 0), (0.5, 5), (1.0, 10), (9.0, 30)):
         kept = thin_normal(chains, gamma, seed=0)
         assert sum(chain.problem.meta["normal"] for chain in kept) == normal
-        assert [c for c in kept if not c.problem.meta["normal"]] == [c for c in chains if not c.problem.meta["normal"]]
+        assert [c for c in kept if not c.problem.meta["normal"]] == [
+            c for c in chains if not c.problem.meta["normal"]
+        ]
         assert kept == sorted(kept, key=chains.index)
     assert thin_normal(chains, 1.0, 0) == thin_normal(chains, 1.0, 0) != thin_normal(chains, 1.0, 1)
     with pytest.raises(DataError, match=r"gamma must be 0 or more, got -1\.0"):
@@ -162,12 +184,18 @@ def test_a_report_is_its_regions_non_normal_outputs_in_order() -> None:
 
 def test_a_report_of_its_gold_regions_names_all_that_the_gold_names() -> None:
     chains = prepare("r", {"findings": FINDINGS, "impression": IMPRESSION})
-    (report,) = assemble([c.problem for c in chains], predictions(chains, [c.rationale.text for c in chains]))
-    assert mentions(report.text) == mentions(whole_reports([c.problem for c in chains])[0].answer or "")
+    (report,) = assemble(
+        [c.problem for c in chains], predictions(chains, [c.rationale.text for c in chains])
+    )
+    assert mentions(report.text) == mentions(
+        whole_reports([c.problem for c in chains])[0].answer or ""
+    )
 
 
 def test_all_normal_nothing_written_and_how_it_stopped() -> None:
-    chains = prepare("r", {"findings": "脑正常。  肝正常。", "impression": "余躯干PET/CT检查未见异常代谢征象。"})
+    chains = prepare(
+        "r", {"findings": "脑正常。  肝正常。", "impression": "余躯干PET/CT检查未见异常代谢征象。"}
+    )
     problems = [chain.problem for chain in chains]
     assert whole_reports(problems)[0].answer == NORMAL
     (normal,) = assemble(problems, predictions(chains, [NORMAL, NORMAL]))
@@ -180,7 +208,9 @@ def test_all_normal_nothing_written_and_how_it_stopped() -> None:
 
 def test_a_missing_region_is_named() -> None:
     chains = prepare("r", {"findings": "脑正常。  肝正常。", "impression": "肝囊肿。"})
-    with pytest.raises(DataError, match=r"report r: no prediction for region r/2\. Solve the whole file"):
+    with pytest.raises(
+        DataError, match=r"report r: no prediction for region r/2\. Solve the whole file"
+    ):
         assemble([c.problem for c in chains], predictions(chains[:1], [NORMAL]))
 
 
@@ -189,7 +219,9 @@ def test_whole_reports_are_an_arm_of_their_own() -> None:
     (whole,) = report_chains(chains)
     assert whole.rationale.text == whole.problem.answer == "".join(items(IMPRESSION))
     assert whole.problem.question.startswith("大脑形态如常。")
-    (passed,) = assemble([c.problem for c in chains], predictions([whole], ["肝囊肿。余所见同前相仿。"]))
+    (passed,) = assemble(
+        [c.problem for c in chains], predictions([whole], ["肝囊肿。余所见同前相仿。"])
+    )
     assert (passed.problem_id, passed.answer) == ("r", "肝囊肿。")
 
 

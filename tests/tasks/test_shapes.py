@@ -1,4 +1,5 @@
-"""Rows as the hub has them come out as rows of ours: question, rationale and answer told apart, guesses counted."""
+"""Rows as the hub has them come out as rows of ours: question, rationale and answer told apart,
+guesses counted."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ Row = dict[str, Any]
 ASKED, REPLY = "Ann has 3 pens and buys 4. How many?", "Ann has 3 + 4 = 7 pens. The answer is 7."
 
 
-def chains(tmp_path: Path, *rows: Row, task: str = "gsm8k", columns: Row | None = None) -> tuple[ChainFile, str]:
+def chains(
+    tmp_path: Path, *rows: Row, task: str = "gsm8k", columns: Row | None = None
+) -> tuple[ChainFile, str]:
     path = tmp_path / "rows.jsonl"
     write_rows(path, rows)
     said: list[str] = []
@@ -24,7 +27,9 @@ def chains(tmp_path: Path, *rows: Row, task: str = "gsm8k", columns: Row | None 
     return found, "".join(said).removeprefix(f"{path}: ")
 
 
-def turns(*texts: str, role: str = "role", content: str = "content", names: str = "user assistant") -> list[Row]:
+def turns(
+    *texts: str, role: str = "role", content: str = "content", names: str = "user assistant"
+) -> list[Row]:
     roles = names.split() * len(texts)
     return [{role: name, content: text} for name, text in zip(roles, texts, strict=False)]
 
@@ -33,30 +38,47 @@ def turns(*texts: str, role: str = "role", content: str = "content", names: str 
     ("row", "shape"),
     [
         ({"messages": turns(ASKED, REPLY)}, "chats (`messages`)"),
-        ({"messages": [{"role": "system", "content": "Be brief."}, *turns(ASKED, REPLY)]}, "chats (`messages`)"),
+        (
+            {"messages": [{"role": "system", "content": "Be brief."}, *turns(ASKED, REPLY)]},
+            "chats (`messages`)",
+        ),
         ({"messages": json.dumps(turns(ASKED, REPLY))}, "chats (`messages`)"),
         ({"messages": turns([{"type": "text", "text": ASKED}], REPLY)}, "chats (`messages`)"),  # type: ignore[arg-type]
         (
             {"conversations": turns(ASKED, REPLY, role="from", content="value", names="human gpt")},
             "ShareGPT chats (`conversations`)",
         ),
-        ({"prompt": turns(ASKED), "completion": turns(REPLY, names="assistant")}, "chats (`prompt`)"),
-        ({"instruction": ASKED, "input": "", "output": REPLY}, "Alpaca rows (`instruction`, `output`)"),
+        (
+            {"prompt": turns(ASKED), "completion": turns(REPLY, names="assistant")},
+            "chats (`prompt`)",
+        ),
+        (
+            {"instruction": ASKED, "input": "", "output": REPLY},
+            "Alpaca rows (`instruction`, `output`)",
+        ),
         ({"prompt": ASKED, "completion": REPLY}, "`prompt` and `completion`"),
         ({"query": ASKED, "response": REPLY}, "`query` and `response`"),
         ({"problem": ASKED, "solution": REPLY}, "`problem` and `solution`"),
         ({"question": ASKED, "solution": REPLY, "answer": 7}, "`question` and `solution`"),
     ],
 )
-def test_a_question_and_a_reply_are_found_under_their_usual_names(tmp_path: Path, row: Row, shape: str) -> None:
+def test_a_question_and_a_reply_are_found_under_their_usual_names(
+    tmp_path: Path, row: Row, shape: str
+) -> None:
     found, said = chains(tmp_path, row)
     (chain,) = found.chains
-    assert (chain.problem.question, chain.rationale.text, chain.problem.answer) == (ASKED, REPLY, "7")
+    assert (chain.problem.question, chain.rationale.text, chain.problem.answer) == (
+        ASKED,
+        REPLY,
+        "7",
+    )
     assert said == f"read as {shape} (1 row)"
 
 
 def test_alpacas_input_belongs_to_the_question(tmp_path: Path) -> None:
-    found, _ = chains(tmp_path, {"instruction": "How many?", "input": "Ann has 3 pens.", "output": REPLY})
+    found, _ = chains(
+        tmp_path, {"instruction": "How many?", "input": "Ann has 3 pens.", "output": REPLY}
+    )
     assert found.chains[0].problem.question == "How many?\nAnn has 3 pens."
 
 
@@ -77,7 +99,9 @@ def test_the_answer_of_a_reply_is_what_the_task_reads_off_it(
 
 def test_a_thought_beside_the_reply_is_taken_out_and_counted(tmp_path: Path) -> None:
     asked, replied = turns(ASKED, REPLY)
-    found, said = chains(tmp_path, {"messages": [asked, {**replied, "reasoning_content": "Perhaps 9?"}]})
+    found, said = chains(
+        tmp_path, {"messages": [asked, {**replied, "reasoning_content": "Perhaps 9?"}]}
+    )
     assert found.chains[0].rationale.text == REPLY
     assert said.endswith("; thoughts taken out of 1 row")
 
@@ -110,7 +134,9 @@ def test_a_reply_that_reaches_another_answer_than_the_rows_is_wrong(tmp_path: Pa
 def test_a_last_sentence_is_no_answer(tmp_path: Path) -> None:
     """The trap: read leniently, a task of words takes any last sentence for the answer."""
     with pytest.raises(DataError, match="neither an answer nor a closing"):
-        chains(tmp_path, {"messages": turns("Where?", "Ann moved to Rome in the spring.")}, task="text")
+        chains(
+            tmp_path, {"messages": turns("Where?", "Ann moved to Rome in the spring.")}, task="text"
+        )
 
 
 @pytest.mark.parametrize(
@@ -120,14 +146,25 @@ def test_a_last_sentence_is_no_answer(tmp_path: Path) -> None:
             turns("a", "b", "c", "d"),
             r"has the turns user, assistant, user, assistant\. .*write a longer chat as several",
         ),
-        (turns("a", names="assistant"), r"has the turns assistant\. A chain is one question of the user"),
-        ([{"role": "tool", "content": "a"}], r"field 'messages', turn 1: the role is 'tool'\. Known: system,"),
+        (
+            turns("a", names="assistant"),
+            r"has the turns assistant\. A chain is one question of the user",
+        ),
+        (
+            [{"role": "tool", "content": "a"}],
+            r"field 'messages', turn 1: the role is 'tool'\. Known: system,",
+        ),
         ([{"role": "user", "content": None}], r"turn 1: no text\. Expected `content`"),
-        ([{"role": "user", "content": [{"type": "image"}]}], r"turn 1: a part that is no text \(image\)"),
+        (
+            [{"role": "user", "content": [{"type": "image"}]}],
+            r"turn 1: a part that is no text \(image\)",
+        ),
         (["hello"], r"turn 1: expected \{\"role\": …, \"content\": …\}, got 'hello'"),
     ],
 )
-def test_a_chat_that_is_no_question_and_reply_is_refused(tmp_path: Path, messages: Any, message: str) -> None:
+def test_a_chat_that_is_no_question_and_reply_is_refused(
+    tmp_path: Path, messages: Any, message: str
+) -> None:
     with pytest.raises(DataError, match=rf"rows\.jsonl:1: .*{message}"):
         chains(tmp_path, {"messages": messages})
 
@@ -144,7 +181,10 @@ def test_gsm8ks_own_rows_are_rationale_and_answer(tmp_path: Path) -> None:
         found, said = chains(tmp_path, row, columns=columns)
         (chain,) = found.chains
         assert (chain.rationale.text, chain.problem.answer) == (f"{text} The answer is 72.", "72")
-        assert said == "read as GSM8K rows (`#### answer`) (1 row); calculator annotations taken out of 1 row"
+        assert (
+            said
+            == "read as GSM8K rows (`#### answer`) (1 row); calculator annotations taken out of 1 row"
+        )
     write_rows(tmp_path / "p.jsonl", [{"question": "How many?", "answer": "So.\n#### 1,072"}])
     assert read_problems(tmp_path / "p.jsonl", get_task("gsm8k"))[0].answer == "1,072"
 
@@ -159,19 +199,34 @@ HUB = {"title": ["Rome", "Oslo"], "sentences": [["Rome is old.", "It is big."], 
 
 
 def test_hotpotqa_is_read_as_the_hub_has_it(tmp_path: Path) -> None:
-    row = {"_id": "5a", "question": "What is old?", "answer": "Rome", "type": "bridge", "context": HUB}
+    row = {
+        "_id": "5a",
+        "question": "What is old?",
+        "answer": "Rome",
+        "type": "bridge",
+        "context": HUB,
+    }
     facts = {"title": ["Rome"], "sent_id": [0]}
     write_rows(tmp_path / "h.jsonl", [{**row, "supporting_facts": facts}])
     said: list[str] = []
     (problem,) = read_problems(tmp_path / "h.jsonl", get_task("hotpotqa-gold"), say=said.append)
-    assert problem.context == (("Rome", ("Rome is old.", "It is big.")), ("Oslo", ("Oslo is cold.",)))
+    assert problem.context == (
+        ("Rome", ("Rome is old.", "It is big.")),
+        ("Oslo", ("Oslo is cold.",)),
+    )
     assert (problem.id, problem.meta["supporting_facts"]) == ("5a", [["Rome", 0]])
-    assert get_task("hotpotqa-gold").render(problem) == "What is old? Context: Rome: Rome is old. It is big."
+    assert (
+        get_task("hotpotqa-gold").render(problem)
+        == "What is old? Context: Rome: Rome is old. It is big."
+    )
     assert "contexts in columns (`title`, `sentences`) (1 row)" in said[0]
 
 
 def test_paragraphs_may_be_objects(tmp_path: Path) -> None:
-    context = [{"idx": 0, "title": "Rome", "paragraph_text": "Rome is old."}, {"title": "Oslo", "sentences": ["Cold."]}]
+    context = [
+        {"idx": 0, "title": "Rome", "paragraph_text": "Rome is old."},
+        {"title": "Oslo", "sentences": ["Cold."]},
+    ]
     write_rows(tmp_path / "m.jsonl", [{"question": "What?", "context": context}])
     (problem,) = read_problems(tmp_path / "m.jsonl", get_task("hotpotqa"))
     assert problem.context == (("Rome", ("Rome is old.",)), ("Oslo", ("Cold.",)))
@@ -184,26 +239,46 @@ PAIR = {"label": ["A", "B"], "text": ["zoo", "river"]}
     "row",
     [
         {"question": "Where?", "choices": PAIR, "answerKey": "B"},
-        {"question": "Where?", "choices": {"label": ["1", "2"], "text": ["zoo", "river"]}, "answerKey": "2"},
-        {"question": {"stem": "Where?", "choices": [{"label": "A", "text": "zoo"}, {"label": "B", "text": "river"}]},
-         "answerKey": "B"},
+        {
+            "question": "Where?",
+            "choices": {"label": ["1", "2"], "text": ["zoo", "river"]},
+            "answerKey": "2",
+        },
+        {
+            "question": {
+                "stem": "Where?",
+                "choices": [{"label": "A", "text": "zoo"}, {"label": "B", "text": "river"}],
+            },
+            "answerKey": "B",
+        },
         {"question_stem": "Where?", "choices": PAIR, "answerKey": "B"},
         {"question": "Where?", "choices": ["zoo", "river"], "answer": 1},
         {"question": "Where?", "choices": ["zoo", "river"], "answer": "river"},
         {"question": "Where?", "choices": ["zoo", "river"], "answer": "B"},
         {"question": "Where?", "choices": '["zoo", "river"]', "answer": "B"},
         {"question": "Where?", "options": ["A)zoo", "B)river"], "rationale": "So.", "correct": "B"},
-        {"question": "Where?", "options": {"A": "zoo", "B": "river"}, "answer": "river", "answer_idx": "B"},
+        {
+            "question": "Where?",
+            "options": {"A": "zoo", "B": "river"},
+            "answer": "river",
+            "answer_idx": "B",
+        },
     ],
-)  # fmt: skip
+)
 def test_choices_with_labels_give_their_texts(tmp_path: Path, row: Row) -> None:
     write_rows(tmp_path / "c.jsonl", [row])
     (problem,) = read_problems(tmp_path / "c.jsonl", get_task("commonsenseqa"))
-    assert (problem.question, problem.choices, problem.answer) == ("Where?", ("zoo", "river"), "river")
+    assert (problem.question, problem.choices, problem.answer) == (
+        "Where?",
+        ("zoo", "river"),
+        "river",
+    )
 
 
 def test_a_number_among_the_choices_is_no_place(tmp_path: Path) -> None:
-    write_rows(tmp_path / "c.jsonl", [{"question": "How many?", "choices": ["1", "0"], "answer": 1}])
+    write_rows(
+        tmp_path / "c.jsonl", [{"question": "How many?", "choices": ["1", "0"], "answer": 1}]
+    )
     assert read_problems(tmp_path / "c.jsonl", get_task("commonsenseqa"))[0].answer == "1"
 
 
@@ -220,12 +295,21 @@ def test_control_tokens_are_taken_out_and_counted(tmp_path: Path) -> None:
 
 def test_a_rationale_that_is_a_thought_alone_is_refused(tmp_path: Path) -> None:
     row = {"question": ASKED, "rationale": "<think>3 + 4 = 7", "answer": "7"}
-    with pytest.raises(DataError, match=r"rows\.jsonl:1: field 'rationale' holds a thought and no reply after it"):
+    with pytest.raises(
+        DataError, match=r"rows\.jsonl:1: field 'rationale' holds a thought and no reply after it"
+    ):
         chains(tmp_path, row)
 
 
 def test_a_row_in_our_shape_stays_as_it_is(tmp_path: Path) -> None:
-    row = {"question": "How many?", "rationale": "7.", "answer": "7", "prompt": "x", "completion": "y", "messages": 5}
+    row = {
+        "question": "How many?",
+        "rationale": "7.",
+        "answer": "7",
+        "prompt": "x",
+        "completion": "y",
+        "messages": 5,
+    }
     found, said = chains(tmp_path, row)
     assert found.chains[0].problem.meta == {"prompt": "x", "completion": "y", "messages": 5}
     assert said == ""

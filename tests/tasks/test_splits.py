@@ -37,9 +37,17 @@ def test_the_seed_decides() -> None:
     assert ids(split_problems(items, 1).test) != ids(split_problems(items, 2).test)
 
 
-@given(st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 6)), min_size=1, max_size=60), st.integers())
-def test_rows_in_are_rows_out_and_no_question_or_group_is_cut(rows: list[tuple[int, int | None]], seed: int) -> None:
-    items = [Problem(f"p{i}", f"Q{q}", group=None if g is None else f"g{g}") for i, (q, g) in enumerate(rows)]
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.none() | st.integers(0, 6)), min_size=1, max_size=60),
+    st.integers(),
+)
+def test_rows_in_are_rows_out_and_no_question_or_group_is_cut(
+    rows: list[tuple[int, int | None]], seed: int
+) -> None:
+    items = [
+        Problem(f"p{i}", f"Q{q}", group=None if g is None else f"g{g}")
+        for i, (q, g) in enumerate(rows)
+    ]
     try:
         split = split_problems(items, seed)
     except DataError:
@@ -50,13 +58,18 @@ def test_rows_in_are_rows_out_and_no_question_or_group_is_cut(rows: list[tuple[i
     for one in range(3):
         for other in range(one):
             assert not {p.question for p in parts[one]} & {p.question for p in parts[other]}
-            assert not {p.group for p in parts[one] if p.group} & {p.group for p in parts[other] if p.group}
+            assert not {p.group for p in parts[one] if p.group} & {
+                p.group for p in parts[other] if p.group
+            }
     assert all(parts)
 
 
 def test_chains_of_one_question_by_several_teachers_stay_together() -> None:
     chains = [
-        Chain(Problem(f"{i}-{t}", f"  question {i}" if t else f"Question  {i}"), Rationale("r", f"{i}-{t}", "So."))
+        Chain(
+            Problem(f"{i}-{t}", f"  question {i}" if t else f"Question  {i}"),
+            Rationale("r", f"{i}-{t}", "So."),
+        )
         for i in range(20)
         for t in range(3)
     ]
@@ -81,9 +94,13 @@ def test_parts_of_reports_are_tied_by_their_report_and_not_by_equal_paragraphs()
 
 def test_too_few_questions_and_wrong_shares_are_refused() -> None:
     same = [Problem(f"p{i}", "Question?") for i in range(10)]
-    with pytest.raises(DataError, match=r"10 rows hold 1 different questions, too few for train, validation, test"):
+    with pytest.raises(
+        DataError, match=r"10 rows hold 1 different questions, too few for train, validation, test"
+    ):
         split_problems(same, 0)
-    with pytest.raises(RecipeError, match=r"sum to 1, such as 0\.8 0\.1 0\.1; got \(0\.8, 0\.1, 0\.2\)"):
+    with pytest.raises(
+        RecipeError, match=r"sum to 1, such as 0\.8 0\.1 0\.1; got \(0\.8, 0\.1, 0\.2\)"
+    ):
         split_problems(problems(10), 0, (0.8, 0.1, 0.2))
     assert split_problems(problems(4), 0, (0.5, 0.0, 0.5)).groups == (2, 0, 2)
     assert split_problems(problems(3), 0).groups == (1, 1, 1)
@@ -92,7 +109,8 @@ def test_too_few_questions_and_wrong_shares_are_refused() -> None:
 def test_overlap_names_the_ids() -> None:
     train, test = problems(4), [Problem("t", " question 2? "), Problem("u", "Another?")]
     with pytest.raises(
-        DataError, match=r"1 of 2 test questions stand in the training data as well: t \(in training: p2\)"
+        DataError,
+        match=r"1 of 2 test questions stand in the training data as well: t \(in training: p2\)",
     ):
         check_overlap(train, test)
     check_overlap(train, test[1:])
@@ -103,7 +121,13 @@ def test_overlap_names_the_ids() -> None:
 def test_a_question_about_other_facts_is_another_question() -> None:
     def asked(id: str, town: str, extra: str = "") -> Problem:
         context = (("Ann", (f"Ann lives in {town}.", extra)), ("Rest", ("Nothing.",)))
-        return Problem(id, "Where does Ann live?", town, context=context, meta={"supporting_facts": [["Ann", 0]]})
+        return Problem(
+            id,
+            "Where does Ann live?",
+            town,
+            context=context,
+            meta={"supporting_facts": [["Ann", 0]]},
+        )
 
     rome, again, oslo = asked("1", "Rome"), asked("2", "Rome", "It is warm."), asked("3", "Oslo")
     check_overlap([rome], [oslo])
@@ -114,7 +138,8 @@ def test_a_question_about_other_facts_is_another_question() -> None:
 
 def test_one_question_about_many_letters_is_many_questions() -> None:
     letters = [
-        Problem(str(n), "Who pays?", f"name {n}", context=(("", (f"Name {n} pays.", "Yours.")),)) for n in range(20)
+        Problem(str(n), "Who pays?", f"name {n}", context=(("", (f"Name {n} pays.", "Yours.")),))
+        for n in range(20)
     ]
     parts = split_problems(letters, seed=0)
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [16, 2, 2]

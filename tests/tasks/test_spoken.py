@@ -32,7 +32,9 @@ CHINESE = [
 @pytest.fixture
 def chinese(tmp_path: Path) -> str:
     path = tmp_path / "zh.jsonl"
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in CHINESE), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in CHINESE), encoding="utf-8"
+    )
     return str(path)
 
 
@@ -52,12 +54,16 @@ def test_the_guess_is_said_and_a_named_language_is_not_guessed(chinese):
 
 def test_a_recipe_names_the_language_or_has_it_guessed(chinese):
     def task(**data):
-        return data_task(make_recipe({"title": "t", "data": {"chains": chinese, **data}}, "test").data).name
+        return data_task(
+            make_recipe({"title": "t", "data": {"chains": chinese, **data}}, "test").data
+        ).name
 
     assert task() == "numbers-zh"
     assert task(language="ja") == "numbers-ja"
     assert task(task="gsm8k-en") == "gsm8k"
-    with pytest.raises(RecipeError, match=r"data\.language: the bundled chains are English, not 'zh'"):
+    with pytest.raises(
+        RecipeError, match=r"data\.language: the bundled chains are English, not 'zh'"
+    ):
         task(chains="bundled", language="zh")
 
 
@@ -78,8 +84,13 @@ def test_chinese_chains_get_scores_and_segments_of_both_kinds(chinese, strategy,
 def test_grade_reads_the_language_of_the_gold_file(chinese, tmp_path, capfd):
     said = tmp_path / "said.jsonl"
     rows = [{"id": "1", "text": "3 + 5 = 8。答案是8个。"}, {"id": "2", "text": "答案是3万。"}]
-    said.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    said.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
     assert main(["grade", str(said), chinese, "--json"]) == 0
     captured = capfd.readouterr()
-    assert json.loads(captured.out)["value"] == 50.0 and json.loads(captured.out)["task"] == "numbers-zh"
+    assert (
+        json.loads(captured.out)["value"] == 50.0
+        and json.loads(captured.out)["task"] == "numbers-zh"
+    )
     assert "guessed" in captured.err

@@ -48,7 +48,9 @@ def test_gold_pieces_are_the_splitters_own_sub_sentences():
 
 def test_the_same_seed_gives_the_same_problems_and_another_seed_others():
     assert make_chains(20, seed=1) == make_chains(20, seed=1)
-    assert not {c.problem.question for c in make_chains(200, 1)} & {c.problem.question for c in make_chains(200, 2)}
+    assert not {c.problem.question for c in make_chains(200, 1)} & {
+        c.problem.question for c in make_chains(200, 2)
+    }
 
 
 def test_questions_of_one_set_are_all_different():

@@ -17,7 +17,9 @@ from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_
 from smallsteps.tasks.notes import Notes
 
 
-def fake_datasets(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], calls: list[Any]) -> None:
+def fake_datasets(
+    monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]], calls: list[Any]
+) -> None:
     def load_dataset(*names: str, **where: str) -> list[dict[str, Any]]:
         calls.append((names, where))
         if "nowhere" in names:
@@ -44,7 +46,8 @@ def test_csv_is_read_with_quoted_commas_and_line_breaks(tmp_path: Path) -> None:
 def test_tsv_and_a_list_of_choices_in_a_cell(tmp_path: Path) -> None:
     path = tmp_path / "c.tsv"
     path.write_text(
-        'question\trationale\tanswer\tchoices\nWhere?\tSo.\tzoo\t"[""zoo"", ""river""]"\n', encoding="utf-8"
+        'question\trationale\tanswer\tchoices\nWhere?\tSo.\tzoo\t"[""zoo"", ""river""]"\n',
+        encoding="utf-8",
     )
     (chain,) = read_chains(path, get_task("commonsenseqa")).chains
     assert chain.problem.choices == ("zoo", "river")
@@ -59,7 +62,10 @@ def test_tsv_and_a_list_of_choices_in_a_cell(tmp_path: Path) -> None:
         ),
         (b"id,question\n1\n", r"c\.csv:2: the row does not have the 2 cells"),
         (b'id,question\n1,"a"b\n', r"c\.csv:2: broken CSV .* Check the quotes"),
-        (b"id,question\n1,caf\xe9\n", r"c\.csv:2: not UTF-8 .* '1,café'.*iconv -f WINDOWS-1252 -t UTF-8 c\.csv"),
+        (
+            b"id,question\n1,caf\xe9\n",
+            r"c\.csv:2: not UTF-8 .* '1,café'.*iconv -f WINDOWS-1252 -t UTF-8 c\.csv",
+        ),
         (b"id,question,id\n1,a,2\n", r"c\.csv:1: two columns are named 'id'"),
         (b"id,question\n", r"c\.csv: the file is empty"),
         (b"", r"c\.csv: the file is empty"),
@@ -71,7 +77,9 @@ def test_broken_csv_is_refused(tmp_path: Path, raw: bytes, message: str) -> None
         list(read_rows(tmp_path / "c.csv"))
 
 
-def test_the_extra_is_named_where_it_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_extra_is_named_where_it_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in ("datasets", "pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / "c.parquet").write_bytes(b"PAR1")
@@ -82,13 +90,20 @@ def test_the_extra_is_named_where_it_is_not_installed(tmp_path: Path, monkeypatc
 
 def test_hub_names_carry_config_and_split(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    fake_datasets(monkeypatch, [{"question": "How many?", "cot": "7.", "answer": 7, "note": None}], calls)
-    chain = read_chains("hub:openai/gsm8k:main:train", get_task("gsm8k"), {"rationale": "cot"}).chains[0]
+    fake_datasets(
+        monkeypatch, [{"question": "How many?", "cot": "7.", "answer": 7, "note": None}], calls
+    )
+    chain = read_chains(
+        "hub:openai/gsm8k:main:train", get_task("gsm8k"), {"rationale": "cot"}
+    ).chains[0]
     assert calls == [(("openai/gsm8k", "main"), {"split": "train"})]
     assert (chain.problem.id, chain.problem.meta) == ("line-000001", {})
     with pytest.raises(DataError, match=r"expected hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT"):
         list(read_rows("hub:openai/gsm8k"))
-    with pytest.raises(DataError, match=r"hub:nowhere:train: cannot be loaded \(FileNotFoundError: no such data set\)"):
+    with pytest.raises(
+        DataError,
+        match=r"hub:nowhere:train: cannot be loaded \(FileNotFoundError: no such data set\)",
+    ):
         list(read_rows("hub:nowhere:train"))
 
 
@@ -99,7 +114,10 @@ def test_parquet_and_arrow_files_of_both_kinds_are_read(tmp_path: Path) -> None:
     facts = {"when": [when, None], "raw": [b"\x00\xff", b""], "score": [float("nan"), 1.5]}
     table = pyarrow.table({"question": ["How many?", "Why?"], "answer": [7, 8], **facts})
     parquet.write_table(table, tmp_path / "c.parquet")
-    with pyarrow.OSFile(str(tmp_path / "file.arrow"), "wb") as sink, pyarrow.ipc.new_file(sink, table.schema) as out:
+    with (
+        pyarrow.OSFile(str(tmp_path / "file.arrow"), "wb") as sink,
+        pyarrow.ipc.new_file(sink, table.schema) as out,
+    ):
         out.write_table(table)
     with (
         pyarrow.OSFile(str(tmp_path / "stream.arrow"), "wb") as sink,
@@ -117,8 +135,13 @@ def test_parquet_and_arrow_files_of_both_kinds_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["c.parquet", "c.arrow"])
 def test_damaged_tables_are_refused(tmp_path: Path, name: str) -> None:
     pytest.importorskip("pyarrow")
-    (tmp_path / name).write_bytes(b"PAR1 and then nothing" if name == "c.parquet" else b"ARROW1 and then nothing")
-    with pytest.raises(DataError, match=rf"{re.escape(name)}: no whole Parquet or Arrow file \(.*\)\. Fetch it again"):
+    (tmp_path / name).write_bytes(
+        b"PAR1 and then nothing" if name == "c.parquet" else b"ARROW1 and then nothing"
+    )
+    with pytest.raises(
+        DataError,
+        match=rf"{re.escape(name)}: no whole Parquet or Arrow file \(.*\)\. Fetch it again",
+    ):
         list(read_rows(tmp_path / name))
 
 
@@ -133,7 +156,9 @@ def test_damaged_tables_are_refused(tmp_path: Path, name: str) -> None:
         ("sep=;\r\nid;question;answer", "1;How many, then?;7", ""),
     ],
 )
-def test_the_separator_is_told_from_the_header(tmp_path: Path, header: str, row: str, separator: str) -> None:
+def test_the_separator_is_told_from_the_header(
+    tmp_path: Path, header: str, row: str, separator: str
+) -> None:
     path = tmp_path / "c.csv"
     path.write_bytes(f"{header}\r\n{row}\r\n".encode())
     notes = Notes()

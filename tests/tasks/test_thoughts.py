@@ -34,7 +34,9 @@ from smallsteps.tasks.thoughts import split_thought
         ("I think > 3 and x < think", (None, "I think > 3 and x < think", True)),
     ],
 )
-def test_a_thought_is_split_off_in_every_form_that_models_write(text: str, parts: tuple[str | None, str, bool]) -> None:
+def test_a_thought_is_split_off_in_every_form_that_models_write(
+    text: str, parts: tuple[str | None, str, bool]
+) -> None:
     assert split_thought(text) == parts
 
 

@@ -25,10 +25,18 @@ def test_a_bundled_prompt_shows_what_it_should_and_no_more(name: str) -> None:
 @pytest.mark.parametrize("name", ["standard", "cot", "read"])
 def test_a_readers_prompt_shows_question_and_reasoning_and_never_the_answer(name: str) -> None:
     said = read_prompt(name).render(get_task("gsm8k"), PROBLEM, reasoning="5 + 1 = 6")[-1][1]
-    assert "How many pens?" in said and "7" not in said and ("5 + 1 = 6" in said) == (name == "read")
+    assert (
+        "How many pens?" in said and "7" not in said and ("5 + 1 = 6" in said) == (name == "read")
+    )
     assert said.endswith("Prediction:") == (name != "cot")
-    short = read_prompt(f"{name}-short").render(get_task("gsm8k"), PROBLEM, reasoning="5 + 1 = 6")[-1][1]
-    assert len(short) < len(said) and short.startswith("How many pens?") and short.endswith(":") == (name != "cot")
+    short = read_prompt(f"{name}-short").render(get_task("gsm8k"), PROBLEM, reasoning="5 + 1 = 6")[
+        -1
+    ][1]
+    assert (
+        len(short) < len(said)
+        and short.startswith("How many pens?")
+        and short.endswith(":") == (name != "cot")
+    )
     assert {"initial", "feedback", "blind", "standard", "cot", "read"} == {
         one.removesuffix("-short") for one in BUNDLED
     }
@@ -41,7 +49,10 @@ def test_choices_are_part_of_the_question() -> None:
 
 def test_braces_in_a_question_are_not_filled_in() -> None:
     problem = Problem("p", "What is {{ answer }} in {% raw %}?", "7")
-    assert "What is {{ answer }} in {% raw %}?" in read_prompt("initial").render(get_task("gsm8k"), problem)[1][1]
+    assert (
+        "What is {{ answer }} in {% raw %}?"
+        in read_prompt("initial").render(get_task("gsm8k"), problem)[1][1]
+    )
 
 
 def test_a_prompt_that_needs_what_is_not_there_names_the_problem() -> None:
@@ -52,7 +63,9 @@ def test_a_prompt_that_needs_what_is_not_there_names_the_problem() -> None:
 
 
 def test_a_file_of_ones_own(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("[user]\nQ: {{ question }}\n[assistant]\nHm.\n[user]\nGo on.\n")
+    (tmp_path / "mine.txt").write_text(
+        "[user]\nQ: {{ question }}\n[assistant]\nHm.\n[user]\nGo on.\n"
+    )
     assert read_prompt(str(tmp_path / "mine.txt")).render(get_task("gsm8k"), PROBLEM) == (
         ("user", "Q: How many pens?"),
         ("assistant", "Hm."),
@@ -91,7 +104,10 @@ def test_a_fault_of_a_prompt_file_names_the_file_and_the_line(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"problem p: division by zero \(.*mine\.txt:7\)"):
         read_prompt(str(path)).render(get_task("gsm8k"), PROBLEM)
     path.write_text("[user]\nQ: {{ question }}\n{{ questoin }}\n")
-    with pytest.raises(RecipeError, match=r"mine\.txt:3: 'questoin' is undefined\. A prompt may name question, answer"):
+    with pytest.raises(
+        RecipeError,
+        match=r"mine\.txt:3: 'questoin' is undefined\. A prompt may name question, answer",
+    ):
         read_prompt(str(path))
 
 
@@ -104,7 +120,9 @@ def test_a_fault_of_a_prompt_file_names_the_file_and_the_line(tmp_path: Path) ->
         (b"", "begin each message with a line"),
     ],
 )
-def test_a_file_that_cannot_be_a_prompt_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_cannot_be_a_prompt_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     (tmp_path / "mine.txt").write_bytes(content)
     with pytest.raises(RecipeError, match=message):
         read_prompt(str(tmp_path / "mine.txt"))
@@ -112,7 +130,10 @@ def test_a_file_that_cannot_be_a_prompt_is_refused(tmp_path: Path, content: byte
 
 def test_a_byte_order_mark_is_no_part_of_a_prompt(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_bytes("\ufeff[user]\nQ: {{ question }}".encode())
-    assert read_prompt(str(tmp_path / "mine.txt")).render(get_task("gsm8k"), PROBLEM)[0][1] == "Q: How many pens?"
+    assert (
+        read_prompt(str(tmp_path / "mine.txt")).render(get_task("gsm8k"), PROBLEM)[0][1]
+        == "Q: How many pens?"
+    )
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "folder", "a\0b", ""])
@@ -121,7 +142,9 @@ def test_a_name_that_is_no_file_is_one_line(tmp_path: Path, name: str) -> None:
         read_prompt(str(tmp_path) if name == "folder" else name)
 
 
-@pytest.mark.parametrize("body", ["", "{# a remark #}", "{% if attempt is defined %}{{ attempt }}{% endif %}"])
+@pytest.mark.parametrize(
+    "body", ["", "{# a remark #}", "{% if attempt is defined %}{{ attempt }}{% endif %}"]
+)
 def test_a_prompt_that_asks_nothing_is_refused(body: str) -> None:
     prompt = parse_prompt("mine.txt", f"[system]\nBe brief.\n[user]\n{body}\n")
     with pytest.raises(DataError, match=r"prompt mine\.txt, problem p: its last message is empty"):

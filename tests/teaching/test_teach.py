@@ -7,7 +7,15 @@ import pytest
 
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
-from smallsteps.teaching.teach import judge, leak, lessons_of, nothing_came, nothing_kept, summary, teach
+from smallsteps.teaching.teach import (
+    judge,
+    leak,
+    lessons_of,
+    nothing_came,
+    nothing_kept,
+    summary,
+    teach,
+)
 from smallsteps.teaching.teachers import Lesson, Taught
 
 TASK = get_task("numbers")
@@ -42,9 +50,15 @@ class Script:
             "The correct answer is given as 7. The answer is 7.",
             "speaks of what it was shown: 'correct answer is given'",
         ),
-        ("The learner forgot 3. The answer is 7.", "speaks of what it was shown: 'The learner forgot'"),
+        (
+            "The learner forgot 3. The answer is 7.",
+            "speaks of what it was shown: 'The learner forgot'",
+        ),
         ("3 + 4 = 7.<|im_end|> The answer is 7.</s>", None),
-        ("3 + \N{REPLACEMENT CHARACTER} = 7. The answer is 7.", "holds characters that are no text"),
+        (
+            "3 + \N{REPLACEMENT CHARACTER} = 7. The answer is 7.",
+            "holds characters that are no text",
+        ),
         (None, "status 500"),
     ],
 )
@@ -72,8 +86,14 @@ def test_rows_come_in_the_order_of_the_questions_with_every_reply_kept_or_droppe
     teacher = Script({"a": [bad, bad, good], "b": [good], "c": [bad]})
     taught = teach(lessons_of(PROBLEMS), teacher, TASK, retries=2)
     assert [(one.lesson.problem.id, one.dropped is None) for one in taught] == [
-        ("a", False), ("a", False), ("a", True), ("b", True), ("c", False), ("c", False), ("c", False),
-    ]  # fmt: skip
+        ("a", False),
+        ("a", False),
+        ("a", True),
+        ("b", True),
+        ("c", False),
+        ("c", False),
+        ("c", False),
+    ]
     assert len(teacher.asked) == 7, "b was right at once; c was given up after two retries"
 
 
@@ -95,7 +115,11 @@ def test_without_gold_answers_everything_that_ends_in_an_answer_is_kept_and_said
 
 def test_the_summary_counts_reasons_and_not_their_details() -> None:
     teacher = Script(
-        {"a": ["The learner forgot. The answer is 7."], "b": ["Your mistake. The answer is 7."], "c": [None]}
+        {
+            "a": ["The learner forgot. The answer is 7."],
+            "b": ["Your mistake. The answer is 7."],
+            "c": [None],
+        }
     )
     lines = list(summary(teach(lessons_of(PROBLEMS), teacher, TASK)))
     assert lines == [
@@ -115,7 +139,12 @@ def test_a_reply_that_was_cut_off_came_and_is_counted() -> None:
     [
         ("3 + 4 = 7. So Bo has 7 cups.", None, "7", None),
         ("3 + 4 = 7. So Bo has 7 cups.", "7", "7", None),
-        ("3 + 4 = 8. So Bo has 8 cups.", "7", "8", "wrong answer"),  # the answer may be copied from the questions
+        (
+            "3 + 4 = 8. So Bo has 8 cups.",
+            "7",
+            "8",
+            "wrong answer",
+        ),  # the answer may be copied from the questions
         ("So Bo has all of them.", "7", "7", None),
         ("So Bo has all of them.", "9", "9", "wrong answer"),
         ("So Bo has all of them.", None, None, "no answer can be read from its end"),
@@ -139,7 +168,9 @@ def test_a_text_without_a_closing_whose_writer_saw_no_prompt_is_read_leniently_a
         ("She lives there.\nRome.", None, "Rome"),
     ],
 )
-def test_a_whole_last_sentence_is_no_answer_in_words(text: str, answer: str | None, predicted: str | None) -> None:
+def test_a_whole_last_sentence_is_no_answer_in_words(
+    text: str, answer: str | None, predicted: str | None
+) -> None:
     lesson = Lesson("l", Problem("a", "Where?", "Rome"))
     said = judge(Taught(lesson, text, unprompted=True, answer=answer), get_task("text"))
     assert said.predicted == predicted
@@ -147,20 +178,30 @@ def test_a_whole_last_sentence_is_no_answer_in_words(text: str, answer: str | No
 
 def test_an_answer_beside_the_text_may_be_the_letter_of_a_choice() -> None:
     lesson = Lesson("l", Problem("a", "Where?", "bank", choices=("park", "bank")))
-    said = judge(Taught(lesson, "Money lies there.", unprompted=True, answer="B"), get_task("commonsenseqa"))
+    said = judge(
+        Taught(lesson, "Money lies there.", unprompted=True, answer="B"), get_task("commonsenseqa")
+    )
     assert (said.predicted, said.dropped) == ("bank", None)
 
 
 def test_what_to_do_is_said_where_all_replies_are_dropped_for_one_reason() -> None:
     def advice(*texts: str | None) -> str | None:
         lesson = Lesson("l", PROBLEMS[0])
-        return nothing_kept([judge(Taught(lesson, text, "" if text else "status 500"), TASK) for text in texts], TASK)
+        return nothing_kept(
+            [judge(Taught(lesson, text, "" if text else "status 500"), TASK) for text in texts],
+            TASK,
+        )
 
     end = r"end each in 'The answer is N.', #### N or \boxed{N}."
-    for text, reason in (("Hm.", "no answer can be read from its end"), ("The answer is 9.", "wrong answer")):
+    for text, reason in (
+        ("Hm.", "no answer can be read from its end"),
+        ("The answer is 9.", "wrong answer"),
+    ):
         said = advice(text, text, None)
         assert (
-            said is not None and said.endswith(end) and f"all 2 replies were dropped for one reason: {reason}" in said
+            said is not None
+            and said.endswith(end)
+            and f"all 2 replies were dropped for one reason: {reason}" in said
         )
     leaks = advice("The learner forgot. The answer is 7.", "Your mistake. The answer is 7.")
     assert leaks is not None and leaks.endswith("one reason: speaks of what it was shown.")
@@ -191,7 +232,9 @@ def test_a_kept_rationale_holds_no_control_tokens() -> None:
 def test_nothing_came_only_where_no_reply_came_and_the_users_own_limit_is_not_why() -> None:
     def fates(*texts: str | None, reason: str = "status 500") -> str | None:
         lesson = Lesson("l", PROBLEMS[0])
-        return nothing_came([judge(Taught(lesson, text, "" if text else reason), TASK) for text in texts])
+        return nothing_came(
+            [judge(Taught(lesson, text, "" if text else reason), TASK) for text in texts]
+        )
 
     assert fates(None, None) == "status 500"
     assert fates(None, "The answer is 9.") is None

@@ -20,7 +20,10 @@ def rendered(template: str) -> str:
     ("template", "text"),
     [
         ("{{ question|upper }} {{ question.lower() }}", "HOW MANY PENS? how many pens?"),
-        ("{% for w in question.split() %}{{ loop.index }}:{{ w }} {% endfor %}", "1:How 2:many 3:pens? "),
+        (
+            "{% for w in question.split() %}{{ loop.index }}:{{ w }} {% endfor %}",
+            "1:How 2:many 3:pens? ",
+        ),
         ("{% for i in range(3) %}{{ i * 2 + 1 }}{% endfor %}", "135"),
         ('{{ [question, closing]|join(" / ") }}', "How many pens? / The answer is 7."),
         ('{{ question ~ " " ~ closing }}', "How many pens? The answer is 7."),
@@ -30,7 +33,10 @@ def rendered(template: str) -> str:
         ("{% set x = 5 %}{{ x / 2 }} {{ -x }} {{ x in [1, 5] }}", "2.5 -5 True"),
         ('{{ question.replace("pens", "pencils") }}', "How many pencils?"),
         ("{% raw %}{{ x }}{% endraw %}{# a remark #}", "{{ x }}"),
-        ("{{ 4 is divisibleby(2) }} {{ 3 is odd }} {{ attempt is defined }} {{ 5 is gt 3 }}", "True True False True"),
+        (
+            "{{ 4 is divisibleby(2) }} {{ 3 is odd }} {{ attempt is defined }} {{ 5 is gt 3 }}",
+            "True True False True",
+        ),
         ("{% for i in range(9000) %}a word {% endfor %}", "a word " * 9000),
     ],
 )
@@ -58,17 +64,29 @@ GROWN = "{% set a = 'aaaaaaaaaa' %}"
         ("{{ lipsum(n=10**9) }}", "'lipsum' is undefined"),
         ("{{ question|center(10**9) }}", "No filter named 'center'"),
         ("{% for i in range(10**9) %}x{% endfor %}", "a range of 1,000,000,000 numbers"),
-        ("{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}", "more than 100,000 steps"),
-        ("{% for i in range(9999) %}{{ question * 1000 }}{% endfor %}", "longer than 1,000,000|100,000 steps"),
+        (
+            "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}",
+            "more than 100,000 steps",
+        ),
+        (
+            "{% for i in range(9999) %}{{ question * 1000 }}{% endfor %}",
+            "longer than 1,000,000|100,000 steps",
+        ),
         ("{{ 'a' * 10**9 }}", "grows beyond 1,000,000"),
         ("{{ 10**9 * 'a' }}", "grows beyond 1,000,000"),
         ("{{ [1] * 10**9 }}", "grows beyond 1,000,000"),
-        (GROWN + "{% set a = a ~ a ~ a ~ a ~ a ~ a ~ a ~ a ~ a ~ a %}" * 12, "grows beyond 1,000,000"),
+        (
+            GROWN + "{% set a = a ~ a ~ a ~ a ~ a ~ a ~ a ~ a ~ a ~ a %}" * 12,
+            "grows beyond 1,000,000",
+        ),
         (GROWN + "{% set a = a + a %}" * 40, "grows beyond 1,000,000"),
         (GROWN + "{% set a = a.replace('a', 'aaaaaaaaaa') %}" * 12, "grows beyond 1,000,000"),
         (GROWN + "{% set a = a|replace('a', 'aaaaaaaaaa') %}" * 12, "grows beyond 1,000,000"),
         (GROWN + "{% set a = a.join(a) %}" * 12, "grows beyond 1,000,000"),
-        ("{% set a = [1] %}" + "{% set a = [a, a, a, a] %}" * 30, "a list stands where text is expected"),
+        (
+            "{% set a = [1] %}" + "{% set a = [a, a, a, a] %}" * 30,
+            "a list stands where text is expected",
+        ),
         ("{% set a = 99 %}" + "{% set a = a * a %}" * 60, "a number is too large"),
         ("{{ 10 ** (10 ** 10) }}", "a number is too large"),
         ("{{ '%1000000000s' % 'a' }}", "formatting by % is not allowed"),
@@ -90,7 +108,9 @@ GROWN = "{% set a = 'aaaaaaaaaa' %}"
         ("{% if question %}", "Unexpected end of template"),
     ],
 )
-def test_what_would_hang_grow_or_reach_out_is_a_fault_within_a_second(template: str, message: str) -> None:
+def test_what_would_hang_grow_or_reach_out_is_a_fault_within_a_second(
+    template: str, message: str
+) -> None:
     began = time.monotonic()
     with pytest.raises(TemplateFault, match=message):
         rendered(template)
@@ -98,7 +118,12 @@ def test_what_would_hang_grow_or_reach_out_is_a_fault_within_a_second(template: 
 
 
 def test_a_fault_knows_its_line() -> None:
-    for template in ("a\n\n{{ 1 / 0 }}", "a\n\n{% include 'x' %}", "a\n\n{{ nothing }}", "a\n\n{{ (1 }}"):
+    for template in (
+        "a\n\n{{ 1 / 0 }}",
+        "a\n\n{% include 'x' %}",
+        "a\n\n{{ nothing }}",
+        "a\n\n{{ (1 }}",
+    ):
         with pytest.raises(TemplateFault) as fault:
             rendered(template)
         assert fault.value.line == 3

@@ -1,4 +1,5 @@
-"""Small problems with chains, in words that the tiny students' tokenizers know (numbers are octal: no 8, no 9)."""
+"""Small problems with chains, in words that the tiny students' tokenizers know (numbers are octal:
+no 8, no 9)."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def direct_examples(count: int, seed: int = 0, name: str = "p") -> list[Example]
 
 
 def chain_examples(count: int, opens: str = "ES", name: str = "c") -> list[Example]:
-    """Every (prefix -> segment) example of chains with an empty ES where they open with AS, as causal students need."""
+    """Every (prefix -> segment) example of chains with an empty ES where they open with AS, as
+    causal students need."""
     out = []
     for i in range(count):
         texts = [

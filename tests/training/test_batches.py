@@ -35,9 +35,9 @@ def test_budget_ends_at_the_update_that_reaches_it_and_counts_no_padding():
     assert list(plan.tokens) == real
     assert sum(real[:-1]) < 5000 <= sum(real)
     assert plan_updates(tokens, settings) == plan
-    assert plan_updates(tokens, TrainSettings(budget_tokens=5000, update_examples=8, seed=4)).members(
-        0
-    ) != plan.members(0)
+    assert plan_updates(
+        tokens, TrainSettings(budget_tokens=5000, update_examples=8, seed=4)
+    ).members(0) != plan.members(0)
 
 
 def test_fewer_rows_than_an_update_holds_are_not_doubled():
@@ -67,9 +67,13 @@ def test_micro_batches_hold_every_row_once_within_the_limit_and_by_length():
     draw = random.Random(1)
     rows = [row(draw.randint(1, 120), draw.randint(1, 60), str(i)) for i in range(64)]
     pieces = list(micro_batches(rows, 1000))
-    assert Counter(r.example_ids for piece in pieces for r in piece) == Counter(r.example_ids for r in rows)
+    assert Counter(r.example_ids for piece in pieces for r in piece) == Counter(
+        r.example_ids for r in rows
+    )
     for piece in pieces:
-        padded = len(piece) * (max(len(r.source) for r in piece) + max(len(r.target) for r in piece))
+        padded = len(piece) * (
+            max(len(r.source) for r in piece) + max(len(r.target) for r in piece)
+        )
         assert padded <= 1000 or len(piece) == 1
     padded = sum(collate(piece, 0).padded_tokens for piece in pieces)
     assert sum(r.tokens for r in rows) / padded > 0.7
@@ -87,7 +91,10 @@ def test_shares_of_processes_are_disjoint_and_complete():
 
 
 def test_masks_come_from_lengths_so_that_real_pad_ids_are_read_and_counted():
-    rows = [Encoded((0, 0, 7), (0, 1), (True, True), ("a",)), Encoded((7,), (4, 0, 1), (True,) * 3, ("b",))]
+    rows = [
+        Encoded((0, 0, 7), (0, 1), (True, True), ("a",)),
+        Encoded((7,), (4, 0, 1), (True,) * 3, ("b",)),
+    ]
     batch = collate(rows, start_id=0)
     assert batch.source_mask.tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch.labels.tolist() == [0, 1, 4, 0, 1]

@@ -1,4 +1,5 @@
-"""Rationales set against each other: read together as if each were read alone, pulled apart by gradients through all."""
+"""Rationales set against each other: read together as if each were read alone, pulled apart by
+gradients through all."""
 
 from __future__ import annotations
 
@@ -31,8 +32,20 @@ TRIPLES = [
 ]
 PAIRS = [Items((item.readings[0], item.readings[2])) for item in TRIPLES]
 PARTED = [
-    Items((Reading((5, 6, 1), (9, 10, 1)), Reading((5, 6, 7, 7, 1), (12, 1)), Reading((5, 8, 1), (14, 15, 16, 1)))),
-    Items((Reading((6, 1), (11, 1)), Reading((6, 5, 5, 1), (9, 9, 1)), Reading((6, 4, 1), (20, 21, 1)))),
+    Items(
+        (
+            Reading((5, 6, 1), (9, 10, 1)),
+            Reading((5, 6, 7, 7, 1), (12, 1)),
+            Reading((5, 8, 1), (14, 15, 16, 1)),
+        )
+    ),
+    Items(
+        (
+            Reading((6, 1), (11, 1)),
+            Reading((6, 5, 5, 1), (9, 9, 1)),
+            Reading((6, 4, 1), (20, 21, 1)),
+        )
+    ),
 ]
 """An encoder-decoder's segments, each after earlier ones of its own."""
 
@@ -47,13 +60,15 @@ def together(student, items, prompt_weight=0.0, **settings):
 
 
 def states(student, reading):
-    """Hidden states of one rationale, read in a pass of its own, [1 + tokens, width]: the first stands before its first
-    token. And the head."""
+    """Hidden states of one rationale, read in a pass of its own, [1 + tokens, width]: the first
+    stands before its first token. And the head."""
     if student.start_id is not None:
         hidden, head = peeked(
             student.model,
             input_ids=torch.tensor([reading.source], device=student.device),
-            decoder_input_ids=torch.tensor([[student.start_id, *reading.target]], device=student.device),
+            decoder_input_ids=torch.tensor(
+                [[student.start_id, *reading.target]], device=student.device
+            ),
         )
         return hidden[0], head
     ids = torch.tensor([[*reading.source, *reading.target]], device=student.device)
@@ -90,7 +105,9 @@ def by_hand(student, items, kind="triplet", margin=1.0, state="last", reference=
         right, wrong = (log_probs(student, reading) for reading in item.readings)
         if kind == "dpo":
             before = [log_probs(reference, reading).sum().detach() for reading in item.readings]
-            losses.append(-F.logsigmoid(0.1 * ((right.sum() - before[0]) - (wrong.sum() - before[1]))))
+            losses.append(
+                -F.logsigmoid(0.1 * ((right.sum() - before[0]) - (wrong.sum() - before[1])))
+            )
         elif kind == "orpo":
             odds = [m - torch.log(1 - torch.exp(m)) for m in (right.mean(), wrong.mean())]
             losses.append(-F.logsigmoid(odds[0] - odds[1]))
@@ -118,7 +135,9 @@ def test_one_pass_is_the_same_as_a_pass_for_each(tiny, style, state):
     student.model.double()
     loss, batch = together(student, TRIPLES, state=state)
     sums = loss(batch)
-    assert sums.contrast.item() == pytest.approx(by_hand(student, TRIPLES, state=state).item(), rel=1e-6)
+    assert sums.contrast.item() == pytest.approx(
+        by_hand(student, TRIPLES, state=state).item(), rel=1e-6
+    )
     rows = [alone_row(student, item) for item in TRIPLES]
     assert [anchor(row) for row in rows] == [item.readings[0] for item in TRIPLES]
     assert sums.language.item() == pytest.approx(
@@ -157,9 +176,13 @@ def test_losses_over_pairs_are_their_formulas(tiny, style, kind):
     loss, batch = together(student, PAIRS, kind=kind)
     with torch.no_grad():  # away from the reference, where DPO would be log 2 whatever it did
         for index, parameter in enumerate(student.model.parameters()):
-            parameter += 0.05 * torch.sin(torch.arange(parameter.numel()).double() + index).view_as(parameter)
+            parameter += 0.05 * torch.sin(torch.arange(parameter.numel()).double() + index).view_as(
+                parameter
+            )
     sums = loss(batch)
-    assert sums.contrast.item() == pytest.approx(by_hand(student, PAIRS, kind, reference=reference).item(), rel=1e-6)
+    assert sums.contrast.item() == pytest.approx(
+        by_hand(student, PAIRS, kind, reference=reference).item(), rel=1e-6
+    )
     rows = [alone_row(student, item) for item in PAIRS]
     assert sums.language.item() == pytest.approx(
         SummedLoss(student.model)(collate(rows, student.start_id)).item(), rel=1e-6
@@ -180,7 +203,8 @@ def test_logits_in_pieces_are_the_same(tiny, style):
     pieces, _ = together(student, PAIRS, kind="orpo", head_elements=64)
     assert pieces(batch).contrast.item() == pytest.approx(whole(batch).contrast.item(), rel=1e-5)
     assert_same_gradients(
-        gradients(student.model, pieces(batch).contrast), gradients(student.model, whole(batch).contrast)
+        gradients(student.model, pieces(batch).contrast),
+        gradients(student.model, whole(batch).contrast),
     )
 
 
@@ -191,7 +215,9 @@ def test_rationales_never_see_each_other_nor_padding(tiny, style):
     before = hidden_states(student.model, batch)[0][batch.ends[:, 0]]
     question, own = TRIPLES[0].readings[0].source, TRIPLES[0].readings[0].target
     other = items_of(question, own, (30, 30, 30, 30, 30, 30, 30, 1), (31, 1))
-    _, batch = together(student, [other, TRIPLES[1], items_of((5,) * 40, (6,) * 9, (7,) * 9, (8,) * 30)])
+    _, batch = together(
+        student, [other, TRIPLES[1], items_of((5,) * 40, (6,) * 9, (7,) * 9, (8,) * 30)]
+    )
     after = hidden_states(student.model, batch)[0][batch.ends[:, 0]]
     assert torch.allclose(before[0], after[0], atol=1e-5), "a reads neither p nor n nor padding"
     assert not torch.allclose(before[1], after[1], atol=1e-3)
@@ -202,8 +228,11 @@ def test_rationales_never_see_each_other_nor_padding(tiny, style):
 def test_each_loss_moves_wrong_and_right_apart(tiny, style, kind):
     student = tiny(style)
     loss, batch = together(student, TRIPLES if kind == "triplet" else PAIRS, kind=kind)
-    # an untrained student finds every token unlikely, so that unlikelihood has little to push against
-    optimizer = torch.optim.SGD(student.model.parameters(), lr=1.0 if kind == "unlikelihood" else 0.02)
+    # an untrained student finds every token unlikely, so that unlikelihood has little to push
+    # against
+    optimizer = torch.optim.SGD(
+        student.model.parameters(), lr=1.0 if kind == "unlikelihood" else 0.02
+    )
     first = loss(batch)
     for _ in range(15):
         optimizer.zero_grad()
@@ -217,7 +246,11 @@ def test_a_margin_that_is_kept_costs_nothing(tiny):
     same = [items_of((5, 1), (6, 7, 1), (6, 7, 1), (9, 8, 1))]
     loss, batch = together(tiny("t5"), same, margin=0.0)
     sums = loss(batch)
-    assert sums.contrast == 0 and sums.active == 0 and sums.right.item() == pytest.approx(1.0, abs=1e-5)
+    assert (
+        sums.contrast == 0
+        and sums.active == 0
+        and sums.right.item() == pytest.approx(1.0, abs=1e-5)
+    )
 
 
 def test_prompt_tokens_of_a_causal_student_weigh_what_is_asked(tiny):
@@ -243,6 +276,8 @@ def test_draws_are_repeatable_differ_over_updates_and_stay_within_the_first_few(
 
 
 def test_rationales_over_the_limit_are_no_part_of_it(tiny, task):
-    contrast = Contrast("Why?", (((None, "so"),), ((None, "so it is, " * 30),)), (((None, "no, " * 30),),))
+    contrast = Contrast(
+        "Why?", (((None, "so"),), ((None, "so it is, " * 30),)), (((None, "no, " * 30),),)
+    )
     readings = Readings.of(tiny("t5"), task, contrast, 20)
     assert len(readings.positives) == 1 and not readings.usable

@@ -39,7 +39,9 @@ def test_one_row_is_what_the_students_own_renderer_makes_of_the_chain(tiny, chai
     student = prepare(tiny("llama"), task, path="uni")
     for opens in ("ES", "AS"):
         examples = chains(1, opens)
-        ids, mask = student.chain_ids(task, examples[0].question, [(e.kind, e.target) for e in examples])
+        ids, mask = student.chain_ids(
+            task, examples[0].question, [(e.kind, e.target) for e in examples]
+        )
         row = encode(student, task, examples)[0]
         assert (list(row.target), list(row.counted)) == (ids, mask)
 

@@ -27,7 +27,9 @@ from smallsteps.training.fit import Training, fit
 from smallsteps.training.settings import TrainSettings
 from smallsteps.training.trainer import UpdateTrainer
 
-SETTINGS = TrainSettings(passes=4, update_examples=8, learning_rate=3e-3, evaluations=4, micro_batch_tokens=300)
+SETTINGS = TrainSettings(
+    passes=4, update_examples=8, learning_rate=3e-3, evaluations=4, micro_batch_tokens=300
+)
 """24 examples: 12 updates, evaluated after 3, 6, 9 and 12."""
 
 
@@ -69,18 +71,31 @@ def test_training_lowers_the_losses_and_keeps_the_best_checkpoints(tiny, direct,
     seen, told = [], []
     figures = iter([3.0, 7.0, 5.0, 7.0])
     result = fit(
-        tiny("t5", talkative=1.0), direct(24), direct(6, 1, "v"), SETTINGS, tmp_path / "run", task=task,
-        metric=lambda student: next(figures), bleu=lambda student: float("nan"),
-        progress=lambda done, total, row: seen.append((done, total)), announce=lambda report: told.append(report),
-    )  # fmt: skip
+        tiny("t5", talkative=1.0),
+        direct(24),
+        direct(6, 1, "v"),
+        SETTINGS,
+        tmp_path / "run",
+        task=task,
+        metric=lambda student: next(figures),
+        bleu=lambda student: float("nan"),
+        progress=lambda done, total, row: seen.append((done, total)),
+        announce=lambda report: told.append(report),
+    )
     assert seen == [(i, 12) for i in range(1, 13)]
     assert told[0].updates == result.updates == len(result.curves) == 12
     assert result.curves[-1]["tokens"] == result.train_tokens == told[0].planned_tokens
     assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
     assert [row["update"] for row in result.curves if "validation_loss" in row] == [3, 6, 9, 12]
-    assert (result.selections["metric"].update, result.selections["metric"].value) == (6, 7.0)  # of equals the first
+    assert (result.selections["metric"].update, result.selections["metric"].value) == (
+        6,
+        7.0,
+    )  # of equals the first
     assert "bleu" not in result.selections  # NaN is never best
-    lowest = min((row for row in result.curves if "validation_loss" in row), key=lambda row: row["validation_loss"])
+    lowest = min(
+        (row for row in result.curves if "validation_loss" in row),
+        key=lambda row: row["validation_loss"],
+    )
     assert result.selections["validation_loss"].update == lowest["update"]
     assert result.folder() == result.folders["metric"]
     assert result.folder("validation_loss", "metric") == result.folders["validation_loss"]
@@ -89,18 +104,26 @@ def test_training_lowers_the_losses_and_keeps_the_best_checkpoints(tiny, direct,
     assert json.loads((tmp_path / "run/curves.jsonl").read_text().splitlines()[2])["update"] == 3
 
 
-def test_the_checkpoint_holds_the_weights_of_its_update_and_its_validation_loss(tiny, direct, task, tmp_path):
+def test_the_checkpoint_holds_the_weights_of_its_update_and_its_validation_loss(
+    tiny, direct, task, tmp_path
+):
     validation = direct(6, 1, "v")
-    result = fit(tiny("t5", talkative=1.0), direct(24), validation, SETTINGS, tmp_path / "run", task=task)
+    result = fit(
+        tiny("t5", talkative=1.0), direct(24), validation, SETTINGS, tmp_path / "run", task=task
+    )
     student = load_student(result.folders["validation_loss"], device="cpu")
     rows = fit_module.preflight(student, direct(24), validation, SETTINGS, task).validation
     with torch.no_grad():
-        total = trainer_module.SummedLoss(student.model.eval())(trainer_module.collate(rows, student.start_id))
+        total = trainer_module.SummedLoss(student.model.eval())(
+            trainer_module.collate(rows, student.start_id)
+        )
     mean = total.item() / sum(row.loss_tokens for row in rows)
     assert mean == pytest.approx(result.selections["validation_loss"].value, rel=1e-5)
 
 
-def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tiny, direct, task, tmp_path):
+def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(
+    tiny, direct, task, tmp_path
+):
     found = []
     for name in ("a", "b"):
         student = tiny("t5")
@@ -117,7 +140,9 @@ def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(tiny,
 
 
 @pytest.mark.parametrize("rank", [0, 2])
-def test_two_trainings_in_turn_end_with_the_weights_that_each_has_alone(tiny, direct, chains, task, tmp_path, rank):
+def test_two_trainings_in_turn_end_with_the_weights_that_each_has_alone(
+    tiny, direct, chains, task, tmp_path, rank
+):
     def begin(style, examples, place):
         student = prepare(tiny(style), task, path="uni")
         if rank:
@@ -138,10 +163,14 @@ def test_two_trainings_in_turn_end_with_the_weights_that_each_has_alone(tiny, di
         assert_identical(weights(training.student), weights(alone[style].student))
         own, other = training.finish(), alone[style].result
         assert own.selections == other.selections and own.updates == 12
-        assert [row["train_loss"] for row in own.curves] == [row["train_loss"] for row in other.curves]
+        assert [row["train_loss"] for row in own.curves] == [
+            row["train_loss"] for row in other.curves
+        ]
 
 
-def test_a_training_that_went_further_gives_its_student_the_weights_of_its_checkpoint(tiny, direct, task, tmp_path):
+def test_a_training_that_went_further_gives_its_student_the_weights_of_its_checkpoint(
+    tiny, direct, task, tmp_path
+):
     def begin():
         return Training(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
 
@@ -171,9 +200,14 @@ def test_stopped_anywhere_it_goes_on_to_the_same_weights_curves_and_choice(
 ):
     def run(out):
         return fit(
-            tiny("t5", talkative=1.0), direct(24), direct(6, 1, "v"), SETTINGS, out, task=task,
+            tiny("t5", talkative=1.0),
+            direct(24),
+            direct(6, 1, "v"),
+            SETTINGS,
+            out,
+            task=task,
             metric=lambda s: float(next(s.model.parameters()).detach().sum()),
-        )  # fmt: skip
+        )
 
     if "run" not in STRAIGHT:
         STRAIGHT["run"] = run(tmp_path_factory.mktemp("straight"))
@@ -188,7 +222,8 @@ def test_stopped_anywhere_it_goes_on_to_the_same_weights_curves_and_choice(
     assert strip == [{k: v for k, v in row.items() if k != "seconds"} for row in straight.curves]
     for criterion, folder in straight.folders.items():
         assert_identical(
-            load_file(folder / "model.safetensors"), load_file(resumed.folders[criterion] / "model.safetensors")
+            load_file(folder / "model.safetensors"),
+            load_file(resumed.folders[criterion] / "model.safetensors"),
         )
     folders = (straight.folder().parent, tmp_path / "stopped")
     names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
@@ -196,7 +231,9 @@ def test_stopped_anywhere_it_goes_on_to_the_same_weights_curves_and_choice(
 
 
 @pytest.mark.parametrize("style", ["t5", "qwen"])
-def test_the_last_weights_after_a_resume_are_bit_identical(tiny, direct, chains, task, tmp_path, monkeypatch, style):
+def test_the_last_weights_after_a_resume_are_bit_identical(
+    tiny, direct, chains, task, tmp_path, monkeypatch, style
+):
     def run(out):
         student = tiny(style) if style == "t5" else prepare(tiny(style), task, path="uni")
         fit(student, direct(24) if style == "t5" else chains(24), [], SETTINGS, out, task=task)
@@ -230,7 +267,9 @@ fit(load_student(folder / "student", device="cpu"), examples[6:], examples[:6], 
 def worker_folder(tmp_path, student, examples, settings):
     student.save(tmp_path / "student")
     (tmp_path / "worker.py").write_text(WORKER)
-    (tmp_path / "examples.jsonl").write_text("".join(json.dumps(e.to_row()) + "\n" for e in examples))
+    (tmp_path / "examples.jsonl").write_text(
+        "".join(json.dumps(e.to_row()) + "\n" for e in examples)
+    )
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     return [sys.executable, str(tmp_path / "worker.py"), str(tmp_path)]
 
@@ -252,7 +291,11 @@ def test_kill_9_then_the_same_again_ends_with_the_same_files(tiny, direct, task,
     examples = direct(30)
     command = worker_folder(tmp_path, tiny("t5-scaled", talkative=1.0), examples, knobs)
     running = subprocess.Popen(
-        [*command, "killed"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment()
+        [*command, "killed"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment(),
     )
     assert running.stdout is not None
     for line in running.stdout:
@@ -268,22 +311,38 @@ def test_kill_9_then_the_same_again_ends_with_the_same_files(tiny, direct, task,
     assert resumed.selections == whole.selections
     for criterion, folder in whole.folders.items():
         assert_identical(
-            load_file(folder / "model.safetensors"), load_file(resumed.folders[criterion] / "model.safetensors")
+            load_file(folder / "model.safetensors"),
+            load_file(resumed.folders[criterion] / "model.safetensors"),
         )
 
 
 def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path):
-    """Without dropout, whose draws follow the split, and with calm weights, where rounding does not grow."""
+    """Without dropout, whose draws follow the split, and with calm weights, where rounding does not
+    grow."""
     student = tiny("t5-scaled", talkative=1.0)
     student.model.config.dropout_rate = 0.0
     with torch.no_grad():
         for parameter in student.model.parameters():
             if parameter.dim() > 1:
                 parameter *= 0.3
-    knobs = {"passes": 3, "update_examples": 8, "evaluations": 2, "learning_rate": 1e-4, "micro_batch_tokens": 200}
+    knobs = {
+        "passes": 3,
+        "update_examples": 8,
+        "evaluations": 2,
+        "learning_rate": 1e-4,
+        "micro_batch_tokens": 200,
+    }
     examples = direct(30)
     command = worker_folder(tmp_path, student, examples, knobs)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command[1:]]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        *command[1:],
+    ]
     launched = subprocess.run([*torchrun, "two"], capture_output=True, text=True, env=environment())
     assert launched.returncode == 0, launched.stderr[-3000:]
     one = here(tmp_path, examples, knobs, "one", task)
@@ -303,12 +362,17 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
 def test_processes_that_do_not_find_each_other_or_have_nothing_to_do_are_an_error():
     with pytest.raises(InternalError, match="launched as 2 processes, but Trainer sees 1"):
         fit_module._check_processes(2, 1, 64)
-    with pytest.raises(TrainingError, match=r"5 processes share updates of 4 examples: .* Launch at most 4"):
+    with pytest.raises(
+        TrainingError, match=r"5 processes share updates of 4 examples: .* Launch at most 4"
+    ):
         fit_module._check_processes(5, 5, 4)
 
 
-def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(tiny, direct, task, tmp_path, monkeypatch):
-    """Without dropout the weights are those of a run that had the smaller micro-batches from the start."""
+def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(
+    tiny, direct, task, tmp_path, monkeypatch
+):
+    """Without dropout the weights are those of a run that had the smaller micro-batches from the
+    start."""
     found = {}
     forward = trainer_module.SummedLoss.forward
     for name, tokens in (("short", 600), ("small", 300)):
@@ -325,7 +389,9 @@ def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(tiny, dire
         with monkeypatch.context() as patch:
             patch.setattr(trainer_module.SummedLoss, "forward", limited)
             settings = replace(SETTINGS, micro_batch_tokens=tokens)
-            result = fit(student, direct(24), direct(6, 1, "v"), settings, tmp_path / name, task=task)
+            result = fit(
+                student, direct(24), direct(6, 1, "v"), settings, tmp_path / name, task=task
+            )
         assert result.micro_batch_tokens == 300
         found[name] = weights(student)
     assert_identical(found["short"], found["small"])
@@ -336,7 +402,9 @@ def test_out_of_memory_with_one_sequence_says_what_to_do(tiny, direct, task, tmp
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(trainer_module.SummedLoss, "forward", never)
-    with pytest.raises(TrainingError, match=r"out of memory with a single sequence of \d+ tokens. Set gradient_ch"):
+    with pytest.raises(
+        TrainingError, match=r"out of memory with a single sequence of \d+ tokens. Set gradient_ch"
+    ):
         fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
 
 
@@ -349,7 +417,9 @@ def test_other_errors_are_not_taken_for_missing_memory(tiny, direct, task, tmp_p
         fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
 
 
-def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(tiny, direct, task, tmp_path):
+def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
+    tiny, direct, task, tmp_path
+):
     student = tiny("t5")
     with torch.no_grad():
         student.model.get_output_embeddings().weight[5, 0] = float("inf")
@@ -361,7 +431,9 @@ def test_a_folder_of_other_settings_is_refused_and_left_as_it_was(tiny, direct, 
     fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
     before = sorted(p.name for p in (tmp_path / "run").rglob("*"))
     for settings, seed in ((replace(SETTINGS, learning_rate=1e-4), 0), (SETTINGS, 1)):
-        with pytest.raises(RunFolderError, match="holds training with other settings, examples or student"):
+        with pytest.raises(
+            RunFolderError, match="holds training with other settings, examples or student"
+        ):
             fit(tiny("t5", seed), direct(24), [], settings, tmp_path / "run", task=task)
     assert sorted(p.name for p in (tmp_path / "run").rglob("*")) == before
 
@@ -374,14 +446,19 @@ def test_a_finished_folder_answers_at_once(tiny, direct, task, tmp_path, monkeyp
 
 def contents(folder):
     return {
-        str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.suffix == ".safetensors"
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.suffix == ".safetensors"
     }
 
 
 @pytest.mark.parametrize(
     ("file", "spoil"),
     [
-        ("candidate-*/model.safetensors", lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x")),
+        (
+            "candidate-*/model.safetensors",
+            lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"),
+        ),
         ("candidate-*/config.json", lambda path: path.unlink()),
         ("candidate-*", shutil.rmtree),
         ("result.json", lambda path: path.write_text(path.read_text()[:40])),
@@ -389,7 +466,9 @@ def contents(folder):
         ("COMPLETE", lambda path: path.write_bytes(b"\xff")),
     ],
 )
-def test_a_damaged_finished_folder_is_named_and_trained_again(tiny, direct, task, tmp_path, file, spoil):
+def test_a_damaged_finished_folder_is_named_and_trained_again(
+    tiny, direct, task, tmp_path, file, spoil
+):
     out = tmp_path / "run"
     first = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
     whole = contents(out)
@@ -398,7 +477,9 @@ def test_a_damaged_finished_folder_is_named_and_trained_again(tiny, direct, task
     second = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task, say=said.append)
     assert (second.selections, contents(out)) == (first.selections, whole)
     assert len(said) == 1
-    assert re.search(rf"{file.split('/')[-1].strip('*')}.*: damaged; this training starts again", said[0])
+    assert re.search(
+        rf"{file.split('/')[-1].strip('*')}.*: damaged; this training starts again", said[0]
+    )
     spoil(next(out.glob(file)))
     with pytest.warns(UserWarning, match="damaged; this training starts again"):
         fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
@@ -415,11 +496,15 @@ def test_a_damaged_finished_folder_is_named_and_trained_again(tiny, direct, task
         "candidate-*",
     ],
 )
-def test_training_does_not_go_on_from_what_was_damaged(tiny, direct, task, tmp_path, monkeypatch, file):
+def test_training_does_not_go_on_from_what_was_damaged(
+    tiny, direct, task, tmp_path, monkeypatch, file
+):
     whole = fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "whole", task=task)
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("smallsteps.training.fit.finish", lambda *args: 1 / 0)  # killed at the very end
+        patch.setattr(
+            "smallsteps.training.fit.finish", lambda *args: 1 / 0
+        )  # killed at the very end
         with pytest.raises(ZeroDivisionError):
             fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
     for path in out.glob(file):
@@ -434,11 +519,15 @@ def test_training_does_not_go_on_from_what_was_damaged(tiny, direct, task, tmp_p
     assert contents(out) == contents(tmp_path / "whole")
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # peft asks for it
+@pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)  # peft asks for it
 def test_lora_students_train_their_adapters_only_and_are_saved_merged(tiny, chains, task, tmp_path):
     student = prepare(tiny("qwen"), task, path="uni")
     add_lora(student, LoraSettings(rank=2))
-    frozen = {n: p.detach().clone() for n, p in student.model.named_parameters() if not p.requires_grad}
+    frozen = {
+        n: p.detach().clone() for n, p in student.model.named_parameters() if not p.requires_grad
+    }
     result = fit(student, chains(16), chains(4, name="v"), SETTINGS, tmp_path / "run", task=task)
     now = dict(student.model.named_parameters())
     assert all(torch.equal(value, now[name]) for name, value in frozen.items())

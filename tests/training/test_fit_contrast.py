@@ -1,4 +1,5 @@
-"""`fit` with contrasts: the language-model loss is the one without, the triplet loss falls, a killed run goes on."""
+"""`fit` with contrasts: the language-model loss is the one without, the triplet loss falls, a
+killed run goes on."""
 
 from __future__ import annotations
 
@@ -15,9 +16,13 @@ SETTINGS = TrainSettings(passes=6, learning_rate=3e-3, update_examples=8, evalua
 
 
 def against(examples):
-    """Every second example has one right and two wrong rationales more; one has no positive and is not usable."""
+    """Every second example has one right and two wrong rationales more; one has no positive and is
+    not usable."""
     wrong = ("she has 3 pens. The answer is 0.", "The answer is 1.")
-    found = {e.id: Contrast(e.question, whole(e.target.replace("so", "then")), whole(*wrong)) for e in examples[::2]}
+    found = {
+        e.id: Contrast(e.question, whole(e.target.replace("so", "then")), whole(*wrong))
+        for e in examples[::2]
+    }
     return found | {examples[1].id: Contrast(examples[1].question, (), whole("The answer is 1."))}
 
 
@@ -36,24 +41,46 @@ def still(student):
 
 
 @pytest.mark.parametrize("style", ["t5", "llama"])
-def test_with_weight_zero_the_student_learns_as_without_contrasts(tiny, direct, task, tmp_path, style):
+def test_with_weight_zero_the_student_learns_as_without_contrasts(
+    tiny, direct, task, tmp_path, style
+):
     settings, examples = replace(SETTINGS, contrast_weight=0.0, passes=2), direct(16)
     one = fit(still(tiny(style)), examples, [], settings, tmp_path / "plain", task=task)
     contrasts = against(examples)
-    other = fit(still(tiny(style)), examples, [], settings, tmp_path / "contrast", task=task, contrasts=contrasts)
+    other = fit(
+        still(tiny(style)),
+        examples,
+        [],
+        settings,
+        tmp_path / "contrast",
+        task=task,
+        contrasts=contrasts,
+    )
     losses = [[row["train_loss"] for row in result.curves] for result in (one, other)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     assert one.train_tokens == other.train_tokens, "the budget counts question and anchor"
 
 
 @pytest.mark.parametrize("style", ["t5", "llama"])
-def test_right_and_wrong_rationales_are_pulled_apart_and_counted(tiny, direct, task, tmp_path, style):
+def test_right_and_wrong_rationales_are_pulled_apart_and_counted(
+    tiny, direct, task, tmp_path, style
+):
     examples = direct(16)
     settings = replace(SETTINGS, contrast_weight=20.0)
-    result = fit(still(tiny(style)), examples, [], settings, tmp_path / "run", task=task, contrasts=against(examples))
+    result = fit(
+        still(tiny(style)),
+        examples,
+        [],
+        settings,
+        tmp_path / "run",
+        task=task,
+        contrasts=against(examples),
+    )
     first, last = result.curves[0], result.curves[-1]
     assert last["triplet"] < first["triplet"]
-    assert last["cos_positive"] - last["cos_negative"] > first["cos_positive"] - first["cos_negative"]
+    assert (
+        last["cos_positive"] - last["cos_negative"] > first["cos_positive"] - first["cos_negative"]
+    )
     assert sum(row["usable"] for row in result.curves) / len(result.curves) == pytest.approx(0.5)
     assert all(0 <= row["active"] <= 1 for row in result.curves)
 
@@ -63,7 +90,15 @@ def test_right_and_wrong_rationales_are_pulled_apart_and_counted(tiny, direct, t
 def test_losses_over_pairs_make_the_right_one_likelier(tiny, direct, task, tmp_path, style, kind):
     examples = direct(16)
     settings = replace(SETTINGS, contrast=kind, contrast_weight=5.0, passes=8)
-    result = fit(still(tiny(style)), examples, [], settings, tmp_path / "run", task=task, contrasts=against(examples))
+    result = fit(
+        still(tiny(style)),
+        examples,
+        [],
+        settings,
+        tmp_path / "run",
+        task=task,
+        contrasts=against(examples),
+    )
     first = result.curves[0]
     last = {
         name: sum(row[name] for row in result.curves[-4:]) / 4
@@ -71,14 +106,17 @@ def test_losses_over_pairs_make_the_right_one_likelier(tiny, direct, task, tmp_p
     }
     assert last["logp_right"] - last["logp_wrong"] > first["logp_right"] - first["logp_wrong"]
     assert 0 <= last["preferred"] <= 1
-    assert kind == "unlikelihood" or last[kind] < first[kind], "an untrained student finds wrong tokens unlikely anyway"
+    assert kind == "unlikelihood" or last[kind] < first[kind], (
+        "an untrained student finds wrong tokens unlikely anyway"
+    )
     saved = {p.name for p in result.folder("train_loss").iterdir()}
     assert "model.safetensors" in saved
 
 
 @pytest.mark.parametrize("style", ["t5", "llama"])
 def test_segments_are_compared_in_their_last(tiny, task, tmp_path, style):
-    """An AS-ES student: an encoder-decoder's last segments are usable, a causal student's whole rows are."""
+    """An AS-ES student: an encoder-decoder's last segments are usable, a causal student's whole
+    rows are."""
     from smallsteps.records import Chain as Pair
     from smallsteps.records import Problem, Rationale
     from smallsteps.segments.examples import build_examples
@@ -86,14 +124,23 @@ def test_segments_are_compared_in_their_last(tiny, task, tmp_path, style):
     from smallsteps.students.tokens import prepare
 
     text = "she has 3 pens. she gets 2 pens, so she has 3 + 2 = 5 pens. The answer is 5."
-    chains = [Pair(Problem(f"p{n}", "How many pens?", "5"), Rationale(f"r{n}", f"p{n}", text)) for n in range(8)]
+    chains = [
+        Pair(Problem(f"p{n}", "How many pens?", "5"), Rationale(f"r{n}", f"p{n}", text))
+        for n in range(8)
+    ]
     student = prepare(tiny(style), task, path="uni", texts=[text])
     segments = segment_chains(chains, "inter", task=task)
     examples = build_examples(chains, segments, task, "uni", causal=style == "llama")
     written = tuple((s.kind, s.text.strip()) for s in segments[0])
-    contrasts = {e.id: Contrast(e.question, (written[-2:],), (written[:1], written[1:])) for e in examples if e.last}
+    contrasts = {
+        e.id: Contrast(e.question, (written[-2:],), (written[:1], written[1:]))
+        for e in examples
+        if e.last
+    }
     settings = replace(SETTINGS, passes=3, contrast_weight=5.0)
-    result = fit(still(student), examples, [], settings, tmp_path / "run", task=task, contrasts=contrasts)
+    result = fit(
+        still(student), examples, [], settings, tmp_path / "run", task=task, contrasts=contrasts
+    )
     usable = sum(row["usable"] for row in result.curves) / len(result.curves)
     assert usable == pytest.approx(1.0 if style == "llama" else 1 / len(written), rel=0.3)
     assert result.curves[-1]["triplet"] < result.curves[0]["triplet"]
@@ -103,6 +150,16 @@ def test_other_contrasts_are_another_run(tiny, direct, task, tmp_path):
     from smallsteps.errors import RunFolderError
 
     examples = direct(16)
-    fit(tiny("t5"), examples, [], SETTINGS, tmp_path / "run", task=task, contrasts=against(examples))
+    fit(
+        tiny("t5"), examples, [], SETTINGS, tmp_path / "run", task=task, contrasts=against(examples)
+    )
     with pytest.raises(RunFolderError, match="other settings"):
-        fit(tiny("t5"), examples, [], SETTINGS, tmp_path / "run", task=task, contrasts=against(examples[::-1]))
+        fit(
+            tiny("t5"),
+            examples,
+            [],
+            SETTINGS,
+            tmp_path / "run",
+            task=task,
+            contrasts=against(examples[::-1]),
+        )

@@ -23,7 +23,9 @@ def gradients(student, batches):
         loss = loss_model(collate(rows, student.start_id).to(student.device))
         loss.backward()
         total += loss.item()
-    return total, {n: p.grad.clone() for n, p in student.model.named_parameters() if p.grad is not None}
+    return total, {
+        n: p.grad.clone() for n, p in student.model.named_parameters() if p.grad is not None
+    }
 
 
 def assert_same(one, other):
@@ -87,7 +89,9 @@ def test_micro_batches_add_up_to_one_padded_batch(tiny, style, direct, task):
 
 @pytest.mark.parametrize("style", ["qwen", "llama"])
 @pytest.mark.parametrize("opens", ["ES", "AS"])
-def test_one_pass_over_a_chain_trains_what_its_separate_examples_train(tiny, style, opens, chains, task):
+def test_one_pass_over_a_chain_trains_what_its_separate_examples_train(
+    tiny, style, opens, chains, task
+):
     student = prepare(tiny(style), task, path="uni")
     examples = chains(3, opens)
     together = encode(student, task, examples)
@@ -119,15 +123,19 @@ def test_pad_token_that_is_the_end_token_keeps_the_end_in_the_loss(tiny, direct,
 def test_prompt_tokens_weigh_what_the_settings_say_by_hand(tiny):
     """Both normalisers, against logits of the model itself."""
     student = tiny("llama")
-    rows = [Encoded((), (5, 6, 7, 8, 2), (False, False, False, True, True), ("a",)),
-            Encoded((), (9, 4, 2), (False, True, True), ("b",))]  # fmt: skip
+    rows = [
+        Encoded((), (5, 6, 7, 8, 2), (False, False, False, True, True), ("a",)),
+        Encoded((), (9, 4, 2), (False, True, True), ("b",)),
+    ]
     expected = 0.0
     for row in rows:
         ids = torch.tensor([row.target], device=student.device)
         logprobs = student.model(input_ids=ids).logits[0, :-1].log_softmax(-1)
         for place, (token, counts) in enumerate(zip(row.target[1:], row.counted[1:], strict=True)):
             expected -= (1.0 if counts else 0.1) * logprobs[place, token].item()
-    found = SummedLoss(student.model)(collate(rows, None, prompt_weight=0.1).to(student.device)).item()
+    found = SummedLoss(student.model)(
+        collate(rows, None, prompt_weight=0.1).to(student.device)
+    ).item()
     assert found == pytest.approx(expected, rel=1e-5)
     assert [row.weight(0.1) for row in rows] == pytest.approx([2 + 0.2, 2.0])
     assert [row.weight(0.1, all_tokens=True) for row in rows] == [4, 2]

@@ -1,4 +1,5 @@
-"""Odd chains are left out whole and counted while they are few; many are refused with what to type next."""
+"""Odd chains are left out whole and counted while they are few; many are refused with what to type
+next."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ def early(examples, place):
     return [*examples[:place], changed, *examples[place + 1 :]]
 
 
-def test_a_handful_of_chains_with_an_early_stop_sign_is_left_out_whole_and_shown(tiny, chains, task):
+def test_a_handful_of_chains_with_an_early_stop_sign_is_left_out_whole_and_shown(
+    tiny, chains, task
+):
     report = preflight(tiny("t5"), early(chains(50), 1), [], SETTINGS, task).report
     assert report.examples == 4 * 49, "a chain with a hole in it would teach a jump"
     assert [(one.chain, one.setting) for one in report.odd] == [("c0", "early_stop")]
@@ -65,4 +68,6 @@ def test_a_few_overlong_chains_are_left_out_and_many_are_refused(tiny, direct, t
 def test_chains_are_told_apart_by_the_ids_that_examples_are_given(tiny, chains, direct, task):
     assert chain_of(chains(1, "AS")[0]) == "c0" and chain_of(direct(1)[0]) == "p0"
     assert chain_of(replace(direct(1)[0], id="gsm8k/7")) == "gsm8k/7"
-    assert [one.chain for one in odd_chains(tiny("t5"), early(chains(3), 5), task, SETTINGS)] == ["c1"]
+    assert [one.chain for one in odd_chains(tiny("t5"), early(chains(3), 5), task, SETTINGS)] == [
+        "c1"
+    ]

@@ -1,4 +1,5 @@
-"""Advantages and the policy loss: sums to zero, ratio 1 and KL 0 at the start, no padding, and TRL's loss on the same batch."""
+"""Advantages and the policy loss: sums to zero, ratio 1 and KL 0 at the start, no padding, and
+TRL's loss on the same batch."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ ROLLOUTS = [
 def test_advantages_of_a_group_sum_to_zero(rewards):
     table = torch.tensor(rewards, dtype=torch.float64)
     for estimate in (rloo, grpo):
-        assert torch.allclose(estimate(table).sum(1), torch.zeros(len(table), dtype=torch.float64), atol=1e-9)
+        assert torch.allclose(
+            estimate(table).sum(1), torch.zeros(len(table), dtype=torch.float64), atol=1e-9
+        )
 
 
 def test_rloo_is_each_reward_less_the_mean_of_the_others():
@@ -57,20 +60,30 @@ def test_generalised_advantages_are_their_definition():
     deltas[-1] += reward
     wanted = [sum((gamma * decay) ** (n - t) * deltas[n] for n in range(t, 3)) for t in range(3)]
     advantages, returns = gae(values, reward, gamma, decay)
-    assert torch.allclose(advantages, torch.tensor(wanted)) and torch.allclose(returns, advantages + values)
+    assert torch.allclose(advantages, torch.tensor(wanted)) and torch.allclose(
+        returns, advantages + values
+    )
     everything, _ = gae(torch.zeros(4), 1.0, 1.0, 1.0)
     assert torch.equal(everything, torch.ones(4)), "without discounts every token gets the reward"
     assert whitened(torch.tensor([1.0, 3.0])).tolist() == pytest.approx([-1, 1])
 
 
-def known(policy, student, rollouts, advantages, average="token", old_shift=0.0, reference_shift=0.0):
+def known(
+    policy, student, rollouts, advantages, average="token", old_shift=0.0, reference_shift=0.0
+):
     with torch.no_grad():
         logprobs, _ = policy(batch_of(rollouts, student))
     lengths = [len(one.target) for one in rollouts]
     spread = torch.cat([torch.full((n,), a) for n, a in zip(lengths, advantages, strict=True)])
     weights = token_weights(lengths, average)
     spread, weights = spread.to(logprobs), weights.to(logprobs)
-    return Tokens(logprobs + old_shift, logprobs + reference_shift, spread, weights, torch.zeros_like(logprobs))
+    return Tokens(
+        logprobs + old_shift,
+        logprobs + reference_shift,
+        spread,
+        weights,
+        torch.zeros_like(logprobs),
+    )
 
 
 @pytest.mark.parametrize("style", STUDENTS)
@@ -99,7 +112,9 @@ def test_log_probabilities_are_those_of_the_model_and_padding_changes_none(tiny,
                 decoder_input_ids=torch.tensor([[student.start_id, *one.target[:-1]]]),
             ).logits[0]
         else:
-            logits = student.model(torch.tensor([[*one.source, *one.target]])).logits[0, len(one.source) - 1 : -1]
+            logits = student.model(torch.tensor([[*one.source, *one.target]])).logits[
+                0, len(one.source) - 1 : -1
+            ]
         wanted = logits.log_softmax(-1).gather(1, torch.tensor(one.target)[:, None])[:, 0]
     assert torch.allclose(together[3:9], wanted, atol=1e-5), "position t predicts label t"
     assert encoded(one, student).loss_tokens == len(one.target)
@@ -108,7 +123,9 @@ def test_log_probabilities_are_those_of_the_model_and_padding_changes_none(tiny,
 def test_a_ratio_that_has_gone_too_far_is_clipped_and_stops_moving():
     logprobs = torch.tensor([math.log(1.5), math.log(0.5), math.log(1.5)], requires_grad=True)
     old = torch.zeros(3)
-    tokens = Tokens(old, logprobs.detach(), torch.tensor([1.0, -1.0, -1.0]), torch.full((3,), 1 / 3), old)
+    tokens = Tokens(
+        old, logprobs.detach(), torch.tensor([1.0, -1.0, -1.0]), torch.full((3,), 1 / 3), old
+    )
     sums = policy_loss(logprobs, tokens, clip=0.2, kl=0.0)
     assert sums.loss.item() == pytest.approx((-1.2 + 0.8 + 1.5) / 3) and sums.clipped == 2
     sums.loss.backward()
@@ -118,12 +135,18 @@ def test_a_ratio_that_has_gone_too_far_is_clipped_and_stops_moving():
 def test_divergence_is_never_negative_and_pulls_back():
     logprobs = torch.tensor([-1.0, -2.0], requires_grad=True)
     tokens = Tokens(
-        logprobs.detach(), torch.tensor([-2.0, -1.0]), torch.zeros(2), torch.tensor([0.5, 0.5]), torch.zeros(2)
+        logprobs.detach(),
+        torch.tensor([-2.0, -1.0]),
+        torch.zeros(2),
+        torch.tensor([0.5, 0.5]),
+        torch.zeros(2),
     )
     sums = policy_loss(logprobs, tokens, clip=0.2, kl=1.0)
     assert sums.kl.item() == pytest.approx((math.exp(-1) + 1 - 1) + (math.e - 1 - 1))
     sums.loss.backward()
-    assert logprobs.grad[0] > 0 > logprobs.grad[1], "gradient descent lowers the first and raises the second"
+    assert logprobs.grad[0] > 0 > logprobs.grad[1], (
+        "gradient descent lowers the first and raises the second"
+    )
 
 
 @pytest.mark.parametrize("average", ["token", "sequence"])
@@ -154,26 +177,51 @@ def test_a_value_head_reads_the_student_and_leaves_it_alone(tiny):
 @pytest.mark.filterwarnings("ignore")  # TRL's own
 @pytest.mark.parametrize(("average", "loss_type"), [("token", "dapo"), ("sequence", "grpo")])
 def test_the_loss_is_that_of_trl_on_the_same_batch(tiny, tmp_path, average, loss_type):
-    """TRL's GRPOTrainer with beta 0.05, scale_rewards "group", epsilon 0.2, its KL not weighed by the ratio."""
+    """TRL's GRPOTrainer with beta 0.05, scale_rewards "group", epsilon 0.2, its KL not weighed by
+    the ratio."""
     trl = pytest.importorskip("trl", reason="trl is not installed")
     datasets = pytest.importorskip("datasets")
     student = tiny("llama")
-    student.model.config._name_or_path = str(student.save(tmp_path / "student"))  # TRL reads its reference from there
+    student.model.config._name_or_path = str(
+        student.save(tmp_path / "student")
+    )  # TRL reads its reference from there
     rewards = torch.tensor([[1.0, 0.0, 0.25, 0.0]])
     written = [(9, 10, 11, 1), (12, 1), (13, 14, 15, 16, 17, 1), (20, 21, 1)]
     rollouts = [rollout(0, (5, 6, 7), target) for target in written]
     arguments = trl.GRPOConfig(
-        output_dir=str(tmp_path), loss_type=loss_type, beta=0.05, epsilon=0.2, scale_rewards="group", num_generations=4,
-        per_device_train_batch_size=4, max_completion_length=8, report_to=[], use_cpu=True, bf16=False, fp16=False,
-        disable_dropout=True, use_bias_correction_kl=False,
-    )  # fmt: skip
+        output_dir=str(tmp_path),
+        loss_type=loss_type,
+        beta=0.05,
+        epsilon=0.2,
+        scale_rewards="group",
+        num_generations=4,
+        per_device_train_batch_size=4,
+        max_completion_length=8,
+        report_to=[],
+        use_cpu=True,
+        bf16=False,
+        fp16=False,
+        disable_dropout=True,
+        use_bias_correction_kl=False,
+    )
     trainer = trl.GRPOTrainer(
-        model=student.model, reward_funcs=lambda completions, **_: [0.0] * len(completions), args=arguments,
-        train_dataset=datasets.Dataset.from_list([{"prompt": "x"}] * 4), processing_class=student.tokenizer,
-    )  # fmt: skip
+        model=student.model,
+        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        args=arguments,
+        train_dataset=datasets.Dataset.from_list([{"prompt": "x"}] * 4),
+        processing_class=student.tokenizer,
+    )
     student.model.eval()
     policy = Policy(student.model)
-    tokens = known(policy, student, rollouts, grpo(rewards)[0].tolist(), average, old_shift=0.05, reference_shift=0.3)
+    tokens = known(
+        policy,
+        student,
+        rollouts,
+        grpo(rewards)[0].tolist(),
+        average,
+        old_shift=0.05,
+        reference_shift=0.3,
+    )
     ours = policy_loss(policy(batch_of(rollouts, student))[0], tokens, clip=0.2, kl=0.05)
 
     width = max(map(len, written))
@@ -187,11 +235,15 @@ def test_the_loss_is_that_of_trl_on_the_same_batch(tiny, tmp_path, average, loss
     mask = torch.tensor([[1] * len(w) + [0] * (width - len(w)) for w in written])
     trainer.current_gradient_accumulation_steps = 1
     inputs = {
-        "prompt_ids": torch.tensor([[5, 6, 7]] * 4), "prompt_mask": torch.ones(4, 3, dtype=torch.long),
-        "completion_ids": torch.tensor([[*w, *([0] * (width - len(w)))] for w in written]), "completion_mask": mask,
-        "advantages": grpo(rewards)[0], "old_per_token_logps": laid_out(tokens.old),
-        "ref_per_token_logps": laid_out(tokens.reference), "num_items_in_batch": mask.sum(),
-    }  # fmt: skip
+        "prompt_ids": torch.tensor([[5, 6, 7]] * 4),
+        "prompt_mask": torch.ones(4, 3, dtype=torch.long),
+        "completion_ids": torch.tensor([[*w, *([0] * (width - len(w)))] for w in written]),
+        "completion_mask": mask,
+        "advantages": grpo(rewards)[0],
+        "old_per_token_logps": laid_out(tokens.old),
+        "ref_per_token_logps": laid_out(tokens.reference),
+        "num_items_in_batch": mask.sum(),
+    }
     student.model.train()
     theirs = trainer._compute_loss(student.model, inputs)
     assert ours.loss.item() == pytest.approx(float(theirs), rel=1e-4, abs=1e-6)

@@ -40,17 +40,23 @@ def test_a_causal_chain_is_one_sequence_whose_targets_are_shown_with_markers(tin
     report = preflight(student, chains(3), [], SETTINGS, task).report
     assert (report.examples, report.sequences) == (12, 3)
     assert report.shown[0][0] == "c0/0, c0/1, c0/2, c0/3"
-    assert report.shown[0][2] == "Ann has 2 boxes,<as>so 2 x 4 = 10 pens.<es>She sold 5.<as>The answer is 3.<|im_end|>"
+    assert (
+        report.shown[0][2]
+        == "Ann has 2 boxes,<as>so 2 x 4 = 10 pens.<es>She sold 5.<as>The answer is 3.<|im_end|>"
+    )
 
 
 def test_no_examples(tiny, task):
-    with pytest.raises(TrainingError, match=r"no training examples: the set is empty\. Check the split sizes"):
+    with pytest.raises(
+        TrainingError, match=r"no training examples: the set is empty\. Check the split sizes"
+    ):
         preflight(tiny("t5"), [], [], SETTINGS, task)
 
 
 def test_problems_on_both_sides_of_the_split(tiny, direct, task):
     with pytest.raises(
-        TrainingError, match=r"4 problems are in training and validation alike \(first: p0\)\. Split by"
+        TrainingError,
+        match=r"4 problems are in training and validation alike \(first: p0\)\. Split by",
     ):
         preflight(tiny("t5"), direct(20), direct(4), SETTINGS, task)
 
@@ -67,7 +73,10 @@ def test_sources_over_the_limit_are_refused_left_out_or_cut_at_their_front(tiny,
     limited = replace(SETTINGS, source_limit=25)
     dropped = preflight(student, examples, [], replace(limited, overlong="drop"), task).report
     assert (dropped.examples, [one.chain for one in dropped.odd]) == (7, ["p3"])
-    assert "chains left out: 1 (0 with a stop sign before their end, 1 over a limit)" in dropped.lines()
+    assert (
+        "chains left out: 1 (0 with a stop sign before their end, 1 over a limit)"
+        in dropped.lines()
+    )
     cut = preflight(student, examples, [], replace(limited, overlong="truncate"), task)
     assert (cut.report.examples, cut.report.truncated) == (8, 1)
     assert cut.train[3].source == tuple(student.source_ids(task, examples[3].question)[-25:])
@@ -78,7 +87,10 @@ def test_the_students_own_limit_holds_too_and_causal_sequences_count_whole(tiny,
     assert student.max_source_tokens == 256
     student.max_source_tokens = 60
     examples = direct(8)
-    whole = [len(student.source_ids(task, e.question)) + len(student.target_ids(task, e.target)) for e in examples]
+    whole = [
+        len(student.source_ids(task, e.question)) + len(student.target_ids(task, e.target))
+        for e in examples
+    ]
     assert max(whole) > 60 > max(len(student.source_ids(task, e.question)) for e in examples)
     with pytest.raises(TrainingError, match=r"sequence of \d+ tokens, the student reads 60"):
         preflight(student, examples, [], SETTINGS, task)
@@ -91,14 +103,17 @@ def test_targets_over_the_limit_are_never_cut(tiny, direct, task):
         match=r"target of \d+ tokens, the limit is 10 \(8 of 8 chains.*\)\. Targets are never cut.*raise target_limit",
     ):
         preflight(tiny("t5"), direct(8), [], limited, task)
-    with pytest.raises(TrainingError, match=r"no training example is left: all 8 chains are left out, .*p0/whole"):
+    with pytest.raises(
+        TrainingError, match=r"no training example is left: all 8 chains are left out, .*p0/whole"
+    ):
         preflight(tiny("t5"), direct(8), [], replace(limited, overlong="drop"), task)
 
 
 def test_text_that_the_tokenizer_garbles_is_refused_with_what_it_becomes(tiny, direct, task):
     examples = [replace(e, target=e.target + " {9}") for e in direct(8)]
     with pytest.raises(
-        TrainingError, match=r"example p\d/whole: the tokenizer turns .* into .* 8 of 8 targets\. Use a"
+        TrainingError,
+        match=r"example p\d/whole: the tokenizer turns .* into .* 8 of 8 targets\. Use a",
     ):
         preflight(tiny("t5"), examples, [], SETTINGS, task)
     few = [*direct(40), replace(direct(1, 1, "x")[0], target="{9} The answer is 4.")]
@@ -121,9 +136,12 @@ def test_targets_that_generation_would_cut_are_counted(tiny, direct, chains, tas
     assert preflight(student, direct(20), [], SETTINGS, task).report.out_of_reach == 0
     report = preflight(student, direct(20), [], SETTINGS, short).report
     assert (
-        report.out_of_reach == lengths.count(max(lengths)) and "longer than the student may write" in report.lines()[3]
+        report.out_of_reach == lengths.count(max(lengths))
+        and "longer than the student may write" in report.lines()[3]
     )
-    segments = preflight(student, chains(3), [], SETTINGS, replace(task, max_segment_tokens=1)).report
+    segments = preflight(
+        student, chains(3), [], SETTINGS, replace(task, max_segment_tokens=1)
+    ).report
     assert segments.out_of_reach == len([e for e in chains(3) if e.target])
 
 
@@ -143,8 +161,14 @@ def test_a_stop_token_of_a_task_without_closing_is_in_the_target(tiny, direct):
 def test_masks_that_would_teach_nothing_or_lose_the_end(tiny):
     student = tiny("t5")
     for row, message in (
-        (Encoded((5,), (6, 1), (False, False), ("a",)), "example a: the loss counts none of its 2 target tokens"),
-        (Encoded((5,), (6, 1), (True, False), ("a",)), "example a: the end of its target is not in the loss"),
+        (
+            Encoded((5,), (6, 1), (False, False), ("a",)),
+            "example a: the loss counts none of its 2 target tokens",
+        ),
+        (
+            Encoded((5,), (6, 1), (True, False), ("a",)),
+            "example a: the end of its target is not in the loss",
+        ),
         (
             Encoded((5,), (6, 7), (True, True), ("a",)),
             r"ends in id 7, not in end-of-sequence \(1\), so the student would",

@@ -1,4 +1,5 @@
-"""The loop: a toy reward rises, a killed run ends with the same weights, and runs that lead nowhere end by name."""
+"""The loop: a toy reward rises, a killed run ends with the same weights, and runs that lead nowhere
+end by name."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from smallsteps.training.policy import Policy, batch_of
 from smallsteps.training.reinforce import ReinforceSettings, Rewarded, _Loop, reinforce, shares
 
 PROMPTS = [("a", (5, 6, 7, 1)), ("b", (8, 9, 1)), ("c", (10, 11, 12, 1)), ("d", (13, 1))]
-SETTINGS = ReinforceSettings(steps=6, prompts=3, samples=4, learning_rate=3e-3, evaluations=3, seed=1, kl_limit=1e9)
+SETTINGS = ReinforceSettings(
+    steps=6, prompts=3, samples=4, learning_rate=3e-3, evaluations=3, seed=1, kl_limit=1e9
+)
 
 
 def roll(samples=4):
@@ -29,7 +32,9 @@ def rewards_only(values):
 
 def share_of_odd(groups, step):
     """A toy: tokens of odd number are worth something."""
-    return rewards_only([[sum(t % 2 for t in one.target) / len(one.target) for one in group] for group in groups])
+    return rewards_only(
+        [[sum(t % 2 for t in one.target) / len(one.target) for one in group] for group in groups]
+    )
 
 
 def trained(student, out, settings=SETTINGS, reward=share_of_odd, **more):
@@ -40,15 +45,27 @@ def trained(student, out, settings=SETTINGS, reward=share_of_odd, **more):
 @pytest.mark.parametrize("style", ["t5-scaled", "llama"])
 def test_a_toy_reward_rises_within_50_steps(tiny, tmp_path, style, estimator):
     settings = ReinforceSettings(
-        steps=50, prompts=4, samples=8, estimator=estimator, learning_rate=1e-2, kl=0.0, kl_limit=1e9, patience=50, evaluations=1,
+        steps=50,
+        prompts=4,
+        samples=8,
+        estimator=estimator,
+        learning_rate=1e-2,
+        kl=0.0,
+        kl_limit=1e9,
+        patience=50,
+        evaluations=1,
         epochs=2 if estimator == "ppo" else 1,
-    )  # fmt: skip
+    )
     found = trained(tiny(style), tmp_path / "run", settings)
     rewards = [row["reward"] for row in found.curves]
     assert found.steps == 50 and sum(rewards[-5:]) / 5 > 0.9 > 0.7 > rewards[0]
     assert found.curves[0]["ratio_off"] < 1e-5 and found.curves[0]["kl"] < 1e-6
-    assert found.curves[0]["engine_gap"] < 1e-4, "the engine draws from the distribution that is trained"
-    assert load_student(found.folder).architecture == ("encoder-decoder" if style == "t5-scaled" else "causal")
+    assert found.curves[0]["engine_gap"] < 1e-4, (
+        "the engine draws from the distribution that is trained"
+    )
+    assert load_student(found.folder).architecture == (
+        "encoder-decoder" if style == "t5-scaled" else "causal"
+    )
 
 
 @pytest.mark.parametrize("estimator", ["rloo", "ppo"])
@@ -71,7 +88,9 @@ def test_a_killed_run_ends_with_the_same_weights(tiny, tmp_path, estimator):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     strip = [{k: v for k, v in row.items() if "seconds" not in k} for row in whole.curves]
     assert strip == [{k: v for k, v in row.items() if "seconds" not in k} for row in again.curves]
-    assert trained(tiny("t5-scaled"), tmp_path / "cut", settings).best == again.best, "a finished run is read"
+    assert trained(tiny("t5-scaled"), tmp_path / "cut", settings).best == again.best, (
+        "a finished run is read"
+    )
 
 
 def test_the_divergence_holds_the_student_back(tiny, tmp_path):
@@ -85,15 +104,26 @@ def test_the_best_student_by_the_measure_is_kept(tiny, tmp_path):
     values = iter([1.0, 3.0, 7.0, 5.0])
     found = trained(tiny("t5-scaled"), tmp_path / "run", metric=lambda _: next(values))
     assert (found.best.update, found.best.value) == (4, 7.0) and found.folder.name == "candidate-4"
-    assert [row["metric"] for row in found.curves if "metric" in row] == [3.0, 7.0, 5.0] and found.start == 1.0
+    assert [row["metric"] for row in found.curves if "metric" in row] == [
+        3.0,
+        7.0,
+        5.0,
+    ] and found.start == 1.0
 
 
-@pytest.mark.parametrize("figures", [[7.0, 3.0, 5.0, 6.0], [7.0, 7.0, 7.0, 7.0]], ids=["worse", "no better"])
-def test_the_student_before_the_first_step_is_kept_where_no_step_brought_more(tiny, tmp_path, figures):
+@pytest.mark.parametrize(
+    "figures", [[7.0, 3.0, 5.0, 6.0], [7.0, 7.0, 7.0, 7.0]], ids=["worse", "no better"]
+)
+def test_the_student_before_the_first_step_is_kept_where_no_step_brought_more(
+    tiny, tmp_path, figures
+):
     values = iter(figures)
     found = trained(tiny("t5-scaled"), tmp_path / "run", metric=lambda _: next(values))
     assert (found.best.update, found.best.value, found.start) == (0, 7.0, 7.0)
-    before, kept = tiny("t5-scaled").model.state_dict(), load_student(found.folder).model.state_dict()
+    before, kept = (
+        tiny("t5-scaled").model.state_dict(),
+        load_student(found.folder).model.state_dict(),
+    )
     assert all(torch.equal(before[name], kept[name]) for name in before)
     assert [row["update"] for row in found.curves] == [1, 2, 3, 4, 5, 6], "curves are of steps"
 
@@ -118,8 +148,14 @@ def test_rewards_that_are_all_equal_end_the_run_by_name(tiny, tmp_path):
     def equal(groups, step):
         return rewards_only([[1.0 for _ in group] for group in groups])
 
-    found = trained(tiny("t5-scaled"), tmp_path / "run", replace(SETTINGS, steps=30, patience=4), equal)
-    assert found.steps == 4 and found.stopped.startswith("no-signal") and found.curves[-1]["no_signal"] == 1
+    found = trained(
+        tiny("t5-scaled"), tmp_path / "run", replace(SETTINGS, steps=30, patience=4), equal
+    )
+    assert (
+        found.steps == 4
+        and found.stopped.startswith("no-signal")
+        and found.curves[-1]["no_signal"] == 1
+    )
     assert load_student(found.folder), "the state is saved"
 
 
@@ -149,9 +185,16 @@ def test_settings_that_cannot_be_are_refused():
 
 
 def test_shares_of_the_variance_of_advantages_sum_to_one():
-    terms = [[{"a": 1.0, "b": 0.1}, {"a": 0.0, "b": 0.05}, {"a": 1.0, "b": 0.45}], [{"a": 0.0}, {"a": 1.0}, {"a": 0.0}]]
+    terms = [
+        [{"a": 1.0, "b": 0.1}, {"a": 0.0, "b": 0.05}, {"a": 1.0, "b": 0.45}],
+        [{"a": 0.0}, {"a": 1.0}, {"a": 0.0}],
+    ]
     found = shares(terms)
-    assert set(found) == {"a", "b"} and sum(found.values()) == pytest.approx(1) and found["a"] > found["b"]
+    assert (
+        set(found) == {"a", "b"}
+        and sum(found.values()) == pytest.approx(1)
+        and found["a"] > found["b"]
+    )
     assert shares([[{"a": 1.0}, {"a": 1.0}]]) == {"a": 0.0}, "no variance"
     assert shares([[{"a": 1.0}]]) == shares([[{}, {}]]) == {}
 
@@ -160,7 +203,9 @@ def test_shares_of_the_variance_of_advantages_sum_to_one():
 def test_the_first_update_of_dpo_and_raft_is_that_of_their_own_losses(tiny, tmp_path, style):
     """Weights after one step of plain gradient descent, beside autograd of the published losses."""
     for estimator in ("dpo", "raft"):
-        settings = replace(SETTINGS, steps=1, estimator=estimator, evaluations=1, dpo_beta=0.3, max_grad_norm=0.0)
+        settings = replace(
+            SETTINGS, steps=1, estimator=estimator, evaluations=1, dpo_beta=0.3, max_grad_norm=0.0
+        )
         ours, theirs, seen = tiny(style), tiny(style), []
 
         def keep(groups, step, seen=seen):
@@ -185,7 +230,8 @@ def test_the_first_update_of_dpo_and_raft_is_that_of_their_own_losses(tiny, tmp_
                 losses.append((-policy(batch_of([best], theirs))[0].sum(), len(best.target)))
             elif max(values) > min(values):
                 apart = [
-                    policy(batch_of([one], theirs))[0].sum() - reference(batch_of([one], theirs))[0].sum()
+                    policy(batch_of([one], theirs))[0].sum()
+                    - reference(batch_of([one], theirs))[0].sum()
                     for one in (best, worst)
                 ]
                 losses.append((-torch.nn.functional.logsigmoid(0.3 * (apart[0] - apart[1])), 1))
@@ -193,7 +239,9 @@ def test_the_first_update_of_dpo_and_raft_is_that_of_their_own_losses(tiny, tmp_
         loss.backward()
         before = dict(tiny(style).model.named_parameters())
         off, whole = 0.0, 0.0
-        for (name, mine), own in zip(ours.model.named_parameters(), theirs.model.parameters(), strict=True):
+        for (name, mine), own in zip(
+            ours.model.named_parameters(), theirs.model.parameters(), strict=True
+        ):
             wanted = torch.zeros_like(own) if own.grad is None else -own.grad
             off += float(((mine - before[name] - wanted).detach() ** 2).sum())
             whole += float((wanted**2).sum())

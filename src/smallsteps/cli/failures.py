@@ -1,4 +1,5 @@
-"""How a command ends that cannot go on: one line and exit code 2 where the user can fix it, a traceback for our own bugs.
+"""How a command ends that cannot go on: one line and exit code 2 where the user can fix it, a
+traceback for our own bugs.
 
 Also what lets the line be printed at all: streams whose encoding lacks a character.
 """
@@ -27,8 +28,11 @@ STORAGE = {
     errno.EFBIG,
     errno.ENAMETOOLONG,
 }
-"""What a disk may answer at any time: nothing that we could have known, and nothing that we can mend."""
-_USAGE_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What a disk may answer at any time: nothing that we could have known, and nothing that we can
+mend."""
+_USAGE_ERROR = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 
 def failed(error: Exception) -> int:
@@ -50,7 +54,9 @@ def failed(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in STORAGE:
         _drop_output()
         where = f"{error.filename}: " if error.filename else ""
-        _complain(f"{where}{error.strerror}. What was done so far is kept; the same command goes on.")
+        _complain(
+            f"{where}{error.strerror}. What was done so far is kept; the same command goes on."
+        )
         return 2
     traceback.print_exc()
     _complain("please report the lines above", "a bug of smallsteps")
@@ -73,7 +79,11 @@ def _number_expected(cause: BaseException | None) -> str:
     }.get(fault["type"])
     typed = repr(fault["input"])
     typed = typed if len(typed) <= 41 else f"{typed[:40]}…"
-    return "" if expected is None else f"expected {expected.format(**fault.get('ctx', {}))}, got {typed}"
+    return (
+        ""
+        if expected is None
+        else f"expected {expected.format(**fault.get('ctx', {}))}, got {typed}"
+    )
 
 
 def _drop_output() -> None:
@@ -87,13 +97,16 @@ def _drop_output() -> None:
 def _complain(message: str, label: str = "error") -> None:
     from smallsteps.report.visible import visible_line
 
-    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    coloured = (
+        sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
     shown = typer.style(f"{label}:", fg="red", bold=True) if coloured else f"{label}:"
     typer.echo(f"{shown} {visible_line(message)}", err=True, color=coloured)
 
 
 def print_anything() -> None:
-    """Lets standard output and error take any text: what their encoding lacks is written as JSON writes it (\\u2013)."""
+    """Lets standard output and error take any text: what their encoding lacks is written as JSON
+    writes it (\\u2013)."""
     codecs.register_error("as-json", _as_json)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -104,4 +117,6 @@ def _as_json(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2)), error.end
+    return "".join(
+        f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2)
+    ), error.end

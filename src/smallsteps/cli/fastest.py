@@ -1,8 +1,8 @@
-"""The numbers of CPU threads that train and decode a student fastest, by a short measurement before a run.
+"""The numbers of CPU threads that train and decode a student fastest, by a short measurement before
+a run.
 
-A resumed run takes the numbers that its folder names, so that it ends with the same weights. `--threads` fixes both
-without a measurement.
-"""
+A resumed run takes the numbers that its folder names, so that it ends with the same weights.
+`--threads` fixes both without a measurement."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def recorded(out: Path) -> Threads | None:
 
 
 def fastest(student: Student) -> Threads:
-    """What trains and what decodes `student` fastest here. Leaves the student as it was. Takes about a second for a
-    student of a few million weights; one of more than `SMALL` weights, or on another device, gets every core."""
+    """What trains and what decodes `student` fastest here. Leaves the student as it was. Takes
+    about a second for a student of a few million weights; one of more than `SMALL` weights, or on
+    another device, gets every core."""
     cores = _cores()
     small = sum(parameter.numel() for parameter in student.model.parameters()) <= SMALL
     if cores == 1 or not small or student.device.type != "cpu":
@@ -56,7 +57,9 @@ def fastest(student: Student) -> Threads:
     before = torch.get_num_threads()
     try:
         counts = sorted({1, 2, cores // 2, cores} - {0})
-        return Threads(_choose(counts, lambda: _train(student)), _choose(counts, lambda: _decode(student)))
+        return Threads(
+            _choose(counts, lambda: _train(student)), _choose(counts, lambda: _decode(student))
+        )
     finally:
         torch.set_num_threads(before)
         student.model.zero_grad()
@@ -64,8 +67,8 @@ def fastest(student: Student) -> Threads:
 
 
 def choose(out: Path | None, load: Callable[[], Student | None]) -> Threads:
-    """Sets this process's threads: what the run folder names, else the fastest for the student that `load` opens
-    (None: every core)."""
+    """Sets this process's threads: what the run folder names, else the fastest for the student that
+    `load` opens (None: every core)."""
     threads = recorded(out) if out else None
     if threads is None:
         student = load()

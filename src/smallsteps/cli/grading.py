@@ -1,4 +1,5 @@
-"""`smallsteps grade`: prediction rows of any tool against gold rows → the figure, and a verdict for each prediction."""
+"""`smallsteps grade`: prediction rows of any tool against gold rows → the figure, and a verdict for
+each prediction."""
 
 from __future__ import annotations
 
@@ -28,11 +29,11 @@ def grade_file(
     lenient: bool = False,
     rows: Path | None = None,
 ) -> None:
-    """Prints the figures with their signatures, or as fields; `rows`: a file for one verdict a prediction, in order.
+    """Prints the figures with their signatures, or as fields; `rows`: a file for one verdict a
+    prediction, in order.
 
-    Raises DataError, with file and line, on a prediction that cannot be read, that answers no gold problem, or a
-    second one for the same problem.
-    """
+    Raises DataError, with file and line, on a prediction that cannot be read, that answers no gold
+    problem, or a second one for the same problem."""
     from smallsteps.evaluation.grade import grade
 
     if rows is not None:
@@ -47,12 +48,17 @@ def grade_file(
         for name in (task.metric, *task.also)
     )
     if rows is not None:
-        write_rows(rows, (_verdict(task, prediction, by_id[prediction.problem_id]) for prediction in answers))
+        write_rows(
+            rows,
+            (_verdict(task, prediction, by_id[prediction.problem_id]) for prediction in answers),
+        )
     if as_json:
         row = score.to_row()
         if further:
-            row["metrics"] = {other.metric: {"value": other.value, "low": other.low, "high": other.high}
-                              for other in further}  # fmt: skip
+            row["metrics"] = {
+                other.metric: {"value": other.value, "low": other.low, "high": other.high}
+                for other in further
+            }
         json.dump(row, sys.stdout, ensure_ascii=False, indent=1)
         print()
         return
@@ -63,8 +69,8 @@ def grade_file(
 
 
 def gold_problems(path: Path, task: Task, columns: Mapping[str, str]) -> list[Problem]:
-    """The problems of a gold file, each with its answer; a question is not needed. Raises DataError where an answer is
-    missing."""
+    """The problems of a gold file, each with its answer; a question is not needed. Raises DataError
+    where an answer is missing."""
     if task.prepare is not None:
         problems = read_problems(path, task, columns, Terminal().say)
     else:
@@ -75,7 +81,9 @@ def gold_problems(path: Path, task: Task, columns: Mapping[str, str]) -> list[Pr
                 problems.append(problem_of(named, identifier, task))
     lacking = next((problem for problem in problems if problem.answer is None), None)
     if lacking is not None:
-        raise DataError(f"{path} ({lacking.id}): no gold answer to grade against. Add an `answer` to the row.")
+        raise DataError(
+            f"{path} ({lacking.id}): no gold answer to grade against. Add an `answer` to the row."
+        )
     return problems
 
 
@@ -123,15 +131,18 @@ def prediction_of(
     problems: Mapping[str, Problem] | None = None,
     lenient: bool = False,
 ) -> Prediction:
-    """A prediction from a row: `id` and `answer` (null: none), or `id` and `text`, from which `task` extracts the answer,
-    with the choices of its problem. `lenient`: what holds no answer is read by the lenient rule.
+    """A prediction from a row: `id` and `answer` (null: none), or `id` and `text`, from which
+    `task` extracts the answer, with the choices of its problem. `lenient`: what holds no answer is
+    read by the lenient rule.
 
     Raises DataError, which begins with `place`, where a field is missing or of another type.
     """
     with at(place):
         identifier = scalar(row, "id")
         if identifier is None:
-            raise DataError('no field \'id\'. Expected id and text, or id and answer, such as {"id": …, "text": …}')
+            raise DataError(
+                'no field \'id\'. Expected id and text, or id and answer, such as {"id": …, "text": …}'
+            )
         text = _text(row, "text")
         if "text" not in row and "answer" not in row:
             raise DataError(
@@ -139,7 +150,12 @@ def prediction_of(
                 "`smallsteps solve` and `guide` write them"
             )
         answer = scalar(row, "answer")
-        if answer is None and text is not None and task is not None and (lenient or "answer" not in row):
+        if (
+            answer is None
+            and text is not None
+            and task is not None
+            and (lenient or "answer" not in row)
+        ):
             answer = task.extract(text, lenient, (problems or {}).get(identifier))
         return Prediction(
             id=identifier,
@@ -157,7 +173,9 @@ def _text(row: Mapping[str, Any], name: str) -> str | None:
     value = row.get(name)
     if value is not None and not isinstance(value, str):
         raise DataError(f"field {name!r} must be text, got {type_name(value)}. Write it in quotes.")
-    return value if value is None else value.encode("utf-8", "replace").decode("utf-8")  # half characters
+    return (
+        value if value is None else value.encode("utf-8", "replace").decode("utf-8")
+    )  # half characters
 
 
 def _segments(value: object) -> tuple[tuple[Kind | None, str], ...]:
@@ -166,7 +184,11 @@ def _segments(value: object) -> tuple[tuple[Kind | None, str], ...]:
     kinds = (None, *get_args(Kind))
     segments: list[tuple[Kind | None, str]] = []
     for segment in value if isinstance(value, list) else [value]:
-        kind, text = (segment.get("kind"), segment.get("text")) if isinstance(segment, dict) else (None, None)
+        kind, text = (
+            (segment.get("kind"), segment.get("text"))
+            if isinstance(segment, dict)
+            else (None, None)
+        )
         if not isinstance(value, list) or not isinstance(text, str) or kind not in kinds:
             shown = f"{type_name(segment)} in it" if isinstance(value, list) else type_name(value)
             raise DataError(
@@ -183,7 +205,9 @@ def _stopped(value: object) -> Stopped:
     for name in known:
         if value == name:
             return name
-    raise DataError(f"field 'stopped' must be {', '.join(known)} or null, got {json.dumps(value)[:40]}.")
+    raise DataError(
+        f"field 'stopped' must be {', '.join(known)} or null, got {json.dumps(value)[:40]}."
+    )
 
 
 def _tokens(value: object) -> int:
@@ -191,5 +215,7 @@ def _tokens(value: object) -> int:
         return 0
     count = value if isinstance(value, int | float) and not isinstance(value, bool) else -1
     if not math.isfinite(count) or count < 0 or count != int(count) or count > 2**53:
-        raise DataError(f"field 'tokens' must be a whole number from 0, got {json.dumps(value)[:40]}.")
+        raise DataError(
+            f"field 'tokens' must be a whole number from 0, got {json.dumps(value)[:40]}."
+        )
     return int(count)

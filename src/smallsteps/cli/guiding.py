@@ -32,9 +32,20 @@ UNKNOWN_GUIDE = "hotpotqa"
 
 
 def guide_file(
-    source: Path, out: Path, guide: str, settings: ReaderSettings, limits: Limits, prices: Prices, store: Path | None, compare: bool,
-    task_name: str | None, max_new_tokens: int, columns: Mapping[str, str], threads: int | None, dry_run: bool,
-) -> None:  # fmt: skip
+    source: Path,
+    out: Path,
+    guide: str,
+    settings: ReaderSettings,
+    limits: Limits,
+    prices: Prices,
+    store: Path | None,
+    compare: bool,
+    task_name: str | None,
+    max_new_tokens: int,
+    columns: Mapping[str, str],
+    threads: int | None,
+    dry_run: bool,
+) -> None:
     """One row a question, in order; figures where gold answers are known."""
     store = (store or STORE).expanduser()
     prompts = [settings.guided, settings.standard]
@@ -52,11 +63,15 @@ def guide_file(
     with closing(ReplyStore(store)) as replies, Terminal() as reporter:
         budget = Budget(replies, str(out.resolve()), limits, prices)
         reader = open_reader(settings, task, budget, access(), say=reporter.say).reader
-        asked = [Asked(problem, "") for problem in problems] + [Asked(problem) for problem in problems if compare]
+        asked = [Asked(problem, "") for problem in problems] + [
+            Asked(problem) for problem in problems if compare
+        ]
         reporter.say(f"reader, without the rationales: {reader.forecast(asked)}")
         if dry_run:
             return
-        student = prepare(load_student(guide, device=settings.device), task, path="direct", texts=sources)
+        student = prepare(
+            load_student(guide, device=settings.device), task, path="direct", texts=sources
+        )
         reporter.say(f"{guide} writes {counted(len(problems), 'rationale')}")
         written = [own[0] for own in write(student, problems, task, Decoding(max_new_tokens))]
         reporter.say(f"{settings.name} answers")
@@ -70,13 +85,16 @@ def guide_file(
         for n, (p, one) in enumerate(zip(problems, outcomes, strict=True))
     ]
     write_rows(out, rows)
-    say(f"{counted(len(rows), 'answer')} in {out}; {counted(spent.calls, 'call')}, {counted(spent.tokens, 'token')}")
+    say(
+        f"{counted(len(rows), 'answer')} in {out}; {counted(spent.calls, 'call')}, {counted(spent.tokens, 'token')}"
+    )
     for line in _figures(problems, outcomes, bare, task):
         say(line)
 
 
 def _task(guide: str, name: str | None) -> Task:
-    """The task of that name; without one the task that the guide was trained for, where it is known."""
+    """The task of that name; without one the task that the guide was trained for, where it is
+    known."""
     stored = stored_task(guide) if name is None else None
     if stored is None:
         return get_task(UNKNOWN_GUIDE if name is None else name)
@@ -86,9 +104,13 @@ def _task(guide: str, name: str | None) -> Task:
 
 def _row(problem: Problem, one: Outcome, bare: Outcome | None, task: Task) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "id": problem.id, "question": problem.question, "context": problem.context,
-        "rationale": one.rationale, "answer": one.answer, "found": one.found,
-    }  # fmt: skip
+        "id": problem.id,
+        "question": problem.question,
+        "context": problem.context,
+        "rationale": one.rationale,
+        "answer": one.answer,
+        "found": one.found,
+    }
     if bare is not None:
         row["answer_without"] = bare.answer
     if problem.answer is not None:
@@ -103,7 +125,10 @@ def _right(one: Outcome, problem: Problem, task: Task) -> bool:
 
 
 def _figures(
-    problems: Sequence[Problem], outcomes: Sequence[Outcome], bare: Sequence[Outcome] | None, task: Task
+    problems: Sequence[Problem],
+    outcomes: Sequence[Outcome],
+    bare: Sequence[Outcome] | None,
+    task: Task,
 ) -> list[str]:
     from smallsteps.evaluation.grade import compare_scores, grade
     from smallsteps.methods.guide import predictions_of
@@ -116,6 +141,9 @@ def _figures(
         without = grade(predictions_of(bare), problems, task)
         own = [_right(one, p, task) for one, p in zip(outcomes, problems, strict=True)]
         before = [_right(one, p, task) for one, p in zip(bare, problems, strict=True)]
-        lines += [f"alone: {without.signature()}", f"guided - alone: {compare_scores(score, without)}",
-                  ", ".join(f"{name} {count}" for name, count in turned(before, own).items())]  # fmt: skip
+        lines += [
+            f"alone: {without.signature()}",
+            f"guided - alone: {compare_scores(score, without)}",
+            ", ".join(f"{name} {count}" for name, count in turned(before, own).items()),
+        ]
     return lines

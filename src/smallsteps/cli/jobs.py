@@ -1,4 +1,5 @@
-"""Commands that run a recipe: resolve it, show the plan, run the comparison under progress bars, print the table."""
+"""Commands that run a recipe: resolve it, show the plan, run the comparison under progress bars,
+print the table."""
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from smallsteps.students.student import Student
 
 
-def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool) -> None:
+def run_recipe(
+    name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
+) -> None:
     """`smallsteps run` and `demo`."""
     if name in ("student/bundled",):
         _pretrain(name, changes, out, threads, dry_run)
@@ -41,9 +44,14 @@ def run_recipe(name: str, changes: Sequence[str], out: Path | None, threads: int
 
 
 def compare_file(
-    content: dict[str, Any], changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
+    content: dict[str, Any],
+    changes: Sequence[str],
+    out: Path | None,
+    threads: int | None,
+    dry_run: bool,
 ) -> None:
-    """`smallsteps compare`. What its own arguments name is checked here, so that messages speak of them."""
+    """`smallsteps compare`. What its own arguments name is checked here, so that messages speak of
+    them."""
     from smallsteps.experiment.folder import complete
     from smallsteps.experiment.recipe import apply_changes
     from smallsteps.tasks.sources import check_exists
@@ -61,7 +69,11 @@ def list_recipes() -> None:
     """`smallsteps recipes`."""
     table = Table("recipe", "about", box=None, padding=(0, 2, 0, 0))
     for name in recipe_names():
-        about = "Pre-trains the bundled student." if name == "student/bundled" else load_recipe(name).about
+        about = (
+            "Pre-trains the bundled student."
+            if name == "student/bundled"
+            else load_recipe(name).about
+        )
         table.add_row(name, " ".join(about.split()))
     open_console().print(table)
 
@@ -112,12 +124,17 @@ def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -
     console.print(results_table(results))
     best = results["best"]
     if results["comparisons"] and not any(
-        map(excludes_zero, [*results["comparisons"], *(row for row in results["pooled"] if "against" in row)])
+        map(
+            excludes_zero,
+            [*results["comparisons"], *(row for row in results["pooled"] if "against" in row)],
+        )
     ):
         say("no difference between arms is clear: more test problems or seeds would be needed")
     if "folder" in best:  # a guided run may train nobody
         chosen = ", chosen on validation" if best.get("chosen_on") == "validation" else ""
-        say(f"best student: {best['name']} (seed {best['seed']}{chosen}), in {out / best['folder']}")
+        say(
+            f"best student: {best['name']} (seed {best['seed']}{chosen}), in {out / best['folder']}"
+        )
     say(f"figures: {out / 'results.json'}   page: {page}")
     if "folder" in best:
         say(f"try it: {shlex.join(next_command(recipe, out, out / best['folder']))}")
@@ -151,9 +168,16 @@ def plan(recipe: Recipe) -> list[str]:
     models = sum(2 if "-dual-" in n else each for n in names)
     if recipe.guided is not None:
         models = len(guided_students(names))
-    reader = " and the reader" if recipe.guided is not None and recipe.guided.reader.name == "trained" else ""
-    lines = [f"arms ({len(names)}): {', '.join(names)}", f"seeds: {', '.join(map(str, recipe.seeds))}",
-             f"models trained: {len(recipe.seeds) * models}{reader}"]  # fmt: skip
+    reader = (
+        " and the reader"
+        if recipe.guided is not None and recipe.guided.reader.name == "trained"
+        else ""
+    )
+    lines = [
+        f"arms ({len(names)}): {', '.join(names)}",
+        f"seeds: {', '.join(map(str, recipe.seeds))}",
+        f"models trained: {len(recipe.seeds) * models}{reader}",
+    ]
     paths = [recipe.data.chains] if isinstance(recipe.data.chains, str) else recipe.data.chains
     for path in [*paths, recipe.data.validation, recipe.data.test, *recipe.data.also_test.values()]:
         if path is None or path == BUNDLED:
@@ -168,7 +192,9 @@ def plan(recipe: Recipe) -> list[str]:
     if not bundled and all(Path(path).is_file() for path in paths):
         data_task(recipe.data, lines.append)
     further = [path for path in (recipe.data.validation, recipe.data.test) if path and not own]
-    if (not bundled or not own) and all(path == BUNDLED or Path(path).is_file() for path in [*paths, *further]):
+    if (not bundled or not own) and all(
+        path == BUNDLED or Path(path).is_file() for path in [*paths, *further]
+    ):
         lines += _sizes(recipe, paths)
     lines.append(
         f"student: {'from scratch ' + str(recipe.student.scratch) if recipe.student.scratch else recipe.student.name}"
@@ -182,8 +208,14 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
 
     if recipe.guided is not None:
         task = data_task(recipe.data)
-        further = [path for path in (recipe.data.validation, recipe.data.test) if path and Path(path).is_file()]
-        count = sum(len(read_problems(path, task, recipe.data.columns)) for path in [*paths, *further])
+        further = [
+            path
+            for path in (recipe.data.validation, recipe.data.test)
+            if path and Path(path).is_file()
+        ]
+        count = sum(
+            len(read_problems(path, task, recipe.data.columns)) for path in [*paths, *further]
+        )
         return [f"sizes: {count:,} questions", _reader_calls(recipe, recipe.guided, count)]
     if recipe.tailored is not None:
         words, task = recipe.tailored, data_task(recipe.data)
@@ -199,9 +231,12 @@ def _sizes(recipe: Recipe, paths: Sequence[str]) -> list[str]:
     return known_beforehand(recipe)
 
 
-def set_threads(threads: int | None, out: Path | None = None, load: Callable[[], Student | None] | None = None) -> None:
-    """Sets the CPU threads, part of what makes a run repeat exactly: `threads`, else what the run folder `out` names,
-    else the fastest for the student that `load` opens, else torch's choice. Raises RecipeError where torch cannot."""
+def set_threads(
+    threads: int | None, out: Path | None = None, load: Callable[[], Student | None] | None = None
+) -> None:
+    """Sets the CPU threads, part of what makes a run repeat exactly: `threads`, else what the run
+    folder `out` names, else the fastest for the student that `load` opens, else torch's choice.
+    Raises RecipeError where torch cannot."""
     check_threads(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if threads is not None:
@@ -215,8 +250,8 @@ def set_threads(threads: int | None, out: Path | None = None, load: Callable[[],
 
 
 def _student_to_measure(recipe: Recipe) -> Student | None:
-    """The student of a recipe where it is small and at hand. A student from scratch is about as small as the bundled
-    one, which stands in for it."""
+    """The student of a recipe where it is small and at hand. A student from scratch is about as
+    small as the bundled one, which stands in for it."""
     from smallsteps.cli.fastest import SMALL
     from smallsteps.students.student import load_student
 
@@ -229,7 +264,9 @@ def _student_to_measure(recipe: Recipe) -> Student | None:
     return load_student(name, device=recipe.student.device)
 
 
-def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool) -> None:
+def _pretrain(
+    name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
+) -> None:
     from dataclasses import asdict
 
     import yaml
@@ -256,7 +293,11 @@ def _pretrain(name: str, changes: Sequence[str], out: Path | None, threads: int 
 
     with Terminal() as reporter, run_folder(out, digest, resolved, reporter):
         folder = pretrain(
-            out, settings, lambda done, total, loss: reporter.advance("pre-training", done, total, f"loss {loss:.3f}")
+            out,
+            settings,
+            lambda done, total, loss: reporter.advance(
+                "pre-training", done, total, f"loss {loss:.3f}"
+            ),
         )
     say(str(folder))
 
@@ -265,14 +306,23 @@ def _reader_calls(recipe: Recipe, words: Guided, count: int) -> str:
     """What the reader may be asked, in a line. count: questions in all."""
     students = guided_students(recipe.arms)
     voting = sum(
-        words.samples if guided_parts(arm)[1] in ("sc", "gold", "confidence") or arm == "cot-sc" else 1
+        words.samples
+        if guided_parts(arm)[1] in ("sc", "gold", "confidence") or arm == "cot-sc"
+        else 1
         for arm in recipe.arms
     )
     rewards = words.reinforce.steps * words.reinforce.prompts * words.reinforce.samples
     refined = len(recipe.seeds) * sum(name in REFINED_ARMS for name in students)
     distilled = len(recipe.seeds) * sum(name in ("distilled", "unfiltered") for name in students)
-    measured = count * (distilled * recipe.train.evaluations + refined * words.reinforce.evaluations)
-    most = (count if students else 0) + len(recipe.seeds) * voting * count + refined * rewards + measured
+    measured = count * (
+        distilled * recipe.train.evaluations + refined * words.reinforce.evaluations
+    )
+    most = (
+        (count if students else 0)
+        + len(recipe.seeds) * voting * count
+        + refined * rewards
+        + measured
+    )
     return (
         f"reader: one call for each question to learn from, {voting:,} for each test question and seed, at most {rewards:,} rewards for "
         f"each of {refined} refinements; with {count:,} questions in all at most {most:,} calls, and a second one where a reply "

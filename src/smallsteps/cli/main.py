@@ -1,4 +1,5 @@
-"""The command `smallsteps`: thin. Each command reads its options, imports what it needs and calls the Python API.
+"""The command `smallsteps`: thin. Each command reads its options, imports what it needs and calls
+the Python API.
 
 Exit codes: 0 done, 2 the user can fix it (one clear line, no traceback), 1 a bug, 130 interrupted.
 """
@@ -68,7 +69,9 @@ def _root(
 def demo(
     out: Out = Path("runs/demo"),
     threads: Threads = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved plan and stop.")
+    ] = False,
 ) -> None:
     """Compare whole chains with segments on the bundled word problems: minutes on two cores."""
     from smallsteps.cli.jobs import run_recipe
@@ -79,15 +82,23 @@ def demo(
 @app.command()
 def compare(
     chains: Annotated[
-        str, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME:SPLIT.")
+        str,
+        typer.Argument(
+            help="Chains of thought: JSONL with id, question, rationale, answer; or hub:NAME:SPLIT."
+        ),
     ],
-    student: Annotated[str, typer.Option("--student", help="A Hugging Face model: folder, hub name, or `bundled`.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; with --dry-run not needed.")] = None,
+    student: Annotated[
+        str, typer.Option("--student", help="A Hugging Face model: folder, hub name, or `bundled`.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder; with --dry-run not needed.")
+    ] = None,
     task: TaskName = "numbers",
     arms: Annotated[
         str,
         typer.Option(
-            "--arms", help="direct, direct-report, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}."
+            "--arms",
+            help="direct, direct-report, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.",
         ),
     ] = "direct,ases-uni-inter,ases-uni-ent",
     budget: Annotated[
@@ -100,16 +111,25 @@ def compare(
     ] = None,
     passes: Annotated[
         float,
-        typer.Option("--passes", callback=number(0, above=True), help="Passes over the chains that set the budget."),
+        typer.Option(
+            "--passes",
+            callback=number(0, above=True),
+            help="Passes over the chains that set the budget.",
+        ),
     ] = 20.0,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=1000, help="How many training seeds.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=1000, help="How many training seeds.")
+    ] = 1,
     columns: Columns = None,
     device: Device = "auto",
     threads: Threads = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of the recipe, e.g. train.learning_rate=1e-3.")
+        list[str] | None,
+        typer.Option("--set", help="key=value of the recipe, e.g. train.learning_rate=1e-3."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")
+    ] = False,
 ) -> None:
     """Train and compare arms on your data at equal cost, and keep the best student."""
     from smallsteps.cli.jobs import compare_file
@@ -127,14 +147,22 @@ def compare(
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A bundled recipe's name (demo, as-es/gsm8k, …) or a YAML file.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A bundled recipe's name (demo, as-es/gsm8k, …) or a YAML file.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", parser=path_of, metavar="PATH", help="Run folder; with --dry-run not needed."),
+        typer.Option(
+            "--out", parser=path_of, metavar="PATH", help="Run folder; with --dry-run not needed."
+        ),
     ] = None,
-    changes: Annotated[list[str] | None, typer.Argument(help="key=value changes, e.g. data.chains=my.jsonl.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Argument(help="key=value changes, e.g. data.chains=my.jsonl.")
+    ] = None,
     threads: Threads = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the resolved plan with sizes and stop.")
+    ] = False,
 ) -> None:
     """Run a recipe, or continue it where it stopped."""
     from smallsteps.cli.jobs import run_recipe
@@ -152,7 +180,9 @@ def recipes() -> None:
 
 @app.command()
 def teach(
-    questions: Annotated[Path, typer.Argument(help="JSONL with id, question and, to filter by, answer.")],
+    questions: Annotated[
+        Path, typer.Argument(help="JSONL with id, question and, to filter by, answer.")
+    ],
     teacher: Annotated[
         str,
         typer.Option(
@@ -165,19 +195,28 @@ def teach(
     base_url: Annotated[
         str | None,
         typer.Option(
-            "--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL, to whose host alone OPENAI_API_KEY goes."
+            "--base-url",
+            help="OpenAI-compatible; default OPENAI_BASE_URL, to whose host alone OPENAI_API_KEY goes.",
         ),
     ] = None,
     task: TaskName = "numbers",
-    samples: Annotated[int, typer.Option("--samples", min=1, max=1000, help="Rationales for each question.")] = 1,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, max=1000, help="Rationales for each question.")
+    ] = 1,
     retries: Annotated[
-        int, typer.Option("--retries", min=0, max=1000, help="More replies for one that was dropped.")
+        int,
+        typer.Option("--retries", min=0, max=1000, help="More replies for one that was dropped."),
     ] = 0,
     prompt: Annotated[
-        str, typer.Option("--prompt", help="initial (question alone), blind (shows the gold answer), a file.")
+        str,
+        typer.Option(
+            "--prompt", help="initial (question alone), blind (shows the gold answer), a file."
+        ),
     ] = "initial",
     temperature: Temperature = 0.0,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Of one reply.")] = 512,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Of one reply.")
+    ] = 512,
     seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
     max_calls: MaxCalls = None,
     max_tokens_total: MaxTokens = None,
@@ -214,29 +253,51 @@ def teach(
         thinking=check_thinking(thinking),
     )
     teach_file(
-        questions, out, settings, Decoding(max_new_tokens, temperature, seed=seed),
-        Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, task, samples, retries, _pairs(columns),
-        threads, dry_run,
-    )  # fmt: skip
+        questions,
+        out,
+        settings,
+        Decoding(max_new_tokens, temperature, seed=seed),
+        Limits(max_calls, max_tokens_total, max_money),
+        Prices(*price),
+        store,
+        task,
+        samples,
+        retries,
+        _pairs(columns),
+        threads,
+        dry_run,
+    )
 
 
 @app.command()
 def segment(
-    chains: Annotated[Path, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer.")],
+    chains: Annotated[
+        Path, typer.Argument(help="Chains of thought: JSONL with id, question, rationale, answer.")
+    ],
     out: Out,
-    strategy: Annotated[str, typer.Option("--strategy", help="inter, ent, ent*, loss, bleu, rouge, gold.")] = "inter",
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="inter, ent, ent*, loss, bleu, rouge, gold.")
+    ] = "inter",
     task: TaskName = "numbers",
     student: Annotated[
-        str | None, typer.Option("--student", help="ent, loss: a trained direct student; ent*: the base student.")
+        str | None,
+        typer.Option(
+            "--student", help="ent, loss: a trained direct student; ent*: the base student."
+        ),
     ] = None,
     beta: Annotated[
         float,
         typer.Option(
-            "--beta", callback=number(0, above=True), help="AS where the score passes beta x the chain's mean."
+            "--beta",
+            callback=number(0, above=True),
+            help="AS where the score passes beta x the chain's mean.",
         ),
     ] = 1.0,
     closing: Annotated[
-        str, typer.Option("--closing", help="add: end each chain in its closing sentence; keep: as it is.")
+        str,
+        typer.Option(
+            "--closing", help="add: end each chain in its closing sentence; keep: as it is."
+        ),
     ] = "add",
     columns: Columns = None,
     device: Device = "auto",
@@ -251,14 +312,27 @@ def segment(
 @app.command()
 def solve(
     model: Annotated[str, typer.Argument(help="A student's folder, a hub name, or `bundled`.")],
-    question: Annotated[str, typer.Argument(help="A question in quotes, or a file of them: JSONL of id, question.")],
+    question: Annotated[
+        str, typer.Argument(help="A question in quotes, or a file of them: JSONL of id, question.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", parser=path_of, metavar="PATH", help="For a file: where the predictions go; resumes."),
+        typer.Option(
+            "--out",
+            parser=path_of,
+            metavar="PATH",
+            help="For a file: where the predictions go; resumes.",
+        ),
     ] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Only for a model that smallsteps did not train.")] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Chains written at once.")] = 64,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, or bfloat16: faster, nearly the same.")] = "float32",
+    task: Annotated[
+        str | None, typer.Option("--task", help="Only for a model that smallsteps did not train.")
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Chains written at once.")
+    ] = 64,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="float32, or bfloat16: faster, nearly the same.")
+    ] = "float32",
     temperature: Temperature = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Of sampling.")] = 0,
     columns: Columns = None,
@@ -269,7 +343,19 @@ def solve(
     from smallsteps.cli.solving import names_file, solve_file, solve_question
 
     if names_file(question):
-        solve_file(model, question, out, task, batch_size, dtype, temperature, seed, _pairs(columns), device, threads)
+        solve_file(
+            model,
+            question,
+            out,
+            task,
+            batch_size,
+            dtype,
+            temperature,
+            seed,
+            _pairs(columns),
+            device,
+            threads,
+        )
     else:
         solve_question(model, question, out, task, dtype, temperature, seed, device, threads)
 
@@ -277,12 +363,20 @@ def solve(
 @app.command()
 def grade(
     predictions: Annotated[
-        Path, typer.Argument(help="Rows of id and text, or of id and answer: of `smallsteps solve` or any other tool.")
+        Path,
+        typer.Argument(
+            help="Rows of id and text, or of id and answer: of `smallsteps solve` or any other tool."
+        ),
     ],
-    gold: Annotated[Path, typer.Argument(help="JSONL of id and answer; choices where the task has them.")],
+    gold: Annotated[
+        Path, typer.Argument(help="JSONL of id and answer; choices where the task has them.")
+    ],
     task: TaskName = "numbers",
     lenient: Annotated[
-        bool, typer.Option("--lenient", help="Read answers off by the rule for teachers and untrained students.")
+        bool,
+        typer.Option(
+            "--lenient", help="Read answers off by the rule for teachers and untrained students."
+        ),
     ] = False,
     rows: Annotated[
         Path | None,
@@ -304,26 +398,45 @@ def grade(
 
 @app.command()
 def guide(
-    questions: Annotated[Path, typer.Argument(help="JSONL of id, question, context; answer where it is known.")],
+    questions: Annotated[
+        Path, typer.Argument(help="JSONL of id, question, context; answer where it is known.")
+    ],
     out: Out,
-    guide: Annotated[str, typer.Option("--guide", help="The student that writes rationales: a folder.")],
-    reader: Annotated[str, typer.Option("--reader", help="The model that answers: a name at the URL, or a folder.")],
+    guide: Annotated[
+        str, typer.Option("--guide", help="The student that writes rationales: a folder.")
+    ],
+    reader: Annotated[
+        str,
+        typer.Option("--reader", help="The model that answers: a name at the URL, or a folder."),
+    ],
     base_url: Annotated[
         str | None,
         typer.Option(
-            "--base-url", help="OpenAI-compatible; default OPENAI_BASE_URL, to whose host alone OPENAI_API_KEY goes."
+            "--base-url",
+            help="OpenAI-compatible; default OPENAI_BASE_URL, to whose host alone OPENAI_API_KEY goes.",
         ),
     ] = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Also ask the reader without the rationale.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also ask the reader without the rationale.")
+    ] = False,
     task: Annotated[
-        str | None, typer.Option("--task", help="Default: the task stored in the folder of --guide, else hotpotqa.")
+        str | None,
+        typer.Option(
+            "--task", help="Default: the task stored in the folder of --guide, else hotpotqa."
+        ),
     ] = None,
-    prompt: Annotated[str, typer.Option("--prompt", help="With a rationale: read, or a file.")] = "read",
+    prompt: Annotated[
+        str, typer.Option("--prompt", help="With a rationale: read, or a file.")
+    ] = "read",
     standard: Annotated[
         str, typer.Option("--standard", help="Without one, for --compare: standard, or a file.")
     ] = "standard",
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Of a rationale.")] = 160,
-    answer_tokens: Annotated[int, typer.Option("--answer-tokens", min=1, help="Of an answer.")] = 32,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Of a rationale.")
+    ] = 160,
+    answer_tokens: Annotated[
+        int, typer.Option("--answer-tokens", min=1, help="Of an answer.")
+    ] = 32,
     max_calls: MaxCalls = None,
     max_tokens_total: MaxTokens = None,
     max_money: MaxMoney = None,
@@ -360,9 +473,20 @@ def guide(
         thinking=check_thinking(thinking),
     )
     guide_file(
-        questions, out, guide, settings, Limits(max_calls, max_tokens_total, max_money), Prices(*price), store, compare, task,
-        max_new_tokens, _pairs(columns), threads, dry_run,
-    )  # fmt: skip
+        questions,
+        out,
+        guide,
+        settings,
+        Limits(max_calls, max_tokens_total, max_money),
+        Prices(*price),
+        store,
+        compare,
+        task,
+        max_new_tokens,
+        _pairs(columns),
+        threads,
+        dry_run,
+    )
 
 
 @app.command()
@@ -370,13 +494,20 @@ def quality(
     rationales: Annotated[Path, typer.Argument(help="JSONL of question, context, rationale.")],
     out: Out,
     student: Annotated[
-        str | None, typer.Option("--student", help="A frozen student that says how fluent a rationale is.")
+        str | None,
+        typer.Option("--student", help="A frozen student that says how fluent a rationale is."),
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", help="Rows of the same shape: rationales by people or a good teacher.")
+        Path | None,
+        typer.Option(
+            "--reference", help="Rows of the same shape: rationales by people or a good teacher."
+        ),
     ] = None,
     judge: Annotated[
-        str, typer.Option("--judge", help="lexical, or a model of natural-language inference: a name or folder.")
+        str,
+        typer.Option(
+            "--judge", help="lexical, or a model of natural-language inference: a name or folder."
+        ),
     ] = "lexical",
     encoder: Annotated[
         str, typer.Option("--encoder", help="lexical, or a sentence encoder: a name or folder.")
@@ -389,7 +520,9 @@ def quality(
     """Score rationales in eight aspects, each from 0 to 1."""
     from smallsteps.cli.quality import quality_file
 
-    quality_file(rationales, out, student, reference, judge, encoder, task, _pairs(columns), device, threads)
+    quality_file(
+        rationales, out, student, reference, judge, encoder, task, _pairs(columns), device, threads
+    )
 
 
 def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
@@ -399,16 +532,21 @@ def _pairs(columns: Sequence[str] | None) -> dict[str, str]:
     for column in columns or ():
         ours, found, theirs = column.partition("=")
         if not found or not theirs:
-            raise RecipeError(f"--columns {column}: expected OUR=THEIRS, for example --columns rationale=cot")
+            raise RecipeError(
+                f"--columns {column}: expected OUR=THEIRS, for example --columns rationale=cot"
+            )
         if ours in pairs:
-            raise RecipeError(f"--columns names {ours!r} twice, as {pairs[ours]!r} and {theirs!r}. Keep one.")
+            raise RecipeError(
+                f"--columns names {ours!r} twice, as {pairs[ours]!r} and {theirs!r}. Keep one."
+            )
         pairs[ours] = theirs
     return pairs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    # before torch is loaded: threads that wait for each other sleep, else they block each other on a busy machine
+    # before torch is loaded: threads that wait for each other sleep, else they block each other on
+    # a busy machine
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     print_anything()
     hook, sys.unraisablehook = sys.unraisablehook, _hear_interrupts

@@ -24,8 +24,8 @@ def number(low: float, above: bool = False) -> Callable[[Any], Any]:
 
 
 def path_of(text: str | Path) -> Path:
-    """The path of an option. Its `~` is the home folder: a shell leaves it in `--out=~/x`, and nobody wants a folder
-    `~`. Nothing is no path, though Python reads it as this folder."""
+    """The path of an option. Its `~` is the home folder: a shell leaves it in `--out=~/x`, and
+    nobody wants a folder `~`. Nothing is no path, though Python reads it as this folder."""
     if not str(text).strip():
         raise typer.BadParameter("is empty. Name a file or a folder.")
     try:
@@ -41,11 +41,16 @@ def _temperature(value: float) -> float:
 
 
 Out = Annotated[
-    Path, typer.Option("--out", parser=path_of, metavar="PATH", help="Folder (run) or file (rows) to write.")
+    Path,
+    typer.Option(
+        "--out", parser=path_of, metavar="PATH", help="Folder (run) or file (rows) to write."
+    ),
 ]
 Columns = Annotated[
     list[str] | None,
-    typer.Option("--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot."),
+    typer.Option(
+        "--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot."
+    ),
 ]
 TaskName = Annotated[
     str,
@@ -55,18 +60,28 @@ TaskName = Annotated[
         "2wikimultihopqa; with -gold: supporting paragraphs only; with -zh, -de, ...: in that language (else guessed).",
     ),
 ]
-MaxCalls = Annotated[int | None, typer.Option("--max-calls", min=0, help="Calls that may be sent, retries included.")]
-MaxTokens = Annotated[
-    int | None, typer.Option("--max-tokens-total", min=0, help="Tokens that may be read and written.")
+MaxCalls = Annotated[
+    int | None, typer.Option("--max-calls", min=0, help="Calls that may be sent, retries included.")
 ]
-MaxMoney = Annotated[float | None, typer.Option("--max-money", callback=number(0), help="Needs --price.")]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option("--max-tokens-total", min=0, help="Tokens that may be read and written."),
+]
+MaxMoney = Annotated[
+    float | None, typer.Option("--max-money", callback=number(0), help="Needs --price.")
+]
 Price = Annotated[
     tuple[float, float],
-    typer.Option("--price", callback=number(0), help="INPUT OUTPUT per million tokens, in any currency."),
+    typer.Option(
+        "--price", callback=number(0), help="INPUT OUTPUT per million tokens, in any currency."
+    ),
 ]
-Concurrency = Annotated[int, typer.Option("--concurrency", min=1, max=10_000, help="Calls under way at once.")]
+Concurrency = Annotated[
+    int, typer.Option("--concurrency", min=1, max=10_000, help="Calls under way at once.")
+]
 Timeout = Annotated[
-    float, typer.Option("--timeout", callback=number(0, above=True), help="Seconds for one call in all.")
+    float,
+    typer.Option("--timeout", callback=number(0, above=True), help="Seconds for one call in all."),
 ]
 Patience = Annotated[
     float,
@@ -86,7 +101,8 @@ ExtraBody = Annotated[
 ThinkingPolicy = Annotated[
     str,
     typer.Option(
-        "--thinking", help="Of a reply with a thought, take: drop (what follows it), keep (both), only (the thought)."
+        "--thinking",
+        help="Of a reply with a thought, take: drop (what follows it), keep (both), only (the thought).",
     ),
 ]
 Store = Annotated[
@@ -99,11 +115,14 @@ Store = Annotated[
     ),
 ]
 Forecast = Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")]
-Temperature = Annotated[float, typer.Option("--temperature", callback=_temperature, help="0: greedy.")]
+Temperature = Annotated[
+    float, typer.Option("--temperature", callback=_temperature, help="0: greedy.")
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 Threads = Annotated[
     int | None,
     typer.Option(
-        "--threads", help="CPU threads; the same number gives the same weights. Default: the fastest, measured briefly."
+        "--threads",
+        help="CPU threads; the same number gives the same weights. Default: the fastest, measured briefly.",
     ),
 ]

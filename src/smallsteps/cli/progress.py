@@ -1,8 +1,8 @@
-"""The terminal: lines for what has been decided, one bar for what is being done; plain lines where no terminal listens.
+"""The terminal: lines for what has been decided, one bar for what is being done; plain lines where
+no terminal listens.
 
-Everything that is printed goes through here. Text of users, models and servers is shown as it is: neither its control
-characters nor what looks like markup or an emoji's name is obeyed.
-"""
+Everything that is printed goes through here. Text of users, models and servers is shown as it is:
+neither its control characters nor what looks like markup or an emoji's name is obeyed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from smallsteps.report.visible import visible, visible_line
 
 
 def open_console(stderr: bool = False) -> Console:
-    """A console that takes text as it is. Colours only where a terminal listens and NO_COLOR is not set."""
+    """A console that takes text as it is. Colours only where a terminal listens and NO_COLOR is not
+    set."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
@@ -36,10 +44,16 @@ class Terminal:
         self._said: dict[str, float] = {}
         self._live = self.console.is_terminal
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(bar_width=32),
-            TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            TextColumn("{task.fields[info]}", markup=False, style="dim"), console=self.console, transient=True,
-        )  # fmt: skip
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=32),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[info]}", markup=False, style="dim"),
+            console=self.console,
+            transient=True,
+        )
 
     def __enter__(self) -> Self:
         if self._live:
@@ -47,7 +61,10 @@ class Terminal:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._live:
             self._progress.stop()
@@ -66,7 +83,11 @@ class Terminal:
             now = time.monotonic()
             if done >= total or now - self._said.get(what, 0.0) >= 10:
                 self._said[what] = now
-                print(f"{what}: {100 * done / max(total, 1):.0f}% {info}".rstrip(), file=sys.stderr, flush=True)
+                print(
+                    f"{what}: {100 * done / max(total, 1):.0f}% {info}".rstrip(),
+                    file=sys.stderr,
+                    flush=True,
+                )
             return
         if what not in self._bars:
             self._bars[what] = self._progress.add_task(what, total=total, info=info)

@@ -26,9 +26,17 @@ DIGITS = 4
 
 
 def quality_file(
-    source: Path, out: Path, student: str | None, reference: Path | None, judge: str, encoder: str, task_name: str,
-    columns: Mapping[str, str], device: str, threads: int | None,
-) -> None:  # fmt: skip
+    source: Path,
+    out: Path,
+    student: str | None,
+    reference: Path | None,
+    judge: str,
+    encoder: str,
+    task_name: str,
+    columns: Mapping[str, str],
+    device: str,
+    threads: int | None,
+) -> None:
     """One row a rationale, in order; the means in the terminal."""
     check_output(out, inputs=[source, reference, student, judge, encoder])
     check_device(device)
@@ -45,10 +53,14 @@ def quality_file(
         if others is not None:
             reporter.say(f"reading the style of {len(others):,} reference rationales")
             texts = [item.text for item in others]
-            scorer.references = References.of(texts, scorer.likelihoods(others) if scorer.student else ())
+            scorer.references = References.of(
+                texts, scorer.likelihoods(others) if scorer.student else ()
+            )
         scored = scorer.score(items, lambda done: reporter.advance("scoring", done, len(items)))
     found = [asdict(quality) for quality in scored]
-    write_rows(out, ({"id": row["id"], **{name: _rounded(row[name]) for name in ASPECTS}} for row in found))
+    write_rows(
+        out, ({"id": row["id"], **{name: _rounded(row[name]) for name in ASPECTS}} for row in found)
+    )
     table = Table(box=None, pad_edge=False)
     table.add_column("aspect")
     table.add_column("mean", justify="right")
@@ -59,13 +71,17 @@ def quality_file(
     say(f"{counted(len(found), 'rationale')} in {out}")
 
 
-def read_rated(path: Path, task: Task, columns: Mapping[str, str], empty: bool = False) -> list[Rated]:
-    """The rows of a file as rationales with their questions and contexts. An answer is not needed and not looked at.
-    `empty`: a rationale may be the empty text."""
+def read_rated(
+    path: Path, task: Task, columns: Mapping[str, str], empty: bool = False
+) -> list[Rated]:
+    """The rows of a file as rationales with their questions and contexts. An answer is not needed
+    and not looked at. `empty`: a rationale may be the empty text."""
     found = []
     for place, identifier, row in identified(path, task, columns, Terminal().say):
         with at(place):
-            problem = problem_of({name: value for name, value in row.items() if name != "answer"}, identifier, task)
+            problem = problem_of(
+                {name: value for name, value in row.items() if name != "answer"}, identifier, task
+            )
             text = "" if empty and row.get("rationale") == "" else text_field(row, "rationale")
             try:
                 found.append(Rated.of(problem, text, task))
@@ -84,4 +100,6 @@ def _rounded(value: Any) -> float | None:
 
 
 def _needs(name: str) -> str:
-    return {"fluency": "needs --student", "naturalness": "needs --reference"}.get(name, "needs a context")
+    return {"fluency": "needs --student", "naturalness": "needs --reference"}.get(
+        name, "needs a context"
+    )

@@ -22,10 +22,19 @@ SCORED_AT_ONCE = 500
 
 
 def segment_file(
-    chains: Path, out: Path, strategy: str, task_name: str, student: str | None, beta: float, closing: str,
-    columns: Mapping[str, str], device: str, show: int,
-) -> None:  # fmt: skip
-    """`smallsteps segment`: one row a chain, the shares, agreement with gold labels, some chains coloured."""
+    chains: Path,
+    out: Path,
+    strategy: str,
+    task_name: str,
+    student: str | None,
+    beta: float,
+    closing: str,
+    columns: Mapping[str, str],
+    device: str,
+    show: int,
+) -> None:
+    """`smallsteps segment`: one row a chain, the shares, agreement with gold labels, some chains
+    coloured."""
     from smallsteps.segments.agreement import gold_agreement, shares
     from smallsteps.segments.label import get_strategy, segment_chains
 
@@ -37,7 +46,12 @@ def segment_file(
         raise RecipeError(f"--closing {closing}: expected add or keep")
     task = task_for(task_name, [chains], columns, say=Terminal().say)
     found = read_chains(
-        chains, task, columns, closing="keep" if closing == "keep" else "add", allow_wrong=True, say=Terminal().say
+        chains,
+        task,
+        columns,
+        closing="keep" if closing == "keep" else "add",
+        allow_wrong=True,
+        say=Terminal().say,
     )
     scorer: Any = None
     if student is not None:
@@ -54,12 +68,15 @@ def segment_file(
                 reporter.advance("segmenting", len(segments), len(found.chains))
     rows = (
         {
-            "id": chain.problem.id, "question": chain.problem.question, "answer": chain.problem.answer,
-            "chain": chain.rationale.text, "strategy": strategy,
+            "id": chain.problem.id,
+            "question": chain.problem.question,
+            "answer": chain.problem.answer,
+            "chain": chain.rationale.text,
+            "strategy": strategy,
             "segments": [_segment_row(s.kind, s.text, s.score) for s in own],
         }
         for chain, own in zip(found.chains, segments, strict=True)
-    )  # fmt: skip
+    )
     write_rows(out, rows)
     facts = shares(segments)
     say(

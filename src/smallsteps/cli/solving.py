@@ -29,9 +29,25 @@ if TYPE_CHECKING:
     from smallsteps.students.student import DualStudent, Student
 
 DATA_ENDINGS = (
-    ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".txt", ".gz", ".bz2", ".xz",
-    ".zst", ".zip", ".xlsx", ".xls", ".yaml", ".yml",
-)  # fmt: skip
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".parquet",
+    ".arrow",
+    ".feather",
+    ".txt",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+    ".zip",
+    ".xlsx",
+    ".xls",
+    ".yaml",
+    ".yml",
+)
 WORTH_MEASURING = 32
 """Questions from which on the fastest number of CPU threads is measured first."""
 AS_TEXT = "To ask it as a question, put a space before it inside the quotes."
@@ -40,8 +56,8 @@ AS_TEXT = "To ask it as a question, put a space before it inside the quotes."
 def names_file(argument: str) -> bool:
     """Whether the argument of `solve` is a file and not a question.
 
-    It is where something of that name exists, where it ends like a data file, or where it has a path separator and is
-    one ASCII word. A space before it makes it a question.
+    It is where something of that name exists, where it ends like a data file, or where it has a
+    path separator and is one ASCII word. A space before it makes it a question.
 
     >>> [names_file(text) for text in ("q.tsv", "my questions.jsonl", "runs/x", "hub:a/b:test")]
     [True, True, True, True]
@@ -65,9 +81,16 @@ def names_file(argument: str) -> bool:
 
 
 def solve_question(
-    model: str, question: str, out: Path | None, task_name: str | None, dtype: str, temperature: float, seed: int,
-    device: str, threads: int | None,
-) -> None:  # fmt: skip
+    model: str,
+    question: str,
+    out: Path | None,
+    task_name: str | None,
+    dtype: str,
+    temperature: float,
+    seed: int,
+    device: str,
+    threads: int | None,
+) -> None:
     """`smallsteps solve MODEL "question"`: segments as they are written."""
     set_threads(threads)
     check_device(device)
@@ -77,7 +100,9 @@ def solve_question(
             "--out away to ask it."
         )
     if not question.strip():
-        raise DataError('the question is empty. Type it in quotes: smallsteps solve MODEL "How many …?"')
+        raise DataError(
+            'the question is empty. Type it in quotes: smallsteps solve MODEL "How many …?"'
+        )
     if any("\ud800" <= letter <= "\udfff" for letter in question):
         raise DataError("the question is not UTF-8. Type it again, or write it into a JSONL file.")
     task = get_task(task_name) if task_name is not None else None
@@ -98,16 +123,33 @@ def solve_question(
         decoding,
         on_segment=lambda _, __, kind, text: show(kind, text),
     ):
-        answer = "no answer could be read off" if prediction.answer is None else f"answer: {prediction.answer}"
-        say(f"{answer}   ({prediction.tokens} tokens, stopped by {prediction.stopped})", style="bold")
+        answer = (
+            "no answer could be read off"
+            if prediction.answer is None
+            else f"answer: {prediction.answer}"
+        )
+        say(
+            f"{answer}   ({prediction.tokens} tokens, stopped by {prediction.stopped})",
+            style="bold",
+        )
 
 
 def solve_file(
-    model: str, source: str, out: Path | None, task_name: str | None, batch_size: int, dtype: str, temperature: float,
-    seed: int, columns: Mapping[str, str], device: str, threads: int | None,
-) -> None:  # fmt: skip
-    """`smallsteps solve MODEL FILE --out OUT`: one row a question, in order. Answers written before an interruption are
-    kept beside OUT, and used again for the same questions, model and settings."""
+    model: str,
+    source: str,
+    out: Path | None,
+    task_name: str | None,
+    batch_size: int,
+    dtype: str,
+    temperature: float,
+    seed: int,
+    columns: Mapping[str, str],
+    device: str,
+    threads: int | None,
+) -> None:
+    """`smallsteps solve MODEL FILE --out OUT`: one row a question, in order. Answers written before
+    an interruption are kept beside OUT, and used again for the same questions, model and
+    settings."""
     set_threads(threads)
     check_device(device)
     if not source.startswith(HUB):
@@ -118,7 +160,11 @@ def solve_file(
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
     check_output(out, inputs=[source, model])
-    task = stored_task(model) if task_name is None else task_for(task_name, [source], columns, say=Terminal().say)
+    task = (
+        stored_task(model)
+        if task_name is None
+        else task_for(task_name, [source], columns, say=Terminal().say)
+    )
     # before any weights are loaded
     problems = None if task is None else read_problems(source, task, columns, Terminal().say)
     from smallsteps.cli.fastest import choose
@@ -135,17 +181,25 @@ def solve_file(
         limits = f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens"
         model_facts = {"model": _digest_of(student), "drive": repr(student.drive), "dtype": dtype}
         kept.begin({**model_facts, "task": task.name, "decode": limits, "columns": dict(columns)})
-        done = {p.id: row for p in problems if (row := kept.rows.get(question_digest(p, task))) is not None}
+        done = {
+            p.id: row
+            for p in problems
+            if (row := kept.rows.get(question_digest(p, task))) is not None
+        }
         if done:
             reporter.say(f"going on: {len(done)} of {len(problems)} are done")
         elif kept.replaced:
-            reporter.say("the answers that an interrupted call left are of another job and are not used")
+            reporter.say(
+                "the answers that an interrupted call left are of another job and are not used"
+            )
         rest = {problem.id: problem for problem in problems if problem.id not in done}
         reporter.say(f"{counted(len(rest), 'question')} to answer")
         if threads is None and len(rest) >= WORTH_MEASURING:
             half = student.es if isinstance(student, DualStudent) else student
             choose(None, lambda: half)
-        for prediction in solve(student, list(rest.values()), task, solver.solving(batch_size), decoding):
+        for prediction in solve(
+            student, list(rest.values()), task, solver.solving(batch_size), decoding
+        ):
             row = done[prediction.problem_id] = prediction_row(prediction)
             kept.add(question_digest(rest[prediction.problem_id], task), row)
             reporter.advance("answering", len(done), len(problems))
@@ -158,17 +212,22 @@ def solve_file(
 
         predictions = [prediction_of(done[problem.id], str(out)) for problem in problems]
         dataset = Path(source).stem
-        score = grade(predictions, problems, task, dataset=dataset, decode=decoding.describe(), seed=seed)
+        score = grade(
+            predictions, problems, task, dataset=dataset, decode=decoding.describe(), seed=seed
+        )
         say(score.signature())
 
 
 def prediction_row(prediction: Prediction) -> dict[str, Any]:
     """The row of `smallsteps solve`."""
     return {
-        "id": prediction.problem_id, "text": prediction.text,
+        "id": prediction.problem_id,
+        "text": prediction.text,
         "segments": [{"kind": kind, "text": text} for kind, text in prediction.segments],
-        "answer": prediction.answer, "stopped": prediction.stopped, "tokens": prediction.tokens,
-    }  # fmt: skip
+        "answer": prediction.answer,
+        "stopped": prediction.stopped,
+        "tokens": prediction.tokens,
+    }
 
 
 def stored_task(model: str) -> Task | None:
@@ -197,7 +256,8 @@ def question_digest(problem: Problem, task: Task) -> str:
 
 
 class AnswersBeside:
-    """The file of answers that an interrupted job left and goes on from: the job, then one answer a line."""
+    """The file of answers that an interrupted job left and goes on from: the job, then one answer a
+    line."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path, self.file = path, file
@@ -208,7 +268,8 @@ class AnswersBeside:
         self.begun = False
 
     def begin(self, job: Mapping[str, Any]) -> None:
-        """Reads what an interrupted call left where its job was the same; anything else is thrown away."""
+        """Reads what an interrupted call left where its job was the same; anything else is thrown
+        away."""
         content = self.file.read()
         whole = content.rfind(b"\n") + 1
         entries = [_entry(line) for line in content[:whole].splitlines()]
@@ -238,7 +299,8 @@ class AnswersBeside:
 
 @contextlib.contextmanager
 def answers_beside(out: Path) -> Iterator[AnswersBeside]:
-    """The kept answers of `out`, locked. Raises RunFolderError while another process answers into the same file."""
+    """The kept answers of `out`, locked. Raises RunFolderError while another process answers into
+    the same file."""
     out = out.resolve()
     path = out.with_name(f".{out.name}.partial")
     with taking_back_folders(out.parent), _locked(path, out) as file:
@@ -262,7 +324,9 @@ def _locked(path: Path, out: Path) -> Iterator[IO[bytes]]:
                 raise RunFolderError(
                     f"{out}: another process is writing it. Wait for it, or choose another --out."
                 ) from None
-            if os.fstat(file.fileno()).st_nlink:  # 0: its process ended and removed it between our two steps
+            if os.fstat(
+                file.fileno()
+            ).st_nlink:  # 0: its process ended and removed it between our two steps
                 file.seek(0)
                 yield file
                 return

@@ -24,24 +24,40 @@ from smallsteps.teaching.teachers import FileTeacher, PromptedTeacher, Solver
 
 def access() -> Access:
     """Base URL and key of the environment."""
-    return Access(os.environ.get("OPENAI_BASE_URL") or None, os.environ.get("OPENAI_API_KEY", "").strip() or None)
+    return Access(
+        os.environ.get("OPENAI_BASE_URL") or None,
+        os.environ.get("OPENAI_API_KEY", "").strip() or None,
+    )
 
 
 def teach_file(
-    source: Path, out: Path, settings: TeacherSettings, decoding: Decoding, limits: Limits, prices: Prices, store: Path | None,
-    task_name: str, samples: int, retries: int, columns: Mapping[str, str], threads: int | None, dry_run: bool,
-) -> None:  # fmt: skip
+    source: Path,
+    out: Path,
+    settings: TeacherSettings,
+    decoding: Decoding,
+    limits: Limits,
+    prices: Prices,
+    store: Path | None,
+    task_name: str,
+    samples: int,
+    retries: int,
+    columns: Mapping[str, str],
+    threads: int | None,
+    dry_run: bool,
+) -> None:
     """One row for each reply, kept or dropped, in the order of the questions.
 
-    Raises TeacherError, once the rows are written, where not one reply came, or all were dropped for one reason.
-    """
+    Raises TeacherError, once the rows are written, where not one reply came, or all were dropped
+    for one reason."""
     store = (store or STORE).expanduser()
     check_output(out, inputs=[source, settings.name, settings.initial])
     check_output(store, "--store", inputs=[source, out, settings.name, settings.initial])
     check_device(settings.device)
     set_threads(threads)
     if samples > 1 and not decoding.temperature:
-        raise RecipeError("--samples above 1 needs --temperature above 0; greedy replies are all alike.")
+        raise RecipeError(
+            "--samples above 1 needs --temperature above 0; greedy replies are all alike."
+        )
     with Terminal() as reporter:
         task = task_for(task_name, [source], columns, say=reporter.say)
         problems = read_problems(source, task, columns, reporter.say)
@@ -58,7 +74,9 @@ def teach_file(
                 who,
                 task,
                 retries,
-                lambda done, total: reporter.advance("teaching", done, total, f"{budget.spent.calls} calls"),
+                lambda done, total: reporter.advance(
+                    "teaching", done, total, f"{budget.spent.calls} calls"
+                ),
             )
             write_rows(out, (reply.to_row() for reply in taught))
             spent = budget.spent

@@ -1,8 +1,8 @@
 """Predictions against gold answers → a score with its interval, and two scores against each other.
 
-The one grader: what the command line prints, what chooses checkpoints and what the tables hold comes from here. A
-question without a prediction counts as wrong and is reported; nothing is left out in silence.
-"""
+The one grader: what the command line prints, what chooses checkpoints and what the tables hold
+comes from here. A question without a prediction counts as wrong and is reported; nothing is left
+out in silence."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Score:
     stopped: Mapping[str, int]
     """How the chains ended: stop_sign, end, limit, empty -> count."""
     grades: tuple[Grade, ...]
-    """One for each problem, in the order of the problems (several seeds: one seed after the other)."""
+    """One for each problem, in the order of the problems (several seeds: one seed after the
+    other)."""
     task: str
     dataset: str
     decode: str
@@ -60,12 +61,18 @@ class Score:
 
     @property
     def interval(self) -> str:
-        """`± 2.7`, or `[0.0, 7.1]` where the two sides differ by half a point or more (values near 0 or 100)."""
+        """`± 2.7`, or `[0.0, 7.1]` where the two sides differ by half a point or more (values near
+        0 or 100)."""
         below, above = self.value - self.low, self.high - self.value
-        return f"± {(above + below) / 2:.1f}" if abs(above - below) < 0.5 else f"[{self.low:.1f}, {self.high:.1f}]"
+        return (
+            f"± {(above + below) / 2:.1f}"
+            if abs(above - below) < 0.5
+            else f"[{self.low:.1f}, {self.high:.1f}]"
+        )
 
     def signature(self) -> str:
-        """The figure with all that is needed to read it: `acc = 41.2 ± 2.7 | task:gsm8k/test | n:1319 | ...`."""
+        """The figure with all that is needed to read it: `acc = 41.2 ± 2.7 | task:gsm8k/test |
+        n:1319 | ...`."""
         from smallsteps import __version__
 
         parts = [
@@ -82,8 +89,8 @@ class Score:
         return " | ".join([*parts, f"smallsteps:{__version__}"])
 
     def to_row(self) -> dict[str, Any]:
-        """The score as a JSON object, without its grades; `seed` is a list where several seeds are pooled,
-        None where it is not known."""
+        """The score as a JSON object, without its grades; `seed` is a list where several seeds are
+        pooled, None where it is not known."""
         return {
             "task": self.task,
             "dataset": self.dataset,
@@ -97,7 +104,11 @@ class Score:
             "left_out": self.left_out,
             "stopped": dict(self.stopped),
             "decode": self.decode,
-            "seed": None if not self.seeds else self.seeds[0] if len(self.seeds) == 1 else list(self.seeds),
+            "seed": None
+            if not self.seeds
+            else self.seeds[0]
+            if len(self.seeds) == 1
+            else list(self.seeds),
             "signature": self.signature(),
         }
 
@@ -112,7 +123,8 @@ class Comparison:
     p_bootstrap: float
     """Two-sided, paired over questions (and seeds)."""
     p_mcnemar: float | None
-    """Exact McNemar test; None where answers are not right or wrong (BLEU) or several seeds are pooled."""
+    """Exact McNemar test; None where answers are not right or wrong (BLEU) or several seeds are
+    pooled."""
     only_score: int
     """Questions that only the first arm got right (0 where McNemar does not apply)."""
     only_baseline: int
@@ -138,30 +150,37 @@ def grade(
     references: Mapping[str, str] | None = None,
     resamples: int = RESAMPLES,
 ) -> Score:
-    """The score of `predictions` (one a problem) for `problems`, by the task's metric unless `metric` names another.
+    """The score of `predictions` (one a problem) for `problems`, by the task's metric unless
+    `metric` names another.
 
-    BLEU, ROUGE-L and missing ratio compare the answers read off; with `references` (problem id -> text) they compare
-    whole predictions with these, as the paper's BLEU of chains does. `seed` is the training seed, for the signature,
-    None where it is not known; the interval's bootstrap always draws from 0, so that equal predictions give equal
-    intervals. A task made of parts (regions of a report) has its predictions assembled first, unless they are of
-    wholes, and `n` counts the wholes.
+    BLEU, ROUGE-L and missing ratio compare the answers read off; with `references` (problem id ->
+    text) they compare whole predictions with these, as the paper's BLEU of chains does. `seed` is
+    the training seed, for the signature, None where it is not known; the interval's bootstrap
+    always draws from 0, so that equal predictions give equal intervals. A task made of parts
+    (regions of a report) has its predictions assembled first, unless they are of wholes, and `n`
+    counts the wholes.
 
-    Raises DataError where there are no problems, or a prediction is for no problem or for one that already has one;
-    RecipeError on an unknown metric.
-    """
+    Raises DataError where there are no problems, or a prediction is for no problem or for one that
+    already has one; RecipeError on an unknown metric."""
     chosen = get_metric(metric or task.metric)
     if not problems:
         raise DataError("There are no problems to grade against: the gold file is empty.")
     wholes = list(problems) if task.wholes is None else task.wholes(problems)
     whole_ids = {problem.id for problem in wholes}
-    asked = wholes if any(prediction.problem_id in whole_ids for prediction in predictions) else problems
+    asked = (
+        wholes
+        if any(prediction.problem_id in whole_ids for prediction in predictions)
+        else problems
+    )
     given, missing = _one_each(predictions, asked)
     if task.assemble is not None:
         given, _ = _one_each(task.assemble(problems, given), wholes)
     grades = tuple(task.grade(*pair) for pair in zip(given, wholes, strict=True))
     setting = Setting(task.language, task.meta.get("finder"))
     accepted = [task.golds(problem)[1:] for problem in wholes]
-    statistics = chosen.statistics(_graded_items(given, grades, references, accepted), setting)[None]
+    statistics = chosen.statistics(_graded_items(given, grades, references, accepted), setting)[
+        None
+    ]
     counted = int(statistics[0, :, 1].sum()) if chosen.name == "missing_ratio" else len(wholes)
     return _with_interval(
         Score(
@@ -171,7 +190,8 @@ def grade(
             high=0.0,
             n=counted,
             unparsed=sum(
-                not own.parsed and not _stand_in(prediction) for own, prediction in zip(grades, given, strict=True)
+                not own.parsed and not _stand_in(prediction)
+                for own, prediction in zip(grades, given, strict=True)
             ),
             missing=missing,
             left_out=len(wholes) - counted,
@@ -190,7 +210,8 @@ def grade(
 
 
 def pool_scores(scores: Sequence[Score], *, resamples: int = RESAMPLES) -> Score:
-    """Several seeds of one arm as one score: the figure over all, its interval over questions x seeds.
+    """Several seeds of one arm as one score: the figure over all, its interval over questions x
+    seeds.
 
     Raises DataError where the scores are not of the same metric and problems.
     """
@@ -215,7 +236,9 @@ def pool_scores(scores: Sequence[Score], *, resamples: int = RESAMPLES) -> Score
     )
 
 
-def compare_scores(score: Score, baseline: Score, *, seed: int = 0, resamples: int = RESAMPLES) -> Comparison:
+def compare_scores(
+    score: Score, baseline: Score, *, seed: int = 0, resamples: int = RESAMPLES
+) -> Comparison:
     """Paired comparison on the same problems (and as many training seeds): score - baseline.
 
     Raises DataError where the two are not of the same metric and problems.
@@ -234,7 +257,9 @@ def compare_scores(score: Score, baseline: Score, *, seed: int = 0, resamples: i
         ours, theirs = (one.statistics[0, :, 0] == 1.0 for one in (score, baseline))
         only_score, only_baseline = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
         p_mcnemar = mcnemar(only_score, only_baseline)
-    return Comparison(score.value - baseline.value, low, high, p, p_mcnemar, only_score, only_baseline, score.n)
+    return Comparison(
+        score.value - baseline.value, low, high, p, p_mcnemar, only_score, only_baseline, score.n
+    )
 
 
 def get_metric(name: str) -> Metric:
@@ -252,11 +277,16 @@ def _stand_in(prediction: Prediction) -> bool:
     return prediction.author == _MISSING
 
 
-def _one_each(predictions: Sequence[Prediction], problems: Sequence[Problem]) -> tuple[list[Prediction], int]:
-    """A prediction for each problem, in the order of the problems, and how many had to be made up."""
+def _one_each(
+    predictions: Sequence[Prediction], problems: Sequence[Problem]
+) -> tuple[list[Prediction], int]:
+    """A prediction for each problem, in the order of the problems, and how many had to be made
+    up."""
     known = {problem.id for problem in problems}
     if len(known) != len(problems):
-        twice = next(id for id, count in Counter(problem.id for problem in problems).items() if count > 1)
+        twice = next(
+            id for id, count in Counter(problem.id for problem in problems).items() if count > 1
+        )
         raise DataError(f"{twice}: two problems have this id. Give every problem its own.")
     by_problem: dict[str, Prediction] = {}
     for prediction in predictions:
@@ -277,14 +307,22 @@ def _one_each(predictions: Sequence[Prediction], problems: Sequence[Problem]) ->
 
 def _nothing(problem: Problem) -> Prediction:
     return Prediction(
-        f"{problem.id}/missing", problem.id, text="", segments=(), answer=None, stopped="empty", author=_MISSING
+        f"{problem.id}/missing",
+        problem.id,
+        text="",
+        segments=(),
+        answer=None,
+        stopped="empty",
+        author=_MISSING,
     )
 
 
 def _graded_items(
-    predictions: Sequence[Prediction], grades: Sequence[Grade], references: Mapping[str, str] | None,
+    predictions: Sequence[Prediction],
+    grades: Sequence[Grade],
+    references: Mapping[str, str] | None,
     accepted: Sequence[tuple[str, ...]],
-) -> list[Item]:  # fmt: skip
+) -> list[Item]:
     if references is None:
         return [
             Item(own.answer or "", own.gold or "", own.value, others)
@@ -293,7 +331,9 @@ def _graded_items(
     items = []
     for prediction, own in zip(predictions, grades, strict=True):
         if prediction.problem_id not in references:
-            raise DataError(f"{prediction.problem_id}: no reference text to compare with. Give one for each problem.")
+            raise DataError(
+                f"{prediction.problem_id}: no reference text to compare with. Give one for each problem."
+            )
         items.append(Item(prediction.text, references[prediction.problem_id], own.value))
     return items
 
@@ -302,7 +342,9 @@ def _with_interval(score: Score, resamples: int) -> Score:
     """The score with its figure and interval, from its statistics."""
     metric = METRICS[score.metric]
     if not score.n:
-        raise DataError(f"There is nothing to compute {score.metric} from: no gold report names a region or organ.")
+        raise DataError(
+            f"There is nothing to compute {score.metric} from: no gold report names a region or organ."
+        )
     value = float(metric.aggregate(score.statistics.sum(axis=(0, 1))))
     low, high = bootstrap(score.statistics, metric.aggregate, resamples=resamples)
     if metric.binary and value in (0.0, 100.0):  # equal verdicts resample to themselves
@@ -313,7 +355,9 @@ def _with_interval(score: Score, resamples: int) -> Score:
 
 def _check_comparable(first: Score, second: Score) -> None:
     if first.metric != second.metric:
-        raise DataError(f"Cannot compare {first.metric} with {second.metric}; grade both by the same metric.")
+        raise DataError(
+            f"Cannot compare {first.metric} with {second.metric}; grade both by the same metric."
+        )
     if first.problem_ids != second.problem_ids:
         raise DataError(
             f"Cannot pair scores of different problems ({first.n} and {second.n}, or in another order); grade both "

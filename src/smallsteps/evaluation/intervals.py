@@ -1,10 +1,10 @@
 """Intervals and paired tests: how far a number could be off, and whether two numbers differ.
 
-Everything works on rows of *sufficient statistics*, one row a question, whose sum over questions a metric turns into
-its value (`metrics.py`). A resample is then a product of two matrices, and accuracy, BLEU and missing ratio share the
-same few functions. Sources: Efron & Tibshirani 1993 (percentile bootstrap); Koehn 2004 (paired bootstrap for BLEU);
-McNemar 1947, exact; Owen 2007, "The pigeonhole bootstrap" (questions x seeds).
-"""
+Everything works on rows of *sufficient statistics*, one row a question, whose sum over questions a
+metric turns into its value (`metrics.py`). A resample is then a product of two matrices, and
+accuracy, BLEU and missing ratio share the same few functions. Sources: Efron & Tibshirani 1993
+(percentile bootstrap); Koehn 2004 (paired bootstrap for BLEU); McNemar 1947, exact; Owen 2007, "The
+pigeonhole bootstrap" (questions x seeds)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,8 @@ def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> tup
 def resample_sums(rows: Rows, *, seed: int, resamples: int = RESAMPLES) -> Rows:
     """Sums of `rows` (n, columns) over questions drawn with replacement: (resamples, columns).
 
-    The draws depend on `seed`, n and `resamples` alone, so that two sets of rows for the same questions are resampled
-    alike.
-    """
+    The draws depend on `seed`, n and `resamples` alone, so that two sets of rows for the same
+    questions are resampled alike."""
     generator = np.random.default_rng(seed)
     n = len(rows)
     step = max(1, _CHUNK // max(n, 1))
@@ -49,11 +48,10 @@ def resample_sums(rows: Rows, *, seed: int, resamples: int = RESAMPLES) -> Rows:
 def resample_seeds(rows: Rows, *, seed: int, resamples: int = RESAMPLES) -> Rows:
     """Sums of `rows` (seeds, n, columns) over training seeds and questions: (resamples, columns).
 
-    Questions and seeds are crossed - every seed answers the same questions - so each resample draws questions and, on
-    its own, seeds, and sums the cells (pigeonhole bootstrap). That counts both sources of chance and errs to the wide
-    side in their interaction; with three seeds the part due to seeds is itself known badly. With one seed it is
-    `resample_sums`.
-    """
+    Questions and seeds are crossed - every seed answers the same questions - so each resample draws
+    questions and, on its own, seeds, and sums the cells (pigeonhole bootstrap). That counts both
+    sources of chance and errs to the wide side in their interaction; with three seeds the part due
+    to seeds is itself known badly. With one seed it is `resample_sums`."""
     seeds, n, _ = rows.shape
     if seeds == 1:
         return resample_sums(rows[0], seed=seed, resamples=resamples)
@@ -70,21 +68,36 @@ def resample_seeds(rows: Rows, *, seed: int, resamples: int = RESAMPLES) -> Rows
 
 
 def bootstrap(
-    rows: Rows, aggregate: Aggregate, *, seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95
+    rows: Rows,
+    aggregate: Aggregate,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of a metric over questions, or over seeds x questions where `rows` has three axes."""
+    """Percentile interval of a metric over questions, or over seeds x questions where `rows` has
+    three axes."""
     rows = rows[None] if rows.ndim == 2 else rows
-    return percentile_interval(aggregate(resample_seeds(rows, seed=seed, resamples=resamples)), level)
+    return percentile_interval(
+        aggregate(resample_seeds(rows, seed=seed, resamples=resamples)), level
+    )
 
 
 def paired_bootstrap(
-    first: Rows, second: Rows, aggregate: Aggregate, *, seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95
+    first: Rows,
+    second: Rows,
+    aggregate: Aggregate,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    level: float = 0.95,
 ) -> tuple[float, float, float]:
-    """(low, high, p) of the difference second - first, both resampled over the same questions (and seeds).
+    """(low, high, p) of the difference second - first, both resampled over the same questions (and
+    seeds).
 
-    p is two-sided: the share of resampled differences that lie at least as far from the observed one as that lies from
-    zero, with one added above and below so that it is never 0. Shapes as in `bootstrap`, equal for both.
-    """
+    p is two-sided: the share of resampled differences that lie at least as far from the observed
+    one as that lies from zero, with one added above and below so that it is never 0. Shapes as in
+    `bootstrap`, equal for both."""
     if first.shape != second.shape:
         raise ValueError(f"paired rows have different shapes, {first.shape} and {second.shape}")
     both = np.concatenate([first, second], axis=-1)
@@ -100,7 +113,8 @@ def paired_bootstrap(
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided exact p of McNemar's test: questions that only one of two arms got right, against a fair coin.
+    """Two-sided exact p of McNemar's test: questions that only one of two arms got right, against a
+    fair coin.
 
     >>> mcnemar(1, 6)
     0.125
@@ -114,10 +128,11 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def all_alike_bound(n: int, level: float = 0.95) -> float:
-    """Exact bound (0..1) for n questions with the same verdict: how common the other verdict could still be.
+    """Exact bound (0..1) for n questions with the same verdict: how common the other verdict could
+    still be.
 
-    Resamples of equal verdicts are equal, so that a bootstrap would claim certainty; Clopper & Pearson 1934 do not.
-    """
+    Resamples of equal verdicts are equal, so that a bootstrap would claim certainty; Clopper &
+    Pearson 1934 do not."""
     return 1 - float(((1 - level) / 2) ** (1 / n))
 
 

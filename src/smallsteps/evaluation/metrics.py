@@ -1,12 +1,11 @@
 """The figures that answers and reports are measured by, all from 0 to 100.
 
-A metric is two functions: one turns each question into a row of sufficient statistics, the other turns their sum into
-the figure. So a figure, its bootstrap interval and a paired test come from one code (`intervals.py`). To add a metric,
-write the two and add a line to `METRICS`.
+A metric is two functions: one turns each question into a row of sufficient statistics, the other
+turns their sum into the figure. So a figure, its bootstrap interval and a paired test come from one
+code (`intervals.py`). To add a metric, write the two and add a line to `METRICS`.
 
-Hypotheses are what a student wrote, references the gold texts, always in this order: the authors' code calls BLEU with
-the two swapped, and BLEU is not symmetric.
-"""
+Hypotheses are what a student wrote, references the gold texts, always in this order: the authors'
+code calls BLEU with the two swapped, and BLEU is not symmetric."""
 
 from __future__ import annotations
 
@@ -65,13 +64,14 @@ class Metric:
 
 
 def accuracy(values: Sequence[float]) -> float:
-    """Per cent of questions answered right; `values` are `Grade.value`, 0..1. Raises DataError where there is none."""
+    """Per cent of questions answered right; `values` are `Grade.value`, 0..1. Raises DataError
+    where there is none."""
     return _figure("accuracy", [Item("", "", value) for value in values], Setting())
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str = "en") -> float:
-    """Corpus BLEU (0..100) as sacrebleu computes it, with the tokeniser of the language: `13a` for English, `zh` for
-    Chinese."""
+    """Corpus BLEU (0..100) as sacrebleu computes it, with the tokeniser of the language: `13a` for
+    English, `zh` for Chinese."""
     return _figure("bleu", _items(hypotheses, references), Setting(language))
 
 
@@ -82,13 +82,16 @@ def rouge_l(hypotheses: Sequence[str], references: Sequence[str], language: str 
 
 class MissingRatio(NamedTuple):
     value: float
-    """Per cent of the gold text's regions and organs that the generated text does not name, mean over reports."""
+    """Per cent of the gold text's regions and organs that the generated text does not name, mean
+    over reports."""
     n: int
     left_out: int
     """Reports whose gold text names no region; they are not in the mean."""
 
 
-def missing_ratio(hypotheses: Sequence[str], references: Sequence[str], finder: Finder) -> MissingRatio:
+def missing_ratio(
+    hypotheses: Sequence[str], references: Sequence[str], finder: Finder
+) -> MissingRatio:
     """MR = 1/N sum |R_GT minus R_GR| / |R_GT| (Eq. 10), in per cent; lower is better.
 
     Raises DataError where no reference names anything.
@@ -96,12 +99,15 @@ def missing_ratio(hypotheses: Sequence[str], references: Sequence[str], finder: 
     items, setting = _items(hypotheses, references), Setting(finder=finder)
     n = int(_missing_rows(items, setting)[:, 1].sum())
     if not n:
-        raise DataError("No gold report names a region or organ, so that there is nothing that could be missing.")
+        raise DataError(
+            "No gold report names a region or organ, so that there is nothing that could be missing."
+        )
     return MissingRatio(_figure("missing_ratio", items, setting), n, len(items) - n)
 
 
 def bleu_note(setting: Setting) -> str:
-    """sacrebleu's own signature, comma-separated: `nrefs:1,case:mixed,eff:no,tok:13a,smooth:exp,version:2.6.0`."""
+    """sacrebleu's own signature, comma-separated:
+    `nrefs:1,case:mixed,eff:no,tok:13a,smooth:exp,version:2.6.0`."""
     import sacrebleu
 
     return f"nrefs:1,case:mixed,eff:no,tok:{_tokenizer(setting.language)},smooth:exp,version:{sacrebleu.__version__}"
@@ -113,7 +119,9 @@ def _tokenizer(language: str) -> str:
 
 def _items(hypotheses: Sequence[str], references: Sequence[str]) -> list[Item]:
     if len(hypotheses) != len(references):
-        raise DataError(f"{len(hypotheses)} hypotheses beside {len(references)} references; expected one for one.")
+        raise DataError(
+            f"{len(hypotheses)} hypotheses beside {len(references)} references; expected one for one."
+        )
     return [Item(*pair, 0.0) for pair in zip(hypotheses, references, strict=True)]
 
 
@@ -132,7 +140,13 @@ def _best_rows(score: Callable[[str | None, str], float], items: Sequence[Item])
     """Against the best reference; what is empty was not read off and equals nothing."""
     return np.array(
         [
-            [max(float(score(item.hypothesis or None, gold)) for gold in (item.reference, *item.accepted)), 1.0]
+            [
+                max(
+                    float(score(item.hypothesis or None, gold))
+                    for gold in (item.reference, *item.accepted)
+                ),
+                1.0,
+            ]
             for item in items
         ]
     )
@@ -151,7 +165,9 @@ def _inclusion_rows(items: Sequence[Item], setting: Setting) -> Rows:
 
 
 def _rouge_rows(items: Sequence[Item], setting: Setting) -> Rows:
-    scores = [overlap.rouge_l(item.hypothesis, item.reference, setting.language).f1 for item in items]
+    scores = [
+        overlap.rouge_l(item.hypothesis, item.reference, setting.language).f1 for item in items
+    ]
     return np.array([[score, 1.0] for score in scores])
 
 
@@ -177,7 +193,8 @@ def _bleu_rows(items: Sequence[Item], setting: Setting) -> Rows:
     """Length of hypothesis and reference, matches and totals of 1- to 4-grams: ten columns."""
     from sacrebleu.metrics.bleu import BLEU
 
-    # Effective order changes a sentence's score, not its counts; without it sacrebleu warns at every sentence.
+    # Effective order changes a sentence's score, not its counts; without it sacrebleu warns at
+    # every sentence.
     metric = BLEU(tokenize=_tokenizer(setting.language), effective_order=True)
     rows = []
     for item in items:

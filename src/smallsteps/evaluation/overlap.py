@@ -1,10 +1,11 @@
-"""ROUGE-L in a few lines: the longest common subsequence of two texts, word by word or character by character.
+"""ROUGE-L in a few lines: the longest common subsequence of two texts, word by word or character by
+character.
 
-Source: Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", Sec. 3 (sentence level, beta = 1). Words are
-those of the package `rouge-score` without stemming - lower case, runs of letters and digits - except that letters
-outside a-z count too. Chinese is taken character by character, white space left out. Used by the metric `rouge_l` and
-by the segmentation strategy `rouge`.
-"""
+Source: Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries", Sec. 3 (sentence level,
+beta = 1). Words are those of the package `rouge-score` without stemming - lower case, runs of
+letters and digits - except that letters outside a-z count too. Chinese is taken character by
+character, white space left out. Used by the metric `rouge_l` and by the segmentation strategy
+`rouge`."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ class Overlap(NamedTuple):
 
 
 def words(text: str, language: str = "en") -> list[str]:
-    """The units that ROUGE-L compares: words in lower case; characters where a language sets no spaces (Chinese,
-    Japanese, Thai)."""
+    """The units that ROUGE-L compares: words in lower case; characters where a language sets no
+    spaces (Chinese, Japanese, Thai)."""
     if not LANGUAGES[language].spaced:
         return [character for character in text if not character.isspace()]
     return _WORD.findall(text.lower())
@@ -39,9 +40,8 @@ def words(text: str, language: str = "en") -> list[str]:
 def common_length(first: Sequence[str], second: Sequence[str]) -> int:
     """Length of the longest common subsequence.
 
-    One big integer holds a row of the dynamic programme, a bit for each word of `first` (Hyyrö 2004), so that a row
-    costs a handful of integer operations.
-    """
+    One big integer holds a row of the dynamic programme, a bit for each word of `first` (Hyyrö
+    2004), so that a row costs a handful of integer operations."""
     return _common(_places(first), len(first), second)
 
 
@@ -63,7 +63,8 @@ def _common(places: dict[str, int], length: int, second: Sequence[str]) -> int:
 
 
 def precisions(hypotheses: Sequence[str], reference: str, language: str = "en") -> list[float]:
-    """ROUGE-L precision of each hypothesis; the reference is looked through once, however many there are."""
+    """ROUGE-L precision of each hypothesis; the reference is looked through once, however many
+    there are."""
     theirs = words(reference, language)
     places = _places(theirs)
     every = [words(hypothesis, language) for hypothesis in hypotheses]
@@ -85,14 +86,17 @@ def rouge_l(hypothesis: str, reference: str, language: str = "en") -> Overlap:
 
 
 MOSTLY_COPIED = 0.7
-"""Share of a segment's words that stand in the question, in order, from which it looks extractive."""
+"""Share of a segment's words that stand in the question, in order, from which it looks
+extractive."""
 
 
 def judged_kind(question: str, text: str, language: str = "en") -> Kind:
-    """What a segment looks like whose kind nobody stated (uni-path without a cue), for colours alone.
+    """What a segment looks like whose kind nobody stated (uni-path without a cue), for colours
+    alone.
 
-    ES where at least `MOSTLY_COPIED` of its words stand in the question, in order. On gold chains of the bundled task
-    (300 of seed 5) 99.7 % of the segments before the closing sentence are judged as labelled.
+    ES where at least `MOSTLY_COPIED` of its words stand in the question, in order. On gold chains
+    of the bundled task (300 of seed 5) 99.7 % of the segments before the closing sentence are
+    judged as labelled.
 
     >>> judged_kind("Ann has 3 boxes of 4 pens.", "Ann has 3 boxes,"), judged_kind("Ann has 3 boxes.", "so 3 x 4 = 12.")
     ('ES', 'AS')

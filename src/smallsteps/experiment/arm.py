@@ -1,10 +1,11 @@
-"""What the arms of a comparison share: a base student, trained within the budget, and measured on the way.
+"""What the arms of a comparison share: a base student, trained within the budget, and measured on
+the way.
 
-An arm is a function `(Workshop, chains, validation chains, ...) -> Trained` (`direct.py`, `as_es.py`). It decides what is
-learnt; how much, with what settings and by which measures is the same for all and stands here, so that arms differ in
-one thing. Sec. 4.2 of Xi et al. 2024; budgets in tokens and the choice of checkpoints are ours (section 5 of the
-method page). Not here: which arms there are (`variants.py`), and their stages on disk (`stages.py`).
-"""
+An arm is a function `(Workshop, chains, validation chains, ...) -> Trained` (`direct.py`,
+`as_es.py`). It decides what is learnt; how much, with what settings and by which measures is the
+same for all and stands here, so that arms differ in one thing. Sec. 4.2 of Xi et al. 2024; budgets
+in tokens and the choice of checkpoints are ours (section 5 of the method page). Not here: which
+arms there are (`variants.py`), and their stages on disk (`stages.py`)."""
 
 from __future__ import annotations
 
@@ -43,8 +44,14 @@ CRITERIA = ("metric", "validation_loss", "train_loss", "bleu")
 PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
 """The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""
 CONTRAST_WORDS = {
-    "contrast", "contrast_weight", "triplet_margin", "triplet_state", "dpo_beta", "prompt_weight", "normaliser",
-}  # fmt: skip
+    "contrast",
+    "contrast_weight",
+    "triplet_margin",
+    "triplet_state",
+    "dpo_beta",
+    "prompt_weight",
+    "normaliser",
+}
 """Words of a recipe's section `tailored` that are settings of training."""
 NO_CAP = 100_000
 """New tokens of a reply: the task's own limits rule."""
@@ -69,7 +76,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Trained:
-    """What an arm leaves: a student's folder for each criterion by which a checkpoint is chosen, and what it cost."""
+    """What an arm leaves: a student's folder for each criterion by which a checkpoint is chosen,
+    and what it cost."""
 
     folders: dict[str, Path]
     train_tokens: int
@@ -79,13 +87,15 @@ class Trained:
     seconds: float
     """Of the updates; evaluations not counted."""
     validation: float | None
-    """The task's figure (0 to 100) that the checkpoint `metric` reached on validation; None: not measured."""
+    """The task's figure (0 to 100) that the checkpoint `metric` reached on validation; None: not
+    measured."""
     curves: list[dict[str, Any]]
     """One row an update, as `fit` has them; `half` says which student of a dual pair."""
 
     @property
     def all_tokens(self) -> int:
-        """Tokens that went through the model: `train_tokens`, and the positives and negatives of a contrast."""
+        """Tokens that went through the model: `train_tokens`, and the positives and negatives of a
+        contrast."""
         read = [row["all_tokens"] for row in self.curves if "all_tokens" in row]
         return sum(read) if read else self.train_tokens
 
@@ -94,7 +104,9 @@ class Trained:
         """What one training leaves."""
         best = result.selections.get("metric")
         value = None if best is None else best.value
-        return cls(result.folders, result.train_tokens, result.passes, result.seconds, value, result.curves)
+        return cls(
+            result.folders, result.train_tokens, result.passes, result.seconds, value, result.curves
+        )
 
     def folder(self, criterion: str) -> Path:
         """The student chosen by `criterion`, or by the next best one that was measured."""
@@ -102,14 +114,21 @@ class Trained:
 
     def write(self, place: Path) -> None:
         """`trained.json` in `place`, which holds the students' folders."""
-        folders = {criterion: str(folder.relative_to(place)) for criterion, folder in self.folders.items()}
+        folders = {
+            criterion: str(folder.relative_to(place)) for criterion, folder in self.folders.items()
+        }
         write_json(place / "trained.json", {**asdict(self), "folders": folders})
 
     @classmethod
     def read(cls, place: Path) -> Self:
         """What `write` wrote."""
         held = json.loads((place / "trained.json").read_text(encoding="utf-8"))
-        return cls(**{**held, "folders": {criterion: place / name for criterion, name in held["folders"].items()}})
+        return cls(
+            **{
+                **held,
+                "folders": {criterion: place / name for criterion, name in held["folders"].items()},
+            }
+        )
 
 
 @dataclass
@@ -137,14 +156,17 @@ class Workshop:
         """The untrained student, freshly loaded."""
         words = self.recipe.student
         student = load_student(
-            self.base_folder, device=words.device, dtype="float32" if words.dtype == "auto" else words.dtype
+            self.base_folder,
+            device=words.device,
+            dtype="float32" if words.dtype == "auto" else words.dtype,
         )
         if words.dropout is not None:
             set_dropout(student.model, words.dropout)
         return student
 
     def segment_limit(self, examples: Sequence[Example]) -> int:
-        """Segments a student trained on `examples` may write: what the recipe says, else what they need, with room."""
+        """Segments a student trained on `examples` may write: what the recipe says, else what they
+        need, with room."""
         return self.recipe.segmentation.max_segments or segment_limit(examples)
 
     @cached_property
@@ -156,13 +178,17 @@ class Workshop:
 
     def settings(self, share: float = 1.0) -> TrainSettings:
         """The recipe's training words as settings; `share` of the budget for one half of a pair."""
-        words = self.recipe.train.model_dump(exclude={"budget", "passes", "fair", "validation_chains", "report_to"})
+        words = self.recipe.train.model_dump(
+            exclude={"budget", "passes", "fair", "validation_chains", "report_to"}
+        )
         if self.recipe.tailored is not None:
             words |= self.recipe.tailored.model_dump(include=CONTRAST_WORDS)
         amount: dict[str, Any] = {"passes": self.recipe.train.passes}
         if self.budget is not None:
             amount = {"budget_tokens": max(1, round(self.budget * share))}
-        return TrainSettings(**words, **amount, seed=self.seed, report_to=tuple(self.recipe.train.report_to))
+        return TrainSettings(
+            **words, **amount, seed=self.seed, report_to=tuple(self.recipe.train.report_to)
+        )
 
     def train_one(
         self,
@@ -175,8 +201,8 @@ class Workshop:
         metric: Callable[[Student], float] | None = None,
         contrasts: Mapping[str, Contrast] | None = None,
     ) -> Trained:
-        """Trains one model within its share of the budget. `measured`: also by the task's figure on validation; `metric`:
-        by another figure, higher is better. `contrasts`: of `fit`."""
+        """Trains one model within its share of the budget. `measured`: also by the task's figure on
+        validation; `metric`: by another figure, higher is better. `contrasts`: of `fit`."""
         part = Part(student, list(examples), list(validation), share)
         measure = (metric or self.validation_metric) if measured else None
         training = self.training(part, measure, contrasts)
@@ -189,7 +215,8 @@ class Workshop:
         metric: Callable[[Student], float] | None = None,
         contrasts: Mapping[str, Contrast] | None = None,
     ) -> Training:
-        """The training of one model, announced and not begun; half a pair has a folder of its own."""
+        """The training of one model, announced and not begun; half a pair has a folder of its
+        own."""
         student = part.student
         rank = self.recipe.student.lora
         if rank and not has_lora(student):
@@ -197,18 +224,25 @@ class Workshop:
         label = part.label(self.label)
         segment_bleu = self.recipe.evaluation.segment_bleu
         return Training(
-            student, part.train, part.validation, self.settings(part.share),
+            student,
+            part.train,
+            part.validation,
+            self.settings(part.share),
             self.out / part.kind.lower() if part.kind else self.out,
             task=self.task,
             metric=metric,
             bleu=(lambda s: self.validation_bleu(s, part.validation)) if segment_bleu else None,
             progress=lambda done, total, row: self.advance(label, done, total, row),
             announce=lambda report: self.announce(label, report),
-            contrasts=contrasts, say=self.reporter.say,
-        )  # fmt: skip
+            contrasts=contrasts,
+            say=self.reporter.say,
+        )
 
-    def advance(self, label: str, done: int, total: int, row: Mapping[str, float | int | None]) -> None:
-        """Shows how far a training is and, where the run has a forecast, how long all of it will take."""
+    def advance(
+        self, label: str, done: int, total: int, row: Mapping[str, float | int | None]
+    ) -> None:
+        """Shows how far a training is and, where the run has a forecast, how long all of it will
+        take."""
         left = ""
         if self.forecast is not None:
             line = self.forecast.heard(label, row, time.monotonic())
@@ -231,14 +265,20 @@ class Workshop:
     # ---- measuring ----
 
     def validation_metric(self, student: Student | DualStudent) -> float:
-        """The task's main figure on the validation problems, greedy, generated the way the student's path generates."""
+        """The task's main figure on the validation problems, greedy, generated the way the
+        student's path generates."""
         predictions = self.answers(student, self.validation_problems)
         return grade(predictions, self.validation_problems, self.task).value
 
     def validation_bleu(self, student: Student, examples: Sequence[Example]) -> float:
-        """BLEU of targets written on gold prefixes (the authors' validation figure); empty targets left out."""
+        """BLEU of targets written on gold prefixes (the authors' validation figure); empty targets
+        left out."""
         chosen = [example for example in examples if example.target]
-        return bleu(self.targets(student, chosen), [example.target for example in chosen], self.task.language)
+        return bleu(
+            self.targets(student, chosen),
+            [example.target for example in chosen],
+            self.task.language,
+        )
 
     def targets(self, student: Student, examples: Sequence[Example]) -> list[str]:
         """What the student writes for each example, given the gold segments before it; greedy."""
@@ -259,7 +299,8 @@ class Workshop:
     def answers(
         self, student: Student | DualStudent, problems: Sequence[Problem], label: str | None = None
     ) -> list[Prediction]:
-        """Greedy predictions for `problems`, in their order; with `label` under a progress bar of that name."""
+        """Greedy predictions for `problems`, in their order; with `label` under a progress bar of
+        that name."""
         found: dict[str, Prediction] = {}
         for prediction in solve(student, problems, self.task, self.solving(), Decoding(NO_CAP)):
             found[prediction.problem_id] = prediction
@@ -268,12 +309,14 @@ class Workshop:
         return [found[problem.id] for problem in problems]
 
     def solving(self) -> Solving:
-        """How answers are generated. Where long examples are not refused, long questions are read whole instead: no
-        question may be left out of a figure."""
+        """How answers are generated. Where long examples are not refused, long questions are read
+        whole instead: no question may be left out of a figure."""
         words = self.recipe.train
         limit = words.source_limit if words.overlong in ("few", "error") else None
         evaluation = self.recipe.evaluation
-        return Solving(evaluation.batch_size, source_limit=limit, stop_repetition=evaluation.stop_repetition)
+        return Solving(
+            evaluation.batch_size, source_limit=limit, stop_repetition=evaluation.stop_repetition
+        )
 
 
 def set_dropout(model: Any, rate: float) -> None:
@@ -283,7 +326,13 @@ def set_dropout(model: Any, rate: float) -> None:
             module.p = rate
         elif isinstance(getattr(module, "dropout", None), float):
             module.dropout = rate
-    for name in ("dropout_rate", "dropout", "attention_dropout", "hidden_dropout", "activation_dropout"):
+    for name in (
+        "dropout_rate",
+        "dropout",
+        "attention_dropout",
+        "hidden_dropout",
+        "activation_dropout",
+    ):
         if hasattr(model.config, name):
             setattr(model.config, name, rate)
 

@@ -1,4 +1,5 @@
-"""The student that a run hands to its user: chosen on validation, in every method. The test set only reports.
+"""The student that a run hands to its user: chosen on validation, in every method. The test set
+only reports.
 
 A run that picked its winning arm on the test set would report a figure that the choice has raised.
 """
@@ -23,8 +24,9 @@ class Candidate:
 
 
 def best_on_validation(candidates: Iterable[Candidate]) -> dict[str, Any]:
-    """The key `best` of results.json: the arm whose mean over its seeds is highest on validation, and of its students
-    the one that is highest. Of equals the earlier is taken; arms with an unmeasured student come last.
+    """The key `best` of results.json: the arm whose mean over its seeds is highest on validation,
+    and of its students the one that is highest. Of equals the earlier is taken; arms with an
+    unmeasured student come last.
 
     >>> best_on_validation([Candidate("direct", 0, 40.0, "a"), Candidate("ases", 0, 42.0, "b")])
     {'name': 'ases', 'seed': 0, 'folder': 'b', 'validation': 42.0, 'chosen_on': 'validation'}

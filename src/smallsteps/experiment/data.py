@@ -1,8 +1,8 @@
-"""What a comparison works on: chains read or made, split by question, and the student before training.
+"""What a comparison works on: chains read or made, split by question, and the student before
+training.
 
-The stage `data` of a run folder: train, validation and test chains as JSON lines, and `data.json` with the sizes, what was
-left out and the overlap (which is zero, or the run is refused).
-"""
+The stage `data` of a run folder: train, validation and test chains as JSON lines, and `data.json`
+with the sizes, what was left out and the overlap (which is zero, or the run is refused)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Material:
     @property
     def texts(self) -> list[str]:
         """Questions and chains of the training part, as the student meets them."""
-        return [text for c in self.train for text in (self.task.render(c.problem), c.rationale.text)]
+        return [
+            text for c in self.train for text in (self.task.render(c.problem), c.rationale.text)
+        ]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Questions:
 
 
 def data_task(data: Data, say: Say | None = None) -> Task:
-    """The task of a recipe in the language of its data. `say` receives the language where it was guessed."""
+    """The task of a recipe in the language of its data. `say` receives the language where it was
+    guessed."""
     if data.chains == BUNDLED:
         if data.language not in (None, "en"):
             raise RecipeError(
@@ -78,7 +81,8 @@ def data_task(data: Data, say: Say | None = None) -> Task:
 
 
 def load_questions(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Questions:
-    """Makes the stage `data` of questions where it is not there yet, and reads it. `say` receives what was guessed."""
+    """Makes the stage `data` of questions where it is not there yet, and reads it. `say` receives
+    what was guessed."""
     folder = run.stage("data", lambda place: _make_questions(recipe.data, place, say), fixed=True)
     train, validation, test = (
         [Problem.from_row(row) for row in read_json_lines(folder / f"{name}.jsonl")]
@@ -113,8 +117,12 @@ def _make_questions(data: Data, folder: Path, say: Say | None) -> None:
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
 
-def _question_files(data: Data, task: Task, say: Say | None) -> tuple[list[Problem], list[Problem], list[Problem]]:
-    problems = [problem for path in _paths(data) for problem in read_problems(path, task, data.columns, say)]
+def _question_files(
+    data: Data, task: Task, say: Say | None
+) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    problems = [
+        problem for path in _paths(data) for problem in read_problems(path, task, data.columns, say)
+    ]
     problems = problems[: data.limit]
     known = {
         name: None if path is None else read_problems(path, task, data.columns, say)
@@ -125,11 +133,16 @@ def _question_files(data: Data, task: Task, say: Say | None) -> tuple[list[Probl
     validation, test = known["validation"], known["test"]
     first, second = (0.1 if part is None else 0.0 for part in (validation, test))
     parts = split_problems(problems, data.split_seed, (1 - first - second, first, second))
-    return parts.train, parts.validation if validation is None else validation, parts.test if test is None else test
+    return (
+        parts.train,
+        parts.validation if validation is None else validation,
+        parts.test if test is None else test,
+    )
 
 
 def load_material(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Material:
-    """Makes the stage `data` where it is not there yet, and reads it. `say` receives what was guessed."""
+    """Makes the stage `data` where it is not there yet, and reads it. `say` receives what was
+    guessed."""
     folder = run.stage("data", lambda place: _make(recipe.data, place, say), fixed=True)
     also = {}
     for name, path in recipe.data.also_test.items():
@@ -139,7 +152,15 @@ def load_material(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Mat
     test = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     task = get_task(facts.get("task", recipe.data.task))
-    return Material(task, _read(folder / "train.jsonl"), _read(folder / "validation.jsonl"), test, gold, also, facts)
+    return Material(
+        task,
+        _read(folder / "train.jsonl"),
+        _read(folder / "validation.jsonl"),
+        test,
+        gold,
+        also,
+        facts,
+    )
 
 
 def read_parts(
@@ -152,12 +173,21 @@ def read_parts(
 def _make(data: Data, folder: Path, say: Say | None) -> None:
     task = data_task(data, say)
     train, validation, test, facts = read_parts(data, task, say)
-    problems = [chain.problem for chain in test] if not data.test else read_problems(data.test, task, data.columns, say)
+    problems = (
+        [chain.problem for chain in test]
+        if not data.test
+        else read_problems(data.test, task, data.columns, say)
+    )
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
     for name, chains in (("train", train), ("validation", validation), ("test", test)):
         _write_chains(folder / f"{name}.jsonl", chains)
     write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
-    sizes = {"train": len(train), "validation": len(validation), "test": len(problems), "overlap": 0}
+    sizes = {
+        "train": len(train),
+        "validation": len(validation),
+        "test": len(problems),
+        "overlap": 0,
+    }
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
 
@@ -165,14 +195,18 @@ def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> N
     """Raises DataError where a part is empty, or a question stands in two."""
     for name, part in parts.items():
         if not part:
-            raise DataError(f"the {name} part is empty ({rows} rows in all). Give at least 10 different questions.")
+            raise DataError(
+                f"the {name} part is empty ({rows} rows in all). Give at least 10 different questions."
+            )
     train, validation, test = parts.values()
     check_overlap(train, validation)
     check_overlap([*train, *validation], test)
 
 
 def _write_chains(path: Path, chains: Sequence[Chain]) -> None:
-    write_rows(path, ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains))
+    write_rows(
+        path, ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains)
+    )
 
 
 def _paths(data: Data) -> list[str]:
@@ -180,7 +214,8 @@ def _paths(data: Data) -> list[str]:
 
 
 def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
-    """Training, validation and test problems of three different seeds; a question that comes twice counts once."""
+    """Training, validation and test problems of three different seeds; a question that comes twice
+    counts once."""
     made = _generator(data)
     train = made(data.count, 100 + data.split_seed)
     seen = list(train)
@@ -227,9 +262,13 @@ def _from_files(
         closed += found.closed
     if data.limit is not None:
         chains = chains[: data.limit]
-    twice = next((i for i, count in Counter(c.problem.id for c in chains).items() if count > 1), None)
+    twice = next(
+        (i for i, count in Counter(c.problem.id for c in chains).items() if count > 1), None
+    )
     if twice is not None and len(paths) > 1:
-        raise DataError(f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem its own.")
+        raise DataError(
+            f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem its own."
+        )
     facts = {
         "source": ", ".join(Path(path).name for path in paths),
         "chains": len(chains),
@@ -265,10 +304,14 @@ def _gold_chains(data: Data, task: Task) -> list[Chain]:
 
 def _read(path: Path) -> list[Chain]:
     rows = read_json_lines(path)
-    return [Chain(Problem.from_row(row["problem"]), Rationale.from_row(row["rationale"])) for row in rows]
+    return [
+        Chain(Problem.from_row(row["problem"]), Rationale.from_row(row["rationale"]))
+        for row in rows
+    ]
 
 
 def read_json_lines(path: Path) -> list[Any]:
-    """Rows of a file that a stage wrote. Lines end in LF alone: real chains hold U+2028, which `splitlines` would cut."""
+    """Rows of a file that a stage wrote. Lines end in LF alone: real chains hold U+2028, which
+    `splitlines` would cut."""
     with path.open(encoding="utf-8", newline="\n") as file:
         return [json.loads(line) for line in file]

@@ -6,11 +6,10 @@
     DIR/<stage>/…        what a stage made, and manifest.json: the SHA-256 of each file, written last
     DIR/results.json     the figures; DIR/report.html the page
 
-A stage counts once its manifest is there and its files still have the digests it names. Damaged files are named and
-made again; anything else in a stage's folder is what a killed run left and is done again (training goes on from its own
-checkpoints). A second process on the same folder is refused while the first lives, and a folder that holds files of
-others is left alone.
-"""
+A stage counts once its manifest is there and its files still have the digests it names. Damaged
+files are named and made again; anything else in a stage's folder is what a killed run left and is
+done again (training goes on from its own checkpoints). A second process on the same folder is
+refused while the first lives, and a folder that holds files of others is left alone."""
 
 from __future__ import annotations
 
@@ -50,11 +49,21 @@ RUN, RECIPE, LOCK = "run.json", "recipe.yaml", ".lock"
 MOST_NAMED = 3
 """Keys that are named where a folder belongs to another recipe."""
 _MISSING = object()
-TRACKED = ("smallsteps", "torch", "transformers", "accelerate", "peft", "tokenizers", "sacrebleu", "numpy")
+TRACKED = (
+    "smallsteps",
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "tokenizers",
+    "sacrebleu",
+    "numpy",
+)
 
 
 class Reporter(Protocol):
-    """Whom a long job tells how far it is; the command line shows bars, Python hears nothing by default."""
+    """Whom a long job tells how far it is; the command line shows bars, Python hears nothing by
+    default."""
 
     def say(self, line: str) -> None: ...
 
@@ -82,7 +91,9 @@ def fail_point(name: str) -> None:
 
 
 @contextlib.contextmanager
-def run_folder(path: Path, digest: str, recipe_yaml: str, reporter: Reporter | None = None) -> Iterator[RunFolder]:
+def run_folder(
+    path: Path, digest: str, recipe_yaml: str, reporter: Reporter | None = None
+) -> Iterator[RunFolder]:
     """The folder of a recipe's run, made or reopened, and locked while the block runs.
 
     Raises RunFolderError, with nothing written, where the folder belongs to another recipe, holds
@@ -175,7 +186,9 @@ class RunFolder:
         for name in (MANIFEST, RECIPE, RUN, LOCK):
             (self.path / name).unlink(missing_ok=True)
 
-    def stage(self, name: str, make: Callable[[Path], None], *, keep: bool = False, fixed: bool = False) -> Path:
+    def stage(
+        self, name: str, make: Callable[[Path], None], *, keep: bool = False, fixed: bool = False
+    ) -> Path:
         """The stage's folder; `make` fills it where it is not complete and undamaged yet.
 
         keep: leave what an interrupted attempt left (training resumes from it) instead of starting
@@ -202,7 +215,9 @@ class RunFolder:
         """Names damage in stages that nothing was read from, since what rests on them is done."""
         for manifest in sorted(self.path.rglob(MANIFEST)):
             folder = manifest.parent
-            damaged = damage(folder, MANIFEST) if folder not in {*self._visited, self.path} else None
+            damaged = (
+                damage(folder, MANIFEST) if folder not in {*self._visited, self.path} else None
+            )
             if damaged:
                 self.reporter.say(
                     f"{folder / damaged[0]}: damaged; no figure of this run was read from it. Delete {folder} where it "
@@ -218,7 +233,9 @@ class RunFolder:
             self.reporter.say(f"{folder / damaged[0]}{more}: damaged; {stage} is made again")
         for path in (folder / file for file in (*damaged, MANIFEST)):
             if path.is_dir():
-                raise RunFolderError(f"{path}: expected a file, found a folder. Remove it and run again.")
+                raise RunFolderError(
+                    f"{path}: expected a file, found a folder. Remove it and run again."
+                )
         if keep:
             for path in (folder / file for file in (*damaged, MANIFEST)):
                 path.unlink(missing_ok=True)
@@ -266,7 +283,9 @@ def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
             return False
         _refuse_special(path)
         # a start that was cut off leaves an empty lock, and perhaps a half-written run.json
-        locked = LOCK in names and not (path / LOCK).is_symlink() and (path / LOCK).stat().st_size == 0
+        locked = (
+            LOCK in names and not (path / LOCK).is_symlink() and (path / LOCK).stat().st_size == 0
+        )
         others = [name for name in names if not (locked and name in (LOCK, f".{RUN}.part"))]
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
@@ -284,7 +303,9 @@ def _refuse_special(path: Path) -> None:
     whole = path.resolve()
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails where there is none
     if whole == whole.parent or whole == home.resolve():
-        raise RunFolderError(f"--out {path}: a run needs a folder of its own, for example runs/first.")
+        raise RunFolderError(
+            f"--out {path}: a run needs a folder of its own, for example runs/first."
+        )
 
 
 def _check_run(path: Path, digest: str, recipe_yaml: str) -> None:
@@ -292,7 +313,9 @@ def _check_run(path: Path, digest: str, recipe_yaml: str) -> None:
     run = path / RUN
     for name in (RUN, RECIPE, MANIFEST, "results.json", "report.html"):
         if (path / name).is_dir():
-            raise RunFolderError(f"{path / name}: expected a file, found a folder. Remove it and run again.")
+            raise RunFolderError(
+                f"{path / name}: expected a file, found a folder. Remove it and run again."
+            )
     try:
         content = read_object(run)
         found = content.get("digest")
@@ -315,7 +338,8 @@ def _check_run(path: Path, digest: str, recipe_yaml: str) -> None:
 
 
 def _difference(path: Path, recipe_yaml: str) -> str:
-    """The first keys in which the recipe at `path` differs from this one; nothing where none can be named."""
+    """The first keys in which the recipe at `path` differs from this one; nothing where none can be
+    named."""
     try:
         there, here = yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(recipe_yaml)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
@@ -326,7 +350,9 @@ def _difference(path: Path, recipe_yaml: str) -> str:
     return "; ".join([*first[:MOST_NAMED], *(["and more"] if len(first) > MOST_NAMED else [])])
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any], within: str = "") -> Iterator[str]:
+def _differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], within: str = ""
+) -> Iterator[str]:
     """`train.budget is 6000 there, 5000 here` for each key."""
     for key in {**here, **there}:
         name = f"{within}{key}"
@@ -425,7 +451,8 @@ def threads() -> dict[str, int] | None:
 
 
 def hardware() -> str:
-    """Processor, cores this process may use, and graphics cards where torch is loaded and sees any."""
+    """Processor, cores this process may use, and graphics cards where torch is loaded and sees
+    any."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     text = f"{_processor()}, {cores} cores"
     torch = sys.modules.get("torch")
@@ -451,5 +478,7 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     here = Path(__file__).resolve().parent
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False
+    )
     return found.stdout.strip() or None

@@ -1,9 +1,10 @@
-"""How long a whole run will take: measured on its first updates, refined by each evaluation and each arm.
+"""How long a whole run will take: measured on its first updates, refined by each evaluation and
+each arm.
 
-All arms cost about the same for a training token (280 to 347 microseconds on the bundled task), and what each trains on
-is known before the first one begins. So seconds a token, once measured, give the training time of the run; evaluations
-and test answers are added as soon as the first evaluation has been timed.
-"""
+All arms cost about the same for a training token (280 to 347 microseconds on the bundled task), and
+what each trains on is known before the first one begins. So seconds a token, once measured, give
+the training time of the run; evaluations and test answers are added as soon as the first evaluation
+has been timed."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ class Forecast:
     """Hears of every update and says how much is left."""
 
     def __init__(self, tokens: Mapping[str, int], evaluations: int, answers: float) -> None:
-        """tokens: label of each model that will be trained, and its training tokens. evaluations: of each model.
-        answers: what answering the test problems costs, in evaluations."""
+        """tokens: label of each model that will be trained, and its training tokens. evaluations:
+        of each model. answers: what answering the test problems costs, in evaluations."""
         self.tokens = dict(tokens)
         self.evaluations = evaluations
         self.answers = answers
@@ -32,8 +33,8 @@ class Forecast:
         self._said = 0
 
     def heard(self, label: str, row: Mapping[str, float | int | None], clock: float) -> str | None:
-        """Takes the newest row of a curve, `clock` in seconds. Returns a line to show: the first estimate, and the one
-        that first includes evaluations."""
+        """Takes the newest row of a curve, `clock` in seconds. Returns a line to show: the first
+        estimate, and the one that first includes evaluations."""
         tokens, seconds = row.get("tokens"), row.get("seconds")
         if not tokens or seconds is None:
             return None
@@ -72,10 +73,12 @@ class Forecast:
         trained = sum(tokens for tokens, _ in self.seconds_of_tokens.values())
         rate = sum(seconds for _, seconds in self.seconds_of_tokens.values()) / trained
         to_train = sum(
-            max(0.0, tokens - self.seconds_of_tokens.get(label, (0.0, 0.0))[0]) for label, tokens in self.tokens.items()
+            max(0.0, tokens - self.seconds_of_tokens.get(label, (0.0, 0.0))[0])
+            for label, tokens in self.tokens.items()
         )
         to_measure = sum(
-            max(0, self.evaluations - self.evaluated.get(label, 0)) + self.answers for label in self.tokens
+            max(0, self.evaluations - self.evaluated.get(label, 0)) + self.answers
+            for label in self.tokens
         )
         times = self.evaluation_seconds
         return rate * to_train + to_measure * (sum(times) / len(times) if times else 0.0)

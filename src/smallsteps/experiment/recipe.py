@@ -1,9 +1,9 @@
 """What a run is: one typed, strict value, read from YAML, printed back in full by `--dry-run`.
 
-A recipe names every knob once. Unknown keys are refused with the nearest known one; `key=value` on the command line
-(`train.learning_rate=1e-3`) changes a copy before it is checked. The same class serves YAML, Python and the command
-line, so that the three cannot disagree. Numbers that the AS-ES paper (Xi et al. 2024) gives stand here as defaults.
-"""
+A recipe names every knob once. Unknown keys are refused with the nearest known one; `key=value` on
+the command line (`train.learning_rate=1e-3`) changes a copy before it is checked. The same class
+serves YAML, Python and the command line, so that the three cannot disagree. Numbers that the AS-ES
+paper (Xi et al. 2024) gives stand here as defaults."""
 
 from __future__ import annotations
 
@@ -58,9 +58,15 @@ class Strict(BaseModel):
     def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         """`true` is no 1."""
         kind = cls.model_fields[info.field_name or ""].annotation
-        if kind is not bool and (isinstance(value, bool) or (isinstance(value, list) and _has_truth(value))):
+        if kind is not bool and (
+            isinstance(value, bool) or (isinstance(value, list) and _has_truth(value))
+        ):
             raise PydanticCustomError("truth_value", "a truth value")
-        if info.field_name == "sweep" and isinstance(value, dict) and any(map(_has_truth, value.values())):
+        if (
+            info.field_name == "sweep"
+            and isinstance(value, dict)
+            and any(map(_has_truth, value.values()))
+        ):
             raise PydanticCustomError("truth_value", "a truth value")
         return value
 
@@ -73,11 +79,13 @@ class Data(Strict):
     """Where chains come from and how they are split."""
 
     chains: Name | Annotated[list[Name], Field(min_length=1)] = BUNDLED
-    """JSONL (CSV, Parquet, hub:NAME with the extra `hub`) of id, question, rationale, answer; `bundled` makes them."""
+    """JSONL (CSV, Parquet, hub:NAME with the extra `hub`) of id, question, rationale, answer;
+    `bundled` makes them."""
     task: Name = "numbers"
     """How questions are put and answers graded; see `smallsteps.tasks.TASKS`."""
     language: str | None = None
-    """The language of the chains: a code of `smallsteps.tasks.languages` (zh, de, …). None: the task's, else guessed."""
+    """The language of the chains: a code of `smallsteps.tasks.languages` (zh, de, …). None: the
+    task's, else guessed."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Our field name → the file's, where they differ."""
     count: int = Field(1000, ge=10, le=1_000_000)
@@ -104,15 +112,19 @@ class Segmentation(Strict):
     """How chains are cut (Sec. 2 of the method page)."""
 
     beta: Positive = 1.0
-    """Threshold: a sub-sentence is AS where its score passes beta x the chain's mean (Eq. 1, 5; Fig. 3: best near 1)."""
+    """Threshold: a sub-sentence is AS where its score passes beta x the chain's mean (Eq. 1, 5;
+    Fig. 3: best near 1)."""
     reduce: Literal["mean", "sum"] = "mean"
     """Over the tokens of a sub-sentence (the authors' code: sum)."""
     conditioning: Literal["rationale", "question"] = "rationale"
-    """What a sub-sentence's score is conditioned on: question and earlier chain (Eq. 3), or the question alone (code)."""
+    """What a sub-sentence's score is conditioned on: question and earlier chain (Eq. 3), or the
+    question alone (code)."""
     max_segments: int | None = Field(None, ge=1, le=1_000_000, examples=[20])
-    """Segments a student may write; None: as many as the longest training chain has, and a quarter more."""
+    """Segments a student may write; None: as many as the longest training chain has, and a quarter
+    more."""
     folds: int = Field(1, ge=1, le=1000)
-    """`ent`, `loss`: 1 scores chains with the direct student trained on them (paper); k scores each with one that was not."""
+    """`ent`, `loss`: 1 scores chains with the direct student trained on them (paper); k scores each
+    with one that was not."""
     gamma: NotNegative = 1.0
     """Reports only: normal regions included per report (paper: 1)."""
 
@@ -121,9 +133,11 @@ class Training(Strict):
     """How arms are trained (Sec. 5 of the method page)."""
 
     budget: int | None = Field(None, ge=1, le=MOST, examples=[1_000_000])
-    """Training tokens of an arm, source + target without padding; None: what `passes` over the chains cost `direct`."""
+    """Training tokens of an arm, source + target without padding; None: what `passes` over the
+    chains cost `direct`."""
     passes: Positive = 20.0
-    """Passes over the chains that set the budget where none is given, or that each arm makes with `fair: passes`."""
+    """Passes over the chains that set the budget where none is given, or that each arm makes with
+    `fair: passes`."""
     fair: Literal["tokens", "passes"] = "tokens"
     """What arms have in common: training tokens, or passes over the chains."""
     learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
@@ -131,7 +145,8 @@ class Training(Strict):
     update_examples: Count = 64
     """Examples of an update (paper: 64)."""
     micro_batch_tokens: int = Field(4096, ge=64, le=MOST)
-    """Padded tokens that pass through the model at once; changes speed and memory, not the result."""
+    """Padded tokens that pass through the model at once; changes speed and memory, not the
+    result."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_share: float = Field(0.05, ge=0, lt=1)
     """Share of the budget over which the learning rate rises (code: 0.04 to 0.08)."""
@@ -145,7 +160,8 @@ class Training(Strict):
     target_limit: int = Field(512, ge=8, le=10_000_000)
     """Most tokens of a target."""
     overlong: Literal["few", "error", "drop", "truncate"] = "few"
-    """Chains over a limit: leave out up to 2 % and count them, refuse any, leave out all, or cut the source at its front."""
+    """Chains over a limit: leave out up to 2 % and count them, refuse any, leave out all, or cut
+    the source at its front."""
     early_stop: Literal["few", "error", "drop"] = "few"
     """Chains with a target that carries the stop sign although the chain goes on."""
     gradient_checkpointing: bool = False
@@ -168,8 +184,8 @@ class Student(Strict):
     dropout: float | None = Field(None, ge=0, lt=1)
     """None: as the model's configuration has it."""
     scratch: dict[str, Any] = Field(default_factory=dict)
-    """From scratch instead of `name`: {tokenizer: bytes|characters, vocabulary, d_model, d_kv, heads, d_ff, layers, ...}, the
-    words of `students.scratch.ScratchSettings`."""
+    """From scratch instead of `name`: {tokenizer: bytes|characters, vocabulary, d_model, d_kv,
+    heads, d_ff, layers, ...}, the words of `students.scratch.ScratchSettings`."""
 
 
 class Evaluation(Strict):
@@ -180,7 +196,8 @@ class Evaluation(Strict):
     checkpoint: Literal["metric", "validation_loss", "train_loss", "bleu"] = "metric"
     """Which checkpoint of a run is graded: best task metric on validation (the honest choice)."""
     segment_bleu: bool = False
-    """Measure at each evaluation the BLEU of segments written on gold prefixes (the authors' validation figure)."""
+    """Measure at each evaluation the BLEU of segments written on gold prefixes (the authors'
+    validation figure)."""
     paper_protocol: bool = False
     """Also grade the three checkpoints of the paper on the test set and report the best of them."""
     bootstrap: int = Field(10_000, ge=100, le=10_000_000)
@@ -193,7 +210,8 @@ class Asked(Strict):
     """A model that is asked, and what may be spent on it."""
 
     base_url: Name | None = None
-    """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands in no recipe."""
+    """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands
+    in no recipe."""
     calls: int | None = Field(None, ge=0, le=MOST, examples=[1000])
     """Most calls of the whole run."""
     tokens: int | None = Field(None, ge=0, le=MOST, examples=[1_000_000])
@@ -213,9 +231,11 @@ class Asked(Strict):
     patience: float = Field(900.0, ge=0, le=1e7)
     """Seconds for which a server may be too busy for every call before the run ends."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Further parameters of each request, as the server wants them; null takes one out that is sent otherwise."""
+    """Further parameters of each request, as the server wants them; null takes one out that is sent
+    otherwise."""
     thinking: Literal["drop", "keep", "only"] = "drop"
-    """What of a reply of a model that thinks is the reply: what follows the thought, thought and reply, or the thought."""
+    """What of a reply of a model that thinks is the reply: what follows the thought, thought and
+    reply, or the thought."""
 
     @field_validator("extra_body")
     @classmethod
@@ -223,7 +243,9 @@ class Asked(Strict):
         try:
             json.dumps(body, allow_nan=False)
         except (TypeError, ValueError):
-            raise ValueError("holds a value that JSON does not have, such as inf or a date") from None
+            raise ValueError(
+                "holds a value that JSON does not have, such as inf or a date"
+            ) from None
         return body
 
     @field_validator("base_url")
@@ -243,7 +265,17 @@ class Asked(Strict):
         return url
 
 
-COSTS_ONLY = ("concurrency", "timeout", "patience", "calls", "tokens", "money", "price_in", "price_out", "store")
+COSTS_ONLY = (
+    "concurrency",
+    "timeout",
+    "patience",
+    "calls",
+    "tokens",
+    "money",
+    "price_in",
+    "price_out",
+    "store",
+)
 """Words of it that change neither what is asked nor what is answered."""
 
 
@@ -251,8 +283,8 @@ class Teacher(Asked):
     """Who explains."""
 
     name: Name = "solver"
-    """A model at `base_url`, a folder of a model, a .jsonl file of replies bought elsewhere (`id`, `rationale`, `attempt`), or
-    `solver`, the exact solver of the bundled word problems."""
+    """A model at `base_url`, a folder of a model, a .jsonl file of replies bought elsewhere (`id`,
+    `rationale`, `attempt`), or `solver`, the exact solver of the bundled word problems."""
     initial: Name = "initial"
     """Prompt for a question: a bundled name or a file."""
     feedback: Name = "feedback"
@@ -272,9 +304,11 @@ class Tailored(Strict):
     """Times the student is trained; it sits the exam before the first and after each."""
     teacher: Teacher = Field(default_factory=Teacher)
     rationales: int = Field(1, ge=1, le=1000)
-    """Rationales asked for each question at the start (T_0); above 1 they can be each other's positives."""
+    """Rationales asked for each question at the start (T_0); above 1 they can be each other's
+    positives."""
     mistakes: int = Field(1, ge=1, le=1000)
-    """Wrong rationales of a question that the teacher is shown in a round, each in a call of its own."""
+    """Wrong rationales of a question that the teacher is shown in a round, each in a call of its
+    own."""
     samples: int = Field(4, ge=1, le=1000)
     """Chains a question in an exam (code: 4)."""
     temperature: Temperature = 1.0
@@ -286,14 +320,16 @@ class Tailored(Strict):
     cap: int = Field(8, ge=1, le=1000)
     """`accumulate`: most rationales of a question, the newest first."""
     start: Literal["continue", "restart"] = "continue"
-    """Where a round's training begins: at the last round's student (code), or at the untrained one."""
+    """Where a round's training begins: at the last round's student (code), or at the untrained
+    one."""
     min_gain: float | None = Field(None, ge=-100, le=100, examples=[0.5])
     """Stop where a round brought less on validation, in points; None: never."""
     min_failed: float = Field(1.0, ge=0, le=100)
-    """Stop where less than this share of the questions, in per cent, has a sample that is not right."""
+    """Stop where less than this share of the questions, in per cent, has a sample that is not
+    right."""
     segments: str | None = None
-    """None: the student writes whole chains; `inter`, `bleu` or `rouge`: it learns and writes them segment by segment
-    (uni-path AS-ES)."""
+    """None: the student writes whole chains; `inter`, `bleu` or `rouge`: it learns and writes them
+    segment by segment (uni-path AS-ES)."""
     contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
     """The loss that sets right rationales against the student's wrong ones."""
     contrast_weight: float = Field(0.5, ge=0, le=1e6)
@@ -301,26 +337,29 @@ class Tailored(Strict):
     triplet_margin: float = Field(1.0, ge=0, le=1e6)
     """Paper: 1."""
     triplet_state: Literal["last", "mean"] = "last"
-    """What stands for a rationale: the hidden state at its last token (code), or the mean over its tokens."""
+    """What stands for a rationale: the hidden state at its last token (code), or the mean over its
+    tokens."""
     dpo_beta: Positive = 0.1
     prompt_weight: float = Field(0.1, ge=0, le=1)
-    """Of a prompt token in the loss of a causal student (code: 0.1); an encoder-decoder has no loss there."""
+    """Of a prompt token in the loss of a causal student (code: 0.1); an encoder-decoder has no loss
+    there."""
     demonstrations: int = Field(0, ge=0, le=32)
-    """Causal students: worked training questions, fixed by the seed, that stand before every question in training, exam
-    and test. They weigh `prompt_weight`."""
+    """Causal students: worked training questions, fixed by the seed, that stand before every
+    question in training, exam and test. They weigh `prompt_weight`."""
     equal: Literal["anchors", "all"] = "anchors"
-    """What training tokens arms have in common: those of the rationales trained on, or all that go through the model,
-    positives and negatives of the contrast included."""
+    """What training tokens arms have in common: those of the rationales trained on, or all that go
+    through the model, positives and negatives of the contrast included."""
     normaliser: Literal["weights", "all-tokens"] = "weights"
-    """What the loss is divided by: the sum of weights, or (code) the number of tokens that have one."""
+    """What the loss is divided by: the sum of weights, or (code) the number of tokens that have
+    one."""
 
 
 class Reader(Asked):
     """The large frozen model that answers."""
 
     name: Name = "trained"
-    """A model at `base_url`, a folder of a model, or `trained`: a small one that learns to read bundled facts in this run
-    and is then frozen."""
+    """A model at `base_url`, a folder of a model, or `trained`: a small one that learns to read
+    bundled facts in this run and is then frozen."""
     guided: Name = "read"
     """Prompt with a rationale: a bundled name or a file."""
     standard: Name = "standard"
@@ -336,7 +375,8 @@ class Reader(Asked):
     budget: int = Field(1_000_000, ge=1, le=MOST)
     """`trained` only: its training tokens."""
     noise: float = Field(0.5, ge=0, le=1)
-    """`trained` only: share of the rationales it learns to read that are spoilt, so that it does not believe them all."""
+    """`trained` only: share of the rationales it learns to read that are spoilt, so that it does
+    not believe them all."""
 
 
 class Reinforce(Strict):
@@ -371,7 +411,8 @@ class Reinforce(Strict):
 
 
 class Guided(Strict):
-    """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et al. 2024)."""
+    """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et
+    al. 2024)."""
 
     reader: Reader = Field(default_factory=Reader)
     reinforce: Reinforce = Field(default_factory=Reinforce)
@@ -386,8 +427,8 @@ class Guided(Strict):
     encoder: Name = "lexical"
     """Of the aspects: lexical, or a sentence encoder."""
     judge_min_auc: float = Field(0.7, ge=0, le=1)
-    """On text that is not bundled the judge is measured before refinement: how often it ranks a rationale of this run above
-    a spoilt one. A lexical judge below this ends the run; 0: never."""
+    """On text that is not bundled the judge is measured before refinement: how often it ranks a
+    rationale of this run above a spoilt one. A lexical judge below this ends the run; 0: never."""
 
 
 class Recipe(Strict):
@@ -396,10 +437,13 @@ class Recipe(Strict):
     title: str = "comparison"
     about: str = ""
     """What it reproduces or shows, and whether the full run has been made."""
-    arms: list[str] = Field(default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1)
-    """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold.
-    With `tailored`: `full`, and beside it at the same cost `t0-only`, `blind` (feedback without the mistake), `no-contrast`.
-    With `guided`: `standard` and any of `guided_arms()`."""
+    arms: list[str] = Field(
+        default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1
+    )
+    """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter,
+    ent, ent*, loss, bleu, rouge, gold. With `tailored`: `full`, and beside it at the same cost
+    `t0-only`, `blind` (feedback without the mistake), `no-contrast`. With `guided`: `standard` and
+    any of `guided_arms()`."""
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1, max_length=1000)
     """Training seeds."""
     sweep: dict[str, Annotated[list[NotNegative], Field(min_length=1)]] = Field(
@@ -454,29 +498,43 @@ class Recipe(Strict):
 
     def _check_tailored(self, words: Tailored) -> None:
         if "full" not in self.arms:
-            raise ValueError("arms of tailored learning are compared at the cost of `full`: name it among them")
+            raise ValueError(
+                "arms of tailored learning are compared at the cost of `full`: name it among them"
+            )
         if words.segments not in (None, *UNSCORED):
-            raise ValueError(f"tailored.segments: {words.segments!r} is none of {', '.join(UNSCORED)}")
+            raise ValueError(
+                f"tailored.segments: {words.segments!r} is none of {', '.join(UNSCORED)}"
+            )
         if self.data.also_test:
             raise ValueError("data.also_test: tailored learning reads one test set")
         if self.train.fair == "passes":
-            raise ValueError("arms of tailored learning have training tokens in common: train.fair must be tokens")
+            raise ValueError(
+                "arms of tailored learning have training tokens in common: train.fair must be tokens"
+            )
         if self.train.budget is None:
-            raise ValueError("tailored learning needs train.budget, the training tokens of an arm over all rounds")
+            raise ValueError(
+                "tailored learning needs train.budget, the training tokens of an arm over all rounds"
+            )
 
     def _check_guided(self, words: Guided) -> None:
         if "standard" not in self.arms:
-            raise ValueError("arms of guided chain of thought are compared with `standard`: name it among them")
+            raise ValueError(
+                "arms of guided chain of thought are compared with `standard`: name it among them"
+            )
         if self.data.also_test:
             raise ValueError("data.also_test: guided chain of thought reads one test set")
         if self.train.budget is None:
-            raise ValueError("guided chain of thought needs train.budget, the training tokens of the distilled student")
+            raise ValueError(
+                "guided chain of thought needs train.budget, the training tokens of the distilled student"
+            )
         if words.reader.name == "trained" and self.data.task != "facts":
-            raise ValueError("guided.reader.name: `trained` reads the bundled facts only; name a model or a folder")
+            raise ValueError(
+                "guided.reader.name: `trained` reads the bundled facts only; name a model or a folder"
+            )
 
     def digest(self) -> str:
-        """Names the recipe's content: equal digests mean equal runs. Where it runs (device), how fast a teacher is asked
-        and what it may cost are left out."""
+        """Names the recipe's content: equal digests mean equal runs. Where it runs (device), how
+        fast a teacher is asked and what it may cost are left out."""
         content = self.model_dump(mode="json")
         content["student"].pop("device")
         for method, asked in (("tailored", "teacher"), ("guided", "reader")):
@@ -485,17 +543,23 @@ class Recipe(Strict):
             else:
                 words = {k: v for k, v in content[method][asked].items() if k not in COSTS_ONLY}
                 if not words["extra_body"]:
-                    words.pop("extra_body")  # recipes without it keep the digest that they had before it was there
+                    words.pop(
+                        "extra_body"
+                    )  # recipes without it keep the digest that they had before it was there
                 if words["thinking"] == "drop":
                     words.pop("thinking")
                 content[method][asked] = words
         if content.get("guided"):
-            content["guided"].pop("judge_min_auc")  # decides whether a run goes on, not what comes out
+            content["guided"].pop(
+                "judge_min_auc"
+            )  # decides whether a run goes on, not what comes out
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
         """The resolved recipe, every knob named."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+        return yaml.safe_dump(
+            self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110
+        )
 
 
 class ArmSpec(Strict):
@@ -515,11 +579,22 @@ class ArmSpec(Strict):
 
 TAILORED_ARMS = ("full", "t0-only", "blind", "no-contrast")
 GUIDED_ARMS = (
-    "standard", "cot", "cot-sc", "small", "untrained", "unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo",
-)  # fmt: skip
+    "standard",
+    "cot",
+    "cot-sc",
+    "small",
+    "untrained",
+    "unfiltered",
+    "distilled",
+    "aspects",
+    "task",
+    "both",
+    "raft",
+    "dpo",
+)
 WRITERS = ("untrained", "unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo")
-"""Arms whose rationales can also vote (`-sc`), be chosen from (`-quality`, `-confidence`, `-gold`), or be controlled
-(`-other`, `-masked`)."""
+"""Arms whose rationales can also vote (`-sc`), be chosen from (`-quality`, `-confidence`, `-gold`),
+or be controlled (`-other`, `-masked`)."""
 FURTHER = ("sc", "quality", "confidence", "gold", "other", "masked")
 WITHOUT_A_STUDENT = ("gold-facts", "random-context")
 """Controls that need no student; as long as the distilled student's rationales."""
@@ -555,13 +630,19 @@ def guided_students(arms: Sequence[str]) -> list[str]:
 
 def guided_arms() -> list[str]:
     """All arms of LM-guided chain of thought, controls included."""
-    return [*GUIDED_ARMS, *(f"{arm}-{how}" for arm in WRITERS for how in FURTHER), *WITHOUT_A_STUDENT]
+    return [
+        *GUIDED_ARMS,
+        *(f"{arm}-{how}" for arm in WRITERS for how in FURTHER),
+        *WITHOUT_A_STUDENT,
+    ]
 
 
 def check_guided_arm(name: str) -> None:
     """Raises ValueError with the nearest arm."""
     if name not in guided_arms():
-        raise ValueError(f"unknown arm {name!r} of guided chain of thought.{nearest(name, guided_arms())}")
+        raise ValueError(
+            f"unknown arm {name!r} of guided chain of thought.{nearest(name, guided_arms())}"
+        )
 
 
 UNSCORED = ("inter", "bleu", "rouge")
@@ -571,7 +652,9 @@ UNSCORED = ("inter", "bleu", "rouge")
 def check_tailored_arm(name: str) -> None:
     """Raises ValueError with the nearest arm."""
     if name not in TAILORED_ARMS:
-        raise ValueError(f"unknown arm {name!r} of tailored learning.{nearest(name, TAILORED_ARMS)}")
+        raise ValueError(
+            f"unknown arm {name!r} of tailored learning.{nearest(name, TAILORED_ARMS)}"
+        )
 
 
 STRATEGY_NAMES = ("inter", "ent", "ent*", "loss", "bleu", "rouge", "gold")
@@ -583,15 +666,22 @@ def parse_arm(name: str) -> ArmSpec:
         return ArmSpec(name=name, path="direct")
     if name == "direct-report":
         return ArmSpec(name=name, path="direct", whole_report=True)
-    known = [f"ases-{path}-{strategy}" for path in ("uni", "cue", "dual") for strategy in STRATEGY_NAMES]
+    known = [
+        f"ases-{path}-{strategy}" for path in ("uni", "cue", "dual") for strategy in STRATEGY_NAMES
+    ]
     if name not in known:
-        raise ValueError(f"unknown arm {name!r}.{nearest(name, ['direct', 'direct-report', *known])}")
+        raise ValueError(
+            f"unknown arm {name!r}.{nearest(name, ['direct', 'direct-report', *known])}"
+        )
     _, path, strategy = name.split("-", 2)
-    return ArmSpec(name=name, path="dual" if path == "dual" else "uni", strategy=strategy, cue=path == "cue")
+    return ArmSpec(
+        name=name, path="dual" if path == "dual" else "uni", strategy=strategy, cue=path == "cue"
+    )
 
 
 def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
-    """The recipe of a YAML file or of a bundled name (`demo`, `as-es/gsm8k`), with `key=value` changes.
+    """The recipe of a YAML file or of a bundled name (`demo`, `as-es/gsm8k`), with `key=value`
+    changes.
 
     Raises RecipeError: no such recipe, broken YAML, an unknown or ill-typed key.
     """
@@ -601,23 +691,28 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def recipe_content(name: str) -> dict[str, Any]:
-    """What the YAML of a recipe says, unchecked. Raises RecipeError: no such recipe, or no YAML mapping."""
+    """What the YAML of a recipe says, unchecked. Raises RecipeError: no such recipe, or no YAML
+    mapping."""
     content = read_yaml_file(_recipe_path(name))
     if content is None:
-        raise RecipeError(f"{name}: empty; expected `key: value` lines, for example `arms: [direct]`.")
+        raise RecipeError(
+            f"{name}: empty; expected `key: value` lines, for example `arms: [direct]`."
+        )
     if not isinstance(content, dict):
         raise RecipeError(f"{name}: expected `key: value` lines, found a {type(content).__name__}.")
     return content
 
 
 def apply_changes(content: dict[str, Any], changes: Sequence[str]) -> None:
-    """Sets each `key.of.section=value` (value as YAML) in place. Raises RecipeError that names the change."""
+    """Sets each `key.of.section=value` (value as YAML) in place. Raises RecipeError that names the
+    change."""
     for change in changes:
         _change(content, change)
 
 
 def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
-    """A recipe from a mapping. Raises RecipeError in one line: the key, what was expected, what came."""
+    """A recipe from a mapping. Raises RecipeError in one line: the key, what was expected, what
+    came."""
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
@@ -647,7 +742,9 @@ def _recipe_path(name: str) -> Path:
             )
         return path
     if name not in recipe_names():
-        raise RecipeError(f"no recipe {name!r}.{nearest(name, recipe_names())} Your own is a path that ends in .yaml")
+        raise RecipeError(
+            f"no recipe {name!r}.{nearest(name, recipe_names())} Your own is a path that ends in .yaml"
+        )
     with resources.as_file(resources.files("smallsteps") / "recipes") as folder:
         return folder / f"{name}.yaml"
 
@@ -656,7 +753,9 @@ def _change(content: dict[str, Any], change: str) -> None:
     key, found, value = change.partition("=")
     *path, last = key.split(".")
     if not found or not all(part.strip() for part in (*path, last)):
-        raise RecipeError(f"expected key=value, found {change!r:.100}; for example train.learning_rate=1e-3")
+        raise RecipeError(
+            f"expected key=value, found {change!r:.100}; for example train.learning_rate=1e-3"
+        )
     place = content
     for part in path:
         if place.get(part) is None:  # also a section that was left out by `null`

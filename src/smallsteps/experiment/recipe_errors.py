@@ -89,7 +89,9 @@ def _in_words(annotation: Any, metadata: Any = (), too_high: bool = False) -> st
     annotation, metadata = _unwrapped(annotation, metadata)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        parts = [_in_words(part, metadata, too_high) for part in arguments if part is not type(None)]
+        parts = [
+            _in_words(part, metadata, too_high) for part in arguments if part is not type(None)
+        ]
         return " or ".join(parts) + (", or null" if type(None) in arguments else "")
     if origin is Literal:
         return ("one of " if len(arguments) > 1 else "") + ", ".join(map(str, arguments))
@@ -107,7 +109,12 @@ def _in_words(annotation: Any, metadata: Any = (), too_high: bool = False) -> st
 
 
 def _many(words: str) -> str:
-    singles = {"a whole number": "whole numbers", "a number": "numbers", "text": "texts", "a list": "lists"}
+    singles = {
+        "a whole number": "whole numbers",
+        "a number": "numbers",
+        "text": "texts",
+        "a list": "lists",
+    }
     for single, many in singles.items():
         if words.startswith(single):
             return many + words[len(single) :].replace(" (not empty)", "")

@@ -1,11 +1,11 @@
 """Where a model is asked and who gets the key.
 
-A base URL is checked before anything is sent or written: user names, passwords and queries in it are refused, as URLs
-stand in recipes, results, pages and the store of paid replies. The key, `OPENAI_API_KEY`, belongs to one host: that of
-`OPENAI_BASE_URL`, or api.openai.com where that is not set. It also goes to servers on this machine, to no other host
-whatever a recipe names, and never over plain http through a network. `OPENAI_API_KEY=none` says that the server needs no
-key; none is sent then.
-"""
+A base URL is checked before anything is sent or written: user names, passwords and queries in it
+are refused, as URLs stand in recipes, results, pages and the store of paid replies. The key,
+`OPENAI_API_KEY`, belongs to one host: that of `OPENAI_BASE_URL`, or api.openai.com where that is
+not set. It also goes to servers on this machine, to no other host whatever a recipe names, and
+never over plain http through a network. `OPENAI_API_KEY=none` says that the server needs no key;
+none is sent then."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ class Access:
         return f"Access(base_url={self.base_url!r}, key={'***' if self.key else None})"
 
     def url_for(self, base_url: str | None, role: str) -> str:
-        """The checked URL of the model that plays `role`. Raises RecipeError, which never repeats a password."""
+        """The checked URL of the model that plays `role`. Raises RecipeError, which never repeats a
+        password."""
         if base_url is not None:
             return check_url(base_url, f"the {role}'s base URL")
         return OPENAI if self.base_url is None else check_url(self.base_url, "OPENAI_BASE_URL")
@@ -94,11 +95,17 @@ def check_url(url: str, name: str) -> str:
             f"{name} {_shown(url)!r}: expected http://… or https://…, for example http://localhost:8000/v1."
         )
     if parts.query or parts.fragment:
-        raise RecipeError(f"{name} {_shown(url)!r}: expected no `?` and no `#` in it. Write the part before them.")
+        raise RecipeError(
+            f"{name} {_shown(url)!r}: expected no `?` and no `#` in it. Write the part before them."
+        )
     if parts.path.rstrip("/").endswith(CHAT):
-        raise RecipeError(f"{name} {url!r}: expected the part before {CHAT}. Write {url.rstrip('/')[: -len(CHAT)]}.")
+        raise RecipeError(
+            f"{name} {url!r}: expected the part before {CHAT}. Write {url.rstrip('/')[: -len(CHAT)]}."
+        )
     if not host or port == 0 or not url.isprintable() or any(letter.isspace() for letter in url):
-        raise RecipeError(f"{name} {_shown(url)!r}: expected a URL such as http://localhost:8000/v1.")
+        raise RecipeError(
+            f"{name} {_shown(url)!r}: expected a URL such as http://localhost:8000/v1."
+        )
     from httpx2 import URL, InvalidURL
 
     try:

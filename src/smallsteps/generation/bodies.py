@@ -1,9 +1,10 @@
-"""The shapes in which servers answer: where the text of a completion stands, and what the others say in place of one.
+"""The shapes in which servers answer: where the text of a completion stands, and what the others
+say in place of one.
 
-Read are: JSON with a byte order mark; `content` as text, as a list of parts, or null; `text` as in the older interface for
-plain completions; several choices, of which the first counts. All else is named in one line with the server's own words:
-errors with status 200, HTML, server-sent events, refusals, tool calls, empty lists, JSON nested beyond reason.
-"""
+Read are: JSON with a byte order mark; `content` as text, as a list of parts, or null; `text` as in
+the older interface for plain completions; several choices, of which the first counts. All else is
+named in one line with the server's own words: errors with status 200, HTML, server-sent events,
+refusals, tool calls, empty lists, JSON nested beyond reason."""
 
 from __future__ import annotations
 
@@ -66,7 +67,9 @@ def parsed(raw: str) -> Any:
     try:
         return json.loads(text, parse_int=_whole)
     except RecursionError:
-        return parsed(_shallow(text))  # what is deep is no text of ours; the reply beside it is paid
+        return parsed(
+            _shallow(text)
+        )  # what is deep is no text of ours; the reply beside it is paid
     except ValueError as error:
         raise Unreadable(_not_json(text, error)) from None
 
@@ -106,7 +109,9 @@ def _not_json(text: str, error: ValueError) -> str:
     if not text:
         return f"{NO_COMPLETION}, but an empty body"
     if re.match(r"(data|event|id|retry)?:", text):
-        return f"{NO_COMPLETION}, but server-sent events, which were not asked for: {one_line(text)}"
+        return (
+            f"{NO_COMPLETION}, but server-sent events, which were not asked for: {one_line(text)}"
+        )
     if text.startswith("<"):
         return f"{NO_COMPLETION}, but HTML: {one_line(_without_tags(text))}"
     if text.startswith(("{", "[")):
@@ -120,7 +125,8 @@ def _without_tags(text: str) -> str:
 
 
 def choice_of(body: Any) -> Mapping[str, Any]:
-    """The first choice of a completion. Raises Unreadable, with the server's words, where the body is none."""
+    """The first choice of a completion. Raises Unreadable, with the server's words, where the body
+    is none."""
     if not isinstance(body, Mapping):
         words = refusal_in(body).words if isinstance(body, list) else ""
         raise Unreadable(f"{NO_COMPLETION}, but {f'an error: {words}' if words else _kind(body)}")
@@ -130,9 +136,13 @@ def choice_of(body: Any) -> Mapping[str, Any]:
         if refusal.words:
             raise Unreadable(f"{NO_COMPLETION}, but an error: {refusal.words}")
         if choices is None:
-            names = ", ".join(f"`{one_line(str(name), 30)}`" for name in list(body)[:6]) or "nothing"
+            names = (
+                ", ".join(f"`{one_line(str(name), 30)}`" for name in list(body)[:6]) or "nothing"
+            )
             raise Unreadable(f"{NO_COMPLETION}: no `choices` in the reply, which holds {names}")
-        raise Unreadable(f"{NO_COMPLETION}: `choices` is {'empty' if choices == [] else _kind(choices)}")
+        raise Unreadable(
+            f"{NO_COMPLETION}: `choices` is {'empty' if choices == [] else _kind(choices)}"
+        )
     choice = choices[0]
     if not isinstance(choice, Mapping):
         raise Unreadable(f"{NO_COMPLETION}: the first of `choices` is {_kind(choice)}")
@@ -159,8 +169,8 @@ def is_cut(choice: Mapping[str, Any]) -> bool:
 def message_text(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
     """The text of a message, stripped; "" where it has none and does not say why.
 
-    Raises Unreadable, with a named reason, where something else stands in place of text, or the text was cut by a filter.
-    """
+    Raises Unreadable, with a named reason, where something else stands in place of text, or the
+    text was cut by a filter."""
     content = message.get("content")
     text = whole_characters("".join(_texts(content))).strip()
     finish = str(choice.get("finish_reason") or "").lower()
@@ -178,9 +188,12 @@ def message_text(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
 
 
 def thought_text(message: Mapping[str, Any]) -> str | None:
-    """The thought that stands beside the text: in a field of its own, or as a part of the content."""
+    """The thought that stands beside the text: in a field of its own, or as a part of the
+    content."""
     parts = message.get("content")
-    thoughts = [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+    thoughts = (
+        [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list) else []
+    )
     beside = [message.get(name) for name in ("reasoning_content", "reasoning")]
     for places in (beside, [part.get("thinking", part.get("reasoning")) for part in thoughts]):
         texts = (whole_characters("".join(_texts(place))).strip() for place in places)
@@ -227,7 +240,9 @@ def refusal_in(body: Any) -> Refusal:
         found = found[0]
     if not isinstance(found, Mapping):
         return Refusal(one_line(found) if isinstance(found, str) else "")
-    words = next((found[name] for name in ("message", "msg", "error_description") if found.get(name)), "")
+    words = next(
+        (found[name] for name in ("message", "msg", "error_description") if found.get(name)), ""
+    )
     codes = [found.get(name) for name in ("code", "type", "status")]
     if found is body and not isinstance(words, str):
         words = ""  # a `message` of another interface
@@ -270,7 +285,8 @@ def one_line(words: object, limit: int = LONGEST_WORDS) -> str:
 
 
 def whole_characters(text: str) -> str:
-    """`text` without halves of characters (lone surrogates), which no file can hold: U+FFFD stands in their place.
+    """`text` without halves of characters (lone surrogates), which no file can hold: U+FFFD stands
+    in their place.
 
     >>> whole_characters("\\ud83d\\ude00 and \\ud83d")
     '😀 and \ufffd'

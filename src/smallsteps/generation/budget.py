@@ -1,14 +1,15 @@
 """Hard limits on calls, tokens and money, and the forecast before the first call.
 
-Before a call is sent, all that it may cost is reserved: every byte of the prompt as a token (no tokenizer here makes more
-tokens than bytes), and the whole `max_tokens` of the reply. A call that could break a limit is not sent. When it comes
-back, the reservation is replaced by what the server counted, or by the most that it may have cost where the server did not
-count believably (`completion.cost_of`); a call that was cut off stays reserved, since it may have been billed. So no limit
-is ever exceeded, and near a limit a little may stay unspent.
+Before a call is sent, all that it may cost is reserved: every byte of the prompt as a token (no
+tokenizer here makes more tokens than bytes), and the whole `max_tokens` of the reply. A call that
+could break a limit is not sent. When it comes back, the reservation is replaced by what the server
+counted, or by the most that it may have cost where the server did not count believably
+(`completion.cost_of`); a call that was cut off stays reserved, since it may have been billed. So no
+limit is ever exceeded, and near a limit a little may stay unspent.
 
-Limits are checked and calls noted in one transaction of the store, so processes that work on one job share its limits. Where
-only the reservations of calls under way stand against the next call, it waits until they are settled.
-"""
+Limits are checked and calls noted in one transaction of the store, so processes that work on one
+job share its limits. Where only the reservations of calls under way stand against the next call, it
+waits until they are settled."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def is_amount(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be spent by a job in all, earlier interrupted runs of it included. None: no limit."""
+    """What may be spent by a job in all, earlier interrupted runs of it included. None: no
+    limit."""
 
     calls: int | None = None
     """Requests sent, retries included."""
@@ -49,7 +51,9 @@ class Limits:
         for name in ("calls", "tokens", "money"):
             value = getattr(self, name)
             if value is not None and not is_amount(value):
-                raise RecipeError(f"the limit on {name} is {value}, expected 0 or more, and finite.")
+                raise RecipeError(
+                    f"the limit on {name} is {value}, expected 0 or more, and finite."
+                )
 
 
 @dataclass(frozen=True)
@@ -85,23 +89,38 @@ class Exhausted(Exception):
 class Budget:
     """The limits of one job, over a store that remembers what earlier runs of the job have sent."""
 
-    def __init__(self, store: ReplyStore, job: str, limits: Limits | None = None, prices: Prices | None = None) -> None:
-        self.store, self.job = store, job.encode(errors="backslashreplace").decode()  # paths may hold any bytes
+    def __init__(
+        self,
+        store: ReplyStore,
+        job: str,
+        limits: Limits | None = None,
+        prices: Prices | None = None,
+    ) -> None:
+        self.store, self.job = (
+            store,
+            job.encode(errors="backslashreplace").decode(),
+        )  # paths may hold any bytes
         self.limits, self.prices = limits or Limits(), prices or Prices()
         if self.limits.money is not None and not (self.prices.input or self.prices.output):
-            raise RecipeError("a limit on money needs prices: name input and output price per million tokens.")
+            raise RecipeError(
+                "a limit on money needs prices: name input and output price per million tokens."
+            )
 
     @property
     def spent(self) -> Spent:
-        """What the job has sent so far, other processes included; calls under way count with all they may cost."""
+        """What the job has sent so far, other processes included; calls under way count with all
+        they may cost."""
         return self.store.spent(self.job)
 
     def reserve(self, ask: Ask, owner: str = "") -> Call | None:
-        """Notes the call as sent. None: wait, since calls under way may leave room for it. Raises Exhausted where it could
-        break a limit even if those cost nothing. `owner`: whose claims say that the call is under way."""
+        """Notes the call as sent. None: wait, since calls under way may leave room for it. Raises
+        Exhausted where it could break a limit even if those cost nothing. `owner`: whose claims say
+        that the call is under way."""
         most = most_of(ask)
         if most.output_tokens > MOST_TOKENS:
-            raise RecipeError(f"max_tokens is {most.output_tokens:,}, expected at most {MOST_TOKENS:,}.")
+            raise RecipeError(
+                f"max_tokens is {most.output_tokens:,}, expected at most {MOST_TOKENS:,}."
+            )
 
         def fits(spent: Spent, under_way: Spent) -> bool:
             settled = spent - replace(under_way, calls=0)  # a call that is settled stays a call
@@ -119,15 +138,21 @@ class Budget:
             ("tokens", self.limits.tokens, spent.tokens, more.tokens),
             ("money", self.limits.money, money, more_money),
         )
-        return [(unit, limit, s, m) for unit, limit, s, m in units if limit is not None and s + m > limit]
+        return [
+            (unit, limit, s, m)
+            for unit, limit, s, m in units
+            if limit is not None and s + m > limit
+        ]
 
     def _check(self, spent: Spent, most: Spent) -> None:
         for unit, limit, sum_, more in self._broken(spent, most):
-            raise Exhausted(f"limit of {limit:,} {unit}: {sum_:,.6g} spent, the next call may take {more:,.6g} more")
+            raise Exhausted(
+                f"limit of {limit:,} {unit}: {sum_:,.6g} spent, the next call may take {more:,.6g} more"
+            )
 
     def received(self, call: Call, raw: bytes) -> str:
-        """Stores the body that came, then reads it, then notes what it cost. "": it is an answer; else why it is none, and
-        the body lies among the failures."""
+        """Stores the body that came, then reads it, then notes what it cost. "": it is an answer;
+        else why it is none, and the body lies among the failures."""
         key, new = call.ask.key, self.store.received(call.ask, raw)
         try:
             answer = read_answer(raw)
@@ -142,19 +167,38 @@ class Budget:
         self.store.settled(call.number, cost_of(call.ask, raw, counted))
         return ""
 
-    def failed(self, call: Call, reason: str, raw: str | None = None, tokens: tuple[int, int] | None = (0, 0)) -> None:
-        """Notes that no answer came. `tokens` read and written: what was billed nevertheless; None: nobody knows, so the
-        reservation stays."""
-        self.store.failed(call.number, call.ask.key, reason, raw, call.most if tokens is None else Spent(1, *tokens))
+    def failed(
+        self,
+        call: Call,
+        reason: str,
+        raw: str | None = None,
+        tokens: tuple[int, int] | None = (0, 0),
+    ) -> None:
+        """Notes that no answer came. `tokens` read and written: what was billed nevertheless; None:
+        nobody knows, so the reservation stays."""
+        self.store.failed(
+            call.number,
+            call.ask.key,
+            reason,
+            raw,
+            call.most if tokens is None else Spent(1, *tokens),
+        )
 
     def missing(self, asks: Iterable[Ask]) -> list[Ask]:
         """Those of them that are not stored, the same one once."""
-        return [ask for ask in {ask.key: ask for ask in asks}.values() if self.store.get(ask.key) is None]
+        return [
+            ask
+            for ask in {ask.key: ask for ask in asks}.values()
+            if self.store.get(ask.key) is None
+        ]
 
     def forecast(self, wanted: int, new: Sequence[Ask]) -> str:
         """What buying the `new` of the `wanted` may take, in a line."""
         most = [most_of(ask) for ask in new]
-        read = int(sum(len(content.encode()) for ask in new for _, content in ask.messages) / BYTES_PER_TOKEN)
+        read = int(
+            sum(len(content.encode()) for ask in new for _, content in ask.messages)
+            / BYTES_PER_TOKEN
+        )
         top = sum(one.output_tokens for one in most)
         line = f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), about {read:,} tokens to read"
         line += f" and at most {top:,} to write"

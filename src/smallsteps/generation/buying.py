@@ -1,4 +1,5 @@
-"""Buys a list of replies once: many calls at a time, one shared pause, retries, and an end where asking on is no use.
+"""Buys a list of replies once: many calls at a time, one shared pause, retries, and an end where
+asking on is no use.
 
 What becomes of a call:
 
@@ -9,10 +10,10 @@ What becomes of a call:
     5xx, broken, too slow  asked again a bounded number of times, then given back
     no money, wrong key, wrong URL, no such model, a redirect     the job ends with one line
 
-The first calls go out alone, so that a job that is wrong as a whole costs nothing. A server that sends something else than
-completions, the same again and again, or that brings nothing for many requests in a row, ends the job as well. When a
-job ends, calls under way are awaited, as they are paid for.
-"""
+The first calls go out alone, so that a job that is wrong as a whole costs nothing. A server that
+sends something else than completions, the same again and again, or that brings nothing for many
+requests in a row, ends the job as well. When a job ends, calls under way are awaited, as they are
+paid for."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
     from smallsteps.generation.endpoint import Endpoint
 
 SCOUTS = 3
-"""Requests that may fail one after another before the job is given up; calls without a completion likewise."""
+"""Requests that may fail one after another before the job is given up; calls without a completion
+likewise."""
 
 SCOUT_ATTEMPTS = 2
 """Calls for the second and third of them: the first one has shown what trying again brings."""
@@ -62,7 +64,8 @@ QUIET = 10.0
 """Seconds between two messages about calls that fail."""
 
 IN_VAIN = 10
-"""Requests in a row that may bring nothing once the server has answered, where as many would still be asked."""
+"""Requests in a row that may bring nothing once the server has answered, where as many would still
+be asked."""
 
 LONGEST_REST = 60.0
 """Seconds between two attempts for one reply, half as much again at most."""
@@ -80,7 +83,9 @@ Outcome = tuple[Ask, str | None]
 class Buyer:
     """Lives in the event loop of its thread."""
 
-    def __init__(self, endpoint: Endpoint, tell: Callable[[Outcome | BaseException | None], None]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, tell: Callable[[Outcome | BaseException | None], None]
+    ) -> None:
         self.endpoint, self.settings, self.tell = endpoint, endpoint.settings, tell
         self.budget, self.store = endpoint.budget, endpoint.store
         self.claims = Claims(endpoint.store, endpoint.say)
@@ -94,7 +99,8 @@ class Buyer:
         self._in_vain = 0
         """Requests in a row that brought nothing."""
         self._same: tuple[str, int, float] = ("", 0, 0.0)
-        """The last body that was no completion, how often it came in a row, and since when (monotonic seconds)."""
+        """The last body that was no completion, how often it came in a row, and since when
+        (monotonic seconds)."""
         self._said_at = -math.inf
         """Monotonic seconds of the last message about a failed call."""
         self._attempts = self.settings.attempts
@@ -161,7 +167,9 @@ class Buyer:
         for worker in self._workers - self._sending - {asyncio.current_task()}:
             worker.cancel()
         if self._sending:
-            self.endpoint.say(f"the job ends; waiting for {len(self._sending)} calls under way, which are paid for")
+            self.endpoint.say(
+                f"the job ends; waiting for {len(self._sending)} calls under way, which are paid for"
+            )
 
     async def _scouts(self, client: httpx2.AsyncClient, rest: Iterator[Ask]) -> None:
         """The first calls, one at a time, until the server has sent a completion."""
@@ -213,7 +221,9 @@ class Buyer:
 
     async def _reserve(self, ask: Ask) -> Call:
         """The call, noted as sent, once the limits have room for it. Raises Exhausted."""
-        async with self._queue:  # only the first in line looks whether calls under way have left room
+        async with (
+            self._queue
+        ):  # only the first in line looks whether calls under way have left room
             while (call := self.budget.reserve(ask, self.claims.owner)) is None:
                 await asyncio.sleep(0.05)
         return call
@@ -252,7 +262,8 @@ class Buyer:
             )
 
     async def _call(self, client: httpx2.AsyncClient, call: Call) -> str:
-        """ "": the reply is stored; else why there is none. Raises TeacherError where asking on makes no sense."""
+        """ "": the reply is stored; else why there is none. Raises TeacherError where asking on
+        makes no sense."""
         settings, endpoint = self.settings, self.endpoint
         sent = endpoint.dialect.body(call.ask)
         url = settings.base_url.rstrip("/") + "/chat/completions"
@@ -266,7 +277,10 @@ class Buyer:
             if error.unheard and not self._heard:
                 variable, proxy = proxy_for(settings.base_url)
                 through = f" through the proxy of {variable}" if proxy else ""
-                what, advice = "nobody answers there", "Start the server, or correct --base-url (OPENAI_BASE_URL)."
+                what, advice = (
+                    "nobody answers there",
+                    "Start the server, or correct --base-url (OPENAI_BASE_URL).",
+                )
                 if "SSL" in reason:
                     what = "no safe connection"
                     advice = "SSL_CERT_FILE names further certificates to trust; a server without any wants http://."
@@ -293,17 +307,21 @@ class Buyer:
         return reason
 
     def _take(self, call: Call, response: Response) -> tuple[str, Refusal]:
-        """Stores what came with a good status; why it is no answer, and what the server says in its place."""
+        """Stores what came with a good status; why it is no answer, and what the server says in its
+        place."""
         body = self.endpoint.without_key(response.body)
         if response.broken:
             try:
                 parsed(body.decode(errors="replace"))
             except Unreadable:
-                self.budget.failed(call, response.broken, body[:FAILED_BODY].decode(errors="replace"), tokens=None)
+                self.budget.failed(
+                    call, response.broken, body[:FAILED_BODY].decode(errors="replace"), tokens=None
+                )
                 return response.broken, Refusal("")
         reason = self.endpoint.clean(self.budget.received(call, body))
         if not reason or reason.startswith(UNFINISHED):
-            # the server writes; a completion without text says nothing yet: it may be all that it sends
+            # the server writes; a completion without text says nothing yet: it may be all that it
+            # sends
             self._served = self.endpoint.proven = True
             self._same = ("", 0, 0.0)
             return reason, Refusal("")
@@ -316,7 +334,13 @@ class Buyer:
         return self.endpoint.without_key(response.body).decode(errors="replace")
 
     def _judge(
-        self, status: int | None, reason: str, refusal: Refusal, response: Response, call: Call, sent: dict[str, Any]
+        self,
+        status: int | None,
+        reason: str,
+        refusal: Refusal,
+        response: Response,
+        call: Call,
+        sent: dict[str, Any],
     ) -> str:
         """What follows from a call without an answer: the reason as it is given back, or AGAIN.
 
@@ -359,7 +383,8 @@ class Buyer:
         return f"{REFUSED} {status}: {words}" if status >= 400 else reason
 
     def _no_completion(self, reason: str) -> str:
-        """Counts bodies of a good status that were no completions; the same one a few times ends the job."""
+        """Counts bodies of a good status that were no completions; the same one a few times ends
+        the job."""
         if not reason.startswith(NO_COMPLETION):
             return reason
         kind = re.sub(r"[0-9a-f]{6,}|[0-9]+", "#", reason)

@@ -1,8 +1,7 @@
 """What a model of transformers calls its cache of keys and values.
 
-Releases before 5.24 call the argument `past_key_values`; later ones call it `cache` and warn about the old name. The
-supported range holds both, so the model is asked.
-"""
+Releases before 5.24 call the argument `past_key_values`; later ones call it `cache` and warn about
+the old name. The supported range holds both, so the model is asked."""
 
 from __future__ import annotations
 

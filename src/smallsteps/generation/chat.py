@@ -1,12 +1,12 @@
 """A local model in the role of a chat endpoint: messages in, replies out, through the same store.
 
-Its replies are kept like bought ones, so that a killed job asks nothing twice. The base URL of their key is `local:` and
-a digest of the weights, so that another model in the same folder is another teacher.
+Its replies are kept like bought ones, so that a killed job asks nothing twice. The base URL of
+their key is `local:` and a digest of the weights, so that another model in the same folder is
+another teacher.
 
-Replies are those of the local engine on the model's chat template; a model without one, and every encoder-decoder, reads
-the messages one after another. A model that can think is asked to think where thoughts are kept (`thinking` other than
-`drop`), if its template knows `enable_thinking`.
-"""
+Replies are those of the local engine on the model's chat template; a model without one, and every
+encoder-decoder, reads the messages one after another. A model that can think is asked to think
+where thoughts are kept (`thinking` other than `drop`), if its template knows `enable_thinking`."""
 
 from __future__ import annotations
 
@@ -48,9 +48,15 @@ class LocalChat:
 
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
         """How many are to be written, in a line."""
-        asks = [self._ask(request, decoding, sample) for request in requests for sample in samples_of(request)]
+        asks = [
+            self._ask(request, decoding, sample)
+            for request in requests
+            for sample in samples_of(request)
+        ]
         new = sum(self.store.get(ask.key) is None for ask in asks)
-        return f"{len(asks):,} requests: {new:,} to be written by {self.student.name} on this machine"
+        return (
+            f"{len(asks):,} requests: {new:,} to be written by {self.student.name} on this machine"
+        )
 
     def _ask(self, request: Request, decoding: Decoding, sample: int) -> Ask:
         ask = to_ask(self.base_url, self.student.name, request, decoding, sample)
@@ -59,9 +65,13 @@ class LocalChat:
         return replace(ask, parameters=tuple(sorted((*ask.parameters, ("enable_thinking", True)))))
 
     def generate(
-        self, requests: Iterable[Request], decoding: Decoding, progress: Callable[[int], None] | None = None
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
-        """One reply for each request and sample: stored ones first; what is asked twice is written once."""
+        """One reply for each request and sample: stored ones first; what is asked twice is written
+        once."""
         done = 0
         new: dict[str, Wanted] = {}
         for request in requests:
@@ -82,7 +92,9 @@ class LocalChat:
             except DataError as error:  # one row that is too long is no reason to lose the others
                 for id, sample in wanted.places:
                     done += 1
-                    yield Reply(id, sample, (), "", "failed", 0, error=f"{REFUSED}: {error}", read=len(ids))
+                    yield Reply(
+                        id, sample, (), "", "failed", 0, error=f"{REFUSED}: {error}", read=len(ids)
+                    )
                 continue
             limit = dict(wanted.ask.parameters)["max_tokens"]
             asked[key] = Request(key, ids, first_sample=wanted.ask.sample, max_new_tokens=limit)
@@ -96,18 +108,27 @@ class LocalChat:
                 if progress:
                     progress(done)
                 if stored is None:
-                    yield Reply(id, sample, (), "", "failed", written.tokens, error=reason, read=len(prompt))
+                    yield Reply(
+                        id, sample, (), "", "failed", written.tokens, error=reason, read=len(prompt)
+                    )
                 else:
                     yield reply_of(id, sample, ask, *stored, self.thinking)
 
     def _keep(self, ask: Ask, written: Reply, prompt: list[int]) -> str:
-        """Stores what was written as a server would send it; "": it is an answer, else why it is none."""
+        """Stores what was written as a server would send it; "": it is an answer, else why it is
+        none."""
         opened = not split_thought(self.student.tokenizer.decode(prompt[-TAIL:]))[2]
         text = f"<think>{written.text}" if opened else written.text
         message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": "length" if written.finished == "limit" else "stop"}
+        choice = {
+            "index": 0,
+            "message": message,
+            "finish_reason": "length" if written.finished == "limit" else "stop",
+        }
         usage = {"prompt_tokens": len(prompt), "completion_tokens": written.tokens}
-        raw = json.dumps({"choices": [choice], "usage": usage}, ensure_ascii=False).encode(errors="replace")
+        raw = json.dumps({"choices": [choice], "usage": usage}, ensure_ascii=False).encode(
+            errors="replace"
+        )
         call = self._budget.reserve(ask)
         if call is None:
             raise InternalError("a job without limits waits for its limits")

@@ -1,7 +1,8 @@
-"""Claims on requests: of several processes that want the same reply, one asks and the others wait for it.
+"""Claims on requests: of several processes that want the same reply, one asks and the others wait
+for it.
 
-A claim is renewed as long as its owner lives. One that is not renewed for a whole lease is void, and is taken over.
-"""
+A claim is renewed as long as its owner lives. One that is not renewed for a whole lease is void,
+and is taken over."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
 """Batches of encoder-decoder students: which row sits where, and when the next one enters.
 
-`T5Session` keeps a fixed number of slots busy: a row that is done leaves at once and the longest waiting source takes
-its slot (longest first keeps the sources beside each other of similar length, and the tail of a run short).
-`CohortSession` is for models whose decoder counts absolute positions (BART): rows start together and leave as they
-finish, the next cohort follows.
+`T5Session` keeps a fixed number of slots busy: a row that is done leaves at once and the longest
+waiting source takes its slot (longest first keeps the sources beside each other of similar length,
+and the tail of a run short). `CohortSession` is for models whose decoder counts absolute positions
+(BART): rows start together and leave as they finish, the next cohort follows.
 
-A session is told requests by `submit`, and each `step` writes one token of every row under way and gives the replies
-that are done; more may be submitted between steps. Not here: the arithmetic of a step (`students/t5.py`), what follows
-a segment (`solve.py`).
-"""
+A session is told requests by `submit`, and each `step` writes one token of every row under way and
+gives the replies that are done; more may be submitted between steps. Not here: the arithmetic of a
+step (`students/t5.py`), what follows a segment (`solve.py`)."""
 
 from __future__ import annotations
 
@@ -31,7 +30,8 @@ ENCODE_TOKENS = 8192
 """Padded source tokens encoded at a time."""
 
 SPARE_STEPS = 128
-"""Room in the caches beyond the longest reply where rows wait for a slot, so that moving their content is rare."""
+"""Room in the caches beyond the longest reply where rows wait for a slot, so that moving their
+content is rare."""
 
 
 class Waiting:
@@ -53,12 +53,14 @@ class Waiting:
 
 
 def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """`rows`, longest source first, cut so that no group is too large at once and none pads a short row to twice its
-    length (only attention runs on padding)."""
+    """`rows`, longest source first, cut so that no group is too large at once and none pads a short
+    row to twice its length (only attention runs on padding)."""
     group: list[Row] = []
     for row in rows:
         longest = len(group[0].source) if group else 0
-        if group and (len(row.source) < 0.5 * longest or (len(group) + 1) * longest > ENCODE_TOKENS):
+        if group and (
+            len(row.source) < 0.5 * longest or (len(group) + 1) * longest > ENCODE_TOKENS
+        ):
             yield group
             group = []
         group.append(row)
@@ -69,8 +71,15 @@ def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
 class T5Session:
     """Continuous batching for T5 and mT5."""
 
-    def __init__(self, student: Student, runner: T5Runner, decoding: Decoding, batch_size: int) -> None:
-        self.student, self.runner, self.decoding, self.batch_size = student, runner, decoding, batch_size
+    def __init__(
+        self, student: Student, runner: T5Runner, decoding: Decoding, batch_size: int
+    ) -> None:
+        self.student, self.runner, self.decoding, self.batch_size = (
+            student,
+            runner,
+            decoding,
+            batch_size,
+        )
         self.waiting = Waiting()
         self.active: dict[int, Row] = {}
         """Slot → its row."""
@@ -96,9 +105,14 @@ class T5Session:
             return []
         slots = sorted(self.active)
         rows = [self.active[slot] for slot in slots]
-        inputs = [self._last(self.active[slot]) if slot in self.active else 0 for slot in range(self.slots)]
+        inputs = [
+            self._last(self.active[slot]) if slot in self.active else 0
+            for slot in range(self.slots)
+        ]
         logits = self.runner.step(inputs, slots)
-        tokens, logprobs = choose(logits if len(slots) == self.slots else logits[slots], rows, self.decoding)
+        tokens, logprobs = choose(
+            logits if len(slots) == self.slots else logits[slots], rows, self.decoding
+        )
         replies, left = [], []
         for place, (slot, row) in enumerate(zip(slots, rows, strict=True)):
             if finished := row.take(tokens[place], logprobs[place] if logprobs else None):
@@ -141,7 +155,12 @@ class CohortSession:
     """Rows that start together and leave as they finish, through the modules of transformers."""
 
     def __init__(self, student: Student, model: Any, decoding: Decoding, batch_size: int) -> None:
-        self.student, self.model, self.decoding, self.batch_size = student, model, decoding, batch_size
+        self.student, self.model, self.decoding, self.batch_size = (
+            student,
+            model,
+            decoding,
+            batch_size,
+        )
         self.cache_argument = cache_argument(model)
         self.waiting = Waiting()
         self.rows: list[Row] = []
@@ -166,9 +185,12 @@ class CohortSession:
                 return []
             self._start()
         out = self.model(
-            decoder_input_ids=self.inputs, encoder_outputs=(self.encoded,), attention_mask=self.mask,
-            use_cache=True, **{self.cache_argument: self.past},
-        )  # fmt: skip
+            decoder_input_ids=self.inputs,
+            encoder_outputs=(self.encoded,),
+            attention_mask=self.mask,
+            use_cache=True,
+            **{self.cache_argument: self.past},
+        )
         tokens, logprobs = choose(out.logits[:, -1], self.rows, self.decoding)
         replies, kept = [], []
         for place, row in enumerate(self.rows):
@@ -192,12 +214,17 @@ class CohortSession:
         self.past = EncoderDecoderCache(DynamicCache(), DynamicCache())
 
     def _keep(self, places: Tensor) -> None:
-        self.inputs, self.mask, self.encoded = self.inputs[places], self.mask[places], self.encoded[places]
+        self.inputs, self.mask, self.encoded = (
+            self.inputs[places],
+            self.mask[places],
+            self.encoded[places],
+        )
         self.past.batch_select_indices(places)
 
 
 def padded(sources: Sequence[Sequence[int]], student: Student) -> tuple[Tensor, Tensor]:
-    """Ids and mask [rows, longest], padded on the right; the mask comes from lengths, never from ids."""
+    """Ids and mask [rows, longest], padded on the right; the mask comes from lengths, never from
+    ids."""
     longest = max(map(len, sources))
     ids = torch.full((len(sources), longest), student.pad_id)
     mask = torch.zeros(len(sources), longest, dtype=torch.long)

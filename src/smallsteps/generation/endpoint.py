@@ -1,13 +1,14 @@
 """A `Generator` behind any OpenAI-compatible URL (hosted, vLLM, llama.cpp, `transformers serve`).
 
-Every reply comes out of the store of paid replies; what is not there is bought (`buying.py`), by many calls at once:
+Every reply comes out of the store of paid replies; what is not there is bought (`buying.py`), by
+many calls at once:
 
 - One call buys one sample, as not every server knows `n`.
 - A body is stored as it came, then read (`completion.py`). An empty one is a failure, never an answer.
 - Where a limit of the budget is reached, calls under way are awaited and stored, and the requests left come back failed.
 
-The key goes to the server and nowhere else, and to that server alone that it belongs to (`access.py`).
-"""
+The key goes to the server and nowhere else, and to that server alone that it belongs to
+(`access.py`)."""
 
 from __future__ import annotations
 
@@ -41,13 +42,15 @@ class EndpointSettings:
     timeout: float = 120.0
     """Seconds for one call, from the first byte sent to the last byte received."""
     attempts: int = 5
-    """Calls for one reply before it is given up; those that a busy server refused (429, 503) do not count."""
+    """Calls for one reply before it is given up; those that a busy server refused (429, 503) do not
+    count."""
     patience: float = 900.0
     """Seconds for which a server may refuse every call before the job ends."""
     thinking: Thinking = "drop"
     """What of a reply with a thought is the reply; replies are stored whole."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
-    """Further parameters of each request, as the server wants them; null takes one out that is sent otherwise."""
+    """Further parameters of each request, as the server wants them; null takes one out that is sent
+    otherwise."""
 
     def __post_init__(self) -> None:
         check_thinking(self.thinking)
@@ -81,14 +84,17 @@ def to_ask(
     sample: int,
     extra_body: Mapping[str, Any] | None = None,
 ) -> Ask:
-    """One sample of a request as the store knows it. Raises DataError where the prompt is no text."""
+    """One sample of a request as the store knows it. Raises DataError where the prompt is no
+    text."""
     prompt: Any = request.prompt
     if not isinstance(prompt, str) and not all(isinstance(part, tuple) for part in prompt):
         raise InternalError(f"{request.id}: a chat model reads text or messages, got ids")
     messages = (("user", prompt),) if isinstance(prompt, str) else tuple(prompt)
     for _, content in messages:
         if whole_characters(content) != content:
-            raise DataError(f"{request.id}: the prompt holds half a character (a lone surrogate). Correct the row.")
+            raise DataError(
+                f"{request.id}: the prompt holds half a character (a lone surrogate). Correct the row."
+            )
     parameters: dict[str, Any] = {
         "max_tokens": request.max_new_tokens or decoding.max_new_tokens,
         "temperature": decoding.temperature,
@@ -96,9 +102,13 @@ def to_ask(
     if decoding.top_p < 1:
         parameters["top_p"] = decoding.top_p
     if decoding.top_k:
-        parameters["top_k"] = decoding.top_k  # no part of OpenAI's interface; vLLM, llama.cpp and transformers know it
+        parameters["top_k"] = (
+            decoding.top_k
+        )  # no part of OpenAI's interface; vLLM, llama.cpp and transformers know it
     if decoding.temperature:
-        parameters["seed"] = decoding.seed + sample  # one for each sample, as far as the server heeds it
+        parameters["seed"] = (
+            decoding.seed + sample
+        )  # one for each sample, as far as the server heeds it
     return Ask(base_url, model, messages, merged(parameters, extra_body or {}), sample)
 
 
@@ -112,21 +122,24 @@ class Endpoint:
         key: str | Withheld | None,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        """Without a key stored replies are given and nothing is bought; an empty key is none that is needed. `say` gets a
-        line for the user, such as that it waits; default: standard error."""
+        """Without a key stored replies are given and nothing is bought; an empty key is none that
+        is needed. `say` gets a line for the user, such as that it waits; default: standard
+        error."""
         self.settings, self.budget, self.store, self._key = settings, budget, budget.store, key
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self.dialect = Dialect()
         self.stopped: str | None = None
         """Why the rest was not asked (a limit), None while there is no reason."""
         self.given_up: dict[str, str] = {}
-        """Key → why it brought no answer, for as long as this object lives: a new run asks again."""
+        """Key → why it brought no answer, for as long as this object lives: a new run asks
+        again."""
         self.proven = False
         """Whether this model has ever answered there."""
         self._announced = False
 
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
-        """What buying these may take, in a line. Raises RecipeError where something is to be bought and there is no key."""
+        """What buying these may take, in a line. Raises RecipeError where something is to be bought
+        and there is no key."""
         asks = [ask for _, _, ask in self._asks(requests, decoding)]
         new = self.budget.missing(asks)
         if new:
@@ -137,22 +150,36 @@ class Endpoint:
         """The key, as it is sent. Raises RecipeError where there is none for this server."""
         key = self._key
         if key is None:
-            key = Withheld(f"no key for {self.settings.base_url}: set the environment variable OPENAI_API_KEY.")
+            key = Withheld(
+                f"no key for {self.settings.base_url}: set the environment variable OPENAI_API_KEY."
+            )
         if isinstance(key, str):
             key = check_key(key, self.settings.base_url)
         if isinstance(key, Withheld):
             raise RecipeError(key.reason)
         return key
 
-    def _asks(self, requests: Iterable[Request], decoding: Decoding) -> Iterator[tuple[str, int, Ask]]:
+    def _asks(
+        self, requests: Iterable[Request], decoding: Decoding
+    ) -> Iterator[tuple[str, int, Ask]]:
         settings = self.settings
         for request in requests:
             for sample in samples_of(request):
-                ask = to_ask(settings.base_url, settings.model, request, decoding, sample, settings.extra_body)
+                ask = to_ask(
+                    settings.base_url,
+                    settings.model,
+                    request,
+                    decoding,
+                    sample,
+                    settings.extra_body,
+                )
                 yield request.id, sample, ask
 
     def generate(
-        self, requests: Iterable[Request], decoding: Decoding, progress: Callable[[int], None] | None = None
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
         """One reply for each request and sample: stored ones first, the others as they come in."""
         wanted: dict[str, Wanted] = {}
@@ -213,7 +240,8 @@ class Endpoint:
 
     @property
     def _secret(self) -> str:
-        """The key where it is one; the `token` or `1234` of a server of one's own stands in replies by chance as well."""
+        """The key where it is one; the `token` or `1234` of a server of one's own stands in replies
+        by chance as well."""
         key = self.key()
         return key if len(key) >= 8 and not key.isalpha() and not key.isdigit() else ""
 

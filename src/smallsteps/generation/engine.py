@@ -1,12 +1,11 @@
 """The local engine: continuous batching for a student in this process.
 
-Rows never wait for the longest of their batch: who is done leaves, who waits enters, and whoever submits a longer
-prefix between two steps finds it under way in the next. In float32, greedy text is what `model.generate` writes for
-each request alone.
+Rows never wait for the longest of their batch: who is done leaves, who waits enters, and whoever
+submits a longer prefix between two steps finds it under way in the next. In float32, greedy text is
+what `model.generate` writes for each request alone.
 
-T5 and mT5 run on `students/t5.py`, causal students on `causal.py`, other encoder-decoders on transformers' modules in
-cohorts.
-"""
+T5 and mT5 run on `students/t5.py`, causal students on `causal.py`, other encoder-decoders on
+transformers' modules in cohorts."""
 
 from __future__ import annotations
 
@@ -41,11 +40,11 @@ class Session(Protocol):
 
 
 class LocalEngine:
-    """A `Generator` over a student. Puts the student's model into evaluation mode and reads its weights once: make a
-    new engine after they have changed.
+    """A `Generator` over a student. Puts the student's model into evaluation mode and reads its
+    weights once: make a new engine after they have changed.
 
-    dtype: `bfloat16` computes in reduced precision on a copy of the weights; None computes in the student's own.
-    """
+    dtype: `bfloat16` computes in reduced precision on a copy of the weights; None computes in the
+    student's own."""
 
     def __init__(self, student: Student, batch_size: int = 32, dtype: str | None = None) -> None:
         if dtype is not None and dtype not in DTYPES:
@@ -70,7 +69,10 @@ class LocalEngine:
         return CausalSession(self.student, self.model, decoding, self.batch_size)
 
     def generate(
-        self, requests: Iterable[Request], decoding: Decoding, progress: Callable[[int], None] | None = None
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
         """One reply for each request and sample, in the order in which they are done."""
         session = self.session(decoding)

@@ -1,8 +1,9 @@
-"""One interface for everything that writes text: students here, teachers and readers behind an endpoint.
+"""One interface for everything that writes text: students here, teachers and readers behind an
+endpoint.
 
-A `Generator` takes requests and gives replies in the order in which they are done, whatever that is; ids tie them
-together. The local engine (`engine.py`) reads prompts as ids, an endpoint reads them as text; a request may carry both.
-"""
+A `Generator` takes requests and gives replies in the order in which they are done, whatever that
+is; ids tie them together. The local engine (`engine.py`) reads prompts as ids, an endpoint reads
+them as text; a request may carry both."""
 
 from __future__ import annotations
 
@@ -13,13 +14,14 @@ from typing import Any, Literal, Protocol
 from smallsteps.errors import RecipeError
 
 Finished = Literal["end", "stop", "limit", "failed"]
-"""How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; or, endpoints only, that none came
-(`Reply.error` says why)."""
+"""How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; or,
+endpoints only, that none came (`Reply.error` says why)."""
 
 REFUSED = "refused"
 UNFINISHED = "unfinished thought"
 LASTING = (REFUSED, "empty reply", "unreadable reply", UNFINISHED)
-"""How errors begin that lie with the request and not with the weather: asking again brings the same."""
+"""How errors begin that lie with the request and not with the weather: asking again brings the
+same."""
 
 Messages = Sequence[tuple[str, str]]
 """(role, content) in order."""
@@ -31,10 +33,13 @@ MOST_TEMPERATURE = 1000.0
 
 
 def check_temperature(value: float, name: str = "temperature") -> float:
-    """`value` itself. Raises RecipeError where it is neither 0 nor within the bounds; `name` says what was set."""
+    """`value` itself. Raises RecipeError where it is neither 0 nor within the bounds; `name` says
+    what was set."""
     if value == 0 or LEAST_TEMPERATURE <= value <= MOST_TEMPERATURE:
         return value
-    raise RecipeError(f"{name} {value:g}: expected 0 (greedy), or {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}.")
+    raise RecipeError(
+        f"{name} {value:g}: expected 0 (greedy), or {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}."
+    )
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,11 @@ class Decoding:
     top_p: float = 1.0
     """Only the likeliest tokens that together reach this probability."""
     seed: int = 0
-    """A reply depends on (seed, request id, sample) and on nothing else: neither on batch size nor on order."""
+    """A reply depends on (seed, request id, sample) and on nothing else: neither on batch size nor
+    on order."""
     logprobs: bool = False
-    """Whether replies carry the log-probability of each token under the distribution it was drawn from."""
+    """Whether replies carry the log-probability of each token under the distribution it was drawn
+    from."""
 
     def __post_init__(self) -> None:
         for name, ok, want in (
@@ -73,7 +80,9 @@ class Decoding:
         """
         if not self.temperature:
             return "greedy"
-        extra = (f",k={self.top_k}" if self.top_k else "") + (f",p={self.top_p}" if self.top_p < 1 else "")
+        extra = (f",k={self.top_k}" if self.top_k else "") + (
+            f",p={self.top_p}" if self.top_p < 1 else ""
+        )
         return f"sample(t={self.temperature}{extra},seed={self.seed})"
 
 
@@ -83,17 +92,19 @@ class Request:
 
     id: str
     prompt: Sequence[int] | str | Messages
-    """Ids for a local model (causal: everything so far; encoder-decoder: the encoder's input), text or messages for an
-    endpoint."""
+    """Ids for a local model (causal: everything so far; encoder-decoder: the encoder's input), text
+    or messages for an endpoint."""
     samples: int = 1
     first_sample: int = 0
     """Number of the first of them: to ask for a third, say 2."""
     max_new_tokens: int | None = None
     """Overrides the decoding's."""
     stop: Callable[[Sequence[int]], bool] | None = None
-    """Local only: asked after each token with the ids written so far; True ends the reply with `stop`."""
+    """Local only: asked after each token with the ids written so far; True ends the reply with
+    `stop`."""
     past: Any = None
-    """Causal, local only: the `Reply.past` to go on from; `prompt` is then only what was not read yet."""
+    """Causal, local only: the `Reply.past` to go on from; `prompt` is then only what was not read
+    yet."""
     keep: bool = False
     """Causal, local only: hand back the cache in `Reply.past`."""
 
@@ -125,10 +136,13 @@ class Generator(Protocol):
     """Anything that answers requests."""
 
     def generate(
-        self, requests: Iterable[Request], decoding: Decoding, progress: Callable[[int], None] | None = None
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
-        """One reply for each request and sample, in the order in which they are done. `progress` is told the number of
-        replies done so far."""
+        """One reply for each request and sample, in the order in which they are done. `progress` is
+        told the number of replies done so far."""
         ...
 
 

@@ -1,9 +1,10 @@
-"""What is sent beside the messages: the parameters of a request, what the user adds, and what a server does not take.
+"""What is sent beside the messages: the parameters of a request, what the user adds, and what a
+server does not take.
 
-Servers differ: some know `max_completion_tokens` in place of `max_tokens`, some refuse any `temperature`. The first refusal
-teaches which; the request is then sent as the server wants it, and so are all later ones of the job. The request in the
-store of paid replies stays as it was asked. Everything else goes into `extra_body`, which is part of what was asked.
-"""
+Servers differ: some know `max_completion_tokens` in place of `max_tokens`, some refuse any
+`temperature`. The first refusal teaches which; the request is then sent as the server wants it, and
+so are all later ones of the job. The request in the store of paid replies stays as it was asked.
+Everything else goes into `extra_body`, which is part of what was asked."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class Dialect:
         return body
 
     def learn(self, refusal: Refusal, sent: Mapping[str, Any]) -> str | None:
-        """What is sent otherwise from now on, in words; None where the refusal is of another kind."""
+        """What is sent otherwise from now on, in words; None where the refusal is of another
+        kind."""
         said = " ".join((refusal.words, *refusal.kinds))
         if "max_tokens" in sent and "max_completion_tokens" in refusal.words:
             self._renamed = True
@@ -60,16 +62,21 @@ class Dialect:
         if not _UNKNOWN.search(said):
             return None
         for name in OPTIONAL:
-            if name in sent and (refusal.parameter == name or re.search(rf"\b{name}\b", refusal.words)):
+            if name in sent and (
+                refusal.parameter == name or re.search(rf"\b{name}\b", refusal.words)
+            ):
                 self._left_out.add(name)
                 return f"refuses `{name}`: it is no longer sent"
         return None
 
 
 def check_extra_body(extra: Any, name: str = "extra_body") -> dict[str, Any]:
-    """`extra` as what is sent along. Raises RecipeError where it is no mapping of JSON values, or holds what is ours."""
+    """`extra` as what is sent along. Raises RecipeError where it is no mapping of JSON values, or
+    holds what is ours."""
     if not isinstance(extra, Mapping):
-        raise RecipeError(f'{name}: expected a JSON object such as {{"reasoning_effort": "low"}}, got {extra!r:.80}.')
+        raise RecipeError(
+            f'{name}: expected a JSON object such as {{"reasoning_effort": "low"}}, got {extra!r:.80}.'
+        )
     for key in extra:
         if not isinstance(key, str):
             raise RecipeError(f"{name}: {key!r:.40} is no name of a parameter.")
@@ -83,7 +90,9 @@ def check_extra_body(extra: Any, name: str = "extra_body") -> dict[str, Any]:
     for limit in LIMITS:
         value = plain.get(limit)
         if value is not None and (type(value) is not int or value < 1):
-            raise RecipeError(f"{name}: `{limit}` is {value!r:.40}, expected a whole number of at least 1.")
+            raise RecipeError(
+                f"{name}: `{limit}` is {value!r:.40}, expected a whole number of at least 1."
+            )
     return plain
 
 

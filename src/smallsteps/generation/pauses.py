@@ -1,11 +1,10 @@
 """One pause for all calls to a server that refuses them for a while (429, 503, 529).
 
-The server's `Retry-After` holds where it names one, but at least a second, and at least as long as a pause that doubles
-from refusal to refusal, so that `Retry-After: 0` burns no calls. After the second pause in a row one call goes first and
-the others wait for what becomes of it. A server that refuses for longer than `patience` ends the job, and so does one that
-twice asks for more (once may be a slip: some send `inf` or a year far away).
-Every pause is told to the user once.
-"""
+The server's `Retry-After` holds where it names one, but at least a second, and at least as long as
+a pause that doubles from refusal to refusal, so that `Retry-After: 0` burns no calls. After the
+second pause in a row one call goes first and the others wait for what becomes of it. A server that
+refuses for longer than `patience` ends the job, and so does one that twice asks for more (once may
+be a slip: some send `inf` or a year far away). Every pause is told to the user once."""
 
 from __future__ import annotations
 
@@ -74,7 +73,9 @@ class Pauses:
         refused_for = now - self._since
         reason = f"status {status}: {words}"
         if refused_for > self.patience:
-            raise TeacherError(f"{self.url} has refused every call for {refused_for:.0f} seconds ({reason}). {_LATER}")
+            raise TeacherError(
+                f"{self.url} has refused every call for {refused_for:.0f} seconds ({reason}). {_LATER}"
+            )
         told = retry_after(headers)
         too_long = told is not None and refused_for + told > max(self.patience, SHORTEST)
         # of many calls that are refused at once, the first one begins the pause
@@ -114,7 +115,8 @@ def moment(seconds: float) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a refusal asks to wait, 0 or more, perhaps infinite; None: it does not say, or nothing sensible.
+    """Seconds that a refusal asks to wait, 0 or more, perhaps infinite; None: it does not say, or
+    nothing sensible.
 
     >>> retry_after({"retry-after": "2.5"}), retry_after({"retry-after-ms": "300"}), retry_after({"retry-after": "soon"})
     (2.5, 0.3, None)

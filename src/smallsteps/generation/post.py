@@ -57,13 +57,17 @@ class Unanswered(Exception):
 
 
 def open_client(url: str) -> httpx2.AsyncClient:
-    """A client for calls to `url`. Raises TeacherError where the environment names a proxy or certificates that cannot be
-    used."""
+    """A client for calls to `url`. Raises TeacherError where the environment names a proxy or
+    certificates that cannot be used."""
     variable, proxy = proxy_for(url)
     try:
         certificates = httpx2.create_ssl_context(trust_env=True)
     except OSError as error:
-        names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if name in os.environ]
+        names = [
+            name
+            for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+            if name in os.environ
+        ]
         raise TeacherError(
             f"{' or '.join(names) or 'the system'} names no certificates that can be read ({error.strerror or error}). "
             "Correct or unset it."
@@ -101,10 +105,17 @@ def proxy_for(url: str) -> tuple[str, str | None]:
     return "", None
 
 
-async def post(client: httpx2.AsyncClient, url: str, key: str, content: Mapping[str, Any], seconds: float) -> Response:
+async def post(
+    client: httpx2.AsyncClient, url: str, key: str, content: Mapping[str, Any], seconds: float
+) -> Response:
     """The response to `content` as JSON, within `seconds` in all. Raises Unanswered."""
-    headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
-    sent = json.dumps(content).encode()  # as ASCII: half a surrogate pair in a prompt is the server's to refuse
+    headers = {
+        "content-type": "application/json",
+        **({"authorization": f"Bearer {key}"} if key else {}),
+    }
+    sent = json.dumps(
+        content
+    ).encode()  # as ASCII: half a surrogate pair in a prompt is the server's to refuse
     body, status, answered = bytearray(), 0, httpx2.Headers()
     broken = ""
     try:
@@ -140,7 +151,8 @@ class Oversize(ValueError):
 
 
 def unpacked(body: bytes) -> bytes:
-    """A body without its packing; what is not packed, whatever its header says, comes back as it is.
+    """A body without its packing; what is not packed, whatever its header says, comes back as it
+    is.
 
     Raises Oversize.
     """
@@ -157,7 +169,8 @@ def unpacked(body: bytes) -> bytes:
 
 
 def as_utf8(body: bytes, content_type: str) -> bytes:
-    """A text in whatever encoding it is; bytes that are no text come out as Latin-1, so that nothing is lost."""
+    """A text in whatever encoding it is; bytes that are no text come out as Latin-1, so that
+    nothing is lost."""
     declared = re.search(r"charset=\"?([\w.:-]+)", content_type, re.IGNORECASE)
     for encoding in (json.detect_encoding(body), declared[1] if declared else "utf-8", "latin-1"):
         with suppress(LookupError, ValueError):

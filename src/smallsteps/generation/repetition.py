@@ -1,9 +1,8 @@
 """Recognises a reply that runs in a circle.
 
-Greedy decoding of a student that was not trained to end its chains often repeats one sentence until the token limit.
-Everything after the first repetition is wasted time, so `solve` can end such a reply. Loops that change in each turn
-("Step 5: ...", "Step 6: ...") are not recognised.
-"""
+Greedy decoding of a student that was not trained to end its chains often repeats one sentence until
+the token limit. Everything after the first repetition is wasted time, so `solve` can end such a
+reply. Loops that change in each turn ("Step 5: ...", "Step 6: ...") are not recognised."""
 
 from __future__ import annotations
 
@@ -23,7 +22,8 @@ CHECK_EVERY = 8
 
 
 def repeats(ids: Sequence[int]) -> bool:
-    """Whether `ids` end in a block of at most `LONGEST_PERIOD` tokens that repeats without a change.
+    """Whether `ids` end in a block of at most `LONGEST_PERIOD` tokens that repeats without a
+    change.
 
     >>> repeats([1, 2, 3] * 30), repeats([1, 2, 3] * 5), repeats(list(range(200)))
     (True, False, False)
@@ -39,5 +39,6 @@ def repeats(ids: Sequence[int]) -> bool:
 
 
 def loops(ids: Sequence[int]) -> bool:
-    """`repeats`, looked at only at every `CHECK_EVERY`-th token: what a request asks after each token."""
+    """`repeats`, looked at only at every `CHECK_EVERY`-th token: what a request asks after each
+    token."""
     return len(ids) % CHECK_EVERY == 0 and repeats(ids)

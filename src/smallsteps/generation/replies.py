@@ -8,11 +8,13 @@ One SQLite file (write-ahead log; several processes may use it at once) for all 
     jobs       the sums of `calls`, kept in the same transactions, so that a limit is checked in constant time
     claims     requests that somebody is asking right now, so that nobody else buys them meanwhile
 
-A reply is stored raw before anything reads it, so that changing a parser, a filter or the number of rounds buys nothing
-again. The key is a digest of (base URL, model, messages, parameters, sample). No API key comes near this file.
+A reply is stored raw before anything reads it, so that changing a parser, a filter or the number of
+rounds buys nothing again. The key is a digest of (base URL, model, messages, parameters, sample).
+No API key comes near this file.
 
-A claim is a lease that its owner renews every few seconds. On this machine it also ends with the process of its owner;
-of an owner on another machine nobody knows whether it lives, so a claim that is not renewed for a whole lease is taken over.
+A claim is a lease that its owner renews every few seconds. On this machine it also ends with the
+process of its owner; of an owner on another machine nobody knows whether it lives, so a claim that
+is not renewed for a whole lease is taken over.
 
 Not here: asking (`generation/endpoint.py`), limits (`budget.py`).
 """
@@ -44,7 +46,8 @@ BUSY_SECONDS = 30.0
 """How long to wait for another process that is writing."""
 
 LEASE_SECONDS = 15.0
-"""How long a claim stands without a sign of life of its owner, who renews it three times in this time."""
+"""How long a claim stands without a sign of life of its owner, who renews it three times in this
+time."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,14 @@ class Holder(NamedTuple):
 
 
 Fits = Callable[[Spent, Spent], bool]
-"""Asked (all that a job has sent, its part that is under way): whether one more call may be sent."""
+"""Asked (all that a job has sent, its part that is under way): whether one more call may be
+sent."""
 
 
 class ReplyStore:
-    """Opens or makes the store at `path`. Raises DataError where the file is something else, of another version, or
-    held by a process that does not let go for half a minute; nothing is overwritten then."""
+    """Opens or makes the store at `path`. Raises DataError where the file is something else, of
+    another version, or held by a process that does not let go for half a minute; nothing is
+    overwritten then."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -126,14 +131,18 @@ class ReplyStore:
         self._writing = threading.RLock()
         """One transaction at a time; the threads of a process share the connection."""
         with self._explained():
-            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
             self._write_ahead()
-            # with a write-ahead log this survives a killed process; only a power cut may lose the last rows
+            # with a write-ahead log this survives a killed process; only a power cut may lose the
+            # last rows
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._make()
 
     def _write_ahead(self) -> None:
-        """Turns the write-ahead log on; of two processes that do so at once, SQLite refuses one without waiting."""
+        """Turns the write-ahead log on; of two processes that do so at once, SQLite refuses one
+        without waiting."""
         until = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -155,7 +164,11 @@ class ReplyStore:
             elif version == 1:
                 self._apply(FROM_VERSION_1)
             else:
-                what = f"a reply store of version {version}" if version else "a database of something else"
+                what = (
+                    f"a reply store of version {version}"
+                    if version
+                    else "a database of something else"
+                )
                 raise DataError(
                     f"{self.path}: {what}, this smallsteps reads version {VERSION}. Nothing was changed. Name another file, "
                     "or take its replies over with the version that wrote it (export, then import)."
@@ -178,9 +191,13 @@ class ReplyStore:
                     f"{self.path}: another process has held the reply store for {BUSY_SECONDS:.0f} seconds. Wait for it "
                     "or stop it, then run the same command again."
                 ) from None
-            raise DataError(f"{self.path}: the reply store cannot be used ({error}). Name another file.") from None
+            raise DataError(
+                f"{self.path}: the reply store cannot be used ({error}). Name another file."
+            ) from None
         except sqlite3.DatabaseError as error:
-            raise DataError(f"{self.path}: not a reply store ({error}). Name another file.") from None
+            raise DataError(
+                f"{self.path}: not a reply store ({error}). Name another file."
+            ) from None
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -213,47 +230,60 @@ class ReplyStore:
     def failures(self, key: str) -> list[str]:
         """Why earlier calls for this request brought no answer, in order."""
         with self._explained():
-            rows = self._db.execute("SELECT reason FROM failures WHERE key = ? ORDER BY id", (key,)).fetchall()
+            rows = self._db.execute(
+                "SELECT reason FROM failures WHERE key = ? ORDER BY id", (key,)
+            ).fetchall()
         return [reason for (reason,) in rows]
 
     # buying: claim → send → receive → settle
 
     def claim(self, key: str, owner: str, seconds: float) -> bool:
-        """Whether `owner` may ask this now. False: somebody else is asking. The claim of a process that was killed does not
-        stay: on this machine it ends with the process, else after `seconds`."""
+        """Whether `owner` may ask this now. False: somebody else is asking. The claim of a process
+        that was killed does not stay: on this machine it ends with the process, else after
+        `seconds`."""
         now = time.time()
         with self._transaction():
             holder = self.holder(key)
             if holder and holder.owner != owner and holder.until > now and _alive(holder.owner):
                 return False
-            self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (key, owner, now + seconds))
+            self._db.execute(
+                "INSERT OR REPLACE INTO claims VALUES (?, ?, ?)", (key, owner, now + seconds)
+            )
         return True
 
     def holder(self, key: str) -> Holder | None:
         """Who claims `key`; None: nobody."""
         with self._explained():
-            row = self._db.execute("SELECT owner, until FROM claims WHERE key = ?", (key,)).fetchone()
+            row = self._db.execute(
+                "SELECT owner, until FROM claims WHERE key = ?", (key,)
+            ).fetchone()
         return Holder(*row) if row else None
 
     def void(self, key: str, silent: Holder) -> None:
         """Takes a claim away, unless its holder has renewed it since it was seen as `silent`."""
         with self._transaction():
             self._db.execute(
-                "DELETE FROM claims WHERE key = ? AND owner = ? AND until = ?", (key, silent.owner, silent.until)
+                "DELETE FROM claims WHERE key = ? AND owner = ? AND until = ?",
+                (key, silent.owner, silent.until),
             )
 
     def renew(self, owner: str, seconds: float) -> None:
         """A sign of life: all claims of `owner` stand `seconds` from now."""
         with self._transaction():
-            self._db.execute("UPDATE claims SET until = ? WHERE owner = ?", (time.time() + seconds, owner))
+            self._db.execute(
+                "UPDATE claims SET until = ? WHERE owner = ?", (time.time() + seconds, owner)
+            )
 
     def release(self, key: str, owner: str) -> None:
         with self._transaction():
             self._db.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, owner))
 
-    def sent(self, job: str, key: str, most: Spent, owner: str = "", fits: Fits | None = None) -> int | None:
-        """Notes a call that is about to be sent, with all that it may cost; its number. None: `fits` says no, and nothing
-        is noted; it is asked in the same transaction, so that processes which share a job share its limits."""
+    def sent(
+        self, job: str, key: str, most: Spent, owner: str = "", fits: Fits | None = None
+    ) -> int | None:
+        """Notes a call that is about to be sent, with all that it may cost; its number. None:
+        `fits` says no, and nothing is noted; it is asked in the same transaction, so that processes
+        which share a job share its limits."""
         with self._transaction():
             if fits is not None and not fits(self.spent(job), self._under_way(job)):
                 return None
@@ -266,7 +296,8 @@ class ReplyStore:
         return cursor.lastrowid
 
     def _under_way(self, job: str) -> Spent:
-        """What the calls of `job` have reserved that somebody still waits for; those that a kill left open are none."""
+        """What the calls of `job` have reserved that somebody still waits for; those that a kill
+        left open are none."""
         rows = self._db.execute(
             "SELECT owner, count(*), sum(input_tokens), sum(output_tokens) FROM calls"
             " WHERE job = ? AND settled = 0 AND owner != ''"
@@ -276,7 +307,8 @@ class ReplyStore:
         return sum((Spent(*counts) for owner, *counts in rows if _alive(owner)), Spent())
 
     def received(self, ask: Ask, raw: bytes) -> bool:
-        """Stores what came for `ask`, before anything reads it. False: a reply was stored already, and stays."""
+        """Stores what came for `ask`, before anything reads it. False: a reply was stored already,
+        and stays."""
         with self._transaction():
             return self._insert(ask, raw)
 
@@ -291,14 +323,19 @@ class ReplyStore:
             self._insert(ask, raw.encode("utf-8", "surrogatepass"))
             self._settle(call, cost)
 
-    def failed(self, call: int, key: str, reason: str, raw: str | bytes | None, cost: Spent) -> None:
+    def failed(
+        self, call: int, key: str, reason: str, raw: str | bytes | None, cost: Spent
+    ) -> None:
         """Notes that a call brought no answer, and what it cost nevertheless."""
         with self._transaction():
             self._note_failure(key, reason, raw)
             self._settle(call, cost)
 
-    def rejected(self, key: str, reason: str, call: int | None = None, cost: Spent | None = None) -> None:
-        """Moves what was received for `key` to the failures: it is no answer. `call`: which brought it, at which cost."""
+    def rejected(
+        self, key: str, reason: str, call: int | None = None, cost: Spent | None = None
+    ) -> None:
+        """Moves what was received for `key` to the failures: it is no answer. `call`: which brought
+        it, at which cost."""
         with self._transaction():
             row = self._db.execute("SELECT raw FROM replies WHERE key = ?", (key,)).fetchone()
             self._db.execute("DELETE FROM replies WHERE key = ?", (key,))
@@ -308,10 +345,13 @@ class ReplyStore:
 
     def _insert(self, ask: Ask, raw: bytes) -> bool:
         body: str | bytes = raw
-        with suppress(UnicodeDecodeError):  # bytes that are no text stay bytes: nothing of them is lost
+        with suppress(
+            UnicodeDecodeError
+        ):  # bytes that are no text stay bytes: nothing of them is lost
             body = raw.decode()
         cursor = self._db.execute(
-            "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", (ask.key, ask.text(), body, time.time())
+            "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
+            (ask.key, ask.text(), body, time.time()),
         )
         return cursor.rowcount == 1
 
@@ -339,7 +379,8 @@ class ReplyStore:
         )
 
     def spent(self, job: str) -> Spent:
-        """What `job` has sent so far, earlier and other processes included; calls that a kill left open count in full."""
+        """What `job` has sent so far, earlier and other processes included; calls that a kill left
+        open count in full."""
         with self._explained():
             row = self._db.execute(
                 "SELECT calls, input_tokens, output_tokens FROM jobs WHERE job = ?", (job,)
@@ -349,15 +390,21 @@ class ReplyStore:
     # shipping
 
     def export(self, path: str | Path) -> int:
-        """All replies as JSON lines in the order of their keys, the same bytes for the same replies; their number."""
+        """All replies as JSON lines in the order of their keys, the same bytes for the same
+        replies; their number."""
         with self._explained():
             rows = self._db.execute("SELECT key, request, raw FROM replies ORDER BY key").fetchall()
         return write_rows(
-            path, ({"key": key, "request": json.loads(text), "raw": _text(raw)} for key, text, raw in rows)
+            path,
+            (
+                {"key": key, "request": json.loads(text), "raw": _text(raw)}
+                for key, text, raw in rows
+            ),
         )
 
     def take_over(self, path: str | Path) -> int:
-        """Adds the replies of an exported file; the number of new ones. Raises DataError on a row that is none."""
+        """Adds the replies of an exported file; the number of new ones. Raises DataError on a row
+        that is none."""
         return self._add(_exported(Path(path)))
 
     def _add(self, rows: Iterable[tuple[str, str, str]]) -> int:
@@ -365,7 +412,8 @@ class ReplyStore:
         with self._transaction():
             for key, text, raw in rows:
                 cursor = self._db.execute(
-                    "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)", (key, text, raw, time.time())
+                    "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?)",
+                    (key, text, raw, time.time()),
                 )
                 new += cursor.rowcount
         return new
@@ -398,7 +446,9 @@ def _exported(path: Path) -> Iterator[tuple[str, str, str]]:
     for number, row in read_rows(path):
         request, raw = row.get("request"), row.get("raw")
         if not isinstance(request, Mapping) or not isinstance(raw, str):
-            raise DataError(f"{path}:{number}: no exported reply, which has `key`, `request` and `raw`.")
+            raise DataError(
+                f"{path}:{number}: no exported reply, which has `key`, `request` and `raw`."
+            )
         text = json.dumps(request, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         key = hashlib.sha256(text.encode()).hexdigest()
         if row.get("key") != key:

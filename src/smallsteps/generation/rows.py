@@ -1,8 +1,8 @@
 """Rows: the replies under way in a batch, and the choice of their next tokens.
 
-A drawn token depends on one uniform number, which is a hash of (seed, request id, sample, place in the reply). So
-neither the batch a row happens to sit in nor the order of requests changes what is drawn. Not here: models and caches.
-"""
+A drawn token depends on one uniform number, which is a hash of (seed, request id, sample, place in
+the reply). So neither the batch a row happens to sit in nor the order of requests changes what is
+drawn. Not here: models and caches."""
 
 from __future__ import annotations
 
@@ -44,16 +44,21 @@ class Row:
         return "limit" if len(self.written) >= self.limit else None
 
     def uniform(self) -> float:
-        """A number in (0, 1) for the next token: 53 bits of a hash, the same in every batch and process."""
+        """A number in (0, 1) for the next token: 53 bits of a hash, the same in every batch and
+        process."""
         key = f"{self.seed}\0{self.request.id}\0{self.sample}\0{len(self.written)}".encode()
-        return ((int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") >> 11) + 0.5) / 2**53
+        return (
+            (int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") >> 11) + 0.5
+        ) / 2**53
 
 
-def choose(logits: Tensor, rows: Sequence[Row], decoding: Decoding) -> tuple[list[int], list[float] | None]:
+def choose(
+    logits: Tensor, rows: Sequence[Row], decoding: Decoding
+) -> tuple[list[int], list[float] | None]:
     """The next token of each row, and its log-probability where asked for.
 
-    `logits`: [rows, vocab], any float type; overwritten. Greedy takes the first of equals, as `generate` does.
-    """
+    `logits`: [rows, vocab], any float type; overwritten. Greedy takes the first of equals, as
+    `generate` does."""
     logits = logits.float()
     if decoding.temperature == 0:
         tokens = logits.argmax(-1)
@@ -74,12 +79,15 @@ def choose(logits: Tensor, rows: Sequence[Row], decoding: Decoding) -> tuple[lis
 
 
 def _logprobs(logits: Tensor, tokens: Tensor) -> list[float]:
-    found: list[float] = (logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(-1)).tolist()
+    found: list[float] = (
+        logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(-1)
+    ).tolist()
     return found
 
 
 def new_rows(request: Request, student: Student, decoding: Decoding) -> list[Row]:
-    """One row for each sample of `request`. Raises InternalError where the prompt is text: local models read ids."""
+    """One row for each sample of `request`. Raises InternalError where the prompt is text: local
+    models read ids."""
     source = tuple(token for token in request.prompt if isinstance(token, int))
     if len(source) < len(request.prompt):
         raise InternalError(f"{request.id}: a local model reads ids, got text")
@@ -92,5 +100,12 @@ def reply_of(row: Row, finished: Finished, student: Student, past: object = None
     """The reply that a finished row amounts to."""
     ids = tuple(row.written[:-1] if finished == "end" else row.written)
     return Reply(
-        row.request.id, row.sample, ids, student.text(ids), finished, len(row.written), tuple(row.logprobs), past
+        row.request.id,
+        row.sample,
+        ids,
+        student.text(ids),
+        finished,
+        len(row.written),
+        tuple(row.logprobs),
+        past,
     )

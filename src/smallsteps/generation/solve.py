@@ -1,17 +1,19 @@
-"""From problems to predictions: a chain written whole, or segment by segment (AS-ES, Algorithms 1 and 2).
+"""From problems to predictions: a chain written whole, or segment by segment (AS-ES, Algorithms 1
+and 2).
 
     direct   one reply, from question to end
     uni      one student writes segments until one carries the stop sign; each sees the question and all segments before
     it dual     the ES and the AS student take turns (Alg. 1 line 10 prints `ESM_output` where `ASM_output` is meant)
 
-A segment that ends is followed at once by the next request, with the longer prefix; chains never wait for each other.
-Causal students go on from their caches: uni-path is one row from question to end in which the student writes the
-markers itself; dual-path keeps one cache for each half, which also reads what the other wrote.
+A segment that ends is followed at once by the next request, with the longer prefix; chains never
+wait for each other. Causal students go on from their caches: uni-path is one row from question to
+end in which the student writes the markers itself; dual-path keeps one cache for each half, which
+also reads what the other wrote.
 
-How a chain ends (Section 4 of the method page): `stop_sign` where a segment carries it, `end` where the student ended
-without it, `limit` where segments, tokens or the student's length ran out, `empty` after two empty segments in a row,
-`repetition` where the chain ran in a circle and `Solving.stop_repetition` is on.
-"""
+How a chain ends (Section 4 of the method page): `stop_sign` where a segment carries it, `end` where
+the student ended without it, `limit` where segments, tokens or the student's length ran out,
+`empty` after two empty segments in a row, `repetition` where the chain ran in a circle and
+`Solving.stop_repetition` is on."""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ OnSegment = Callable[[str, int, Kind | None, str], None]
 """(problem id, sample, kind, text): told each segment as it is written."""
 
 MOST_CHAINS = 8
-"""Whole chains (`Task.max_chain_tokens`) whose tokens a causal uni-path reply may have, markers included."""
+"""Whole chains (`Task.max_chain_tokens`) whose tokens a causal uni-path reply may have, markers
+included."""
 OTHER: dict[Kind, Kind] = {"ES": "AS", "AS": "ES"}
 
 
@@ -52,8 +55,8 @@ class Solving:
     samples: int = 1
     """Predictions for each problem."""
     stop_repetition: bool = False
-    """Whether a chain that runs in a circle is ended (`stopped` says `repetition`). Off in comparisons unless all arms
-    have it."""
+    """Whether a chain that runs in a circle is ended (`stopped` says `repetition`). Off in
+    comparisons unless all arms have it."""
 
 
 def solve(
@@ -68,11 +71,11 @@ def solve(
 ) -> Iterator[Prediction]:
     """One prediction for each problem and sample, as they are done.
 
-    Segments are limited by the task's `max_segment_tokens`, their number by the student's own `Drive.max_segments`
-    (students that have none: the task's `max_segments`), whole chains by `max_chain_tokens`, and each reply by
-    `decoding.max_new_tokens`. `progress` is told the number of predictions done. Raises DataError before
-    anything is written where a question is longer than the student reads, or an id occurs twice.
-    """
+    Segments are limited by the task's `max_segment_tokens`, their number by the student's own
+    `Drive.max_segments` (students that have none: the task's `max_segments`), whole chains by
+    `max_chain_tokens`, and each reply by `decoding.max_new_tokens`. `progress` is told the number
+    of predictions done. Raises DataError before anything is written where a question is longer than
+    the student reads, or an id occurs twice."""
     solving, decoding = solving or Solving(), decoding or Decoding()
     if student.drive is not None and student.drive.max_segments is not None:
         task = replace(task, max_segments=student.drive.max_segments)
@@ -108,16 +111,19 @@ class Chain:
     """What was written so far, over all segments."""
 
     def request_id(self) -> str:
-        """Names one reply of this chain: draws of a sampled reply hang on it, so it must not depend on the batch."""
+        """Names one reply of this chain: draws of a sampled reply hang on it, so it must not depend
+        on the batch."""
         return f"{self.problem.id}\0{self.sample}\0{len(self.segments)}"
 
     def prefix(self) -> list[tuple[Kind, str]]:
         # an encoder-decoder student reads no kinds, so any will do where there is none
         return [(kind or "ES", text) for kind, text in self.segments]
 
-    def add(self, kind: Kind | None, text: str, task: Task, cut: bool, repeated: bool = False) -> None:
-        """Appends a segment and decides whether the chain ends with it. `cut`: it ran into its limit of tokens;
-        `repeated`: the chain runs in a circle."""
+    def add(
+        self, kind: Kind | None, text: str, task: Task, cut: bool, repeated: bool = False
+    ) -> None:
+        """Appends a segment and decides whether the chain ends with it. `cut`: it ran into its
+        limit of tokens; `repeated`: the chain runs in a circle."""
         self.segments.append((kind, text.strip()))
         if task.ends_chain(text.strip(), self.problem):
             self.stopped = "stop_sign"
@@ -130,7 +136,11 @@ class Chain:
 
 
 def _writer(
-    student: Student | DualStudent, task: Task, solving: Solving, decoding: Decoding, on_segment: OnSegment | None
+    student: Student | DualStudent,
+    task: Task,
+    solving: Solving,
+    decoding: Decoding,
+    on_segment: OnSegment | None,
 ) -> SegmentWriter | CausalDualWriter | WholeWriter:
     tell = on_segment or (lambda *_: None)
     if isinstance(student, DualStudent):
@@ -147,7 +157,12 @@ class SegmentWriter:
     """Encoder-decoder, segment by segment: uni-path (both kinds by one student) and dual-path."""
 
     def __init__(
-        self, halves: dict[Kind, Student], task: Task, solving: Solving, decoding: Decoding, tell: OnSegment
+        self,
+        halves: dict[Kind, Student],
+        task: Task,
+        solving: Solving,
+        decoding: Decoding,
+        tell: OnSegment,
     ) -> None:
         self.halves, self.task, self.solving, self.tell = halves, task, solving, tell
         self.one = halves["ES"] is halves["AS"]
@@ -156,7 +171,8 @@ class SegmentWriter:
         self.limit = min(task.max_segment_tokens, decoding.max_new_tokens)
         kinds: list[Kind] = ["ES"] if self.one else ["ES", "AS"]
         self.sessions: dict[Kind, Session] = {
-            kind: LocalEngine(halves[kind], solving.batch_size, solving.dtype).session(decoding) for kind in kinds
+            kind: LocalEngine(halves[kind], solving.batch_size, solving.dtype).session(decoding)
+            for kind in kinds
         }
         self.chains: dict[str, Chain] = {}
 
@@ -172,12 +188,15 @@ class SegmentWriter:
         self._submit(chain, kind, ids)
 
     def _kind(self, chain: Chain) -> Kind:
-        """Whose turn it is; without a cue a uni-path student decides for itself, and the value has no meaning."""
+        """Whose turn it is; without a cue a uni-path student decides for itself, and the value has
+        no meaning."""
         return "AS" if len(chain.segments) % 2 else "ES"
 
     def _source(self, chain: Chain, kind: Kind) -> list[int]:
         question = self.task.render(chain.problem)
-        return self.halves[kind].source_ids(self.task, question, chain.prefix(), kind if self.cue else None)
+        return self.halves[kind].source_ids(
+            self.task, question, chain.prefix(), kind if self.cue else None
+        )
 
     def _submit(self, chain: Chain, kind: Kind, ids: list[int]) -> None:
         stop = loops if self.solving.stop_repetition else None
@@ -203,7 +222,9 @@ class SegmentWriter:
             kind = self._kind(chain)
             ids = self._source(chain, kind)
             try:
-                self.halves[kind].require_room(ids, chain.problem.id, limit=self.solving.source_limit)
+                self.halves[kind].require_room(
+                    ids, chain.problem.id, limit=self.solving.source_limit
+                )
             except DataError:
                 chain.stopped = "limit"
             else:
@@ -212,9 +233,12 @@ class SegmentWriter:
 
 
 class WholeWriter:
-    """One reply for each chain: direct, and causal uni-path, where markers cut the reply into segments."""
+    """One reply for each chain: direct, and causal uni-path, where markers cut the reply into
+    segments."""
 
-    def __init__(self, student: Student, task: Task, solving: Solving, decoding: Decoding, tell: OnSegment) -> None:
+    def __init__(
+        self, student: Student, task: Task, solving: Solving, decoding: Decoding, tell: OnSegment
+    ) -> None:
         self.student, self.task, self.solving, self.tell = student, task, solving, tell
         self.by_segment = student.drive is not None and student.drive.path != "direct"
         tokens = task.max_chain_tokens
@@ -238,7 +262,9 @@ class WholeWriter:
         limit = self.limit
         if student.architecture == "causal" and student.max_source_tokens is not None:
             limit = min(limit, student.max_source_tokens - len(ids))
-        stop: Callable[[Sequence[int]], bool] | None = loops if self.solving.stop_repetition else None
+        stop: Callable[[Sequence[int]], bool] | None = (
+            loops if self.solving.stop_repetition else None
+        )
         if self.by_segment:
             stop = Cutter(chain, student, self.task, self.tell, self.solving.stop_repetition)
         request = Request(chain.request_id(), ids, max_new_tokens=limit, stop=stop)
@@ -267,11 +293,16 @@ class WholeWriter:
 
 
 class Cutter:
-    """The `stop` of a causal uni-path reply: closes a segment at each marker and ends the chain where its rules say
-    so."""
+    """The `stop` of a causal uni-path reply: closes a segment at each marker and ends the chain
+    where its rules say so."""
 
     def __init__(
-        self, chain: Chain, student: Student, task: Task, tell: OnSegment, stop_repetition: bool = False
+        self,
+        chain: Chain,
+        student: Student,
+        task: Task,
+        tell: OnSegment,
+        stop_repetition: bool = False,
     ) -> None:
         self.chain, self.student, self.task, self.tell = chain, student, task, tell
         self.stop_repetition = stop_repetition
@@ -310,10 +341,16 @@ class Half:
 
 
 class CausalDualWriter:
-    """Causal dual-path: the halves take turns, each on its own cache, which also reads what the other wrote."""
+    """Causal dual-path: the halves take turns, each on its own cache, which also reads what the
+    other wrote."""
 
     def __init__(
-        self, halves: dict[Kind, Student], task: Task, solving: Solving, decoding: Decoding, tell: OnSegment
+        self,
+        halves: dict[Kind, Student],
+        task: Task,
+        solving: Solving,
+        decoding: Decoding,
+        tell: OnSegment,
     ) -> None:
         self.halves, self.task, self.solving, self.tell = halves, task, solving, tell
         self.limit = min(task.max_segment_tokens, decoding.max_new_tokens)
@@ -330,18 +367,29 @@ class CausalDualWriter:
     def begin(self, chain: Chain) -> None:
         """Raises DataError where the question leaves no room for a segment."""
         ids = self.halves["ES"].source_ids(self.task, self.task.render(chain.problem), cue="ES")
-        self.halves["ES"].require_room(ids, chain.problem.id, new_tokens=1, limit=self.solving.source_limit)
+        self.halves["ES"].require_room(
+            ids, chain.problem.id, new_tokens=1, limit=self.solving.source_limit
+        )
         self._submit(chain, ids, {"ES": Half(), "AS": Half()}, "ES")
 
     def _submit(self, chain: Chain, ids: list[int], read: dict[Kind, Half], kind: Kind) -> None:
         student, half = self.halves[kind], read[kind]
-        room = self.limit if student.max_source_tokens is None else student.max_source_tokens - len(ids)
+        room = (
+            self.limit
+            if student.max_source_tokens is None
+            else student.max_source_tokens - len(ids)
+        )
         markers = set(student.markers.values())
         request = Request(
-            chain.request_id(), ids[half.read :], max_new_tokens=max(1, min(self.limit, room)),
-            stop=lambda written: written[-1] in markers or (self.solving.stop_repetition and loops(written)),
-            past=half.past, keep=True,
-        )  # fmt: skip
+            chain.request_id(),
+            ids[half.read :],
+            max_new_tokens=max(1, min(self.limit, room)),
+            stop=lambda written: (
+                written[-1] in markers or (self.solving.stop_repetition and loops(written))
+            ),
+            past=half.past,
+            keep=True,
+        )
         self.chains[request.id] = (chain, ids, read)
         self.sessions[kind].submit(request)
 
@@ -376,7 +424,9 @@ class CausalDualWriter:
         return chain
 
 
-def _prediction(chain: Chain, task: Task, solving: Solving, author: str, seconds: float) -> Prediction:
+def _prediction(
+    chain: Chain, task: Task, solving: Solving, author: str, seconds: float
+) -> Prediction:
     assert chain.stopped is not None
     kept = [(kind, text.replace(STOP_TOKEN, "").strip()) for kind, text in chain.segments]
     segments = tuple((kind, text) for kind, text in kept if text)
@@ -402,22 +452,28 @@ class Solver:
         self.student, self.task = student, task
 
     def solving(self, batch_size: int = 1) -> Solving:
-        """How this student solves. A model that smallsteps did not train never learnt to end its chains: where one
-        runs in a circle, it is ended."""
+        """How this student solves. A model that smallsteps did not train never learnt to end its
+        chains: where one runs in a circle, it is ended."""
         return Solving(batch_size, stop_repetition=self.student.drive is None)
 
     def __call__(self, question: str, decoding: Decoding | None = None) -> Prediction:
-        """The answer to one question, with its chain: `.answer`, `.text`, `.segments`, `.stopped`."""
+        """The answer to one question, with its chain: `.answer`, `.text`, `.segments`,
+        `.stopped`."""
         problem = Problem("question", question)
         return next(solve(self.student, [problem], self.task, self.solving(), decoding))
 
 
-def load_solver(folder: str | Path, *, task: Task | None = None, device: str = "auto", dtype: str = "auto") -> Solver:
-    """A trained student's folder, ready to answer. `task` is needed for a model that smallsteps did not train.
+def load_solver(
+    folder: str | Path, *, task: Task | None = None, device: str = "auto", dtype: str = "auto"
+) -> Solver:
+    """A trained student's folder, ready to answer. `task` is needed for a model that smallsteps did
+    not train.
 
     Raises StudentError where there is no student or its task is not known.
     """
     student = load(folder, device=device, dtype=dtype)
     if student.drive is None and task is None:
-        raise StudentError(f"{folder} was not trained by smallsteps, so its task is not known. Name it: --task numbers")
+        raise StudentError(
+            f"{folder} was not trained by smallsteps, so its task is not known. Name it: --task numbers"
+        )
     return Solver(student, task or get_task(student.drive.task if student.drive else ""))

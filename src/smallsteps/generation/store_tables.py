@@ -1,9 +1,11 @@
-"""The tables of the store of paid replies (`replies.py`), and how a store of an older version is brought up to date."""
+"""The tables of the store of paid replies (`replies.py`), and how a store of an older version is
+brought up to date."""
 
 from __future__ import annotations
 
 VERSION = 2
-"""Of the tables; stands in the file as `user_version`. A store of version 1 is brought up to date where it is opened."""
+"""Of the tables; stands in the file as `user_version`. A store of version 1 is brought up to date
+where it is opened."""
 
 MOST_TOKENS = 10_000_000
 """No call reads or writes more; larger counts are mistakes of a server."""
@@ -32,4 +34,5 @@ UPDATE calls SET input_tokens = min(max(input_tokens, 0), {MOST_TOKENS}),
 {JOBS}
 INSERT INTO jobs SELECT job, count(*), sum(input_tokens), sum(output_tokens) FROM calls GROUP BY job;
 """
-"""Version 1 believed every count of a server; counts below 0 would take a job's limit away for ever."""
+"""Version 1 believed every count of a server; counts below 0 would take a job's limit away for
+ever."""

@@ -26,7 +26,9 @@ from smallsteps.teaching.open import check_no_path
 from smallsteps.teaching.prompts import check_prompts, read_prompt
 
 
-def check_recipe(recipe: Recipe, access: Access | None = None, *, data_is_there: bool = False) -> None:
+def check_recipe(
+    recipe: Recipe, access: Access | None = None, *, data_is_there: bool = False
+) -> None:
     """Raises UserError, in one line that names the key, where the recipe cannot be run.
 
     data_is_there: the run folder holds the data already; the files that it came from may be gone.
@@ -122,10 +124,20 @@ def _check_student(recipe: Recipe) -> bool | None:
 
 
 TRACKERS = {
-    "azure_ml": "azureml.core", "clearml": "clearml", "codecarbon": "codecarbon", "comet_ml": "comet_ml",
-    "dagshub": "dagshub", "dvclive": "dvclive", "flyte": "flytekit", "mlflow": "mlflow", "neptune": "neptune",
-    "swanlab": "swanlab", "tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb",
-}  # fmt: skip
+    "azure_ml": "azureml.core",
+    "clearml": "clearml",
+    "codecarbon": "codecarbon",
+    "comet_ml": "comet_ml",
+    "dagshub": "dagshub",
+    "dvclive": "dvclive",
+    "flyte": "flytekit",
+    "mlflow": "mlflow",
+    "neptune": "neptune",
+    "swanlab": "swanlab",
+    "tensorboard": "tensorboard",
+    "trackio": "trackio",
+    "wandb": "wandb",
+}
 """Trackers of transformers' Trainer → the module that they need."""
 
 
@@ -136,9 +148,13 @@ def check_trackers(names: list[str]) -> None:
             raise RecipeError(f"train.report_to: no tracker {name!r}.{nearest(name, TRACKERS)}")
         module = TRACKERS[name]
         top = module.split(".")[0]
-        found = importlib.util.find_spec(top) or (name == "tensorboard" and importlib.util.find_spec("tensorboardX"))
+        found = importlib.util.find_spec(top) or (
+            name == "tensorboard" and importlib.util.find_spec("tensorboardX")
+        )
         if not found:
-            raise RecipeError(f"train.report_to: {name} is not installed. Type pip install {top}, or leave it out.")
+            raise RecipeError(
+                f"train.report_to: {name} is not installed. Type pip install {top}, or leave it out."
+            )
 
 
 def _check_prompts(section: str, words: Teacher | Reader, keys: tuple[str, ...]) -> None:
@@ -191,7 +207,9 @@ def _check_guided(recipe: Recipe, words: Guided, access: Access) -> None:
     if not trained:
         _check_asked("guided.reader", reader, access)
     weights = trained or (reader.base_url is None and Path(reader.name).is_dir())
-    if not weights and (words.reinforce.uplift or any("-confidence" in name for name in recipe.arms)):
+    if not weights and (
+        words.reinforce.uplift or any("-confidence" in name for name in recipe.arms)
+    ):
         raise RecipeError(
             "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: name a folder as "
             "guided.reader.name, or leave them out."

@@ -1,11 +1,12 @@
-"""The comparison: does training on segments beat training on whole chains, on this data, at the same cost?
+"""The comparison: does training on segments beat training on whole chains, on this data, at the
+same cost?
 
     data → scorer where a strategy needs one → for each arm and seed: segments → training → answers → grades
          → intervals and paired tests → results.json
 
-Every arm gets the same chains, base student, seeds and budget (training tokens, or passes). The test part is read once,
-by the checkpoint that validation chose. Everything lies in stages of one run folder: killed anywhere, the same call goes on.
-"""
+Every arm gets the same chains, base student, seeds and budget (training tokens, or passes). The
+test part is read once, by the checkpoint that validation chose. Everything lies in stages of one
+run folder: killed anywhere, the same call goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +18,15 @@ from typing import Any
 from smallsteps.disk import read_object, write_json
 from smallsteps.errors import counted
 from smallsteps.experiment.data import Material, Questions, load_material
-from smallsteps.experiment.folder import Reporter, RunFolder, Silent, complete, fail_point, provenance, run_folder
+from smallsteps.experiment.folder import (
+    Reporter,
+    RunFolder,
+    Silent,
+    complete,
+    fail_point,
+    provenance,
+    run_folder,
+)
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.methods.as_es.check import check_every_arm, leave_out_odd
 from smallsteps.methods.as_es.gold import write_gold
@@ -28,11 +37,13 @@ from smallsteps.methods.beforehand import check_recipe
 from smallsteps.students.scratch import ScratchSettings, from_scratch, scratch_settings
 
 
-def compare(recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = "") -> dict[str, Any]:
+def compare(
+    recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = ""
+) -> dict[str, Any]:
     """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
 
-    Raises UserError where something cannot be done as asked, before the first arm is trained where that can be known.
-    """
+    Raises UserError where something cannot be done as asked, before the first arm is trained where
+    that can be known."""
     listener = reporter or Silent()
     return in_folder(recipe, out, command, listener, lambda run: run_stages(recipe, run, listener))
 
@@ -85,7 +96,8 @@ def run_stages(recipe: Recipe, run: RunFolder, reporter: Reporter) -> dict[str, 
 
 
 def base_student(recipe: Recipe, material: Material | Questions, run: RunFolder) -> Path | str:
-    """The untrained student: a name, or the folder of one made from scratch, whose tokenizer knows the training text.
+    """The untrained student: a name, or the folder of one made from scratch, whose tokenizer knows
+    the training text.
 
     Raises RecipeError for an unknown word of `student.scratch`.
     """
@@ -114,7 +126,9 @@ def _check(stages: Stages) -> None:
     """Refuses now what could not be done after hours."""
     everything = variants(stages.recipe)
     causal = stages.workshop(everything[0], stages.run.path).causal
-    check_arms(stages.recipe, stages.task, causal, [*stages.material.train, *stages.material.validation])
+    check_arms(
+        stages.recipe, stages.task, causal, [*stages.material.train, *stages.material.validation]
+    )
     stages.check_room(everything, stages.test_sets(everything))
     leave_out_odd(stages)
     kept = [chain.problem for chain in stages.validation_chains(everything[0])]
@@ -129,4 +143,6 @@ def _set_budget(stages: Stages) -> None:
         return
     stages.budget = words.budget or stages.tokens_of_direct(variants(stages.recipe)[0])
     source = "" if words.budget else f", what {words.passes:g} passes cost direct"
-    stages.reporter.say(f"budget: {stages.budget:,} training tokens an arm (source + target, no padding{source})")
+    stages.reporter.say(
+        f"budget: {stages.budget:,} training tokens an arm (source + target, no padding{source})"
+    )

@@ -1,4 +1,5 @@
-"""Runs a recipe of LM-guided chain of thought: what `lm_guided.py` tells, as stages of one run folder.
+"""Runs a recipe of LM-guided chain of thought: what `lm_guided.py` tells, as stages of one run
+folder.
 
     data/                              questions with contexts
     reader/                            `trained` only: the model that learns to read and is then frozen
@@ -74,23 +75,33 @@ from smallsteps.training.policy import Estimator
 from smallsteps.training.reinforce import Reinforced, ReinforceSettings, finished, reinforce
 
 REFINED: dict[str, tuple[Kind | None, Estimator | None]] = {
-    "aspects": ("aspects", None), "task": ("task", None), "both": (None, None), "raft": (None, "raft"), "dpo": (None, "dpo"),
-}  # fmt: skip
+    "aspects": ("aspects", None),
+    "task": ("task", None),
+    "both": (None, None),
+    "raft": (None, "raft"),
+    "dpo": (None, "dpo"),
+}
 """Arm -> (kind of reward, estimator); None: the recipe's."""
 
 
 def guide(
-    recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = "", access: Access | None = None
+    recipe: Recipe,
+    out: Path | str,
+    reporter: Reporter | None = None,
+    command: str = "",
+    access: Access | None = None,
 ) -> dict[str, Any]:
     """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
 
-    `access`: base URL and key of the reader, which no recipe and no file names. Raises UserError where something cannot be
-    done as asked, before the first call and the first training where that can be known.
-    """
+    `access`: base URL and key of the reader, which no recipe and no file names. Raises UserError
+    where something cannot be done as asked, before the first call and the first training where that
+    can be known."""
     if recipe.guided is None:
         raise RecipeError("this recipe has no section `guided`; smallsteps.compare runs it")
     told = reporter or Silent()
-    return in_folder(recipe, out, command, told, lambda run: _run(recipe, run, told, access or Access()))
+    return in_folder(
+        recipe, out, command, told, lambda run: _run(recipe, run, told, access or Access())
+    )
 
 
 def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
@@ -99,25 +110,46 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
     check_recipe(recipe, access, data_is_there=complete(run.path / "data"))
     questions = load_questions(recipe, run, reporter.say)
     check_questions(questions, recipe.arms, reporter)
-    check_prompts((words.reader.guided, words.reader.standard, words.reader.cot), questions.task, questions.train[0])
+    check_prompts(
+        (words.reader.guided, words.reader.standard, words.reader.cot),
+        questions.task,
+        questions.train[0],
+    )
     judges = open_judges(words.judge, words.encoder, recipe.student.device)
     own = words.reader
     with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:
-        limits, prices = Limits(own.calls, own.tokens, own.money), Prices(own.price_in, own.price_out)
+        limits, prices = (
+            Limits(own.calls, own.tokens, own.money),
+            Prices(own.price_in, own.price_out),
+        )
         budget = Budget(store, str(run.path.resolve()), limits, prices)
         base = base_student(recipe, questions, run)
         folder = None
         if own.name == "trained":
             folder = run.stage(
-                "reader", lambda place: train_reader(recipe, questions, base, place, reporter), keep=True
+                "reader",
+                lambda place: train_reader(recipe, questions, base, place, reporter),
+                keep=True,
             )
         settings = ReaderSettings(
-            own.name, own.base_url, own.guided, own.standard, own.cot, own.max_new_tokens, own.concurrency, own.timeout,
-            recipe.student.device, recipe.evaluation.batch_size, own.patience, own.extra_body,
+            own.name,
+            own.base_url,
+            own.guided,
+            own.standard,
+            own.cot,
+            own.max_new_tokens,
+            own.concurrency,
+            own.timeout,
+            recipe.student.device,
+            recipe.evaluation.batch_size,
+            own.patience,
+            own.extra_body,
             own.thinking,
-        )  # fmt: skip
+        )
         opened = open_reader(settings, questions.task, budget, access, folder, reporter.say)
-        stages = Stages(recipe, run, questions, base, opened.reader, opened.likelihood, judges, reporter)
+        stages = Stages(
+            recipe, run, questions, base, opened.reader, opened.likelihood, judges, reporter
+        )
         check = None
         if needs_check(recipe):
             check = check_judge(recipe, run, stages.taught, stages.scorer, reporter)
@@ -127,8 +159,9 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
 
 
 def check_questions(questions: Questions, arms: Sequence[str], reporter: Reporter) -> None:
-    """What the arms need of the rows is looked for before the first call. Raises RecipeError for a task whose answers are
-    not right or wrong, or a control that the rows have nothing for; DataError for a row that cannot be read."""
+    """What the arms need of the rows is looked for before the first call. Raises RecipeError for a
+    task whose answers are not right or wrong, or a control that the rows have nothing for;
+    DataError for a row that cannot be read."""
     task = questions.task
     check_task(task)
     everything = (*questions.train, *questions.validation, *questions.test)
@@ -179,7 +212,8 @@ class Stages:
 
     @cached_property
     def distils(self) -> bool:
-        """Whether any arm learns from M_L's replies to the training questions, or is as long as what was learnt."""
+        """Whether any arm learns from M_L's replies to the training questions, or is as long as
+        what was learnt."""
         return bool(guided_students(self.recipe.arms))
 
     @cached_property
@@ -192,7 +226,9 @@ class Stages:
     def replies(self) -> list[Reasoned]:
         def make(folder: Path) -> None:
             asked = [Asked(problem) for problem in self.questions.train]
-            self.reporter.say(f"reader, reasoning: {self.reader.forecast(asked, self.reader.cot, self.cot)}")
+            self.reporter.say(
+                f"reader, reasoning: {self.reader.forecast(asked, self.reader.cot, self.cot)}"
+            )
             found = reasoned(self.questions.train, self.reader, self.cot)
             write_rows(folder / "replies.jsonl", (one.to_row() for one in found))
 
@@ -223,8 +259,9 @@ class Stages:
         return self._fitted(name, seed).folder("metric")
 
     def _fitted(self, name: str, seed: int) -> Trained:
-        """distilled: right reasoning; unfiltered: all of it; small: right reasoning with its answer. The checkpoint is the
-        one whose arm answers most validation questions right: the reader's answers, of `small` its own."""
+        """distilled: right reasoning; unfiltered: all of it; small: right reasoning with its
+        answer. The checkpoint is the one whose arm answers most validation questions right: the
+        reader's answers, of `small` its own."""
         if name == "unfiltered":
             chains = lessons(self.replies, self.questions.train, filtered=False)
         else:
@@ -232,7 +269,11 @@ class Stages:
         if name == "small":
             chains = [
                 Chain(
-                    c.problem, replace(c.rationale, text=self.task.close(c.rationale.text, c.problem.answer, c.problem))
+                    c.problem,
+                    replace(
+                        c.rationale,
+                        text=self.task.close(c.rationale.text, c.problem.answer, c.problem),
+                    ),
                 )
                 for c in chains
             ]
@@ -240,9 +281,14 @@ class Stages:
         def make(folder: Path) -> None:
             shop = self._workshop(folder, seed, f"{name}, seed {seed}")
             student = prepare(
-                shop.base(), self.task, path="direct", texts=[*shop.texts, *(c.rationale.text for c in chains)]
+                shop.base(),
+                self.task,
+                path="direct",
+                texts=[*shop.texts, *(c.rationale.text for c in chains)],
             )
-            examples = build_examples(chains, [], self.task, "direct", causal=student.architecture == "causal")
+            examples = build_examples(
+                chains, [], self.task, "direct", causal=student.architecture == "causal"
+            )
             metric = shop.validation_metric if name == "small" else self._useful
             shop.train_one(student, examples, [], metric=metric).write(folder)
 
@@ -253,10 +299,22 @@ class Stages:
         kind, estimator = REFINED[name]
         kind, epochs = kind or words.reward, 1 if estimator else words.epochs
         settings = ReinforceSettings(
-            words.steps, words.prompts, words.samples, estimator or words.estimator, words.average, epochs,
-            words.learning_rate, kl=words.kl, clip=words.clip, evaluations=words.evaluations, patience=words.patience,
-            kl_limit=words.kl_limit, dpo_beta=words.dpo_beta, micro_batch_tokens=self.recipe.train.micro_batch_tokens, seed=seed,
-        )  # fmt: skip
+            words.steps,
+            words.prompts,
+            words.samples,
+            estimator or words.estimator,
+            words.average,
+            epochs,
+            words.learning_rate,
+            kl=words.kl,
+            clip=words.clip,
+            evaluations=words.evaluations,
+            patience=words.patience,
+            kl_limit=words.kl_limit,
+            dpo_beta=words.dpo_beta,
+            micro_batch_tokens=self.recipe.train.micro_batch_tokens,
+            seed=seed,
+        )
         distilled = self.student("distilled", seed)
 
         def make(folder: Path) -> None:
@@ -268,17 +326,29 @@ class Stages:
             ]
             decoding = Decoding(self.words.max_new_tokens, words.temperature, seed=seed)
             rewarder = Rewarder(
-                own, self.scorer, RewardSettings(kind, words.uplift and kind != "aspects", words.longest),
-                self.reader, self.likelihood,
-            )  # fmt: skip
+                own,
+                self.scorer,
+                RewardSettings(kind, words.uplift and kind != "aspects", words.longest),
+                self.reader,
+                self.likelihood,
+            )
             reinforce(
-                student, len(prompts), roller(prompts, words.samples, decoding, self.recipe.evaluation.batch_size),
-                rewarder, settings, folder / "run", metric=self._useful,
+                student,
+                len(prompts),
+                roller(prompts, words.samples, decoding, self.recipe.evaluation.batch_size),
+                rewarder,
+                settings,
+                folder / "run",
+                metric=self._useful,
                 progress=lambda done, total, row: self.reporter.advance(
-                    f"reinforcing {name}, seed {seed}", done, total, f"reward {row.get('reward', 0.0):.3f}"
+                    f"reinforcing {name}, seed {seed}",
+                    done,
+                    total,
+                    f"reward {row.get('reward', 0.0):.3f}",
                 ),
-                digest=f"{name}/{kind}", say=self.reporter.say,
-            )  # fmt: skip
+                digest=f"{name}/{kind}",
+                say=self.reporter.say,
+            )
 
         folder = self.run.stage(f"seed{seed}/{name}", make, keep=True)
         done = finished(folder / "run")
@@ -287,11 +357,16 @@ class Stages:
         return done
 
     def _useful(self, student: Student) -> float:
-        """Validation, the same for every student that guides: per cent of the questions that M_L answers right with its
-        greedy rationales."""
+        """Validation, the same for every student that guides: per cent of the questions that M_L
+        answers right with its greedy rationales."""
         problems = self.questions.validation[: self.recipe.train.validation_chains]
-        decoding, batch_size = Decoding(self.words.max_new_tokens), self.recipe.evaluation.batch_size
-        own = [one[0] for one in write(student, problems, self.task, decoding, batch_size=batch_size)]
+        decoding, batch_size = (
+            Decoding(self.words.max_new_tokens),
+            self.recipe.evaluation.batch_size,
+        )
+        own = [
+            one[0] for one in write(student, problems, self.task, decoding, batch_size=batch_size)
+        ]
         predictions = predictions_of(guided(problems, own, self.reader))
         return grade(predictions, problems, self.task).value
 
@@ -302,41 +377,60 @@ class Stages:
         return Scorer(
             judge=judge,
             similarity=similarity,
-            references=References.of([chain.rationale.text for chain in self.taught]) if self.distils else None,
+            references=References.of([chain.rationale.text for chain in self.taught])
+            if self.distils
+            else None,
             task=self.task,
         )
 
     @cached_property
     def held_out(self) -> list[Chain]:
-        """M_L's right reasoning about the validation questions; where there is none, what M_S learnt."""
+        """M_L's right reasoning about the validation questions; where there is none, what M_S
+        learnt."""
 
         def make(folder: Path) -> None:
-            write_rows(folder / "replies.jsonl", (one.to_row() for one in reasoned(problems, self.reader, self.cot)))
+            write_rows(
+                folder / "replies.jsonl",
+                (one.to_row() for one in reasoned(problems, self.reader, self.cot)),
+            )
 
         problems = self.questions.validation[: self.recipe.train.validation_chains]
         rows = read_json_lines(self.run.stage("held-out", make) / "replies.jsonl")
         return lessons([Reasoned.from_row(row) for row in rows], problems) or self.taught
 
     def _fluent(self, seed: int) -> Scorer:
-        """The scorer of the tables: fluency under the distilled student of this seed, on a scale set by `held_out`.
-        Without fluency where no arm has that student."""
+        """The scorer of the tables: fluency under the distilled student of this seed, on a scale
+        set by `held_out`. Without fluency where no arm has that student."""
         if "distilled" not in guided_students(self.recipe.arms):
             return self.scorer
         if seed not in self._scorers:
             device = self.recipe.student.device
-            student = load_student(self.student("distilled", seed), device=device, dtype=self.recipe.evaluation.dtype)
+            student = load_student(
+                self.student("distilled", seed), device=device, dtype=self.recipe.evaluation.dtype
+            )
             own = replace(self.scorer, student=student)
-            items = [Rated.of(chain.problem, chain.rationale.text, self.task) for chain in self.held_out]
-            references = References.of([chain.rationale.text for chain in self.taught], own.likelihoods(items))
+            items = [
+                Rated.of(chain.problem, chain.rationale.text, self.task) for chain in self.held_out
+            ]
+            references = References.of(
+                [chain.rationale.text for chain in self.taught], own.likelihoods(items)
+            )
             self._scorers[seed] = replace(own, references=references)
         return self._scorers[seed]
 
     def _workshop(self, out: Path, seed: int, label: str) -> Workshop:
         return Workshop(
-            recipe=self.recipe, task=self.task, seed=seed, out=out, base_folder=self.base_folder,
-            texts=self.questions.texts, budget=self.recipe.train.budget, reporter=self.reporter, label=label,
+            recipe=self.recipe,
+            task=self.task,
+            seed=seed,
+            out=out,
+            base_folder=self.base_folder,
+            texts=self.questions.texts,
+            budget=self.recipe.train.budget,
+            reporter=self.reporter,
+            label=label,
             validation_problems=self.questions.validation[: self.recipe.train.validation_chains],
-        )  # fmt: skip
+        )
 
     # ---- rationales on the test questions ----
 
@@ -346,17 +440,35 @@ class Stages:
 
         def make(folder: Path) -> None:
             student = load_student(
-                self.student(name, seed), device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype
+                self.student(name, seed),
+                device=self.recipe.student.device,
+                dtype=self.recipe.evaluation.dtype,
             )
             student = prepare(student, self.task, path="direct", texts=self.questions.texts)
-            decoding = Decoding(self.words.max_new_tokens, self.words.temperature if samples > 1 else 0.0, seed=seed)
+            decoding = Decoding(
+                self.words.max_new_tokens, self.words.temperature if samples > 1 else 0.0, seed=seed
+            )
             began = perf_counter()
-            found = write(student, self.questions.test, self.task, decoding, samples, self.recipe.evaluation.batch_size)
+            found = write(
+                student,
+                self.questions.test,
+                self.task,
+                decoding,
+                samples,
+                self.recipe.evaluation.batch_size,
+            )
             seconds = (perf_counter() - began) / len(self.questions.test)
-            write_rows(folder / "rationales.jsonl", (
-                {"problem_id": p.id, "seconds": round(seconds, 6), "written": [[w.text, w.tokens, w.finished] for w in own]}
-                for p, own in zip(self.questions.test, found, strict=True)
-            ))  # fmt: skip
+            write_rows(
+                folder / "rationales.jsonl",
+                (
+                    {
+                        "problem_id": p.id,
+                        "seconds": round(seconds, 6),
+                        "written": [[w.text, w.tokens, w.finished] for w in own],
+                    }
+                    for p, own in zip(self.questions.test, found, strict=True)
+                ),
+            )
 
         rows = read_json_lines(self.run.stage(place, make) / "rationales.jsonl")
         self._seconds[place] = rows[0]["seconds"] if rows else 0.0
@@ -372,24 +484,39 @@ class Stages:
             outcomes, small_seconds = self._outcomes(name, seed)
             if name != "small" and all(one.answer is None for one in outcomes):
                 raise nothing_read(self.reader, len(outcomes))
-            write_rows(folder / "outcomes.jsonl", (replace(o, small_seconds=small_seconds).to_row() for o in outcomes))
+            write_rows(
+                folder / "outcomes.jsonl",
+                (replace(o, small_seconds=small_seconds).to_row() for o in outcomes),
+            )
 
         self._written(name, seed)  # first, so that damage shows also where the arm is done
         folder = self.run.stage(f"{place}/outcomes", make)
         outcomes = [Outcome.from_row(row) for row in read_json_lines(folder / "outcomes.jsonl")]
         scores = {
             metric: grade(
-                predictions_of(outcomes), self.questions.test, self.task, dataset="test", seed=seed, metric=metric,
+                predictions_of(outcomes),
+                self.questions.test,
+                self.task,
+                dataset="test",
+                seed=seed,
+                metric=metric,
                 resamples=self.recipe.evaluation.bootstrap,
             )
             for metric in (self.task.metric, *self.task.also)
-        }  # fmt: skip
+        }
         self.reporter.say(f"{name}, seed {seed}: {scores[self.task.metric].signature()}")
         student, validation = self._student_of(name, seed)
         return Arm(
-            name, seed, place, outcomes, scores, self._quality(outcomes, seed), student, validation,
+            name,
+            seed,
+            place,
+            outcomes,
+            scores,
+            self._quality(outcomes, seed),
+            student,
+            validation,
             self._refined(name, seed) if name in REFINED else None,
-        )  # fmt: skip
+        )
 
     def _student_of(self, name: str, seed: int) -> tuple[str | None, float | None]:
         """(the folder of the arm's student within the run's, its figure on validation)."""
@@ -437,7 +564,9 @@ class Stages:
     def _greedy(self, name: str, seed: int) -> list[Written]:
         return [own[0] for own in self.rationales(name, seed)]
 
-    def _guided_by(self, written: Sequence[Sequence[Written]], how: str | None, seed: int) -> list[Outcome]:
+    def _guided_by(
+        self, written: Sequence[Sequence[Written]], how: str | None, seed: int
+    ) -> list[Outcome]:
         problems, reader = self.questions.test, self.reader
         first = [own[0] for own in written]
         if how == "sc":
@@ -452,7 +581,9 @@ class Stages:
             return guided(problems, chosen(problems, written, by_gold(reader)), reader)
         if how == "confidence":
             assert self.likelihood is not None
-            return guided(problems, chosen(problems, written, by_confidence(reader, self.likelihood)), reader)
+            return guided(
+                problems, chosen(problems, written, by_confidence(reader, self.likelihood)), reader
+            )
         return guided(problems, first, reader)
 
     def _quality(self, outcomes: Sequence[Outcome], seed: int) -> list[dict[str, Any]] | None:
@@ -473,8 +604,14 @@ def predictions_of(outcomes: Sequence[Outcome]) -> list[Prediction]:
     """Outcomes as `grade` reads them."""
     return [
         Prediction(
-            f"{one.problem_id}/answer", one.problem_id, one.rationale or "", ((None, one.rationale or ""),), one.answer,
-            "end", one.small_tokens + one.large_tokens, one.small_seconds + one.large_seconds,
+            f"{one.problem_id}/answer",
+            one.problem_id,
+            one.rationale or "",
+            ((None, one.rationale or ""),),
+            one.answer,
+            "end",
+            one.small_tokens + one.large_tokens,
+            one.small_seconds + one.large_seconds,
         )
         for one in outcomes
-    ]  # fmt: skip
+    ]

@@ -1,8 +1,9 @@
-"""Runs a recipe of tailored learning: data → base student → for each seed and arm its rounds → results.json.
+"""Runs a recipe of tailored learning: data → base student → for each seed and arm its rounds →
+results.json.
 
-T_0 is bought before the first exam, so that a teacher who cannot be asked shows before any work. `full` comes first at
-each seed: the other arms keep to its number of rounds and to what its teacher cost.
-"""
+T_0 is bought before the first exam, so that a teacher who cannot be asked shows before any work.
+`full` comes first at each seed: the other arms keep to its number of rounds and to what its teacher
+cost."""
 
 from __future__ import annotations
 
@@ -29,20 +30,28 @@ from smallsteps.teaching.teachers import Teacher
 
 
 def tailor(
-    recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = "", access: Access | None = None
+    recipe: Recipe,
+    out: Path | str,
+    reporter: Reporter | None = None,
+    command: str = "",
+    access: Access | None = None,
 ) -> dict[str, Any]:
     """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
 
-    `access`: base URL and key of the teacher, which no recipe and no file names. Raises UserError where something cannot
-    be done as asked, before the first call and the first training where that can be known.
-    """
+    `access`: base URL and key of the teacher, which no recipe and no file names. Raises UserError
+    where something cannot be done as asked, before the first call and the first training where that
+    can be known."""
     if recipe.tailored is None:
         raise RecipeError("this recipe has no section `tailored`; smallsteps.compare runs it")
     told = reporter or Silent()
-    return in_folder(recipe, out, command, told, lambda run: run_rounds(recipe, run, told, access or Access()))
+    return in_folder(
+        recipe, out, command, told, lambda run: run_rounds(recipe, run, told, access or Access())
+    )
 
 
-def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
+def run_rounds(
+    recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access
+) -> dict[str, Any]:
     """All arms at all seeds."""
     words = recipe.tailored
     assert words is not None
@@ -53,9 +62,13 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
         f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for validation, {facts['test']:,} to test; "
         f"overlap {facts['overlap']}"
     )
-    with closing(ReplyStore(Path(words.teacher.store).expanduser() if words.teacher.store else STORE)) as store:
+    with closing(
+        ReplyStore(Path(words.teacher.store).expanduser() if words.teacher.store else STORE)
+    ) as store:
         teacher = _teacher(recipe, words, questions, store, run, access, reporter)
-        rounds = Rounds(recipe, run, questions, base_student(recipe, questions, run), teacher, reporter)
+        rounds = Rounds(
+            recipe, run, questions, base_student(recipe, questions, run), teacher, reporter
+        )
         rounds.check_student()
         rounds.ask_first()
         arms: list[ArmRounds] = []

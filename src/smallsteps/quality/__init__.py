@@ -1,1 +1,2 @@
-"""The quality of a rationale in eight aspects, the judges that measure them, and the perturbations that test the judges."""
+"""The quality of a rationale in eight aspects, the judges that measure them, and the perturbations
+that test the judges."""

@@ -1,8 +1,8 @@
 """Eight aspects of a rationale's quality, each in [0, 1].
 
-The aspects' names are those of LM-guided chain of thought (Lee et al. 2024); the definitions are ours, as the paper's were
-not at hand. r_1 ... r_n are the sentences of the rationale without its closing ("The answer is ..."), c_1 ... c_m those of
-the context.
+The aspects' names are those of LM-guided chain of thought (Lee et al. 2024); the definitions are
+ours, as the paper's were not at hand. r_1 ... r_n are the sentences of the rationale without its
+closing ("The answer is ..."), c_1 ... c_m those of the context.
 
     factuality    mean over i of the most that a c_j, or the nearest one and the nearest of those that share a name with it,
                   entails r_i
@@ -16,11 +16,12 @@ the context.
     naturalness   capital, full stop, no trace of a prompt, a length that reference rationales have; null without them
     readability   Flesch reading ease / 100, clipped to [0, 1]
 
-Factuality, relevance, logicality and consistency compare a rationale with its context. Where a question has none, as in
-word problems, they are null: measured without it, one name would stand for two measures.
+Factuality, relevance, logicality and consistency compare a rationale with its context. Where a
+question has none, as in word problems, they are null: measured without it, one name would stand for
+two measures.
 
-Each is measured by judges (`judges.py`) and accepted only if it tells rationales from perturbed ones (`perturb.py`).
-"""
+Each is measured by judges (`judges.py`) and accepted only if it tells rationales from perturbed
+ones (`perturb.py`)."""
 
 from __future__ import annotations
 
@@ -39,8 +40,15 @@ from smallsteps.students.student import Student
 from smallsteps.tasks.base import ANSWER_IS, Task, sentences
 
 ASPECTS = (
-    "factuality", "relevance", "logicality", "consistency", "coherence", "fluency", "naturalness", "readability",
-)  # fmt: skip
+    "factuality",
+    "relevance",
+    "logicality",
+    "consistency",
+    "coherence",
+    "fluency",
+    "naturalness",
+    "readability",
+)
 WITHOUT_CONTEXT = ("coherence", "fluency", "naturalness", "readability")
 """Aspects that are measured where a question has no context."""
 
@@ -76,18 +84,30 @@ class Rated:
     def of(cls, problem: Problem, text: str, task: Task | None = None) -> Rated:
         """Raises DataError where `task` needs a context and the problem has none."""
         found = tuple(
-            sentence if title.lower() in sentence.lower() else f"{title}: {sentence}"  # "He was born ..." of whom?
+            sentence
+            if title.lower() in sentence.lower()
+            else f"{title}: {sentence}"  # "He was born ..." of whom?
             for title, own in problem.context
             for paragraph in own
             for sentence in sentences(paragraph)
         )
-        return cls(problem.id, problem.question, found, text, task.render(problem) if task else problem.question)
+        return cls(
+            problem.id,
+            problem.question,
+            found,
+            text,
+            task.render(problem) if task else problem.question,
+        )
 
     @property
     def steps(self) -> list[str]:
         """The sentences of the rationale without the closing."""
         found = sentences(self.text)
-        return found[:-1] if len(found) > 1 and re.search(ANSWER_IS, found[-1], re.IGNORECASE) else found
+        return (
+            found[:-1]
+            if len(found) > 1 and re.search(ANSWER_IS, found[-1], re.IGNORECASE)
+            else found
+        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +145,8 @@ BLOCK = 512
 
 @dataclass
 class Scorer:
-    """Scores rationales by its judges. `student` and `task` are needed for fluency, `references` for naturalness."""
+    """Scores rationales by its judges. `student` and `task` are needed for fluency, `references`
+    for naturalness."""
 
     judge: Judge = field(default_factory=LexicalJudge)
     similarity: Similarity = field(default_factory=LexicalJudge)
@@ -133,17 +154,23 @@ class Scorer:
     student: Student | None = None
     task: Task | None = None
 
-    def score(self, items: Sequence[Rated], progress: Callable[[int], None] | None = None) -> list[Quality]:
-        """One for each, in order. An empty rationale scores 0 in everything that is measured. `progress` is told the
-        number scored so far."""
+    def score(
+        self, items: Sequence[Rated], progress: Callable[[int], None] | None = None
+    ) -> list[Quality]:
+        """One for each, in order. An empty rationale scores 0 in everything that is measured.
+        `progress` is told the number scored so far."""
         written = [item for item in items if item.text.strip()]
         fluent = dict(zip((id(item) for item in written), self._fluencies(written), strict=True))
         unwritten = 0.0 if self.student else None
         scored: list[Quality] = []
         for start in range(0, len(items), BLOCK):
             block = items[start : start + BLOCK]
-            pairs = _Pairs(self.judge, self.similarity, [item for item in block if item.text.strip()])
-            scored += [self._quality(item, pairs, fluent.get(id(item), unwritten)) for item in block]
+            pairs = _Pairs(
+                self.judge, self.similarity, [item for item in block if item.text.strip()]
+            )
+            scored += [
+                self._quality(item, pairs, fluent.get(id(item), unwritten)) for item in block
+            ]
             if progress:
                 progress(len(scored))
         return scored
@@ -184,12 +211,15 @@ class Scorer:
 
         if self.student is None or self.task is None:
             raise DataError("fluency needs a student and its task.")
-        found = token_scores(self.student, self.task, [(item.rendered, item.text) for item in items])
+        found = token_scores(
+            self.student, self.task, [(item.rendered, item.text) for item in items]
+        )
         return [-fmean(scores.loss) if len(scores.loss) else 0.0 for scores in found]
 
 
 def _sigmoid(value: float) -> float:
-    """1 / (1 + e^-value). Beyond 700 e^value is no float: references that are nearly alike lead there."""
+    """1 / (1 + e^-value). Beyond 700 e^value is no float: references that are nearly alike lead
+    there."""
     return 1 / (1 + math.exp(-min(700.0, max(-700.0, value))))
 
 
@@ -198,7 +228,10 @@ def _sigmoid(value: float) -> float:
 
 def factuality(item: Rated, pairs: _Pairs) -> float:
     """How far the context supports what is stated."""
-    return fmean(max((v.entailment for v in pairs.by_context(item, step)), default=0.0) for step in item.steps)
+    return fmean(
+        max((v.entailment for v in pairs.by_context(item, step)), default=0.0)
+        for step in item.steps
+    )
 
 
 def relevance(item: Rated, pairs: _Pairs) -> float:
@@ -216,7 +249,8 @@ KIND_ASKED_FOR = re.compile(r"(?<=which|.what)\s+[a-z]+\b", re.IGNORECASE)
 
 
 def within_reach(item: Rated) -> list[str]:
-    """The question, the sentences of the context that share a name with it, and those that share one with these."""
+    """The question, the sentences of the context that share a name with it, and those that share
+    one with these."""
     reached = [item.question]
     names = words(item.question).names
     for _ in range(2):
@@ -238,7 +272,9 @@ def _premise(item: Rated, pairs: _Pairs) -> str:
 def consistency(item: Rated, pairs: _Pairs) -> float:
     """Whether nothing contradicts the context or itself."""
     found = [v.contradiction for step in item.steps for v in pairs.by_context(item, step)]
-    found += [pairs.verdict(a, b).contradiction for n, b in enumerate(item.steps) for a in item.steps[:n]]
+    found += [
+        pairs.verdict(a, b).contradiction for n, b in enumerate(item.steps) for a in item.steps[:n]
+    ]
     return 1 - max(found, default=0.0)
 
 
@@ -247,18 +283,23 @@ def coherence(item: Rated, pairs: _Pairs) -> float:
     said = " ".join(item.steps).lower().split()
     grams = Counter(zip(said, said[1:], said[2:], strict=False))
     repeated = sum(count - 1 for count in grams.values()) / sum(grams.values()) if grams else 0.0
-    return 0.5 * fmean(_connection(item, n, pairs) for n in range(len(item.steps))) + 0.5 * (1 - repeated)
+    return 0.5 * fmean(_connection(item, n, pairs) for n in range(len(item.steps))) + 0.5 * (
+        1 - repeated
+    )
 
 
-CONCLUDES = re.compile(r"(?:so|therefore|thus|hence|consequently|finally|in conclusion)\b", re.IGNORECASE)
+CONCLUDES = re.compile(
+    r"(?:so|therefore|thus|hence|consequently|finally|in conclusion)\b", re.IGNORECASE
+)
 REFERS = re.compile(
-    r"(?:he|she|it|they|this|that|these|those|his|her|its|their|both|the latter|the former)\b", re.IGNORECASE
+    r"(?:he|she|it|they|this|that|these|those|his|her|its|their|both|the latter|the former)\b",
+    re.IGNORECASE,
 )
 
 
 def _connection(item: Rated, n: int, pairs: _Pairs) -> float:
-    """How a step goes on from the question and the steps before it: what it opens with is known there; a conclusion comes
-    last; nothing is said again."""
+    """How a step goes on from the question and the steps before it: what it opens with is known
+    there; a conclusion comes last; nothing is said again."""
     step, before = item.steps[n], item.steps[:n]
     if any(earlier == step for earlier in before):
         return 0.0
@@ -281,8 +322,8 @@ PROMPT_TRACES = re.compile(
 
 
 def naturalness(text: str, references: References) -> float:
-    """The share of checks that it passes: every sentence begins with a capital or a digit and ends in a mark, nothing of a
-    prompt, a length that references have."""
+    """The share of checks that it passes: every sentence begins with a capital or a digit and ends
+    in a mark, nothing of a prompt, a length that references have."""
     found = sentences(text)
     opens = fmean(float(not sentence.lstrip("\"'“(")[:1].islower()) for sentence in found)
     ends = fmean(float(sentence.rstrip("\"'”)")[-1:] in (".", "!", "?", "…")) for sentence in found)
@@ -327,7 +368,8 @@ def syllables(word: str) -> int:
 
 
 class _Pairs:
-    """All pairs that some items ask about, judged in few calls: a model sees them in batches by length."""
+    """All pairs that some items ask about, judged in few calls: a model sees them in batches by
+    length."""
 
     def __init__(self, judge: Judge, similarity: Similarity, items: Sequence[Rated]) -> None:
         self.judge, self.similarity = judge, similarity
@@ -341,7 +383,9 @@ class _Pairs:
         asked_for: dict[Pair, None] = {}
         for item in (item for item in items if item.context):
             for n, step in enumerate(item.steps):
-                asked_for |= dict.fromkeys((premise, step) for premise in self._premises(item, step))
+                asked_for |= dict.fromkeys(
+                    (premise, step) for premise in self._premises(item, step)
+                )
                 asked_for |= dict.fromkeys((earlier, step) for earlier in item.steps[:n])
             asked_for[_premise(item, self), item.steps[-1]] = None
         self._verdicts = dict(zip(asked_for, judge.verdicts(list(asked_for)), strict=True))
@@ -360,7 +404,8 @@ class _Pairs:
         return [*near[: self.judge.nearest], *([] if linked is None else [f"{near[0]} {linked}"])]
 
     def by_context(self, item: Rated, step: str) -> list[Verdict]:
-        """The verdicts of the context on a step: sentence by sentence, and two that belong together."""
+        """The verdicts of the context on a step: sentence by sentence, and two that belong
+        together."""
         return [self._verdicts[premise, step] for premise in self._premises(item, step)]
 
     def verdict(self, premise: str, hypothesis: str) -> Verdict:

@@ -1,9 +1,8 @@
 """Judges of sentence pairs: does one follow from another, does it contradict it, are the two alike?
 
-One small interface, three implementations: `LexicalJudge` needs no weights and looks at words; `NliJudge` is any
-Hugging Face sequence-classification model of natural-language inference; `EncoderJudge` any sentence encoder. The aspects
-(`aspects.py`) know the interface alone.
-"""
+One small interface, three implementations: `LexicalJudge` needs no weights and looks at words;
+`NliJudge` is any Hugging Face sequence-classification model of natural-language inference;
+`EncoderJudge` any sentence encoder. The aspects (`aspects.py`) know the interface alone."""
 
 from __future__ import annotations
 
@@ -34,7 +33,8 @@ class Judge(Protocol):
     """Natural-language inference."""
 
     nearest: int
-    """How many sentences of a context are worth asking about, those most like the hypothesis first."""
+    """How many sentences of a context are worth asking about, those most like the hypothesis
+    first."""
 
     def verdicts(self, pairs: Sequence[Pair]) -> list[Verdict]:
         """One verdict for each (premise, hypothesis)."""
@@ -64,7 +64,9 @@ STOPWORDS = frozenset(
         """,
     )
 )
-NEGATIONS = frozenset(re.findall(r"\S+", "not no never none neither nor nobody nothing cannot without"))
+NEGATIONS = frozenset(
+    re.findall(r"\S+", "not no never none neither nor nobody nothing cannot without")
+)
 
 
 class Words(NamedTuple):
@@ -105,7 +107,15 @@ def words(sentence: str) -> Words:
 def _stem(word: str) -> str:
     """Without a possessive or a regular ending."""
     word = word.removesuffix("'s").removesuffix("'")
-    for ending, rest in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("e", "")):
+    for ending, rest in (
+        ("ies", "y"),
+        ("sses", "ss"),
+        ("ing", ""),
+        ("ed", ""),
+        ("es", ""),
+        ("s", ""),
+        ("e", ""),
+    ):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
             return word[: -len(ending)] + rest
     return word
@@ -116,7 +126,11 @@ def alike(first: str, second: str) -> float:
     """Cosine of the sets of content words, names counted twice."""
     ours, theirs = words(first), words(second)
     both = _weight(ours.content & theirs.content, ours.names | theirs.names)
-    return both / (_weight(ours.content, ours.names) * _weight(theirs.content, theirs.names)) ** 0.5 if both else 0.0
+    return (
+        both / (_weight(ours.content, ours.names) * _weight(theirs.content, theirs.names)) ** 0.5
+        if both
+        else 0.0
+    )
 
 
 def _weight(content: Iterable[str], names: frozenset[str]) -> float:
@@ -124,12 +138,12 @@ def _weight(content: Iterable[str], names: frozenset[str]) -> float:
 
 
 class LexicalJudge:
-    """Judges by words: a hypothesis follows where its premise says all its words, names above all, and negates as often.
+    """Judges by words: a hypothesis follows where its premise says all its words, names above all,
+    and negates as often.
 
-    A premise of several sentences supports only as far as its sentences belong together: those that share no name with
-    the others are read alone. It contradicts where all is said and the negation differs, or (less sure) where one name of
-    an otherwise equal statement is another.
-    """
+    A premise of several sentences supports only as far as its sentences belong together: those that
+    share no name with the others are read alone. It contradicts where all is said and the negation
+    differs, or (less sure) where one name of an otherwise equal statement is another."""
 
     nearest = 1_000_000
 
@@ -141,8 +155,8 @@ class LexicalJudge:
 
 
 NAME_SWAPPED = 0.4
-"""How sure a lexical judge is of a contradiction that lies in a name alone: "lives in Rome" and "lives in Italy" may both
-be true."""
+"""How sure a lexical judge is of a contradiction that lies in a name alone: "lives in Rome" and
+"lives in Italy" may both be true."""
 
 
 @lru_cache(maxsize=500_000)
@@ -169,7 +183,8 @@ def _verdict(premise: str, hypothesis: str) -> Verdict:
 
 @lru_cache(maxsize=200_000)
 def _together(premise: str) -> tuple[tuple[Words, ...], tuple[tuple[Words, frozenset[str]], ...]]:
-    """The sentences of a premise; and those of them that names link, taken as one, with the names that do."""
+    """The sentences of a premise; and those of them that names link, taken as one, with the names
+    that do."""
     single = tuple(words(sentence) for sentence in sentences(premise))
     groups: list[tuple[Words, ...]] = []
     for one in single:
@@ -196,7 +211,8 @@ def _links(parts: Sequence[Words]) -> frozenset[str]:
 
 
 class NliJudge:
-    """A Hugging Face model of natural-language inference, by name or folder. Raises StudentError where it is none."""
+    """A Hugging Face model of natural-language inference, by name or folder. Raises StudentError
+    where it is none."""
 
     nearest = 5
 
@@ -223,11 +239,22 @@ class NliJudge:
         import torch
 
         found: dict[int, Verdict] = {}
-        limit = min(self.tokenizer.model_max_length, getattr(self.model.config, "max_position_embeddings", 512) - 2)
-        ids = self.tokenizer(list(pairs), truncation=True, max_length=limit)["input_ids"] if pairs else []
+        limit = min(
+            self.tokenizer.model_max_length,
+            getattr(self.model.config, "max_position_embeddings", 512) - 2,
+        )
+        ids = (
+            self.tokenizer(list(pairs), truncation=True, max_length=limit)["input_ids"]
+            if pairs
+            else []
+        )
         for batch in _batches([len(row) for row in ids], self.batch_tokens):
             inputs = self.tokenizer(
-                [pairs[n] for n in batch], truncation=True, max_length=limit, padding=True, return_tensors="pt"
+                [pairs[n] for n in batch],
+                truncation=True,
+                max_length=limit,
+                padding=True,
+                return_tensors="pt",
             ).to(self.model.device)
             with torch.no_grad():
                 probabilities = self.model(**inputs).logits.float().softmax(-1).tolist()
@@ -237,7 +264,8 @@ class NliJudge:
 
 
 class EncoderJudge:
-    """A sentence encoder, by name or folder: cosine of mean-pooled last hidden states, below 0 as 0."""
+    """A sentence encoder, by name or folder: cosine of mean-pooled last hidden states, below 0 as
+    0."""
 
     def __init__(self, name: str, device: str = "auto", batch_tokens: int = 8192) -> None:
         from transformers import AutoModel
@@ -254,14 +282,20 @@ class EncoderJudge:
         self.tokenizer = _padding(files.tokenizer(), name, role)
         model, missing = files.model(AutoModel)
         if missing := [key for key in missing if "pooler" not in key]:  # sentences are pooled here
-            raise StudentError(f"encoder {name}: its weights lack {missing[0]!r}. Expected a whole sentence encoder.")
+            raise StudentError(
+                f"encoder {name}: its weights lack {missing[0]!r}. Expected a whole sentence encoder."
+            )
         self.model = model.eval().to(where)
         self.batch_tokens = batch_tokens
         self._known: dict[str, Any] = {}
 
     def similarities(self, pairs: Sequence[Pair]) -> list[float]:
         self._encode(
-            [text for text in dict.fromkeys(text for pair in pairs for text in pair) if text not in self._known]
+            [
+                text
+                for text in dict.fromkeys(text for pair in pairs for text in pair)
+                if text not in self._known
+            ]
         )
         return [min(1.0, max(0.0, float(self._known[a] @ self._known[b]))) for a, b in pairs]
 
@@ -269,11 +303,18 @@ class EncoderJudge:
         import torch
         from torch.nn import functional as F
 
-        limit = min(self.tokenizer.model_max_length, getattr(self.model.config, "max_position_embeddings", 512) - 2)
+        limit = min(
+            self.tokenizer.model_max_length,
+            getattr(self.model.config, "max_position_embeddings", 512) - 2,
+        )
         ids = self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
         for batch in _batches([len(row) for row in ids], self.batch_tokens):
             inputs = self.tokenizer(
-                [texts[n] for n in batch], truncation=True, max_length=limit, padding=True, return_tensors="pt"
+                [texts[n] for n in batch],
+                truncation=True,
+                max_length=limit,
+                padding=True,
+                return_tensors="pt",
             ).to(self.model.device)
             with torch.no_grad():
                 states = self.model(**inputs).last_hidden_state.float()
@@ -283,7 +324,8 @@ class EncoderJudge:
 
 
 def _open(name: str, device: str, batch_tokens: int, role: str) -> tuple[ModelFiles, Any, str]:
-    """(files, configuration, device) of a model, everything checked that can be checked before its weights are read."""
+    """(files, configuration, device) of a model, everything checked that can be checked before its
+    weights are read."""
     if batch_tokens < 1:
         raise StudentError(f"{role} {name}: batch_tokens is {batch_tokens}, expected at least 1.")
     where = resolve_device(device, "device")
@@ -292,14 +334,19 @@ def _open(name: str, device: str, batch_tokens: int, role: str) -> tuple[ModelFi
 
 
 def _padding(tokenizer: Any, name: str, role: str) -> Any:
-    """`tokenizer`. Raises StudentError where it cannot pad, so that sentences could not be judged together."""
+    """`tokenizer`. Raises StudentError where it cannot pad, so that sentences could not be judged
+    together."""
     if tokenizer.pad_token_id is None:
-        raise StudentError(f"{role} {name}: its tokenizer has no padding token. Expected a trained {role}.")
+        raise StudentError(
+            f"{role} {name}: its tokenizer has no padding token. Expected a trained {role}."
+        )
     return tokenizer
 
 
 def _label(labels: dict[str, int], word: str, name: str, config: Any) -> int:
-    places = [place for label, place in labels.items() if label.startswith(word) or label.endswith(word)]
+    places = [
+        place for label, place in labels.items() if label.startswith(word) or label.endswith(word)
+    ]
     if len(places) != 1:
         raise StudentError(
             f"judge {name}: this is no model of natural-language inference ({config.model_type}): its labels are "
@@ -322,10 +369,14 @@ def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterable[list[int]]:
 
 
 def open_judges(judge: str, encoder: str, device: str = "auto") -> tuple[Judge, Similarity]:
-    """By name: `lexical`, or a model of natural-language inference, and a sentence encoder. Raises StudentError where a
-    model is not there, or its labels are not those of inference."""
+    """By name: `lexical`, or a model of natural-language inference, and a sentence encoder. Raises
+    StudentError where a model is not there, or its labels are not those of inference."""
     for role, name in (("judge", judge), ("encoder", encoder)):
-        if name != "lexical" and "/" not in name and get_close_matches(name.lower(), ["lexical"], cutoff=0.7):
+        if (
+            name != "lexical"
+            and "/" not in name
+            and get_close_matches(name.lower(), ["lexical"], cutoff=0.7)
+        ):
             raise StudentError(f"{role} {name}: no such {role}. Did you mean 'lexical'?")
     return (
         LexicalJudge() if judge == "lexical" else NliJudge(judge, device),

@@ -1,8 +1,9 @@
 """Rationales spoilt in one way each: what a measure of quality must notice.
 
-A scorer of an aspect should rank a rationale above its perturbed self (AUC >= 0.8) for the perturbations that belong to
-the aspect, and be near 0.5 on the others. `matrix` measures all pairs; `matrix_table` shows them and marks both: the first
-half of the rule holds for the lexical judges on bundled facts, the second fails in 30 of 61 cells.
+A scorer of an aspect should rank a rationale above its perturbed self (AUC >= 0.8) for the
+perturbations that belong to the aspect, and be near 0.5 on the others. `matrix` measures all pairs;
+`matrix_table` shows them and marks both: the first half of the rule holds for the lexical judges on
+bundled facts, the second fails in 30 of 61 cells.
 
     aspect         its own perturbations
     factuality     swap a name, negate a step
@@ -26,7 +27,8 @@ from smallsteps.quality.aspects import ASPECTS, Rated, Scorer
 from smallsteps.quality.judges import STOPWORDS
 
 Perturbation = Callable[[Rated, Rated, random.Random], str | None]
-"""(a rationale, one of another question, chance) → its text spoilt; None: it cannot be spoilt so."""
+"""(a rationale, one of another question, chance) → its text spoilt; None: it cannot be spoilt
+so."""
 
 OWN: dict[str, tuple[str, ...]] = {
     "factuality": ("swap", "negate"),
@@ -51,7 +53,9 @@ _VERB = re.compile(
 
 
 def _join(steps: Sequence[str], item: Rated) -> str:
-    closing = item.text.strip().removeprefix(" ".join(item.steps)).strip() if len(item.steps) else ""
+    closing = (
+        item.text.strip().removeprefix(" ".join(item.steps)).strip() if len(item.steps) else ""
+    )
     return " ".join([*steps, closing]).strip()
 
 
@@ -59,7 +63,8 @@ def swap(item: Rated, other: Rated, chance: random.Random) -> str | None:
     """A name or number of one step becomes another one of the context."""
     steps = list(item.steps)
     names = sorted(
-        {m[0] for c in item.context for m in re.finditer(r"\b[A-Z][\w'’-]+\b|\b\d[\d,.]*\b", c)} - _openers(item)
+        {m[0] for c in item.context for m in re.finditer(r"\b[A-Z][\w'’-]+\b|\b\d[\d,.]*\b", c)}
+        - _openers(item)
     )
     places = [(n, m) for n, step in enumerate(steps) for m in _NAME.finditer(step)]
     if not places:
@@ -74,7 +79,11 @@ def swap(item: Rated, other: Rated, chance: random.Random) -> str | None:
 
 def _openers(item: Rated) -> set[str]:
     """Words of the context that are written with a capital only because they open a sentence."""
-    return {c.split()[0].strip(",") for c in item.context if c.split() and c.split()[0].lower().strip(",") in STOPWORDS}
+    return {
+        c.split()[0].strip(",")
+        for c in item.context
+        if c.split() and c.split()[0].lower().strip(",") in STOPWORDS
+    }
 
 
 def negate(item: Rated, other: Rated, chance: random.Random) -> str | None:
@@ -85,7 +94,20 @@ def negate(item: Rated, other: Rated, chance: random.Random) -> str | None:
         return None
     n, match = chance.choice(places)
     verb = match[0]
-    auxiliary = verb in ("is", "are", "was", "were", "has", "had", "can", "could", "will", "would", "does", "did")
+    auxiliary = verb in (
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "had",
+        "can",
+        "could",
+        "will",
+        "would",
+        "does",
+        "did",
+    )
     said = f"{verb} not" if auxiliary else f"never {verb}"
     steps[n] = steps[n][: match.start()] + said + steps[n][match.end() :]
     return _join(steps, item)
@@ -121,7 +143,9 @@ def insert(item: Rated, other: Rated, chance: random.Random) -> str | None:
     foreign = [c for c in other.context if c not in item.context]
     if not foreign:
         return None
-    steps.insert(chance.randrange(1, len(steps) + 1) if len(steps) > 1 else 1, chance.choice(foreign))
+    steps.insert(
+        chance.randrange(1, len(steps) + 1) if len(steps) > 1 else 1, chance.choice(foreign)
+    )
     return _join(steps, item)
 
 
@@ -160,9 +184,16 @@ def bloat(item: Rated, other: Rated, chance: random.Random) -> str | None:
 
 
 PERTURBATIONS: dict[str, Perturbation] = {
-    "swap": swap, "negate": negate, "drop": drop, "repeat": repeat, "shuffle": shuffle, "insert": insert, "other": of_other,
-    "garble": garble, "bloat": bloat,
-}  # fmt: skip
+    "swap": swap,
+    "negate": negate,
+    "drop": drop,
+    "repeat": repeat,
+    "shuffle": shuffle,
+    "insert": insert,
+    "other": of_other,
+    "garble": garble,
+    "bloat": bloat,
+}
 
 
 def matrix(
@@ -172,8 +203,8 @@ def matrix(
     paired: bool = False,
     names: Collection[str] = tuple(PERTURBATIONS),
 ) -> dict[str, dict[str, float | None]]:
-    """aspect → perturbation → AUC: how often a rationale scores above a perturbed one (any item's; `paired`: its own;
-    ties count half). `names`: the perturbations that are measured.
+    """aspect → perturbation → AUC: how often a rationale scores above a perturbed one (any item's;
+    `paired`: its own; ties count half). `names`: the perturbations that are measured.
 
     None: no rationale could be spoilt so, or the aspect was not measured.
     """
@@ -183,7 +214,9 @@ def matrix(
         perturb = PERTURBATIONS[name]
         spoilt, kept = [], []
         for n, item in enumerate(items):
-            text = perturb(item, items[(n + 1) % len(items)], random.Random(f"{name}/{seed}/{item.id}"))
+            text = perturb(
+                item, items[(n + 1) % len(items)], random.Random(f"{name}/{seed}/{item.id}")
+            )
             if text is not None and text.strip() != item.text.strip():
                 spoilt.append(replace(item, text=text))
                 kept.append(before[n])
@@ -196,8 +229,11 @@ def matrix(
     return found
 
 
-def beside_the_point(measured: Mapping[str, Mapping[str, float | None]]) -> dict[tuple[str, str], float]:
-    """(aspect, perturbation) → AUC where an aspect reacts to what does not belong to it: further than `NEAR` from 0.5."""
+def beside_the_point(
+    measured: Mapping[str, Mapping[str, float | None]],
+) -> dict[tuple[str, str], float]:
+    """(aspect, perturbation) → AUC where an aspect reacts to what does not belong to it: further
+    than `NEAR` from 0.5."""
     return {
         (aspect, name): value
         for aspect, values in measured.items()
@@ -207,7 +243,8 @@ def beside_the_point(measured: Mapping[str, Mapping[str, float | None]]) -> dict
 
 
 def matrix_table(measured: Mapping[str, Mapping[str, float | None]]) -> str:
-    """A Markdown table: in bold what belongs to an aspect, with † what does not and is noticed all the same."""
+    """A Markdown table: in bold what belongs to an aspect, with † what does not and is noticed all
+    the same."""
     marked = beside_the_point(measured)
     names = list(dict.fromkeys(name for values in measured.values() for name in values))
     lines = ["| aspect | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]

@@ -1,1 +1,2 @@
-"""What a run says, as one static page and in the terminal. Reads run folders; only methods' end and cli import it."""
+"""What a run says, as one static page and in the terminal. Reads run folders; only methods' end and
+cli import it."""

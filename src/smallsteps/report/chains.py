@@ -1,8 +1,8 @@
 """What the page's chain browser reads: test problems, gold chains, and what each arm wrote.
 
-The page is one file that holds everything, so that this part is bounded: where all problems would take more than
-`MOST_BYTES`, as many as fit are shown, evenly spread over the test set, and the page says how many.
-"""
+The page is one file that holds everything, so that this part is bounded: where all problems would
+take more than `MOST_BYTES`, as many as fit are shown, evenly spread over the test set, and the page
+says how many."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from smallsteps.report.run import Arm, GoldChain, Run
 MOST_BYTES = 2_000_000
 """Bytes of all problems with their chains; the rest of a page takes some hundred thousand."""
 MOST_CHARACTERS = 10_000
-"""Characters of one text; a student that repeats itself without end has written no more that is worth reading."""
+"""Characters of one text; a student that repeats itself without end has written no more that is
+worth reading."""
 
 
 def chain_browser(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
     """The browser's data; empty where there is nothing to show.
 
-    Short keys keep the page small. `of`: test problems in all; a problem's `n`: its place among them, from 1. A cell: s
-    segments [[kind, text]], where the kind is "" for a whole chain and ends in ? where it was judged, a answer, e how it
-    ended, v value 0..1 or null, p parsed, n tokens.
+    Short keys keep the page small. `of`: test problems in all; a problem's `n`: its place among
+    them, from 1. A cell: s segments [[kind, text]], where the kind is "" for a whole chain and ends
+    in ? where it was judged, a answer, e how it ended, v value 0..1 or null, p parsed, n tokens.
     """
     arms = [arm for arm in run.arms if arm.predictions]
     if not run.problems or not (run.gold or arms):
         return {}
-    entries = [_entry(place, problem, run, arms) for place, problem in enumerate(run.problems, start=1)]
+    entries = [
+        _entry(place, problem, run, arms) for place, problem in enumerate(run.problems, start=1)
+    ]
     entries = spread(entries, MOST_BYTES)
     grades = [grade.value for arm in run.arms for grade in arm.grades.values()]
     return {
@@ -70,13 +73,19 @@ def spread(entries: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]
 
 def _size(entry: dict[str, Any]) -> int:
     text = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
-    return len(text.encode("utf-8", "replace")) + 5 * sum(text.count(sign) for sign in "<>&")  # written as \\u003c
+    return len(text.encode("utf-8", "replace")) + 5 * sum(
+        text.count(sign) for sign in "<>&"
+    )  # written as \\u003c
 
 
 def _entry(place: int, problem: Problem, run: Run, arms: Sequence[Arm]) -> dict[str, Any]:
     shown = {
-        "n": place, "id": problem.id, "q": _cut(problem.question), "a": problem.answer, "c": list(problem.choices),
-    }  # fmt: skip
+        "n": place,
+        "id": problem.id,
+        "q": _cut(problem.question),
+        "a": problem.answer,
+        "c": list(problem.choices),
+    }
     cells = [_cell(arm, problem.id, problem.question) for arm in arms]
     return {"problem": shown, "gold": _gold_cell(run.gold.get(problem.id)), "cells": cells}
 
@@ -99,7 +108,8 @@ def _cell(arm: Arm, problem_id: str, question: str) -> dict[str, Any] | None:
 
 
 def _shown_kind(kind: str | None, question: str, text: str) -> str:
-    """The kind that the student stated, else the one that the segment looks like, marked as such: ES? or AS?."""
+    """The kind that the student stated, else the one that the segment looks like, marked as such:
+    ES? or AS?."""
     return kind or (f"{judged_kind(question, text)}?" if text.strip() else "")
 
 
@@ -121,8 +131,8 @@ def _bounded(segments: list[list[str]]) -> list[list[str]]:
 
 
 def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:
-    """s segments; c the segmentation that cut them, null for labels of the data; t [end offset in the
-    chain in UTF-16 units, entropy] per token, empty where there are none.
+    """s segments; c the segmentation that cut them, null for labels of the data; t [end offset in
+    the chain in UTF-16 units, entropy] per token, empty where there are none.
 
     The script cuts strings where JavaScript counts, and JavaScript counts UTF-16 units.
     """
@@ -131,6 +141,10 @@ def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:
     segments = [list(segment) for segment in chain.segments]
     if sum(len(text) for _, text in segments) > MOST_CHARACTERS:
         return {"s": _bounded(segments), "t": [], "c": chain.cut_by}
-    ends = accumulate(len(text.encode("utf-16-le", "surrogatepass")) // 2 for text, _ in chain.tokens)
-    tokens = [[end, round(entropy, 3)] for end, (_, entropy) in zip(ends, chain.tokens, strict=True)]
+    ends = accumulate(
+        len(text.encode("utf-16-le", "surrogatepass")) // 2 for text, _ in chain.tokens
+    )
+    tokens = [
+        [end, round(entropy, 3)] for end, (_, entropy) in zip(ends, chain.tokens, strict=True)
+    ]
     return {"s": segments, "t": tokens, "c": chain.cut_by}

@@ -4,8 +4,8 @@
     curves         losses and the metric on validation against training tokens
     sweeps         Fig. 3: the metric on the test problems against beta and against gamma
 
-Each draws what is there and nothing where its data are missing. How a line is drawn stands in `figures.py`.
-"""
+Each draws what is there and nothing where its data are missing. How a line is drawn stands in
+`figures.py`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ PAIR = "pair"
 
 
 def best_loss(run: Run, colours: Mapping[str, int]) -> Markup:
-    """Best training loss so far against training time; each half of a dual pair has a line of its own."""
+    """Best training loss so far against training time; each half of a dual pair has a line of its
+    own."""
     block = _block(run)
     series = []
     of_line = line_colours(run, colours)
@@ -41,7 +42,8 @@ def best_loss(run: Run, colours: Mapping[str, int]) -> Markup:
 
 
 def curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
-    """Training loss, validation loss and metric over training tokens (over updates where tokens were not written)."""
+    """Training loss, validation loss and metric over training tokens (over updates where tokens
+    were not written)."""
     rows = [row for arm in run.arms for row in arm.curves]
     by_tokens = any("tokens" in row for row in rows)
     x, x_label = ("tokens", "training tokens") if by_tokens else ("update", "updates")
@@ -65,8 +67,8 @@ def curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
 
 
 def line_colours(run: Run, colours: Mapping[str, int]) -> dict[str, int]:
-    """The colour of each line: arms keep theirs, which a pair as a whole and its ES half share; AS halves get those
-    after the last arm's."""
+    """The colour of each line: arms keep theirs, which a pair as a whole and its ES half share; AS
+    halves get those after the last arm's."""
     found = dict(colours)
     further = len(colours)
     for arm in run.arms:
@@ -103,7 +105,11 @@ def _lines(run: Run, arm_name: str, x: str, y: str) -> Iterator[tuple[str, list[
 
 def _points(arm: Arm, x: str, y: str, half: Any) -> Points:
     rows = [row for row in arm.curves if row.get("half") == half]
-    return [(row[x], row[y]) for row in rows if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))]
+    return [
+        (row[x], row[y])
+        for row in rows
+        if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))
+    ]
 
 
 def _seeds(name: str, colour: int, lines: Sequence[Points]) -> list[figures.Series]:
@@ -126,7 +132,8 @@ def _best_so_far(points: Points) -> Points:
 
 
 def _mean_line(lines: Sequence[Points]) -> Points:
-    """Point by point, as far as all seeds go: seeds are evaluated at the same shares of one budget."""
+    """Point by point, as far as all seeds go: seeds are evaluated at the same shares of one
+    budget."""
     return [
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*lines, strict=False)
@@ -149,8 +156,9 @@ def swept(name: str) -> tuple[str, dict[str, float]]:
 
 
 def sweeps(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Charts of the main figure and of each further metric against each knob of a sweep, and the legend that belongs
-    to them; nothing where no arm was swept. Arms without the knob are level lines."""
+    """Charts of the main figure and of each further metric against each knob of a sweep, and the
+    legend that belongs to them; nothing where no arm was swept. Arms without the knob are level
+    lines."""
     rows = verdict.summaries(results)
     parts = [(row, *swept(str(row["name"]))) for row in rows]
     knobs = [knob for knob in KNOBS if len({s[knob] for _, _, s in parts if knob in s}) > 1]
@@ -159,7 +167,9 @@ def sweeps(results: Mapping[str, Any]) -> dict[str, Any]:
     names = dict.fromkeys(_family(arm, values, knob) for knob in knobs for _, arm, values in parts)
     colours = {name: place for place, name in enumerate(names)}
     shown = [(None, rows[0].get("metric"))]
-    shown += [(name, name) for name in dict.fromkeys(n for row in rows for n in row.get("metrics") or {})]
+    shown += [
+        (name, name) for name in dict.fromkeys(n for row in rows for n in row.get("metrics") or {})
+    ]
     charts = []
     for knob in knobs:
         for key, metric in shown:
@@ -180,7 +190,11 @@ def sweeps(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sweep_chart(
-    knob: str, metric: Any, families: Mapping[str, Points], level: Mapping[str, float], colours: Mapping[str, int]
+    knob: str,
+    metric: Any,
+    families: Mapping[str, Points],
+    level: Mapping[str, float],
+    colours: Mapping[str, int],
 ) -> Markup:
     xs = [x for points in families.values() for x, _ in points]
     if not xs:

@@ -1,9 +1,8 @@
 """Figures as small pieces of SVG: line charts, interval bars, stacked bars.
 
-Hand-made and not matplotlib's: the text stays text in the page's own font, colours are classes of the style sheet, so
-that dark mode and print need no second figure, and a chart takes a few KB. Colour never stands alone: each series has
-its own dashes and its own mark.
-"""
+Hand-made and not matplotlib's: the text stays text in the page's own font, colours are classes of
+the style sheet, so that dark mode and print need no second figure, and a chart takes a few KB.
+Colour never stands alone: each series has its own dashes and its own mark."""
 
 from __future__ import annotations
 
@@ -36,8 +35,11 @@ class Series:
     """A single seed behind the mean of its arm."""
 
 
-def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, zero: bool = False) -> Markup:
-    """A chart of `series`; the y axis is logarithmic where values are positive and span more than a factor of ten.
+def line_chart(
+    series: Sequence[Series], x_label: str, y_label: str, *, zero: bool = False
+) -> Markup:
+    """A chart of `series`; the y axis is logarithmic where values are positive and span more than a
+    factor of ten.
 
     `zero`: the y axis starts at nought (shares, accuracies). Empty where no series has a point.
     """
@@ -53,18 +55,28 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, *, zero: bo
     summary = f"{y_label} over {x_label}. " + "; ".join(
         f"{s.name} ends at {number(s.points[-1][1], 2)}" for s in series if s.points and not s.faint
     )
-    out = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(summary)}">']
+    out = [
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(summary)}">'
+    ]
     for y in y_ticks:
-        out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_at(y):.1f}" y2="{y_at(y):.1f}"/>')
-        out.append(f'<text class="tick" x="{LEFT - 7}" y="{y_at(y) + 3.5:.1f}" text-anchor="end">{_tick(y)}</text>')
+        out.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_at(y):.1f}" y2="{y_at(y):.1f}"/>'
+        )
+        out.append(
+            f'<text class="tick" x="{LEFT - 7}" y="{y_at(y) + 3.5:.1f}" text-anchor="end">{_tick(y)}</text>'
+        )
     for x in x_ticks:
         out.append(
             f'<text class="tick" x="{x_at(x):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{_tick(x)}</text>'
         )
-    out.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
+    out.append(
+        f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>'
+    )
     label = y_label + (" (log scale)" if log else "")
     middle = (LEFT + WIDTH - RIGHT) / 2
-    out.append(f'<text class="label" x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">{escape(x_label)}</text>')
+    out.append(
+        f'<text class="label" x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">{escape(x_label)}</text>'
+    )
     for s in sorted(series, key=lambda s: not s.faint):
         if s.points:
             out.append(_line(s, x_at, y_at))
@@ -97,7 +109,9 @@ def mark(colour: int, x: float, y: float, r: float = 3.2) -> Markup:
         2: ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
         3: ((0, -1.2), (1.1, 0.9), (-1.1, 0.9)),
     }[kind]
-    return Markup(f'<polygon points="{" ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in corners)}"/>')
+    return Markup(
+        f'<polygon points="{" ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in corners)}"/>'
+    )
 
 
 def swatch(colour: int) -> Markup:
@@ -111,9 +125,16 @@ def swatch(colour: int) -> Markup:
 
 
 def interval_bar(
-    value: float, low: float, high: float, domain: tuple[float, float], *, colour: int, zero: bool = False
+    value: float,
+    low: float,
+    high: float,
+    domain: tuple[float, float],
+    *,
+    colour: int,
+    zero: bool = False,
 ) -> Markup:
-    """An interval as a bar with a mark at its value, on the scale `domain` that all rows of a table share.
+    """An interval as a bar with a mark at its value, on the scale `domain` that all rows of a table
+    share.
 
     `zero`: with a line at nought.
     """
@@ -128,7 +149,8 @@ def interval_bar(
 
 
 def endings_bar(stopped: Mapping[str, Any]) -> Markup:
-    """How chains ended as one stacked bar in the order of ENDINGS. Nothing where none was counted."""
+    """How chains ended as one stacked bar in the order of ENDINGS. Nothing where none was
+    counted."""
     total = sum(stopped.values())
     if not total:
         return Markup("")
@@ -136,7 +158,9 @@ def endings_bar(stopped: Mapping[str, Any]) -> Markup:
     for kind in ENDINGS:
         width = 120 * stopped.get(kind, 0) / total
         if width:
-            parts.append(f'<rect class="ended-{kind}" x="{x:.2f}" width="{width:.2f}" y="0" height="8"/>')
+            parts.append(
+                f'<rect class="ended-{kind}" x="{x:.2f}" width="{width:.2f}" y="0" height="8"/>'
+            )
         x += width
     return Markup(
         f'<svg class="endings" viewBox="0 0 120 8" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
@@ -160,7 +184,8 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers, 1, 2, 5 times a power of ten, that enclose `low` to `high`; fewer steps where those are many."""
+    """Round numbers, 1, 2, 5 times a power of ten, that enclose `low` to `high`; fewer steps where
+    those are many."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1, 2, 5), (1, 3), (1,)):
         marks = [round(m * 10.0**e, 12) for e in exponents for m in steps]
@@ -176,7 +201,9 @@ def _tick(value: float) -> str:
     return amount(value) if abs(value) >= 1000 else f"{value:g}".replace("-", "−")
 
 
-def _scale(low: float, high: float, start: float, end: float, *, log: bool = False) -> Callable[[float], float]:
+def _scale(
+    low: float, high: float, start: float, end: float, *, log: bool = False
+) -> Callable[[float], float]:
     change = math.log if log else float
     a, b = change(low), change(high)
     span = (b - a) or 1.0

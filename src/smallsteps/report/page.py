@@ -1,7 +1,9 @@
-"""One static HTML file for a run: results, paired tests, curves, every chain beside its gold chain, provenance.
+"""One static HTML file for a run: results, paired tests, curves, every chain beside its gold chain,
+provenance.
 
-The last stop of the pipeline. The page opens from disk: style, script and data are inside it, a content policy in its
-head forbids the browser every request, and its script makes text nodes only. All text is escaped, whoever wrote it.
+The last stop of the pipeline. The page opens from disk: style, script and data are inside it, a
+content policy in its head forbids the browser every request, and its script makes text nodes only.
+All text is escaped, whoever wrote it.
 
 **What a run folder holds.** Every file but results.json and every key but `arms` may be missing; the page leaves out
 what would stand on it. Values of metrics lie between 0 and 100.
@@ -45,8 +47,8 @@ gold.jsonl                               `problem_id`, `segments` [{kind, text}]
                                          `cut_by` (the segmentation that cut them)
                                          (nats), whose texts joined are the chain
 
-To add a section: write `section-NAME.html`, add a line to SECTIONS and put what it shows into `_facts`.
-"""
+To add a section: write `section-NAME.html`, add a line to SECTIONS and put what it shows into
+`_facts`."""
 
 from __future__ import annotations
 
@@ -104,8 +106,15 @@ MOST_CONTEXT = 2_000
 GUIDES = ("untrained", "distilled", "aspects", "task", "both", "raft", "dpo")
 """Arms whose rationales are shown."""
 ASPECTS = (
-    "factuality", "relevance", "logicality", "consistency", "coherence", "fluency", "naturalness", "readability",
-)  # fmt: skip
+    "factuality",
+    "relevance",
+    "logicality",
+    "consistency",
+    "coherence",
+    "fluency",
+    "naturalness",
+    "readability",
+)
 MOST_FIGURES = 100
 """Rows of one arm and seed in the table behind the curves."""
 MOST_MEANS = 25
@@ -126,8 +135,8 @@ SECTIONS = (
 def write_page(run_folder: Path) -> Path:
     """Write `report.html` into the run folder from what lies in it; the path of the page.
 
-    Raises RunFolderError where results.json is missing or a file is damaged. The page appears whole or not at all.
-    """
+    Raises RunFolderError where results.json is missing or a file is damaged. The page appears whole
+    or not at all."""
     run_folder = Path(run_folder)
     page = render(read_run(run_folder))
     path = run_folder / "report.html"
@@ -157,12 +166,17 @@ def render(run: Run) -> str:
     sections = [section for section in SECTIONS if facts[section.name]]
     script = _inline("page.js")
     return environment.get_template("page.html").render(
-        **facts, sections=sections, style=_inline("page.css"), script=script, script_digest=_digest(script)
+        **facts,
+        sections=sections,
+        style=_inline("page.css"),
+        script=script,
+        script_digest=_digest(script),
     )
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """What the templates show, by name; each section's own fact is empty where it has nothing to say."""
+    """What the templates show, by name; each section's own fact is empty where it has nothing to
+    say."""
     results = run.results
     names = verdict.arm_names(results)
     colours = {name: i for i, name in enumerate(names)}
@@ -179,7 +193,9 @@ def _facts(run: Run) -> dict[str, Any]:
         "swatches": {name: figures.swatch(colour) for name, colour in colours.items()},
         "results": _results(results, colours),
         "extra_metrics": list(
-            dict.fromkeys(name for row in results.get("arms", ()) for name in row.get("metrics") or {})
+            dict.fromkeys(
+                name for row in results.get("arms", ()) for name in row.get("metrics") or {}
+            )
         ),
         "endings": verdict.ENDINGS,
         "paper_protocol": results.get("paper_protocol") or [],
@@ -198,18 +214,27 @@ def _facts(run: Run) -> dict[str, Any]:
         "problems_of": len(run.problems),
         "further_samples": sum(arm.further for arm in run.arms),
         "further": {
-            key: value for key, value in results.items() if key not in KNOWN and value not in (None, [], {}, "")
+            key: value
+            for key, value in results.items()
+            if key not in KNOWN and value not in (None, [], {}, "")
         },
         "data": results.get("data") or {},
         "provenance": {"smallsteps": smallsteps.__version__, **(results.get("provenance") or {})},
-        "signatures": list(dict.fromkeys(row["signature"] for row in results.get("arms", ()) if row.get("signature"))),
+        "signatures": list(
+            dict.fromkeys(
+                row["signature"] for row in results.get("arms", ()) if row.get("signature")
+            )
+        ),
     }
 
 
 def _results(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
-    """One group per arm: its row over all seeds, the rows of several seeds, bars on one common scale."""
+    """One group per arm: its row over all seeds, the rows of several seeds, bars on one common
+    scale."""
     groups = []
-    ends = [v for row in [*results.get("arms", ()), *verdict.summaries(results)] for v in _ends(row)]
+    ends = [
+        v for row in [*results.get("arms", ()), *verdict.summaries(results)] for v in _ends(row)
+    ]
     domain = (min(ends), max(ends)) if ends else (0.0, 100.0)
     if domain[0] == domain[1]:
         domain = (domain[0] - 1, domain[1] + 1)
@@ -233,8 +258,17 @@ def _drawn(row: Row, domain: tuple[float, float], colours: Mapping[str, int]) ->
         low, high, value = ends
         bar = figures.interval_bar(value, low, high, domain, colour=colour)
     stopped = row.get("stopped") or {}
-    metrics = {k: m if isinstance(m, Mapping) else {"value": m} for k, m in (row.get("metrics") or {}).items()}
-    return {**row, "bar": bar, "endings_bar": figures.endings_bar(stopped), "stopped": stopped, "metrics": metrics}
+    metrics = {
+        k: m if isinstance(m, Mapping) else {"value": m}
+        for k, m in (row.get("metrics") or {}).items()
+    }
+    return {
+        **row,
+        "bar": bar,
+        "endings_bar": figures.endings_bar(stopped),
+        "stopped": stopped,
+        "metrics": metrics,
+    }
 
 
 def _ends(row: Row) -> list[float]:
@@ -243,7 +277,8 @@ def _ends(row: Row) -> list[float]:
     if not verdict.is_number(value):
         return []
     low, high = row.get("low"), row.get("high")
-    return [low if verdict.is_number(low) else value, high if verdict.is_number(high) else value, value]  # type: ignore[list-item]
+    ends = (end if verdict.is_number(end) else value for end in (low, high))
+    return [float(number) for number in (*ends, value) if number is not None]
 
 
 def _tests(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -252,7 +287,12 @@ def _tests(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
     rows = [{**row, "seed": None, "pooled": True} for row in pooled]
     rows += [{"seed": None, **row, "pooled": False} for row in results.get("comparisons", ())]
     reach = max(
-        (abs(row[k]) for row in rows for k in ("difference", "low", "high") if verdict.is_number(row.get(k))),
+        (
+            abs(row[k])
+            for row in rows
+            for k in ("difference", "low", "high")
+            if verdict.is_number(row.get(k))
+        ),
         default=1.0,
     )
     for row in rows:
@@ -268,7 +308,8 @@ def _tests(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
 
 
 def _rounds(run: Run) -> dict[str, Any]:
-    """Tailored learning: the rounds, and for each arm at its first seed the fates of its questions."""
+    """Tailored learning: the rounds, and for each arm at its first seed the fates of its
+    questions."""
     rows = run.results.get("rounds") or []
     if not rows:
         return {}
@@ -278,7 +319,8 @@ def _rounds(run: Run) -> dict[str, Any]:
 
 
 def _fates(arm: Arm) -> dict[str, Any]:
-    """How often each course of mistakes over the exams was taken, and some questions with what the teacher wrote."""
+    """How often each course of mistakes over the exams was taken, and some questions with what the
+    teacher wrote."""
     patterns = Counter(tuple(row["mistaken"]) for row in arm.fates)
     asked = [row for row in arm.fates if any(one.get("mistake") for one in row["rationales"])]
     # some of every course, so that what did not help is seen beside what did
@@ -297,13 +339,17 @@ def _fates(arm: Arm) -> dict[str, Any]:
 
 
 def _guided(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
-    """LM-guided chain of thought: what each arm turned and cost, and what the reader was given, for some questions of
-    each arm that a student wrote for."""
+    """LM-guided chain of thought: what each arm turned and cost, and what the reader was given, for
+    some questions of each arm that a student wrote for."""
     rows = run.results.get("guided") or []
     if not rows:
         return {}
     problems = {problem.id: problem for problem in run.problems}
-    aspects = [name for name in ASPECTS if any((row.get("quality") or {}).get(name) is not None for row in rows)]
+    aspects = [
+        name
+        for name in ASPECTS
+        if any((row.get("quality") or {}).get(name) is not None for row in rows)
+    ]
     first = {arm.name: arm for arm in reversed(run.arms) if arm.guided}
     shown = []
     for name in verdict.arm_names(run.results):
@@ -314,28 +360,48 @@ def _guided(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
         courses: dict[tuple[bool, bool], list[Row]] = {}
         for row in arm.guided:
             courses.setdefault((row["right_without"], row["right"]), []).append(row)
-        picked = [row for own in courses.values() for row in own[: max(1, MOST_GUIDED // len(courses))]]
-        items = [{**row, **_asked(problems[row["problem_id"]]), "quality": _aspects(row, aspects)} for row in picked]
+        picked = [
+            row for own in courses.values() for row in own[: max(1, MOST_GUIDED // len(courses))]
+        ]
+        items = [
+            {**row, **_asked(problems[row["problem_id"]]), "quality": _aspects(row, aspects)}
+            for row in picked
+        ]
         shown.append({"name": arm.name, "seed": arm.seed, "count": len(arm.guided), "items": items})
     refined = run.results.get("refined") or []
     return {
-        "rows": rows, "aspects": aspects, "shown": shown, "refined": refined, "watched": _watched(refined),
+        "rows": rows,
+        "aspects": aspects,
+        "shown": shown,
+        "refined": refined,
+        "watched": _watched(refined),
         "charts": _refinements(run, colours),
-    }  # fmt: skip
+    }
 
 
 WATCHED = (
-    ("reward", "reward"), ("no_signal", "groups without signal"), ("kl", "KL a token"), ("entropy", "entropy a token"),
-    ("reward_leak", "says the answer"), ("reward_copy", "longest copy"), ("reward_words", "words"),
-)  # fmt: skip
+    ("reward", "reward"),
+    ("no_signal", "groups without signal"),
+    ("kl", "KL a token"),
+    ("entropy", "entropy a token"),
+    ("reward_leak", "says the answer"),
+    ("reward_copy", "longest copy"),
+    ("reward_words", "words"),
+)
 """Gauges of a refinement -> how the page names them."""
 
 
 def _watched(refined: Sequence[Row]) -> list[tuple[str, str]]:
     """The gauges, and what part each term of the reward has in the variance of the advantages."""
-    shares = dict.fromkeys(name for row in refined for name in row["last"] if name.startswith("share_"))
+    shares = dict.fromkeys(
+        name for row in refined for name in row["last"] if name.startswith("share_")
+    )
     named = [(name, f"{name.removeprefix('share_')}, share") for name in shares]
-    return [(name, label) for name, label in (*WATCHED, *named) if any(name in row["last"] for row in refined)]
+    return [
+        (name, label)
+        for name, label in (*WATCHED, *named)
+        if any(name in row["last"] for row in refined)
+    ]
 
 
 def _refinements(run: Run, colours: Mapping[str, int]) -> list[Markup]:
@@ -346,10 +412,16 @@ def _refinements(run: Run, colours: Mapping[str, int]) -> list[Markup]:
     for key, label in WATCHED[:3]:
         series = []
         for arm in run.arms:
-            points = [(row["update"], row[key]) for row in arm.refined if verdict.is_number(row.get(key))]
+            points = [
+                (row["update"], row[key]) for row in arm.refined if verdict.is_number(row.get(key))
+            ]
             if points:
                 series.append(
-                    figures.Series(f"{arm.name}, seed {arm.seed}", colours[arm.name], charts.means(points, block))
+                    figures.Series(
+                        f"{arm.name}, seed {arm.seed}",
+                        colours[arm.name],
+                        charts.means(points, block),
+                    )
                 )
         drawn.append(figures.line_chart(series, "steps", label[0].upper() + label[1:] + means))
     return [chart for chart in drawn if chart]
@@ -365,9 +437,12 @@ def _aspects(row: Row, names: Sequence[str]) -> list[tuple[str, Any]]:
 
 
 def curve_figures(rows: Sequence[Row]) -> list[Row]:
-    """The rows of a curve for the table behind it, at most `MOST_FIGURES`: evaluations first, then updates between them."""
+    """The rows of a curve for the table behind it, at most `MOST_FIGURES`: evaluations first, then
+    updates between them."""
     evaluations = [
-        n for n, row in enumerate(rows) if row.get("validation_loss") is not None or row.get("metric") is not None
+        n
+        for n, row in enumerate(rows)
+        if row.get("validation_loss") is not None or row.get("metric") is not None
     ]
     room = max(0, MOST_FIGURES - len(evaluations))
     picked = {*_spread(evaluations, MOST_FIGURES), *_spread(range(len(rows)), room)}
@@ -382,7 +457,8 @@ def _spread(places: Sequence[int], count: int) -> list[int]:
 
 
 def plain(value: Any) -> str:
-    """A value of results.json that has no place of its own, as text: 0.25 → "0.25", lists and objects on one line."""
+    """A value of results.json that has no place of its own, as text: 0.25 → "0.25", lists and
+    objects on one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {plain(v)}" for key, v in value.items())
     if isinstance(value, str) or not isinstance(value, Iterable):
@@ -391,7 +467,8 @@ def plain(value: Any) -> str:
 
 
 def _embedded(value: Any) -> Markup:
-    """JSON that no text in it can leave: inside <script>, only `<` could end the element or open a comment."""
+    """JSON that no text in it can leave: inside <script>, only `<` could end the element or open a
+    comment."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
@@ -405,4 +482,6 @@ def _inline(name: str) -> Markup:
 
 def _digest(script: str) -> str:
     """The digest by which the page's content policy knows its one script."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode(
+        "ascii"
+    )

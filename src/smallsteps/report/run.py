@@ -1,9 +1,9 @@
-"""Reading a finished run folder for the report: results, problems, gold chains, and each arm's predictions and curves.
+"""Reading a finished run folder for the report: results, problems, gold chains, and each arm's
+predictions and curves.
 
-The last stop of the pipeline; the schema of the folder stands in `page.py`. Every file but `results.json` may be
-missing, and a page then leaves out what would stand on it. What is there must be whole: a broken line is named by file
-and number.
-"""
+The last stop of the pipeline; the schema of the folder stands in `page.py`. Every file but
+`results.json` may be missing, and a page then leaves out what would stand on it. What is there must
+be whole: a broken line is named by file and number."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class Arm:
     fates: tuple[Mapping[str, Any], ...]
     """Tailored learning: what became of each training question; else empty."""
     guided: tuple[Mapping[str, Any], ...]
-    """LM-guided chain of thought: what the reader was given, and what it answered with and without it; else empty."""
+    """LM-guided chain of thought: what the reader was given, and what it answered with and without
+    it; else empty."""
     refined: tuple[Mapping[str, Any], ...]
     """The steps of its refinement by reinforcement learning; else empty."""
     further: int
@@ -66,7 +67,8 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in `folder`. Raises RunFolderError where results.json is missing or a file in it is damaged."""
+    """The run in `folder`. Raises RunFolderError where results.json is missing or a file in it is
+    damaged."""
     results = read_results(folder)
     arms = tuple(_arm(folder, row) for row in results.get("arms", ()))
     problems = list(_records(folder / "problems.jsonl", Problem))
@@ -81,7 +83,8 @@ def read_run(folder: Path) -> Run:
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """The object in `folder/results.json`. Raises RunFolderError where it is missing, broken or has no list `arms`."""
+    """The object in `folder/results.json`. Raises RunFolderError where it is missing, broken or has
+    no list `arms`."""
     path = folder / "results.json"
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
@@ -97,8 +100,12 @@ def read_results(folder: Path) -> dict[str, Any]:
     if not isinstance(results, dict):
         raise RunFolderError(f"{path}: expected one JSON object, found {type(results).__name__}.")
     arms = results.get("arms", [])
-    if not isinstance(arms, list) or not all(isinstance(row, dict) and "name" in row for row in arms):
-        raise RunFolderError(f"{path}: expected `arms` to be a list of objects that each have a `name`.")
+    if not isinstance(arms, list) or not all(
+        isinstance(row, dict) and "name" in row for row in arms
+    ):
+        raise RunFolderError(
+            f"{path}: expected `arms` to be a list of objects that each have a `name`."
+        )
     return results
 
 
@@ -154,5 +161,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     f"{path}:{number}: expected one JSON object: {error}. Delete the file and run the command again."
                 ) from None
             if not isinstance(row, dict):
-                raise RunFolderError(f"{path}:{number}: expected one JSON object, found {type(row).__name__}.")
+                raise RunFolderError(
+                    f"{path}:{number}: expected one JSON object, found {type(row).__name__}."
+                )
             yield number, row

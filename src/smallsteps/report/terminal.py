@@ -1,8 +1,9 @@
-"""What the terminal shows: the results table, and chains coloured by ES and AS, at once or as they are written.
+"""What the terminal shows: the results table, and chains coloured by ES and AS, at once or as they
+are written.
 
-Colour never stands alone: each segment opens with its tag, [ES] or [AS], so that a log file or a colour-blind reader
-loses nothing. Generated text cannot move the cursor or change colours: its control characters are shown, not obeyed.
-"""
+Colour never stands alone: each segment opens with its tag, [ES] or [AS], so that a log file or a
+colour-blind reader loses nothing. Generated text cannot move the cursor or change colours: its
+control characters are shown, not obeyed."""
 
 from __future__ import annotations
 
@@ -31,15 +32,22 @@ from smallsteps.report.verdict import (
 from smallsteps.report.visible import visible
 
 STYLES: dict[Kind | None, str] = {"ES": "cyan", "AS": "yellow", None: ""}
-SHORT_ENDINGS = {"stop_sign": "stop", "end": "end", "limit": "limit", "empty": "empty", "repetition": "loop"}
+SHORT_ENDINGS = {
+    "stop_sign": "stop",
+    "end": "end",
+    "limit": "limit",
+    "empty": "empty",
+    "repetition": "loop",
+}
 
 
 def results_table(results: Mapping[str, Any]) -> Table:
-    """The results of a run, one row per arm (several seeds: pooled, or their mean) and a grey row per seed below it.
+    """The results of a run, one row per arm (several seeds: pooled, or their mean) and a grey row
+    per seed below it.
 
-    `results` is the object of results.json (schema: `page.py`). The column "against" holds the paired difference from
-    the baseline with its interval and McNemar's p (the bootstrap's where there is none); * where it excludes zero.
-    """
+    `results` is the object of results.json (schema: `page.py`). The column "against" holds the
+    paired difference from the baseline with its interval and McNemar's p (the bootstrap's where
+    there is none); * where it excludes zero."""
     base = baseline(results)
     rows = summaries(results)
     metric = metric_name(rows[0].get("metric")) if rows else "score"
@@ -63,20 +71,29 @@ def results_table(results: Mapping[str, Any]) -> Table:
         table.add_column(header, justify="right")
     for row in rows:
         table.add_section()
-        tests = [t for t in comparisons(results) if str(t.get("arm")) == row["name"] and str(t.get("against")) == base]
+        tests = [
+            t
+            for t in comparisons(results)
+            if str(t.get("arm")) == row["name"] and str(t.get("against")) == base
+        ]
         against = _against(tests[0]) if len(tests) == 1 else f"{len(tests)} seeds" if tests else "–"
-        table.add_row(Text(visible(row["name"]), style="bold"), *_cells(row, against if compared else None))
+        table.add_row(
+            Text(visible(row["name"]), style="bold"), *_cells(row, against if compared else None)
+        )
         if row["seeds"] > 1:
             for single in (r for r in results["arms"] if str(r["name"]) == row["name"]):
                 seed = single.get("seed")
                 own = [
                     t
                     for t in results.get("comparisons", ())
-                    if (str(t.get("arm")), str(t.get("against")), t.get("seed")) == (row["name"], base, seed)
+                    if (str(t.get("arm")), str(t.get("against")), t.get("seed"))
+                    == (row["name"], base, seed)
                 ]
                 against = _against(own[0]) if own else "–"
                 table.add_row(
-                    Text(f"  seed {seed}"), *_cells(single, against if compared else None), style="bright_black"
+                    Text(f"  seed {seed}"),
+                    *_cells(single, against if compared else None),
+                    style="bright_black",
                 )
     if compared:
         table.caption = "* the 95 % interval of the paired difference excludes zero"
@@ -84,25 +101,46 @@ def results_table(results: Mapping[str, Any]) -> Table:
 
 
 def rounds_table(results: Mapping[str, Any]) -> Table:
-    """The rounds of tailored learning: for each arm and seed a row for each student, the untrained one first."""
-    table = Table(title=Text("Rounds", style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
-                  collapse_padding=True)  # fmt: skip
+    """The rounds of tailored learning: for each arm and seed a row for each student, the untrained
+    one first."""
+    table = Table(
+        title=Text("Rounds", style="bold"),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column("arm", overflow="fold", min_width=8)
-    for header in ("round", "exam\n%", "validation\n%", "test\n%", "mis-\ntakes", "repaired\nbroken", "taught\ntokens"):  # fmt: skip
+    for header in (
+        "round",
+        "exam\n%",
+        "validation\n%",
+        "test\n%",
+        "mis-\ntakes",
+        "repaired\nbroken",
+        "taught\ntokens",
+    ):
         table.add_column(header, justify="right")
     last: tuple[Any, Any] | None = None
     for row in results.get("rounds", ()):
         own = (row["arm"], row["seed"])
         if own != last:
             table.add_section()
-        bought = f"{row['kept']} of {row['calls']}\n{amount(row['teacher_tokens'])}" if row["calls"] else "–"
+        bought = (
+            f"{row['kept']} of {row['calls']}\n{amount(row['teacher_tokens'])}"
+            if row["calls"]
+            else "–"
+        )
         first = row["round"] == 0
         table.add_row(
             Text(visible(f"{row['arm']}\nseed {row['seed']}") if own != last else "", style="bold"),
-            str(row["round"]), number(row["exam"]), *(_interval(row, name) for name in ("validation", "test")),
-            str(row["mistakes"]), "–" if first else f"{row['repaired']}\n{row['broken']}",
+            str(row["round"]),
+            number(row["exam"]),
+            *(_interval(row, name) for name in ("validation", "test")),
+            str(row["mistakes"]),
+            "–" if first else f"{row['repaired']}\n{row['broken']}",
             bought,
-        )  # fmt: skip
+        )
         last = own
     return table
 
@@ -116,7 +154,9 @@ def _cells(row: Mapping[str, Any], against: str | None) -> list[Text]:
     if row.get("low") is not None and row.get("high") is not None:
         value += f"\n{number(row['low'])}–{number(row['high'])}"
     ended = "\n".join(
-        f"{short} {row['stopped'][k]}" for k, short in SHORT_ENDINGS.items() if (row.get("stopped") or {}).get(k)
+        f"{short} {row['stopped'][k]}"
+        for k, short in SHORT_ENDINGS.items()
+        if (row.get("stopped") or {}).get(k)
     )
     unparsed = "–" if row.get("unparsed") is None else str(row["unparsed"])
     if row.get("n") is not None:
@@ -125,7 +165,11 @@ def _cells(row: Mapping[str, Any], against: str | None) -> list[Text]:
     cells = [value, *([against] if against is not None else []), unparsed, ended or "–"]
     return [
         Text(cell)
-        for cell in [*cells, amount(row.get("train_tokens")) + passes, duration(row.get("seconds_per_answer"))]
+        for cell in [
+            *cells,
+            amount(row.get("train_tokens")) + passes,
+            duration(row.get("seconds_per_answer")),
+        ]
     ]
 
 
@@ -140,7 +184,8 @@ def _against(test: Mapping[str, Any]) -> str:
 
 
 def coloured(segments: Iterable[Segment | tuple[Kind | None, str]]) -> Text:
-    """A chain as one line of text, each segment after its tag, ES cyan and AS yellow; a whole chain (None) has no tag.
+    """A chain as one line of text, each segment after its tag, ES cyan and AS yellow; a whole chain
+    (None) has no tag.
 
     >>> coloured([("ES", "Ann has 3 boxes, "), ("AS", "so 12 pens.")]).plain
     '[ES] Ann has 3 boxes, [AS] so 12 pens.'
@@ -155,12 +200,14 @@ def coloured(segments: Iterable[Segment | tuple[Kind | None, str]]) -> Text:
     return text
 
 
-def segment_printer(console: Console, question: str | None = None) -> Callable[[Kind | None, str], None]:
-    """A function that prints each segment on a line of its own as soon as it is written; to be handed to `solve`.
+def segment_printer(
+    console: Console, question: str | None = None
+) -> Callable[[Kind | None, str], None]:
+    """A function that prints each segment on a line of its own as soon as it is written; to be
+    handed to `solve`.
 
-    With `question`, a segment whose kind the student did not state is coloured by what it looks like, and tagged [ES?]
-    or [AS?].
-    """
+    With `question`, a segment whose kind the student did not state is coloured by what it looks
+    like, and tagged [ES?] or [AS?]."""
 
     def show(kind: Kind | None, text: str) -> None:
         judged = kind is None and question is not None and bool(text.strip())
@@ -174,5 +221,7 @@ def segment_printer(console: Console, question: str | None = None) -> Callable[[
 def _one(kind: Kind | None, text: str, judged: bool = False) -> Text:
     line = Text()
     if kind is not None:
-        line.append(f"[{kind}?]" if judged else f"[{kind}]", style=f"bold {STYLES[kind]}").append(" ")
+        line.append(f"[{kind}?]" if judged else f"[{kind}]", style=f"bold {STYLES[kind]}").append(
+            " "
+        )
     return line.append(visible(text), style=STYLES[kind])

@@ -1,9 +1,9 @@
-"""What the numbers of a run say: one row per arm over its seeds, the baseline, and the verdict in one sentence.
+"""What the numbers of a run say: one row per arm over its seeds, the baseline, and the verdict in
+one sentence.
 
-Page and terminal both ask here, so that they cannot disagree. The verdict names the arm that leads and whether the
-interval of its paired difference excludes zero; it never calls a lead clear on the arms' own intervals, which say less
-than the paired test.
-"""
+Page and terminal both ask here, so that they cannot disagree. The verdict names the arm that leads
+and whether the interval of its paired difference excludes zero; it never calls a lead clear on the
+arms' own intervals, which say less than the paired test."""
 
 from __future__ import annotations
 
@@ -16,17 +16,29 @@ from typing import Any
 Row = Mapping[str, Any]
 
 METRIC_NAMES = {
-    "accuracy": "accuracy", "exact_match": "exact match", "f1": "F1", "inclusion": "inclusion", "bleu": "BLEU",
-    "rouge_l": "ROUGE-L", "missing_ratio": "missing ratio",
-}  # fmt: skip
+    "accuracy": "accuracy",
+    "exact_match": "exact match",
+    "f1": "F1",
+    "inclusion": "inclusion",
+    "bleu": "BLEU",
+    "rouge_l": "ROUGE-L",
+    "missing_ratio": "missing ratio",
+}
 LOWER_IS_BETTER = {"missing_ratio"}
-ENDINGS = {"stop_sign": "stop sign", "end": "end", "limit": "limit", "empty": "empty", "repetition": "repetition"}
+ENDINGS = {
+    "stop_sign": "stop sign",
+    "end": "end",
+    "limit": "limit",
+    "empty": "empty",
+    "repetition": "repetition",
+}
 """How a chain ended (`records.Stopped`) → how the report says it."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The sentence, and whether a paired interval excludes zero (None: there was nothing to compare)."""
+    """The sentence, and whether a paired interval excludes zero (None: there was nothing to
+    compare)."""
 
     text: str
     clear: bool | None
@@ -50,7 +62,11 @@ def number(value: Any, digits: int = 1, sign: bool = False) -> str:
 
 def measure(value: Any, metric: Any) -> str:
     """The main figure with its unit: "41.2 %" for accuracy, "34.7 BLEU" and the like for others."""
-    return f"{number(value)} %" if str(metric) == "accuracy" else f"{number(value)} {metric_name(metric)}"
+    return (
+        f"{number(value)} %"
+        if str(metric) == "accuracy"
+        else f"{number(value)} {metric_name(metric)}"
+    )
 
 
 def p_value(value: Any) -> str:
@@ -106,11 +122,16 @@ def arm_names(results: Row) -> list[str]:
 
 
 def summaries(results: Row) -> list[dict[str, Any]]:
-    """One row per arm: its `pooled` row, else its only row, else the mean of its seeds, without interval.
+    """One row per arm: its `pooled` row, else its only row, else the mean of its seeds, without
+    interval.
 
     `seeds` in it is the number of its rows.
     """
-    pooled = {str(row["name"]): row for row in results.get("pooled", ()) if "against" not in row and "name" in row}
+    pooled = {
+        str(row["name"]): row
+        for row in results.get("pooled", ())
+        if "against" not in row and "name" in row
+    }
     found = []
     for name in arm_names(results):
         rows = [row for row in results["arms"] if str(row["name"]) == name]
@@ -125,7 +146,8 @@ def summaries(results: Row) -> list[dict[str, Any]]:
 
 
 def _mean(rows: Sequence[Row]) -> dict[str, Any]:
-    """Means of what differs between seeds, sums of the counts; no interval, because seeds share their test problems."""
+    """Means of what differs between seeds, sums of the counts; no interval, because seeds share
+    their test problems."""
     row: dict[str, Any] = {"metric": rows[0].get("metric")}
     for key in ("value", "train_tokens", "passes", "seconds", "seconds_per_answer"):
         values = [r[key] for r in rows if is_number(r.get(key))]
@@ -143,11 +165,14 @@ def _mean(rows: Sequence[Row]) -> dict[str, Any]:
 
 def comparisons(results: Row) -> list[Row]:
     """The paired tests over all seeds where `pooled` holds them, else those seed by seed."""
-    return [row for row in results.get("pooled", ()) if "against" in row] or list(results.get("comparisons", ()))
+    return [row for row in results.get("pooled", ()) if "against" in row] or list(
+        results.get("comparisons", ())
+    )
 
 
 def baseline(results: Row) -> str | None:
-    """The arm that others are compared against most often; else `direct` where it is an arm; else None."""
+    """The arm that others are compared against most often; else `direct` where it is an arm; else
+    None."""
     against = Counter(str(row.get("against")) for row in comparisons(results))
     names = arm_names(results)
     for name, _ in against.most_common():
@@ -157,23 +182,30 @@ def baseline(results: Row) -> str | None:
 
 
 def excludes_zero(row: Row) -> bool | None:
-    """Whether the interval of a paired difference lies on one side of zero; None where it has none."""
+    """Whether the interval of a paired difference lies on one side of zero; None where it has
+    none."""
     low, high = row.get("low"), row.get("high")
     return bool(low > 0 or high < 0) if is_number(low) and is_number(high) else None  # type: ignore[operator]
 
 
 def verdict(results: Row) -> Verdict:
-    """The run in one sentence, from the numbers alone, about the arm that validation chose (results without such a
-    choice: the one that leads); controls and ceilings do not lead."""
+    """The run in one sentence, from the numbers alone, about the arm that validation chose (results
+    without such a choice: the one that leads); controls and ceilings do not lead."""
     aside = results.get("controls") or ()
-    rows = [row for row in summaries(results) if is_number(row.get("value")) and row["name"] not in aside]
+    rows = [
+        row
+        for row in summaries(results)
+        if is_number(row.get("value")) and row["name"] not in aside
+    ]
     if not rows:
         return Verdict("This run holds no graded arm.", None)
     metric = rows[0].get("metric")
     rows.sort(key=lambda row: row["value"], reverse=str(metric) not in LOWER_IS_BETTER)
     chosen = results.get("best") or {}
     by_validation = chosen.get("chosen_on") == "validation"
-    lead = next((row for row in rows if by_validation and row["name"] == chosen.get("name")), rows[0])
+    lead = next(
+        (row for row in rows if by_validation and row["name"] == chosen.get("name")), rows[0]
+    )
     by_validation &= lead["name"] == chosen.get("name")
     said = measure(lead["value"], metric)
     if len(rows) == 1:
@@ -182,13 +214,21 @@ def verdict(results: Row) -> Verdict:
     rest = [row for row in rows if row is not lead]
     other = next((row for row in rest if row["name"] == base), rest[0])
     if lead["value"] == other["value"]:
-        return Verdict(f"{lead['name']} and {other['name']} are level at {said}{_problems(lead)}.", False)
+        return Verdict(
+            f"{lead['name']} and {other['name']} are level at {said}{_problems(lead)}.", False
+        )
     start = f"{lead['name']} leads with {said}"
     if by_validation:
         start = f"{lead['name']}, best on validation, reaches {said} on the test set"
-    tests = [test for test in (_turned(row, lead["name"], other["name"]) for row in comparisons(results)) if test]
+    tests = [
+        test
+        for test in (_turned(row, lead["name"], other["name"]) for row in comparisons(results))
+        if test
+    ]
     if not tests:
-        return Verdict(f"{start}{_interval(lead)}; no paired test against {other['name']} was made.", None)
+        return Verdict(
+            f"{start}{_interval(lead)}; no paired test against {other['name']} was made.", None
+        )
     if len(tests) > 1:
         clear = sum(bool(excludes_zero(test)) for test in tests)
         text = f"{start}; its paired difference from {other['name']} excludes zero in {clear} of {len(tests)} seeds."
@@ -201,11 +241,15 @@ def verdict(results: Row) -> Verdict:
         return Verdict(f"{start}, {gap}; the difference has no interval.", None)
     if excludes_zero(test):
         return Verdict(f"{start}, {gap}. The {interval} excludes zero.", True)
-    return Verdict(f"{start}, {gap}, but the {interval} includes zero: this run does not tell the two apart.", False)
+    return Verdict(
+        f"{start}, {gap}, but the {interval} includes zero: this run does not tell the two apart.",
+        False,
+    )
 
 
 def _turned(row: Row, name: str, other: str) -> dict[str, Any] | None:
-    """The paired test of `name` against `other`, its sign turned where it was written the other way round."""
+    """The paired test of `name` against `other`, its sign turned where it was written the other way
+    round."""
     pair = (str(row.get("arm")), str(row.get("against")))
     if not is_number(row.get("difference")):
         return None

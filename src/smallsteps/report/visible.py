@@ -1,14 +1,23 @@
-"""Text of users, models and servers as the terminal may see it: control characters are shown, never obeyed."""
+"""Text of users, models and servers as the terminal may see it: control characters are shown, never
+obeyed."""
 
 from __future__ import annotations
 
-PICTURES: dict[int, int] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+PICTURES: dict[int, int] = {
+    code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"
+} | {0x7F: 0x2421}
 """Control character → its visible picture."""
 UNKNOWN = 0xFFFD
-PICTURES |= dict.fromkeys(range(0x80, 0xA0), UNKNOWN)  # C1: some terminals obey them as escape sequences
-PICTURES |= dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], UNKNOWN)  # turn the order of what follows
+PICTURES |= dict.fromkeys(
+    range(0x80, 0xA0), UNKNOWN
+)  # C1: some terminals obey them as escape sequences
+PICTURES |= dict.fromkeys(
+    [*range(0x202A, 0x202F), *range(0x2066, 0x206A)], UNKNOWN
+)  # turn the order of what follows
 PICTURES |= dict.fromkeys((0x2028, 0x2029), 0x240A)  # break lines in some terminals
-PICTURES |= dict.fromkeys(range(0xD800, 0xE000), UNKNOWN)  # halves of characters, which nothing can print
+PICTURES |= dict.fromkeys(
+    range(0xD800, 0xE000), UNKNOWN
+)  # halves of characters, which nothing can print
 
 
 def visible(text: str) -> str:

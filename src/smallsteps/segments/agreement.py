@@ -1,10 +1,9 @@
 """How far the labels of a strategy agree with people's, and what segments a strategy makes.
 
-The paper's Appendix B compares labels with people's by hand on the sub-sentences of 100 question-answer pairs and gives
-the share that agrees. Ours adds Cohen's kappa (Cohen 1960), since a strategy that says the commoner label every time
-agrees often by chance, and bootstrap intervals that resample whole chains: sub-sentences of one chain are not
-independent.
-"""
+The paper's Appendix B compares labels with people's by hand on the sub-sentences of 100
+question-answer pairs and gives the share that agrees. Ours adds Cohen's kappa (Cohen 1960), since a
+strategy that says the commoner label every time agrees often by chance, and bootstrap intervals
+that resample whole chains: sub-sentences of one chain are not independent."""
 
 from __future__ import annotations
 
@@ -31,7 +30,8 @@ class Agreement:
     """Per cent (0..100) of sub-sentences with the same label."""
     share_interval: tuple[float, float]
     kappa: float
-    """Cohen's kappa, -1..1; 0: no better than chance. 0 too where both labellings know one label only."""
+    """Cohen's kappa, -1..1; 0: no better than chance. 0 too where both labellings know one label
+    only."""
     kappa_interval: tuple[float, float]
     abstractive: float
     """Per cent of sub-sentences that the strategy calls AS."""
@@ -83,7 +83,8 @@ def shares(segments: Sequence[Sequence[Segment]]) -> Shares:
 
 
 def piece_kinds(segments: Sequence[Segment], pieces: Sequence[str]) -> list[Kind]:
-    """The label of each sub-sentence of one chain, read off its merged segments: that of its first character."""
+    """The label of each sub-sentence of one chain, read off its merged segments: that of its first
+    character."""
     kinds: list[Kind] = []
     ends = np.cumsum([len(segment.text) for segment in segments])
     start = 0
@@ -94,9 +95,14 @@ def piece_kinds(segments: Sequence[Segment], pieces: Sequence[str]) -> list[Kind
 
 
 def gold_agreement(
-    chains: Sequence[Chain], segments: Sequence[Sequence[Segment]], *, seed: int = 0, resamples: int = RESAMPLES
+    chains: Sequence[Chain],
+    segments: Sequence[Sequence[Segment]],
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Agreement | None:
-    """Agreement of segments with the gold labels of those chains that have them; None where none has."""
+    """Agreement of segments with the gold labels of those chains that have them; None where none
+    has."""
     labels: list[list[Kind]] = []
     gold: list[list[Kind]] = []
     for chain, own in zip(chains, segments, strict=True):
@@ -114,21 +120,26 @@ def compare_kinds(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Agreement:
-    """Agreement of labels with gold labels, chain by chain; the bootstrap draws chains, from `seed`.
+    """Agreement of labels with gold labels, chain by chain; the bootstrap draws chains, from
+    `seed`.
 
     Raises DataError where there is nothing to compare or the numbers of labels differ.
     """
     counts = np.zeros((len(labels), 2, 2))  # chain x strategy's label x gold label, AS = 1
     for index, (ours, theirs) in enumerate(zip(labels, gold, strict=True)):
         if len(ours) != len(theirs):
-            raise DataError(f"Chain {index}: {len(ours)} labels beside {len(theirs)} gold labels; expected one each.")
+            raise DataError(
+                f"Chain {index}: {len(ours)} labels beside {len(theirs)} gold labels; expected one each."
+            )
         for mine, true in zip(ours, theirs, strict=True):
             counts[index, int(mine == "AS"), int(true == "AS")] += 1
     total = counts.sum(axis=0)
     n = int(total.sum())
     if not n:
         raise DataError("There are no labels to compare: the chains are empty.")
-    tables = resample_sums(counts.reshape(len(labels), 4), seed=seed, resamples=resamples).reshape(-1, 2, 2)
+    tables = resample_sums(counts.reshape(len(labels), 4), seed=seed, resamples=resamples).reshape(
+        -1, 2, 2
+    )
     return Agreement(
         n=n,
         chains=len(labels),

@@ -1,8 +1,8 @@
 """Segments → what a student is trained on, for each arm.
 
-The data sets of Xi et al. 2024, Sec. 3.2, as worked through in the method page's Section 3. Rendering to ids is the
-student's work; here a question, the earlier segments and the segment to write stay apart.
-"""
+The data sets of Xi et al. 2024, Sec. 3.2, as worked through in the method page's Section 3.
+Rendering to ids is the student's work; here a question, the earlier segments and the segment to
+write stay apart."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def build_examples(
 ) -> list[Example]:
     """The examples of one arm, in the order of the chains; `segments` may be empty for `direct`.
 
-    direct: (Q -> R), a chain each. uni: D_ES and D_AS (Eq. 9), a segment each; with `cue` the marker of its kind
-    closes the input. dual: the same rows, to be parted by `Example.kind`.
+    direct: (Q -> R), a chain each. uni: D_ES and D_AS (Eq. 9), a segment each; with `cue` the
+    marker of its kind closes the input. dual: the same rows, to be parted by `Example.kind`.
 
-    A chain that opens with AS also gives (Q -> empty) of kind ES wherever the kinds must alternate: for dual, where the
-    ES model learns to say nothing, for uni with `cue`, and for a `causal` student, whose markers alternate. The empty
-    segment then stands in the later prefixes too, where an encoder-decoder's input does not show it: AS_1 reads the
-    same Q. An encoder-decoder's uni-path without `cue` simply starts with AS_1.
-    """
+    A chain that opens with AS also gives (Q -> empty) of kind ES wherever the kinds must alternate:
+    for dual, where the ES model learns to say nothing, for uni with `cue`, and for a `causal`
+    student, whose markers alternate. The empty segment then stands in the later prefixes too, where
+    an encoder-decoder's input does not show it: AS_1 reads the same Q. An encoder-decoder's
+    uni-path without `cue` simply starts with AS_1."""
     if path == "direct":
         return [
             Example(
@@ -55,17 +55,19 @@ def build_examples(
                 f"{chain.rationale.id}: its segments joined are not the rationale; were they cut from it?"
             )
         alternates = path == "dual" or cue or causal
-        examples += _chain_examples(chain, own, task.render(chain.problem), alternates=alternates, cue=cue)
+        examples += _chain_examples(
+            chain, own, task.render(chain.problem), alternates=alternates, cue=cue
+        )
     return examples
 
 
 def segment_limit(examples: Iterable[Example]) -> int:
-    """Segments that a student of these examples may write: as many as the longest chain has, and a quarter more, at
-    least two, as room for longer ones.
+    """Segments that a student of these examples may write: as many as the longest chain has, and a
+    quarter more, at least two, as room for longer ones.
 
-    The paper's algorithms write until the stop sign, without a limit; the authors' code ends after five rounds of two,
-    which cuts off 17.9 % of GSM8K chains that are segmented by `inter`. A student that repeats itself needs a limit.
-    """
+    The paper's algorithms write until the stop sign, without a limit; the authors' code ends after
+    five rounds of two, which cuts off 17.9 % of GSM8K chains that are segmented by `inter`. A
+    student that repeats itself needs a limit."""
     longest = max((len(example.prefix) + 1 for example in examples), default=1)
     return longest + max(2, longest // 4)
 
@@ -73,7 +75,9 @@ def segment_limit(examples: Iterable[Example]) -> int:
 def _chain_examples(
     chain: Chain, segments: Sequence[Segment], question: str, *, alternates: bool, cue: bool
 ) -> list[Example]:
-    rows: list[tuple[str, Kind, str]] = [(segment.id, segment.kind, segment.text.strip()) for segment in segments]
+    rows: list[tuple[str, Kind, str]] = [
+        (segment.id, segment.kind, segment.text.strip()) for segment in segments
+    ]
     if alternates and segments[0].kind == "AS":
         rows.insert(0, (f"{chain.rationale.id}/empty", "ES", ""))
     return [

@@ -1,12 +1,13 @@
 """Sub-sentences → extractive (ES) and abstractive (AS) segments.
 
-Last steps of segmentation (Xi et al. 2024, Eq. 1-2 and 5-6): compare each sub-sentence's score with beta times the mean
-over the sub-sentences of the same chain, then merge neighbours that got the same label. `inter` only takes turns, so it
-has no beta and nothing to merge; `gold` takes the labels that came with the data.
+Last steps of segmentation (Xi et al. 2024, Eq. 1-2 and 5-6): compare each sub-sentence's score with
+beta times the mean over the sub-sentences of the same chain, then merge neighbours that got the
+same label. `inter` only takes turns, so it has no beta and nothing to merge; `gold` takes the
+labels that came with the data.
 
-To add a strategy, write a function `(chain, sub-sentences) -> labels or scores` and give it, or a `Strategy` that says
-in which direction its scores point, to `segment_chains`; or add a line to `STRATEGIES`.
-"""
+To add a strategy, write a function `(chain, sub-sentences) -> labels or scores` and give it, or a
+`Strategy` that says in which direction its scores point, to `segment_chains`; or add a line to
+`STRATEGIES`."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ class Strategy:
 
     name: str
     direction: Literal["high", "low"] | None
-    """Which scores mean AS: `high` (uncertainty, Eq. 1-2), `low` (similarity, Eq. 5-6); None: labels without scores."""
+    """Which scores mean AS: `high` (uncertainty, Eq. 1-2), `low` (similarity, Eq. 5-6); None:
+    labels without scores."""
     needs_student: bool = False
     function: OwnFunction | None = None
     """A user's own scores or labels; None for the strategies built in."""
@@ -62,13 +64,16 @@ STRATEGIES: dict[str, Strategy] = {
 
 
 def get_strategy(strategy: str | Strategy | OwnFunction) -> Strategy:
-    """The strategy of that name; a user's function becomes one whose high scores mean AS. Raises RecipeError."""
+    """The strategy of that name; a user's function becomes one whose high scores mean AS. Raises
+    RecipeError."""
     if isinstance(strategy, Strategy):
         return strategy
     if not isinstance(strategy, str):
         return Strategy(getattr(strategy, "__name__", "own"), "high", function=strategy)
     if strategy not in STRATEGIES:
-        raise RecipeError(f"There is no segmentation strategy {strategy!r}.{nearest(strategy, STRATEGIES)}")
+        raise RecipeError(
+            f"There is no segmentation strategy {strategy!r}.{nearest(strategy, STRATEGIES)}"
+        )
     return STRATEGIES[strategy]
 
 
@@ -85,13 +90,15 @@ def segment_chains(
 ) -> list[list[Segment]]:
     """The segments of each chain; their texts joined are the rationale, character for character.
 
-    Raises DataError where a rationale is empty or `gold` labels are missing, RecipeError where the strategy is unknown
-    or its student is missing.
-    """
+    Raises DataError where a rationale is empty or `gold` labels are missing, RecipeError where the
+    strategy is unknown or its student is missing."""
     strategy = get_strategy(strategy)
     if strategy.name == "gold":  # people's segments need not end at punctuation
         pieces = [[text for _, text in chain.rationale.gold if text.strip()] for chain in chains]
-        pieces = [own or split(chain.rationale.text, task.language) for chain, own in zip(chains, pieces, strict=True)]
+        pieces = [
+            own or split(chain.rationale.text, task.language)
+            for chain, own in zip(chains, pieces, strict=True)
+        ]
     else:
         pieces = [split(chain.rationale.text, task.language) for chain in chains]
     kinds, scores = label_pieces(
@@ -121,17 +128,22 @@ def label_pieces(
     conditioning: Conditioning = "rationale",
     batch_tokens: int | None = None,
 ) -> tuple[list[list[Kind]], list[Scores]]:
-    """Labels and scores of given pieces of each chain: sub-sentences as a rule, whole sentences in agreement studies.
+    """Labels and scores of given pieces of each chain: sub-sentences as a rule, whole sentences in
+    agreement studies.
 
     Scores are all None where the strategy has none. Raises as `segment_chains`.
     """
     strategy = get_strategy(strategy)
     for chain, own in zip(chains, pieces, strict=True):
         if not "".join(own).strip():
-            raise DataError(f"{chain.rationale.id}: the rationale is empty. Give it a text or leave the record out.")
+            raise DataError(
+                f"{chain.rationale.id}: the rationale is empty. Give it a text or leave the record out."
+            )
     if strategy.direction is None and strategy.function is None:
         label = gold_kinds if strategy.name == "gold" else alternate
-        return [label(chain, own) for chain, own in zip(chains, pieces, strict=True)], [[None] * len(p) for p in pieces]
+        return [label(chain, own) for chain, own in zip(chains, pieces, strict=True)], [
+            [None] * len(p) for p in pieces
+        ]
     if strategy.function is not None:
         rows = [_own(strategy, chain, own) for chain, own in zip(chains, pieces, strict=True)]
         if rows and all(isinstance(value, str) for row in rows for value in row):
@@ -149,11 +161,15 @@ def label_pieces(
             batch_tokens=batch_tokens,
         )
     if strategy.direction is None:
-        raise RecipeError(f"Strategy {strategy.name!r} gives scores: say whether 'high' or 'low' ones mean AS.")
+        raise RecipeError(
+            f"Strategy {strategy.name!r} gives scores: say whether 'high' or 'low' ones mean AS."
+        )
     direction = strategy.direction
     kinds = [label_scores(row, direction, beta) for row in scores]
     for chain, labels in zip(chains, kinds, strict=True):
-        if chain.problem.meta.get("normal"):  # a normal region of a report belongs to D_ES at any beta
+        if chain.problem.meta.get(
+            "normal"
+        ):  # a normal region of a report belongs to D_ES at any beta
             labels[:] = ["ES"] * len(labels)
     return kinds, scores
 
@@ -171,20 +187,26 @@ def score_chains(
 ) -> list[Scores]:
     """M(S_i) for every piece of every chain under one of the paper's strategies that score.
 
-    Scores of different students (`folds: k` scores each chain by a student that has not seen it) can be put together
-    and handed to `label_scores` and `merge`. Raises RecipeError where the strategy has no scores or its student is
-    missing.
-    """
+    Scores of different students (`folds: k` scores each chain by a student that has not seen it)
+    can be put together and handed to `label_scores` and `merge`. Raises RecipeError where the
+    strategy has no scores or its student is missing."""
     strategy = get_strategy(strategy)
     if strategy.name in ("bleu", "rouge"):
         score = bleu_scores if strategy.name == "bleu" else rouge_scores
         return [
-            score(task.render(chain.problem), own, task.language) for chain, own in zip(chains, pieces, strict=True)
+            score(task.render(chain.problem), own, task.language)
+            for chain, own in zip(chains, pieces, strict=True)
         ]
     if not strategy.needs_student:
-        raise RecipeError(f"Strategy {strategy.name!r} has no scores; it labels sub-sentences by itself.")
+        raise RecipeError(
+            f"Strategy {strategy.name!r} has no scores; it labels sub-sentences by itself."
+        )
     if student is None:
-        which = "the student before fine-tuning" if strategy.name == "ent*" else "a student trained on whole chains"
+        which = (
+            "the student before fine-tuning"
+            if strategy.name == "ent*"
+            else "a student trained on whole chains"
+        )
         raise RecipeError(
             f"Strategy {strategy.name!r} reads {which}, and none was given. Name its folder (--student DIR), or choose "
             f"a strategy without a model: inter, bleu, rouge."
@@ -201,11 +223,14 @@ def score_chains(
     )
 
 
-def label_scores(scores: Scores, direction: Literal["high", "low"], beta: float = 1.0) -> list[Kind]:
-    """Eq. 1-2 (`high`: AS if M(S_i) > beta * mean) or Eq. 5-6 (`low`: AS if M(S_i) < beta * mean); otherwise ES.
+def label_scores(
+    scores: Scores, direction: Literal["high", "low"], beta: float = 1.0
+) -> list[Kind]:
+    """Eq. 1-2 (`high`: AS if M(S_i) > beta * mean) or Eq. 5-6 (`low`: AS if M(S_i) < beta * mean);
+    otherwise ES.
 
-    A sub-sentence without a score counts in no mean and goes with its neighbour before it, else the one after it.
-    Scores that differ from the threshold by rounding only are ES.
+    A sub-sentence without a score counts in no mean and goes with its neighbour before it, else the
+    one after it. Scores that differ from the threshold by rounding only are ES.
 
     >>> label_scores([0.2, 0.9, 0.3, 0.8, 0.1], "high")
     ['ES', 'AS', 'ES', 'AS', 'ES']
@@ -223,7 +248,9 @@ def label_scores(scores: Scores, direction: Literal["high", "low"], beta: float 
     return filled
 
 
-def _compare(score: float | None, threshold: float, direction: Literal["high", "low"]) -> Kind | None:
+def _compare(
+    score: float | None, threshold: float, direction: Literal["high", "low"]
+) -> Kind | None:
     if score is None:
         return None
     if math.isclose(score, threshold, rel_tol=1e-9):
@@ -237,7 +264,8 @@ def alternate(chain: Chain, pieces: Sequence[str]) -> list[Kind]:
 
 
 def gold_kinds(chain: Chain, pieces: Sequence[str]) -> list[Kind]:
-    """`gold`: the label that most characters of each piece have in `Rationale.gold`. Raises DataError without one."""
+    """`gold`: the label that most characters of each piece have in `Rationale.gold`. Raises
+    DataError without one."""
     rationale = chain.rationale
     if not rationale.gold:
         raise DataError(
@@ -249,7 +277,9 @@ def gold_kinds(chain: Chain, pieces: Sequence[str]) -> list[Kind]:
             f"{rationale.id}: the texts of its gold segments joined are not its rationale, character for character. "
             f"White space between two segments belongs to the one before it."
         )
-    abstractive = "".join(("1" if kind == "AS" else "0") * len(text) for kind, text in rationale.gold)
+    abstractive = "".join(
+        ("1" if kind == "AS" else "0") * len(text) for kind, text in rationale.gold
+    )
     kinds: list[Kind] = []
     start = 0
     for piece in pieces:
@@ -259,8 +289,11 @@ def gold_kinds(chain: Chain, pieces: Sequence[str]) -> list[Kind]:
     return kinds
 
 
-def merge(chain: Chain, pieces: Sequence[str], kinds: Sequence[Kind], scores: Scores) -> list[Segment]:
-    """Neighbours with the same label become one segment, whose score is the mean of those its sub-sentences have."""
+def merge(
+    chain: Chain, pieces: Sequence[str], kinds: Sequence[Kind], scores: Scores
+) -> list[Segment]:
+    """Neighbours with the same label become one segment, whose score is the mean of those its
+    sub-sentences have."""
     segments: list[Segment] = []
     start = 0
     while start < len(pieces):
@@ -287,10 +320,14 @@ def _own(strategy: Strategy, chain: Chain, pieces: list[str]) -> list[Any]:
     values = list(strategy.function(chain, list(pieces)))
     where = f"{chain.rationale.id}: strategy {strategy.name!r}"
     if len(values) != len(pieces):
-        raise RecipeError(f"{where} returned {len(values)} values for {len(pieces)} sub-sentences; return one each.")
+        raise RecipeError(
+            f"{where} returned {len(values)} values for {len(pieces)} sub-sentences; return one each."
+        )
     if all(value in ("ES", "AS") for value in values if isinstance(value, str)) and (
         all(isinstance(value, str) for value in values)
         or all(not isinstance(value, str) and math.isfinite(value) for value in values)
     ):
         return values
-    raise RecipeError(f"{where} returned {values}; expected labels 'ES' and 'AS', or finite numbers, not both.")
+    raise RecipeError(
+        f"{where} returned {values}; expected labels 'ES' and 'AS', or finite numbers, not both."
+    )

@@ -1,9 +1,8 @@
 """A chain of thought → its sub-sentences, which joined are the chain, character for character.
 
-First step of segmentation (Xi et al. 2024, Sec. 3.1): "split at punctuation". The paper names no marks; ours are listed
-at `split`. White space after a mark belongs to the piece before it. The closing sentence is a sub-sentence like the
-others. Neither scores nor labels are known here.
-"""
+First step of segmentation (Xi et al. 2024, Sec. 3.1): "split at punctuation". The paper names no
+marks; ours are listed at `split`. White space after a mark belongs to the piece before it. The
+closing sentence is a sub-sentence like the others. Neither scores nor labels are known here."""
 
 from __future__ import annotations
 
@@ -19,8 +18,12 @@ _BOUNDARY = (
 )
 _BOUNDARIES = {
     "": re.compile(_BOUNDARY),
-    "ja": re.compile(rf"、\s*|{_BOUNDARY}"),  # the comma of Japanese; in Chinese it joins the items of a list
-    "th": re.compile(rf"{_BOUNDARY}|(?<=[\u0e00-\u0e7f])\s+(?=[\u0e00-\u0e7f])"),  # clauses end in white space
+    "ja": re.compile(
+        rf"、\s*|{_BOUNDARY}"
+    ),  # the comma of Japanese; in Chinese it joins the items of a list
+    "th": re.compile(
+        rf"{_BOUNDARY}|(?<=[\u0e00-\u0e7f])\s+(?=[\u0e00-\u0e7f])"
+    ),  # clauses end in white space
 }
 _ABBREVIATION = re.compile(
     r"(?<![^\W\d_])(?:Mr|Mrs|Ms|Dr|St|No|[Vv]s|[Ee]tc|[Ee]\.g|[Ii]\.e|[AaPp]\.m|[A-Z])\Z"  # [A-Z]: initials, U.S.
@@ -28,17 +31,19 @@ _ABBREVIATION = re.compile(
 _ITEM_NUMBER = re.compile(r"(?:\A|[\n\r\x85\u2028\u2029.;?!。；：！？।؟]|\s\s)\s*[0-9]{1,2}\Z")
 _LINE_BREAK = re.compile(r"[\n\r\x85\u2028\u2029]")
 _LOOKBACK = 16
-"""Characters that decide whether a full stop ends a sub-sentence; a bound keeps splitting linear."""
+"""Characters that decide whether a full stop ends a sub-sentence; a bound keeps splitting
+linear."""
 
 
 def split(text: str, language: str = "en") -> list[str]:
     """Sub-sentences of `text`; `"".join(split(text)) == text`. An empty text has none.
 
-    A piece ends after `, . ; : ? ! …` followed by white space or the end, after `，。；：！？` and the like of other
-    scripts (`।`, `؟`), and at a line break; in Japanese after `、`, in Thai at white space between clauses; not
-    between digits (3.5, 1,000, 10：30), not inside an ellipsis, not after Mr. Mrs. Ms. Dr. St. No. vs. etc. e.g. i.e.
-    a.m. p.m. U.S. or a single capital with a full stop, not after a leading item number (`1.`, `1、`). A piece is
-    never made of marks and white space alone unless the text is.
+    A piece ends after `, . ; : ? ! …` followed by white space or the end, after `，。；：！？` and the
+    like of other scripts (`।`, `؟`), and at a line break; in Japanese after `、`, in Thai at white
+    space between clauses; not between digits (3.5, 1,000, 10：30), not inside an ellipsis, not after
+    Mr. Mrs. Ms. Dr. St. No. vs. etc. e.g. i.e. a.m. p.m. U.S. or a single capital with a full stop,
+    not after a leading item number (`1.`, `1、`). A piece is never made of marks and white space
+    alone unless the text is.
 
     >>> split("Dr. Lee pays $1,000.50, i.e. half... So 3. 1. Next")
     ['Dr. Lee pays $1,000.50, ', 'i.e. half... ', 'So 3. ', '1. Next']
@@ -47,7 +52,9 @@ def split(text: str, language: str = "en") -> list[str]:
     for match in _BOUNDARIES.get(language, _BOUNDARIES[""]).finditer(text):
         if _stays_whole(text, match):
             continue
-        if _bare(text[cuts[-1] : match.start()]):  # spaced ellipses, `。 。`: the marks go to the piece before them
+        if _bare(
+            text[cuts[-1] : match.start()]
+        ):  # spaced ellipses, `。 。`: the marks go to the piece before them
             if len(cuts) > 1:
                 cuts[-1] = match.end()
         else:
@@ -68,7 +75,11 @@ def _stays_whole(text: str, match: re.Match[str]) -> bool:
     """Whether the marks found belong to a number, an abbreviation or an item number."""
     start, mark = match.start(), match.group().strip()
     if mark in ("，", "：", "،", "、"):
-        return start > 0 and text[start - 1].isdigit() and text[match.end() : match.end() + 1].isdigit()
+        return (
+            start > 0
+            and text[start - 1].isdigit()
+            and text[match.end() : match.end() + 1].isdigit()
+        )
     if mark != "." or match.end() == len(text) or _LINE_BREAK.search(match.group()):
         return False
     before = text[max(0, start - _LOOKBACK) : start]

@@ -1,5 +1,5 @@
-"""Chat templates of local models, which take less than a chat endpoint does: some know no system role, some demand that user
-and assistant alternate."""
+"""Chat templates of local models, which take less than a chat endpoint does: some know no system
+role, some demand that user and assistant alternate."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any
 from smallsteps.errors import StudentError
 
 
-def chat_text(tokenizer: Any, messages: Sequence[tuple[str, str]], name: str, thinking: bool = False) -> str:
-    """(role, content) in order, by the chat template, up to where the assistant's reply begins. Where the template refuses
-    a system message or leaves it out, its text joins the user's. `thinking`: for templates that know `enable_thinking`.
+def chat_text(
+    tokenizer: Any, messages: Sequence[tuple[str, str]], name: str, thinking: bool = False
+) -> str:
+    """(role, content) in order, by the chat template, up to where the assistant's reply begins.
+    Where the template refuses a system message or leaves it out, its text joins the user's.
+    `thinking`: for templates that know `enable_thinking`.
 
     Raises StudentError where the template takes the messages in no form.
     """
@@ -40,7 +43,8 @@ def chat_text(tokenizer: Any, messages: Sequence[tuple[str, str]], name: str, th
 
 
 def joined(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The messages without system role: its text stands before the user's, and neighbours of one role are joined.
+    """The messages without system role: its text stands before the user's, and neighbours of one
+    role are joined.
 
     >>> joined([("system", "Be brief."), ("user", "Why?")])
     [('user', 'Be brief.\\n\\nWhy?')]

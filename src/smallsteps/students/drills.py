@@ -1,8 +1,9 @@
 """The text from which the bundled student learns its skills before it ever sees a chain of thought.
 
-Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short stories, the equations
-of events, and two-hop facts. None has the form of the chains that the demo teaches - question in, restated and inferred
-segments out - so that the student which ships can do the parts but answers under 5 % of the problems.
+Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short
+stories, the equations of events, and two-hop facts. None has the form of the chains that the demo
+teaches - question in, restated and inferred segments out - so that the student which ships can do
+the parts but answers under 5 % of the problems.
 
 Drills come in three groups of like length, so that batches have few shapes and waste little.
 """
@@ -135,7 +136,8 @@ class Group:
     """Drills that are read together."""
 
     shapes: tuple[tuple[int, int, int], ...]
-    """(examples of an update, source tokens, target tokens) of each batch, the narrow ones first."""
+    """(examples of an update, source tokens, target tokens) of each batch, the narrow ones
+    first."""
     drills: dict[str, tuple[float, Callable[[random.Random], Pair]]]
     """Name -> (weight, drill)."""
 
@@ -149,14 +151,27 @@ class Group:
 GROUPS: dict[str, Group] = {
     "short": Group(
         ((96, 18, 12),),
-        {"sums": (1.0, sums), "equations": (2.0, equations), "event": (2.0, event), "copying": (0.5, copying)},
+        {
+            "sums": (1.0, sums),
+            "equations": (2.0, equations),
+            "event": (2.0, event),
+            "copying": (0.5, copying),
+        },
     ),
     "line": Group(
         ((64, 44, 12), (64, 76, 12)),
-        {"step": (4.0, step), "restating": (3.0, restating), "reading": (1.0, reading), "ending": (1.0, ending), "hops": (0.5, hops)},
+        {
+            "step": (4.0, step),
+            "restating": (3.0, restating),
+            "reading": (1.0, reading),
+            "ending": (1.0, ending),
+            "hops": (0.5, hops),
+        },
     ),
-    "story": Group(((64, 40, 24), (64, 62, 42)), {"retelling": (1.0, retelling), "ledger": (1.0, ledger)}),
-}  # fmt: skip
+    "story": Group(
+        ((64, 40, 24), (64, 62, 42)), {"retelling": (1.0, retelling), "ledger": (1.0, ledger)}
+    ),
+}
 
 
 def drills(seed: int) -> Iterator[Pair]:

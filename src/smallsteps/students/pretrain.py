@@ -1,13 +1,14 @@
-"""How the student that ships in the package is made: tokenizer, architecture and pre-training on `drills`.
+"""How the student that ships in the package is made: tokenizer, architecture and pre-training on
+`drills`.
 
-A T5 of about 2.4 million parameters reads fresh drills until its steps are done; no example is seen twice. The
-learning rate rises, stays, and falls to nothing over the last fifth (warm-up, stable, decay), so that a longer run is
-the same run continued. What an update reads depends on its number alone and checkpoints are written whole: the same
-call after a kill goes on from the last one as if nothing had been.
+A T5 of about 2.4 million parameters reads fresh drills until its steps are done; no example is seen
+twice. The learning rate rises, stays, and falls to nothing over the last fifth (warm-up, stable,
+decay), so that a longer run is the same run continued. What an update reads depends on its number
+alone and checkpoints are written whole: the same call after a kill goes on from the last one as if
+nothing had been.
 
-`smallsteps run student/bundled --out DIR` calls `pretrain`; the log, seed, time and hardware of the run that made the
-shipped weights stand beside them in `students/bundled/pretraining.json`.
-"""
+`smallsteps run student/bundled --out DIR` calls `pretrain`; the log, seed, time and hardware of the
+run that made the shipped weights stand beside them in `students/bundled/pretraining.json`."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ class PretrainSettings:
     bf16: bool = True
     """Multiplies matrices in bfloat16; weights and optimizer stay in float32."""
     compile: bool = True
-    """Compiles the model for the few shapes of its batches (on a CPU 1.5 times as fast; needs a C++ compiler)."""
+    """Compiles the model for the few shapes of its batches (on a CPU 1.5 times as fast; needs a C++
+    compiler)."""
     learning_rate: float = 2e-3
     warmup: int = 200
     """Updates of linear warm-up."""
@@ -61,7 +63,14 @@ class PretrainSettings:
     """Share of the updates over which the rate falls to nothing."""
     student: ScratchSettings = field(
         default_factory=lambda: ScratchSettings(
-            tokenizer="bytes", vocabulary=1536, d_model=160, d_kv=32, heads=5, d_ff=448, layers=3, dropout=0.0
+            tokenizer="bytes",
+            vocabulary=1536,
+            d_model=160,
+            d_kv=32,
+            heads=5,
+            d_ff=448,
+            layers=3,
+            dropout=0.0,
         )
     )
     seed: int = 0
@@ -71,13 +80,19 @@ class PretrainSettings:
     def __post_init__(self) -> None:
         for name, kind, least, most in NUMBERS:
             value = getattr(self, name)
-            fits = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+            fits = isinstance(value, int if kind is int else int | float) and not isinstance(
+                value, bool
+            )
             if not fits or not least <= value <= most:
                 what = "a whole number" if kind is int else "a number"
-                raise RecipeError(f"{name}: expected {what} from {least:g} to {most:g}, got {value!r:.60}.")
+                raise RecipeError(
+                    f"{name}: expected {what} from {least:g} to {most:g}, got {value!r:.60}."
+                )
         for name in ("bf16", "compile"):
             if not isinstance(getattr(self, name), bool):
-                raise RecipeError(f"{name}: expected true or false, got {getattr(self, name)!r:.60}.")
+                raise RecipeError(
+                    f"{name}: expected true or false, got {getattr(self, name)!r:.60}."
+                )
 
 
 def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
@@ -92,7 +107,9 @@ def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
     ):
         for name in keys:
             if name not in known:
-                raise RecipeError(f"student/bundled: no setting {section}{name}.{nearest(str(name), known)}")
+                raise RecipeError(
+                    f"student/bundled: no setting {section}{name}.{nearest(str(name), known)}"
+                )
     try:
         return PretrainSettings(**content, student=ScratchSettings(**student))
     except RecipeError as error:
@@ -100,15 +117,21 @@ def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
 
 
 WORDINGS = 3
-"""Of stories (`stories.STYLES`), that the vocabulary is made from; later ones use the same words."""
+"""Of stories (`stories.STYLES`), that the vocabulary is made from; later ones use the same
+words."""
 
 
 def make_tokenizer(settings: PretrainSettings) -> Any:
-    """Byte-level BPE that keeps digits apart: any text survives the round trip, most words of stories are one token."""
+    """Byte-level BPE that keeps digits apart: any text survives the round trip, most words of
+    stories are one token."""
     pairs = islice(drills(settings.seed), 20_000)
-    chains = [c for seed in range(3) for c in stories.make_chains(1000, seed, "medium", styles=WORDINGS)]
+    chains = [
+        c for seed in range(3) for c in stories.make_chains(1000, seed, "medium", styles=WORDINGS)
+    ]
     texts = [text for pair in pairs for text in pair]
-    texts += [c.rationale.text for c in chains] + [c.rationale.text for c in facts.make_chains(1000, 0)]
+    texts += [c.rationale.text for c in chains] + [
+        c.rationale.text for c in facts.make_chains(1000, 0)
+    ]
     return byte_tokenizer(texts, settings.student.vocabulary)
 
 
@@ -119,13 +142,21 @@ def rate(update: int, settings: PretrainSettings) -> float:
     return min(1.0, rising, falling)
 
 
-def update(step: int, tokenizer: Any, settings: PretrainSettings) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def update(
+    step: int, tokenizer: Any, settings: PretrainSettings
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """(source ids, labels) of update `step`, a batch a shape: a pure function of its arguments."""
     rng = random.Random(f"drills/{settings.seed}/{step}")
-    return [batch for group in GROUPS.values() for batch in _batches(group, rng, tokenizer, settings.scale)]
+    return [
+        batch
+        for group in GROUPS.values()
+        for batch in _batches(group, rng, tokenizer, settings.scale)
+    ]
 
 
-def _batches(group: Group, rng: random.Random, tokenizer: Any, scale: float) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _batches(
+    group: Group, rng: random.Random, tokenizer: Any, scale: float
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Fills every shape with pairs that fit no narrower one."""
     wanted = [max(1, round(rows * scale)) for rows, _, _ in group.shapes]
     held: list[list[tuple[list[int], list[int]]]] = [[] for _ in group.shapes]
@@ -138,21 +169,33 @@ def _batches(group: Group, rng: random.Random, tokenizer: Any, scale: float) -> 
                     rows.append((source, target))
                     break
     return [
-        (_padded([source for source, _ in rows[:n]], longest_source, 0), _padded([t for _, t in rows[:n]], longest_target, -100))
-        for rows, n, (_, longest_source, longest_target) in zip(held, wanted, group.shapes, strict=True)
-    ]  # fmt: skip
+        (
+            _padded([source for source, _ in rows[:n]], longest_source, 0),
+            _padded([t for _, t in rows[:n]], longest_target, -100),
+        )
+        for rows, n, (_, longest_source, longest_target) in zip(
+            held, wanted, group.shapes, strict=True
+        )
+    ]
 
 
 def _padded(rows: list[list[int]], width: int, fill: int) -> torch.Tensor:
     return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
 
-def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int, float], None] | None = None) -> Path:
-    """Trains the student into the folder `out/student`, which it returns; resumes from `out/checkpoint.pt`."""
+def pretrain(
+    out: Path, settings: PretrainSettings, progress: Callable[[int, int, float], None] | None = None
+) -> Path:
+    """Trains the student into the folder `out/student`, which it returns; resumes from
+    `out/checkpoint.pt`."""
     tokenizer = _kept_tokenizer(out, settings)
     model = make_t5(settings.student, len(tokenizer), settings.seed)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True
+        model.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=0.01,
+        betas=(0.9, 0.98),
+        fused=True,
     )
     checkpoint = out / "checkpoint.pt"
     start, seconds, log = 0, 0.0, []
@@ -163,7 +206,9 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
             optimizer.load_state_dict(state["optimizer"])
             start, seconds, log = state["step"], state["seconds"], state["log"]
         except Exception:  # torch says what is wrong with a file in many ways
-            raise StudentError(f"{checkpoint}: damaged, or of other settings. Delete it and run again.") from None
+            raise StudentError(
+                f"{checkpoint}: damaged, or of other settings. Delete it and run again."
+            ) from None
     read = torch.compile(model, dynamic=False) if settings.compile else model
     began, running = time.monotonic(), 0.0
     model.train()
@@ -196,8 +241,13 @@ def pretrain(out: Path, settings: PretrainSettings, progress: Callable[[int, int
             )
             running = 0.0
             out.mkdir(parents=True, exist_ok=True)
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1,
-                     "seconds": seconds + time.monotonic() - began, "log": log}  # fmt: skip
+            state = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "step": step + 1,
+                "seconds": seconds + time.monotonic() - began,
+                "log": log,
+            }
             torch.save(state, checkpoint.with_suffix(".part"))
             checkpoint.with_suffix(".part").replace(checkpoint)
     return _export(out, model, tokenizer, settings, log)
@@ -212,13 +262,22 @@ def _kept_tokenizer(out: Path, settings: PretrainSettings) -> Any:
 
 
 def _export(
-    out: Path, model: T5ForConditionalGeneration, tokenizer: Any, settings: PretrainSettings, log: list[Any]
+    out: Path,
+    model: T5ForConditionalGeneration,
+    tokenizer: Any,
+    settings: PretrainSettings,
+    log: list[Any],
 ) -> Path:
     folder, part = out / "student", out / "student.part"
     shutil.rmtree(part, ignore_errors=True)
     model.bfloat16().save_pretrained(part)
     tokenizer.save_pretrained(part)
-    made = {"settings": asdict(settings), "log": log, "torch": torch.__version__, "threads": torch.get_num_threads()}
+    made = {
+        "settings": asdict(settings),
+        "log": log,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
     (part / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)

@@ -1,9 +1,10 @@
-"""Model files: the only place where configurations, tokenizers and weights are read from a folder or from the hub.
+"""Model files: the only place where configurations, tokenizers and weights are read from a folder
+or from the hub.
 
-Students, teachers, readers, judges and encoders are all loaded here, so that one rule holds for all of them: no code that
-comes with a model runs (`auto_map`, kernels named in a configuration), and nothing is unpickled (safetensors only).
-`tests/students/test_pretrained.py` checks that no other module loads a model.
-"""
+Students, teachers, readers, judges and encoders are all loaded here, so that one rule holds for all
+of them: no code that comes with a model runs (`auto_map`, kernels named in a configuration), and
+nothing is unpickled (safetensors only). `tests/students/test_pretrained.py` checks that no other
+module loads a model."""
 
 from __future__ import annotations
 
@@ -37,8 +38,8 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one model, in a folder or on the hub. Every method raises StudentError with one line that says what
-    could not be read and why."""
+    """The files of one model, in a folder or on the hub. Every method raises StudentError with one
+    line that says what could not be read and why."""
 
     label: str
     """How messages call it."""
@@ -47,20 +48,27 @@ class ModelFiles:
 
     @classmethod
     def locate(cls, name: str | Path, role: str = "") -> ModelFiles:
-        """`name` as a folder, a hub name (owner/model) or `bundled`. `role` stands before the name in messages.
+        """`name` as a folder, a hub name (owner/model) or `bundled`. `role` stands before the name
+        in messages.
 
-        Raises StudentError where the folder is missing, is no model folder, or has pickled weights only.
-        """
+        Raises StudentError where the folder is missing, is no model folder, or has pickled weights
+        only."""
         name = str(name)
         label = f"{role} {name}".strip()
         if name == "bundled":
             return cls(label, str(BUNDLED))
         if not name.strip():
-            raise StudentError(f"{role or 'model'}: no name given. Name a folder, or a model on the hub (owner/model).")
+            raise StudentError(
+                f"{role or 'model'}: no name given. Name a folder, or a model on the hub (owner/model)."
+            )
         try:
             folder = Path(name).expanduser()
             is_folder, exists = folder.is_dir(), folder.exists()
-        except (OSError, ValueError, RuntimeError):  # a name that is too long, holds a zero byte, or ~nobody
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ):  # a name that is too long, holds a zero byte, or ~nobody
             raise StudentError(f"{label}: not a possible path. Check the name.") from None
         if is_folder:
             _check_folder(label, folder)
@@ -68,7 +76,9 @@ class ModelFiles:
         if exists:
             raise StudentError(f"{label}: expected a model folder or a hub name, got a file.")
         if name.startswith((".", "/", "~")) or name.count("/") != 1 or not all(name.split("/")):
-            raise StudentError(f"{label}: no such folder, and not a hub name (owner/model). Check the path.")
+            raise StudentError(
+                f"{label}: no such folder, and not a hub name (owner/model). Check the path."
+            )
         return cls(label, name)
 
     def config(self) -> Any:
@@ -93,17 +103,26 @@ class ModelFiles:
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
         try:
-            loader = PreTrainedTokenizerFast if _declares_plain_tokenizer(Path(self.source)) else AutoTokenizer
+            loader = (
+                PreTrainedTokenizerFast
+                if _declares_plain_tokenizer(Path(self.source))
+                else AutoTokenizer
+            )
             return loader.from_pretrained(self.source, trust_remote_code=False)
         except Exception as error:
             raise self._unreadable("a tokenizer (tokenizer.json)", error) from None
 
     def model(self, auto: Any, dtype: torch.dtype = torch.float32) -> tuple[Any, list[str]]:
-        """(the model on the CPU, the weights that its files lack). auto: a class of transformers, such as `AutoModel`."""
+        """(the model on the CPU, the weights that its files lack). auto: a class of transformers,
+        such as `AutoModel`."""
         try:
             with no_progress_bars():
                 model, info = auto.from_pretrained(
-                    self.source, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+                    self.source,
+                    dtype=dtype,
+                    use_safetensors=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
                 )
         except Exception as error:
             raise self._unreadable("weights (model.safetensors)", error) from None
@@ -131,11 +150,15 @@ def read_tokenizer(folder: Path) -> Any:
 
 def _check_folder(label: str, folder: Path) -> None:
     if (folder / "es").is_dir() and (folder / "as").is_dir():
-        raise StudentError(f"{label}: a dual-path pair. Give one of its halves, {folder}/es or {folder}/as.")
+        raise StudentError(
+            f"{label}: a dual-path pair. Give one of its halves, {folder}/es or {folder}/as."
+        )
     if not (folder / "config.json").is_file():
         if (folder / "run.json").is_file():
             raise StudentError(_run_folder(label, folder))
-        raise StudentError(f"{label}: expected a Hugging Face model folder, but it has no config.json.")
+        raise StudentError(
+            f"{label}: expected a Hugging Face model folder, but it has no config.json."
+        )
     if (folder / "adapter_config.json").is_file():
         raise StudentError(
             f"{label}: holds an adapter (adapter_config.json), whose base model would be fetched from elsewhere. Merge the "
@@ -166,7 +189,9 @@ def _run_folder(label: str, folder: Path) -> str:
         best = None
     if isinstance(best, str):
         return f"{label}: a run folder; its best student is {folder / best}."
-    return f"{label}: a run folder without a best student yet. Name the folder of one of its students."
+    return (
+        f"{label}: a run folder without a best student yet. Name the folder of one of its students."
+    )
 
 
 def _architecture(folder: Path) -> str:
@@ -179,8 +204,9 @@ def _architecture(folder: Path) -> str:
 
 
 def _declares_plain_tokenizer(folder: Path) -> bool:
-    """Whether the folder's tokenizer is whole in tokenizer.json. AutoTokenizer overrules that for Qwen2 and other types
-    with the pre-tokenizer of its own class, which would cut digits apart behind our back."""
+    """Whether the folder's tokenizer is whole in tokenizer.json. AutoTokenizer overrules that for
+    Qwen2 and other types with the pre-tokenizer of its own class, which would cut digits apart
+    behind our back."""
     path = folder / "tokenizer_config.json"
     if not (folder / "tokenizer.json").is_file():
         return False
@@ -192,7 +218,8 @@ def _declares_plain_tokenizer(folder: Path) -> bool:
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Without the progress bars of loading and saving; a small model's flash by, and ours would tear."""
+    """Without the progress bars of loading and saving; a small model's flash by, and ours would
+    tear."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -1,14 +1,15 @@
-"""Entropy and loss of every token of a text, given its question: what the `ent`, `ent*` and `loss` segmentations rest
-on.
+"""Entropy and loss of every token of a text, given its question: what the `ent`, `ent*` and `loss`
+segmentations rest on.
 
-One teacher-forced pass over the whole rationale R (AS-ES, Eq. 3), where the authors' code makes one padded pass for
-each sub-sentence. Batches are filled by a budget of tokens from rows of similar length. The vocabulary head runs on
-real target positions only and a few rows at a time, so that batch x length x vocabulary never exists in memory: with
-the 250,112 words of mT5 it would take 8 GB for 16 rows of 512.
+One teacher-forced pass over the whole rationale R (AS-ES, Eq. 3), where the authors' code makes one
+padded pass for each sub-sentence. Batches are filled by a budget of tokens from rows of similar
+length. The vocabulary head runs on real target positions only and a few rows at a time, so that
+batch x length x vocabulary never exists in memory: with the 250,112 words of mT5 it would take 8 GB
+for 16 rows of 512.
 
-A piece alone given its question (the authors' conditioning) is scored by passing the piece as the text. The end of
-sequence is not scored. Not here: from tokens to sub-sentences (`segments/score.py`).
-"""
+A piece alone given its question (the authors' conditioning) is scored by passing the piece as the
+text. The end of sequence is not scored. Not here: from tokens to sub-sentences
+(`segments/score.py`)."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from smallsteps.students.t5 import T5Runner
 from smallsteps.tasks.base import Task
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
-"""Padded tokens, source and target, of one pass: what fits the caches of a CPU, and what fills a GPU."""
+"""Padded tokens, source and target, of one pass: what fits the caches of a CPU, and what fills a
+GPU."""
 
 HEAD_BYTES = 32 * 2**20
 """Float32 logits that exist at a time (and two more of that size while they are reduced)."""
@@ -65,12 +67,13 @@ def token_scores(
     dtype: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[TokenScores]:
-    """Scores of each (rendered question, text), in order; texts are read stripped, spans count in what was given.
+    """Scores of each (rendered question, text), in order; texts are read stripped, spans count in
+    what was given.
 
-    `batch_tokens`: padded tokens of one pass; None: what suits the device. dtype `bfloat16`: reduced precision (T5
-    only; others score in their own); sums are float32 in any case. `progress` is told the number of pairs done. Raises
-    DataError where a pair is longer than the student reads. Puts the model into evaluation mode.
-    """
+    `batch_tokens`: padded tokens of one pass; None: what suits the device. dtype `bfloat16`:
+    reduced precision (T5 only; others score in their own); sums are float32 in any case. `progress`
+    is told the number of pairs done. Raises DataError where a pair is longer than the student
+    reads. Puts the model into evaluation mode."""
     student.model.eval()
     items = [_item(student, task, question, text) for question, text in pairs]
     passes = _passes(student, dtype)
@@ -103,9 +106,12 @@ def _item(student: Student, task: Task, question: str, text: str) -> Item:
 
 
 def _batches(items: Sequence[Item], batch_tokens: int) -> Iterator[list[int]]:
-    """Places of `items`, by length, in batches whose padded size stays within the budget (one item at least)."""
+    """Places of `items`, by length, in batches whose padded size stays within the budget (one item
+    at least)."""
     # targets of about the same length, and among these sources of about the same length
-    order = sorted(range(len(items)), key=lambda n: (-(len(items[n].target) // 16), -len(items[n].source)))
+    order = sorted(
+        range(len(items)), key=lambda n: (-(len(items[n].target) // 16), -len(items[n].source))
+    )
     batch: list[int] = []
     source = target = 0
     for n in order:
@@ -125,7 +131,8 @@ def _reduce(
     states: Tensor, targets: Sequence[int], head: Callable[[Tensor], Tensor]
 ) -> tuple[list[float], list[float]]:
     """Entropy and loss at each position. `states`: [positions, d_model]."""
-    # results are written into place: small tensors that outlive a chunk would each pin the freed logits behind them,
+    # results are written into place: small tensors that outlive a chunk would each pin the freed
+    # logits behind them,
     # and the heap would grow by a chunk each time
     entropy, loss = torch.empty(len(states)), torch.empty(len(states))
     wanted = torch.tensor(targets, device=states.device)
@@ -137,7 +144,8 @@ def _reduce(
         loss[start:end] = -log_p.gather(1, wanted[start:end, None]).squeeze(1)
         found = -torch.linalg.vecdot(torch.exp(log_p, out=logits), log_p)
         if found.isnan().any():
-            # a token ruled out has probability 0 and log-probability -inf, whose product should count as 0
+            # a token ruled out has probability 0 and log-probability -inf, whose product should
+            # count as 0
             found = -torch.linalg.vecdot(logits, log_p.masked_fill_(log_p.isneginf(), 0.0))
         entropy[start:end] = found
         start, rows = end, max(1, HEAD_BYTES // (4 * logits.shape[-1]))
@@ -169,10 +177,13 @@ class ModulePasses:
         self.config = self.model.config.get_text_config()
 
     def states(self, rows: Sequence[Item]) -> Tensor:
-        """States [all real positions, d_model] from which each target token is predicted, rows after one another."""
+        """States [all real positions, d_model] from which each target token is predicted, rows
+        after one another."""
         if self.student.architecture == "causal":
             ids, mask = _padded([[*row.source, *row.target[:-1]] for row in rows], self.student)
-            hidden = getattr(self.model, self.model.base_model_prefix)(input_ids=ids, attention_mask=mask)[0]
+            hidden = getattr(self.model, self.model.base_model_prefix)(
+                input_ids=ids, attention_mask=mask
+            )[0]
             skipped = [len(row.source) - 1 for row in rows]
         else:
             ids, mask = _padded([row.source for row in rows], self.student)
@@ -181,7 +192,9 @@ class ModulePasses:
             # what lies beyond a row's end needs no mask: nothing before it can see it
             inputs, _ = _padded([[*head, *row.target[:-1]] for row in rows], self.student)
             decoder = self.model.get_decoder()
-            hidden = decoder(input_ids=inputs, encoder_hidden_states=encoded, encoder_attention_mask=mask)[0]
+            hidden = decoder(
+                input_ids=inputs, encoder_hidden_states=encoded, encoder_attention_mask=mask
+            )[0]
             skipped = [len(head) - 1] * len(rows)
         real = zip(skipped, (len(row.target) for row in rows), strict=True)
         return torch.cat([hidden[n, skip : skip + count] for n, (skip, count) in enumerate(real)])

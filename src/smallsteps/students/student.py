@@ -1,18 +1,20 @@
-"""A student: a Hugging Face model, its tokenizer, and the one way of turning questions and segments into ids and back.
+"""A student: a Hugging Face model, its tokenizer, and the one way of turning questions and segments
+into ids and back.
 
-Training examples and generation prompts are rendered by the same functions here, so that they cannot drift apart (the
-authors' scripts joined pieces by a comma in training and by a space in generation). Section 3 of the AS-ES method page
-has the layouts:
+Training examples and generation prompts are rendered by the same functions here, so that they
+cannot drift apart (the authors' scripts joined pieces by a comma in training and by a space in
+generation). Section 3 of the AS-ES method page has the layouts:
 
     encoder-decoder   Q, one space, the earlier segments joined by the task's joiner, </s>   →   the next segment, </s>
     causal            Q <es> S_1 <as> S_2 ... <eos>, ids made piece by piece, never re-tokenised
 
-A trained student is an ordinary Hugging Face folder with one small file beside the weights, `smallsteps.json`, which
-holds the `Drive`: how the model is to be driven. A dual-path student is a folder with `es/`, `as/` and the same file.
+A trained student is an ordinary Hugging Face folder with one small file beside the weights,
+`smallsteps.json`, which holds the `Drive`: how the model is to be driven. A dual-path student is a
+folder with `es/`, `as/` and the same file.
 
-Lengths, never pad ids, say what is real: a tokenizer whose pad token is its end token (Qwen, Llama) needs no special
-care. Not here: model files (`pretrained.py`), added tokens (`tokens.py`), LoRA (`lora.py`), scoring (`scores.py`).
-"""
+Lengths, never pad ids, say what is real: a tokenizer whose pad token is its end token (Qwen, Llama)
+needs no special care. Not here: model files (`pretrained.py`), added tokens (`tokens.py`), LoRA
+(`lora.py`), scoring (`scores.py`)."""
 
 from __future__ import annotations
 
@@ -51,8 +53,8 @@ DTYPES = {
 }
 
 RELATIVE_POSITIONS = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "pop2piano"}
-"""Model types whose positions are relative, so that the config's length is no limit; T5's activations overflow in
-fp16."""
+"""Model types whose positions are relative, so that the config's length is no limit; T5's
+activations overflow in fp16."""
 
 
 MOST_KNOWN = 20_000
@@ -66,7 +68,8 @@ class Drive:
     task: str
     path: Literal["direct", "uni", "dual"] = "direct"
     cue: bool = False
-    """Encoder-decoder uni-path with `cue: kind`: a marker closes the input and names the segment to come."""
+    """Encoder-decoder uni-path with `cue: kind`: a marker closes the input and names the segment to
+    come."""
     role: Literal["ES", "AS"] | None = None
     """One half of a dual-path pair: the kind it writes."""
     characters: tuple[str, ...] = ()
@@ -74,9 +77,11 @@ class Drive:
     spaces: bool = False
     """Whether spaces that the tokenizer swallows have the token `<sp>`."""
     max_segments: int | None = None
-    """Segments it may write: those of its longest training chain, with room; None: what the task says."""
+    """Segments it may write: those of its longest training chain, with room; None: what the task
+    says."""
     demonstrations: tuple[tuple[str, str], ...] = ()
-    """Causal students: (rendered question, rationale) of worked questions that stand before every question."""
+    """Causal students: (rendered question, rationale) of worked questions that stand before every
+    question."""
     version: int = 1
     smallsteps: str = __version__
 
@@ -90,21 +95,32 @@ class Drive:
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise StudentError(f"{path}: expected one JSON object, got {error}. Save the student again.") from None
+            raise StudentError(
+                f"{path}: expected one JSON object, got {error}. Save the student again."
+            ) from None
         known = {f.name for f in fields(cls)}
         if not isinstance(row, dict) or "task" not in row:
-            raise StudentError(f"{path}: expected an object with at least 'task'. Save the student again.")
+            raise StudentError(
+                f"{path}: expected an object with at least 'task'. Save the student again."
+            )
         for name in row:
             if name not in known:
-                raise StudentError(f"{path}: no field {name!r}.{nearest(name, known)} Saved by a newer smallsteps?")
+                raise StudentError(
+                    f"{path}: no field {name!r}.{nearest(name, known)} Saved by a newer smallsteps?"
+                )
         pairs = tuple(map(tuple, row.get("demonstrations", ())))
-        return cls(**{**row, "characters": tuple(row.get("characters", ())), "demonstrations": pairs})
+        return cls(
+            **{**row, "characters": tuple(row.get("characters", ())), "demonstrations": pairs}
+        )
 
 
 class Student:
-    """A model with its tokenizer; everything that depends on the architecture of either is decided here."""
+    """A model with its tokenizer; everything that depends on the architecture of either is decided
+    here."""
 
-    def __init__(self, model: Any, tokenizer: Any, drive: Drive | None = None, name: str = "student") -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, drive: Drive | None = None, name: str = "student"
+    ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.drive = drive
@@ -125,20 +141,26 @@ class Student:
                     f"{name}: config.json names no decoder_start_token_id. Add it to the model's config."
                 )
         self.max_source_tokens: int | None = None
-        """Longest input in tokens (causal: input and output together); None: relative positions, no hard limit."""
+        """Longest input in tokens (causal: input and output together); None: relative positions, no
+        hard limit."""
         if config.model_type not in RELATIVE_POSITIONS:
-            self.max_source_tokens = getattr(config.get_text_config(), "max_position_embeddings", None)
+            self.max_source_tokens = getattr(
+                config.get_text_config(), "max_position_embeddings", None
+            )
         self.refresh()
 
     def refresh(self) -> None:
         """Reads the tokenizer again; to be called after tokens were added to it."""
         tokenizer = self.tokenizer
         self._known: dict[str, tuple[int, ...]] = {}
-        """Text → ids, of what was encoded last: questions and segments are encoded again and again."""
+        """Text → ids, of what was encoded last: questions and segments are encoded again and
+        again."""
         bare, framed = self._plain("a"), tokenizer("a", verbose=False)["input_ids"]
         self.source_head, self.source_tail = _frame(bare, framed)
         # BART-class decoders write <s> first, T5-class ones do not
-        self.target_head: list[int] = self.source_head if self.architecture == "encoder-decoder" else []
+        self.target_head: list[int] = (
+            self.source_head if self.architecture == "encoder-decoder" else []
+        )
         if self.architecture == "encoder-decoder" and self.end_id not in self.source_tail:
             self.source_tail = [*self.source_tail, self.end_id]
         added = tokenizer.get_added_vocab()
@@ -149,7 +171,9 @@ class Student:
         if self.drive and (self.drive.characters or self.drive.spaces):
             ids = {c: added[c] for c in self.drive.characters}
             self.characters = CharacterMap(ids | {" ": added[SPACE_TOKEN]})
-        self._silent = (set(tokenizer.all_special_ids) | set(self.markers.values())) - {self.stop_id}
+        self._silent = (set(tokenizer.all_special_ids) | set(self.markers.values())) - {
+            self.stop_id
+        }
 
     @property
     def device(self) -> torch.device:
@@ -168,7 +192,8 @@ class Student:
     # text ↔ ids
 
     def encode(self, text: str) -> list[int]:
-        """Ids of bare text: no frame, no end; characters the tokenizer cannot write go through their own tokens."""
+        """Ids of bare text: no frame, no end; characters the tokenizer cannot write go through
+        their own tokens."""
         return self.characters.encode(text, self._plain) if self.characters else self._plain(text)
 
     def _plain(self, text: str) -> list[int]:
@@ -184,35 +209,47 @@ class Student:
         """The ids of `encode` and the (start, end) of the characters that each stands for."""
         ids: list[int] = []
         spans: list[tuple[int, int]] = []
-        for start, piece, own in self.characters.pieces(text) if self.characters else [(0, text, None)]:
+        for start, piece, own in (
+            self.characters.pieces(text) if self.characters else [(0, text, None)]
+        ):
             if own is not None:
                 ids.append(own)
                 spans.append((start, start + 1))
                 continue
-            found = self.tokenizer(piece, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            found = self.tokenizer(
+                piece, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+            )
             ids += found["input_ids"]
             spans += [(start + a, start + b) for a, b in found["offset_mapping"]]
         return ids, spans
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text that `ids` spell, not stripped. Specials and markers are left out, `<STOP>` stays."""
+        """The text that `ids` spell, not stripped. Specials and markers are left out, `<STOP>`
+        stays."""
         kept = [int(i) for i in ids if int(i) not in self._silent]
         return self.characters.decode(kept, self._spell) if self.characters else self._spell(kept)
 
     def _spell(self, ids: list[int]) -> str:
         # the clean-up that some configs ask for would eat the space of "3 ." and "do n't"
-        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return str(
+            self.tokenizer.decode(
+                ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+            )
+        )
 
     def source_ids(
-        self, task: Task, question: str, prefix: Sequence[tuple[Kind, str]] = (), cue: Kind | None = None
+        self,
+        task: Task,
+        question: str,
+        prefix: Sequence[tuple[Kind, str]] = (),
+        cue: Kind | None = None,
     ) -> list[int]:
         """What the student reads before it writes, for training and generation alike.
 
-        `question` is rendered by the task. Encoder-decoder: `cue` appends the marker of `cue: kind`. Causal: `prefix`
-        holds the earlier segments (an empty first ES where the chain opens with AS) and `cue` names the segment to
-        come; without `cue` and without `prefix` no marker is set (direct). Raises StudentError where a marker is needed
-        that was never added.
-        """
+        `question` is rendered by the task. Encoder-decoder: `cue` appends the marker of `cue:
+        kind`. Causal: `prefix` holds the earlier segments (an empty first ES where the chain opens
+        with AS) and `cue` names the segment to come; without `cue` and without `prefix` no marker
+        is set (direct). Raises StudentError where a marker is needed that was never added."""
         if self.architecture == "encoder-decoder":
             written = task.joiner.join(text.strip() for _, text in prefix if text.strip())
             text = f"{question} {written}" if written else question
@@ -225,12 +262,14 @@ class Student:
             ids += [self.marker(kind), *self.encode(text.strip())]
         return [*ids, self.marker(cue)] if cue else ids
 
-    def target_ids(self, task: Task, text: str, last: bool = False, following: Kind | None = None) -> list[int]:
-        """What the student is to write: stripped text, `<STOP>` where the task ends so and this is the last, and the
-        end.
+    def target_ids(
+        self, task: Task, text: str, last: bool = False, following: Kind | None = None
+    ) -> list[int]:
+        """What the student is to write: stripped text, `<STOP>` where the task ends so and this is
+        the last, and the end.
 
-        Causal: `following` is the kind of the next segment, whose marker ends this one; None: end of sequence.
-        """
+        Causal: `following` is the kind of the next segment, whose marker ends this one; None: end
+        of sequence."""
         ids = [*self.target_head, *self.encode(text.strip())]
         if last and task.closing is None:
             if self.stop_id is None:
@@ -241,13 +280,18 @@ class Student:
         return [*ids, self.marker(following) if following else self.end_id]
 
     def chain_ids(
-        self, task: Task, question: str, segments: Sequence[tuple[Kind, str]], own: Kind | None = None
+        self,
+        task: Task,
+        question: str,
+        segments: Sequence[tuple[Kind, str]],
+        own: Kind | None = None,
     ) -> tuple[list[int], list[bool]]:
-        """Causal: one row that trains every (prefix → segment) example of a chain: ids, and which of them are targets.
+        """Causal: one row that trains every (prefix → segment) example of a chain: ids, and which
+        of them are targets.
 
-        Everything after the first marker is a target; with `own` (dual-path) only that kind's segments and the marker
-        or end that closes them. A chain that opens with AS gets an empty ES first.
-        """
+        Everything after the first marker is a target; with `own` (dual-path) only that kind's
+        segments and the marker or end that closes them. A chain that opens with AS gets an empty ES
+        first."""
         if segments and segments[0][0] == "AS":
             segments = [("ES", ""), *segments]
         ids = self.source_ids(task, question, cue=segments[0][0])
@@ -260,27 +304,43 @@ class Student:
         return ids, mask
 
     def _question_ids(self, question: str) -> list[int]:
-        """A causal student's prompt: its demonstrations, but never the one of this very question, then the question."""
-        shown = [] if self.drive is None else [d for d in self.drive.demonstrations if d[0] != question]
+        """A causal student's prompt: its demonstrations, but never the one of this very question,
+        then the question."""
+        shown = (
+            [] if self.drive is None else [d for d in self.drive.demonstrations if d[0] != question]
+        )
         if self.tokenizer.chat_template:
-            turns = [turn for asked, said in shown for turn in (("user", asked), ("assistant", said))]
+            turns = [
+                turn for asked, said in shown for turn in (("user", asked), ("assistant", said))
+            ]
             return self.chat_ids([*turns, ("user", question)])
-        return self.chat_ids([*(("user", f"{asked}\n{said}") for asked, said in shown), ("user", question)])
+        return self.chat_ids(
+            [*(("user", f"{asked}\n{said}") for asked, said in shown), ("user", question)]
+        )
 
     def chat_ids(self, messages: Sequence[tuple[str, str]], thinking: bool = False) -> list[int]:
-        """What a model reads before it answers `messages`, (role, content) in order: by its chat template, or, where it has
-        none, the contents one after another. `thinking`: for templates that know `enable_thinking`.
+        """What a model reads before it answers `messages`, (role, content) in order: by its chat
+        template, or, where it has none, the contents one after another. `thinking`: for templates
+        that know `enable_thinking`.
 
         Raises StudentError where the template takes the messages in no form.
         """
         if self.architecture == "encoder-decoder":
-            return [*self.source_head, *self.encode("\n\n".join(content for _, content in messages)), *self.source_tail]
+            return [
+                *self.source_head,
+                *self.encode("\n\n".join(content for _, content in messages)),
+                *self.source_tail,
+            ]
         if self.tokenizer.chat_template:
             return self._plain(chat_text(self.tokenizer, messages, self.name, thinking))
-        return [*self.source_head, *self.encode("\n\n".join(content for _, content in messages) + "\n")]
+        return [
+            *self.source_head,
+            *self.encode("\n\n".join(content for _, content in messages) + "\n"),
+        ]
 
     def weights_digest(self) -> str:
-        """Tells students with other weights apart: SHA-256 over 64 numbers of every tensor and its shape."""
+        """Tells students with other weights apart: SHA-256 over 64 numbers of every tensor and its
+        shape."""
         parts = hashlib.sha256()
         for name, value in self.model.named_parameters():
             flat = value.detach().reshape(-1)
@@ -296,16 +356,21 @@ class Student:
             )
         return self.markers[kind]
 
-    def require_room(self, ids: Sequence[int], record: str, *, new_tokens: int = 0, limit: int | None = None) -> None:
-        """Raises DataError naming `record` where `ids` (causal: and `new_tokens`) are longer than the student reads.
+    def require_room(
+        self, ids: Sequence[int], record: str, *, new_tokens: int = 0, limit: int | None = None
+    ) -> None:
+        """Raises DataError naming `record` where `ids` (causal: and `new_tokens`) are longer than
+        the student reads.
 
-        `limit`: the recipe's `source_limit`; the hard limit of absolute positions holds in any case.
-        """
+        `limit`: the recipe's `source_limit`; the hard limit of absolute positions holds in any
+        case."""
         needed = len(ids) + (new_tokens if self.architecture == "causal" else 0)
         limits = [n for n in (limit, self.max_source_tokens) if n is not None]
         if limits and needed > min(limits):
             way = (
-                "raise source_limit" if limit is not None and min(limits) == limit else "take a student that reads more"
+                "raise source_limit"
+                if limit is not None and min(limits) == limit
+                else "take a student that reads more"
             )
             raise DataError(
                 f"{record}: needs {needed} tokens, {self.name} reads {min(limits)}. Shorten the question or {way}."
@@ -314,7 +379,8 @@ class Student:
     # on disk
 
     def save(self, folder: Path | str) -> Path:
-        """Writes an ordinary Hugging Face folder with `smallsteps.json`; it appears whole or not at all."""
+        """Writes an ordinary Hugging Face folder with `smallsteps.json`; it appears whole or not at
+        all."""
         return _replace_folder(Path(folder), self._write)
 
     def _write(self, folder: Path) -> None:
@@ -371,11 +437,18 @@ def _replace_folder(folder: Path, write: Any) -> Path:
     return folder
 
 
-def load(name_or_folder: str | Path, *, device: str = "auto", dtype: str = "auto") -> Student | DualStudent:
-    """A student or a dual-path pair from a folder, a hub name, or `bundled`. Raises StudentError as `load_student`."""
+def load(
+    name_or_folder: str | Path, *, device: str = "auto", dtype: str = "auto"
+) -> Student | DualStudent:
+    """A student or a dual-path pair from a folder, a hub name, or `bundled`. Raises StudentError as
+    `load_student`."""
     folder = Path(name_or_folder)
     try:
-        pair = (folder / "es").is_dir() and (folder / "as").is_dir() and (folder / DRIVE_FILE).is_file()
+        pair = (
+            (folder / "es").is_dir()
+            and (folder / "as").is_dir()
+            and (folder / DRIVE_FILE).is_file()
+        )
     except (OSError, ValueError):  # no possible path: `load_student` says so
         pair = False
     if pair:
@@ -394,10 +467,10 @@ def load_student(
 ) -> Student:
     """A student from a folder, a hub name, or `bundled`.
 
-    device `auto`: CUDA where there is one, else the CPU. dtype `auto`: float32 (what training needs; `bfloat16` answers
-    faster). Only safetensors are read and no remote code runs. Raises StudentError where there is no such folder, no
-    tokenizer in it, a hub name cannot be fetched, weights are missing, or fp16 is asked of a T5.
-    """
+    device `auto`: CUDA where there is one, else the CPU. dtype `auto`: float32 (what training
+    needs; `bfloat16` answers faster). Only safetensors are read and no remote code runs. Raises
+    StudentError where there is no such folder, no tokenizer in it, a hub name cannot be fetched,
+    weights are missing, or fp16 is asked of a T5."""
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     name = str(name_or_folder)
@@ -416,10 +489,14 @@ def load_student(
     auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     model, missing = files.model(auto, torch_dtype)
     if missing:
-        raise StudentError(f"{name}: the weights lack {missing[:3]}. Expected a whole language model.")
+        raise StudentError(
+            f"{name}: the weights lack {missing[:3]}. Expected a whole language model."
+        )
     model.to(where).eval()
     drive_file = Path(files.source) / DRIVE_FILE
-    student = Student(model, tokenizer, Drive.from_file(drive_file) if drive_file.is_file() else None, name=name)
+    student = Student(
+        model, tokenizer, Drive.from_file(drive_file) if drive_file.is_file() else None, name=name
+    )
     if lora is not None:
         from smallsteps.students.lora import add_lora
 

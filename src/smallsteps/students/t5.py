@@ -1,17 +1,17 @@
-"""T5 and mT5 without the overhead: encoder, whole decoder pass and single decoder step on a Hugging Face model's
-weights.
+"""T5 and mT5 without the overhead: encoder, whole decoder pass and single decoder step on a Hugging
+Face model's weights.
 
-What is gained over the modules: fused projections (Q K V; both gates), fused attention with the relative bias as its
-mask, caches that are written in place instead of copied longer at each step, and a vocabulary head on the last position
-only.
+What is gained over the modules: fused projections (Q K V; both gates), fused attention with the
+relative bias as its mask, caches that are written in place instead of copied longer at each step,
+and a vocabulary head on the last position only.
 
-The decoder of a T5 knows relative positions only. So all rows can share one time axis: a row that enters at step s
-masks what lies before s, and the bias of the last w steps is the same for every row. Rows come and go without anyone
-waiting.
+The decoder of a T5 knows relative positions only. So all rows can share one time axis: a row that
+enters at step s masks what lies before s, and the bias of the last w steps is the same for every
+row. Rows come and go without anyone waiting.
 
-Numbers agree with the modules up to rounding (tests compare logits and greedy text). Not here: which row holds what
-(`generation/encoder_decoder.py`). Source: the T5 modules of transformers; Raffel et al. 2020, Sec. 2.1.
-"""
+Numbers agree with the modules up to rounding (tests compare logits and greedy text). Not here:
+which row holds what (`generation/encoder_decoder.py`). Source: the T5 modules of transformers;
+Raffel et al. 2020, Sec. 2.1."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ Linear = Any
 """Tensor → tensor."""
 
 LARGEST_COPY = 2**26
-"""Numbers in the largest float32 weight that is copied for the sake of its layout (mT5's head has twice that)."""
+"""Numbers in the largest float32 weight that is copied for the sake of its layout (mT5's head has
+twice that)."""
 
 
 ONE_BY_ONE = ("cpu",)
-"""Devices on which each source attends in a call of its own, and long rows of a step apart from the others."""
+"""Devices on which each source attends in a call of its own, and long rows of a step apart from the
+others."""
 
 COPIED, SPLIT_GAIN = 4, 0.85
-"""What the keys of a long row cost more when it attends apart, and what attending apart must save to be done."""
+"""What the keys of a long row cost more when it attends apart, and what attending apart must save
+to be done."""
 
 
 class Layer:
@@ -41,9 +44,12 @@ class Layer:
 
     def __init__(self, block: Any, dtype: torch.dtype, decoder: bool) -> None:
         attention = block.layer[0].SelfAttention
-        # a norm's weight scales what the next product reads, so it is folded into that product's weight
+        # a norm's weight scales what the next product reads, so it is folded into that product's
+        # weight
         before = block.layer[0].layer_norm.weight
-        self.qkv = linear(torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]) * before, dtype)
+        self.qkv = linear(
+            torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]) * before, dtype
+        )
         self.out = linear(attention.o.weight, dtype)
         if decoder:
             cross = block.layer[1].EncDecAttention
@@ -64,11 +70,11 @@ class Layer:
 
 
 class T5Runner:
-    """The encoder, and decoder steps over `slots` rows; see the module's abstract for the shared time axis.
+    """The encoder, and decoder steps over `slots` rows; see the module's abstract for the shared
+    time axis.
 
-    Caches: self-attention [slots, heads, steps, d_kv] per layer; cross-attention [slots, heads, source, d_kv] per
-    layer.
-    """
+    Caches: self-attention [slots, heads, steps, d_kv] per layer; cross-attention [slots, heads,
+    source, d_kv] per layer."""
 
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         config = model.config
@@ -85,7 +91,8 @@ class T5Runner:
         crosses = [block.layer[1].EncDecAttention for block in model.decoder.block]
         both = torch.cat([w for c in crosses for w in (c.k.weight, c.v.weight)])
         self.cross_kv = linear(both * model.encoder.final_layer_norm.weight, dtype)
-        # not folded into the head, which may be the largest weight by far and is then not worth a copy
+        # not folded into the head, which may be the largest weight by far and is then not worth a
+        # copy
         self.head_scale = (model.decoder.final_layer_norm.weight.detach() * scale).to(dtype)
         self.head_weight = linear(model.get_output_embeddings().weight, dtype)
         self._encoder_attention = model.encoder.block[0].layer[0].SelfAttention
@@ -101,17 +108,21 @@ class T5Runner:
     # encoder
 
     def encode(self, sources: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Keys and values of each source for every decoder layer: [its length, layers * 2 * heads * d_kv]."""
+        """Keys and values of each source for every decoder layer: [its length, layers * 2 * heads *
+        d_kv]."""
         lengths = [len(source) for source in sources]
         # all but attention runs on the tokens of all sources, one after another
-        hidden = self.embedding[torch.tensor([i for source in sources for i in source], device=self.device)]
+        hidden = self.embedding[
+            torch.tensor([i for source in sources for i in source], device=self.device)
+        ]
         for layer in self.encoder:
             hidden = hidden + layer.out(self._attend(layer.qkv(norm(hidden, self.eps)), lengths))
             hidden = layer.feed_forward(hidden, self.eps, self.act)
         return list(self.cross_kv(norm(hidden, self.eps)).split(lengths))
 
     def _attend(self, fused: Tensor, lengths: list[int]) -> Tensor:
-        """Bidirectional self-attention within each source: Q K V [tokens, 3 * heads * d_kv] → [tokens, heads * d_kv].
+        """Bidirectional self-attention within each source: Q K V [tokens, 3 * heads * d_kv] →
+        [tokens, heads * d_kv].
 
         One by one there is no padding; with many small calls that is the faster way on a CPU only.
         """
@@ -121,14 +132,22 @@ class T5Runner:
             sizes = torch.tensor(lengths)
             inside = torch.arange(longest) < sizes[:, None]
             places = inside.flatten().nonzero().squeeze(1).to(self.device)
-            mask = bias.expand(len(lengths), -1, -1, -1).masked_fill(~inside.to(self.device)[:, None, None], -torch.inf)
+            mask = bias.expand(len(lengths), -1, -1, -1).masked_fill(
+                ~inside.to(self.device)[:, None, None], -torch.inf
+            )
             q, k, v = self._split(self._spread(fused, places, sizes, longest))
-            return self._gather(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0), places)
+            return self._gather(
+                F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0), places
+            )
         rows = []
         for row in fused.split(lengths):
             q, k, v = self._split(row[None])
             own = bias[:, :, : len(row), : len(row)]
-            rows.append(F.scaled_dot_product_attention(q, k, v, attn_mask=own, scale=1.0)[0].transpose(0, 1).flatten(1))
+            rows.append(
+                F.scaled_dot_product_attention(q, k, v, attn_mask=own, scale=1.0)[0]
+                .transpose(0, 1)
+                .flatten(1)
+            )
         return torch.cat(rows)
 
     @staticmethod
@@ -142,7 +161,8 @@ class T5Runner:
 
     @staticmethod
     def _gather(attended: Tensor, places: Tensor) -> Tensor:
-        """Padded [rows, heads, longest, d_kv] → real tokens one after another [tokens, heads * d_kv]."""
+        """Padded [rows, heads, longest, d_kv] → real tokens one after another [tokens, heads *
+        d_kv]."""
         flat = attended.transpose(1, 2).flatten(2).flatten(0, 1)
         return flat if len(flat) == len(places) else flat[places]
 
@@ -153,30 +173,43 @@ class T5Runner:
     def _bias_for(self, length: int) -> Tensor:
         if self._encoder_bias.shape[-1] < length:
             size = -(-length // 64) * 64
-            self._encoder_bias = self._encoder_attention.compute_bias(size, size).detach().to(self.dtype)
+            self._encoder_bias = (
+                self._encoder_attention.compute_bias(size, size).detach().to(self.dtype)
+            )
         return self._encoder_bias[:, :, :length, :length]
 
     # decoder
 
     def decode(self, inputs: Sequence[Sequence[int]], keys_values: Sequence[Tensor]) -> Tensor:
-        """Teacher-forced: states of all decoder inputs, rows one after another [all inputs, d_model], to which `head`
-        may be applied. `keys_values` of the sources, as `encode` gives them."""
+        """Teacher-forced: states of all decoder inputs, rows one after another [all inputs,
+        d_model], to which `head` may be applied. `keys_values` of the sources, as `encode` gives
+        them."""
         sizes = torch.tensor([len(row) for row in inputs])
         lengths = torch.tensor([len(row) for row in keys_values])
         width, read = int(sizes.max()), int(lengths.max())
-        places = (torch.arange(width) < sizes[:, None]).flatten().nonzero().squeeze(1).to(self.device)
+        places = (
+            (torch.arange(width) < sizes[:, None]).flatten().nonzero().squeeze(1).to(self.device)
+        )
         # what lies beyond a row's end needs no mask: nothing before it can see it
         bias = self._decoder_attention.compute_bias(width, width).detach().to(self.dtype)
-        mask = bias.masked_fill(torch.ones(width, width, dtype=torch.bool, device=self.device).triu_(1), -torch.inf)
+        mask = bias.masked_fill(
+            torch.ones(width, width, dtype=torch.bool, device=self.device).triu_(1), -torch.inf
+        )
         beyond = torch.arange(read) >= lengths[:, None]
-        unread = torch.zeros(beyond.shape, dtype=self.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
+        unread = torch.zeros(beyond.shape, dtype=self.dtype).masked_fill_(beyond, -torch.inf)[
+            :, None, None
+        ]
         unread = unread.to(self.device)
         crosses = torch.nn.utils.rnn.pad_sequence(list(keys_values), batch_first=True)
         crosses = crosses.view(len(inputs), read, len(self.decoder), 2, self.heads, self.d_kv)
         crosses = crosses.permute(2, 3, 0, 4, 1, 5)
-        hidden = self.embedding[torch.tensor([i for row in inputs for i in row], device=self.device)]
+        hidden = self.embedding[
+            torch.tensor([i for row in inputs for i in row], device=self.device)
+        ]
         for layer, (keys, values) in zip(self.decoder, crosses, strict=True):
-            q, k, v = self._split(self._spread(layer.qkv(norm(hidden, self.eps)), places, sizes, width))
+            q, k, v = self._split(
+                self._spread(layer.qkv(norm(hidden, self.eps)), places, sizes, width)
+            )
             attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
             hidden = hidden + layer.out(self._gather(attended, places))
             q = self._spread(layer.cross_q(norm(hidden, self.eps)), places, sizes, width)
@@ -193,7 +226,8 @@ class T5Runner:
         self.past = torch.zeros(shape, dtype=self.dtype, device=self.device)
         self.cross = torch.zeros(*shape[:4], 0, self.d_kv, dtype=self.dtype, device=self.device)
         self.lengths = torch.ones(slots, dtype=torch.long)
-        """Source length of each slot; at least 1, so that an empty slot has something to attend to."""
+        """Source length of each slot; at least 1, so that an empty slot has something to attend
+        to."""
         self.starts = torch.zeros(slots, dtype=torch.long)
         """Step at which each slot's row entered."""
         self.now = 0
@@ -207,13 +241,16 @@ class T5Runner:
         self._step_bias = self._bias_of_steps(steps)
 
     def _bias_of_steps(self, steps: int) -> Tensor:
-        """The bias of the present step to the last `steps` ones, itself at the end: [heads, steps]."""
+        """The bias of the present step to the last `steps` ones, itself at the end: [heads,
+        steps]."""
         attention = self._decoder_attention
         distances = -torch.arange(steps - 1, -1, -1, device=self.device)
         buckets = attention._relative_position_bucket(
-            distances, bidirectional=False, num_buckets=attention.relative_attention_num_buckets,
+            distances,
+            bidirectional=False,
+            num_buckets=attention.relative_attention_num_buckets,
             max_distance=attention.relative_attention_max_distance,
-        )  # fmt: skip
+        )
         bias: Tensor = attention.relative_attention_bias(buckets).detach().T.to(self.dtype)
         return bias
 
@@ -225,9 +262,9 @@ class T5Runner:
             self.cross = F.pad(self.cross, (0, 0, 0, room))
         for slot, row in zip(slots, keys_values, strict=True):
             # what an earlier row left beyond this one's length is masked
-            self.cross[:, :, slot, :, : len(row)] = row.view(-1, len(self.decoder), 2, self.heads, self.d_kv).permute(
-                1, 2, 3, 0, 4
-            )
+            self.cross[:, :, slot, :, : len(row)] = row.view(
+                -1, len(self.decoder), 2, self.heads, self.d_kv
+            ).permute(1, 2, 3, 0, 4)
         self.lengths[slots] = torch.as_tensor(lengths)
         self.starts[slots] = self.now
         self._cross_mask = None
@@ -248,14 +285,16 @@ class T5Runner:
         self.slots, self._cross_mask = len(slots), None
 
     def step(self, tokens: Sequence[int], active: Sequence[int]) -> Tensor:
-        """Logits [slots, vocab] after each slot has read its token. Slots not in `active` give garbage."""
+        """Logits [slots, vocab] after each slot has read its token. Slots not in `active` give
+        garbage."""
         idle = torch.ones(self.slots, dtype=torch.bool)
         idle[active] = False
         self.starts[idle] = self.now
         front = int(self.starts.min())
         if self.now == self.steps:
             kept = self.now - front
-            # rows are shorter than the buffer, so the kept part always fits; clone, as the two may overlap
+            # rows are shorter than the buffer, so the kept part always fits; clone, as the two may
+            # overlap
             self.past[..., :kept, :] = self.past[..., front : self.now, :].clone()
             self.starts -= front
             self.now, front = kept, 0
@@ -287,8 +326,9 @@ class T5Runner:
         return self.head(norm(hidden, self.eps))
 
     def _windows(self, now: int, front: int) -> tuple[int, list[int]]:
-        """(first step that most rows attend to, slots that need more), so that a few long rows do not make all the
-        others attend to steps before their time: one row more among the long ones costs about COPIED times its keys."""
+        """(first step that most rows attend to, slots that need more), so that a few long rows do
+        not make all the others attend to steps before their time: one row more among the long ones
+        costs about COPIED times its keys."""
         if self.device.type not in ONE_BY_ONE:
             return front, []
         ordered, slots = self.starts.sort()
@@ -299,8 +339,8 @@ class T5Runner:
         return int(ordered[best]), slots[:best].tolist()
 
     def _step_mask(self, first: int, slots: list[int] | None) -> Tensor:
-        """Bias of the present step to the steps from `first` on, for all slots or these; those before a row's start are
-        not seen: [slots, heads, 1, steps]."""
+        """Bias of the present step to the steps from `first` on, for all slots or these; those
+        before a row's start are not seen: [slots, heads, 1, steps]."""
         starts = self.starts if slots is None else self.starts[slots]
         late = (torch.arange(first, self.now + 1) < starts[:, None]).to(self.device)
         bias = self._step_bias[:, self.steps - late.shape[1] :].expand(len(starts), -1, -1)
@@ -308,8 +348,9 @@ class T5Runner:
 
 
 def attend_one(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention of one new token a row, unscaled as T5's is: query [rows, heads, 1, d_kv], mask added. On a CPU in
-    float32 two plain products read keys and values a fifth faster than the fused kernel."""
+    """Attention of one new token a row, unscaled as T5's is: query [rows, heads, 1, d_kv], mask
+    added. On a CPU in float32 two plain products read keys and values a fifth faster than the fused
+    kernel."""
     if query.device.type != "cpu" or query.dtype is not torch.float32:
         return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=1.0)
     weights = torch.matmul(query, keys.transpose(-1, -2))
@@ -319,14 +360,18 @@ def attend_one(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None)
 
 
 def norm(hidden: Tensor, eps: float) -> Tensor:
-    """Root mean square norm without centring (T5, Sec. 2.1); its weight is folded into the product that follows."""
+    """Root mean square norm without centring (T5, Sec. 2.1); its weight is folded into the product
+    that follows."""
     if hidden.dtype is torch.float32:
-        return hidden * torch.rsqrt(torch.linalg.vecdot(hidden, hidden) / hidden.shape[-1] + eps).unsqueeze(-1)
+        return hidden * torch.rsqrt(
+            torch.linalg.vecdot(hidden, hidden) / hidden.shape[-1] + eps
+        ).unsqueeze(-1)
     return F.rms_norm(hidden, hidden.shape[-1:], None, eps)  # sums in float32
 
 
 def linear(weight: Tensor, dtype: torch.dtype) -> Linear:
-    """x → x Wᵀ in `dtype`. On a CPU the weight is laid out for the product once (a copy) instead of at every call."""
+    """x → x Wᵀ in `dtype`. On a CPU the weight is laid out for the product once (a copy) instead of
+    at every call."""
     weight = weight.detach().to(dtype)
     if dtype is torch.float32 and weight.numel() > LARGEST_COPY:
         return lambda x: F.linear(x, weight)

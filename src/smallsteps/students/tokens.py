@@ -1,15 +1,17 @@
-"""Tokens that a student lacks: the markers `<es>` `<as>` `<STOP>`, and characters that its tokenizer cannot write.
+"""Tokens that a student lacks: the markers `<es>` `<as>` `<STOP>`, and characters that its
+tokenizer cannot write.
 
-A sentence-piece unigram tokenizer (T5, Flan-T5) turns line breaks into spaces, runs of spaces into one, and `{ } < \\
-~` into unknown. A student that is to write such text needs a way to. `prepare` looks at the data, finds the characters
-that do not survive text → ids → text, and adds one token for each, and one token `<sp>` for the spaces that such a
-tokenizer swallows (those beside an added character, and all of a run of two or more). `CharacterMap` is the reversible
-rule: text is cut at these characters, the runs between them are tokenised as ever. Byte-level tokenizers (Qwen, Llama
-3) lose nothing and need nothing.
+A sentence-piece unigram tokenizer (T5, Flan-T5) turns line breaks into spaces, runs of spaces into
+one, and `{ } < \\ ~` into unknown. A student that is to write such text needs a way to. `prepare`
+looks at the data, finds the characters that do not survive text → ids → text, and adds one token
+for each, and one token `<sp>` for the spaces that such a tokenizer swallows (those beside an added
+character, and all of a run of two or more). `CharacterMap` is the reversible rule: text is cut at
+these characters, the runs between them are tokenised as ever. Byte-level tokenizers (Qwen, Llama 3)
+lose nothing and need nothing.
 
-New rows of the embedding (and of an untied head) start at the mean of the old rows with a little seeded noise, so that
-a new token is neither likelier nor stranger than the average one. Nothing here trains anything.
-"""
+New rows of the embedding (and of an untied head) start at the mean of the old rows with a little
+seeded noise, so that a new token is neither likelier nor stranger than the average one. Nothing
+here trains anything."""
 
 from __future__ import annotations
 
@@ -36,12 +38,14 @@ SPACE_TOKEN = "<sp>"
 """Stands for one space that the tokenizer would swallow."""
 
 MOST_CHARACTERS = 64
-"""Characters added at most, the most frequent ones; a text that needs more needs another tokenizer."""
+"""Characters added at most, the most frequent ones; a text that needs more needs another
+tokenizer."""
 
 
 @dataclass(frozen=True)
 class CharacterMap:
-    """Text ↔ ids through a tokenizer that cannot write `characters`, which have tokens of their own."""
+    """Text ↔ ids through a tokenizer that cannot write `characters`, which have tokens of their
+    own."""
 
     ids: dict[str, int]
     """Character → id of its added token; a space → the id of `<sp>`."""
@@ -62,7 +66,8 @@ class CharacterMap:
         return ids
 
     def pieces(self, text: str) -> Iterator[tuple[int, str, int | None]]:
-        """(start, characters, id of the added token or None) of each run and each added character."""
+        """(start, characters, id of the added token or None) of each run and each added
+        character."""
         start = 0
         for place, piece in enumerate(self.pattern.split(text)):
             if place % 2:
@@ -102,8 +107,8 @@ class RoundTrip:
 def check_round_trip(student: Student, texts: Iterable[str]) -> RoundTrip:
     """Which texts, and which of their characters, do not survive text → ids → text under `student`.
 
-    Texts are compared stripped, as targets are. Characters are tried alone between two letters and between two spaces.
-    """
+    Texts are compared stripped, as targets are. Characters are tried alone between two letters and
+    between two spaces."""
     lost: list[tuple[str, str]] = []
     total, counts = 0, Counter[str]()
     for text in texts:
@@ -139,16 +144,17 @@ def prepare(
     max_segments: int | None = None,
     demonstrations: Sequence[tuple[str, str]] = (),
 ) -> Student:
-    """`student` made ready for `task`: tokens added as needed, drive set. Changes the student in place and returns it.
+    """`student` made ready for `task`: tokens added as needed, drive set. Changes the student in
+    place and returns it.
 
-    max_segments: how many segments it may write; None: as many as it could before, or as the task says.
-    demonstrations: (rendered question, rationale) of worked questions that stand before every question; none: those it
-    had before. Raises StudentError for an encoder-decoder, whose encoder reads the question alone.
+    max_segments: how many segments it may write; None: as many as it could before, or as the task
+    says. demonstrations: (rendered question, rationale) of worked questions that stand before every
+    question; none: those it had before. Raises StudentError for an encoder-decoder, whose encoder
+    reads the question alone.
 
-    Markers are added for `cue` and for causal students on segments, `<STOP>` for tasks without a closing phrase, and
-    tokens for the characters of `texts` that the tokenizer cannot write (a warning says which texts still do not come
-    back).
-    """
+    Markers are added for `cue` and for causal students on segments, `<STOP>` for tasks without a
+    closing phrase, and tokens for the characters of `texts` that the tokenizer cannot write (a
+    warning says which texts still do not come back)."""
     from smallsteps.students.student import Drive
 
     names = []
@@ -181,8 +187,8 @@ def prepare(
 
 
 def map_characters(student: Student, texts: Sequence[str], *, seed: int = 0) -> RoundTrip:
-    """Adds tokens for the characters of `texts` that `student` cannot write; what is still lost comes back and is
-    warned of."""
+    """Adds tokens for the characters of `texts` that `student` cannot write; what is still lost
+    comes back and is warned of."""
     found = check_round_trip(student, texts)
     if not found.lost:
         return found
@@ -210,12 +216,18 @@ def _warned(found: RoundTrip) -> RoundTrip:
 
 
 def add_tokens(student: Student, names: Sequence[str], *, seed: int = 0) -> list[int]:
-    """Ids of `names` as tokens of their own, added where the tokenizer lacks them; embedding rows follow."""
+    """Ids of `names` as tokens of their own, added where the tokenizer lacks them; embedding rows
+    follow."""
     tokenizer, model = student.tokenizer, student.model
     known = tokenizer.get_added_vocab()
     new = [n for n in names if n not in known]
     if new:
-        tokenizer.add_tokens([AddedToken(n, normalized=False, lstrip=False, rstrip=False, special=False) for n in new])
+        tokenizer.add_tokens(
+            [
+                AddedToken(n, normalized=False, lstrip=False, rstrip=False, special=False)
+                for n in new
+            ]
+        )
         rows = model.get_input_embeddings().weight.shape[0]
         if len(tokenizer) > rows:
             _resize(model, len(tokenizer))
@@ -225,10 +237,14 @@ def add_tokens(student: Student, names: Sequence[str], *, seed: int = 0) -> list
 
 
 def _resize(model: Any, rows: int) -> None:
-    """Resizes the tables and leaves an untied head untied: Flan-T5's config says tied, its weights are not, and
-    transformers 5 ties them again on every resize, which would throw the trained head away."""
+    """Resizes the tables and leaves an untied head untied: Flan-T5's config says tied, its weights
+    are not, and transformers 5 ties them again on every resize, which would throw the trained head
+    away."""
     head = model.get_output_embeddings()
-    untied = head is not None and head.weight.data_ptr() != model.get_input_embeddings().weight.data_ptr()
+    untied = (
+        head is not None
+        and head.weight.data_ptr() != model.get_input_embeddings().weight.data_ptr()
+    )
     old = head.weight.detach().clone() if untied else None
     model.resize_token_embeddings(rows, mean_resizing=False)
     head = model.get_output_embeddings()
@@ -239,8 +255,8 @@ def _resize(model: Any, rows: int) -> None:
 
 
 def _start_rows(model: Any, rows: list[int], seed: int) -> None:
-    """Sets `rows` of the embedding and of an untied head to the mean of the others, plus 1 % noise to tell them
-    apart."""
+    """Sets `rows` of the embedding and of an untied head to the mean of the others, plus 1 % noise
+    to tell them apart."""
     tables = [model.get_input_embeddings().weight]
     head = model.get_output_embeddings()
     if head is not None and head.weight.data_ptr() != tables[0].data_ptr():

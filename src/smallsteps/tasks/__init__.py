@@ -1,4 +1,5 @@
-"""Tasks: how questions are put, how chains end, how answers are read and graded; and the readers of data files."""
+"""Tasks: how questions are put, how chains end, how answers are read and graded; and the readers of
+data files."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ TASKS: dict[str, Task] = {task.name: task for task in (*_WORDS, *_WITH_CONTEXT)}
 
 
 def get_task(name: str) -> Task:
-    """The task of that name, or of the name and a language (`numbers-zh`). Raises RecipeError, with the nearest name,
-    where there is none."""
+    """The task of that name, or of the name and a language (`numbers-zh`). Raises RecipeError, with
+    the nearest name, where there is none."""
     bare, _, code = name.rpartition("-")
     if name not in TASKS and bare in TASKS and code in LANGUAGES:
         return TASKS[bare].in_language(code)

@@ -1,12 +1,13 @@
-"""What a task is: one frozen value that says how questions are put, how chains end and how answers are read and graded.
+"""What a task is: one frozen value that says how questions are put, how chains end and how answers
+are read and graded.
 
-Prompting, training, generation, filtering, exams, rewards and scores all ask the same Task, so that they cannot
-disagree. To add a task, write a module that builds one and add a line to `TASKS`.
+Prompting, training, generation, filtering, exams, rewards and scores all ask the same Task, so that
+they cannot disagree. To add a task, write a module that builds one and add a line to `TASKS`.
 
-The stop sign follows section 4 of the AS-ES page (Xi et al., 2024): the closing phrase counts only in the *last*
-sentence of a segment, and only if an answer parses; about 1 % of real chains hold "answer is" earlier. Where the
-authors' code turns unreadable answers into numbers, ours is None, which equals nothing.
-"""
+The stop sign follows section 4 of the AS-ES page (Xi et al., 2024): the closing phrase counts only
+in the *last* sentence of a segment, and only if an answer parses; about 1 % of real chains hold
+"answer is" earlier. Where the authors' code turns unreadable answers into numbers, ours is None,
+which equals nothing."""
 
 from __future__ import annotations
 
@@ -45,8 +46,8 @@ class Task:
     render: Callable[[Problem], str]
     """Problem → the question text a student reads (with choices, without context)."""
     extract: Callable[[str, bool, Problem | None], str | None]
-    """(text, lenient, problem) → the answer, or None. Strict reads only what the closing says; lenient also takes the
-    last candidate in the text. The problem is given where choices matter."""
+    """(text, lenient, problem) → the answer, or None. Strict reads only what the closing says;
+    lenient also takes the last candidate in the text. The problem is given where choices matter."""
     same: Callable[[str | None, str | None], bool]
     """(answer, gold) → equal by value. Never true for None."""
     accepted: Callable[[Problem], Sequence[str]] | None = None
@@ -54,41 +55,49 @@ class Task:
     closing: str | None = "The answer is {answer}."
     """The sentence that ends a chain; None: chains end in the special token `<STOP>`."""
     closing_pattern: str | None = ANSWER_IS
-    """Regular expression (case-insensitive) of the stop sign's phrase; None: `<STOP>` ends a chain."""
+    """Regular expression (case-insensitive) of the stop sign's phrase; None: `<STOP>` ends a
+    chain."""
     joiner: str = " "
     """Between earlier segments in a student's input: a space, or nothing for Chinese."""
     language: str = "en"
     """A code of `tasks.languages`: closings, decimal commas, tokenisers of BLEU and ROUGE-L."""
     metric: str = "accuracy"
-    """Name of the main figure in `evaluation.METRICS`: accuracy, exact_match for multi-hop questions, bleu for reports."""
+    """Name of the main figure in `evaluation.METRICS`: accuracy, exact_match for multi-hop
+    questions, bleu for reports."""
     also: tuple[str, ...] = ()
     """Figures of the answers that `smallsteps grade` prints beside it."""
     max_segments: int = 40
-    """Segments a chain may have before it stops with `limit` (the paper's algorithms: no limit; the authors' code: five
-    rounds of two). Trained students carry a limit of their own, from their training data (`Drive.max_segments`)."""
+    """Segments a chain may have before it stops with `limit` (the paper's algorithms: no limit; the
+    authors' code: five rounds of two). Trained students carry a limit of their own, from their
+    training data (`Drive.max_segments`)."""
     max_segment_tokens: int = 256
-    """New tokens a segment may have (the authors' code: 100; merged segments can be almost as long as chains)."""
+    """New tokens a segment may have (the authors' code: 100; merged segments can be almost as long
+    as chains)."""
     max_chain_tokens: int = 512
     """New tokens a whole chain may have when it is written at once (direct)."""
     row_fields: tuple[str, ...] = ()
-    """The text fields of the data set's own rows, where `prepare` reads those (reports: findings, impression)."""
+    """The text fields of the data set's own rows, where `prepare` reads those (reports: findings,
+    impression)."""
     prepare: Callable[[str, Mapping[str, Any]], list[Chain]] | None = None
-    """(row id, row of the data set's own shape) → its chains, where rows are not `id, question, rationale, answer`
-    (reports). A DataError it raises needs no file and line: the reader adds them."""
+    """(row id, row of the data set's own shape) → its chains, where rows are not `id, question,
+    rationale, answer` (reports). A DataError it raises needs no file and line: the reader adds
+    them."""
     assemble: Callable[[Sequence[Problem], Sequence[Prediction]], list[Prediction]] | None = None
     """Predictions of parts (regions) → predictions of wholes (reports), before grading."""
     wholes: Callable[[Sequence[Problem]], list[Problem]] | None = None
-    """Parts (regions) → the wholes (reports) with their gold answers, which assembled predictions are graded
-    against."""
+    """Parts (regions) → the wholes (reports) with their gold answers, which assembled predictions
+    are graded against."""
     select: Callable[[Sequence[Chain], float, int], list[Chain]] | None = None
-    """(training chains, gamma, seed) → those trained on, where part of them is left out (normal regions of reports)."""
+    """(training chains, gamma, seed) → those trained on, where part of them is left out (normal
+    regions of reports)."""
     whole_chains: Callable[[Sequence[Chain]], list[Chain]] | None = None
     """Chains of parts → chains of wholes, for the arm `direct-report`."""
     meta: dict[str, Any] = field(default_factory=dict, hash=False)
 
     def in_language(self, code: str) -> Task:
-        """The same task in another language, named `gsm8k-de`: its closing, numbers and yes and no are read and written
-        as the language does. Raises RecipeError where there is no such language, or the task has its own.
+        """The same task in another language, named `gsm8k-de`: its closing, numbers and yes and no
+        are read and written as the language does. Raises RecipeError where there is no such
+        language, or the task has its own.
 
         >>> from smallsteps.tasks import get_task
         >>> get_task("gsm8k").in_language("zh").close("3 + 4 = 7", "7")
@@ -99,7 +108,9 @@ class Task:
         if code == self.language:
             return self
         if self.language != "en" or self.closing is None:
-            raise RecipeError(f"task {self.name!r} is written in {LANGUAGES[self.language].name}, not in {code!r}.")
+            raise RecipeError(
+                f"task {self.name!r} is written in {LANGUAGES[self.language].name}, not in {code!r}."
+            )
         language = LANGUAGES[code]
         return replace(
             self,
@@ -113,8 +124,8 @@ class Task:
         )
 
     def ends_chain(self, segment: str, problem: Problem | None = None) -> bool:
-        """Whether `segment` carries the stop sign: the closing phrase in its last sentence with an answer that parses
-        strictly (`closing_pattern` None: `<STOP>` anywhere in it).
+        """Whether `segment` carries the stop sign: the closing phrase in its last sentence with an
+        answer that parses strictly (`closing_pattern` None: `<STOP>` anywhere in it).
 
         >>> from smallsteps.tasks import get_task
         >>> get_task("gsm8k").ends_chain("The answer is 7. But wait, that is wrong.")
@@ -125,8 +136,8 @@ class Task:
         return self.closing_answer(segment, problem) is not None
 
     def closing_answer(self, text: str, problem: Problem | None = None) -> str | None:
-        """The answer of a text that carries the stop sign, read strictly; None where the sign is not there or says
-        nothing that parses."""
+        """The answer of a text that carries the stop sign, read strictly; None where the sign is
+        not there or says nothing that parses."""
         if self.closing_pattern is None:
             ended = STOP_TOKEN in text
         else:
@@ -134,12 +145,12 @@ class Task:
         return self.extract(text, False, problem) if ended else None
 
     def close(self, rationale: str, answer: str | None, problem: Problem | None = None) -> str:
-        """`rationale` with its closing sentence added; unchanged where it has one of its own or the task has none.
+        """`rationale` with its closing sentence added; unchanged where it has one of its own or the
+        task has none.
 
-        A rationale that ends in a letter, a digit or a bracket gets a full stop first (4 in 10 of GSM8K's do not have
-        one), so that the closing is a sub-sentence of its own. Raises DataError if an answer is needed and None is
-        given.
-        """
+        A rationale that ends in a letter, a digit or a bracket gets a full stop first (4 in 10 of
+        GSM8K's do not have one), so that the closing is a sub-sentence of its own. Raises DataError
+        if an answer is needed and None is given."""
         if self.closing is None or self.ends_chain(rationale, problem):
             return rationale
         if answer is None:
@@ -156,10 +167,9 @@ class Task:
         return f"{body}{self.joiner}{closing}".lstrip()
 
     def gold(self, problem: Problem) -> str:
-        """The problem's gold answer as the extractor reads it back after the closing, proof that a right chain can be
-        graded right: choices come back as their text even where the data names a letter. Raises DataError where it
-        cannot be read back.
-        """
+        """The problem's gold answer as the extractor reads it back after the closing, proof that a
+        right chain can be graded right: choices come back as their text even where the data names a
+        letter. Raises DataError where it cannot be read back."""
         if problem.answer is None:
             raise DataError("no gold answer. Add an `answer` to the row.")
         if self.closing is None:
@@ -183,7 +193,9 @@ class Task:
 
     def overlooks_choices(self, problem: Problem) -> bool:
         """Whether the problem has choices that this task shows to nobody."""
-        return bool(problem.choices) and self.render(problem) == self.render(replace(problem, choices=()))
+        return bool(problem.choices) and self.render(problem) == self.render(
+            replace(problem, choices=())
+        )
 
     def golds(self, problem: Problem) -> tuple[str, ...]:
         """The gold answer, where there is one, and all others that count as right."""
@@ -191,16 +203,19 @@ class Task:
         return own if self.accepted is None else (*own, *self.accepted(problem))
 
     def grade(self, prediction: Prediction, problem: Problem) -> Grade:
-        """The verdict on one prediction: value 1.0 where `prediction.answer` equals the gold answer by value, else 0.0.
+        """The verdict on one prediction: value 1.0 where `prediction.answer` equals the gold answer
+        by value, else 0.0.
 
-        Raises DataError where the problem has no gold answer, InternalError where the two do not belong together.
-        """
+        Raises DataError where the problem has no gold answer, InternalError where the two do not
+        belong together."""
         if prediction.problem_id != problem.id:
             raise InternalError(
                 f"prediction {prediction.id} answers {prediction.problem_id}, graded against {problem.id}"
             )
         if problem.answer is None:
-            raise DataError(f"{problem.id}: no gold answer to grade against. Add an `answer` to its row.")
+            raise DataError(
+                f"{problem.id}: no gold answer to grade against. Add an `answer` to its row."
+            )
         return Grade(
             id=f"{prediction.id}/grade",
             prediction_id=prediction.id,
@@ -213,11 +228,16 @@ class Task:
 
 def _speaking(function: Callable[..., Any], code: str) -> Callable[..., Any]:
     """`function` for that language, where it depends on one."""
-    return partial(function, language=code) if "language" in signature(function).parameters else function
+    return (
+        partial(function, language=code)
+        if "language" in signature(function).parameters
+        else function
+    )
 
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'’”)\]*]*\s+|[。！？｡।॥؟۔።။][”』」）]*\s*|(?<!\s)\s*\n\s*")
-"""`(?<!\\s)`: a run of white space is looked at once, from its start; else a long run costs its square."""
+"""`(?<!\\s)`: a run of white space is looked at once, from its start; else a long run costs its
+square."""
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|vs?|approx|sq|Rs|Nr|bzw|ca|Sra?|Mme|i\.e|e\.g|[AaPp]\.[Mm]"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)*[A-Z])|^\s*[0-9]+)\.$"
@@ -225,11 +245,13 @@ _ABBREVIATION = re.compile(
 _NUMERO = re.compile(r"\bN(?:o|r)\.$")
 """An abbreviation before a digit alone: "The answer is no. But …" goes on."""
 _LOOKBACK = 16
-"""Characters before a full stop that decide whether it ends a sentence; a bound keeps long lines linear."""
+"""Characters before a full stop that decide whether it ends a sentence; a bound keeps long lines
+linear."""
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of `text`, stripped: cut after `.` `!` `?` with white space, `。！？`, or a line break.
+    """The sentences of `text`, stripped: cut after `.` `!` `?` with white space, `。！？`, or a line
+    break.
 
     Abbreviations, initials and item numbers ("Mrs.", "p.m.", "J.", "2.") end no sentence.
 
@@ -251,7 +273,8 @@ def sentences(text: str) -> list[str]:
 
 
 def _stays_whole(text: str, line: int, match: re.Match[str]) -> bool:
-    """Whether the full stop belongs to an abbreviation or an item number of the line that starts at `line`."""
+    """Whether the full stop belongs to an abbreviation or an item number of the line that starts at
+    `line`."""
     start = max(line, match.start() - _LOOKBACK)
     before = text[start : match.start() + 1]
     if start > line:
@@ -266,7 +289,8 @@ def last_sentence(text: str) -> str:
 
 
 def closing_tail(text: str, pattern: str = ANSWER_IS) -> str | None:
-    """What follows the closing phrase in the last sentence of `text`; None where the phrase is not there.
+    """What follows the closing phrase in the last sentence of `text`; None where the phrase is not
+    there.
 
     >>> closing_tail("So 3 + 4 = 7. The answer is 7.")
     '7.'
@@ -301,8 +325,9 @@ _WRAPPING = " \t\r\n\"'“”‘’`*"
 
 
 def normalise(text: str) -> str:
-    """Text as it is compared where answers are words: NFKC, case folded, white space runs as one space, wrapping quotes
-    and asterisks, final punctuation and a leading article taken off. Signs, colons and units inside stay.
+    """Text as it is compared where answers are words: NFKC, case folded, white space runs as one
+    space, wrapping quotes and asterisks, final punctuation and a leading article taken off. Signs,
+    colons and units inside stay.
 
     >>> normalise('The 60th caller.'), normalise("-5"), normalise("3:30 p.m.")
     ('60th caller', '-5', '3:30 p.m')
@@ -315,7 +340,12 @@ def normalise(text: str) -> str:
 
 def same_text(answer: str | None, gold: str | None) -> bool:
     """Whether two answers are the same words (`normalise`). None and empty equal nothing."""
-    return answer is not None and gold is not None and bool(normalise(answer)) and normalise(answer) == normalise(gold)
+    return (
+        answer is not None
+        and gold is not None
+        and bool(normalise(answer))
+        and normalise(answer) == normalise(gold)
+    )
 
 
 def render_question(problem: Problem) -> str:

@@ -1,9 +1,8 @@
 """Multiple choice: CommonsenseQA.
 
-The question is put with its options, "(a) … (b) …"; a chain closes with the text of the chosen one. The closing
-decides: a rule such as "the first letter in brackets wins" picks whatever option the reasoning discusses first, often
-to reject it.
-"""
+The question is put with its options, "(a) … (b) …"; a chain closes with the text of the chosen one.
+The closing decides: a rule such as "the first letter in brackets wins" picks whatever option the
+reasoning discusses first, often to reject it."""
 
 from __future__ import annotations
 
@@ -21,10 +20,10 @@ from smallsteps.tasks.latex import unwrapped
 
 _OPEN, _CLOSE = r"[(\[{<【「『〔（\"'“”‘’«`*_$]", r"[)\]}>】」』〕）\"'“”‘’»`*_$]"
 _DECORATED = re.compile(rf"{_OPEN}{{1,4}}\s?([A-Za-z])\s?([.:)]?){_CLOSE}{{1,4}}")
-_REASON = r"because|since|as|for|which|is|so|due|given|and\s+not|not|rather|instead|would|seems|that"
-_ADVERBS = (
-    r"(?:(?:most|very)\s+)?(?:likely|probably|definitely|certainly|clearly|obviously|surely|indeed|therefore|thus)"
+_REASON = (
+    r"because|since|as|for|which|is|so|due|given|and\s+not|not|rather|instead|would|seems|that"
 )
+_ADVERBS = r"(?:(?:most|very)\s+)?(?:likely|probably|definitely|certainly|clearly|obviously|surely|indeed|therefore|thus)"
 _ALONE = re.compile(r"[\W_]*([A-Za-z])[\W_]*")
 _LETTERED = re.compile(
     rf"(?i:{_ADVERBS}\s+)?(?i:the\s+)?(?i:correct\s+|right\s+|best\s+)?(?i:option|choice|letter|answer)?\s*:?\s*"
@@ -55,7 +54,10 @@ _CONTRAST = re.compile(
 
 def render_choices(problem: Problem) -> str:
     """The question with its options: `Where do beavers live? (a) zoo (b) river`."""
-    options = " ".join(f"({letter}) {choice}" for letter, choice in zip(ascii_lowercase, problem.choices, strict=False))
+    options = " ".join(
+        f"({letter}) {choice}"
+        for letter, choice in zip(ascii_lowercase, problem.choices, strict=False)
+    )
     return f"{problem.question.strip()} {options}".strip()
 
 
@@ -65,9 +67,9 @@ class _Lettered(NamedTuple):
 
 
 def choose(said: str, choices: tuple[str, ...]) -> str | None:
-    """The one choice that `said` names, by its text, by its letter, or by holding its text; None where it names none or
-    several, denies one, or where letter and text contradict each other. Without choices: what is said, its letter alone
-    if it has one.
+    """The one choice that `said` names, by its text, by its letter, or by holding its text; None
+    where it names none or several, denies one, or where letter and text contradict each other.
+    Without choices: what is said, its letter alone if it has one.
 
     >>> choose("(B) the river.", ("zoo", "river")), choose("(a) river", ("zoo", "river")), choose("not B", ("zoo", "river"))
     ('river', None, None)
@@ -108,7 +110,8 @@ def _lettered(said: str) -> _Lettered:
 
 
 def _one_named(said: str, choices: tuple[str, ...]) -> str | None:
-    """The choice whose words stand in `said`; of several the one that is set against the others ("zoo, not the bank")."""
+    """The choice whose words stand in `said`; of several the one that is set against the others
+    ("zoo, not the bank")."""
     named = _named(said, choices)
     if len(named) > 1:
         cut = _CONTRAST.sub("", said)
@@ -117,7 +120,8 @@ def _one_named(said: str, choices: tuple[str, ...]) -> str | None:
 
 
 def _named(text: str, choices: tuple[str, ...]) -> list[str]:
-    """The choices whose words stand in `text`, without those that stand inside another one ("park" in "state park")."""
+    """The choices whose words stand in `text`, without those that stand inside another one ("park"
+    in "state park")."""
     words = normalise(text)
     found = [c for c in choices if re.search(rf"(?<!\w){re.escape(normalise(c))}(?!\w)", words)]
     return [c for c in found if not any(c is not d and normalise(c) in normalise(d) for d in found)]
@@ -126,8 +130,8 @@ def _named(text: str, choices: tuple[str, ...]) -> list[str]:
 def extract_choice(
     text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en"
 ) -> str | None:
-    """The choice that the closing names; lenient: else what a teacher's mark names, else the choice mentioned last, by
-    bracketed letter or by text."""
+    """The choice that the closing names; lenient: else what a teacher's mark names, else the choice
+    mentioned last, by bracketed letter or by text."""
     choices = problem.choices if problem else ()
     tail = closing_tail(text, closing_pattern(language))
     said = choose(tail, choices) if tail is not None else None
@@ -160,4 +164,6 @@ def _last_mentioned(text: str, choices: tuple[str, ...]) -> str | None:
     return max(places)[2] if places else None
 
 
-COMMONSENSEQA = Task(name="commonsenseqa", render=render_choices, extract=extract_choice, same=same_text)
+COMMONSENSEQA = Task(
+    name="commonsenseqa", render=render_choices, extract=extract_choice, same=same_text
+)

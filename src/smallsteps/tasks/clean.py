@@ -1,8 +1,8 @@
-"""What a model said, without what stands around it: thoughts (`thoughts.py`) and the control tokens of chat templates.
+"""What a model said, without what stands around it: thoughts (`thoughts.py`) and the control tokens
+of chat templates.
 
-Every reader of model text starts here: answer extraction, readers of rows, the guided reader. All functions take any
-string, raise on none and need time linear in its length.
-"""
+Every reader of model text starts here: answer extraction, readers of rows, the guided reader. All
+functions take any string, raise on none and need time linear in its length."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ _ASKS = re.compile(r"user|system|human|INST|tool|ipython", re.IGNORECASE)
 
 
 def without_control_tokens(text: str) -> tuple[str, int]:
-    """`text` without control tokens, and how many there were; nothing else is changed. `<STOP>`, our own, stays.
+    """`text` without control tokens, and how many there were; nothing else is changed. `<STOP>`,
+    our own, stays.
 
     >>> without_control_tokens("<s>The answer is 7.</s>")
     ('The answer is 7.', 2)
@@ -45,8 +46,8 @@ def without_control_tokens(text: str) -> tuple[str, int]:
 
 
 def reply_text(text: str) -> str:
-    """What a model said: the text without thoughts, up to the end of its turn, without control tokens. Of a transcript
-    that opens with the prompt, the first reply.
+    """What a model said: the text without thoughts, up to the end of its turn, without control
+    tokens. Of a transcript that opens with the prompt, the first reply.
 
     >>> reply_text("<think>Perhaps 9.</think>The answer is 7.<|im_end|>\\n<|im_start|>user\\nAnd 8?")
     'The answer is 7.'
@@ -63,7 +64,9 @@ def reply_text(text: str) -> str:
             begun = begun or _says(said[-1])
         at = token.end()
         if asks:
-            asks = not token["replies"] and not (token["starts"] and not _ASKS.search(token["starts"]))
+            asks = not token["replies"] and not (
+                token["starts"] and not _ASKS.search(token["starts"])
+            )
         elif begun and (token["starts"] or token["ends"] or token["replies"]):
             return "".join(said).strip()
         elif token["starts"]:

@@ -1,8 +1,8 @@
-"""How teachers and untrained models close a reply: `#### 72`, `\\boxed{72}`, "Final Answer: 72", 答案是72.
+"""How teachers and untrained models close a reply: `#### 72`, `\\boxed{72}`, "Final Answer: 72",
+答案是72.
 
-Strict extraction knows the task's own closing alone (`base.closing_tail`). Lenient extraction also takes what the last of
-these marks is followed by, wherever it stands.
-"""
+Strict extraction knows the task's own closing alone (`base.closing_tail`). Lenient extraction also
+takes what the last of these marks is followed by, wherever it stands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from smallsteps.tasks.latex import unwrapped
 MOST_CHARACTERS = 2000
 """Of a line that are read behind a mark."""
 
-_OTHERS = "|".join(language.closing_pattern for language in LANGUAGES.values() if language.code != "en")
+_OTHERS = "|".join(
+    language.closing_pattern for language in LANGUAGES.values() if language.code != "en"
+)
 _MARK = re.compile(
     r"(?P<box>\\(?:boxed|fbox)\s?\{)"
     r"|####(?!#)"
@@ -52,7 +54,8 @@ def lenient_tail(text: str) -> str | None:
 
 
 def without_mark(text: str) -> str:
-    """`text` without the lines of its last mark (`#### 72`), and with boxes opened; a mark inside a sentence stays.
+    """`text` without the lines of its last mark (`#### 72`), and with boxes opened; a mark inside a
+    sentence stays.
 
     >>> without_mark("She has 72 pens.\\n#### 72"), without_mark(r"She has \\boxed{72} pens.")
     ('She has 72 pens.', 'She has 72 pens.')

@@ -1,8 +1,9 @@
-"""The bundled two-hop questions: a context of short facts, a question that needs two of them, gold chain and labels.
+"""The bundled two-hop questions: a context of short facts, a question that needs two of them, gold
+chain and labels.
 
-Everything is a function of (seed, index), as in `stories`. Half of the questions go from a person over a town to its
-country, half from a person over a firm to what it makes; the facts of other people stand beside the two that count.
-"""
+Everything is a function of (seed, index), as in `stories`. Half of the questions go from a person
+over a town to its country, half from a person over a firm to what it makes; the facts of other
+people stand beside the two that count."""
 
 from __future__ import annotations
 
@@ -59,7 +60,18 @@ LANDS = (
     "Peru",
     "Chile",
 )
-FIRMS = ("Arcadia", "Bluefin", "Corona", "Delta", "Everest", "Falcon", "Granite", "Harbor", "Indigo", "Jupiter")
+FIRMS = (
+    "Arcadia",
+    "Bluefin",
+    "Corona",
+    "Delta",
+    "Everest",
+    "Falcon",
+    "Granite",
+    "Harbor",
+    "Indigo",
+    "Jupiter",
+)
 GOODS = ("pens", "boats", "clocks", "shoes", "lamps", "bikes", "toys", "chairs", "drums", "books")
 
 
@@ -78,8 +90,12 @@ class TwoHop:
     def pieces(self) -> tuple[tuple[Kind, str], ...]:
         """The gold chain as (kind, sub-sentence), closing included."""
         first, second = (self.facts[i] for i in self.needed)
-        return (("ES", f"{first}. "), ("ES", f"{second}. "), ("AS", f"So {self.conclusion}. "),
-                ("ES", f"The answer is {self.answer}."))  # fmt: skip
+        return (
+            ("ES", f"{first}. "),
+            ("ES", f"{second}. "),
+            ("AS", f"So {self.conclusion}. "),
+            ("ES", f"The answer is {self.answer}."),
+        )
 
 
 def two_hop(seed: int, index: int, distractors: int = 4) -> TwoHop:
@@ -101,9 +117,15 @@ def make_two_hop(rng: random.Random, distractors: int) -> TwoHop:
     rng.shuffle(facts)
     needed = (facts.index(first[0]), facts.index(second[0]))
     if bridge:
-        question, conclusion = f"In which country does {people[0]} live?", f"{people[0]} lives in {ends[0]}"
+        question, conclusion = (
+            f"In which country does {people[0]} live?",
+            f"{people[0]} lives in {ends[0]}",
+        )
     else:
-        question, conclusion = f"What does the firm of {people[0]} make?", f"the firm of {people[0]} makes {ends[0]}"
+        question, conclusion = (
+            f"What does the firm of {people[0]} make?",
+            f"the firm of {people[0]} makes {ends[0]}",
+        )
     return TwoHop(tuple(facts), needed, question, conclusion, ends[0])
 
 
@@ -116,9 +138,18 @@ def make_chains(count: int, seed: int, distractors: int = 4) -> list[Chain]:
         context = tuple((fact.split()[0], (f"{fact}.",)) for fact in made.facts)
         supporting = [[made.facts[i].split()[0], 0] for i in made.needed]
         problem = Problem(
-            identifier, made.question, made.answer, context=context, meta={"supporting_facts": supporting}
+            identifier,
+            made.question,
+            made.answer,
+            context=context,
+            meta={"supporting_facts": supporting},
         )
         pieces = made.pieces()
         text = "".join(text for _, text in pieces)
-        chains.append(Chain(problem, Rationale(f"{identifier}/gold", identifier, text, correct=True, gold=pieces)))
+        chains.append(
+            Chain(
+                problem,
+                Rationale(f"{identifier}/gold", identifier, text, correct=True, gold=pieces),
+            )
+        )
     return chains

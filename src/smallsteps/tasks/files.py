@@ -1,13 +1,13 @@
-"""Readers and the writer of data files: bytes → text (`sources`) → rows (`json_rows`, `tables`) → rows in our shape
-(`shapes`) → chains and problems (`rows`).
+"""Readers and the writer of data files: bytes → text (`sources`) → rows (`json_rows`, `tables`) →
+rows in our shape (`shapes`) → chains and problems (`rows`).
 
-A chain file holds one JSON object a line: `id, question, rationale, answer`, and where there are any `predicted`,
-`correct`, `segments`, `choices`, `context`, `group`; further fields go to `Problem.meta`. Section 2 of the AS-ES page
-says what a chain is: the rationale *and* its closing sentence, which the task adds where it is missing.
+A chain file holds one JSON object a line: `id, question, rationale, answer`, and where there are
+any `predicted`, `correct`, `segments`, `choices`, `context`, `group`; further fields go to
+`Problem.meta`. Section 2 of the AS-ES page says what a chain is: the rationale *and* its closing
+sentence, which the task adds where it is missing.
 
-Whatever is wrong is refused with its file, line and id and with the next step; a row is never dropped in silence. Rows
-whose own answer is wrong are left out of training and counted.
-"""
+Whatever is wrong is refused with its file, line and id and with the next step; a row is never
+dropped in silence. Rows whose own answer is wrong are left out of training and counted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,16 @@ from smallsteps.records import Chain, Problem
 from smallsteps.tasks.base import OVERLOOKED_CHOICES, Task
 from smallsteps.tasks.json_rows import EXAMPLE, read_json
 from smallsteps.tasks.notes import Notes, Say
-from smallsteps.tasks.rows import FIELDS, Closing, chain_of, in_line, missing, problem_of, scalar, text_field
+from smallsteps.tasks.rows import (
+    FIELDS,
+    Closing,
+    chain_of,
+    in_line,
+    missing,
+    problem_of,
+    scalar,
+    text_field,
+)
 from smallsteps.tasks.shapes import cleaned, in_our_shape
 from smallsteps.tasks.sources import check_exists, first_bytes
 from smallsteps.tasks.tables import HUB, read_arrow, read_csv, read_hub, read_parquet
@@ -37,7 +46,8 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ChainFile:
-    """The chains of one file and what was left out: `rows` is the rows that gave chains plus `wrong`."""
+    """The chains of one file and what was left out: `rows` is the rows that gave chains plus
+    `wrong`."""
 
     chains: list[Chain]
     rows: int
@@ -50,12 +60,13 @@ class ChainFile:
 
 
 def read_rows(path: str | Path, notes: Notes | None = None) -> Iterator[tuple[int, Row]]:
-    """(line, object) for each row of a JSON Lines, JSON, CSV, TSV, Parquet or Arrow file, compressed or not, or of a
-    data set of the hub (`hub:NAME:SPLIT`). Of tables without lines, and of a JSON list, the place of the row from 1.
+    """(line, object) for each row of a JSON Lines, JSON, CSV, TSV, Parquet or Arrow file,
+    compressed or not, or of a data set of the hub (`hub:NAME:SPLIT`). Of tables without lines, and
+    of a JSON list, the place of the row from 1.
 
-    Blank lines are no rows; byte-order marks and CRLF are accepted. What is guessed goes to `notes`. Raises DataError on
-    a file that is missing, empty or no text, and on a line that is no JSON object.
-    """
+    Blank lines are no rows; byte-order marks and CRLF are accepted. What is guessed goes to
+    `notes`. Raises DataError on a file that is missing, empty or no text, and on a line that is no
+    JSON object."""
     if str(path).startswith(HUB):
         yield from read_hub(str(path))
         return
@@ -66,14 +77,17 @@ def read_rows(path: str | Path, notes: Notes | None = None) -> Iterator[tuple[in
         empty = False
         yield line, row
     if empty:
-        raise DataError(f"{path}: the file is empty. Expected one JSON object a line, such as {EXAMPLE}")
+        raise DataError(
+            f"{path}: the file is empty. Expected one JSON object a line, such as {EXAMPLE}"
+        )
 
 
 Reader = Callable[[Path, Notes], Iterator[tuple[int, Row]]]
 
 
 def _reader(path: Path) -> Reader:
-    """The reader of a file: by its first bytes where they say it, else by its name (`.csv.gz` is a CSV file)."""
+    """The reader of a file: by its first bytes where they say it, else by its name (`.csv.gz` is a
+    CSV file)."""
     head = first_bytes(path)
     if head.startswith(b"PAR1"):
         return read_parquet
@@ -90,10 +104,10 @@ def _reader(path: Path) -> Reader:
 def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Write rows as JSON Lines (UTF-8, LF, characters unescaped); returns their number.
 
-    Atomic: the rows go to a temporary file beside `path` that takes its place once it is whole, so that a kill or an
-    error leaves what was there before. Folders on the way are made; of a link the file that it points to is replaced.
-    Raises DataError where the disk is full or the folder cannot be written.
-    """
+    Atomic: the rows go to a temporary file beside `path` that takes its place once it is whole, so
+    that a kill or an error leaves what was there before. Folders on the way are made; of a link the
+    file that it points to is replaced. Raises DataError where the disk is full or the folder cannot
+    be written."""
     with writing(path):
         return _write_rows(Path(path).resolve(), rows)
 
@@ -136,12 +150,12 @@ def read_chains(
 ) -> ChainFile:
     """The chains of a file. `columns` maps our field names to the file's ({"rationale": "cot"}).
 
-    Rows that come without an `id` are named by their line (`line-000012`). A row is wrong where `correct` is false,
-    where its own closing or `predicted` names another answer than `answer`; wrong rows are left out and counted, or
-    with `allow_wrong` kept, closed with the answer they reach. A row without `answer` takes the one its closing names.
-    `say` receives a line on what was guessed, and progress. Raises DataError on anything that is not as it should be,
-    with file, line, id and the next step.
-    """
+    Rows that come without an `id` are named by their line (`line-000012`). A row is wrong where
+    `correct` is false, where its own closing or `predicted` names another answer than `answer`;
+    wrong rows are left out and counted, or with `allow_wrong` kept, closed with the answer they
+    reach. A row without `answer` takes the one its closing names. `say` receives a line on what was
+    guessed, and progress. Raises DataError on anything that is not as it should be, with file,
+    line, id and the next step."""
     chains: list[Chain] = []
     wrong: list[str] = []
     count = closed = 0
@@ -176,8 +190,8 @@ OF_CHAINS = ("rationale", "predicted", "correct", "segments")
 def read_problems(
     path: str | Path, task: Task, columns: Mapping[str, str] | None = None, say: Say | None = None
 ) -> list[Problem]:
-    """The problems of a file, for solving and grading: `question` is needed, `answer` read where there is one. `say`
-    receives a line on what was guessed, and progress."""
+    """The problems of a file, for solving and grading: `question` is needed, `answer` read where
+    there is one. `say` receives a line on what was guessed, and progress."""
     problems: list[Problem] = []
     asked = {ours: theirs for ours, theirs in (columns or {}).items() if ours not in OF_CHAINS}
     for place, identifier, row in identified(path, task, asked, say):
@@ -207,7 +221,9 @@ def identified(
             if with_ids is None:
                 with_ids = identifier is not None
             if identifier is None and with_ids:
-                raise DataError(missing(row, "id") + " Earlier rows have one: give every row an id, or none.")
+                raise DataError(
+                    missing(row, "id") + " Earlier rows have one: give every row an id, or none."
+                )
             identifier = identifier or f"line-{line:06d}"
             if identifier in seen:
                 raise DataError(
@@ -224,7 +240,9 @@ PROGRESS_SECONDS = 10.0
 """Seconds between two lines of progress."""
 
 
-def _with_progress(path: str | Path, rows: Iterable[tuple[int, Row]], say: Say | None) -> Iterator[tuple[int, Row]]:
+def _with_progress(
+    path: str | Path, rows: Iterable[tuple[int, Row]], say: Say | None
+) -> Iterator[tuple[int, Row]]:
     said = time.monotonic()
     for count, pair in enumerate(rows, start=1):
         yield pair
@@ -234,11 +252,14 @@ def _with_progress(path: str | Path, rows: Iterable[tuple[int, Row]], say: Say |
 
 
 def _check_columns(columns: Mapping[str, str], known: Iterable[str]) -> None:
-    """Raises RecipeError on a name that is no field of ours, and on one column that is given for two fields."""
+    """Raises RecipeError on a name that is no field of ours, and on one column that is given for
+    two fields."""
     fields_by_column: dict[str, str] = {}
     for ours, theirs in columns.items():
         if ours not in known:
-            raise RecipeError(f"--columns {ours}={theirs}: no field {ours!r}.{nearest(ours, known)}")
+            raise RecipeError(
+                f"--columns {ours}={theirs}: no field {ours!r}.{nearest(ours, known)}"
+            )
         if theirs in fields_by_column:
             raise RecipeError(
                 f"--columns: {fields_by_column[theirs]!r} and {ours!r} are both to be column {theirs!r}. Name another "
@@ -248,7 +269,8 @@ def _check_columns(columns: Mapping[str, str], known: Iterable[str]) -> None:
 
 
 def _renamed(raw: Row, columns: Mapping[str, str], first: bool) -> Row:
-    """The row under our field names. A column that the first row lacks is a mistake; later ones may leave it out."""
+    """The row under our field names. A column that the first row lacks is a mistake; later ones may
+    leave it out."""
     for ours, theirs in columns.items():
         if first and theirs not in raw:
             raise DataError(

@@ -1,4 +1,5 @@
-"""Own data whose answers are words: the answer is what the closing says, compared as normalised strings."""
+"""Own data whose answers are words: the answer is what the closing says, compared as normalised
+strings."""
 
 from __future__ import annotations
 
@@ -21,9 +22,11 @@ from smallsteps.tasks.languages import bare_answer, closing_pattern
 _DENIED = re.compile(r"\s*n['’]t\b")
 
 
-def extract_text(text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en") -> str | None:
-    """What follows the closing phrase, without its full stop; lenient: else what follows a teacher's mark, else the last
-    sentence.
+def extract_text(
+    text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en"
+) -> str | None:
+    """What follows the closing phrase, without its full stop; lenient: else what follows a
+    teacher's mark, else the last sentence.
 
     >>> extract_text("Ann lives in Rome. The answer is Rome.")
     'Rome'

@@ -1,4 +1,5 @@
-"""Rows of JSON files: one object a line, one list of objects, or objects written over several lines."""
+"""Rows of JSON files: one object a line, one list of objects, or objects written over several
+lines."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ _MOST_DIGITS = 4_000
 
 
 def read_json(path: Path, notes: Notes) -> Iterator[tuple[int, Row]]:
-    """(line, object) of JSON Lines, or (place from 1, object) of a file that is one JSON value: a list of objects, or
-    an object that holds one. Raises DataError on what is neither."""
+    """(line, object) of JSON Lines, or (place from 1, object) of a file that is one JSON value: a
+    list of objects, or an object that holds one. Raises DataError on what is neither."""
     only: tuple[int, Row] | None = None  # a first row that may be the whole file
     for place, (number, line) in enumerate(_filled(lines(path, notes))):
         if place == 0 and line.startswith("["):
@@ -68,7 +69,8 @@ class _Twice(ValueError):
 
 
 class _Decoder(json.JSONDecoder):
-    """JSON as data files have it: very long integers stay text, and a key of the row that stands twice is refused."""
+    """JSON as data files have it: very long integers stay text, and a key of the row that stands
+    twice is refused."""
 
     def __init__(self) -> None:
         super().__init__(object_pairs_hook=self._object, parse_int=_integer)
@@ -105,7 +107,9 @@ def parse_row(line: str, place: str) -> Row:
         if end != len(line):
             raise json.JSONDecodeError("Extra data", line, end)
     except _Twice as error:
-        raise DataError(f"{place}: the key {str(error)[:60]!r} stands twice in the row. Keep one of the two.") from None
+        raise DataError(
+            f"{place}: the key {str(error)[:60]!r} stands twice in the row. Keep one of the two."
+        ) from None
     except (ValueError, RecursionError) as error:
         what = "nested too deeply"
         if isinstance(error, json.JSONDecodeError):
@@ -151,7 +155,9 @@ def _listed(path: Path, text: str) -> Iterator[tuple[int, Row]]:
         )
 
 
-def _objects(path: Path, text: str, number: int, line: str, notes: Notes) -> Iterator[tuple[int, Row]]:
+def _objects(
+    path: Path, text: str, number: int, line: str, notes: Notes
+) -> Iterator[tuple[int, Row]]:
     """(place from 1, object) of objects that are each written over several lines."""
     at, count = _skip(text, 0), 0
     try:
@@ -192,11 +198,13 @@ def _line(text: str, place: int) -> int:
 
 
 def _inside(number: int, row: Row, notes: Notes) -> Iterator[tuple[int, Row]]:
-    """The rows of an object that is the whole file: those of its one list of objects ({"data": [...]}), else itself."""
+    """The rows of an object that is the whole file: those of its one list of objects ({"data":
+    [...]}), else itself."""
     lists = [
-        name for name, value in row.items()
+        name
+        for name, value in row.items()
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
-    ]  # fmt: skip
+    ]
     if len(lists) == 1 and not set(row) & {*FIELDS, "messages", "conversations", "prompt"}:
         notes.shapes[f"the list `{lists[0]}` of one object"] += 1
         yield from enumerate(row[lists[0]], start=1)

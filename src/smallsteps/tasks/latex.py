@@ -1,7 +1,8 @@
-"""LaTeX and Markdown around answers: wrappers are opened, fractions become `3/4`, spaces and signs plain characters.
+"""LaTeX and Markdown around answers: wrappers are opened, fractions become `3/4`, spaces and signs
+plain characters.
 
-No parser: the few commands that answers are written with, each pass linear in the text, at most `_PASSES` levels deep.
-"""
+No parser: the few commands that answers are written with, each pass linear in the text, at most
+`_PASSES` levels deep."""
 
 from __future__ import annotations
 
@@ -13,13 +14,49 @@ _WRAPPER = re.compile(
     r"|boldsymbol|operatorname|textcolor\{\w{0,20}\}|color\{\w{0,20}\}|ensuremath)\s?\{([^{}]*)\}"
 )
 _SIGNS = {
-    "times": "×", "cdot": "×", "div": "÷", "pm": "±", "mp": "±", "neq": "≠", "ne": "≠", "leq": "≤", "le": "≤",
-    "leqslant": "≤", "geq": "≥", "ge": "≥", "geqslant": "≥", "lt": "<", "gt": ">", "approx": "≈", "sim": "≈",
-    "simeq": "≈", "pi": "π", "infty": "∞", "sqrt": "√", "to": " to ", "rightarrow": "→", "ldots": "...", "dots": "...",
-    "cdots": "...", "degree": "°", "circ": "°", "euro": "", "pounds": "", "left": "", "right": "", "displaystyle": "",
-    "limits": "", "big": "", "Big": "", "bigl": "", "bigr": "", "textdollar": "", "percent": "%", "lbrace": "{",
+    "times": "×",
+    "cdot": "×",
+    "div": "÷",
+    "pm": "±",
+    "mp": "±",
+    "neq": "≠",
+    "ne": "≠",
+    "leq": "≤",
+    "le": "≤",
+    "leqslant": "≤",
+    "geq": "≥",
+    "ge": "≥",
+    "geqslant": "≥",
+    "lt": "<",
+    "gt": ">",
+    "approx": "≈",
+    "sim": "≈",
+    "simeq": "≈",
+    "pi": "π",
+    "infty": "∞",
+    "sqrt": "√",
+    "to": " to ",
+    "rightarrow": "→",
+    "ldots": "...",
+    "dots": "...",
+    "cdots": "...",
+    "degree": "°",
+    "circ": "°",
+    "euro": "",
+    "pounds": "",
+    "left": "",
+    "right": "",
+    "displaystyle": "",
+    "limits": "",
+    "big": "",
+    "Big": "",
+    "bigl": "",
+    "bigr": "",
+    "textdollar": "",
+    "percent": "%",
+    "lbrace": "{",
     "rbrace": "}",
-}  # fmt: skip
+}
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SPACE = re.compile(
     r"\\[,;:> ]|(?<=[0-9])~(?=[0-9]{3})|\\(?:thinspace|quad|qquad|space|enspace|medspace|nobreakspace)(?![A-Za-z])"
@@ -68,8 +105,12 @@ def plain_latex(text: str) -> str:
 
 
 def _fraction(match: re.Match[str]) -> str:
-    """`3/4` for plain parts, with a space after a whole number before it; other parts are no number."""
-    parts = [_PLAIN_PART.fullmatch(match[1] or match[2] or ""), _PLAIN_PART.fullmatch(match[3] or match[4] or "")]
+    """`3/4` for plain parts, with a space after a whole number before it; other parts are no
+    number."""
+    parts = [
+        _PLAIN_PART.fullmatch(match[1] or match[2] or ""),
+        _PLAIN_PART.fullmatch(match[3] or match[4] or ""),
+    ]
     if parts[0] is None or parts[1] is None:
         return EXPRESSION
     sign = "-" if (parts[0][1] == "-") != (parts[1][1] == "-") else ""
@@ -86,8 +127,8 @@ _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|br|span|div|code|mark)\s?/?>", re.I
 
 
 def without_emphasis(text: str) -> str:
-    """The text without Markdown's `**`, `__` and backticks and HTML's like; a `**` between digits is a power and
-    stays."""
+    """The text without Markdown's `**`, `__` and backticks and HTML's like; a `**` between digits
+    is a power and stays."""
     if "<" in text:
         text = _HTML.sub("", text)
     return _BOLD.sub("", text) if any(mark in text for mark in ("**", "__", "`")) else text

@@ -1,13 +1,14 @@
 """Questions over several paragraphs: HotpotQA, 2WikiMultiHopQA and the bundled two-hop facts.
 
-A row holds `question`, `context` ([[title, [sentence, ...]], ...]), `answer`, and where known `supporting_facts` ([[title,
-place of the sentence], ...]) or `supporting_titles`, and `answer_aliases`. A student reads the question with its context;
-the tasks whose names end in `-gold` leave only the paragraphs that support the answer.
+A row holds `question`, `context` ([[title, [sentence, ...]], ...]), `answer`, and where known
+`supporting_facts` ([[title, place of the sentence], ...]) or `supporting_titles`, and
+`answer_aliases`. A student reads the question with its context; the tasks whose names end in
+`-gold` leave only the paragraphs that support the answer.
 
-Scores are those of the official HotpotQA evaluation (Yang et al. 2018): answers are compared in lower case without
-punctuation and articles, by exact match, by F1 over tokens, and (ours) by whether the gold answer stands in the given one as
-whole tokens. Where a question has aliases (2WikiMultiHopQA), the best of them counts.
-"""
+Scores are those of the official HotpotQA evaluation (Yang et al. 2018): answers are compared in
+lower case without punctuation and articles, by exact match, by F1 over tokens, and (ours) by
+whether the gold answer stands in the given one as whole tokens. Where a question has aliases
+(2WikiMultiHopQA), the best of them counts."""
 
 from __future__ import annotations
 
@@ -72,7 +73,9 @@ def inclusion(answer: str | None, gold: str | None) -> bool:
     if answer is None or gold is None:
         return False
     ours, theirs = tokens(answer), tokens(gold)
-    return bool(theirs) and any(ours[at : at + len(theirs)] == theirs for at in range(len(ours) - len(theirs) + 1))
+    return bool(theirs) and any(
+        ours[at : at + len(theirs)] == theirs for at in range(len(ours) - len(theirs) + 1)
+    )
 
 
 def aliases(problem: Problem) -> tuple[str, ...]:
@@ -81,12 +84,15 @@ def aliases(problem: Problem) -> tuple[str, ...]:
 
 
 def _texts(problem: Problem, field: str) -> tuple[str, ...]:
-    """A field that holds a list of texts; nothing where the row has none. Raises DataError where it holds anything else."""
+    """A field that holds a list of texts; nothing where the row has none. Raises DataError where it
+    holds anything else."""
     value = problem.meta.get(field)
     if value is None:
         return ()
     if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
-        raise DataError(f"{problem.id}: `{field}` must be a list of texts, got {str(value)[:60]!r}.")
+        raise DataError(
+            f"{problem.id}: `{field}` must be a list of texts, got {str(value)[:60]!r}."
+        )
     return tuple(value)
 
 
@@ -98,18 +104,23 @@ def gold_paragraphs(problem: Problem) -> tuple[Paragraph, ...]:
 
     Raises DataError where the row does not say which, or names one that is not there.
     """
-    wanted = {title for title, _ in supporting_facts(problem)} or set(_texts(problem, "supporting_titles"))
+    wanted = {title for title, _ in supporting_facts(problem)} or set(
+        _texts(problem, "supporting_titles")
+    )
     if not wanted:
         raise DataError(
             f"{problem.id}: neither `supporting_facts` nor `supporting_titles`. Use the task with the whole context."
         )
     if missing := wanted - {title for title, _ in problem.context}:
-        raise DataError(f"{problem.id}: supporting facts name {sorted(missing)[0]!r}, and no paragraph has this title.")
+        raise DataError(
+            f"{problem.id}: supporting facts name {sorted(missing)[0]!r}, and no paragraph has this title."
+        )
     return tuple(paragraph for paragraph in problem.context if paragraph[0] in wanted)
 
 
 def supporting_facts(problem: Problem) -> list[tuple[str, int]]:
-    """(title, place of the sentence); nothing where the row has none. Raises DataError on one that points nowhere."""
+    """(title, place of the sentence); nothing where the row has none. Raises DataError on one that
+    points nowhere."""
     lengths: dict[str, int] = {}
     for title, sentences in problem.context:
         lengths[title] = max(lengths.get(title, 0), len(sentences))
@@ -126,7 +137,9 @@ def supporting_facts(problem: Problem) -> list[tuple[str, int]]:
                     f"{problem.id}: a supporting fact is [title, number of the sentence], got {str(fact)[:60]}."
                 )
         if title not in lengths:
-            raise DataError(f"{problem.id}: supporting facts name {title!r}, and no paragraph has this title.")
+            raise DataError(
+                f"{problem.id}: supporting facts name {title!r}, and no paragraph has this title."
+            )
         if not 0 <= place < lengths[title]:
             raise DataError(
                 f"{problem.id}: supporting facts name sentence {place} of {title!r}, which has {lengths[title]} (counted "
@@ -145,28 +158,38 @@ def context_text(paragraphs: Sequence[Paragraph]) -> str:
 
 
 def render(problem: Problem, gold: bool = False) -> str:
-    """The question and its context as a student reads them. Raises DataError where there is no context."""
+    """The question and its context as a student reads them. Raises DataError where there is no
+    context."""
     return f"{problem.question.strip()} Context: {context_text(_context(problem, gold))}"
 
 
 def render_facts(problem: Problem) -> str:
-    """The bundled facts: the facts alone, then the question, as the bundled student was pre-trained to read them."""
+    """The bundled facts: the facts alone, then the question, as the bundled student was pre-trained
+    to read them."""
     facts = (" ".join(sentences) for _, sentences in _context(problem, False))
     return f"{' '.join(facts)} {problem.question.strip()}"
 
 
 def _context(problem: Problem, gold: bool) -> Sequence[Paragraph]:
     if not any(sentence.strip() for _, sentences in problem.context for sentence in sentences):
-        raise DataError(f"{problem.id}: no context. Add a `context`: a list of [title, [sentence, …]], or of texts.")
+        raise DataError(
+            f"{problem.id}: no context. Add a `context`: a list of [title, [sentence, …]], or of texts."
+        )
     return gold_paragraphs(problem) if gold else problem.context
 
 
 # ---- tasks ----
 
 HOTPOTQA = Task(
-    name="hotpotqa", render=render, extract=extract_text, same=exact_match, accepted=aliases, metric="exact_match",
-    also=("f1", "inclusion"), max_chain_tokens=256,
-)  # fmt: skip
+    name="hotpotqa",
+    render=render,
+    extract=extract_text,
+    same=exact_match,
+    accepted=aliases,
+    metric="exact_match",
+    also=("f1", "inclusion"),
+    max_chain_tokens=256,
+)
 HOTPOTQA_GOLD = replace(HOTPOTQA, name="hotpotqa-gold", render=partial(render, gold=True))
 TWOWIKI = replace(HOTPOTQA, name="2wikimultihopqa")
 TWOWIKI_GOLD = replace(HOTPOTQA_GOLD, name="2wikimultihopqa-gold")

@@ -1,8 +1,8 @@
-"""What the readers found out by themselves about a file, to be said in one line: guesses, and what was taken out.
+"""What the readers found out by themselves about a file, to be said in one line: guesses, and what
+was taken out.
 
-A guess that nobody sees is a fault that nobody finds: a file read with the wrong separator or encoding trains a student
-all the same.
-"""
+A guess that nobody sees is a fault that nobody finds: a file read with the wrong separator or
+encoding trains a student all the same."""
 
 from __future__ import annotations
 
@@ -39,9 +39,14 @@ class Notes:
         """
         guesses = [
             self.encoding,
-            f"separated by {_SEPARATORS.get(self.separator, repr(self.separator))}" if self.separator else "",
+            f"separated by {_SEPARATORS.get(self.separator, repr(self.separator))}"
+            if self.separator
+            else "",
             *(f"{shape} ({counted(count, 'row')})" for shape, count in self.shapes.most_common()),
         ]
         parts = [f"read as {', '.join(filter(None, guesses))}"] if any(guesses) else []
-        parts += [f"{what} taken out of {counted(count, 'row')}" for what, count in self.taken.most_common()]
+        parts += [
+            f"{what} taken out of {counted(count, 'row')}"
+            for what, count in self.taken.most_common()
+        ]
         return "; ".join(parts)

@@ -1,8 +1,9 @@
-"""Numbers as people and models write them, exact: 1,000, 1 000, 12,34,567, ٤٢, 2 1/2, $\\frac{1}{2}$, 1.5 × 10^3, 3 dozen.
+"""Numbers as people and models write them, exact: 1,000, 1 000, 12,34,567, ٤٢, 2 1/2,
+$\\frac{1}{2}$, 1.5 × 10^3, 3 dozen.
 
-A numeral that cannot be read for certain (`3,5` where commas group thousands, `1.2.3`, `2√3`) has the value None, so that
-no part of it is taken for the number. All functions take any text and need time linear in its length.
-"""
+A numeral that cannot be read for certain (`3,5` where commas group thousands, `1.2.3`, `2√3`) has
+the value None, so that no part of it is taken for the number. All functions take any text and need
+time linear in its length."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from typing import NamedTuple
 from smallsteps.tasks.latex import plain_latex, without_emphasis
 
 LONGEST = 200
-"""Characters (and digits of a value) a number may have; a student that repeats a digit without end has written none."""
+"""Characters (and digits of a value) a number may have; a student that repeats a digit without end
+has written none."""
 
 
 class Numeral(NamedTuple):
@@ -32,12 +34,39 @@ class Numeral(NamedTuple):
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _POWER = re.compile(r"(?<=[0-9)])([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋]+")
-_CHARACTERS = str.maketrans({"٫": ".", "٬": ",", "٪": "%", "−": "-", "–": "-", "‒": "-", "﹣": "-", "⁄": "/", "∕": "/",
-                             "⋅": "·", "≥": "≥", "⩾": "≥", "⩽": "≤", "､": ","})  # fmt: skip
+_CHARACTERS = str.maketrans(
+    {
+        "٫": ".",
+        "٬": ",",
+        "٪": "%",
+        "−": "-",
+        "–": "-",
+        "‒": "-",
+        "﹣": "-",
+        "⁄": "/",
+        "∕": "/",
+        "⋅": "·",
+        "≥": "≥",
+        "⩾": "≥",
+        "⩽": "≤",
+        "､": ",",
+    }
+)
 _UNIT_POWER = re.compile(r"(?<=[^\W\d_])\s?\^\s?\{?-?[0-9]+\}?")
-_COMPARED = {"!=": "≠", "=/=": "≠", "<>": "≠", ">=": "≥", "=>": "≥", "<=": "≤", "=<": "≤", "==": "="}
+_COMPARED = {
+    "!=": "≠",
+    "=/=": "≠",
+    "<>": "≠",
+    ">=": "≥",
+    "=>": "≥",
+    "<=": "≤",
+    "=<": "≤",
+    "==": "=",
+}
 _COMPARISON = re.compile("|".join(map(re.escape, sorted(_COMPARED, key=len, reverse=True))))
-_MINUS = re.compile(r"(^\s*|[=(:]\s?|\bis\s)minus\s(?=\.?[0-9])|\bnegative\s(?=\.?[0-9])", re.IGNORECASE)
+_MINUS = re.compile(
+    r"(^\s*|[=(:]\s?|\bis\s)minus\s(?=\.?[0-9])|\bnegative\s(?=\.?[0-9])", re.IGNORECASE
+)
 _EQUALS = re.compile(r"\b(?:equals|is equal to)\b", re.IGNORECASE)
 _MIL = re.compile(r"(?<=[0-9])\smil(?:le)?\b", re.IGNORECASE)
 _HALVES = re.compile(r"(?<=[0-9]) and (?:(?:a|one)[ -])?(half|quarter|third)\b", re.IGNORECASE)
@@ -47,8 +76,9 @@ _PARTS = {"half": "1/2", "quarter": "1/4", "third": "1/3"}
 
 
 def plain_text(text: str, decimal_comma: bool = False) -> str:
-    """`text` in the characters that numerals are read from: digits of every script, full-width forms, superscripts,
-    vulgar fractions, LaTeX and typographic signs as ASCII; currency signs and emphasis are gone."""
+    """`text` in the characters that numerals are read from: digits of every script, full-width
+    forms, superscripts, vulgar fractions, LaTeX and typographic signs as ASCII; currency signs and
+    emphasis are gone."""
     if not text.isascii():
         text = _from_other_scripts(text)
     text = plain_latex(text)
@@ -56,9 +86,15 @@ def plain_text(text: str, decimal_comma: bool = False) -> str:
     if "^" in text:
         text = _UNIT_POWER.sub("", text)
     if decimal_comma:
-        text = _MIL.sub(" thousand", text)  # a thousand in Spanish and French, in English a part of "miles"
+        text = _MIL.sub(
+            " thousand", text
+        )  # a thousand in Spanish and French, in English a part of "miles"
     text = _SHORT_MILLION.sub(r"\1 million", text)
-    text = "".join(c for c in text if unicodedata.category(c) != "Sc") if not text.isascii() else text.replace("$", "")
+    text = (
+        "".join(c for c in text if unicodedata.category(c) != "Sc")
+        if not text.isascii()
+        else text.replace("$", "")
+    )
     if "=" in text or "<" in text:
         text = _COMPARISON.sub(lambda match: _COMPARED[match[0]], text)
     if " and " in text:
@@ -69,7 +105,9 @@ def plain_text(text: str, decimal_comma: bool = False) -> str:
 
 
 def _from_other_scripts(text: str) -> str:
-    text = "".join(str(unicodedata.decimal(c)) if not c.isascii() and c.isdecimal() else c for c in text)
+    text = "".join(
+        str(unicodedata.decimal(c)) if not c.isascii() and c.isdecimal() else c for c in text
+    )
     text = _POWER.sub(lambda match: "^" + match[1].translate(_SUPERSCRIPTS), text)
     text = _RAISED.sub("", text)
     text = "".join(
@@ -116,14 +154,49 @@ def _read_run(run: str, decimal_comma: bool) -> Fraction | None:
 # ---- numerals ----
 
 _MAGNITUDES = {
-    "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
-    "lakh": 10**5, "crore": 10**7, "bn": 10**9, "mn": 10**6, "mio": 10**6, "mrd": 10**9, "k": 1000, "M": 10**6,
-    "B": 10**9, "tausend": 1000, "millionen": 10**6, "milliarde": 10**9, "milliarden": 10**9,
-    "milliard": 10**9, "milliards": 10**9, "millones": 10**6, "millón": 10**6, "milhões": 10**6, "milhão": 10**6,
-    "milioni": 10**6, "milione": 10**6, "miljoen": 10**6, "miljard": 10**9, "тысяч": 1000, "тысячи": 1000,
-    "миллион": 10**6, "миллиона": 10**6, "миллионов": 10**6, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
-    "千": 1000, "百": 100, "만": 10**4, "억": 10**8,
-}  # fmt: skip
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+    "lakh": 10**5,
+    "crore": 10**7,
+    "bn": 10**9,
+    "mn": 10**6,
+    "mio": 10**6,
+    "mrd": 10**9,
+    "k": 1000,
+    "M": 10**6,
+    "B": 10**9,
+    "tausend": 1000,
+    "millionen": 10**6,
+    "milliarde": 10**9,
+    "milliarden": 10**9,
+    "milliard": 10**9,
+    "milliards": 10**9,
+    "millones": 10**6,
+    "millón": 10**6,
+    "milhões": 10**6,
+    "milhão": 10**6,
+    "milioni": 10**6,
+    "milione": 10**6,
+    "miljoen": 10**6,
+    "miljard": 10**9,
+    "тысяч": 1000,
+    "тысячи": 1000,
+    "миллион": 10**6,
+    "миллиона": 10**6,
+    "миллионов": 10**6,
+    "万": 10**4,
+    "萬": 10**4,
+    "亿": 10**8,
+    "億": 10**8,
+    "千": 1000,
+    "百": 100,
+    "만": 10**4,
+    "억": 10**8,
+}
 _WORDS = "|".join(sorted((word for word in _MAGNITUDES if len(word) > 1), key=len, reverse=True))
 _MAGNITUDE = (
     rf"(?:\s?(?:(?P<word>(?i:{_WORDS}))(?i:s)?(?![^\W\d_])|(?P<sign>[万萬亿億千百만억](?![克米瓦])|[kK](?![^\W_])|"
@@ -143,7 +216,9 @@ _NUMERAL = re.compile(
     (?P<odd>\s?[√π∞⟦]|\)?\s?\^|\s(?:ten|hundred|thousand)ths?\b)?""",
     re.VERBOSE,
 )
-_NOUN_BEFORE = re.compile(r"(?<!\bis)(?<!\bbe)(?<!\bto)(?<!\bof)(?<!\bby)(?<!\bfrom)(?<!\bwas)(?<=[^\W\d_])$")
+_NOUN_BEFORE = re.compile(
+    r"(?<!\bis)(?<!\bbe)(?<!\bto)(?<!\bof)(?<!\bby)(?<!\bfrom)(?<!\bwas)(?<=[^\W\d_])$"
+)
 _EACH_MAGNITUDE = re.compile(_MAGNITUDE)
 _BEFORE_ODD = re.compile(r"(?:√\(?|[⟧^])\s?$")
 
@@ -154,18 +229,26 @@ def numerals(text: str, decimal_comma: bool = False) -> list[Numeral]:
     for match in _NUMERAL.finditer(text):
         start = match.start()
         minus = match["minus"]
-        if minus[1:] and _joins(text, start):  # in "8 - 3" the sign joins two numbers, in "= -3" it belongs to one
+        if minus[1:] and _joins(
+            text, start
+        ):  # in "8 - 3" the sign joins two numbers, in "= -3" it belongs to one
             start, minus = match.start("whole") if match["whole"] else match.start("top"), ""
         value = None if len(match[0]) > LONGEST else _value(match, decimal_comma)
         if match["odd"] or _BEFORE_ODD.search(text, max(0, start - 3), start):
             value = None
-        found.append(Numeral(-value if value is not None and "-" in minus else value, start, match.end()))
+        found.append(
+            Numeral(-value if value is not None and "-" in minus else value, start, match.end())
+        )
     return found
 
 
 def _joins(text: str, start: int) -> bool:
     before = text[max(0, start - 20) : start].rstrip()
-    return before[-1:].isdigit() or before[-1:] in (")", "%") or _NOUN_BEFORE.search(before) is not None
+    return (
+        before[-1:].isdigit()
+        or before[-1:] in (")", "%")
+        or _NOUN_BEFORE.search(before) is not None
+    )
 
 
 def _value(match: re.Match[str], decimal_comma: bool) -> Fraction | None:
@@ -189,7 +272,9 @@ def _value(match: re.Match[str], decimal_comma: bool) -> Fraction | None:
         if abs(int(match["ten"])) > LONGEST:
             return None
         value *= Fraction(10) ** int(match["ten"])
-    for magnitude in _EACH_MAGNITUDE.finditer(match.string, match.start("magnitudes"), match.end("magnitudes")):
+    for magnitude in _EACH_MAGNITUDE.finditer(
+        match.string, match.start("magnitudes"), match.end("magnitudes")
+    ):
         word = magnitude["word"] or magnitude["sign"]
         value *= _MAGNITUDES.get(word) or _MAGNITUDES[word.lower()]
     return value
@@ -209,7 +294,8 @@ _UNIT_ASKED = re.compile(
 
 
 def in_unit_asked(text: str, question: str) -> str:
-    """`text` without the words of magnitude that the question counts in: to "How many dozen?" 7 dozen is 7."""
+    """`text` without the words of magnitude that the question counts in: to "How many dozen?" 7
+    dozen is 7."""
     for unit in {match[1] for match in _UNIT_ASKED.finditer(question)}:
         text = re.sub(rf"(?<=[0-9])\s?{unit}s?\b", f" ({unit})", text, flags=re.IGNORECASE)
     return text

@@ -1,9 +1,9 @@
 """What the words after "the answer is" say: one number, or nothing that can be graded.
 
-A negation ("not 5"), a bound ("less than 5"), a range ("5 to 7") and alternatives ("4 or 6") name no answer; taking
-their first number for one would grade "not 5" as 5. "5, not 6" and "not 5 but 6" do name one. Several values ("4 and 6",
-"3 x 4") are no number either, but may be words that own data has for an answer.
-"""
+A negation ("not 5"), a bound ("less than 5"), a range ("5 to 7") and alternatives ("4 or 6") name
+no answer; taking their first number for one would grade "not 5" as 5. "5, not 6" and "not 5 but 6"
+do name one. Several values ("4 and 6", "3 x 4") are no number either, but may be words that own
+data has for an answer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ class Reading(NamedTuple):
     refused: bool = False
     """It denies, bounds or leaves open: no answer, whatever else the text holds."""
     unclear: bool = False
-    """It holds numerals, and which number it names is not certain: several values, a range, `3,5`."""
+    """It holds numerals, and which number it names is not certain: several values, a range,
+    `3,5`."""
 
 
 _CONTRAST = re.compile(
-    r"(?:[,;(–—]|\s-|\band\b|\bbut\b)?\s*\b(?:not|never|nor|rather than|instead of|as opposed to)\b", re.IGNORECASE
+    r"(?:[,;(–—]|\s-|\band\b|\bbut\b)?\s*\b(?:not|never|nor|rather than|instead of|as opposed to)\b",
+    re.IGNORECASE,
 )
 _BUT = re.compile(
     r"\s*(?:not|n['’]t|never)\b[^;]{0,80}?(?:\bbut\b|\brather\b|\binstead\b|[,;]\s*(?:it|that|this)(?:['’]s|\s+is)\b)"
@@ -50,7 +52,10 @@ _OPEN_ENDED = re.compile(
     re.IGNORECASE,
 )
 _OR = re.compile(r"\b(?:or|nor)\b|\bvs\b|\bversus\b|\|", re.IGNORECASE)
-_RANGE = re.compile(r"\s*(?P<unit>[^\W\d_]+\s+|%\s*)?(?:to|through|thru|until|up\s+to)\s+(?:about\s+)?", re.IGNORECASE)
+_RANGE = re.compile(
+    r"\s*(?P<unit>[^\W\d_]+\s+|%\s*)?(?:to|through|thru|until|up\s+to)\s+(?:about\s+)?",
+    re.IGNORECASE,
+)
 _SPAN = re.compile(r"\s*(?:-|—|~|〜|～|\.{2,3}|…|±|\+/-)\s*")
 _SEVERAL = re.compile(
     r"\s*(?:[^\W\d_]+\s+)?(?:and|plus|&)\s*|\s*[,;]\s*(?:and\s*)?|\s+|\s*(?:[xX×*·+÷^/:]|times|(?:multiplied|divided)\s+by)\s*",
@@ -58,11 +63,14 @@ _SEVERAL = re.compile(
 )
 _BARE_END = re.compile(r"\s*(?:%|(?:[^\W\d_]+\s?){0,3})[\s.!?)*]*(?:[,;]|$|\band\b)")
 _UNIT = re.compile(r"\s*([^\W\d_]+|%)")
-_CONVERSIONS = {Fraction(n) for n in (3, 4, 7, 10, 12, 16, 24, 36, 52, 60, 100, 365, 1000, 1440, 3600)}
+_CONVERSIONS = {
+    Fraction(n) for n in (3, 4, 7, 10, 12, 16, 24, 36, 52, 60, 100, 365, 1000, 1440, 3600)
+}
 
 
 def read_quantity(text: str, decimal_comma: bool = False) -> Reading:
-    """The number that an answer text names: the first of its first clause that has one, after the clause's last `=`.
+    """The number that an answer text names: the first of its first clause that has one, after the
+    clause's last `=`.
 
     >>> str(read_quantity("270 + 54 = 324 miles, which is 2 more").value), read_quantity("less than 5").refused
     ('324', True)
@@ -80,9 +88,13 @@ def read_plain(text: str, decimal_comma: bool = False) -> Reading:
     chosen = found[place]
     before = text[: chosen.start].rsplit("=", 1)[-1]
     clause = re.split(r"[,;](?!\d)", before)[-1]
-    if _DENIED.search(clause) or re.match(r"\s*(?:not|n['’]t|never|neither)\b", before, re.IGNORECASE):
+    if _DENIED.search(clause) or re.match(
+        r"\s*(?:not|n['’]t|never|neither)\b", before, re.IGNORECASE
+    ):
         return Reading(refused=True)
-    if _OPEN_ENDED.match(text, chosen.end) or (place and _OR.search(text, found[0].end, chosen.start)):
+    if _OPEN_ENDED.match(text, chosen.end) or (
+        place and _OR.search(text, found[0].end, chosen.start)
+    ):
         return Reading(refused=True)
     if chosen.value is None:
         return Reading(unclear=True)
@@ -106,12 +118,15 @@ def without_contrast(text: str, decimal_comma: bool = False) -> str:
     if _CONTRAST.search(text) is None:
         return text
     found = numerals(text, decimal_comma)
-    cuts = (cut.start() for cut in _CONTRAST.finditer(text) if found and cut.start() >= found[0].end)
+    cuts = (
+        cut.start() for cut in _CONTRAST.finditer(text) if found and cut.start() >= found[0].end
+    )
     return text[: next(cuts, len(text))]
 
 
 def _after_equals(text: str, found: list[Numeral]) -> int:
-    """The place of the numeral that counts: of the first clause with one, the first after the clause's last `=`."""
+    """The place of the numeral that counts: of the first clause with one, the first after the
+    clause's last `=`."""
     end = re.compile(r"[,;](?!\d)").search(text, found[0].end)
     clause = text[: end.start() if end else len(text)]
     equals = clause.rfind("=")
@@ -122,7 +137,8 @@ def _after_equals(text: str, found: list[Numeral]) -> int:
 
 
 def _doubt(text: str, chosen: Numeral, following: Numeral) -> Reading | None:
-    """What it means that `following` comes after: alternatives and ranges are refused, several values are no number."""
+    """What it means that `following` comes after: alternatives and ranges are refused, several
+    values are no number."""
     between = text[chosen.end : following.start]
     if len(between) > 60:
         return None
@@ -151,7 +167,13 @@ def _same_amount(text: str, first: Numeral, second: Numeral) -> bool:
         return True
     units = [_UNIT.match(text, numeral.end) for numeral in (first, second)]
     named = [unit[1].casefold().rstrip("s") for unit in units if unit is not None]
-    if len(named) < 2 or named[0] == named[1] or named[0] == "or" or not first.value or not second.value:
+    if (
+        len(named) < 2
+        or named[0] == named[1]
+        or named[0] == "or"
+        or not first.value
+        or not second.value
+    ):
         return False
     ratio = max(first.value / second.value, second.value / first.value)
     return ratio in _CONVERSIONS

@@ -1,16 +1,16 @@
-"""Radiology reports: cPET-11K, Chinese PET/CT findings and the impression drawn from them (section 6 of the AS-ES
-page).
+"""Radiology reports: cPET-11K, Chinese PET/CT findings and the impression drawn from them (section
+6 of the AS-ES page).
 
-The paragraphs of the findings are body regions, and each region is its own chain: its text → what the impression says
-about it. An impression is a list of numbered items; an item goes to the first region that one of its organ keywords
-names, in the order in which the item names them (its main organ first), and an item that names none goes to the first
-abnormal region. A region without an item gets `NORMAL`. The closing formula ("余…未见其他异常代谢征象", the rest is
-normal) belongs to no region and is left out of gold and prediction alike. Chains end in `<STOP>`.
+The paragraphs of the findings are body regions, and each region is its own chain: its text → what
+the impression says about it. An impression is a list of numbered items; an item goes to the first
+region that one of its organ keywords names, in the order in which the item names them (its main
+organ first), and an item that names none goes to the first abnormal region. A region without an
+item gets `NORMAL`. The closing formula ("余…未见其他异常代谢征象", the rest is normal) belongs to no region
+and is left out of gold and prediction alike. Chains end in `<STOP>`.
 
-A report's prediction is its regions' non-normal outputs in order (`assemble`); its gold text is the impression in the
-doctor's own order, without item numbers and formula (`whole_reports`). The keyword lists are ours; the paper names
-none.
-"""
+A report's prediction is its regions' non-normal outputs in order (`assemble`); its gold text is the
+impression in the doctor's own order, without item numbers and formula (`whole_reports`). The
+keyword lists are ours; the paper names none."""
 
 from __future__ import annotations
 
@@ -85,11 +85,17 @@ ORGAN_KEYWORDS: Mapping[str, tuple[str, ...]] = {
     "肌肉": ("肌肉", "肌间", "腰大肌", "臀大肌", "竖脊肌", "肌"),
     "皮肤": ("皮下", "皮肤"),
 }
-"""Organs by name. The longest keyword wins at each place: 锁骨上 is the neck and no bone, 肾上腺 no kidney."""
+"""Organs by name. The longest keyword wins at each place: 锁骨上 is the neck and no bone, 肾上腺 no
+kidney."""
 
 _COMPOUNDS: Mapping[str, str] = {"胰颈": "胰", "胆囊颈": "胆囊", "膀胱颈": "膀胱", "肋胸膜": "胸膜"}
 _NAMES: dict[str, str] = {
-    **{word: name for table in (REGION_KEYWORDS, ORGAN_KEYWORDS) for name, words in table.items() for word in words},
+    **{
+        word: name
+        for table in (REGION_KEYWORDS, ORGAN_KEYWORDS)
+        for name, words in table.items()
+        for word in words
+    },
     **_COMPOUNDS,
 }
 _NAMED = re.compile("|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True)))
@@ -118,7 +124,8 @@ def names_in(text: str) -> list[str]:
 
 
 def mentions(text: str) -> frozenset[str]:
-    """The set R of Eq. 10 for a gold or a generated report: regions and organs named outside the closing formula."""
+    """The set R of Eq. 10 for a gold or a generated report: regions and organs named outside the
+    closing formula."""
     return frozenset(names_in(without_formula(text)))
 
 
@@ -145,12 +152,14 @@ def without_formula(text: str) -> str:
 
 
 def regions(findings: str) -> list[str]:
-    """The paragraphs of the findings, which are separated by two spaces or more, without the fixed opening."""
+    """The paragraphs of the findings, which are separated by two spaces or more, without the fixed
+    opening."""
     return [p.strip() for p in _GAP.split(_OPENING.sub("", findings)) if p.strip(" 。，")]
 
 
 def items(impression: str) -> list[str]:
-    """The items of an impression without their numbers and without the closing formula, each with its full stop."""
+    """The items of an impression without their numbers and without the closing formula, each with
+    its full stop."""
     found: list[str] = []
     for piece in _ITEM_START.split(impression):
         item = without_formula(_ITEM_NUMBER.sub("", piece))
@@ -165,7 +174,9 @@ def items_by_region(paragraphs: Sequence[str], impression: str) -> list[list[str
     homes: list[int | None] = []
     for item in (all_items := items(impression)):
         places = ((i for i, names in enumerate(named) if name in names) for name in names_in(item))
-        homes.append(next((home for place in places if (home := next(place, None)) is not None), None))
+        homes.append(
+            next((home for place in places if (home := next(place, None)) is not None), None)
+        )
     abnormal = sorted(home for home in homes if home is not None)
     seeming = [i for i, paragraph in enumerate(paragraphs) if _ABNORMAL.search(paragraph)]
     first = (abnormal or seeming or [0])[0]
@@ -176,54 +187,78 @@ def items_by_region(paragraphs: Sequence[str], impression: str) -> list[list[str
 
 
 def prepare(identifier: str, row: Mapping[str, Any]) -> list[Chain]:
-    """One chain a region of a report `{"findings", "impression"}`; without an impression the problems alone count."""
+    """One chain a region of a report `{"findings", "impression"}`; without an impression the
+    problems alone count."""
     paragraphs = regions(str(row["findings"]))
     if not paragraphs:
-        raise DataError("field 'findings' holds its opening alone. Expected a paragraph for each body region.")
+        raise DataError(
+            "field 'findings' holds its opening alone. Expected a paragraph for each body region."
+        )
     impression = row.get("impression")
-    told = items_by_region(paragraphs, impression) if isinstance(impression, str) and impression.strip() else None
-    whole = "".join(items(impression)) or NORMAL if told is not None and isinstance(impression, str) else None
+    told = (
+        items_by_region(paragraphs, impression)
+        if isinstance(impression, str) and impression.strip()
+        else None
+    )
+    whole = (
+        "".join(items(impression)) or NORMAL
+        if told is not None and isinstance(impression, str)
+        else None
+    )
     chains: list[Chain] = []
     for index, paragraph in enumerate(paragraphs):
         target = None if told is None else "".join(told[index]) or NORMAL
         meta: dict[str, Any] = {"region": index + 1, "regions": len(paragraphs)}
         if told is not None:
             meta |= {"normal": not told[index], "impression": whole}
-        problem = Problem(f"{identifier}/{index + 1}", paragraph, target, group=identifier, meta=meta)
-        chains.append(Chain(problem, Rationale(f"{problem.id}/rationale", problem.id, target or "")))
+        problem = Problem(
+            f"{identifier}/{index + 1}", paragraph, target, group=identifier, meta=meta
+        )
+        chains.append(
+            Chain(problem, Rationale(f"{problem.id}/rationale", problem.id, target or ""))
+        )
     return chains
 
 
 def thin_normal(chains: Sequence[Chain], gamma: float, seed: int) -> list[Chain]:
-    """All abnormal regions and, drawn by `seed`, `gamma` normal ones a report (or as many as there are), in their
-    order.
+    """All abnormal regions and, drawn by `seed`, `gamma` normal ones a report (or as many as there
+    are), in their order.
 
-    gamma = (normal regions included) / (reports); the paper's setting is 1.0. For training data alone.
-    """
+    gamma = (normal regions included) / (reports); the paper's setting is 1.0. For training data
+    alone."""
     if gamma < 0:
         raise DataError(f"gamma must be 0 or more, got {gamma}.")
     normal = [i for i, chain in enumerate(chains) if chain.problem.meta.get("normal")]
     reports = {chain.problem.group for chain in chains}
     count = min(len(normal), round(gamma * len(reports)))
     kept = set(random.Random(f"thin-normal/{seed}").sample(normal, count))
-    return [chain for i, chain in enumerate(chains) if i in kept or not chain.problem.meta.get("normal")]
+    return [
+        chain for i, chain in enumerate(chains) if i in kept or not chain.problem.meta.get("normal")
+    ]
 
 
 def _by_report(problems: Sequence[Problem]) -> dict[str, list[Problem]]:
     reports: dict[str, list[Problem]] = {}
     for problem in problems:
         reports.setdefault(problem.group or problem.id, []).append(problem)
-    return {name: sorted(parts, key=lambda p: p.meta.get("region", 0)) for name, parts in reports.items()}
+    return {
+        name: sorted(parts, key=lambda p: p.meta.get("region", 0))
+        for name, parts in reports.items()
+    }
 
 
 def whole_reports(problems: Sequence[Problem]) -> list[Problem]:
-    """One problem a report from the problems of its regions: the findings joined, the whole impression as gold
-    answer."""
+    """One problem a report from the problems of its regions: the findings joined, the whole
+    impression as gold answer."""
     found: list[Problem] = []
     for name, parts in _by_report(problems).items():
         question = "  ".join(part.question for part in parts)
         impression = parts[0].meta.get("impression")
-        found.append(Problem(name, question, impression, meta={"regions": len(parts), "impression": impression}))
+        found.append(
+            Problem(
+                name, question, impression, meta={"regions": len(parts), "impression": impression}
+            )
+        )
     return found
 
 
@@ -243,12 +278,13 @@ _WORST: tuple[Stopped, ...] = ("repetition", "limit", "empty", "end", "stop_sign
 
 
 def assemble(problems: Sequence[Problem], predictions: Sequence[Prediction]) -> list[Prediction]:
-    """One prediction a report: its regions' non-normal outputs in order, or `NORMAL` where all are normal.
+    """One prediction a report: its regions' non-normal outputs in order, or `NORMAL` where all are
+    normal.
 
-    A report counts as stopped the way its worst region did (repetition, limit, empty, end, stop_sign), and as unparsed only if
-    all its regions are. Predictions of whole reports (`direct-report`) pass through, their formula taken off. Raises
-    DataError where a region has no prediction.
-    """
+    A report counts as stopped the way its worst region did (repetition, limit, empty, end,
+    stop_sign), and as unparsed only if all its regions are. Predictions of whole reports
+    (`direct-report`) pass through, their formula taken off. Raises DataError where a region has no
+    prediction."""
     by_problem = {prediction.problem_id: prediction for prediction in predictions}
     found: list[Prediction] = []
     for name, parts in _by_report(problems).items():
@@ -287,7 +323,8 @@ def extract_report(text: str, lenient: bool = False, problem: Problem | None = N
 
 
 def same_report(answer: str | None, gold: str | None) -> bool:
-    """Whether two reports are the same text, white space and final full stops aside (BLEU is the main figure)."""
+    """Whether two reports are the same text, white space and final full stops aside (BLEU is the
+    main figure)."""
     a, b = ("".join(text.split()).rstrip("。.") if text else "" for text in (answer, gold))
     return bool(a) and a == b
 

@@ -1,5 +1,5 @@
-"""From one row of a file to records: which fields there are, of which type, and what is said when one is not as it
-should be.
+"""From one row of a file to records: which fields there are, of which type, and what is said when
+one is not as it should be.
 
 Messages here need no file and line: `files` puts `FILE:LINE (ID)` before them.
 """
@@ -24,7 +24,18 @@ from smallsteps.tasks.base import Task
 Closing = Literal["add", "keep"]
 """`add`: a rationale without a closing sentence gets one; `keep`: rationales stay as they are."""
 
-FIELDS = ("id", "question", "rationale", "answer", "predicted", "correct", "segments", "choices", "context", "group")
+FIELDS = (
+    "id",
+    "question",
+    "rationale",
+    "answer",
+    "predicted",
+    "correct",
+    "segments",
+    "choices",
+    "context",
+    "group",
+)
 """The fields that have a meaning of their own; all others go to `Problem.meta`."""
 
 Row = Mapping[str, Any]
@@ -32,7 +43,8 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class LongNumber:
-    """A number of more digits than Python reads; it can stand in a column that has no meaning here."""
+    """A number of more digits than Python reads; it can stand in a column that has no meaning
+    here."""
 
     digits: str
 
@@ -47,15 +59,23 @@ def type_name(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "no finite number"
     names = {
-        str: "text", int: "a number", float: "a number", bool: "a truth value", list: "a list", dict: "an object",
-        bytes: "bytes", datetime: "a date", date: "a date", time: "a time of day",
-    }  # fmt: skip
+        str: "text",
+        int: "a number",
+        float: "a number",
+        bool: "a truth value",
+        list: "a list",
+        dict: "an object",
+        bytes: "bytes",
+        datetime: "a date",
+        date: "a date",
+        time: "a time of day",
+    }
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value of a column that has no meaning here, as JSON can write it: dates as text, bytes by their number,
-    numbers that are none as null, half characters replaced."""
+    """A value of a column that has no meaning here, as JSON can write it: dates as text, bytes by
+    their number, numbers that are none as null, half characters replaced."""
     match value:
         case None | bool() | int():
             return value
@@ -92,7 +112,8 @@ _MOST_NAMES = 30
 
 
 def in_line(text: str) -> str:
-    """A name or an id as messages show it: on one line, of whole printable characters, and not without end."""
+    """A name or an id as messages show it: on one line, of whole printable characters, and not
+    without end."""
     words = text[:200].encode("utf-8", "replace").decode("utf-8").split()
     line = " ".join("".join(c if c.isprintable() else "?" for c in word) for word in words)
     return line if len(line) <= 60 else f"{line[:60]}…"
@@ -104,7 +125,9 @@ def text_field(row: Row, name: str) -> str:
     if value is None:
         raise DataError(missing(row, name))
     if not isinstance(value, str):
-        raise DataError(f"field {name!r} must be text, got {type_name(value)}: {_short(value)}. Write it in quotes.")
+        raise DataError(
+            f"field {name!r} must be text, got {type_name(value)}: {_short(value)}. Write it in quotes."
+        )
     if not value.strip():
         raise DataError(f"field {name!r} is empty. Fill it in, or take the row out.")
     return _encodable(value, name)
@@ -122,8 +145,8 @@ def _encodable(value: str, name: str) -> str:
 
 
 def scalar(row: Row, name: str) -> str | None:
-    """A field that may be text, a number or (answers) a truth value, as text; None where it is missing, null or
-    empty."""
+    """A field that may be text, a number or (answers) a truth value, as text; None where it is
+    missing, null or empty."""
     value = row.get(name)
     if value is None or value == "":
         return None
@@ -131,20 +154,28 @@ def scalar(row: Row, name: str) -> str | None:
         return "yes" if value else "no"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    finite = isinstance(value, str | int) or (isinstance(value, float | Decimal) and math.isfinite(value))
+    finite = isinstance(value, str | int) or (
+        isinstance(value, float | Decimal) and math.isfinite(value)
+    )
     if finite and not isinstance(value, bool):
         return _encodable(str(value).strip(), name) or None
-    raise DataError(f"field {name!r} must be text or a number, got {type_name(value)}: {_short(value)}.")
+    raise DataError(
+        f"field {name!r} must be text or a number, got {type_name(value)}: {_short(value)}."
+    )
 
 
 def _short(value: object) -> str:
-    shown = json.dumps(plain(value), ensure_ascii=False) if isinstance(value, dict | list | str) else str(value)
+    shown = (
+        json.dumps(plain(value), ensure_ascii=False)
+        if isinstance(value, dict | list | str)
+        else str(value)
+    )
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def problem_of(row: Row, identifier: str, task: Task) -> Problem:
-    """The problem of a row. Raises DataError on a field that is missing or wrong and on an answer that cannot be read
-    back."""
+    """The problem of a row. Raises DataError on a field that is missing or wrong and on an answer
+    that cannot be read back."""
     answer = scalar(row, "answer")
     _check_facts(row)
     problem = Problem(
@@ -166,7 +197,8 @@ def problem_of(row: Row, identifier: str, task: Task) -> Problem:
 
 @lru_cache(maxsize=100_000)
 def _gold(task: Task, answer: str) -> str:
-    """`Task.gold` where there are no choices, so that it depends on the answer alone: a million rows have few answers."""
+    """`Task.gold` where there are no choices, so that it depends on the answer alone: a million
+    rows have few answers."""
     return task.gold(Problem("", "", answer=answer))
 
 
@@ -175,7 +207,8 @@ _NOTHING: dict[str, Any] = {}
 
 
 def _check_facts(row: Row) -> None:
-    """Supporting facts of a question with a context must be what splits and scores take them for."""
+    """Supporting facts of a question with a context must be what splits and scores take them
+    for."""
     facts = row.get("supporting_facts")
     if row.get("context") is None or facts is None:
         return
@@ -194,8 +227,8 @@ def _meta(row: Row) -> Mapping[str, Any]:
 
 
 def chain_of(row: Row, identifier: str, task: Task, closing: Closing) -> Chain:
-    """The problem and rationale of a row; `rationale.correct` is False where the row's own answer is not the gold
-    one."""
+    """The problem and rationale of a row; `rationale.correct` is False where the row's own answer
+    is not the gold one."""
     rationale = text_field(row, "rationale")
     problem = problem_of(row, identifier, task)
     own = task.closing_answer(rationale, problem) if task.closing is not None else None
@@ -214,7 +247,9 @@ def chain_of(row: Row, identifier: str, task: Task, closing: Closing) -> Chain:
             reached = None
         text = task.close(rationale, reached or problem.answer, problem)
     gold = _gold_segments(row.get("segments"), rationale, text)
-    return Chain(problem, Rationale(f"{identifier}/rationale", identifier, text, correct=correct, gold=gold))
+    return Chain(
+        problem, Rationale(f"{identifier}/rationale", identifier, text, correct=correct, gold=gold)
+    )
 
 
 def _reads_back(task: Task, problem: Problem, answer: str) -> bool:
@@ -239,13 +274,20 @@ def _choices(row: Row) -> tuple[str, ...]:
     value = row.get("choices")
     if value is None:
         return ()
-    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(v, str) and v.strip() for v in value):
-        raise DataError(f"field 'choices' must be a list of two texts or more, got {_short(value)}.")
+    if (
+        not isinstance(value, list)
+        or len(value) < 2
+        or not all(isinstance(v, str) and v.strip() for v in value)
+    ):
+        raise DataError(
+            f"field 'choices' must be a list of two texts or more, got {_short(value)}."
+        )
     return tuple(_encodable(v, "choices") for v in value)
 
 
 def _context(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Paragraphs as (title, sentences): from `[[title, [sentence, …]], …]`, plain paragraphs, or one text."""
+    """Paragraphs as (title, sentences): from `[[title, [sentence, …]], …]`, plain paragraphs, or
+    one text."""
     if value is None:
         return ()
     paragraphs = [value] if isinstance(value, str) else value
@@ -268,8 +310,8 @@ def _context(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def _gold_segments(value: Any, rationale: str, text: str) -> tuple[tuple[Kind, str], ...]:
-    """Gold segments whose texts joined are `text`; a closing that the task added joins a last ES segment, else is
-    one."""
+    """Gold segments whose texts joined are `text`; a closing that the task added joins a last ES
+    segment, else is one."""
     if value is None:
         return ()
     pieces: list[tuple[Kind, str]] = []
@@ -287,7 +329,12 @@ def _gold_segments(value: Any, rationale: str, text: str) -> tuple[tuple[Kind, s
     if joined == text:
         return tuple(pieces)
     if joined != rationale or not pieces:
-        at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(joined, rationale, strict=False)))
+        at = sum(
+            1
+            for _ in takewhile(
+                lambda pair: pair[0] == pair[1], zip(joined, rationale, strict=False)
+            )
+        )
         raise DataError(
             f"the texts of 'segments' joined are not the rationale; they differ at character {at + 1}: "
             f"{joined[at : at + 20]!r} against {rationale[at : at + 20]!r}. Keep every space and mark in the segments."

@@ -1,11 +1,11 @@
-"""Rows of other shapes → rows of ours: chats, Alpaca, GSM8K, HotpotQA and multiple choice as data sets of the hub have
-them.
+"""Rows of other shapes → rows of ours: chats, Alpaca, GSM8K, HotpotQA and multiple choice as data
+sets of the hub have them.
 
-A row is recognised by its fields, and only fields that it lacks are filled in, so that a row in our shape stays as it is.
-What a row was read as is counted in `Notes` and said. The user's turn (or `instruction` and `input`) is the question,
-the reply is the rationale. The answer of a reply is what stands after `####`, else what the task reads off the reply:
-its closing, or with the rules for teachers' texts. A reply whose own answer is not the row's `answer` is wrong.
-"""
+A row is recognised by its fields, and only fields that it lacks are filled in, so that a row in our
+shape stays as it is. What a row was read as is counted in `Notes` and said. The user's turn (or
+`instruction` and `input`) is the question, the reply is the rationale. The answer of a reply is
+what stands after `####`, else what the task reads off the reply: its closing, or with the rules for
+teachers' texts. A reply whose own answer is not the row's `answer` is wrong."""
 
 from __future__ import annotations
 
@@ -23,24 +23,44 @@ from smallsteps.tasks.thoughts import split_thought
 
 Row = dict[str, Any]
 
-CHATS = {"messages": "chats", "conversations": "ShareGPT chats", "conversation": "chats", "dialog": "chats"}
+CHATS = {
+    "messages": "chats",
+    "conversations": "ShareGPT chats",
+    "conversation": "chats",
+    "dialog": "chats",
+}
 """Fields that hold turns → what such rows are called."""
 ROLES = {
-    "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user",
-    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
-}  # fmt: skip
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+    "bot": "assistant",
+    "chatgpt": "assistant",
+}
 THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Fields of a turn that hold a thought of its own."""
 PAIRS = (
-    ("instruction", "output"), ("prompt", "completion"), ("prompt", "response"), ("query", "response"),
-    ("problem", "solution"), ("instruction", "response"), ("question", "solution"), ("question", "response"),
+    ("instruction", "output"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("query", "response"),
+    ("problem", "solution"),
+    ("instruction", "response"),
+    ("question", "solution"),
+    ("question", "response"),
     ("question", "cot"),
-)  # fmt: skip
+)
 """(question, reply) under other names."""
 _LONGEST_ANSWER = 100
 """Characters after `####`; more is a heading of the text."""
 _MOST_WORDS = 3
-"""Words of a last sentence that is an answer ("72." or "Yes, he could."); a longer one is part of the reasoning."""
+"""Words of a last sentence that is an answer ("72." or "Yes, he could."); a longer one is part of
+the reasoning."""
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}=[^<>\n]{0,200}>>")
 _OPTION = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*(?=\S)")
 
@@ -51,8 +71,9 @@ class Turn(NamedTuple):
 
 
 def in_our_shape(row: Row, task: Task, notes: Notes) -> Row:
-    """The row with `question`, `rationale`, `answer`, `choices`, `context` and `supporting_facts` as we write them, as
-    far as it has them. Raises DataError on a chat that is not one question and one reply."""
+    """The row with `question`, `rationale`, `answer`, `choices`, `context` and `supporting_facts`
+    as we write them, as far as it has them. Raises DataError on a chat that is not one question and
+    one reply."""
     row = dict(row)
     if row.get("id") is None and isinstance(row.get("_id"), str | int):
         row["id"] = row.pop("_id")
@@ -64,7 +85,8 @@ def in_our_shape(row: Row, task: Task, notes: Notes) -> Row:
 
 
 def cleaned(row: Row, notes: Notes) -> Row:
-    """The row with control tokens, and in its rationale thoughts, taken out of its texts, counted."""
+    """The row with control tokens, and in its rationale thoughts, taken out of its texts,
+    counted."""
     taken = {}
     for name in ("question", "rationale", "answer", "predicted"):
         value = row.get(name)
@@ -117,7 +139,8 @@ def _fill(row: Row, task: Task, notes: Notes) -> None:
 
 
 def _said(reply: str, task: Task) -> str | None:
-    """The answer of a reply, by its closing or as teachers' texts are read; a last sentence as a whole is none."""
+    """The answer of a reply, by its closing or as teachers' texts are read; a last sentence as a
+    whole is none."""
     answer = task.closing_answer(reply)
     if answer is None:
         answer = task.extract(reply, True, None)
@@ -128,7 +151,8 @@ def _said(reply: str, task: Task) -> str | None:
 
 
 def _state(row: Row, said: str) -> None:
-    """The answer that a reply gives: the row's, where it has none, else what is compared with it."""
+    """The answer that a reply gives: the row's, where it has none, else what is compared with
+    it."""
     if row.get("answer") is None:
         row["answer"] = said
     else:
@@ -171,15 +195,22 @@ def _exchange(
 def _turn(turn: Any, place: str) -> Turn:
     if not isinstance(turn, dict):
         raise DataError(f'{place}: expected {{"role": …, "content": …}}, got {str(turn)[:60]!r}.')
-    role = next((turn[key] for key in ("role", "from", "speaker") if turn.get(key) is not None), None)
-    content = next((turn[key] for key in ("content", "value", "text") if turn.get(key) is not None), None)
+    role = next(
+        (turn[key] for key in ("role", "from", "speaker") if turn.get(key) is not None), None
+    )
+    content = next(
+        (turn[key] for key in ("content", "value", "text") if turn.get(key) is not None), None
+    )
     if not isinstance(role, str) or role.lower() not in ROLES:
         raise DataError(f"{place}: the role is {str(role)[:40]!r}. Known: {', '.join(ROLES)}.")
     if isinstance(content, list):
         content = _parts(content, place)
     if not isinstance(content, str):
         raise DataError(f"{place}: no text. Expected `content` (or `value`) to be text.")
-    thought = next((turn[key] for key in THOUGHTS if isinstance(turn.get(key), str) and turn[key].strip()), None)
+    thought = next(
+        (turn[key] for key in THOUGHTS if isinstance(turn.get(key), str) and turn[key].strip()),
+        None,
+    )
     if thought is not None:
         content = f"<think>{thought}</think>{content}"  # taken out and counted as all thoughts are
     return Turn(ROLES[role.lower()], content)
@@ -188,20 +219,29 @@ def _turn(turn: Any, place: str) -> Turn:
 def _parts(parts: Sequence[Any], place: str) -> str:
     texts = []
     for part in parts:
-        text = part if isinstance(part, str) else part.get("text") if isinstance(part, dict) else None
+        text = (
+            part if isinstance(part, str) else part.get("text") if isinstance(part, dict) else None
+        )
         if not isinstance(text, str):
             kind = part.get("type") if isinstance(part, dict) else type(part).__name__
-            raise DataError(f"{place}: a part that is no text ({str(kind)[:40]}). Questions are text alone.")
+            raise DataError(
+                f"{place}: a part that is no text ({str(kind)[:40]}). Questions are text alone."
+            )
         texts.append(text)
     return "\n".join(texts)
 
 
 def _pair(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
-    """(shape, question, reply, fields used) of a row that holds them under other names; a problem may lack the reply."""
+    """(shape, question, reply, fields used) of a row that holds them under other names; a problem
+    may lack the reply."""
     for asks, replies in PAIRS:
         reply = row.get(replies)
         if _is_text(row.get(asks)) and isinstance(reply, str):
-            shape = f"Alpaca rows (`{asks}`, `{replies}`)" if asks == "instruction" else f"`{asks}` and `{replies}`"
+            shape = (
+                f"Alpaca rows (`{asks}`, `{replies}`)"
+                if asks == "instruction"
+                else f"`{asks}` and `{replies}`"
+            )
             return (
                 shape,
                 _asked(row, asks),
@@ -277,7 +317,9 @@ def _cut_gsm8k(row: Row, notes: Notes) -> None:
 def _name_choices(row: Row, notes: Notes) -> None:
     """Options with labels → their texts, and the answer's label (or place) → the text it names."""
     question = row.get("question")
-    if isinstance(question, dict) and isinstance(question.get("stem"), str):  # CommonsenseQA's own files
+    if isinstance(question, dict) and isinstance(
+        question.get("stem"), str
+    ):  # CommonsenseQA's own files
         row["question"] = question["stem"]
         row.setdefault("choices", question.get("choices"))
     if "question" not in row and isinstance(row.get("question_stem"), str):  # OpenBookQA
@@ -291,10 +333,16 @@ def _name_choices(row: Row, notes: Notes) -> None:
     key = next((k for k in ("answerKey", "answer_key") if row.get(k) is not None), None)
     if key is not None and row.get("answer") is None:
         row["answer"] = row.pop(key) or None
-    elif name == "options" and row.get("answer") is None and _is_label(row.get("correct"), labels):  # AQuA
+    elif (
+        name == "options" and row.get("answer") is None and _is_label(row.get("correct"), labels)
+    ):  # AQuA
         row["answer"] = row.pop("correct")
     answer = row.get("answer")
-    if name == "options" or not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+    if (
+        name == "options"
+        or not isinstance(value, list)
+        or not all(isinstance(v, str) for v in value)
+    ):
         notes.shapes[f"multiple choice (`{name}` with labels)"] += 1
         row.pop("options", None)
     row["choices"] = texts
@@ -318,7 +366,9 @@ def _labelled(value: Any) -> tuple[list[str], list[str]] | None:
             pass
         case {"text": [*texts]}:
             labels = list(ascii_uppercase[: len(texts)])
-        case [{"text": _, "label": _}, *_] if all(isinstance(v, dict) and "label" in v and "text" in v for v in value):
+        case [{"text": _, "label": _}, *_] if all(
+            isinstance(v, dict) and "label" in v and "text" in v for v in value
+        ):
             labels, texts = [v["label"] for v in value], [v["text"] for v in value]
         case dict() if value and all(len(str(k)) == 1 for k in value):  # {"A": "zoo", "B": "river"}
             labels, texts = list(value), list(value.values())
@@ -339,12 +389,18 @@ def _labelled(value: Any) -> tuple[list[str], list[str]] | None:
 
 
 def _list_context(row: Row, notes: Notes) -> None:
-    """`{"title": [...], "sentences": [[...]]}` → [[title, [sentence, ...]], ...]; supporting facts likewise."""
+    """`{"title": [...], "sentences": [[...]]}` → [[title, [sentence, ...]], ...]; supporting facts
+    likewise."""
     context = _parsed(row.get("context"))
     match context:
-        case {"title": [*titles], "sentences": [*bodies]} | {"title": [*titles], "content": [*bodies]}:
+        case {"title": [*titles], "sentences": [*bodies]} | {
+            "title": [*titles],
+            "content": [*bodies],
+        }:
             if len(titles) != len(bodies):
-                raise DataError(f"field 'context' has {len(titles)} titles and {len(bodies)} lists of sentences.")
+                raise DataError(
+                    f"field 'context' has {len(titles)} titles and {len(bodies)} lists of sentences."
+                )
             row["context"] = [list(pair) for pair in zip(titles, bodies, strict=True)]
             notes.shapes["contexts in columns (`title`, `sentences`)"] += 1
         case [dict(), *_]:
@@ -363,7 +419,9 @@ def _paragraph(value: Any) -> Any:
     """[title, text or sentences] of a paragraph that is an object (MuSiQue)."""
     if not isinstance(value, dict):
         return value
-    body = next((value[k] for k in ("sentences", "paragraph_text", "text", "content") if value.get(k)), None)
+    body = next(
+        (value[k] for k in ("sentences", "paragraph_text", "text", "content") if value.get(k)), None
+    )
     return value if body is None else [str(value.get("title") or ""), body]
 
 

@@ -1,9 +1,8 @@
 """From a file to its text: compression, encoding, and what is no text at all.
 
-First stop of reading. What a file is, its first bytes tell and not its name: `data.csv` may be compressed, UTF-16 or a
-spreadsheet. What can be read for certain is read; what is a guess goes to `Notes`; all else is refused with the command
-that makes it readable.
-"""
+First stop of reading. What a file is, its first bytes tell and not its name: `data.csv` may be
+compressed, UTF-16 or a spreadsheet. What can be read for certain is read; what is a guess goes to
+`Notes`; all else is refused with the command that makes it readable."""
 
 from __future__ import annotations
 
@@ -75,7 +74,9 @@ def check_exists(path: Path) -> None:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
     close = get_close_matches(path.name, names, n=1, cutoff=0.5)
     hint = f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
-    raise DataError(f"{path}: no such file. {hint} A data set of the hub is written hub:NAME:SPLIT.")
+    raise DataError(
+        f"{path}: no such file. {hint} A data set of the hub is written hub:NAME:SPLIT."
+    )
 
 
 def _inside(folder: Path) -> str:
@@ -90,11 +91,17 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise DataError(f"{path}: no permission to read it. Allow it: chmod u+r {path.name}") from None
+        raise DataError(
+            f"{path}: no permission to read it. Allow it: chmod u+r {path.name}"
+        ) from None
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError):
-        raise DataError(f"{path}: the compressed file is cut off or damaged. Fetch it again.") from None
+        raise DataError(
+            f"{path}: the compressed file is cut off or damaged. Fetch it again."
+        ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}). Check the file.") from None
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror or error}). Check the file."
+        ) from None
 
 
 def first_bytes(path: Path) -> bytes:
@@ -108,7 +115,9 @@ def refuse_foreign(path: Path, head: bytes) -> None:
     if head.startswith(_ZIP):
         sheet = path.suffix.lower() in (".xlsx", ".xlsm", ".ods")
         advice = "Save the table as CSV (UTF-8)" if sheet else f"Unpack it: unzip {path.name}"
-        raise DataError(f"{path}: {'a spreadsheet' if sheet else 'a zip archive'}, not text. {advice}.")
+        raise DataError(
+            f"{path}: {'a spreadsheet' if sheet else 'a zip archive'}, not text. {advice}."
+        )
     for start, advice in _FOREIGN.items():
         if head.startswith(start):
             raise DataError(f"{path}: not text but {advice.format(name=path.name)}.")
@@ -125,7 +134,8 @@ def open_bytes(path: Path, notes: Notes) -> IO[bytes]:
 
 
 def text_encoding(path: Path, notes: Notes) -> str:
-    """The encoding of a text file: by its mark, else UTF-16 or UTF-32 where every second byte is 0, else UTF-8.
+    """The encoding of a text file: by its mark, else UTF-16 or UTF-32 where every second byte is 0,
+    else UTF-8.
 
     Raises DataError on a file that is no text.
     """
@@ -147,19 +157,23 @@ def text_encoding(path: Path, notes: Notes) -> str:
 
 
 def _fits(head: bytes, encoding: str) -> bool:
-    """Whether the bytes are text in this encoding: whole characters, no control characters, mostly ASCII signs of
-    JSON and CSV."""
+    """Whether the bytes are text in this encoding: whole characters, no control characters, mostly
+    ASCII signs of JSON and CSV."""
     width = 4 if "32" in encoding else 2
     try:
         text = head[: len(head) // width * width].decode(encoding)
     except UnicodeDecodeError:
         return False
-    plain = sum(character.isascii() and (character.isprintable() or character in "\t\r\n") for character in text)
+    plain = sum(
+        character.isascii() and (character.isprintable() or character in "\t\r\n")
+        for character in text
+    )
     return "\x00" not in text and plain >= max(1, len(text) // 8)
 
 
 def lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
-    """(number from 1, line) of a text file, cut at LF. Raises DataError on bytes that are no text in its encoding."""
+    """(number from 1, line) of a text file, cut at LF. Raises DataError on bytes that are no text
+    in its encoding."""
     encoding = text_encoding(path, notes)
     with readable(path), open_bytes(path, notes) as file:
         if encoding != "utf-8-sig":
@@ -169,7 +183,9 @@ def lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
         while raw := file.readline(LONGEST_LINE):
             number += 1
             if len(raw) == LONGEST_LINE:
-                raise DataError(f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB is no row of data.")
+                raise DataError(
+                    f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB is no row of data."
+                )
             try:
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
@@ -193,7 +209,8 @@ def whole_text(path: Path, notes: Notes) -> str:
 
 
 def not_utf8(path: Path, raw: bytes, place: int) -> str:
-    """What to say about bytes of a line that are no UTF-8: where, what they are likely to be, and how to convert."""
+    """What to say about bytes of a line that are no UTF-8: where, what they are likely to be, and
+    how to convert."""
     encoding = _likely(raw)
     start = max(0, place - 12)
     shown = raw[start : place + 13].decode(encoding, "replace").strip()
@@ -205,14 +222,16 @@ def not_utf8(path: Path, raw: bytes, place: int) -> str:
 
 
 def _likely(raw: bytes) -> str:
-    """An encoding in which these bytes are text: a Chinese or Japanese one where they pair up, else the Western one
-    of Windows, of which Latin-1 is a part."""
+    """An encoding in which these bytes are text: a Chinese or Japanese one where they pair up, else
+    the Western one of Windows, of which Latin-1 is a part."""
     for encoding in ("gb18030", "shift_jis"):
         try:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
         wide = [c for c in text if not c.isascii()]
-        if len(wide) >= 2 and all("\u3000" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef" for c in wide):
+        if len(wide) >= 2 and all(
+            "\u3000" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef" for c in wide
+        ):
             return encoding.upper()
     return "WINDOWS-1252"

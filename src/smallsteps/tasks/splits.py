@@ -1,10 +1,10 @@
-"""Splits by question: the same question text, or two parts of the same report, never stand on both sides.
+"""Splits by question: the same question text, or two parts of the same report, never stand on both
+sides.
 
-Several chains of one question (other teachers, other samples, repeated rows) are one group. So are problems with the
-same `group`, and what is linked by a chain of both. The regions of a report are told apart by their report alone:
-paragraphs that say all is normal are the same words in thousands of reports, and would tie the whole data set into
-one group.
-"""
+Several chains of one question (other teachers, other samples, repeated rows) are one group. So are
+problems with the same `group`, and what is linked by a chain of both. The regions of a report are
+told apart by their report alone: paragraphs that say all is normal are the same words in thousands
+of reports, and would tie the whole data set into one group."""
 
 from __future__ import annotations
 
@@ -35,20 +35,24 @@ class Split(Generic[Item]):
 
     def __str__(self) -> str:
         sizes = zip(NAMES, (self.train, self.validation, self.test), self.groups, strict=True)
-        told = ", ".join(f"{name} {len(part)} rows ({groups} questions)" for name, part, groups in sizes)
+        told = ", ".join(
+            f"{name} {len(part)} rows ({groups} questions)" for name, part, groups in sizes
+        )
         return f"{told}; questions in two parts: {self.overlap}"
 
 
 def split_problems(
     items: Sequence[Item], seed: int, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
 ) -> Split[Item]:
-    """Train, validation and test by whole groups; `shares` are shares of the groups, and every part that has a share
-    gets at least one. The same items, seed and shares give the same split.
+    """Train, validation and test by whole groups; `shares` are shares of the groups, and every part
+    that has a share gets at least one. The same items, seed and shares give the same split.
 
-    Raises RecipeError where shares do not sum to 1, DataError where there are fewer groups than parts.
-    """
+    Raises RecipeError where shares do not sum to 1, DataError where there are fewer groups than
+    parts."""
     if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
-        raise RecipeError(f"shares must be three numbers from 0 to 1 that sum to 1, such as 0.8 0.1 0.1; got {shares}.")
+        raise RecipeError(
+            f"shares must be three numbers from 0 to 1 that sum to 1, such as 0.8 0.1 0.1; got {shares}."
+        )
     groups = _groups(items)
     order = sorted(set(groups))
     random.Random(f"split/{seed}").shuffle(order)
@@ -70,7 +74,8 @@ def split_problems(
 
 
 def check_overlap(train: Sequence[Chain | Problem], test: Sequence[Chain | Problem]) -> None:
-    """Raises DataError, naming the ids, where a question of `test` (or its group) stands in `train` as well."""
+    """Raises DataError, naming the ids, where a question of `test` (or its group) stands in `train`
+    as well."""
     seen: dict[tuple[str, str], str] = {}
     for problem in map(_problem, train):
         for key in _keys(problem):
@@ -106,21 +111,30 @@ def _problem(item: Chain | Problem) -> Problem:
 
 
 def _keys(problem: Problem) -> list[tuple[str, str]]:
-    """What ties a problem to others: its words with the choices and the facts that it rests on (white space and case
-    aside), and its group."""
-    question = " ".join("\n".join((problem.question, *problem.choices, *_rests_on(problem))).casefold().split())
+    """What ties a problem to others: its words with the choices and the facts that it rests on
+    (white space and case aside), and its group."""
+    question = " ".join(
+        "\n".join((problem.question, *problem.choices, *_rests_on(problem))).casefold().split()
+    )
     if problem.group is None:
         return [("question", question)]
     is_part = problem.id.startswith(f"{problem.group}/")
-    return [("group", problem.group)] if is_part else [("question", question), ("group", problem.group)]
+    return (
+        [("group", problem.group)]
+        if is_part
+        else [("question", question), ("group", problem.group)]
+    )
 
 
 def _rests_on(problem: Problem) -> list[str]:
-    """The supporting sentences of a question with a context, all of them where none are named: "Where does Ann live?" is
-    another question where Ann is somebody else, and "Who pays?" where it is asked of another letter."""
+    """The supporting sentences of a question with a context, all of them where none are named:
+    "Where does Ann live?" is another question where Ann is somebody else, and "Who pays?" where it
+    is asked of another letter."""
     if not problem.context:
         return []
-    named = {(fact[0], fact[1]) for fact in problem.meta.get("supporting_facts") or () if len(fact) == 2}
+    named = {
+        (fact[0], fact[1]) for fact in problem.meta.get("supporting_facts") or () if len(fact) == 2
+    }
     return sorted(
         sentence
         for title, sentences in problem.context
@@ -130,7 +144,8 @@ def _rests_on(problem: Problem) -> list[str]:
 
 
 def _groups(items: Sequence[Chain | Problem]) -> list[int]:
-    """For each item the index of the first item it is tied to, directly or over others (union-find)."""
+    """For each item the index of the first item it is tied to, directly or over others
+    (union-find)."""
     first: list[int] = []
 
     def root(i: int) -> int:
@@ -149,7 +164,8 @@ def _groups(items: Sequence[Chain | Problem]) -> list[int]:
 
 
 def _sizes(count: int, shares: tuple[float, float, float]) -> tuple[int, int, int]:
-    """Groups in each part: rounded shares, one at least where there is a share, the largest part taking the rest."""
+    """Groups in each part: rounded shares, one at least where there is a share, the largest part
+    taking the rest."""
     sizes = [0 if share == 0 else max(1, round(count * share)) for share in shares]
     sizes[sizes.index(max(sizes))] += count - sum(sizes)
     return sizes[0], sizes[1], sizes[2]

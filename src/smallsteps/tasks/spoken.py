@@ -1,4 +1,5 @@
-"""A task in the language of its data: as the user names it, else guessed from the first rows, and said in one line."""
+"""A task in the language of its data: as the user names it, else guessed from the first rows, and
+said in one line."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ def task_for(
     language: str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Task:
-    """The task `name` in `language`; None: in the language that the files seem to be written in, unless the name says
-    one (`numbers-en`). `say` receives what was guessed, where it is not English.
+    """The task `name` in `language`; None: in the language that the files seem to be written in,
+    unless the name says one (`numbers-en`). `say` receives what was guessed, where it is not
+    English.
 
     Raises RecipeError on an unknown task or language, DataError where a file cannot be read.
     """
@@ -48,4 +50,6 @@ def task_for(
 
 def _texts(path: str | Path, task: Task, columns: Mapping[str, str]) -> Iterator[str]:
     for _, _, row in islice(identified(path, task, columns), ROWS):
-        yield from (value for name in ("question", "rationale") if isinstance(value := row.get(name), str))
+        yield from (
+            value for name in ("question", "rationale") if isinstance(value := row.get(name), str)
+        )

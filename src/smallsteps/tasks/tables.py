@@ -1,9 +1,8 @@
-"""Rows from tables: CSV with the standard library; Parquet and Arrow files through `pyarrow`, data sets of the hub
-through `datasets`, both in an extra.
+"""Rows from tables: CSV with the standard library; Parquet and Arrow files through `pyarrow`, data
+sets of the hub through `datasets`, both in an extra.
 
-A data set of the hub is written `hub:NAME:SPLIT` or `hub:NAME:CONFIG:SPLIT`, so that a mistyped file name never turns
-into a download.
-"""
+A data set of the hub is written `hub:NAME:SPLIT` or `hub:NAME:CONFIG:SPLIT`, so that a mistyped
+file name never turns into a download."""
 
 from __future__ import annotations
 
@@ -29,26 +28,37 @@ _BATCH = 1_000
 
 
 def read_csv(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line of the file on which the row ends, row) for each row of a CSV (`.tsv`: tab-separated) file with a header.
+    """(line of the file on which the row ends, row) for each row of a CSV (`.tsv`: tab-separated)
+    file with a header.
 
-    The separator is told from the header, where it is not the usual one of the file's name. Every value is text; an
-    empty cell is a missing field. Raises DataError on a row with more or fewer cells than the header.
-    """
-    csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # one cell may be a long chain or context
+    The separator is told from the header, where it is not the usual one of the file's name. Every
+    value is text; an empty cell is a missing field. Raises DataError on a row with more or fewer
+    cells than the header."""
+    csv.field_size_limit(
+        sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1
+    )  # one cell may be a long chain or context
     numbered = lines(path, notes)
     start, header = next(((number, line) for number, line in numbered if line.strip()), (1, ""))
     if header.lower().startswith("sep=") and len(header.strip()) == 5:  # Excel's own hint
         separator = header[4]
         start, header = next(numbered, (start, ""))
     else:
-        separator = _separator(header, "\t" if ".tsv" in path.suffixes or ".TSV" in path.suffixes else ",", notes)
+        separator = _separator(
+            header, "\t" if ".tsv" in path.suffixes or ".TSV" in path.suffixes else ",", notes
+        )
     skipped = start - 1
-    reader = csv.DictReader(chain([header], (line for _, line in numbered)), delimiter=separator, strict=True)
+    reader = csv.DictReader(
+        chain([header], (line for _, line in numbered)), delimiter=separator, strict=True
+    )
     try:
         reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1 and name]
+        twice = [
+            name for name, count in Counter(reader.fieldnames or ()).items() if count > 1 and name
+        ]
         if twice:
-            raise DataError(f"{path}:{start}: two columns are named {twice[0]!r}. Rename one of them.")
+            raise DataError(
+                f"{path}:{start}: two columns are named {twice[0]!r}. Rename one of them."
+            )
         for row in reader:
             line = reader.line_num + skipped
             if None in row or None in row.values():
@@ -59,17 +69,23 @@ def read_csv(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
                 )
             yield line, {name: cell for name, cell in row.items() if cell != ""}
     except csv.Error as error:
-        line = reader.reader.line_num + skipped  # the reader's own count: DictReader's moves on only after a whole row
-        raise DataError(f"{path}:{line}: broken CSV ({error}). Check the quotes of this row.") from None
+        line = (
+            reader.reader.line_num + skipped
+        )  # the reader's own count: DictReader's moves on only after a whole row
+        raise DataError(
+            f"{path}:{line}: broken CSV ({error}). Check the quotes of this row."
+        ) from None
 
 
 def _separator(header: str, usual: str, notes: Notes) -> str:
-    """The sign that separates the header's names: the one that gives most of our field names, then most names; the
-    usual one where nothing speaks for another."""
+    """The sign that separates the header's names: the one that gives most of our field names, then
+    most names; the usual one where nothing speaks for another."""
 
     def names(separator: str) -> list[str]:
         try:
-            return [name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])]
+            return [
+                name.strip().lower() for name in next(csv.reader([header], delimiter=separator), [])
+            ]
         except csv.Error:
             return []
 
@@ -85,7 +101,8 @@ def _separator(header: str, usual: str, notes: Notes) -> str:
 
 
 def read_parquet(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row from 1, row) of a Parquet file. Raises DataError where `pyarrow` is not installed or the file is damaged."""
+    """(row from 1, row) of a Parquet file. Raises DataError where `pyarrow` is not installed or the
+    file is damaged."""
     pyarrow, parquet = (_extra(name, str(path)) for name in ("pyarrow", "pyarrow.parquet"))
     with _whole(path, pyarrow):
         file = parquet.ParquetFile(path)
@@ -93,7 +110,8 @@ def read_parquet(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]
 
 
 def read_arrow(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row from 1, row) of an Arrow file: the file format (Feather), or the stream that `datasets` saves."""
+    """(row from 1, row) of an Arrow file: the file format (Feather), or the stream that `datasets`
+    saves."""
     pyarrow = _extra("pyarrow", str(path))
     with _whole(path, pyarrow), pyarrow.memory_map(str(path)) as source:
         try:
@@ -112,7 +130,9 @@ def _whole(path: Path, pyarrow: Any) -> Iterator[None]:
         yield
     except (pyarrow.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [""])[0][:120]
-        raise DataError(f"{path}: no whole Parquet or Arrow file ({reason}). Fetch it again.") from None
+        raise DataError(
+            f"{path}: no whole Parquet or Arrow file ({reason}). Fetch it again."
+        ) from None
 
 
 def _batches(batches: Iterator[Any]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,7 +1,8 @@
-"""Thoughts of models that think: what stands between `<think>` and `</think>`, in the forms that models write.
+"""Thoughts of models that think: what stands between `<think>` and `</think>`, in the forms that
+models write.
 
-A thought is no part of a reply: its numbers, options and "Prediction:" are what the model considered, not what it says.
-"""
+A thought is no part of a reply: its numbers, options and "Prediction:" are what the model
+considered, not what it says."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ _MARK = re.compile(
 
 
 def split_thought(text: str) -> tuple[str | None, str, bool]:
-    """(thought or None, what stands outside of it, whether the thought ended); both stripped, several thoughts joined by a
-    blank line. A closing mark without an opening one ends a thought that the chat template opened.
+    """(thought or None, what stands outside of it, whether the thought ended); both stripped,
+    several thoughts joined by a blank line. A closing mark without an opening one ends a thought
+    that the chat template opened.
 
     >>> split_thought("<think>Perhaps 9.</think>So it is 7.")
     ('Perhaps 9.', 'So it is 7.', True)

@@ -23,24 +23,31 @@ _PLAIN_DENIAL = re.compile(
     r"\s*(?:(?:definitely|certainly|probably|absolutely|of\s+course|most\s+likely|likely|clearly)\s+)?not(?:\s+(?:likely|really|at\s+all))?\s*(?:[.,;:!–—-]|$)",
     re.IGNORECASE,
 )
-_BOTH = re.compile(r"(?:/|\bor\b|\band\b|\bnor\b|\bversus\b|\bvs\b)[\s*\"'“‘(]{0,4}$", re.IGNORECASE)
+_BOTH = re.compile(
+    r"(?:/|\bor\b|\band\b|\bnor\b|\bversus\b|\bvs\b)[\s*\"'“‘(]{0,4}$", re.IGNORECASE
+)
 
 
 @cache
 def _verdict(language: str, closing: bool) -> re.Pattern[str]:
-    """`no` needs a mark after it, or in a closing a clause: in "there is no such thing" it answers nothing."""
+    """`no` needs a mark after it, or in a closing a clause: in "there is no such thing" it answers
+    nothing."""
     here = LANGUAGES[language]
     before, after = (r"(?<![^\W\d_])", r"(?![^\W\d_])") if here.spaced else ("", "")
     clause = rf"|\s+(?:{_CLAUSE})\b" if closing else ""
     ends = rf"(?=\s*(?:[.,;:!?\"'”’()*\]}}。，；！？–—…/]|\s-|$){clause})"
-    no = rf"(?:{ENGLISH.no}){after}{ends}|untrue\b" + (f"|(?:{here.no}){after}" if here is not ENGLISH else "")
+    no = rf"(?:{ENGLISH.no}){after}{ends}|untrue\b" + (
+        f"|(?:{here.no}){after}" if here is not ENGLISH else ""
+    )
     return re.compile(
-        rf"(?P<denied>{_DENIAL})?{before}(?:(?P<no>{no})|(?P<yes>(?:{here.yes}|{ENGLISH.yes}){after}))", re.IGNORECASE
+        rf"(?P<denied>{_DENIAL})?{before}(?:(?P<no>{no})|(?P<yes>(?:{here.yes}|{ENGLISH.yes}){after}))",
+        re.IGNORECASE,
     )
 
 
 def _verdicts(text: str, language: str = "en", closing: bool = True) -> list[str]:
-    """The verdicts of a text, in order; empty where two are offered as alternatives ("yes or no")."""
+    """The verdicts of a text, in order; empty where two are offered as alternatives ("yes or
+    no")."""
     said: list[str] = []
     end = 0
     for match in _verdict(language, closing).finditer(text):
@@ -55,8 +62,9 @@ def _verdicts(text: str, language: str = "en", closing: bool = True) -> list[str
 def extract_yes_no(
     text: str, lenient: bool = False, problem: Problem | None = None, language: str = "en"
 ) -> str | None:
-    """`yes` or `no` as the closing says ("The answer is no, because …"); lenient: else as a teacher's mark says, else
-    the last one that stands as an answer ("Yes, he could."). True and false count as yes and no, "not true" as no.
+    """`yes` or `no` as the closing says ("The answer is no, because …"); lenient: else as a
+    teacher's mark says, else the last one that stands as an answer ("Yes, he could."). True and
+    false count as yes and no, "not true" as no.
 
     >>> extract_yes_no("The answer is no, a yes would be wrong."), extract_yes_no("There is no such thing.", True)
     ('no', None)
@@ -91,4 +99,6 @@ def same_yes_no(answer: str | None, gold: str | None, language: str = "en") -> b
     return bool(a) and a == b
 
 
-STRATEGYQA = Task(name="strategyqa", render=render_question, extract=extract_yes_no, same=same_yes_no)
+STRATEGYQA = Task(
+    name="strategyqa", render=render_question, extract=extract_yes_no, same=same_yes_no
+)

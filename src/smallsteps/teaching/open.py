@@ -1,4 +1,5 @@
-"""Opens the teacher that a recipe or a command names: the exact solver, a file, a local model, or an endpoint."""
+"""Opens the teacher that a recipe or a command names: the exact solver, a file, a local model, or
+an endpoint."""
 
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ class TeacherSettings:
 
 
 def check_no_path(name: str, base_url: str | None, role: str) -> None:
-    """Raises RecipeError where `name` is written as a path and nothing is there: no server of strangers is asked for it. A
-    server of the user's own may call its model by a path."""
+    """Raises RecipeError where `name` is written as a path and nothing is there: no server of
+    strangers is asked for it. A server of the user's own may call its model by a path."""
     if base_url is None and name.startswith(("/", "./", "../", "~")):
         raise RecipeError(
             f"the {role} {name}: no such file or folder. Correct the path, or name a model and its --base-url."
@@ -56,16 +57,19 @@ def open_teacher(
 ) -> Teacher | PromptedTeacher:
     """The teacher; nothing is asked yet. `say` gets a line where it waits for a server.
 
-    Raises RecipeError for a prompt that is not there or a URL that is none; DataError for a file of replies that is
-    none; StudentError for a folder without a model. A missing key shows in the forecast, as it is missed only where
-    something has to be bought.
-    """
+    Raises RecipeError for a prompt that is not there or a URL that is none; DataError for a file of
+    replies that is none; StudentError for a folder without a model. A missing key shows in the
+    forecast, as it is missed only where something has to be bought."""
     check_thinking(settings.thinking)
     if settings.name == "solver":
         return Solver()
-    if settings.name.endswith(".jsonl") or (settings.base_url is None and Path(settings.name).is_file()):
+    if settings.name.endswith(".jsonl") or (
+        settings.base_url is None and Path(settings.name).is_file()
+    ):
         return FileTeacher.read(settings.name, settings.thinking)
-    initial, feedback, blind = (read_prompt(name) for name in (settings.initial, settings.feedback, settings.blind))
+    initial, feedback, blind = (
+        read_prompt(name) for name in (settings.initial, settings.feedback, settings.blind)
+    )
     if settings.base_url is None and Path(settings.name).is_dir():
         from smallsteps.generation.chat import LocalChat
         from smallsteps.students.student import load_student

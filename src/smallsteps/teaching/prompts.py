@@ -8,15 +8,15 @@ A prompt file holds the messages of one request, each under its role in brackets
     [user]
     {{ question }}
 
-Between double braces stand `question` (as the task puts it, with choices or context), `answer` (gold), `attempt` (a wrong
-rationale), `reasoning` (a rationale to answer with) and `closing` (the sentence that a chain ends in, with … for the answer;
-empty where the task has none). Jinja2's `if`, `for`, `set` and simple filters are there too, within bounds of time and size
-(`templates.py`). The package brings for teachers `initial` (question →
-rationale), `feedback` (question, gold answer, wrong rationale → the rationale that addresses the mistake), `blind` (the
-same without the mistake) and `cot` (question → reasoning and prediction); for readers `standard` (question → prediction),
-`cot` and `read` (question, rationale → prediction), and each of the three in a `-short` form, without instructions, for small
-models that are trained to read it.
-"""
+Between double braces stand `question` (as the task puts it, with choices or context), `answer`
+(gold), `attempt` (a wrong rationale), `reasoning` (a rationale to answer with) and `closing` (the
+sentence that a chain ends in, with … for the answer; empty where the task has none). Jinja2's `if`,
+`for`, `set` and simple filters are there too, within bounds of time and size (`templates.py`). The
+package brings for teachers `initial` (question → rationale), `feedback` (question, gold answer,
+wrong rationale → the rationale that addresses the mistake), `blind` (the same without the mistake)
+and `cot` (question → reasoning and prediction); for readers `standard` (question → prediction),
+`cot` and `read` (question, rationale → prediction), and each of the three in a `-short` form,
+without instructions, for small models that are trained to read it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,16 @@ from smallsteps.tasks.base import Task
 from smallsteps.teaching.templates import TemplateFault, compiled, render
 
 BUNDLED = (
-    "initial", "feedback", "blind", "standard", "cot", "read", "standard-short", "cot-short", "read-short",
-)  # fmt: skip
+    "initial",
+    "feedback",
+    "blind",
+    "standard",
+    "cot",
+    "read",
+    "standard-short",
+    "cot-short",
+    "read-short",
+)
 FIELDS = ("question", "answer", "attempt", "reasoning", "closing")
 ROLES = ("system", "user", "assistant")
 MOST_BYTES = 1_000_000
@@ -53,7 +61,8 @@ class Prompt:
     def render(
         self, task: Task, problem: Problem, attempt: str | None = None, reasoning: str | None = None
     ) -> tuple[tuple[str, str], ...]:
-        """(role, content) for one problem. Raises DataError where the prompt asks for what is not there."""
+        """(role, content) for one problem. Raises DataError where the prompt asks for what is not
+        there."""
         given = {
             "question": task.render(problem),
             "closing": task.closing.format(answer="…") if task.closing else "",
@@ -83,9 +92,14 @@ class Prompt:
 
 
 def read_prompt(name: str) -> Prompt:
-    """A bundled prompt by name, or a file of your own. Raises RecipeError where there is none or where it is not one."""
+    """A bundled prompt by name, or a file of your own. Raises RecipeError where there is none or
+    where it is not one."""
     if name in BUNDLED:
-        text = resources.files("smallsteps.teaching").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
+        text = (
+            resources.files("smallsteps.teaching")
+            .joinpath(f"prompts/{name}.txt")
+            .read_text(encoding="utf-8")
+        )
         return parse_prompt(name, text)
     path = Path(name)
     try:
@@ -101,10 +115,11 @@ def read_prompt(name: str) -> Prompt:
 
 
 def check_prompts(names: Iterable[str], task: Task, problem: Problem) -> None:
-    """Fills each prompt in once, for `problem`, so that its faults show before the first call and the first training.
+    """Fills each prompt in once, for `problem`, so that its faults show before the first call and
+    the first training.
 
-    Raises RecipeError for a prompt that is not there or is none, DataError for one that cannot be filled in.
-    """
+    Raises RecipeError for a prompt that is not there or is none, DataError for one that cannot be
+    filled in."""
     known = problem if problem.answer is not None else replace(problem, answer="0")
     for name in names:
         read_prompt(name).render(task, known, attempt="So it is.", reasoning="So it is.")
@@ -114,7 +129,9 @@ def parse_prompt(name: str, text: str) -> Prompt:
     """The prompt that `text` describes."""
     pieces = re.split(rf"^\[({'|'.join(ROLES)})\][ \t]*$", text, flags=re.MULTILINE)
     if pieces[0].strip() or len(pieces) < 3:
-        raise RecipeError(f"prompt {name}: begin each message with a line [system], [user] or [assistant].")
+        raise RecipeError(
+            f"prompt {name}: begin each message with a line [system], [user] or [assistant]."
+        )
     roles, bodies = pieces[1::2], pieces[2::2]
     prompt = Prompt(
         name,
@@ -134,7 +151,8 @@ def parse_prompt(name: str, text: str) -> Prompt:
 
 
 def _lines_of(pieces: Sequence[str]) -> Iterator[int]:
-    """The line at which each message of a file begins: (text before, role, message, role, message, …)."""
+    """The line at which each message of a file begins: (text before, role, message, role, message,
+    …)."""
     line = 1 + pieces[0].count("\n")
     for body in pieces[2::2]:
         blank = len(body) - len(body.lstrip())

@@ -1,6 +1,8 @@
-"""Teaching: ask for rationales, keep those whose answer is right, ask again a bounded number of times, record the rest.
+"""Teaching: ask for rationales, keep those whose answer is right, ask again a bounded number of
+times, record the rest.
 
-Every reply becomes a row, kept or dropped, with its reason; nothing is dropped in silence. A rationale is dropped where
+Every reply becomes a row, kept or dropped, with its reason; nothing is dropped in silence. A
+rationale is dropped where
 
 - nothing came, or it was cut off;
 - it holds characters that are no text (half a character, bytes that are no UTF-8): U+FFFD stands in their place;
@@ -8,8 +10,8 @@ Every reply becomes a row, kept or dropped, with its reason; nothing is dropped 
   teacher's own, `#### 72`, is read and becomes the task's; so does the answer of a file's row that has no closing;
 - it speaks of what it was shown (the hint, the learner's attempt): a student that reads this learns to speak of hints.
 
-Source: tailored learning, "keep those whose answer is right" (Wang et al. 2023); the leak check and the records are ours.
-"""
+Source: tailored learning, "keep those whose answer is right" (Wang et al. 2023); the leak check and
+the records are ours."""
 
 from __future__ import annotations
 
@@ -58,9 +60,13 @@ class Lessoned:
         """As `smallsteps teach` writes it; readable as a chain where it is kept."""
         problem = self.lesson.problem
         row: dict[str, Any] = {
-            "id": problem.id, "question": problem.question, "answer": problem.answer, "rationale": self.rationale,
-            "predicted": self.predicted, "correct": self.correct,
-        }  # fmt: skip
+            "id": problem.id,
+            "question": problem.question,
+            "answer": problem.answer,
+            "rationale": self.rationale,
+            "predicted": self.predicted,
+            "correct": self.correct,
+        }
         if self.lesson.sample:
             row["sample"] = self.lesson.sample
         if self.dropped:
@@ -91,11 +97,15 @@ def judge(taught: Taught, task: Task) -> Lessoned:
     predicted = task.extract(text, False, problem)
     if predicted is None and task.closing is not None and lenient_tail(text) is not None:
         predicted = task.extract(text, True, problem)
-        if predicted is not None:  # "#### 72", "\\boxed{72}": a closing, which students are to write in one way
+        if (
+            predicted is not None
+        ):  # "#### 72", "\\boxed{72}": a closing, which students are to write in one way
             text = task.close(without_mark(text), predicted, problem)
     if predicted is None and task.closing is not None and taught.final:
         predicted = task.extract(taught.final, True, problem)
-        if predicted is not None:  # a thought ends without a closing; what follows it says what it came to
+        if (
+            predicted is not None
+        ):  # a thought ends without a closing; what follows it says what it came to
             text = task.close(text, predicted, problem)
     if predicted is None and task.closing is not None and taught.unprompted:
         predicted = _unclosed_answer(text, taught.answer, task, problem)
@@ -115,17 +125,22 @@ def judge(taught: Taught, task: Task) -> Lessoned:
 
 
 def _unclosed_answer(text: str, beside: str | None, task: Task, problem: Problem) -> str | None:
-    """The answer of a text whose writer was not told how to close: by the lenient rule, else the one that came beside
-    it. What the text says goes first, as `beside` may be the gold answer, copied from the questions."""
+    """The answer of a text whose writer was not told how to close: by the lenient rule, else the
+    one that came beside it. What the text says goes first, as `beside` may be the gold answer,
+    copied from the questions."""
     said = task.extract(text, True, problem)
     if said is not None and not (_is_sentence(said, text) and not problem.choices):
         return said
     if said is not None and problem.answer is not None and task.same(said, task.gold(problem)):
         return said
-    closed = closing_tail(text, task.closing_pattern or "") is not None or lenient_tail(text) is not None
+    closed = (
+        closing_tail(text, task.closing_pattern or "") is not None or lenient_tail(text) is not None
+    )
     if beside is None or closed or denies(text):  # "The answer is not 7." holds no answer
         return None
-    return task.closing_answer(task.close("", beside, problem), problem) or task.extract(beside, True, problem)
+    return task.closing_answer(task.close("", beside, problem), problem) or task.extract(
+        beside, True, problem
+    )
 
 
 def _is_sentence(said: str, text: str) -> bool:
@@ -141,8 +156,9 @@ def teach(
     retries: int = 0,
     progress: Progress | None = None,
 ) -> list[Lessoned]:
-    """The replies to all lessons with their fates, in the order of the lessons; a lesson whose reply was dropped is asked
-    again, with a new sample number, at most `retries` times. `progress` is told of each asking."""
+    """The replies to all lessons with their fates, in the order of the lessons; a lesson whose
+    reply was dropped is asked again, with a new sample number, at most `retries` times. `progress`
+    is told of each asking."""
     found: dict[str, list[Lessoned]] = {lesson.id: [] for lesson in lessons}
     samples = 1 + max((lesson.sample for lesson in lessons), default=0)
     waiting = list(lessons)
@@ -160,8 +176,13 @@ def teach(
 
 
 def again(lesson: Lesson, turn: int, samples: int) -> Lesson:
-    """The lesson as it is asked the `turn`-th time: with a sample number that no other asking of it has."""
-    return lesson if not turn else replace(lesson, id=f"{lesson.id}~{turn}", sample=lesson.sample + turn * samples)
+    """The lesson as it is asked the `turn`-th time: with a sample number that no other asking of it
+    has."""
+    return (
+        lesson
+        if not turn
+        else replace(lesson, id=f"{lesson.id}~{turn}", sample=lesson.sample + turn * samples)
+    )
 
 
 def lessons_of(problems: Sequence[Problem], samples: int = 1) -> list[Lesson]:
@@ -170,8 +191,8 @@ def lessons_of(problems: Sequence[Problem], samples: int = 1) -> list[Lesson]:
 
 
 def nothing_came(taught: Sequence[Lessoned]) -> str | None:
-    """Why there is no reply at all, where the teacher gave none; None: some came, cut off or not, or a limit of the user's
-    kept all from being asked."""
+    """Why there is no reply at all, where the teacher gave none; None: some came, cut off or not,
+    or a limit of the user's kept all from being asked."""
     reasons = [reply.dropped or "" for reply in taught if reply.rationale is None]
     failures = [reason for reason in reasons if not reason.startswith(NOT_ASKED)]
     if len(reasons) < len(taught) or any(reason.startswith(CUT_OFF) for reason in failures):
@@ -180,7 +201,8 @@ def nothing_came(taught: Sequence[Lessoned]) -> str | None:
 
 
 def nothing_kept(taught: Sequence[Lessoned], task: Task) -> str | None:
-    """What to do where replies came and all were dropped for one reason; None: some were kept, or reasons differ."""
+    """What to do where replies came and all were dropped for one reason; None: some were kept, or
+    reasons differ."""
     replies = [reply for reply in taught if reply.rationale is not None]
     reasons = {str(reply.dropped).split(":")[0] for reply in replies}
     if len(reasons) != 1 or any(reply.dropped is None for reply in taught):
@@ -196,8 +218,14 @@ def nothing_kept(taught: Sequence[Lessoned], task: Task) -> str | None:
 def summary(taught: Sequence[Lessoned]) -> Iterator[str]:
     """How many replies were kept, and why the others were not, in lines."""
     kept = sum(one.dropped is None for one in taught)
-    came = [one for one in taught if one.rationale is not None or (one.dropped or "").startswith(CUT_OFF)]
-    without = len({one.lesson.problem.id for one in taught} - {one.lesson.problem.id for one in came})
+    came = [
+        one
+        for one in taught
+        if one.rationale is not None or (one.dropped or "").startswith(CUT_OFF)
+    ]
+    without = len(
+        {one.lesson.problem.id for one in taught} - {one.lesson.problem.id for one in came}
+    )
     rest = f", {without:,} question{'s' if without > 1 else ''} without one" if without else ""
     yield f"{kept:,} of {len(came):,} replies kept{rest}"
     if taught and all(one.lesson.problem.answer is None for one in taught):

@@ -1,8 +1,8 @@
-"""Who can teach: a language model behind a Generator, the exact solver of the bundled problems, a file of replies.
+"""Who can teach: a language model behind a Generator, the exact solver of the bundled problems, a
+file of replies.
 
-A teacher gets lessons and gives a rationale for each, or the reason why there is none. What becomes of them (graded,
-kept, dropped) is decided in `teach.py`, alike for all.
-"""
+A teacher gets lessons and gives a rationale for each, or the reason why there is none. What becomes
+of them (graded, kept, dropped) is decided in `teach.py`, alike for all."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ class Taught:
     final: str = ""
     """What the teacher said after its thought, where the thought belongs to `text`."""
     unprompted: bool = False
-    """Whether no prompt told its writer how to close: a text without a closing is then read by the lenient rule."""
+    """Whether no prompt told its writer how to close: a text without a closing is then read by the
+    lenient rule."""
     answer: str | None = None
     """The answer that came beside an unprompted text."""
 
@@ -86,13 +87,21 @@ class PromptedTeacher:
     blind: Prompt = field(default_factory=lambda: read_prompt("blind"))
 
     def request(self, lesson: Lesson) -> Request:
-        """What is asked: `feedback` where there is an attempt, `blind` where there is a hint alone, else `initial`."""
-        prompt = self.feedback if lesson.attempt is not None else self.blind if lesson.hint else self.initial
+        """What is asked: `feedback` where there is an attempt, `blind` where there is a hint alone,
+        else `initial`."""
+        prompt = (
+            self.feedback
+            if lesson.attempt is not None
+            else self.blind
+            if lesson.hint
+            else self.initial
+        )
         messages = prompt.render(self.task, lesson.problem, lesson.attempt)
         return Request(lesson.id, messages, first_sample=lesson.sample)
 
     def forecast(self, lessons: Sequence[Lesson]) -> str:
-        """What asking these may cost, in a line. Raises RecipeError where they cannot be asked for want of a key."""
+        """What asking these may cost, in a line. Raises RecipeError where they cannot be asked for
+        want of a key."""
         return self.generator.forecast(map(self.request, lessons), self.decoding)
 
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[Taught]:
@@ -102,9 +111,16 @@ class PromptedTeacher:
             if reply.finished == "failed":
                 yield Taught(lesson, None, reply.error or "no reply", reply.read + reply.tokens)
             elif reply.finished == "limit":
-                yield Taught(lesson, None, f"{CUT_OFF} after {reply.tokens} tokens", reply.read + reply.tokens)
+                yield Taught(
+                    lesson,
+                    None,
+                    f"{CUT_OFF} after {reply.tokens} tokens",
+                    reply.read + reply.tokens,
+                )
             else:
-                yield Taught(lesson, reply.text, tokens=reply.read + reply.tokens, final=reply.final)
+                yield Taught(
+                    lesson, reply.text, tokens=reply.read + reply.tokens, final=reply.final
+                )
 
 
 _EQUATION = re.compile(r"(\d+)\s*([-+x*/×÷])\s*(\d+)\s*=\s*(-?\d+)")
@@ -113,13 +129,12 @@ _SIGNS = {"*": "x", "×": "x", "÷": "/"}
 
 @dataclass(frozen=True)
 class Solver:
-    """The exact solver: knows the bundled word problems from their ids and writes the solution itself. Deterministic, free,
-    and right.
+    """The exact solver: knows the bundled word problems from their ids and writes the solution
+    itself. Deterministic, free, and right.
 
-    Explanations of one problem differ in wording and order (`stories.STYLES`). With an attempt, the first step that goes
-    wrong is taken apart into smaller steps (where only the closing is wrong, the result is said once more), in a wording
-    that depends on the attempt.
-    """
+    Explanations of one problem differ in wording and order (`stories.STYLES`). With an attempt, the
+    first step that goes wrong is taken apart into smaller steps (where only the closing is wrong,
+    the result is said once more), in a wording that depends on the attempt."""
 
     name: str = "solver"
 
@@ -149,8 +164,12 @@ def _story_of(problem: Problem) -> Story:
 
 
 def first_wrong_step(told: Story, attempt: str) -> int:
-    """Place of the first inference that `attempt` does not make or makes wrongly; their number where all are there."""
-    made = [(int(a), _SIGNS.get(sign, sign), int(b), int(c)) for a, sign, b, c in _EQUATION.findall(attempt)]
+    """Place of the first inference that `attempt` does not make or makes wrongly; their number
+    where all are there."""
+    made = [
+        (int(a), _SIGNS.get(sign, sign), int(b), int(c))
+        for a, sign, b, c in _EQUATION.findall(attempt)
+    ]
     for place, step in enumerate(told.steps):
         if (step.left, step.operator, step.right, step.result) not in made:
             return place
@@ -168,8 +187,9 @@ class FileReply:
 
 @dataclass(frozen=True)
 class FileTeacher:
-    """Replies bought elsewhere: rows with `id`, `rationale` and, where they have it, `answer`; several of one id in their
-    order; one that answers a wrong rationale names it as `attempt`. Tokens are words of question, attempt and reply."""
+    """Replies bought elsewhere: rows with `id`, `rationale` and, where they have it, `answer`;
+    several of one id in their order; one that answers a wrong rationale names it as `attempt`.
+    Tokens are words of question, attempt and reply."""
 
     name: str
     replies: Mapping[tuple[str, str | None], Sequence[FileReply]] = field(repr=False)
@@ -178,14 +198,17 @@ class FileTeacher:
 
     @classmethod
     def read(cls, path: str | Path, thinking: Thinking = "drop") -> FileTeacher:
-        """Raises DataError on a row without `id` or `rationale`, and on an answer that is neither text nor a number."""
+        """Raises DataError on a row without `id` or `rationale`, and on an answer that is neither
+        text nor a number."""
         replies: dict[tuple[str, str | None], list[FileReply]] = defaultdict(list)
         for number, row in read_rows(path):
             id, rationale, attempt = row.get("id"), row.get("rationale"), row.get("attempt")
             if type(id) is int:
                 id = str(id)
             for name, value in (("id", id), ("rationale", rationale), ("attempt", attempt)):
-                if not (isinstance(value, str) and value.strip()) and not (name == "attempt" and value is None):
+                if not (isinstance(value, str) and value.strip()) and not (
+                    name == "attempt" and value is None
+                ):
                     raise DataError(
                         f"{path}:{number}: `{name}` is missing or no text. A reply has `id` and `rationale`."
                     )
@@ -215,7 +238,15 @@ class FileTeacher:
                 else:
                     final = answer.final(self.thinking)
                     tokens = _words(lesson, text)
-                    yield Taught(lesson, rationale, "", tokens, final, unprompted=not final, answer=reply.answer)
+                    yield Taught(
+                        lesson,
+                        rationale,
+                        "",
+                        tokens,
+                        final,
+                        unprompted=not final,
+                        answer=reply.answer,
+                    )
             else:
                 what = "it" if lesson.attempt is None else "this wrong rationale"
                 yield Taught(lesson, None, f"{self.name} holds {len(found)} replies for {what}")

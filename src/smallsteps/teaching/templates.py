@@ -1,10 +1,10 @@
 """Templates of prompt files: Jinja2 within bounds, since a prompt file may come from anybody.
 
-A template may print fields, choose (`if`), loop (`for`), assign (`set`) and use the filters and text methods below. What can
-reach files, define functions or capture output is refused when the file is read. The rest is bounded while it is rendered:
-every value and message has at most `MOST_CHARACTERS`, and a message takes at most `MOST_STEPS` steps (turns of a loop,
-operations, calls, filters) and `MOST_SECONDS`. Values that could grow beyond that are never made.
-"""
+A template may print fields, choose (`if`), loop (`for`), assign (`set`) and use the filters and
+text methods below. What can reach files, define functions or capture output is refused when the
+file is read. The rest is bounded while it is rendered: every value and message has at most
+`MOST_CHARACTERS`, and a message takes at most `MOST_STEPS` steps (turns of a loop, operations,
+calls, filters) and `MOST_SECONDS`. Values that could grow beyond that are never made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, filters, meta, nodes, tests
+from jinja2 import (
+    StrictUndefined,
+    Template,
+    TemplateSyntaxError,
+    Undefined,
+    filters,
+    meta,
+    nodes,
+    tests,
+)
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import SandboxedEnvironment
@@ -34,13 +43,40 @@ ITEM_COST = 50
 """What an item of a list weighs beside a character: lists of short texts fill memory."""
 
 REFUSED_NODES = (
-    nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block, nodes.Macro, nodes.CallBlock,
-    nodes.AssignBlock, nodes.FilterBlock, nodes.Dict, nodes.EvalContextModifier,
-)  # fmt: skip
+    nodes.Include,
+    nodes.Import,
+    nodes.FromImport,
+    nodes.Extends,
+    nodes.Block,
+    nodes.Macro,
+    nodes.CallBlock,
+    nodes.AssignBlock,
+    nodes.FilterBlock,
+    nodes.Dict,
+    nodes.EvalContextModifier,
+)
 TEXT_METHODS = frozenset(
-    {"strip", "lstrip", "rstrip", "upper", "lower", "title", "capitalize", "split", "splitlines", "startswith", "endswith",
-     "find", "count", "removeprefix", "removesuffix", "isdigit", "isupper", "islower"}
-)  # fmt: skip
+    {
+        "strip",
+        "lstrip",
+        "rstrip",
+        "upper",
+        "lower",
+        "title",
+        "capitalize",
+        "split",
+        "splitlines",
+        "startswith",
+        "endswith",
+        "find",
+        "count",
+        "removeprefix",
+        "removesuffix",
+        "isdigit",
+        "isupper",
+        "islower",
+    }
+)
 LOOP_FACTS = frozenset({"index", "index0", "revindex", "revindex0", "first", "last", "length"})
 
 
@@ -78,10 +114,13 @@ def _size(value: Any) -> int:
 
 
 def _scalar(value: Any) -> Any:
-    """`value`, where it is text, a number, or nothing. Lists are never printed or put into lists: they could grow."""
+    """`value`, where it is text, a number, or nothing. Lists are never printed or put into lists:
+    they could grow."""
     if isinstance(value, (str, int, float, Undefined)) or value is None:
         return value
-    raise TemplateRuntimeError(f"a {type(value).__name__} stands where text is expected; join its parts")
+    raise TemplateRuntimeError(
+        f"a {type(value).__name__} stands where text is expected; join its parts"
+    )
 
 
 def _number(value: Any) -> Any:
@@ -125,7 +164,9 @@ def _turns(values: Iterable[Any]) -> Iterator[Any]:
 def _range(*bounds: int) -> range:
     turns = range(*bounds)
     if len(turns) > MOST_TURNS:
-        raise TemplateRuntimeError(f"a range of {len(turns):,} numbers, at most {MOST_TURNS:,} are allowed")
+        raise TemplateRuntimeError(
+            f"a range of {len(turns):,} numbers, at most {MOST_TURNS:,} are allowed"
+        )
     return turns
 
 
@@ -175,9 +216,35 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "replace": _replaced,
 }
 SAFE_TESTS = (
-    "defined", "undefined", "none", "string", "number", "integer", "float", "boolean", "true", "false", "lower", "upper", "in",
-    "eq", "equalto", "==", "ne", "!=", "lt", "lessthan", "<", "le", "<=", "gt", "greaterthan", ">", "ge", ">=",
-)  # fmt: skip
+    "defined",
+    "undefined",
+    "none",
+    "string",
+    "number",
+    "integer",
+    "float",
+    "boolean",
+    "true",
+    "false",
+    "lower",
+    "upper",
+    "in",
+    "eq",
+    "equalto",
+    "==",
+    "ne",
+    "!=",
+    "lt",
+    "lessthan",
+    "<",
+    "le",
+    "<=",
+    "gt",
+    "greaterthan",
+    ">",
+    "ge",
+    ">=",
+)
 TESTS: dict[str, Any] = {
     **{name: tests.TESTS[name] for name in SAFE_TESTS},
     "odd": lambda value: operator.index(value) % 2 == 1,  # Jinja2's own would format a text by %
@@ -226,7 +293,11 @@ class _Bounded(SandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(
-            undefined=StrictUndefined, trim_blocks=True, finalize=_scalar, optimized=False, cache_size=0
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            finalize=_scalar,
+            optimized=False,
+            cache_size=0,
         )  # optimized: would compute constants, which may be large, while a file is read
         self.globals = {"range": _range}
         self.filters = {**FILTERS, **_GUARDS}
@@ -250,7 +321,9 @@ class _Bounded(SandboxedEnvironment):
         return _listed(_number(super().call_binop(context, operator, left, right)))
 
     def call(self, context: Any, function: Any, *arguments: Any, **named: Any) -> Any:  # type: ignore[override]
-        named = {name: value for name, value in named.items() if not name.startswith("_")}  # Jinja's own
+        named = {
+            name: value for name, value in named.items() if not name.startswith("_")
+        }  # Jinja's own
         if isinstance(function, Undefined):
             function._fail_with_undefined_error()
         if function is not _range and not isinstance(function, _Method):

@@ -2,11 +2,10 @@
 
     Encoded → Plan (updates of 64, token counts known beforehand) → micro-batches (by length) → tensors
 
-One update = a fixed random set of examples (AS-ES paper: 64), cut by length into micro-batches; all share one
-normaliser, so the cut changes speed and memory, never the sum. A set that the end of a pass leaves short is filled
-from the next pass: no row is lost. The budget is counted in training tokens without padding; the plan ends at the
-update that reaches it, which repeats exactly.
-"""
+One update = a fixed random set of examples (AS-ES paper: 64), cut by length into micro-batches; all
+share one normaliser, so the cut changes speed and memory, never the sum. A set that the end of a
+pass leaves short is filled from the next pass: no row is lost. The budget is counted in training
+tokens without padding; the plan ends at the update that reaches it, which repeats exactly."""
 
 from __future__ import annotations
 
@@ -21,8 +20,8 @@ from torch import Tensor
 from smallsteps.training.settings import TrainSettings
 
 MICRO_BATCH_OVERHEAD = 96
-"""What one more micro-batch costs besides its tokens, in tokens; measured on two CPU threads, the exact value matters
-little."""
+"""What one more micro-batch costs besides its tokens, in tokens; measured on two CPU threads, the
+exact value matters little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,13 @@ class Encoded:
         return sum(self.counted)
 
     def weight(self, prompt_weight: float, all_tokens: bool = False) -> float:
-        """What the sequence adds to the normaliser of its update: the sum of its tokens' weights, or (`all_tokens`) the
-        number of tokens that have one."""
+        """What the sequence adds to the normaliser of its update: the sum of its tokens' weights,
+        or (`all_tokens`) the number of tokens that have one."""
         if self.source or not prompt_weight:
             return self.loss_tokens
-        prompt = len(self.target) - 1 - self.loss_tokens  # nothing comes before the first token, so nobody predicts it
+        prompt = (
+            len(self.target) - 1 - self.loss_tokens
+        )  # nothing comes before the first token, so nobody predicts it
         return self.loss_tokens + prompt * (1.0 if all_tokens else prompt_weight)
 
 
@@ -82,7 +83,8 @@ class Plan:
         return self.updates * self.update_examples / self.count
 
     def members(self, update: int) -> list[int]:
-        """Indices of the sequences of `update` (counted from 0), in the order in which they were drawn."""
+        """Indices of the sequences of `update` (counted from 0), in the order in which they were
+        drawn."""
         first = update * self.update_examples
         return [self._at(place) for place in range(first, first + self.update_examples)]
 
@@ -91,18 +93,21 @@ class Plan:
         return int(_permutation(self.seed, turn, self.count)[offset])
 
     def rates(self, schedule: str, warmup_share: float) -> list[float]:
-        """The learning rate of each update as a share of the highest, read off at the middle of the update's tokens."""
+        """The learning rate of each update as a share of the highest, read off at the middle of the
+        update's tokens."""
         ends = np.cumsum(self.tokens)
         at = (ends - np.asarray(self.tokens) / 2) / ends[-1]
         rest = np.clip((at - warmup_share) / (1 - warmup_share), 0, 1)
-        shape = {"cosine": 0.5 * (1 + np.cos(np.pi * rest)), "linear": 1 - rest, "constant": np.ones_like(rest)}[
-            schedule
-        ]
+        shape = {
+            "cosine": 0.5 * (1 + np.cos(np.pi * rest)),
+            "linear": 1 - rest,
+            "constant": np.ones_like(rest),
+        }[schedule]
         return [float(x) for x in np.where(at < warmup_share, at / max(warmup_share, 1e-12), shape)]
 
     def marks(self, times: int) -> list[int]:
-        """After how many updates j / times of the tokens are read, for j = 1 to `times`, the last at the end. A short run
-        has the same update more than once."""
+        """After how many updates j / times of the tokens are read, for j = 1 to `times`, the last
+        at the end. A short run has the same update more than once."""
         ends = np.cumsum(self.tokens)
         shares = [ends[-1] * j / times for j in range(1, times)]
         return [*(int(np.searchsorted(ends, share)) + 1 for share in shares), self.updates]
@@ -167,8 +172,8 @@ L = TypeVar("L", bound=Lengths)
 
 
 def share(members: Sequence[L], rank: int, world: int) -> list[L]:
-    """What process `rank` of `world` takes of an update: sorted by length and dealt in turn, so that all get about
-    the same."""
+    """What process `rank` of `world` takes of an update: sorted by length and dealt in turn, so
+    that all get about the same."""
     return sorted(members, key=_by_length)[rank::world]
 
 
@@ -177,12 +182,15 @@ def _by_length(row: Lengths) -> tuple[int, int]:
 
 
 def micro_batches(rows: Sequence[L], limit: int) -> Iterator[list[L]]:
-    """`rows` cut by length into batches of at most `limit` padded tokens each (a longer row goes alone).
+    """`rows` cut by length into batches of at most `limit` padded tokens each (a longer row goes
+    alone).
 
-    Neighbours in length stay together; the cuts minimise padded tokens plus a fixed cost for each batch.
-    """
+    Neighbours in length stay together; the cuts minimise padded tokens plus a fixed cost for each
+    batch."""
     ordered = sorted(rows, key=_by_length)
-    best: list[tuple[float, int]] = [(0.0, 0)]  # (cost of the first i rows, where their last batch starts)
+    best: list[tuple[float, int]] = [
+        (0.0, 0)
+    ]  # (cost of the first i rows, where their last batch starts)
     for end in range(1, len(ordered) + 1):
         source = target = 0
         found = (float("inf"), end - 1)
@@ -204,11 +212,14 @@ def micro_batches(rows: Sequence[L], limit: int) -> Iterator[list[L]]:
 def alike(lengths: Sequence[int]) -> list[list[int]]:
     """Places of `lengths`, those of like length together, so that little is padded."""
     rows = [Row(number, range(length)) for number, length in enumerate(lengths)]
-    return [[row.number for row in group] for group in micro_batches(rows, sum(lengths) * len(lengths))]
+    return [
+        [row.number for row in group] for group in micro_batches(rows, sum(lengths) * len(lengths))
+    ]
 
 
 class Batch(NamedTuple):
-    """The tensors of one micro-batch, padded on the right; masks come from lengths, never from the padding id."""
+    """The tensors of one micro-batch, padded on the right; masks come from lengths, never from the
+    padding id."""
 
     source: Tensor | None
     """int64 [batch, source]; None for causal students."""
@@ -235,8 +246,8 @@ class Batch(NamedTuple):
 
 
 def collate(rows: Sequence[Encoded], start_id: int | None, prompt_weight: float = 0.0) -> Batch:
-    """The tensors of `rows`. `start_id`: first decoder input; None for causal students, which read their own ids and whose
-    prompt tokens weigh `prompt_weight`."""
+    """The tensors of `rows`. `start_id`: first decoder input; None for causal students, which read
+    their own ids and whose prompt tokens weigh `prompt_weight`."""
     if start_id is None:
         inputs, mask = pad([row.target[:-1] for row in rows])
         labels, _ = pad([row.target[1:] for row in rows])

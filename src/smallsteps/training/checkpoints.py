@@ -7,11 +7,11 @@
     out/result.json              written at the end
     out/COMPLETE                 training is over
 
-A folder counts only once its `COMPLETE` file exists, which is written after everything in it has reached the disk, and
-names each of its files with its digest; that of a checkpoint also those of the candidates it names. Where a digest is
-not right, the files were damaged later: `repair` says so and clears the folder, so that training starts again. Candidates
-that a newer checkpoint no longer names are deleted after that checkpoint is complete, never before.
-"""
+A folder counts only once its `COMPLETE` file exists, which is written after everything in it has
+reached the disk, and names each of its files with its digest; that of a checkpoint also those of
+the candidates it names. Where a digest is not right, the files were damaged later: `repair` says so
+and clears the folder, so that training starts again. Candidates that a newer checkpoint no longer
+names are deleted after that checkpoint is complete, never before."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ RESULT = "result.json"
 CURVES = "curves.jsonl"
 KINDS = ("checkpoint", "candidate")
 CRITERIA = ("train_loss", "validation_loss", "bleu", "metric")
-"""Lowest training loss (mean since the last evaluation), lowest validation loss, highest validation BLEU, best task
-metric."""
+"""Lowest training loss (mean since the last evaluation), lowest validation loss, highest validation
+BLEU, best task metric."""
 LOWEST = frozenset({"train_loss", "validation_loss"})
 
 
@@ -73,8 +73,8 @@ def digest_of(
     student: Student,
     contrasts: Mapping[str, Contrast],
 ) -> str:
-    """What must be the same for a run to go on: settings, examples in order, what they are set against, and the student's
-    starting weights (sampled)."""
+    """What must be the same for a run to go on: settings, examples in order, what they are set
+    against, and the student's starting weights (sampled)."""
     known = asdict(settings)
     known.pop("report_to")
     parts = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
@@ -89,7 +89,8 @@ def digest_of(
 
 
 def claim(out: Path, digest: str) -> None:
-    """Make `out` the folder of this run, or check that it is. Raises RunFolderError when it belongs to another."""
+    """Make `out` the folder of this run, or check that it is. Raises RunFolderError when it belongs
+    to another."""
     path = out / "settings.json"
     if path.exists():
         try:
@@ -158,7 +159,8 @@ def complete(folder: Path, named: Iterable[Selection] = ()) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Delete a folder; its marker goes first, so that what a kill leaves over is never taken for whole."""
+    """Delete a folder; its marker goes first, so that what a kill leaves over is never taken for
+    whole."""
     (folder / COMPLETE).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -166,11 +168,16 @@ def discard(folder: Path) -> None:
 def latest_checkpoint(out: Path) -> Path | None:
     """The newest complete checkpoint to resume from."""
     whole = [path for path in _numbered(out, "checkpoint") if (path / COMPLETE).exists()]
-    return max((path for path in whole if re.fullmatch(r"checkpoint-\d+", path.name)), key=_number, default=None)
+    return max(
+        (path for path in whole if re.fullmatch(r"checkpoint-\d+", path.name)),
+        key=_number,
+        default=None,
+    )
 
 
 def tidy(out: Path, keep: Iterable[str]) -> None:
-    """Delete every checkpoint and candidate, whole or torn, that is not named in `keep`, and half-written files."""
+    """Delete every checkpoint and candidate, whole or torn, that is not named in `keep`, and
+    half-written files."""
     names = set(keep)
     for kind in KINDS:
         for path in _numbered(out, kind):
@@ -182,7 +189,11 @@ def tidy(out: Path, keep: Iterable[str]) -> None:
 
 def _numbered(out: Path, kind: str) -> list[Path]:
     # names may carry more than the number while a folder is being written
-    return [path for path in out.glob(f"*{kind}-*") if path.is_dir() and re.search(rf"{kind}-\d+", path.name)]
+    return [
+        path
+        for path in out.glob(f"*{kind}-*")
+        if path.is_dir() and re.search(rf"{kind}-\d+", path.name)
+    ]
 
 
 def _number(path: Path) -> int:
@@ -190,9 +201,12 @@ def _number(path: Path) -> int:
 
 
 class Curves:
-    """`curves.jsonl`: rows of plain numbers, one an update; `rows` are those that training resumes from."""
+    """`curves.jsonl`: rows of plain numbers, one an update; `rows` are those that training resumes
+    from."""
 
-    def __init__(self, path: Path, rows: Iterable[Mapping[str, Any]] = (), write: bool = True) -> None:
+    def __init__(
+        self, path: Path, rows: Iterable[Mapping[str, Any]] = (), write: bool = True
+    ) -> None:
         self.path = path
         self.rows = [dict(row) for row in rows]
         self._write = write
@@ -214,7 +228,8 @@ def read_curves(path: Path) -> list[dict[str, Any]]:
 
 
 def trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Every trained parameter once (tied weights share one entry) and every persistent buffer, by name."""
+    """Every trained parameter once (tied weights share one entry) and every persistent buffer, by
+    name."""
     persistent = set(model.state_dict())
     weights = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     return weights | {name: b.detach() for name, b in model.named_buffers() if name in persistent}

@@ -1,24 +1,27 @@
-"""Learning from mistakes: a right rationale set against wrong ones, beside the language-model loss and in one pass with it.
+"""Learning from mistakes: a right rationale set against wrong ones, beside the language-model loss
+and in one pass with it.
 
     L    = L_lm + weight * L_sr
     L_sr = mean over usable items of max(0, margin + cos(h_a, h_n) - cos(h_a, h_p))       (Wang et al. 2023; margin 1)
 
-a: the right rationale being trained; p: another right one of the same question; n: a wrong one of the student's. h: the
-last hidden state at the last real token of each, or its mean over their tokens. An item is usable where it has both p
-and n; they are drawn afresh each time, among at most ten and four.
+a: the right rationale being trained; p: another right one of the same question; n: a wrong one of
+the student's. h: the last hidden state at the last real token of each, or its mean over their
+tokens. An item is usable where it has both p and n; they are drawn afresh each time, among at most
+ten and four.
 
-On the same items, for comparison, losses over the pair (a, n), x = log p(a) - log p(n) and likewise:
+On the same items, for comparison, losses over the pair (a, n), x = log p(a) - log p(n) and
+likewise:
 
     dpo            -log sigmoid(beta * (x - x_ref)), x_ref by the student as training found it   (Rafailov et al. 2023)
     orpo           -log sigmoid(log odds(a) - log odds(n)), p = geometric mean over tokens        (Hong et al. 2024)
     unlikelihood   -mean over the tokens of n of log(1 - p(token))                                (Welleck et al. 2020)
 
-a, p and n answer the same question, so it is read once: an encoder-decoder's encoder runs once for the three, and a
-causal model reads `question a p n` as one sequence in which the three see the question and themselves, never each other,
-at positions that go on from the question. (The authors' code reads p and n with a's cache where caches grow, so that the
-three see each other, and lets all attend to padding.) Gradients flow through all three. An AS-ES student is compared in
-its last segment; an encoder-decoder's then has a source of its own for each of the three.
-"""
+a, p and n answer the same question, so it is read once: an encoder-decoder's encoder runs once for
+the three, and a causal model reads `question a p n` as one sequence in which the three see the
+question and themselves, never each other, at positions that go on from the question. (The authors'
+code reads p and n with a's cache where caches grow, so that the three see each other, and lets all
+attend to padding.) Gradients flow through all three. An AS-ES student is compared in its last
+segment; an encoder-decoder's then has a source of its own for each of the three."""
 
 from __future__ import annotations
 
@@ -75,7 +78,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Rationales read together, the anchor first: a, p, n, or a, n for losses over pairs. Causal students: one source."""
+    """Rationales read together, the anchor first: a, p, n, or a, n for losses over pairs. Causal
+    students: one source."""
 
     readings: tuple[Reading, ...]
 
@@ -91,18 +95,20 @@ class Items:
 
     @property
     def tokens(self) -> int:
-        """Tokens that go through the model; the budget counts those of the anchor and its source only."""
+        """Tokens that go through the model; the budget counts those of the anchor and its source
+        only."""
         return len(self.source) + len(self.target)
 
 
 def read(student: Student, task: Task, question: str, written: Written) -> Reading:
-    """The ids of one rationale: whole, or (segments) an encoder-decoder's last segment after the earlier ones, a causal
-    student's markers and all."""
+    """The ids of one rationale: whole, or (segments) an encoder-decoder's last segment after the
+    earlier ones, a causal student's markers and all."""
     kind, text = written[-1]
     if kind is None:
         return Reading(
-            tuple(student.source_ids(task, question)), tuple(student.target_ids(task, text, last=True))
-        )  # fmt: skip
+            tuple(student.source_ids(task, question)),
+            tuple(student.target_ids(task, text, last=True)),
+        )
     segments = [(kind or "ES", text) for kind, text in written]
     if student.architecture == "encoder-decoder":
         source = student.source_ids(task, question, segments[:-1])
@@ -131,7 +137,9 @@ class Readings:
 
         def ids(found: Sequence[Written]) -> tuple[Reading, ...]:
             readings = (read(student, task, contrast.question, written) for written in found)
-            return tuple(reading for reading in readings if limit is None or len(reading.target) <= limit)
+            return tuple(
+                reading for reading in readings if limit is None or len(reading.target) <= limit
+            )
 
         return cls(ids(contrast.positives[:POSITIVES]), ids(contrast.negatives[:NEGATIVES]))
 
@@ -150,17 +158,19 @@ class Readings:
 
 
 class ItemBatch(NamedTuple):
-    """The tensors of some items. With I items of P parts, rationale number part * I + item is the item's part. What the
-    decoder (causal: the model) reads lies in groups of rows; `places` count through the rows of all groups, laid end to end."""
+    """The tensors of some items. With I items of P parts, rationale number part * I + item is the
+    item's part. What the decoder (causal: the model) reads lies in groups of rows; `places` count
+    through the rows of all groups, laid end to end."""
 
     source: Tensor | None
     """int64 [I or P * I, source]: the encoder's; None: causal."""
     source_mask: Tensor | None
     inputs: tuple[Tensor, ...]
-    """int64 [rows, width] each. Encoder-decoder: a row each rationale with its end, those of like length in a group. Causal: one
-    group, a row each item, question and all."""
+    """int64 [rows, width] each. Encoder-decoder: a row each rationale with its end, those of like
+    length in a group. Causal: one group, a row each item, question and all."""
     mask: tuple[Tensor, ...]
-    """Encoder-decoder: int64 like `inputs`; causal: bool [I, 1, length, length], what each token may see."""
+    """Encoder-decoder: int64 like `inputs`; causal: bool [I, 1, length, length], what each token
+    may see."""
     asked: tuple[Tensor, ...]
     """Encoder-decoder: int64 [rows] each, the row of `source` that is read."""
     positions: Tensor | None
@@ -170,10 +180,11 @@ class ItemBatch(NamedTuple):
     ends: Tensor
     """int64 [P, I]: place of the last token of each rationale."""
     labels: Tensor
-    """int64 [counted]: tokens to predict: of anchors, of prompts with a weight, in pairs of the wrong rationales too."""
+    """int64 [counted]: tokens to predict: of anchors, of prompts with a weight, in pairs of the
+    wrong rationales too."""
     places: Tensor
-    """int64 [counted]: the places that predict them; a causal question's last place predicts the first token of each
-    rationale."""
+    """int64 [counted]: the places that predict them; a causal question's last place predicts the
+    first token of each rationale."""
     weights: Tensor
     """float32 [counted]: in the language-model loss; 0 for wrong rationales."""
     predicted: Tensor
@@ -181,7 +192,13 @@ class ItemBatch(NamedTuple):
 
     def to(self, device: torch.device) -> ItemBatch:
         def moved(part: Any) -> Any:
-            return tuple(map(moved, part)) if isinstance(part, tuple) else None if part is None else part.to(device)
+            return (
+                tuple(map(moved, part))
+                if isinstance(part, tuple)
+                else None
+                if part is None
+                else part.to(device)
+            )
 
         return ItemBatch(*map(moved, self))
 
@@ -190,12 +207,17 @@ def collate_pairs(items: Sequence[Items], start_id: int) -> ItemBatch:
     """Items for an encoder-decoder."""
     parts = len(items[0].readings)
     rows = [item.readings[part] for part in range(parts) for item in items]
-    shared = all(reading.source == item.readings[0].source for item in items for reading in item.readings)
+    shared = all(
+        reading.source == item.readings[0].source for item in items for reading in item.readings
+    )
     source, source_mask = pad([row.source for row in (rows[: len(items)] if shared else rows)])
     learnt = {0, 1} if parts == 2 else {0}
     groups = alike([1 + len(row.target) for row in rows])
     laid = [pad([(start_id, *rows[number].target) for number in group]) for group in groups]
-    asked = [torch.tensor([number % len(items) if shared else number for number in group]) for group in groups]
+    asked = [
+        torch.tensor([number % len(items) if shared else number for number in group])
+        for group in groups
+    ]
     starts = torch.zeros(len(rows), dtype=torch.long)
     at = 0
     for group, (inputs, _) in zip(groups, laid, strict=True):
@@ -215,9 +237,19 @@ def collate_pairs(items: Sequence[Items], start_id: int) -> ItemBatch:
     whose = torch.tensor(predicted)
     weights = (whose < len(items)).float()
     return ItemBatch(
-        source, source_mask, tuple(inputs for inputs, _ in laid), tuple(mask for _, mask in laid), tuple(asked), None,
-        owner, ends.view(parts, -1), torch.tensor(labels), torch.tensor(places), weights, whose,
-    )  # fmt: skip
+        source,
+        source_mask,
+        tuple(inputs for inputs, _ in laid),
+        tuple(mask for _, mask in laid),
+        tuple(asked),
+        None,
+        owner,
+        ends.view(parts, -1),
+        torch.tensor(labels),
+        torch.tensor(places),
+        weights,
+        whose,
+    )
 
 
 def collate_sequences(items: Sequence[Items], prompt_weight: float = 0.0) -> ItemBatch:
@@ -251,7 +283,10 @@ def collate_sequences(items: Sequence[Items], prompt_weight: float = 0.0) -> Ite
             ends[number, row] = row * length + at + count - 1
             if number == 0 or parts == 2:
                 labels += reading.target
-                places += [row * length + asked - 1, *range(row * length + at, row * length + at + count - 1)]
+                places += [
+                    row * length + asked - 1,
+                    *range(row * length + at, row * length + at + count - 1),
+                ]
                 weights += [float(number == 0)] * count
                 predicted += [own] * count
             at += count
@@ -259,9 +294,19 @@ def collate_sequences(items: Sequence[Items], prompt_weight: float = 0.0) -> Ite
     seen = (part[:, :, None] == part[:, None, :]) | (part[:, None, :] == 0)
     mask = before & seen & real.bool()[:, None, :] | torch.eye(length, dtype=torch.bool)
     return ItemBatch(
-        None, None, (inputs,), (mask[:, None],), (), positions, owner.flatten(), ends, torch.tensor(labels),
-        torch.tensor(places), torch.tensor(weights), torch.tensor(predicted),
-    )  # fmt: skip
+        None,
+        None,
+        (inputs,),
+        (mask[:, None],),
+        (),
+        positions,
+        owner.flatten(),
+        ends,
+        torch.tensor(labels),
+        torch.tensor(places),
+        torch.tensor(weights),
+        torch.tensor(predicted),
+    )
 
 
 # ---- the losses ----
@@ -279,19 +324,23 @@ class ContrastSums(NamedTuple):
     wrong: Tensor
     """Triplet: cos(h_a, h_n); else the mean log-probability of n's tokens."""
     active: Tensor
-    """Items that the triplet loss still moves; else items of which the right rationale is the likelier one."""
+    """Items that the triplet loss still moves; else items of which the right rationale is the
+    likelier one."""
 
 
 COLUMNS = {
     "triplet": ("triplet", "cos_positive", "cos_negative", "active"),
-    **{kind: (kind, "logp_right", "logp_wrong", "preferred") for kind in ("dpo", "orpo", "unlikelihood")},
+    **{
+        kind: (kind, "logp_right", "logp_wrong", "preferred")
+        for kind in ("dpo", "orpo", "unlikelihood")
+    },
 }
 """What the curves call the last four of `ContrastSums`, divided by the usable items."""
 
 
 class ContrastLoss(SummedLoss):
-    """A model with both losses inside. forward(batch) → of rows their summed cross-entropy, of items the sums; the
-    caller divides and weighs."""
+    """A model with both losses inside. forward(batch) → of rows their summed cross-entropy, of
+    items the sums; the caller divides and weighs."""
 
     def __init__(
         self,
@@ -321,21 +370,30 @@ class ContrastLoss(SummedLoss):
         """Both losses of some items."""
         with self._precision(batch):
             hidden, head = hidden_states(self.model, batch)
-            log_probs = token_log_probs(hidden[batch.places], head, batch.labels, self.head_elements)
+            log_probs = token_log_probs(
+                hidden[batch.places], head, batch.labels, self.head_elements
+            )
         language = -(log_probs @ batch.weights.to(log_probs.dtype))
         if self.kind == "triplet":
             return ContrastSums(language, *self._triplet(hidden, batch))
         return ContrastSums(language, *self._pairs(log_probs, batch))
 
     def _precision(self, batch: ItemBatch) -> torch.autocast:
-        return torch.autocast(batch.labels.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+        return torch.autocast(
+            batch.labels.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32
+        )
 
     def _triplet(self, hidden: Tensor, batch: ItemBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         states = self._states(hidden, batch)
         a, p, n = states.float() if states.dtype != torch.float64 else states
         near, far = F.cosine_similarity(a, p, dim=-1), F.cosine_similarity(a, n, dim=-1)
         hinges = (self.margin + far - near).clamp(min=0)
-        return hinges.sum(), near.sum().detach(), far.sum().detach(), (hinges > 0).sum().float().detach()
+        return (
+            hinges.sum(),
+            near.sum().detach(),
+            far.sum().detach(),
+            (hinges > 0).sum().float().detach(),
+        )
 
     def _states(self, hidden: Tensor, batch: ItemBatch) -> Tensor:
         """h of each rationale: [parts, items, width]."""
@@ -343,8 +401,12 @@ class ContrastLoss(SummedLoss):
             return hidden[batch.ends]
         owned = batch.owner >= 0
         whose = batch.owner[owned]
-        sums = hidden.new_zeros(batch.ends.numel(), hidden.shape[1]).index_add(0, whose, hidden[owned])
-        return (sums / whose.bincount(minlength=batch.ends.numel())[:, None]).view(*batch.ends.shape, -1)
+        sums = hidden.new_zeros(batch.ends.numel(), hidden.shape[1]).index_add(
+            0, whose, hidden[owned]
+        )
+        return (sums / whose.bincount(minlength=batch.ends.numel())[:, None]).view(
+            *batch.ends.shape, -1
+        )
 
     def _pairs(self, log_probs: Tensor, batch: ItemBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         totals, counts = self._of_rationales(log_probs, batch)
@@ -352,7 +414,9 @@ class ContrastLoss(SummedLoss):
         if self.kind == "dpo":
             with torch.no_grad(), self._precision(batch):
                 hidden, head = hidden_states(self._reference[0].to(batch.labels.device), batch)
-                found = token_log_probs(hidden[batch.places], head, batch.labels, self.head_elements)
+                found = token_log_probs(
+                    hidden[batch.places], head, batch.labels, self.head_elements
+                )
             right, wrong = totals - self._of_rationales(found, batch)[0]
             losses = -F.logsigmoid(self.beta * (right - wrong))
         elif self.kind == "orpo":
@@ -378,14 +442,26 @@ def log_of_rest(log_probs: Tensor) -> Tensor:
     return torch.log((-torch.expm1(log_probs)).clamp(min=1e-6))
 
 
-def token_log_probs(hidden: Tensor, head: nn.Module, labels: Tensor, head_elements: int = HEAD_ELEMENTS) -> Tensor:
-    """log p of each label, [counted], float32 (float64 stays); at most about `head_elements` logits exist at once."""
-    width = getattr(head, "out_features", None) or getattr(getattr(head, "weight", None), "shape", (1,))[0]
+def token_log_probs(
+    hidden: Tensor, head: nn.Module, labels: Tensor, head_elements: int = HEAD_ELEMENTS
+) -> Tensor:
+    """log p of each label, [counted], float32 (float64 stays); at most about `head_elements` logits
+    exist at once."""
+    width = (
+        getattr(head, "out_features", None)
+        or getattr(getattr(head, "weight", None), "shape", (1,))[0]
+    )
     rows = max(1, head_elements // max(1, width))
     if len(labels) <= rows or isinstance(head, nn.Identity):
         return _log_probs(hidden, head, labels)
     pieces = [
-        checkpoint(_log_probs, hidden[start : start + rows], head, labels[start : start + rows], use_reentrant=False)
+        checkpoint(
+            _log_probs,
+            hidden[start : start + rows],
+            head,
+            labels[start : start + rows],
+            use_reentrant=False,
+        )
         for start in range(0, len(labels), rows)
     ]
     return torch.cat(pieces)
@@ -404,13 +480,17 @@ def hidden_states(model: nn.Module, batch: ItemBatch) -> tuple[Tensor, nn.Module
         dtype = next(model.parameters()).dtype
         seen = torch.zeros(batch.mask[0].shape, dtype=dtype, device=batch.labels.device)
         seen.masked_fill_(~batch.mask[0], torch.finfo(dtype).min)
-        hidden, head = peeked(model, input_ids=batch.inputs[0], attention_mask=seen, position_ids=batch.positions)
+        hidden, head = peeked(
+            model, input_ids=batch.inputs[0], attention_mask=seen, position_ids=batch.positions
+        )
         return hidden.flatten(0, 1), head
     assert batch.source_mask is not None
     base: Any = model
     encoded = base.get_encoder()(input_ids=batch.source, attention_mask=batch.source_mask)[0]
     # looked up at once: each lookup has a gradient as large as the whole embedding
-    embedded = base.get_decoder().embed_tokens(torch.cat([inputs.flatten() for inputs in batch.inputs]))
+    embedded = base.get_decoder().embed_tokens(
+        torch.cat([inputs.flatten() for inputs in batch.inputs])
+    )
     rows = embedded.split([inputs.numel() for inputs in batch.inputs])
     found = []
     for inputs, mask, asked in zip(rows, batch.mask, batch.asked, strict=True):

@@ -1,9 +1,9 @@
 """Examples → ids, once, before the first update.
 
-Encoder-decoder: one example, one row. Causal: the examples of one chain become one sequence (AS-ES method page,
-section 3), whose loss counts just the segments that the examples teach, so that one pass over the chain trains all of
-them. All ids come from the student's own renderer, which generation asks too.
-"""
+Encoder-decoder: one example, one row. Causal: the examples of one chain become one sequence (AS-ES
+method page, section 3), whose loss counts just the segments that the examples teach, so that one
+pass over the chain trains all of them. All ids come from the student's own renderer, which
+generation asks too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ Path = tuple[tuple[Kind, str], ...]
 
 
 def encode(student: Student, task: Task, examples: Sequence[Example]) -> list[Encoded]:
-    """The rows that train `examples`, in the order of their first example; every example is in exactly one row."""
+    """The rows that train `examples`, in the order of their first example; every example is in
+    exactly one row."""
     if student.architecture == "encoder-decoder":
         return [_pair(student, task, example) for example in examples]
     return [_sequence(student, task, chain) for chain in chains_of(examples)]
@@ -34,8 +35,8 @@ def _pair(student: Student, task: Task, example: Example) -> Encoded:
 def chains_of(examples: Sequence[Example]) -> list[list[Example]]:
     """Examples that lie on one chain, together and in the order of the chain.
 
-    An example lies on a chain when its prefix and target are the chain's beginning. Where two chains of a problem
-    begin alike, each takes its own copy. Whole chains (kind None) stand alone.
+    An example lies on a chain when its prefix and target are the chain's beginning. Where two
+    chains of a problem begin alike, each takes its own copy. Whole chains (kind None) stand alone.
     """
     where = {id(example): place for place, example in enumerate(examples)}
     alone = [[example] for example in examples if example.kind is None]
@@ -64,7 +65,8 @@ def _path(example: Example) -> Path:
 
 
 def _sequence(student: Student, task: Task, chain: Sequence[Example]) -> Encoded:
-    """One causal sequence: the longest example's ids, counted where any of the chain's examples has its target."""
+    """One causal sequence: the longest example's ids, counted where any of the chain's examples has
+    its target."""
     longest = chain[-1]
     prefix = _opened(longest)
     source = student.source_ids(task, longest.question, prefix, longest.kind)
@@ -78,13 +80,15 @@ def _sequence(student: Student, task: Task, chain: Sequence[Example]) -> Encoded
 
 
 def _opened(example: Example) -> Path:
-    """The prefix as a causal student reads it: a chain that opens with AS has an empty ES before it."""
+    """The prefix as a causal student reads it: a chain that opens with AS has an empty ES before
+    it."""
     opener = example.prefix[0][0] if example.prefix else example.kind
     return (("ES", ""), *example.prefix) if opener == "AS" else example.prefix
 
 
 def _target(student: Student, task: Task, example: Example) -> list[int]:
-    """A segment that is not the last ends in the marker of the other kind: neighbours of one kind are merged."""
+    """A segment that is not the last ends in the marker of the other kind: neighbours of one kind
+    are merged."""
     if example.kind is None or example.last:
         return student.target_ids(task, example.target, example.last)
     return student.target_ids(task, example.target, False, "AS" if example.kind == "ES" else "ES")

@@ -1,13 +1,14 @@
-"""Train a student on examples: transformers' Trainer, where one Trainer step is one update of the plan.
+"""Train a student on examples: transformers' Trainer, where one Trainer step is one update of the
+plan.
 
     examples → preflight → plan of updates → Trainer → curves, checkpoints by criterion        (AS-ES method page,
     section 5)
 
-What an update is (a fixed set of examples in micro-batches by length with one normaliser), the schedule over tokens and
-the choice of checkpoints are ours, and a killed run goes on to the very weights of one that was not. Several processes
-(torchrun, accelerate launch) share each update. Not done here: an update itself (`trainer.py`); FSDP and DeepSpeed;
-early stopping (the choice of checkpoints does that work).
-"""
+What an update is (a fixed set of examples in micro-batches by length with one normaliser), the
+schedule over tokens and the choice of checkpoints are ours, and a killed run goes on to the very
+weights of one that was not. Several processes (torchrun, accelerate launch) share each update. Not
+done here: an update itself (`trainer.py`); FSDP and DeepSpeed; early stopping (the choice of
+checkpoints does that work)."""
 
 from __future__ import annotations
 
@@ -49,22 +50,32 @@ from smallsteps.training.checkpoints import (
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.settings import TrainSettings
-from smallsteps.training.trainer import STATE, Measure, Measures, Progress, UpdateTrainer, load_weights, wait_for_all
+from smallsteps.training.trainer import (
+    STATE,
+    Measure,
+    Measures,
+    Progress,
+    UpdateTrainer,
+    load_weights,
+    wait_for_all,
+)
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training brought. The weights are in the folders; the student object holds those of the last update run."""
+    """What training brought. The weights are in the folders; the student object holds those of the
+    last update run."""
 
     folders: dict[str, Path]
-    """Criterion (`train_loss`, `validation_loss`, `bleu`, `metric`, as far as they were measured) → Hugging Face
-    folder."""
+    """Criterion (`train_loss`, `validation_loss`, `bleu`, `metric`, as far as they were measured) →
+    Hugging Face folder."""
     selections: dict[str, Selection]
     """Criterion → the update that was best, and its value."""
     curves: list[dict[str, Any]]
-    """One row an update: update, tokens, train_loss (nats a target token), lr, seconds; at evaluations also
-    validation_loss, bleu, metric and train_loss_mean (since the evaluation before). With contrasts also usable (share of
-    items) and all_tokens (of this update: anchors, positives and negatives)."""
+    """One row an update: update, tokens, train_loss (nats a target token), lr, seconds; at
+    evaluations also validation_loss, bleu, metric and train_loss_mean (since the evaluation
+    before). With contrasts also usable (share of items) and all_tokens (of this update: anchors,
+    positives and negatives)."""
     train_tokens: int
     """Source and target tokens trained on, no padding."""
     passes: float
@@ -77,11 +88,14 @@ class FitResult:
     report: Preflight = field(repr=False)
 
     def folder(self, *criteria: str) -> Path:
-        """The folder of the first of `criteria` that was measured; by default metric, validation_loss, train_loss."""
+        """The folder of the first of `criteria` that was measured; by default metric,
+        validation_loss, train_loss."""
         for criterion in criteria or ("metric", "validation_loss", "train_loss"):
             if criterion in self.folders:
                 return self.folders[criterion]
-        raise TrainingError(f"no checkpoint by {', '.join(criteria)}: measured were {', '.join(self.folders)}")
+        raise TrainingError(
+            f"no checkpoint by {', '.join(criteria)}: measured were {', '.join(self.folders)}"
+        )
 
 
 def fit(
@@ -101,29 +115,39 @@ def fit(
 ) -> FitResult:
     """Train `student` in place and keep the best checkpoints under `out`.
 
-    Called again with the same arguments after a kill it goes on and ends with the same weights (CPU: bit by bit);
-    called on a finished folder it returns the result at once. Where files in `out` were damaged it tells `say` (by
-    default as a warning) and starts again. `announce` gets the preflight report before the first update. `contrasts`
-    (example id → other right and wrong rationales, whole chains only) adds the triplet loss.
+    Called again with the same arguments after a kill it goes on and ends with the same weights
+    (CPU: bit by bit); called on a finished folder it returns the result at once. Where files in
+    `out` were damaged it tells `say` (by default as a warning) and starts again. `announce` gets
+    the preflight report before the first update. `contrasts` (example id → other right and wrong
+    rationales, whole chains only) adds the triplet loss.
 
-    Raises TrainingError for examples that cannot be trained on, and RunFolderError when `out` belongs to something
-    else.
-    """
+    Raises TrainingError for examples that cannot be trained on, and RunFolderError when `out`
+    belongs to something else."""
     training = Training(
-        student, train, validation, settings, out, task=task, metric=metric, bleu=bleu,
-        progress=progress, announce=announce, contrasts=contrasts, say=say,
-    )  # fmt: skip
+        student,
+        train,
+        validation,
+        settings,
+        out,
+        task=task,
+        metric=metric,
+        bleu=bleu,
+        progress=progress,
+        announce=announce,
+        contrasts=contrasts,
+        say=say,
+    )
     training.go_on()
     return training.finish()
 
 
 class Training:
-    """The training of one model in slices: `go_on` to an evaluation, again and again, then `finish`.
+    """The training of one model in slices: `go_on` to an evaluation, again and again, then
+    `finish`.
 
-    Between two slices nothing but the weights stays in memory: optimizer, schedule and random state lie in the
-    checkpoint, from which the next slice goes on as a killed run would, to the same weights. So two models can be
-    trained side by side in the memory that one needs.
-    """
+    Between two slices nothing but the weights stays in memory: optimizer, schedule and random state
+    lie in the checkpoint, from which the next slice goes on as a killed run would, to the same
+    weights. So two models can be trained side by side in the memory that one needs."""
 
     def __init__(
         self,
@@ -144,7 +168,11 @@ class Training:
         """As `fit`, whose errors it raises."""
         self.student, self.settings, self.task = student, settings, task
         self.out = Path(out)
-        self.measures, self.progress, self.contrasts = Measures(bleu, metric), progress, contrasts or {}
+        self.measures, self.progress, self.contrasts = (
+            Measures(bleu, metric),
+            progress,
+            contrasts or {},
+        )
         self.checked = preflight(student, train, validation, settings, task)
         if announce is not None:
             announce(self.checked.report)
@@ -169,7 +197,9 @@ class Training:
     @property
     def seconds(self) -> float:
         """Wall-clock seconds of the updates so far, evaluations not counted."""
-        return float(self._state.get("seconds", 0.0)) if self.result is None else self.result.seconds
+        return (
+            float(self._state.get("seconds", 0.0)) if self.result is None else self.result.seconds
+        )
 
     @property
     def update(self) -> int:
@@ -180,8 +210,9 @@ class Training:
         return 0 if found is None else int(_read_state(found)["update"])
 
     def go_on(self, until: int | None = None) -> None:
-        """Trains up to the update `until`, one of `plan.marks` (None: the last). Then the student holds the weights of
-        that update, unless its training went further or was finished by an earlier call."""
+        """Trains up to the update `until`, one of `plan.marks` (None: the last). Then the student
+        holds the weights of that update, unless its training went further or was finished by an
+        earlier call."""
         until = until or self.plan.updates
         if self.result is not None:
             return
@@ -203,9 +234,17 @@ class Training:
 
     def _train(self, arguments: TrainingArguments, found: Path | None, until: int) -> None:
         trainer = UpdateTrainer(
-            self.student, self.checked, self.settings, arguments, self.measures, self.progress,
-            self._state, self.task, self.contrasts, until,
-        )  # fmt: skip
+            self.student,
+            self.checked,
+            self.settings,
+            arguments,
+            self.measures,
+            self.progress,
+            self._state,
+            self.task,
+            self.contrasts,
+            until,
+        )
         trainer.train(resume_from_checkpoint=None if found is None else str(found))
         self._held = until
         self._state = _read_state(latest_checkpoint(self.out))
@@ -266,9 +305,11 @@ def _read_state(checkpoint: Path | None) -> dict[str, Any]:
     return state
 
 
-def _arguments(student: Student, settings: TrainSettings, plan: Plan, out: Path) -> TrainingArguments:
-    """Trainer's own settings; logging, evaluation and saving are steered by `_Steering`. Checks that all processes
-    found each other."""
+def _arguments(
+    student: Student, settings: TrainSettings, plan: Plan, out: Path
+) -> TrainingArguments:
+    """Trainer's own settings; logging, evaluation and saving are steered by `_Steering`. Checks
+    that all processes found each other."""
     on_cpu = student.device.type == "cpu"
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     arguments = TrainingArguments(
@@ -295,14 +336,16 @@ def _arguments(student: Student, settings: TrainSettings, plan: Plan, out: Path)
         remove_unused_columns=False,
     )
     if arguments.n_gpu > 1:
-        # without this Trainer splits every batch over all GPUs in one process; several GPUs are used through torchrun
+        # without this Trainer splits every batch over all GPUs in one process; several GPUs are
+        # used through torchrun
         arguments._n_gpu = 1
     _check_processes(launched, arguments.world_size, plan.update_examples)
     return arguments
 
 
 def _check_processes(launched: int, seen: int, update_examples: int) -> None:
-    """Raises InternalError where processes did not find each other (each would train alone, unnoticed)."""
+    """Raises InternalError where processes did not find each other (each would train alone,
+    unnoticed)."""
     if launched != seen:
         raise InternalError(f"launched as {launched} processes, but Trainer sees {seen}")
     if seen > update_examples:
@@ -313,16 +356,20 @@ def _check_processes(launched: int, seen: int, update_examples: int) -> None:
 
 
 def _leave_the_group() -> None:
-    """At the end of the process: one that ends while its group's threads live is aborted now and then."""
+    """At the end of the process: one that ends while its group's threads live is aborted now and
+    then."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 @contextmanager
 def _leaving_no_trace() -> Iterator[None]:
-    """Trainer seeds all global generators and sets the log level; the caller gets its own back. No bars but the
-    caller's."""
-    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    """Trainer seeds all global generators and sets the log level; the caller gets its own back. No
+    bars but the caller's."""
+    level, bars = (
+        transformers_logging.get_verbosity(),
+        transformers_logging.is_progress_bar_enabled(),
+    )
     transformers_logging.disable_progress_bar()
     states = random.getstate(), np.random.get_state()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []

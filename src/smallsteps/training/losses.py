@@ -1,12 +1,11 @@
-"""The training loss: cross-entropy summed over counted target tokens, with a vocabulary head that stays small in
-memory.
+"""The training loss: cross-entropy summed over counted target tokens, with a vocabulary head that
+stays small in memory.
 
-The model's own `labels=` path averages over a padded batch and builds logits for every position. Here the head runs
-only on the positions that are counted, in pieces that are recomputed in the backward pass where the whole would be
-large, so that a vocabulary of 250,112 (mT5) costs no more than the limit below. No label smoothing. Sums, never
-means: the caller divides by the one normaliser of the update, which makes micro-batches, processes and packed chains
-add up exactly.
-"""
+The model's own `labels=` path averages over a padded batch and builds logits for every position.
+Here the head runs only on the positions that are counted, in pieces that are recomputed in the
+backward pass where the whole would be large, so that a vocabulary of 250,112 (mT5) costs no more
+than the limit below. No label smoothing. Sums, never means: the caller divides by the one
+normaliser of the update, which makes micro-batches, processes and packed chains add up exactly."""
 
 from __future__ import annotations
 
@@ -24,20 +23,36 @@ HEAD_ELEMENTS = 2**26
 
 PLAIN_HEADS = frozenset(
     {"t5", "mt5", "umt5", "longt5"}
-    | {"llama", "qwen2", "qwen3", "mistral", "gpt2", "gpt_neox", "phi", "phi3", "smollm3", "olmo2", "opt", "stablelm"}
+    | {
+        "llama",
+        "qwen2",
+        "qwen3",
+        "mistral",
+        "gpt2",
+        "gpt_neox",
+        "phi",
+        "phi3",
+        "smollm3",
+        "olmo2",
+        "opt",
+        "stablelm",
+    }
 )
-"""Model types whose logits are the head's output and nothing more (no bias, cap or scale after it); others go through
-their own forward whole."""
+"""Model types whose logits are the head's output and nothing more (no bias, cap or scale after it);
+others go through their own forward whole."""
 
 
 class SummedLoss(nn.Module):
     """A model with its loss inside: what `Trainer` sees, and what distributed wrappers wrap.
 
-    forward(batch) → scalar float32: the summed cross-entropy (nats) over the counted target tokens of `batch`.
-    """
+    forward(batch) → scalar float32: the summed cross-entropy (nats) over the counted target tokens
+    of `batch`."""
 
     def __init__(
-        self, model: nn.Module, dtype: torch.dtype = torch.float32, head_elements: int = HEAD_ELEMENTS
+        self,
+        model: nn.Module,
+        dtype: torch.dtype = torch.float32,
+        head_elements: int = HEAD_ELEMENTS,
     ) -> None:
         super().__init__()
         self.model = model
@@ -48,7 +63,9 @@ class SummedLoss(nn.Module):
         device_type = batch.inputs.device.type
         with torch.autocast(device_type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             hidden, head = counted_states(self.model, batch)
-            return summed_cross_entropy(hidden, head, batch.labels, self.head_elements, batch.weights)
+            return summed_cross_entropy(
+                hidden, head, batch.labels, self.head_elements, batch.weights
+            )
 
 
 def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
@@ -69,7 +86,8 @@ def counted_states(model: nn.Module, batch: Batch) -> tuple[Tensor, nn.Module]:
 
 
 def peeked(model: nn.Module, **inputs: Any) -> tuple[Tensor, nn.Module]:
-    """What the vocabulary head would read at every position, [rows, positions, width], and the head, which is not run.
+    """What the vocabulary head would read at every position, [rows, positions, width], and the
+    head, which is not run.
 
     Models whose head we do not know give their logits instead; the head is then the identity.
     """
@@ -82,7 +100,8 @@ def peeked(model: nn.Module, **inputs: Any) -> tuple[Tensor, nn.Module]:
     seen: list[Tensor] = []
 
     def peek(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        # what is read here includes any scaling before the head; one position is let through and thrown away
+        # what is read here includes any scaling before the head; one position is let through and
+        # thrown away
         seen.append(args[0])
         return (args[0][:, :1], *args[1:])
 
@@ -107,7 +126,10 @@ def summed_cross_entropy(
     one each. At most about `head_elements` logits exist at once, forward and
     backward.
     """
-    width = getattr(head, "out_features", None) or getattr(getattr(head, "weight", None), "shape", (1,))[0]
+    width = (
+        getattr(head, "out_features", None)
+        or getattr(getattr(head, "weight", None), "shape", (1,))[0]
+    )
     rows = max(1, head_elements // max(1, width))
     if len(labels) <= rows or isinstance(head, nn.Identity):
         return _piece(hidden, head, labels, weights)
@@ -115,7 +137,9 @@ def summed_cross_entropy(
     for start in range(0, len(labels), rows):
         part = slice(start, start + rows)
         own = None if weights is None else weights[part]
-        total = total + checkpoint(_piece, hidden[part], head, labels[part], own, use_reentrant=False)
+        total = total + checkpoint(
+            _piece, hidden[part], head, labels[part], own, use_reentrant=False
+        )
     return total
 
 

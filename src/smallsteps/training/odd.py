@@ -1,9 +1,10 @@
-"""Odd chains: those that cannot be trained on as they stand, found before the first update and left out whole.
+"""Odd chains: those that cannot be trained on as they stand, found before the first update and left
+out whole.
 
-A chain is odd where a segment carries the stop sign although the chain goes on (the student would learn to stop
-early), or where a source or a target is over its limit. Real data hold a few of them: 22 of 7,000 GSM8K chains say
-"the answer is 40" before their end. A few are left out and counted; above `MOST_ODD` something is wrong with the
-data, the split or the limits, and training is refused.
+A chain is odd where a segment carries the stop sign although the chain goes on (the student would
+learn to stop early), or where a source or a target is over its limit. Real data hold a few of them:
+22 of 7,000 GSM8K chains say "the answer is 40" before their end. A few are left out and counted;
+above `MOST_ODD` something is wrong with the data, the split or the limits, and training is refused.
 """
 
 from __future__ import annotations
@@ -52,13 +53,17 @@ def chain_of(example: Example) -> str:
     return example.id.rpartition("/")[0] or example.id
 
 
-def odd_chains(student: Student, examples: Iterable[Example], task: Task, settings: TrainSettings) -> list[Odd]:
+def odd_chains(
+    student: Student, examples: Iterable[Example], task: Task, settings: TrainSettings
+) -> list[Odd]:
     """The odd chains among those of `examples`, in their order, each with the first reason."""
     found: dict[str, Odd] = {}
     for example in examples:
         chain = chain_of(example)
         if chain not in found:
-            odd = _early_stop(example, chain, task) or _overlong(student, example, chain, task, settings)
+            odd = _early_stop(example, chain, task) or _overlong(
+                student, example, chain, task, settings
+            )
             if odd is not None:
                 found[chain] = odd
     return list(found.values())
@@ -77,7 +82,9 @@ def _early_stop(example: Example, chain: str, task: Task) -> Odd | None:
     )
 
 
-def _overlong(student: Student, example: Example, chain: str, task: Task, settings: TrainSettings) -> Odd | None:
+def _overlong(
+    student: Student, example: Example, chain: str, task: Task, settings: TrainSettings
+) -> Odd | None:
     """A source or a target over a limit. Sources that may be cut count as fitting."""
     causal = student.architecture == "causal"
     cue = example.kind if causal else example.cue
@@ -113,7 +120,8 @@ def source_limit(student: Student, settings: TrainSettings) -> int | None:
 
 
 def refuse_odd(odd: Sequence[Odd], chains: int, settings: TrainSettings) -> None:
-    """Raises TrainingError where the settings do not let the odd ones of `chains` chains be left out."""
+    """Raises TrainingError where the settings do not let the odd ones of `chains` chains be left
+    out."""
     for name in ("early_stop", "overlong"):
         own = [one for one in odd if one.setting == name]
         policy = getattr(settings, name)

@@ -1,7 +1,8 @@
-"""The parts of reinforcement learning on rationales: advantages, and one clipped policy loss for both architectures.
+"""The parts of reinforcement learning on rationales: advantages, and one clipped policy loss for
+both architectures.
 
-A rollout is a rationale that the student wrote, with its reward. Rollouts of the same prompt are a group; what stands in
-a group is compared with the rest of it.
+A rollout is a rationale that the student wrote, with its reward. Rollouts of the same prompt are a
+group; what stands in a group is compared with the rest of it.
 
     rloo    A_i = r_i - mean of the other rewards of the group                                  (Ahmadian et al. 2024)
     grpo    A_i = (r_i - mean of the group) / (standard deviation of the group + 1e-4)          (Shao et al. 2024)
@@ -68,7 +69,8 @@ def encoded(rollout: Rollout, student: Student) -> Encoded:
 
 
 def rloo(rewards: Tensor) -> Tensor:
-    """Each reward less the mean of the others. rewards: [groups, k], k >= 2; the result sums to 0 in each group.
+    """Each reward less the mean of the others. rewards: [groups, k], k >= 2; the result sums to 0
+    in each group.
 
     >>> rloo(torch.tensor([[1.0, 0.0, 0.0]]))
     tensor([[ 1.0000, -0.5000, -0.5000]])
@@ -78,30 +80,38 @@ def rloo(rewards: Tensor) -> Tensor:
 
 
 def grpo(rewards: Tensor) -> Tensor:
-    """Each reward less the mean of its group, in standard deviations of the group. rewards: [groups, k]."""
+    """Each reward less the mean of its group, in standard deviations of the group. rewards:
+    [groups, k]."""
     return (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)
 
 
 def raft(rewards: Tensor) -> Tensor:
-    """1 for the best of each group (the first of equals), 0 for the others. rewards: [groups, k]."""
+    """1 for the best of each group (the first of equals), 0 for the others. rewards: [groups,
+    k]."""
     return nn.functional.one_hot(rewards.argmax(1), rewards.shape[1]).to(rewards)
 
 
 def dpo(rewards: Tensor, apart: Tensor, beta: float) -> Tensor:
-    """What raises the best of each group and lowers the worst, mean over pairs; groups of equal rewards are no pair.
+    """What raises the best of each group and lowers the worst, mean over pairs; groups of equal
+    rewards are no pair.
 
-    rewards: [groups, k]. apart: log pi - log pi_ref of each rollout, [groups, k]. The result, times the gradient of log pi,
-    is the gradient of DPO's loss with its sign turned.
-    """
-    best, worst = (nn.functional.one_hot(place, rewards.shape[1]) for place in (rewards.argmax(1), rewards.argmin(1)))
+    rewards: [groups, k]. apart: log pi - log pi_ref of each rollout, [groups, k]. The result, times
+    the gradient of log pi, is the gradient of DPO's loss with its sign turned."""
+    best, worst = (
+        nn.functional.one_hot(place, rewards.shape[1])
+        for place in (rewards.argmax(1), rewards.argmin(1))
+    )
     sign = (best - worst).to(rewards)
     pull = beta * torch.sigmoid(-beta * (sign * apart).sum(1, keepdim=True))
     pairs = int(sign.abs().any(1).sum())
     return sign * pull / max(1, pairs)
 
 
-def gae(values: Tensor, reward: float, gamma: float = 1.0, decay: float = 0.95) -> tuple[Tensor, Tensor]:
-    """(advantages, returns) of one rollout's tokens, [tokens] each; `reward` comes with the last one.
+def gae(
+    values: Tensor, reward: float, gamma: float = 1.0, decay: float = 0.95
+) -> tuple[Tensor, Tensor]:
+    """(advantages, returns) of one rollout's tokens, [tokens] each; `reward` comes with the last
+    one.
 
     delta_t = r_t + gamma V_t+1 - V_t;  A_t = sum over l of (gamma decay)^l delta_t+l;  returns = A + V
     """
@@ -125,7 +135,8 @@ def whitened(values: Tensor) -> Tensor:
 
 
 class Tokens(NamedTuple):
-    """What is known of each written token of some rollouts, one rollout after another; float32 [tokens] each."""
+    """What is known of each written token of some rollouts, one rollout after another; float32
+    [tokens] each."""
 
     old: Tensor
     """Log-probability under the student that wrote it."""
@@ -155,7 +166,13 @@ class PolicySums(NamedTuple):
 
 
 def policy_loss(
-    logprobs: Tensor, tokens: Tokens, *, clip: float, kl: float, values: Tensor | None = None, value_weight: float = 0.5
+    logprobs: Tensor,
+    tokens: Tokens,
+    *,
+    clip: float,
+    kl: float,
+    values: Tensor | None = None,
+    value_weight: float = 0.5,
 ) -> PolicySums:
     """The loss of some tokens. logprobs, values: [tokens]."""
     ratio = torch.exp(logprobs - tokens.old)
@@ -170,28 +187,41 @@ def policy_loss(
         was_clipped = (-clamped * tokens.advantages > -ratio * tokens.advantages).sum()
         off = (ratio - 1).abs().sum()
     return PolicySums(
-        loss, divergence.detach().sum(), was_clipped.float(), off, -logprobs.detach().sum(), errors.detach().sum()
+        loss,
+        divergence.detach().sum(),
+        was_clipped.float(),
+        off,
+        -logprobs.detach().sum(),
+        errors.detach().sum(),
     )
 
 
-def token_weights(lengths: Sequence[int], average: Average, counted: Sequence[bool] | None = None) -> Tensor:
-    """w_t of the tokens of rollouts of these lengths; they sum to 1. `counted`: which rollouts have any (None: all)."""
+def token_weights(
+    lengths: Sequence[int], average: Average, counted: Sequence[bool] | None = None
+) -> Tensor:
+    """w_t of the tokens of rollouts of these lengths; they sum to 1. `counted`: which rollouts have
+    any (None: all)."""
     own = [True] * len(lengths) if counted is None else list(counted)
     rollouts = max(1, sum(own))
     total = max(1, sum(length for length, one in zip(lengths, own, strict=True) if one))
-    return torch.cat([
-        torch.full((length,), one / (total if average == "token" else length * rollouts))
-        for length, one in zip(lengths, own, strict=True)
-    ])  # fmt: skip
+    return torch.cat(
+        [
+            torch.full((length,), one / (total if average == "token" else length * rollouts))
+            for length, one in zip(lengths, own, strict=True)
+        ]
+    )
 
 
 class Policy(nn.Module):
-    """A student with, for ppo, a value head. forward(batch) → (log-probability, value) of each counted token.
+    """A student with, for ppo, a value head. forward(batch) → (log-probability, value) of each
+    counted token.
 
     The value head reads the hidden state before the token and leaves the student's weights alone.
     """
 
-    def __init__(self, model: nn.Module, with_values: bool = False, head_elements: int = HEAD_ELEMENTS) -> None:
+    def __init__(
+        self, model: nn.Module, with_values: bool = False, head_elements: int = HEAD_ELEMENTS
+    ) -> None:
         super().__init__()
         self.model = model
         self.head_elements = head_elements
@@ -206,7 +236,9 @@ class Policy(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         hidden, head = counted_states(self.model, batch)
         logprobs = token_log_probs(hidden, head, batch.labels, self.head_elements)
-        return logprobs, None if self.value is None else self.value(hidden.detach()).squeeze(-1).float()
+        return logprobs, None if self.value is None else self.value(hidden.detach()).squeeze(
+            -1
+        ).float()
 
 
 def batch_of(rollouts: Sequence[Rollout], student: Student) -> Batch:

@@ -1,10 +1,9 @@
 """What will be trained on, checked and shown before the first update.
 
-Silent mistakes of fine-tuning are caught here: targets without their end, empty loss masks, sources longer than the
-student reads, chains that carry their stop sign in the middle, text that the tokenizer garbles, validation problems
-that are trained on. What cannot be right is refused with a TrainingError that says what to type next; the rest is
-counted and printed.
-"""
+Silent mistakes of fine-tuning are caught here: targets without their end, empty loss masks, sources
+longer than the student reads, chains that carry their stop sign in the middle, text that the
+tokenizer garbles, validation problems that are trained on. What cannot be right is refused with a
+TrainingError that says what to type next; the rest is counted and printed."""
 
 from __future__ import annotations
 
@@ -50,7 +49,8 @@ class Preflight:
     truncated: int
     """Sources cut at their front."""
     odd: tuple[Odd, ...]
-    """Chains left out whole, training and validation: over a limit, or with a stop sign before their end."""
+    """Chains left out whole, training and validation: over a limit, or with a stop sign before
+    their end."""
     empty_targets: int
     """Targets that are just the end (a chain that opens with AS, for the ES model)."""
     garbled: int
@@ -104,9 +104,14 @@ class Checked:
 
 
 def preflight(
-    student: Student, train: Sequence[Example], validation: Sequence[Example], settings: TrainSettings, task: Task
+    student: Student,
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    settings: TrainSettings,
+    task: Task,
 ) -> Checked:
-    """Encode both sets, refuse what cannot be trained on, and lay out the plan of updates. Raises TrainingError."""
+    """Encode both sets, refuse what cannot be trained on, and lay out the plan of updates. Raises
+    TrainingError."""
     if not train:
         raise TrainingError(
             "no training examples: the set is empty. Check the split sizes and the `correct` fields of the data."
@@ -167,11 +172,17 @@ def _refuse_overlap(train: Sequence[Example], validation: Sequence[Example]) -> 
 def _out_of_reach(student: Student, task: Task, examples: Sequence[Example]) -> int:
     """Targets that generation would cut: whole chains and segments have limits of their own."""
     limits = {True: task.max_segment_tokens, False: task.max_chain_tokens}
-    return sum(len(student.target_ids(task, e.target, e.last)) > limits[e.kind is not None] for e in examples)
+    return sum(
+        len(student.target_ids(task, e.target, e.last)) > limits[e.kind is not None]
+        for e in examples
+    )
 
 
-def _cut(rows: Sequence[Encoded], settings: TrainSettings, student: Student) -> tuple[list[Encoded], int]:
-    """Rows whose source is over the limit lose its front: the newest words and the closing mark stay."""
+def _cut(
+    rows: Sequence[Encoded], settings: TrainSettings, student: Student
+) -> tuple[list[Encoded], int]:
+    """Rows whose source is over the limit lose its front: the newest words and the closing mark
+    stay."""
     limit = source_limit(student, settings)
     out, cut = [], 0
     for row in rows:
@@ -191,8 +202,8 @@ def _cut(rows: Sequence[Encoded], settings: TrainSettings, student: Student) -> 
 
 
 def _refuse_bad_masks(student: Student, rows: Sequence[Encoded]) -> int:
-    """Every row must count at least one token and its last one, and (encoder-decoder) end in the end id. Returns
-    empty targets."""
+    """Every row must count at least one token and its last one, and (encoder-decoder) end in the
+    end id. Returns empty targets."""
     empty = 0
     for row in rows:
         name = row.example_ids[0]
@@ -214,7 +225,8 @@ def _refuse_bad_masks(student: Student, rows: Sequence[Encoded]) -> int:
 
 
 def _garbled(student: Student, task: Task, examples: Sequence[Example]) -> int:
-    """How many targets come back changed (white space apart). Raises TrainingError above `MOST_GARBLED`."""
+    """How many targets come back changed (white space apart). Raises TrainingError above
+    `MOST_GARBLED`."""
     changed: list[tuple[Example, str]] = []
     for text, example in {e.target: e for e in examples}.items():
         ids = student.target_ids(task, text, False)
@@ -248,7 +260,9 @@ def _padding(rows: Sequence[Encoded], plan: Plan, settings: TrainSettings) -> fl
     """Share of padding over the first updates, as one process cuts them."""
     real = padded = 0
     for update in range(min(plan.updates, 4)):
-        for batch in micro_batches([rows[i] for i in plan.members(update)], settings.micro_batch_tokens):
+        for batch in micro_batches(
+            [rows[i] for i in plan.members(update)], settings.micro_batch_tokens
+        ):
             sources = max(len(row.source) for row in batch)
             padded += len(batch) * (sources + max(len(row.target) for row in batch))
             real += sum(row.tokens for row in batch)

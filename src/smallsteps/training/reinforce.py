@@ -1,14 +1,14 @@
-"""Reinforcement learning of a student on rewards of what it writes: one loop for RLOO, GRPO and PPO, and for RAFT and DPO on
-the same rollouts.
+"""Reinforcement learning of a student on rewards of what it writes: one loop for RLOO, GRPO and
+PPO, and for RAFT and DPO on the same rollouts.
 
     for each step:   rollouts (k of each prompt)  →  rewards  →  advantages  →  `epochs` updates of the policy loss
 
-No kept library trains encoder-decoders this way, so the loop is ours; rollouts come from the caller (the local engine),
-rewards too. A step is a function of the weights and its number, so that a killed run goes on from its last saved state and
-ends with the same weights (CPU). Three things end a run early, by name and with the state saved: `no-signal` (all rewards
-of all groups equal, for many steps), `kl` (the student has run away from the one it started from) and `diverged` (the loss
-is no number).
-"""
+No kept library trains encoder-decoders this way, so the loop is ours; rollouts come from the caller
+(the local engine), rewards too. A step is a function of the weights and its number, so that a
+killed run goes on from its last saved state and ends with the same weights (CPU). Three things end
+a run early, by name and with the state saved: `no-signal` (all rewards of all groups equal, for
+many steps), `kl` (the student has run away from the one it started from) and `diverged` (the loss
+is no number)."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ from smallsteps.training.policy import (
 )
 
 Roll = Callable[[Student, int, Sequence[int]], Sequence[Sequence[Rollout]]]
-"""(student, step, numbers of prompts) → a group of rollouts for each; a function of its arguments."""
+"""(student, step, numbers of prompts) → a group of rollouts for each; a function of its
+arguments."""
 Reward = Callable[[Sequence[Sequence[Rollout]], int], Sequence[Sequence["Rewarded"]]]
 """(groups, step) → the reward of each rollout."""
 Measure = Callable[[Student], float]
@@ -109,8 +110,8 @@ class ReinforceSettings:
     value_learning_rate: float = 1e-3
     micro_batch_tokens: int = 4096
     evaluations: int = 4
-    """How often the student is measured and the state saved: at equal shares of the steps, the last one at the end. With
-    a measure also before the first step."""
+    """How often the student is measured and the state saved: at equal shares of the steps, the last
+    one at the end. With a measure also before the first step."""
     patience: int = 20
     """Steps in a row without any signal after which the run ends."""
     kl_limit: float = 1.0
@@ -122,7 +123,11 @@ class ReinforceSettings:
         for name, ok, want in (
             ("steps", self.steps >= 1, "at least 1"),
             ("prompts", self.prompts >= 1, "at least 1"),
-            ("samples", self.samples >= (1 if self.estimator == "ppo" else 2), "at least 2 (ppo: 1)"),
+            (
+                "samples",
+                self.samples >= (1 if self.estimator == "ppo" else 2),
+                "at least 2 (ppo: 1)",
+            ),
             ("estimator", self.estimator in get_args(Estimator), ", ".join(get_args(Estimator))),
             ("average", self.average in ("token", "sequence"), "token or sequence"),
             (
@@ -147,8 +152,8 @@ class Reinforced:
     """What reinforcement learning brought."""
 
     folder: Path
-    """The best student by the measure, a Hugging Face folder: after some step, or the one before the first step (update
-    0). Without a measure the last one."""
+    """The best student by the measure, a Hugging Face folder: after some step, or the one before
+    the first step (update 0). Without a measure the last one."""
     best: Selection
     start: float | None
     """The measure of the student before the first step."""
@@ -171,12 +176,13 @@ def reinforce(
     digest: str = "",
     say: Callable[[str], None] | None = None,
 ) -> Reinforced:
-    """Trains `student` in place on rewards for what it writes for `prompts` prompts, numbered from 0.
+    """Trains `student` in place on rewards for what it writes for `prompts` prompts, numbered from
+    0.
 
-    Called again with the same arguments after a kill it goes on; on a finished folder it returns the result at once.
-    `digest`: what else makes the run what it is (data, reward). Where files in `out` were damaged it tells `say` (by default
-    as a warning) and starts again. Raises RunFolderError where `out` is another run's.
-    """
+    Called again with the same arguments after a kill it goes on; on a finished folder it returns
+    the result at once. `digest`: what else makes the run what it is (data, reward). Where files in
+    `out` were damaged it tells `say` (by default as a warning) and starts again. Raises
+    RunFolderError where `out` is another run's."""
     out = Path(out)
     own = json.dumps([asdict(settings), prompts, digest, student.weights_digest()], sort_keys=True)
     claim(out, hashlib.sha256(own.encode()).hexdigest()[:16])
@@ -190,9 +196,16 @@ class _Loop:
     """A run under way."""
 
     def __init__(
-        self, student: Student, prompts: int, roll: Roll, reward: Reward, settings: ReinforceSettings, out: Path,
-        metric: Measure | None, progress: Progress | None,
-    ) -> None:  # fmt: skip
+        self,
+        student: Student,
+        prompts: int,
+        roll: Roll,
+        reward: Reward,
+        settings: ReinforceSettings,
+        out: Path,
+        metric: Measure | None,
+        progress: Progress | None,
+    ) -> None:
         self.student, self.prompts, self.roll, self.reward = student, prompts, roll, reward
         self.settings, self.out, self.metric, self.progress = settings, out, metric, progress
         model: nn.Module = student.model
@@ -202,7 +215,9 @@ class _Loop:
         trained = [p for p in model.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [{"params": trained, "lr": settings.learning_rate}]
         if self.policy.value is not None:
-            groups.append({"params": list(self.policy.value.parameters()), "lr": settings.value_learning_rate})
+            groups.append(
+                {"params": list(self.policy.value.parameters()), "lr": settings.value_learning_rate}
+            )
         self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
         self.rates = [group["lr"] for group in groups]
         self.trained = trained
@@ -214,12 +229,22 @@ class _Loop:
         kept = latest_checkpoint(out)
         if kept is not None:
             rows = self._load(kept)
-        tidy(out, [one for one in (kept.name if kept else "", self.best.folder if self.best else "") if one])
+        tidy(
+            out,
+            [
+                one
+                for one in (kept.name if kept else "", self.best.folder if self.best else "")
+                if one
+            ],
+        )
         self.curves = Curves(out / CURVES, rows)
 
     def run(self) -> Reinforced:
         settings = self.settings
-        ends = {round(settings.steps * n / settings.evaluations) for n in range(1, settings.evaluations + 1)}
+        ends = {
+            round(settings.steps * n / settings.evaluations)
+            for n in range(1, settings.evaluations + 1)
+        }
         if self.metric is not None and self.best is None:
             # where refinement brings nothing on validation, the student that it began with is kept
             self.start = self._measure()
@@ -233,11 +258,20 @@ class _Loop:
                 self._evaluate(row)
             self.curves.add(row)
             if self.progress is not None:
-                self.progress(self.step, settings.steps, {k: v for k, v in row.items() if isinstance(v, int | float)})
+                self.progress(
+                    self.step,
+                    settings.steps,
+                    {k: v for k, v in row.items() if isinstance(v, int | float)},
+                )
             if "measured" in row:
                 self._save()
         assert self.best is not None
-        result = {"best": asdict(self.best), "start": self.start, "steps": self.step, "stopped": self.stopped}
+        result = {
+            "best": asdict(self.best),
+            "start": self.start,
+            "steps": self.step,
+            "stopped": self.stopped,
+        }
         finish(self.out, result, [self.best])
         tidy(self.out, [self.best.folder])
         return finished(self.out)
@@ -260,7 +294,9 @@ class _Loop:
             **_parts(rewarded),
             **{
                 f"share_{name}": value
-                for name, value in shares([[one.terms for one in group] for group in rewarded]).items()
+                for name, value in shares(
+                    [[one.terms for one in group] for group in rewarded]
+                ).items()
             },
         }
         self.dry = self.dry + 1 if settings.estimator != "ppo" and not any(spread) else 0
@@ -309,19 +345,24 @@ class _Loop:
                 )
                 found.loss.backward()
                 sums += torch.stack([part.detach().float().cpu() for part in found])
-            norm = torch.nn.utils.clip_grad_norm_(self.trained, settings.max_grad_norm or float("inf"))
+            norm = torch.nn.utils.clip_grad_norm_(
+                self.trained, settings.max_grad_norm or float("inf")
+            )
             if not torch.isfinite(sums[0]) or not torch.isfinite(norm):
-                self.stopped = (
-                    f"diverged: the loss is {sums[0].item()}. Lower learning_rate ({settings.learning_rate})."
-                )
+                self.stopped = f"diverged: the loss is {sums[0].item()}. Lower learning_rate ({settings.learning_rate})."
                 return row
             rise = min(1.0, (self.step + 1) / max(1, settings.warmup_steps))
             for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
                 group["lr"] = rate * rise
             self.optimizer.step()
             if epoch == 0:
-                row |= {"loss": float(sums[0]), "kl": float(sums[1]) / total, "entropy": float(sums[4]) / total,
-                        "grad_norm": float(norm), "ratio_off": float(sums[3]) / total}  # fmt: skip
+                row |= {
+                    "loss": float(sums[0]),
+                    "kl": float(sums[1]) / total,
+                    "entropy": float(sums[4]) / total,
+                    "grad_norm": float(norm),
+                    "ratio_off": float(sums[3]) / total,
+                }
             else:
                 row |= {"ratio_off_last": float(sums[3]) / total, "clipped": float(sums[2]) / total}
             if self.policy.value is not None:
@@ -341,7 +382,11 @@ class _Loop:
         return [[numbers[id(row)] for row in piece] for piece in cut]
 
     def _known(
-        self, pieces: list[list[Rollout]], places: list[list[int]], rollouts: list[Rollout], rewards: list[float]
+        self,
+        pieces: list[list[Rollout]],
+        places: list[list[int]],
+        rollouts: list[Rollout],
+        rewards: list[float],
     ) -> list[Tokens]:
         """Old and reference log-probabilities, advantages and weights of each piece's tokens."""
         frozen = Policy(self.reference)
@@ -355,18 +400,28 @@ class _Loop:
             return self._known_of_tokens(read, places, lengths, rewards)
         apart = torch.zeros(len(rollouts))
         for (old, _, reference), numbers, own in zip(read, places, lengths, strict=True):
-            apart[numbers] = torch.stack([one.sum() for one in (old - reference).split(own)]).float().cpu()
+            apart[numbers] = (
+                torch.stack([one.sum() for one in (old - reference).split(own)]).float().cpu()
+            )
         advantages = self._advantages(rewards, apart)
-        weights = self._weights(lengths, [[bool(advantages[n]) for n in numbers] for numbers in places])
+        weights = self._weights(
+            lengths, [[bool(advantages[n]) for n in numbers] for numbers in places]
+        )
         found = []
-        for (old, _, reference), numbers, own, weight in zip(read, places, lengths, weights, strict=True):
+        for (old, _, reference), numbers, own, weight in zip(
+            read, places, lengths, weights, strict=True
+        ):
             of_tokens = advantages[numbers].repeat_interleave(torch.tensor(own)).to(old)
             found.append(Tokens(old, reference, of_tokens, weight.to(old), torch.zeros_like(old)))
         return found
 
     def _known_of_tokens(
-        self, read: list[tuple[Tensor, Any, Tensor]], places: list[list[int]], lengths: list[list[int]], rewards: list[float]
-    ) -> list[Tokens]:  # fmt: skip
+        self,
+        read: list[tuple[Tensor, Any, Tensor]],
+        places: list[list[int]],
+        lengths: list[list[int]],
+        rewards: list[float],
+    ) -> list[Tokens]:
         """The same with a value head, whose advantages are of tokens."""
         settings = self.settings
         estimated = []
@@ -386,13 +441,19 @@ class _Loop:
             )
         ]
 
-    def _weights(self, lengths: list[list[int]], moved: list[list[bool]] | None = None) -> tuple[Tensor, ...]:
+    def _weights(
+        self, lengths: list[list[int]], moved: list[list[bool]] | None = None
+    ) -> tuple[Tensor, ...]:
         """w_t of each piece. `moved`: rollouts with an advantage."""
         flat = [length for own in lengths for length in own]
         if self.settings.estimator == "dpo":  # its advantages are divided by the pairs
             weights = torch.ones(sum(flat))
         else:
-            counted = [one for own in moved or [] for one in own] if self.settings.estimator == "raft" else None
+            counted = (
+                [one for own in moved or [] for one in own]
+                if self.settings.estimator == "raft"
+                else None
+            )
             weights = token_weights(flat, self.settings.average, counted)
         return weights.split([sum(own) for own in lengths])
 
@@ -411,7 +472,8 @@ class _Loop:
         row |= {"measured": True} | ({} if self.metric is None else {"metric": value})
 
     def _measure(self) -> float:
-        """The student's figure; the student is kept where it is the best so far. Without a metric later is better."""
+        """The student's figure; the student is kept where it is the best so far. Without a metric
+        later is better."""
         value = float(self.step) if self.metric is None else self.metric(self.student)
         self.student.model.eval()
         if self.best is None or value > self.best.value:
@@ -427,12 +489,17 @@ class _Loop:
         folder.mkdir(parents=True)
         torch.save(
             {
-                "policy": self.policy.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step, "dry": self.dry,
-                "stopped": self.stopped, "start": self.start, "best": asdict(self.best) if self.best else None,
+                "policy": self.policy.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "step": self.step,
+                "dry": self.dry,
+                "stopped": self.stopped,
+                "start": self.start,
+                "best": asdict(self.best) if self.best else None,
                 "curves": self.curves.rows,
             },
             folder / STATE,
-        )  # fmt: skip
+        )
         complete(folder, [self.best] if self.best else [])
         tidy(self.out, [folder.name, *([self.best.folder] if self.best else [])])
 
@@ -463,17 +530,23 @@ def finished(out: Path) -> Reinforced:
     found = json.loads((out / RESULT).read_text(encoding="utf-8"))
     best = Selection(**found["best"])
     curves = read_curves(out / CURVES)
-    return Reinforced(out / best.folder, best, found.get("start"), found["steps"], found["stopped"], curves)
+    return Reinforced(
+        out / best.folder, best, found.get("start"), found["steps"], found["stopped"], curves
+    )
 
 
 def shares(terms: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:
-    """How much of the variance of the advantages each term of the rewards accounts for: the covariance of its own advantage
-    (RLOO) with the whole, divided by the variance of the whole. They sum to 1 where there is any variance, else are 0; a
-    share below 0 pulls against the others. Groups of one rollout have no advantage."""
+    """How much of the variance of the advantages each term of the rewards accounts for: the
+    covariance of its own advantage (RLOO) with the whole, divided by the variance of the whole.
+    They sum to 1 where there is any variance, else are 0; a share below 0 pulls against the others.
+    Groups of one rollout have no advantage."""
     names = sorted({name for group in terms for one in group for name in one})
     if not names or min(len(group) for group in terms) < 2:
         return {}
-    own = [rloo(torch.tensor([[one.get(name, 0.0) for one in group] for group in terms])).flatten() for name in names]
+    own = [
+        rloo(torch.tensor([[one.get(name, 0.0) for one in group] for group in terms])).flatten()
+        for name in names
+    ]
     whole = torch.stack(own).sum(0)
     variance = float((whole**2).mean())
     return {

@@ -1,10 +1,9 @@
 """One update of a plan as one step of transformers' Trainer.
 
-Trainer brings the optimizer, the wrapping for several processes, trackers and the files to resume from. Here: the
-gradient of one update from its micro-batches, summed over processes once all have got through (so that running out of
-memory in one makes all repeat the update in smaller pieces), evaluation, the choice of checkpoints, and checkpoints
-that a killed run goes on from.
-"""
+Trainer brings the optimizer, the wrapping for several processes, trackers and the files to resume
+from. Here: the gradient of one update from its micro-batches, summed over processes once all have
+got through (so that running out of memory in one makes all repeat the update in smaller pieces),
+evaluation, the choice of checkpoints, and checkpoints that a killed run goes on from."""
 
 from __future__ import annotations
 
@@ -75,7 +74,8 @@ class Measures:
 
 
 class UpdateTrainer(Trainer):
-    """Trainer whose data are the numbers of the plan's updates and whose step is one whole update."""
+    """Trainer whose data are the numbers of the plan's updates and whose step is one whole
+    update."""
 
     def __init__(
         self,
@@ -100,7 +100,9 @@ class UpdateTrainer(Trainer):
         self.progress = progress
         self.start_id = student.start_id if student.architecture == "encoder-decoder" else None
         self.micro_batch_tokens: int = state.get("micro_batch_tokens", settings.micro_batch_tokens)
-        self.selections = {name: Selection(**chosen) for name, chosen in state.get("selections", {}).items()}
+        self.selections = {
+            name: Selection(**chosen) for name, chosen in state.get("selections", {}).items()
+        }
         self.seconds: float = state.get("seconds", 0.0)
         self.began = 0.0
         self.loss_since, self.tokens_since = 0.0, 0.0
@@ -111,18 +113,29 @@ class UpdateTrainer(Trainer):
         updates = [{"update": update} for update in range(self.plan.updates)]
         dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
         self.contrasted = bool(contrasts)
-        found = {name: Readings.of(student, task, one, settings.target_limit) for name, one in contrasts.items()}
+        found = {
+            name: Readings.of(student, task, one, settings.target_limit)
+            for name, one in contrasts.items()
+        }
         self.contrasts = {name: one for name, one in found.items() if one.usable}
         self.loss_model: SummedLoss = SummedLoss(student.model, dtype)
         if self.contrasts:
             self.loss_model = ContrastLoss(
-                student.model, dtype, kind=settings.contrast, margin=settings.triplet_margin,
-                state=settings.triplet_state, beta=settings.dpo_beta,
-            )  # fmt: skip
-        super().__init__(self.loss_model, arguments, train_dataset=updates, callbacks=[_Steering(self)])  # type: ignore[arg-type]
+                student.model,
+                dtype,
+                kind=settings.contrast,
+                margin=settings.triplet_margin,
+                state=settings.triplet_state,
+                beta=settings.dpo_beta,
+            )
+        super().__init__(
+            self.loss_model, arguments, train_dataset=updates, callbacks=[_Steering(self)]
+        )  # type: ignore[arg-type]
         self.remove_callback(PrinterCallback)
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
-            raise TrainingError("training runs on several processes, not on FSDP or DeepSpeed. Launch with torchrun.")
+            raise TrainingError(
+                "training runs on several processes, not on FSDP or DeepSpeed. Launch with torchrun."
+            )
         self.first = self.args.process_index == 0
         self.curves = Curves(self.out / CURVES, state.get("curves", ()), write=self.first)
 
@@ -130,16 +143,21 @@ class UpdateTrainer(Trainer):
         model: Any = self.student.model
         for parameter in model.parameters():
             if parameter.requires_grad and parameter.dtype != torch.float32:
-                parameter.data = parameter.data.float()  # half-precision weights swallow small updates
+                parameter.data = (
+                    parameter.data.float()
+                )  # half-precision weights swallow small updates
         if self.settings.gradient_checkpointing:
-            enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+            enable = getattr(
+                model, "activation_checkpointing_enable", model.gradient_checkpointing_enable
+            )
             enable({"use_reentrant": False})
 
     # ---- data, optimizer and schedule ----
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The updates in order; every process sees each and takes its share in `training_step`."""
-        return DataLoader(self.train_dataset, batch_size=1, shuffle=False, collate_fn=lambda batch: batch[0])  # type: ignore[arg-type]
+        updates: Any = self.train_dataset
+        return DataLoader(updates, batch_size=1, shuffle=False, collate_fn=lambda batch: batch[0])
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -148,15 +166,21 @@ class UpdateTrainer(Trainer):
         if self.lr_scheduler is None:
             used = optimizer or self.optimizer
             assert used is not None
-            rates = [*self.rates, self.rates[-1]]  # the scheduler also asks what would follow the last update
+            rates = [
+                *self.rates,
+                self.rates[-1],
+            ]  # the scheduler also asks what would follow the last update
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(used, lambda step: rates[step])
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     # ---- one update ----
 
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Accumulate the gradient of one update; returns its loss, the mean over all its target tokens."""
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Tensor:
+        """Accumulate the gradient of one update; returns its loss, the mean over all its target
+        tokens."""
         self.began = time.perf_counter()
         update: int = inputs["update"]
         members = [self.rows[i] for i in self.plan.members(update)]
@@ -164,7 +188,11 @@ class UpdateTrainer(Trainer):
         against = self._against(update, members)
         usable = sum(items is not None for items in against)
         rank = self.args.process_index
-        own = share([items or row for row, items in zip(members, against, strict=True)], rank, self.args.world_size)
+        own = share(
+            [items or row for row, items in zip(members, against, strict=True)],
+            rank,
+            self.args.world_size,
+        )
         model.train()
         while True:
             torch.manual_seed(_seed_of(self.settings.seed, update, rank))
@@ -191,15 +219,21 @@ class UpdateTrainer(Trainer):
             read = sum((items or row).tokens for row, items in zip(members, against, strict=True))
             self.row |= {"usable": usable / len(members), "all_tokens": read}
             shares = (sums / max(usable, 1)).tolist()
-            self.row |= dict(zip(COLUMNS[self.settings.contrast], shares, strict=True)) if usable else {}
+            self.row |= (
+                dict(zip(COLUMNS[self.settings.contrast], shares, strict=True)) if usable else {}
+            )
         return loss
 
     def _accumulate(
         self, model: nn.Module, items: Sequence[Encoded | Items], normaliser: float, usable: int
     ) -> tuple[Tensor, Tensor, bool]:
-        """Forward and backward of each micro-batch: this process's part of the language-model loss, the sums of the
-        contrast (all but the first of `ContrastSums`), and whether memory sufficed."""
-        total, sums = torch.zeros((), device=self.args.device), torch.zeros(4, device=self.args.device)
+        """Forward and backward of each micro-batch: this process's part of the language-model loss,
+        the sums of the contrast (all but the first of `ContrastSums`), and whether memory
+        sufficed."""
+        total, sums = (
+            torch.zeros((), device=self.args.device),
+            torch.zeros(4, device=self.args.device),
+        )
         weight = self.settings.contrast_weight / max(usable, 1)
         rows = [item for item in items if isinstance(item, Encoded)]
         against = [item for item in items if isinstance(item, Items)]
@@ -221,7 +255,8 @@ class UpdateTrainer(Trainer):
         return total, sums, True
 
     def _against(self, update: int, members: Sequence[Encoded]) -> list[Items | None]:
-        """Each member with a right and a wrong rationale drawn for it; None where it has none of either."""
+        """Each member with a right and a wrong rationale drawn for it; None where it has none of
+        either."""
         found: list[Items | None] = []
         for place, row in enumerate(members):
             readings = self.contrasts.get(row.example_ids[-1])
@@ -229,7 +264,9 @@ class UpdateTrainer(Trainer):
                 found.append(None)
                 continue
             drawn = readings.draw(self.settings.seed, update, place)
-            found.append(Items((anchor(row), *(drawn if self.settings.contrast == "triplet" else drawn[1:]))))
+            found.append(
+                Items((anchor(row), *(drawn if self.settings.contrast == "triplet" else drawn[1:])))
+            )
         return found
 
     def _collate_items(self, items: Sequence[Items]) -> ItemBatch:
@@ -249,7 +286,9 @@ class UpdateTrainer(Trainer):
         """Sum gradients, loss and the triplet loss's sums over all processes."""
         if self.args.world_size > 1:
             grads = [p.grad for p in model.parameters() if p.grad is not None]
-            for waiting in [dist.all_reduce(tensor, async_op=True) for tensor in [*grads, loss, sums]]:
+            for waiting in [
+                dist.all_reduce(tensor, async_op=True) for tensor in [*grads, loss, sums]
+            ]:
                 waiting.wait()
         return loss, sums
 
@@ -278,7 +317,11 @@ class UpdateTrainer(Trainer):
                 values[name] = self._on_first(measure)
         self.row |= {"train_loss_mean": values["train_loss"]}
         self.row |= {name: value for name, value in values.items() if name != "train_loss"}
-        won = [name for name in CRITERIA if name in values and better(name, values[name], self.selections.get(name))]
+        won = [
+            name
+            for name in CRITERIA
+            if name in values and better(name, values[name], self.selections.get(name))
+        ]
         for name in won:
             self.selections[name] = Selection(self.state.global_step, values[name])
         if won and self.first:
@@ -287,7 +330,9 @@ class UpdateTrainer(Trainer):
             complete(folder)
         # before the checkpoint: a run that resumes from it must find this row
         self._end_update()
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, values)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, values
+        )
         return values
 
     def _end_update(self) -> None:
@@ -345,25 +390,35 @@ class UpdateTrainer(Trainer):
             complete(folder, self.selections.values())
             tidy(out, {folder.name, *(chosen.folder for chosen in self.selections.values())})
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
         if self.first and output_dir is not None:
             folder = Path(output_dir)
             discard(folder)  # a torn one of the same number
             folder.mkdir(parents=True)
-            weights = {name: value.cpu().contiguous() for name, value in trained_weights(self.student.model).items()}
+            weights = {
+                name: value.cpu().contiguous()
+                for name, value in trained_weights(self.student.model).items()
+            }
             safetensors.torch.save_file(weights, folder / WEIGHTS)
         wait_for_all()
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: nn.Module | None = None
+    ) -> None:
         load_weights(self.student, Path(resume_from_checkpoint))
 
 
 def load_weights(student: Student, checkpoint: Path) -> None:
-    """Puts the weights of a checkpoint into the student. Raises RunFolderError where they are another's."""
+    """Puts the weights of a checkpoint into the student. Raises RunFolderError where they are
+    another's."""
     saved = safetensors.torch.load_file(checkpoint / WEIGHTS)
     now = trained_weights(student.model)
     if saved.keys() != now.keys():
-        raise RunFolderError(f"{checkpoint}: weights of another student. Delete the output folder and start over.")
+        raise RunFolderError(
+            f"{checkpoint}: weights of another student. Delete the output folder and start over."
+        )
     for name, value in now.items():
         value.copy_(saved[name])
 
@@ -375,7 +430,9 @@ class _Steering(TrainerCallback):
         self.trainer = trainer
         self.marks = frozenset(trainer.plan.evaluations(trainer.settings.evaluations))
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
         trainer = self.trainer
         if trainer.args.device.type == "cuda":
             torch.cuda.synchronize()
@@ -390,14 +447,18 @@ class _Steering(TrainerCallback):
 
 
 def _seed_of(seed: int, update: int, rank: int) -> int:
-    """A random state of its own for each update and process, so that dropout does not depend on where a run was
-    resumed."""
+    """A random state of its own for each update and process, so that dropout does not depend on
+    where a run was resumed."""
     return int(np.random.SeedSequence((seed, update, rank)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )
 
 
 def _all_agree(flag: bool, device: torch.device) -> bool:

@@ -1,4 +1,5 @@
-"""Every arm's examples are checked before the first arm trains, and all arms leave out the same odd chains."""
+"""Every arm's examples are checked before the first arm trains, and all arms leave out the same odd
+chains."""
 
 import json
 
@@ -38,7 +39,9 @@ def write_chains(path, count, odd=()):
     return str(path)
 
 
-def test_one_odd_chain_is_left_out_of_every_arm_and_shown_before_training(recipe_of, listener, tmp_path, fits):
+def test_one_odd_chain_is_left_out_of_every_arm_and_shown_before_training(
+    recipe_of, listener, tmp_path, fits
+):
     chains = write_chains(tmp_path / "chains.jsonl", 100, odd=(0,))
     recipe = recipe_of(
         arms=["direct", "ases-uni-rouge", "ases-dual-ent"],
@@ -61,7 +64,11 @@ def test_one_odd_chain_is_left_out_of_every_arm_and_shown_before_training(recipe
 
 def test_many_odd_chains_are_refused_before_the_first_arm_trains(recipe_of, tmp_path, fits):
     chains = write_chains(tmp_path / "chains.jsonl", 100, odd=range(0, 100, 20))
-    recipe = recipe_of(arms=["direct", "ases-uni-ent"], data={"chains": chains, "task": "gsm8k"}, train={"budget": 600})
+    recipe = recipe_of(
+        arms=["direct", "ases-uni-ent"],
+        data={"chains": chains, "task": "gsm8k"},
+        train={"budget": 600},
+    )
     with pytest.raises(
         TrainingError,
         match=r"carries the stop sign of task gsm8k .* of 90 chains are like this, more than the 2 %.*early_stop=drop",
@@ -70,14 +77,22 @@ def test_many_odd_chains_are_refused_before_the_first_arm_trains(recipe_of, tmp_
     assert fits == [] and not (tmp_path / "run").exists()
 
 
-def test_an_arm_that_cannot_be_trained_is_named_before_the_first_arm_trains(recipe_of, tmp_path, fits):
-    recipe = recipe_of(arms=["direct", "ases-dual-bleu"], segmentation={"beta": 1e-9}, train={"budget": 600})
-    with pytest.raises(TrainingError, match=r"ases-dual-bleu, seed 0: no segment is AS.*Change segmentation\.beta"):
+def test_an_arm_that_cannot_be_trained_is_named_before_the_first_arm_trains(
+    recipe_of, tmp_path, fits
+):
+    recipe = recipe_of(
+        arms=["direct", "ases-dual-bleu"], segmentation={"beta": 1e-9}, train={"budget": 600}
+    )
+    with pytest.raises(
+        TrainingError, match=r"ases-dual-bleu, seed 0: no segment is AS.*Change segmentation\.beta"
+    ):
         compare(recipe, tmp_path / "run")
     assert fits == []
 
 
-def test_students_may_write_as_many_segments_as_their_longest_chain_has_and_a_quarter_more(recipe_of, tmp_path, fits):
+def test_students_may_write_as_many_segments_as_their_longest_chain_has_and_a_quarter_more(
+    recipe_of, tmp_path, fits
+):
     chains = tmp_path / "chains.jsonl"
     long = " ".join(f"Then she has {n}." for n in range(2, 18))
     with chains.open("w") as file:
@@ -85,25 +100,34 @@ def test_students_may_write_as_many_segments_as_their_longest_chain_has_and_a_qu
             row = {"id": f"q{n}", "question": f"What is {n} plus 1?", "answer": str(n + 1)}
             file.write(json.dumps(row | {"rationale": long}) + "\n")
     recipe = recipe_of(
-        arms=["ases-uni-inter"], data={"chains": str(chains), "task": "gsm8k"},
+        arms=["ases-uni-inter"],
+        data={"chains": str(chains), "task": "gsm8k"},
         train={"budget": 300, "evaluations": 1},
-    )  # fmt: skip
+    )
     results = compare(recipe, tmp_path / "run")
     ((_, examples, student),) = fits
     assert max(len(example.prefix) + 1 for example in examples) == 17
     assert student.drive.max_segments == 21 < get_task("gsm8k").max_segments
-    saved = json.loads((tmp_path / "run" / results["best"]["folder"] / "smallsteps.json").read_text())
+    saved = json.loads(
+        (tmp_path / "run" / results["best"]["folder"] / "smallsteps.json").read_text()
+    )
     assert saved["max_segments"] == 21, "so that `solve` knows it"
 
 
-def test_what_is_planned_is_said_with_the_models_and_tokens_of_all_arms_and_seeds(recipe_of, listener, tmp_path):
-    recipe = recipe_of(arms=["direct", "ases-dual-gold"], seeds=[0, 1], train={"budget": 600, "evaluations": 1})
+def test_what_is_planned_is_said_with_the_models_and_tokens_of_all_arms_and_seeds(
+    recipe_of, listener, tmp_path
+):
+    recipe = recipe_of(
+        arms=["direct", "ases-dual-gold"], seeds=[0, 1], train={"budget": 600, "evaluations": 1}
+    )
     results = compare(recipe, tmp_path / "run", listener)
     total = sum(row["train_tokens"] for row in results["arms"])
     (line,) = (line for line in listener.lines if line.startswith("checked before training"))
     assert line.startswith("checked before training: 2 arms, 6 models, about ")
     said = int(line.split("about ")[1].split()[0].replace(",", ""))
-    assert said == pytest.approx(total, rel=0.2), "the last update of a seed may be longer or shorter"
+    assert said == pytest.approx(total, rel=0.2), (
+        "the last update of a seed may be longer or shorter"
+    )
 
 
 def test_arms_whose_tokens_differ_by_whole_updates_are_named():

@@ -1,4 +1,5 @@
-"""Halves of a dual pair train side by side to the weights they would have alone, and the best pair is the checkpoint."""
+"""Halves of a dual pair train side by side to the weights they would have alone, and the best pair
+is the checkpoint."""
 
 import json
 import shutil
@@ -34,7 +35,12 @@ def scripted(monkeypatch, figures):
     def metric(workshop, student):
         if not isinstance(student, DualStudent):
             return measure(workshop, student)
-        seen.append([{n: p.clone() for n, p in half.model.named_parameters()} for half in (student.es, student.as_)])
+        seen.append(
+            [
+                {n: p.clone() for n, p in half.model.named_parameters()}
+                for half in (student.es, student.as_)
+            ]
+        )
         return left.pop(0)
 
     monkeypatch.setattr(Workshop, "validation_metric", metric)
@@ -50,7 +56,11 @@ def test_the_checkpoint_is_the_pair_of_the_best_evaluation(recipe_of, tmp_path, 
     for kind, at_best in zip(("es", "as"), seen[1], strict=True):
         saved = state_of(tmp_path / "run" / row["student"] / kind)
         assert all(saved[name].equal(value) for name, value in at_best.items() if name in saved)
-    measured = [r for r in rows_of(tmp_path / "run" / row["folder"] / "curves.jsonl") if r.get("half") == "pair"]
+    measured = [
+        r
+        for r in rows_of(tmp_path / "run" / row["folder"] / "curves.jsonl")
+        if r.get("half") == "pair"
+    ]
     assert [r["metric"] for r in measured] == [10.0, 40.0, 30.0, 40.0]
     assert [r["tokens"] for r in measured] == sorted({r["tokens"] for r in measured})
     assert measured[-1]["tokens"] == row["train_tokens"]
@@ -58,7 +68,9 @@ def test_the_checkpoint_is_the_pair_of_the_best_evaluation(recipe_of, tmp_path, 
     assert kept == {"pair-2"}
 
 
-def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(recipe_of, tmp_path, monkeypatch):
+def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(
+    recipe_of, tmp_path, monkeypatch
+):
     recipe = recipe_of(arms=["ases-dual-gold"], train=TRAIN)
     compare(recipe, tmp_path / "slices")
     go_on = Training.go_on
@@ -73,7 +85,9 @@ def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(recipe
     compare(recipe, tmp_path / "whole")
     for kind in ("es", "as"):
         one, other = (tmp_path / name / PLACE / kind for name in ("slices", "whole"))
-        first, second = (json.loads((folder / "result.json").read_text()) for folder in (one, other))
+        first, second = (
+            json.loads((folder / "result.json").read_text()) for folder in (one, other)
+        )
         assert first["selections"] == second["selections"]
         for chosen in first["selections"].values():
             name = f"candidate-{chosen['update']}"
@@ -95,16 +109,22 @@ def test_a_pair_killed_between_its_slices_ends_the_same(command, tmp_path):
     arguments = ("run", str(recipe), "--threads", "1", "--out")
     assert command(*arguments, str(tmp_path / "whole")) == 0, command.errors()
     for point in POINTS:
-        assert command(*arguments, str(tmp_path / "cut"), fail_at=point) == -9, f"{point}: {command.errors()}"
+        assert command(*arguments, str(tmp_path / "cut"), fail_at=point) == -9, (
+            f"{point}: {command.errors()}"
+        )
     assert command(*arguments, str(tmp_path / "cut")) == 0, command.errors()
     whole, cut = (tmp_path / name for name in ("whole", "cut"))
     assert weights(whole) == weights(cut)
-    first, second = (lasting(json.loads((path / "results.json").read_text())) for path in (whole, cut))
+    first, second = (
+        lasting(json.loads((path / "results.json").read_text())) for path in (whole, cut)
+    )
     assert first == second
 
 
 @pytest.mark.parametrize("what", ["log", "weights", "half"])
-def test_damage_between_two_calls_starts_the_pair_again(recipe_of, listener, tmp_path, monkeypatch, what):
+def test_damage_between_two_calls_starts_the_pair_again(
+    recipe_of, listener, tmp_path, monkeypatch, what
+):
     recipe = recipe_of(arms=["ases-dual-gold"], train=TRAIN)
     compare(recipe, tmp_path / "whole")
 
@@ -130,4 +150,6 @@ def test_damage_between_two_calls_starts_the_pair_again(recipe_of, listener, tmp
     compare(recipe, tmp_path / "cut", listener)
     assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
     said = any("the training of this pair starts again" in line for line in listener.lines)
-    assert said == (what != "half"), "a lost half is trained again, the other one and the figures stay"
+    assert said == (what != "half"), (
+        "a lost half is trained again, the other one and the figures stay"
+    )

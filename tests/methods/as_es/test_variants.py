@@ -9,7 +9,10 @@ from smallsteps.tasks import get_task
 
 
 def test_a_sweep_runs_each_arm_that_has_the_knob_once_a_value():
-    names = [variant.name for variant in variants(load_recipe("as-es/figure-3", ["sweep={beta: [0.8, 1.2]}"]))]
+    names = [
+        variant.name
+        for variant in variants(load_recipe("as-es/figure-3", ["sweep={beta: [0.8, 1.2]}"]))
+    ]
     assert names == [
         "direct",
         "ases-uni-ent-beta=0.8",
@@ -21,7 +24,8 @@ def test_a_sweep_runs_each_arm_that_has_the_knob_once_a_value():
 
 def test_arms_on_the_same_segments_share_them_and_others_do_not(recipe_of):
     uni, dual, ent, star = variants(
-        recipe_of(arms=["ases-uni-rouge", "ases-dual-rouge", "ases-uni-ent", "ases-uni-ent*"]), seed=3
+        recipe_of(arms=["ases-uni-rouge", "ases-dual-rouge", "ases-uni-ent", "ases-uni-ent*"]),
+        seed=3,
     )
     assert uni.segments_place == dual.segments_place == "rouge"
     assert ent.segments_place == "ent-seed3" and star.segments_place == "ent-star"
@@ -30,7 +34,10 @@ def test_arms_on_the_same_segments_share_them_and_others_do_not(recipe_of):
 
 def test_without_a_direct_arm_the_first_is_what_others_are_compared_with(recipe_of):
     everything = variants(recipe_of(arms=["ases-uni-gold", "ases-cue-gold"]))
-    assert [getattr(baseline_of(v, everything), "name", None) for v in everything] == [None, "ases-uni-gold"]
+    assert [getattr(baseline_of(v, everything), "name", None) for v in everything] == [
+        None,
+        "ases-uni-gold",
+    ]
 
 
 def test_a_cue_is_refused_for_a_causal_student(recipe_of):

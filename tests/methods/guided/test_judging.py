@@ -19,7 +19,10 @@ FACTS = make_chains(40, 7)
 
 
 def recipe_of(
-    judge: str = "lexical", chains: str = "own.jsonl", arms: tuple[str, ...] = ("both",), **guided: Any
+    judge: str = "lexical",
+    chains: str = "own.jsonl",
+    arms: tuple[str, ...] = ("both",),
+    **guided: Any,
 ) -> Recipe:
     content = {
         "arms": ["standard", *arms],
@@ -31,11 +34,18 @@ def recipe_of(
 
 
 def paraphrased(count: int) -> list[Chain]:
-    """Right rationales that say in other words what the context says, as people and good readers do."""
+    """Right rationales that say in other words what the context says, as people and good readers
+    do."""
     chains = []
     for n in range(count):
         context = (
-            ("", (f"The Amber Hall {n} opened its doors in {1900 + n} under mayor Reed.", "It is near the Tagus.")),
+            (
+                "",
+                (
+                    f"The Amber Hall {n} opened its doors in {1900 + n} under mayor Reed.",
+                    "It is near the Tagus.",
+                ),
+            ),
         )
         problem = Problem(f"p{n}", "When did the building begin?", str(1900 + n), context=context)
         text = "That venue began while he governed. Its start was long ago. So everything is explained."
@@ -56,7 +66,9 @@ def test_a_lexical_judge_passes_where_rationales_repeat_the_words_of_the_context
     found = check(recipe_of(), FACTS)
     assert found.rationales == 40 and not found.weak(0.7)
     assert found.auc["factuality"]["swap"] > 0.8 < found.auc["logicality"]["drop"]
-    assert "lexical" in listener.lines[0] and "AUC" in listener.lines[0] and len(listener.lines) == 6
+    assert (
+        "lexical" in listener.lines[0] and "AUC" in listener.lines[0] and len(listener.lines) == 6
+    )
     assert {row["auc"] for row in found.to_rows() if row["perturbation"] == "drop"} == {
         round(found.auc["logicality"]["drop"], 3)
     }
@@ -65,10 +77,13 @@ def test_a_lexical_judge_passes_where_rationales_repeat_the_words_of_the_context
 def test_a_lexical_judge_that_fails_is_refused_unless_told_otherwise(check):
     chains = paraphrased(30)
     with pytest.raises(
-        RecipeError, match=r"guided\.judge: the lexical judge hardly tells .*0\.\d\d .*at least 0\.7"
+        RecipeError,
+        match=r"guided\.judge: the lexical judge hardly tells .*0\.\d\d .*at least 0\.7",
     ) as refused:
         check(recipe_of(), chains)
-    assert "guided.judge=cross-encoder/" in str(refused.value) and "guided.judge_min_auc=0" in str(refused.value)
+    assert "guided.judge=cross-encoder/" in str(refused.value) and "guided.judge_min_auc=0" in str(
+        refused.value
+    )
     found = check(recipe_of(judge_min_auc=0.0), chains)
     assert found.weak(0.7), "the figures of the run are still there"
 
@@ -91,7 +106,9 @@ def test_the_measure_is_made_once_on_a_sample_and_needs_rationales_with_contexts
     assert check(recipe_of(), FACTS[:4]) is None and "only 4 right rationales" in listener.lines[-1]
     many = make_chains(SAMPLE + 20, 8)
     first = check(recipe_of(), many)
-    assert first.rationales == SAMPLE and check(recipe_of(), many[:10]) == first, "read from the run folder"
+    assert first.rationales == SAMPLE and check(recipe_of(), many[:10]) == first, (
+        "read from the run folder"
+    )
 
 
 @pytest.mark.parametrize(

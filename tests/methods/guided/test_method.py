@@ -1,4 +1,5 @@
-"""The pieces of LM-guided chain of thought: what is learnt, what the reader gets in each arm, controls, counts."""
+"""The pieces of LM-guided chain of thought: what is learnt, what the reader gets in each arm,
+controls, counts."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ GOLD = [Written(" ".join(Rated.of(c.problem, c.rationale.text).steps), 30) for c
 
 
 class Model:
-    """With a rationale it says its last word; when it is to reason, what it was told to; else nothing right."""
+    """With a rationale it says its last word; when it is to reason, what it was told to; else
+    nothing right."""
 
     def __init__(self, *reasoning):
         self.reasoning, self.asked = reasoning, []
@@ -77,9 +79,13 @@ def test_replies_are_filtered_by_their_answer_and_lose_it():
     assert replies[0].rationale == f"Ann is there. So it is {answers[0]}."
     assert yields(replies) == {"replies": 3, "parsed": 3, "right": 2, "kept": 1}
     kept = lessons(replies, PROBLEMS)
-    assert [chain.problem.id for chain in kept] == [PROBLEMS[0].id], "an empty rationale teaches nothing"
+    assert [chain.problem.id for chain in kept] == [PROBLEMS[0].id], (
+        "an empty rationale teaches nothing"
+    )
     assert len(lessons(replies, PROBLEMS, filtered=False)) == 2
-    assert all(isinstance(one, Reasoned) and Reasoned.from_row(one.to_row()) == one for one in replies)
+    assert all(
+        isinstance(one, Reasoned) and Reasoned.from_row(one.to_row()) == one for one in replies
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,15 +105,26 @@ def test_arms_differ_in_what_the_reader_gets():
     model = Model("Well. Prediction: Atlantis")
     reader = Reader("m", model, TASK)
     with_gold = guided(PROBLEMS, GOLD, reader)
-    assert all(right(with_gold)) and with_gold[0].small_tokens == 30 and with_gold[0].large_tokens == 12
+    assert (
+        all(right(with_gold))
+        and with_gold[0].small_tokens == 30
+        and with_gold[0].large_tokens == 12
+    )
     assert not any(right(alone(PROBLEMS, reader)))
     cot = alone(PROBLEMS, reader, Decoding(50, 0.7), samples=3)
-    assert [one.answer for one in cot] == ["Atlantis"] * 8 and cot[0].large_tokens == 36 and cot[0].rationale == "Well."
+    assert (
+        [one.answer for one in cot] == ["Atlantis"] * 8
+        and cot[0].large_tokens == 36
+        and cot[0].rationale == "Well."
+    )
     whole = [Written(chain.rationale.text, 9) for chain in CHAINS]
     assert all(right(small_alone(PROBLEMS, whole, TASK)))
     assert turned(right(alone(PROBLEMS, reader)), right(with_gold)) == {
-        "right->right": 0, "right->wrong": 0, "wrong->right": 8, "wrong->wrong": 0,
-    }  # fmt: skip
+        "right->right": 0,
+        "right->wrong": 0,
+        "wrong->right": 8,
+        "wrong->wrong": 0,
+    }
 
 
 def test_rationales_vote_and_are_chosen_and_all_are_paid_for():
@@ -115,7 +132,9 @@ def test_rationales_vote_and_are_chosen_and_all_are_paid_for():
     noise = Written("So it is Atlantis.", 10)
     samples = [[noise, gold, replace_text(gold)] for gold in GOLD]
     outcomes = voted(PROBLEMS, samples, reader)
-    assert all(right(outcomes)) and outcomes[0].small_tokens == 70 and outcomes[0].large_tokens == 36
+    assert (
+        all(right(outcomes)) and outcomes[0].small_tokens == 70 and outcomes[0].large_tokens == 36
+    )
     for choice in (by_gold(reader), by_quality(Scorer())):
         picked = chosen(PROBLEMS, samples, choice)
         assert all(one.text != noise.text for one in picked) and picked[0].tokens == 70
@@ -129,21 +148,28 @@ def test_controls_hold_what_they_say():
     swapped = other(PROBLEMS, GOLD)
     assert all(a != b for a, b in zip(swapped, GOLD, strict=True)) and {*swapped} == {*GOLD}
     blank = masked(PROBLEMS, GOLD, TASK)
-    assert all(MASK in one.text and p.answer not in one.text for one, p in zip(blank, PROBLEMS, strict=True))
+    assert all(
+        MASK in one.text and p.answer not in one.text
+        for one, p in zip(blank, PROBLEMS, strict=True)
+    )
     facts = gold_facts(PROBLEMS)
     assert all(gold.text.startswith(one.text) for one, gold in zip(facts, GOLD, strict=True))
     drawn = random_context(PROBLEMS, GOLD)
     assert drawn == random_context(PROBLEMS, GOLD) != random_context(PROBLEMS, GOLD, seed=1)
     for one, gold, problem in zip(drawn, GOLD, PROBLEMS, strict=True):
         assert abs(len(one.text.split()) - len(gold.text.split())) <= 6
-        assert all(s + "." in {t for _, own in problem.context for t in own} for s in one.text.rstrip(".").split(". "))
+        assert all(
+            s + "." in {t for _, own in problem.context for t in own}
+            for s in one.text.rstrip(".").split(". ")
+        )
 
 
 def test_masking_knows_whole_words_and_aliases():
     problem = Problem("p", "Who?", "Ann Lee", meta={"answer_aliases": ["A. Lee"]})
     said = Written("It was Ann-Lee, not Annlee; A. Lee wrote it.")
     assert (
-        masked([problem], [said], get_task("2wikimultihopqa"))[0].text == f"It was {MASK}, not Annlee; {MASK} wrote it."
+        masked([problem], [said], get_task("2wikimultihopqa"))[0].text
+        == f"It was {MASK}, not Annlee; {MASK} wrote it."
     )
 
 

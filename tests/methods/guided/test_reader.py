@@ -52,7 +52,12 @@ class Model:
         (' "Italy."\n', True, "Italy", "direct"),
         ("Ann lives in Italy.", False, None, "none"),
         ("Prediction:", True, None, "none"),
-        ("<think>Prediction: Rome?</think>Prediction: Italy.<|im_end|>", False, "Italy", "prediction"),
+        (
+            "<think>Prediction: Rome?</think>Prediction: Italy.<|im_end|>",
+            False,
+            "Italy",
+            "prediction",
+        ),
         ("<think>Prediction: Rome", False, None, "none"),
         ("", True, None, "none"),
     ],
@@ -79,7 +84,9 @@ def test_a_reply_without_an_answer_gets_a_second_call_and_no_reply_is_wrong():
     answers = [one[0] for one in Reader("m", model, TASK).answers(asked, read_prompt("cot"))]
     assert [one.found for one in answers] == ["second", "none", "second"]
     assert model.asked[3][0][-2:] == (("assistant", "I think so."), ("user", "Prediction:"))
-    assert answers[1].error == "empty reply" and answers[1].answer is None and answers[0].tokens == 14
+    assert (
+        answers[1].error == "empty reply" and answers[1].answer is None and answers[0].tokens == 14
+    )
 
 
 def answered(*texts):
@@ -95,12 +102,15 @@ def test_the_answer_that_most_give_wins():
 
 def test_samples_are_answers_of_their_own():
     model = Model("Italy", "Norway", "Italy")
-    found = Reader("m", model, TASK).answers([Asked(CHAINS[0].problem, "x")], decoding=Decoding(32, 0.7), samples=3)
+    found = Reader("m", model, TASK).answers(
+        [Asked(CHAINS[0].problem, "x")], decoding=Decoding(32, 0.7), samples=3
+    )
     assert [one.answer for one in found[0]] == ["Italy", "Norway", "Italy"]
 
 
 @pytest.mark.parametrize(
-    ("said", "answer"), [("B", "bank"), ("(b) bank.", "bank"), ("Prediction: bank", "bank"), ("zoo", "zoo")]
+    ("said", "answer"),
+    [("B", "bank"), ("(b) bank.", "bank"), ("Prediction: bank", "bank"), ("zoo", "zoo")],
 )
 def test_an_option_may_be_named_by_its_letter(said, answer):
     problem = Problem("p", "Where is money kept?", "bank", choices=("shop", "bank"))
@@ -124,7 +134,9 @@ def test_nothing_is_read_off_a_thought(server, tmp_path, content, finish, field,
     message = {"reasoning_content": field} if field else {}
     server.answer = lambda body, times: (200, completion(content, finish, **message), {})
     store = ReplyStore(tmp_path / "r.sqlite")
-    endpoint = Endpoint(EndpointSettings("m", server.url), Budget(store, "job"), "", say=lambda line: None)
+    endpoint = Endpoint(
+        EndpointSettings("m", server.url), Budget(store, "job"), "", say=lambda line: None
+    )
     ((said,),) = Reader("m", endpoint, TASK).answers([Asked(CHAINS[0].problem)])
     assert said.answer == answer and server.calls == 1
     assert (said.error or "").startswith("unfinished thought") == (answer is None)

@@ -23,16 +23,26 @@ STANDARD = arm("standard", 0, None, 99.0, student=False)
 
 
 def test_arm_and_seed_are_chosen_on_validation_alone():
-    chosen = _best(by_name(
-        STANDARD, arm("distilled", 0, 40.0, 90.0), arm("distilled", 1, 42.0, 10.0),
-        arm("both", 0, 44.0, 20.0), arm("both", 1, 43.0, 95.0),
-    ))  # fmt: skip
+    chosen = _best(
+        by_name(
+            STANDARD,
+            arm("distilled", 0, 40.0, 90.0),
+            arm("distilled", 1, 42.0, 10.0),
+            arm("both", 0, 44.0, 20.0),
+            arm("both", 1, 43.0, 95.0),
+        )
+    )
     assert (chosen["name"], chosen["seed"], chosen["folder"]) == ("both", 0, "seed0/both")
     assert chosen["validation"] == 44.0 and chosen["chosen_on"] == "validation"
 
 
 def test_what_answers_alone_and_what_votes_is_not_handed_out_while_a_student_guides():
-    arms = [STANDARD, arm("small", 0, 90.0, 90.0), arm("distilled", 0, 10.0, 10.0), arm("distilled-sc", 0, 10.0, 99.0)]
+    arms = [
+        STANDARD,
+        arm("small", 0, 90.0, 90.0),
+        arm("distilled", 0, 10.0, 10.0),
+        arm("distilled-sc", 0, 10.0, 99.0),
+    ]
     assert _best(by_name(*arms))["name"] == "distilled"
     assert _best(by_name(*arms[:2]))["name"] == "small"
 

@@ -10,7 +10,14 @@ import torch
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Reply
 from smallsteps.methods.guided.reader import Asked, Reader
-from smallsteps.methods.guided.reward import REWARDED, Likelihood, Rewarder, RewardSettings, copied, usefulness
+from smallsteps.methods.guided.reward import (
+    REWARDED,
+    Likelihood,
+    Rewarder,
+    RewardSettings,
+    copied,
+    usefulness,
+)
 from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
@@ -56,7 +63,9 @@ def test_quality_and_usefulness_add_up_as_each_kind_says():
         "aspects": lambda parts, task: 0.5 * sum(parts.values()) / 5,
         "task": lambda parts, task: task,
     }.items():
-        right, wrong = rewarder(kind).rewards([rollout(0, GOLD[0]), rollout(0, "Nobody knows this.")])
+        right, wrong = rewarder(kind).rewards(
+            [rollout(0, GOLD[0]), rollout(0, "Nobody knows this.")]
+        )
         assert right.value == pytest.approx(wanted(parts_of(right), 1.0)), kind
         assert wrong.value == pytest.approx(wanted(parts_of(wrong), 0.0)), kind
         assert right.value > wrong.value
@@ -65,10 +74,16 @@ def test_quality_and_usefulness_add_up_as_each_kind_says():
 def test_what_is_empty_unfinished_or_too_long_is_worth_nothing_and_costs_no_call():
     model = rewarder(longest=20)
     texts = ["", "  ", "so " * 21]
-    found = model.rewards([*(rollout(0, text) for text in texts), rollout(0, GOLD[0], finished=False)])
-    assert [one.value for one in found] == [0, 0, 0, 0] and all(one.parts["gated"] == 1 for one in found)
+    found = model.rewards(
+        [*(rollout(0, text) for text in texts), rollout(0, GOLD[0], finished=False)]
+    )
+    assert [one.value for one in found] == [0, 0, 0, 0] and all(
+        one.parts["gated"] == 1 for one in found
+    )
     assert model.reader.generator.calls == 0
-    group = model([[rollout(0, GOLD[0]), rollout(0, "")], [rollout(1, GOLD[1]), rollout(1, GOLD[1])]], 0)
+    group = model(
+        [[rollout(0, GOLD[0]), rollout(0, "")], [rollout(1, GOLD[1]), rollout(1, GOLD[1])]], 0
+    )
     assert [len(own) for own in group] == [2, 2] and group[0][1].value == 0 < group[0][0].value
 
 
@@ -86,16 +101,25 @@ def test_a_task_without_f1_is_useful_by_right_and_wrong_and_without_context_by_c
     problem = Problem("n", "Ann has 3 boxes of 24 pens. How many pens?", "72")
     assert usefulness(numbers, problem, "72 pens") == 1.0 == usefulness(numbers, problem, "$72.00")
     assert usefulness(numbers, problem, "7") == usefulness(numbers, problem, None) == 0.0
-    assert 0 < usefulness(TASK, Problem("m", "Who?", "Ann Lee"), "Ann") < 1, "multi-hop answers have an F1"
-    model = Rewarder({"n": problem}, Scorer(), RewardSettings(), Reader("m", Follows("72"), numbers))
+    assert 0 < usefulness(TASK, Problem("m", "Who?", "Ann Lee"), "Ann") < 1, (
+        "multi-hop answers have an F1"
+    )
+    model = Rewarder(
+        {"n": problem}, Scorer(), RewardSettings(), Reader("m", Follows("72"), numbers)
+    )
     text = "Ann has 3 boxes of 24 pens. So she has 72 pens."
     (reward,) = model.rewards([Rollout("n", 0, (1,), (2,), text, True)])
-    assert reward.terms == {"coherence": pytest.approx(0.5 * reward.parts["coherence"]), "task": 1.0}
+    assert reward.terms == {
+        "coherence": pytest.approx(0.5 * reward.parts["coherence"]),
+        "task": 1.0,
+    }
 
 
 def test_gauges_tell_of_leaks_and_copies():
     answer = CHAINS[0].problem.answer
-    leak, copy = rewarder().rewards([rollout(0, f"It is {answer}."), rollout(0, CHAINS[0].problem.context[0][1][0])])
+    leak, copy = rewarder().rewards(
+        [rollout(0, f"It is {answer}."), rollout(0, CHAINS[0].problem.context[0][1][0])]
+    )
     assert leak.parts["leak"] == 1 and copy.parts["copy"] == 1 and leak.parts["copy"] < 0.5
     assert copied("x y z", CHAINS[0].problem) == 0
 
@@ -131,6 +155,6 @@ def test_what_cannot_be_rewarded_is_refused():
         rewarder(uplift=True)
     with pytest.raises(RecipeError, match="uplift has no part in 'paper'"):
         RewardSettings("paper", uplift=True)
-    assert Rewarder(PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings("aspects")).rewards(
-        [rollout(0, GOLD[0])]
-    )
+    assert Rewarder(
+        PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings("aspects")
+    ).rewards([rollout(0, GOLD[0])])

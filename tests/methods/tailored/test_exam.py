@@ -56,7 +56,9 @@ def test_unfinished_chains_are_no_mistakes_and_equal_mistakes_count_once() -> No
         ("She adds them up.", "unknown"),
     ],
 )
-def test_a_chain_without_a_closing_is_a_mistake_only_if_its_last_number_is_wrong(text: str, verdict: str) -> None:
+def test_a_chain_without_a_closing_is_a_mistake_only_if_its_last_number_is_wrong(
+    text: str, verdict: str
+) -> None:
     (paper,) = mark([said("a", 0, text, "end")], PROBLEMS[:1], TASK)
     counted = {"right": paper.right, "wrong": len(paper.wrong), "unknown": paper.unknown}
     assert counted == {"right": 0, "wrong": 0, "unknown": 0} | {verdict: 1}
@@ -88,7 +90,9 @@ def test_an_exam_depends_neither_on_batch_nor_on_order_and_its_samples_differ(
     task = replace(TASK, max_chain_tokens=20)
     decoding = Decoding(max_new_tokens=20, temperature=1.0, top_k=50, seed=3)
     together = sit(student, PROBLEMS, task, samples=3, decoding=decoding)
-    apart = sit(student, PROBLEMS[::-1], task, samples=3, decoding=decoding, solving=Solving(batch_size=1))
+    apart = sit(
+        student, PROBLEMS[::-1], task, samples=3, decoding=decoding, solving=Solving(batch_size=1)
+    )
     assert together == apart[::-1]
     assert all(paper.samples == 3 for paper in together)
     assert any(paper.unknown + len(paper.wrong) + paper.unfinished > 1 for paper in together)

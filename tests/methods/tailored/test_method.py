@@ -1,4 +1,5 @@
-"""Tailored learning: what is asked, what is learnt, what arms cost, and that a run killed anywhere ends the same."""
+"""Tailored learning: what is asked, what is learnt, what arms cost, and that a run killed anywhere
+ends the same."""
 
 from __future__ import annotations
 
@@ -49,7 +50,10 @@ def bought(id, round, text="The answer is 1.", problem="p", **more):
 
 
 def test_feedback_is_asked_for_finished_mistakes_and_shows_them():
-    papers = [Paper(PROBLEMS[0].id, 1, ("wrong", "worse"), 0, 4), Paper(PROBLEMS[1].id, 4, (), 0, 4)]
+    papers = [
+        Paper(PROBLEMS[0].id, 1, ("wrong", "worse"), 0, 4),
+        Paper(PROBLEMS[1].id, 4, (), 0, 4),
+    ]
     lessons = feedback_lessons(PROBLEMS, papers, 2, WORDS)
     assert [(one.problem, one.attempt) for one in lessons] == [(PROBLEMS[0], "wrong")]
     two = feedback_lessons(PROBLEMS, papers, 2, words(mistakes=3))
@@ -70,9 +74,18 @@ def test_what_is_asked_again_without_a_mistake_is_a_sample_nobody_asked_for():
     assert {one.sample for one in first} == {2} and {one.sample for one in second} == {3}
     assert sorted(one.problem.id for one in first) == sorted(p.id for p in PROBLEMS)
     assert [one.problem for one in first] != PROBLEMS
-    again = bought(f"{PROBLEMS[0].id}/0.1~1", 0, problem=PROBLEMS[0].id, sample=3)  # a reply that was asked for again
-    own = [one for one, _ in zip(further_lessons(PROBLEMS, [*had, again], 1, 0, hint=True), PROBLEMS, strict=False)]
-    assert {one.sample for one in own if one.problem == PROBLEMS[0]} == {4} and all(one.hint for one in own)
+    again = bought(
+        f"{PROBLEMS[0].id}/0.1~1", 0, problem=PROBLEMS[0].id, sample=3
+    )  # a reply that was asked for again
+    own = [
+        one
+        for one, _ in zip(
+            further_lessons(PROBLEMS, [*had, again], 1, 0, hint=True), PROBLEMS, strict=False
+        )
+    ]
+    assert {one.sample for one in own if one.problem == PROBLEMS[0]} == {4} and all(
+        one.hint for one in own
+    )
 
 
 @pytest.mark.parametrize("allowance", [0, 1, 150, 1000])
@@ -98,8 +111,14 @@ def test_a_teacher_with_nothing_to_say_ends_it():
 
 
 def test_rationales_gather_over_rounds_up_to_a_cap_each_text_once():
-    every = [bought("a", 0, "x"), bought("b", 1, "y"), bought("c", 1, "x"), bought("d", 2, None, dropped="wrong answer"),
-             bought("e", 2, "z"), bought("f", 2, "z", problem="q")]  # fmt: skip
+    every = [
+        bought("a", 0, "x"),
+        bought("b", 1, "y"),
+        bought("c", 1, "x"),
+        bought("d", 2, None, dropped="wrong answer"),
+        bought("e", 2, "z"),
+        bought("f", 2, "z", problem="q"),
+    ]
     assert [one.id for one in collected(every, WORDS)] == ["a", "b", "e", "f"]
     assert [one.id for one in collected(every, words(cap=2))] == ["b", "e", "f"]
     assert [one.id for one in collected(every, words(collect="replace"))] == ["e", "f"]
@@ -108,13 +127,19 @@ def test_rationales_gather_over_rounds_up_to_a_cap_each_text_once():
 @pytest.mark.parametrize("segments", [None, "inter"])
 def test_a_contrast_has_other_right_texts_of_its_question_and_its_mistakes(segments):
     problem, other = PROBLEMS[:2]
-    texts = ["Ann has 3 pens, so she has 3. The answer is 3.", "She has 3. The answer is 3.", "The answer is 5."]
+    texts = [
+        "Ann has 3 pens, so she has 3. The answer is 3.",
+        "She has 3. The answer is 3.",
+        "The answer is 5.",
+    ]
     chains = [
         Chain(own, rationale_of(bought(str(n), 0, text, own.id)))
         for n, (own, text) in enumerate(zip([problem, problem, other], texts, strict=True))
     ]
     found = contrasts(TASK, Lessons(chains, {problem.id: ("so 9. The answer is 9.",)}), segments)
-    joined = {name: [" ".join(t for _, t in own) for own in c.positives] for name, c in found.items()}
+    joined = {
+        name: [" ".join(t for _, t in own) for own in c.positives] for name, c in found.items()
+    }
     assert joined == {"0": [texts[1]], "1": [texts[0]], "2": []}
     assert [len(found[name].negatives) for name in "012"] == [1, 1, 0]
     assert found["0"].question == TASK.render(problem)
@@ -128,11 +153,15 @@ def test_when_to_stop():
     unfinished = [Paper("a", 0, (), 4, 4)]
     gain = words(min_gain=1.0)
     assert stop_reason(1, papers, [0, 50], [], WORDS) is None
-    assert stop_reason(0, unfinished, [0], [], WORDS) is None, "who finishes no chain makes no mistake, and fails"
+    assert stop_reason(0, unfinished, [0], [], WORDS) is None, (
+        "who finishes no chain makes no mistake, and fails"
+    )
     assert stop_reason(3, papers, [0, 50], [], WORDS) == "3 rounds are over"
     assert stop_reason(1, papers, [0, 50], [], words(rounds=1)) == "1 round is over"
     assert "less than 2 %" in str(stop_reason(1, papers, [0, 50], [], words(min_failed=2)))
-    assert stop_reason(1, papers, [50, 50], [], gain) is None, "the first student has no student before it"
+    assert stop_reason(1, papers, [50, 50], [], gain) is None, (
+        "the first student has no student before it"
+    )
     assert "gained 0.5 points" in str(stop_reason(2, papers, [0, 50, 50.5], [], gain))
     unpaid = [bought("a", 0), bought("b", 0, None, dropped="not asked: limit of 5 calls: 5 spent")]
     assert "budget is spent" in str(stop_reason(1, papers, [0, 50], unpaid, WORDS))
@@ -151,7 +180,13 @@ def test_mistakes_are_repaired_and_broken_again():
 def content(**sections):
     base = {
         "arms": ["full"],
-        "data": {"task": "stories", "count": 10, "validation_count": 3, "test_count": 3, "difficulty": "easy"},
+        "data": {
+            "task": "stories",
+            "count": 10,
+            "validation_count": 3,
+            "test_count": 3,
+            "difficulty": "easy",
+        },
         "student": {"name": "bundled"},
         "tailored": {"rounds": 2, "rationales": 2, "samples": 2},
         "train": {"budget": 4000, "evaluations": 1, "update_examples": 8, "learning_rate": 1e-3},
@@ -171,7 +206,10 @@ def own_store(monkeypatch, tmp_path):
 def four_arms(tmp_path_factory):
     place = tmp_path_factory.mktemp("four")
     recipe = make_recipe(
-        content(arms=["t0-only", "full", "blind", "no-contrast"], tailored={"teacher": {"store": str(place / "s")}})
+        content(
+            arms=["t0-only", "full", "blind", "no-contrast"],
+            tailored={"teacher": {"store": str(place / "s")}},
+        )
     )
     return recipe, place / "run", tailor(recipe, place / "run")
 
@@ -183,10 +221,15 @@ def test_arms_cost_the_same_teacher_and_training_tokens(four_arms):
     dearest = 130
     for arm in ("t0-only", "blind"):
         for number in (1, 2):
-            paid, wanted = rows[arm, number]["teacher_tokens"], rows["full", number]["teacher_tokens"]
+            paid, wanted = (
+                rows[arm, number]["teacher_tokens"],
+                rows["full", number]["teacher_tokens"],
+            )
             assert wanted <= paid <= wanted + dearest, "the last reply may go over"
     for arm in ("t0-only", "blind", "no-contrast"):
-        assert rows[arm, 2]["train_tokens"] == pytest.approx(rows["full", 2]["train_tokens"], rel=0.2)
+        assert rows[arm, 2]["train_tokens"] == pytest.approx(
+            rows["full", 2]["train_tokens"], rel=0.2
+        )
     assert rows["full", 1]["usable"] > 0 and "usable" not in rows["no-contrast", 2]
 
 
@@ -215,14 +258,26 @@ def test_rounds_have_what_scripts_read(four_arms):
     _, out, found = four_arms
     held = json.loads((out / "results.json").read_text())
     assert held["rounds"] == found["rounds"]
-    names = {"round", "exam", "validation", "test", "mistakes", "repaired", "broken", "calls", "teacher_tokens"}
+    names = {
+        "round",
+        "exam",
+        "validation",
+        "test",
+        "mistakes",
+        "repaired",
+        "broken",
+        "calls",
+        "teacher_tokens",
+    }
     assert all(names <= set(row) for row in held["rounds"])
     full = [row for row in held["rounds"] if row["arm"] == "full"]
     assert [row["round"] for row in full] == [0, 1, 2]
     assert full[0]["calls"] == 0 and full[1]["calls"] == 20 and full[1]["kept"] == 20
     assert {row["against"] for row in held["comparisons"]} == {"full"}
     arm = next(row for row in held["arms"] if row["name"] == "full")
-    assert {"metric", "value", "low", "high", "n", "unparsed", "train_tokens", "seconds"} <= set(arm)
+    assert {"metric", "value", "low", "high", "n", "unparsed", "train_tokens", "seconds"} <= set(
+        arm
+    )
     assert (out / arm["student"] / "config.json").is_file()
 
 
@@ -240,7 +295,11 @@ def test_each_question_has_its_fate_and_each_rationale_its_lineage(four_arms):
 
 def test_arms_that_learn_the_same_share_a_student(four_arms):
     _, out, _ = four_arms
-    assert sorted(p.name for p in (out / "start/seed0").iterdir()) == ["round-0", "round-1-plain", "round-1-triplet"]
+    assert sorted(p.name for p in (out / "start/seed0").iterdir()) == [
+        "round-0",
+        "round-1-plain",
+        "round-1-triplet",
+    ]
 
 
 def test_the_same_call_again_asks_nobody_and_changes_nothing(four_arms, monkeypatch):
@@ -261,12 +320,18 @@ def test_other_words_run_too(tmp_path, more):
     assert [row["round"] for row in found["rounds"]] == [0, 1, 2]
     assert "segments" in more or found["rounds"][1]["usable"] > 0
     drive = json.loads((tmp_path / "run" / found["best"]["folder"] / "smallsteps.json").read_text())
-    assert ((drive["max_segments"] or 0) > 2) == ("segments" in more), "from the longest chain it learnt from"
+    assert ((drive["max_segments"] or 0) > 2) == ("segments" in more), (
+        "from the longest chain it learnt from"
+    )
 
 
 def test_a_run_killed_anywhere_ends_the_same(command, tmp_path):
     (tmp_path / "recipe.yaml").write_text(
-        yaml.safe_dump(content(arms=["full", "t0-only"], tailored={"teacher": {"store": str(tmp_path / "store")}}))
+        yaml.safe_dump(
+            content(
+                arms=["full", "t0-only"], tailored={"teacher": {"store": str(tmp_path / "store")}}
+            )
+        )
     )
     arguments = ("run", str(tmp_path / "recipe.yaml"), "--threads", "1", "--out")
     assert command(*arguments, str(tmp_path / "whole")) == 0, command.errors()
@@ -281,7 +346,9 @@ def test_a_run_killed_anywhere_ends_the_same(command, tmp_path):
     ):
         assert command(*arguments, cut, fail_at=point) == -9, f"{point}: {command.errors()}"
     assert command(*arguments, cut) == 0, command.errors()
-    one, other = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "cut"))
+    one, other = (
+        json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "cut")
+    )
     assert one["rounds"] == other["rounds"]
     assert (tmp_path / "cut/report.html").is_file()
     for name in ("fates.jsonl", "grades.jsonl"):
@@ -316,17 +383,28 @@ def test_demonstrations_are_training_questions_and_go_with_the_student(tmp_path,
         assert rationale in right and question in questions
 
 
-def test_demonstrations_are_refused_for_an_encoder_decoder_before_the_teacher_is_asked(tmp_path, monkeypatch):
+def test_demonstrations_are_refused_for_an_encoder_decoder_before_the_teacher_is_asked(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(Solver, "explain", lambda *_: pytest.fail("asked"))
     recipe = make_recipe(content(tailored={"demonstrations": 2}))
-    with pytest.raises(RecipeError, match="bundled is an encoder-decoder: demonstrations are for causal"):
+    with pytest.raises(
+        RecipeError, match="bundled is an encoder-decoder: demonstrations are for causal"
+    ):
         tailor(recipe, tmp_path / "run")
 
 
-PUBLISHED = [f"tailored/{name}" for name in ("gsm8k", "svamp", "multiarith", "commonsenseqa", "strategyqa", "own")]
+PUBLISHED = [
+    f"tailored/{name}"
+    for name in ("gsm8k", "svamp", "multiarith", "commonsenseqa", "strategyqa", "own")
+]
 PUBLISHED += [f"{name}-causal" for name in PUBLISHED if name != "tailored/own"]
 QUESTIONS = {
-    "commonsenseqa": {"question": "Where is {n} at home?", "choices": ["river", "zoo"], "answer": "river"},
+    "commonsenseqa": {
+        "question": "Where is {n} at home?",
+        "choices": ["river", "zoo"],
+        "answer": "river",
+    },
     "strategyqa": {"question": "Is {n} a number?", "answer": "yes"},
 }
 """Rows of tasks whose answers are no numbers."""
@@ -353,8 +431,14 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path, tiny):
         f"tailored.teacher.name={tmp_path / 'replies.jsonl'}",
         "data.test=null",
     ]
-    small = ["seeds=[0]", "train.budget=900", "train.evaluations=1", "evaluation.bootstrap=100", "tailored.rounds=2",
-             f"student.scratch={json.dumps(TINY_STUDENT)}"]  # fmt: skip
+    small = [
+        "seeds=[0]",
+        "train.budget=900",
+        "train.evaluations=1",
+        "evaluation.bootstrap=100",
+        "tailored.rounds=2",
+        f"student.scratch={json.dumps(TINY_STUDENT)}",
+    ]
     if name.endswith("-causal"):
         small[-1] = f"student.name={causal_student(tiny, tmp_path / 'student')}"
     recipe = load_recipe(name, [*own, *small])
@@ -392,12 +476,19 @@ def test_questions_without_answers_are_no_exam(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_before_the_first_exam(tmp_path, monkeypatch):
-    monkeypatch.setattr("smallsteps.methods.tailored.rounds.sit", lambda *_, **__: pytest.fail("an exam for nothing"))
+def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_before_the_first_exam(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        "smallsteps.methods.tailored.rounds.sit",
+        lambda *_, **__: pytest.fail("an exam for nothing"),
+    )
     rows = [{"id": f"q{n}", "question": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "bought.jsonl").write_text(
-        "".join(json.dumps({"id": row["id"], "rationale": "The answer is 99."}) + "\n" for row in rows)
+        "".join(
+            json.dumps({"id": row["id"], "rationale": "The answer is 99."}) + "\n" for row in rows
+        )
     )
     recipe = make_recipe(
         content(
@@ -405,7 +496,9 @@ def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_before_the_first_exa
             tailored={"rationales": 1, "teacher": {"name": str(tmp_path / "bought.jsonl")}},
         )
     )
-    with pytest.raises(DataError, match=r"not one of \d+ rationales .* was kept \(wrong answer: \d+"):
+    with pytest.raises(
+        DataError, match=r"not one of \d+ rationales .* was kept \(wrong answer: \d+"
+    ):
         tailor(recipe, tmp_path / "run")
 
 
@@ -437,35 +530,52 @@ KEY = "sk-never-to-be-seen-0123456789"
 
 def asked_over_an_endpoint(folder, server, arms, **teacher):
     """A recipe whose teacher is the server on loopback; it is right."""
-    rows = [{"id": f"q{n}", "question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(20)]
+    rows = [
+        {"id": f"q{n}", "question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(20)
+    ]
     (folder / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     def answer(body, times):
         number = int(re.search(r"What is (\d+) \+ 1", body["messages"][-1]["content"])[1])
-        return 200, completion(f"We add: {number} + 1 = {number + 1}. The answer is {number + 1}."), {}
+        return (
+            200,
+            completion(f"We add: {number} + 1 = {number + 1}. The answer is {number + 1}."),
+            {},
+        )
 
     server.answer = answer
     data = {"chains": str(folder / "q.jsonl"), "task": "numbers"}
     teacher = {"name": "m", "retries": 0, **teacher}
-    return make_recipe(content(arms=arms, data=data, tailored={"rationales": 1, "rounds": 3, "teacher": teacher}))
+    return make_recipe(
+        content(arms=arms, data=data, tailored={"rationales": 1, "rounds": 3, "teacher": teacher})
+    )
 
 
-def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_shows_the_key(tmp_path, server):
-    """Against a server on loopback: T_0 is bought once for all arms, the key stands in no file of the run."""
+def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_shows_the_key(
+    tmp_path, server
+):
+    """Against a server on loopback: T_0 is bought once for all arms, the key stands in no file of
+    the run."""
     store = str(tmp_path / "store")
-    recipe = asked_over_an_endpoint(tmp_path, server, ["full", "t0-only"], base_url=server.url, store=store, calls=20)
+    recipe = asked_over_an_endpoint(
+        tmp_path, server, ["full", "t0-only"], base_url=server.url, store=store, calls=20
+    )
     told = Listener()
     found = tailor(recipe, tmp_path / "run", told, access=Access(key=KEY))
     assert server.calls == 20, "the limit holds for all arms together"
     assert any("ends after round 2: the teacher's budget is spent" in line for line in told.lines)
-    assert any("16 calls" in line for line in told.lines), "the forecast comes before the first call"
+    assert any("16 calls" in line for line in told.lines), (
+        "the forecast comes before the first call"
+    )
     assert [row["round"] for row in found["rounds"]] == [0, 1, 2, 0, 1, 2]
     for path in [*(tmp_path / "run").rglob("*"), *tmp_path.glob("store*")]:
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in "".join(told.lines)
 
 
-def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(tmp_path, server, monkeypatch):
+def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(
+    tmp_path, server, monkeypatch
+):
     monkeypatch.setattr("smallsteps.methods.tailor.STORE", tmp_path / "first.sqlite")
     recipe = asked_over_an_endpoint(tmp_path, server, ["full", "t0-only"])
     tailor(recipe, tmp_path / "bought", access=Access(server.url, KEY))
@@ -486,18 +596,23 @@ def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(t
             path.name in ("bought.jsonl", "fates.jsonl", "grades.jsonl", "model.safetensors")
             or path.name == "papers.jsonl"
         ):
-            assert path.read_bytes() == (tmp_path / "replayed" / path.relative_to(tmp_path / "bought")).read_bytes(), (
-                path
-            )
+            assert (
+                path.read_bytes()
+                == (tmp_path / "replayed" / path.relative_to(tmp_path / "bought")).read_bytes()
+            ), path
             same += 1
     assert same > 10
 
 
 def test_a_teacher_who_cannot_be_asked_shows_before_the_first_exam(tmp_path, server, monkeypatch):
-    monkeypatch.setattr("smallsteps.methods.tailored.rounds.sit", lambda *_, **__: pytest.fail("sat an exam"))
+    monkeypatch.setattr(
+        "smallsteps.methods.tailored.rounds.sit", lambda *_, **__: pytest.fail("sat an exam")
+    )
     nobody = asked_over_an_endpoint(tmp_path, server, ["full"], base_url="http://127.0.0.1:9/v1")
     with pytest.raises(TeacherError, match="nobody answers there"):
         tailor(nobody, tmp_path / "nobody")
-    keyless = asked_over_an_endpoint(tmp_path, server, ["full"], base_url="https://somewhere.invalid/v1")
+    keyless = asked_over_an_endpoint(
+        tmp_path, server, ["full"], base_url="https://somewhere.invalid/v1"
+    )
     with pytest.raises(RecipeError, match="OPENAI_API_KEY"):
         tailor(keyless, tmp_path / "keyless")

@@ -1,11 +1,11 @@
-"""Every arm's examples, built and checked before the first arm trains: nothing is refused after hours.
+"""Every arm's examples, built and checked before the first arm trains: nothing is refused after
+hours.
 
     stage check/    left-out.json: odd chains, which every arm leaves out; plans.json: what each arm trains on
 
-All arms leave out the same chains, so that they still differ in one thing. Segments of `ent`, `ent*` and `loss` are not
-known before a student has scored the chains; their arms are checked as if every sub-sentence were a segment, which
-finds every place where a cut could fall.
-"""
+All arms leave out the same chains, so that they still differ in one thing. Segments of `ent`,
+`ent*` and `loss` are not known before a student has scored the chains; their arms are checked as if
+every sub-sentence were a segment, which finds every place where a cut could fall."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ FINEST = "inter"
 
 
 def leave_out_odd(stages: Stages) -> None:
-    """Names the odd chains of all arms in `stages.left_out`. Raises TrainingError where they are too many."""
+    """Names the odd chains of all arms in `stages.left_out`. Raises TrainingError where they are
+    too many."""
     folder = stages.run.stage("check", lambda place: _find_odd(stages, place), fixed=True)
     rows = json.loads((folder / "left-out.json").read_text(encoding="utf-8"))
     odd = [Odd(**row["odd"]) for row in rows]
@@ -72,7 +73,8 @@ def _find_odd(stages: Stages, folder: Path) -> None:
 
 
 def check_every_arm(stages: Stages) -> None:
-    """Builds what each arm trains on, checks it, and plans the run. Raises TrainingError that names the arm."""
+    """Builds what each arm trains on, checks it, and plans the run. Raises TrainingError that names
+    the arm."""
     folder = stages.run.stage("plan", lambda place: _plan(stages, place))
     plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
     tokens: dict[str, int] = {}
@@ -106,7 +108,8 @@ MOST_SPREAD = 0.05
 
 
 def _spread(plans: Mapping[str, Any]) -> float:
-    """By how much the dearest arm trains on more tokens than the cheapest, as a share of the cheapest."""
+    """By how much the dearest arm trains on more tokens than the cheapest, as a share of the
+    cheapest."""
     totals = [sum(plan["tokens"].values()) for plan in plans.values()]
     return max(totals) / max(1, min(totals)) - 1
 
@@ -119,7 +122,9 @@ def _plan(stages: Stages, folder: Path) -> None:
         for part in _parts(workshop, variant, train, validation):
             settings = workshop.settings(part.share)
             try:
-                report = preflight(part.student, part.train, part.validation, settings, stages.task).report
+                report = preflight(
+                    part.student, part.train, part.validation, settings, stages.task
+                ).report
             except TrainingError as error:
                 raise TrainingError(f"{part.label(variant.name)}: {error}") from None
             tokens[part.kind or ""] = report.planned_tokens
@@ -128,14 +133,17 @@ def _plan(stages: Stages, folder: Path) -> None:
 
 
 def _checked_variants(stages: Stages, folder: Path) -> Iterator[tuple[Variant, Workshop]]:
-    """Each arm at the first seed, and the direct students that score for others, with what they work with."""
+    """Each arm at the first seed, and the direct students that score for others, with what they
+    work with."""
     everything = variants(stages.recipe)
     named = {v.name: v for v in everything}
     for variant in everything:
         for scorer in _scorers(stages, variant):
             named.setdefault(scorer.name, scorer)
     for place, variant in enumerate(named.values()):
-        stages.reporter.advance("checking the examples of each arm", place, len(named), variant.name)
+        stages.reporter.advance(
+            "checking the examples of each arm", place, len(named), variant.name
+        )
         yield variant, stages.workshop(variant, folder)
     stages.reporter.advance("checking the examples of each arm", len(named), len(named))
 
@@ -145,21 +153,25 @@ def _scorers(stages: Stages, variant: Variant) -> list[Variant]:
 
 
 def _notes(stages: Stages, own: Variant, variant: Variant) -> Sequence[str]:
-    """What the labels of a model's trainings end in: with `folds` a scorer is trained once a fold."""
+    """What the labels of a model's trainings end in: with `folds` a scorer is trained once a
+    fold."""
     folds = stages.recipe.segmentation.folds
     if own is variant or folds == 1:
         return [""]
     return [f", without fold {fold}" for fold in range(folds)]
 
 
-def _parts(workshop: Workshop, variant: Variant, train: Sequence[Chain], validation: Sequence[Chain]) -> list[Part]:
+def _parts(
+    workshop: Workshop, variant: Variant, train: Sequence[Chain], validation: Sequence[Chain]
+) -> list[Part]:
     """What the arm trains; segments that need scores are replaced by the finest ones."""
     strategy = variant.spec.strategy
     if strategy is None:
         return [direct_part(workshop, train, validation)]
     known = not get_strategy(strategy).needs_student
     cut = [
-        segment(workshop, chains, strategy if known else FINEST, variant.beta, None) for chains in (train, validation)
+        segment(workshop, chains, strategy if known else FINEST, variant.beta, None)
+        for chains in (train, validation)
     ]
     examples, held_out = (
         datasets(workshop, variant.spec, chains, segments)
@@ -169,8 +181,8 @@ def _parts(workshop: Workshop, variant: Variant, train: Sequence[Chain], validat
 
 
 def known_beforehand(recipe: Recipe) -> list[str]:
-    """What a plan can say without training: chains, and tokens of an arm and of all, as far as data and student are at
-    hand."""
+    """What a plan can say without training: chains, and tokens of an arm and of all, as far as data
+    and student are at hand."""
     arms, seeds = len(variants(recipe)), len(recipe.seeds)
     sizes: list[str] = []
     budget = recipe.train.budget
@@ -197,7 +209,8 @@ def known_beforehand(recipe: Recipe) -> list[str]:
 
 
 def _pass_of_direct(recipe: Recipe, chains: Sequence[Chain]) -> int:
-    """Training tokens of one pass over whole chains; a quarter of the characters where no student is at hand."""
+    """Training tokens of one pass over whole chains; a quarter of the characters where no student
+    is at hand."""
     task = data_task(recipe.data)
     texts = [text for c in chains for text in (task.render(c.problem), c.rationale.text)]
     if not recipe.student.scratch:

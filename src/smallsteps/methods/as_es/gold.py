@@ -1,8 +1,9 @@
-"""The gold side of the page: test problems, their gold chains cut into segments, and the entropy of every token.
+"""The gold side of the page: test problems, their gold chains cut into segments, and the entropy of
+every token.
 
-The entropy is that of the direct student which scores sub-sentences for `ent`, so that the page shows what this
-strategy sees. Written to `problems.jsonl` and `gold.jsonl` of the run folder (schema: `smallsteps.report.page`).
-"""
+The entropy is that of the direct student which scores sub-sentences for `ent`, so that the page
+shows what this strategy sees. Written to `problems.jsonl` and `gold.jsonl` of the run folder
+(schema: `smallsteps.report.page`)."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def _make(stages: Stages, folder: Path) -> None:
 
 
 def _rows(stages: Stages, out: Path) -> list[dict[str, Any]]:
-    """One row a problem; the regions of a report stand in one row, those without a finding left out."""
+    """One row a problem; the regions of a report stand in one row, those without a finding left
+    out."""
     chains = [chain for chain in stages.material.gold if not chain.problem.meta.get("normal")]
     variant = _cutting_variant(stages)
     strategy = variant.spec.strategy or "inter"
@@ -48,20 +50,28 @@ def _rows(stages: Stages, out: Path) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for chain, own, tokens in zip(chains, cut, entropies, strict=True):
         problem_id = chain.problem.group or chain.problem.id
-        row = rows.setdefault(problem_id, {"problem_id": problem_id, "segments": [], "tokens": [], **labelled})
+        row = rows.setdefault(
+            problem_id, {"problem_id": problem_id, "segments": [], "tokens": [], **labelled}
+        )
         row["segments"] += [{"kind": s.kind, "text": s.text} for s in own]
         row["tokens"] += tokens
     return list(rows.values())
 
 
 def _cutting_variant(stages: Stages) -> Variant:
-    """The first arm that cuts chains without needing a student that was not trained; else the first arm."""
-    everything = [v for v in variants(stages.recipe) if not v.spec.whole_report] or variants(stages.recipe)
+    """The first arm that cuts chains without needing a student that was not trained; else the first
+    arm."""
+    everything = [v for v in variants(stages.recipe) if not v.spec.whole_report] or variants(
+        stages.recipe
+    )
     return next((v for v in everything if v.spec.strategy), everything[0])
 
 
-def _entropies(stages: Stages, variant: Variant, chains: Sequence[Chain]) -> list[list[dict[str, Any]]]:
-    """Per chain its tokens under the direct student, empty lists where no direct arm was trained."""
+def _entropies(
+    stages: Stages, variant: Variant, chains: Sequence[Chain]
+) -> list[list[dict[str, Any]]]:
+    """Per chain its tokens under the direct student, empty lists where no direct arm was
+    trained."""
     if "direct" not in stages.recipe.arms:
         return [[] for _ in chains]
     folder = stages.trained(variant.direct()).folder("validation_loss")
@@ -72,8 +82,9 @@ def _entropies(stages: Stages, variant: Variant, chains: Sequence[Chain]) -> lis
 
 
 def entropy_tokens(text: str, scored: TokenScores) -> list[dict[str, Any]]:
-    """`text` cut at its tokens, each with its entropy (nats); what lies between two tokens goes to the one before, so
-    that the pieces joined are the text. Tokens that share a character count as one, with their entropies added."""
+    """`text` cut at its tokens, each with its entropy (nats); what lies between two tokens goes to
+    the one before, so that the pieces joined are the text. Tokens that share a character count as
+    one, with their entropies added."""
     pieces: list[tuple[int, float]] = []
     for (start, _), entropy in zip(scored.spans, scored.entropy, strict=True):
         if pieces and start <= pieces[-1][0]:

@@ -8,9 +8,9 @@
        D_AS, within the same budget.
     4. Answer by writing one segment at a time until the stop sign (Alg. 1 and 2: `smallsteps.generation.solve`).
 
-Departures, each measured or forced, are listed in docs/as-es.md: one scoring pass over the whole chain, merging, a budget
-in tokens, an optional cue that tells uni-path which kind comes next, causal students.
-"""
+Departures, each measured or forced, are listed in docs/as-es.md: one scoring pass over the whole
+chain, merging, a budget in tokens, an optional cue that tells uni-path which kind comes next,
+causal students."""
 
 from __future__ import annotations
 
@@ -38,21 +38,31 @@ KINDS: tuple[Kind, Kind] = ("ES", "AS")
 def segment(
     workshop: Workshop, chains: Sequence[Chain], strategy: str, beta: float, scorer: Student | None
 ) -> list[list[Segment]]:
-    """The segments of each chain. `scorer`: the direct student for `ent` and `loss`, the base student for `ent*`."""
+    """The segments of each chain. `scorer`: the direct student for `ent` and `loss`, the base
+    student for `ent*`."""
     words = workshop.recipe.segmentation
     return segment_chains(
-        chains, strategy, task=workshop.task, beta=beta, student=scorer,
-        reduce=words.reduce, conditioning=words.conditioning,
-    )  # fmt: skip
+        chains,
+        strategy,
+        task=workshop.task,
+        beta=beta,
+        student=scorer,
+        reduce=words.reduce,
+        conditioning=words.conditioning,
+    )
 
 
 # ---- 2. data sets ----
 
 
-def datasets(workshop: Workshop, spec: ArmSpec, chains: Sequence[Chain], segments: Segments) -> list[Example]:
-    """D_ES and D_AS in the order of the chains; `Example.kind` parts them. An example each segment: (question, earlier
-    segments) → the segment."""
-    return build_examples(chains, segments, workshop.task, spec.path, cue=spec.cue, causal=workshop.causal)
+def datasets(
+    workshop: Workshop, spec: ArmSpec, chains: Sequence[Chain], segments: Segments
+) -> list[Example]:
+    """D_ES and D_AS in the order of the chains; `Example.kind` parts them. An example each segment:
+    (question, earlier segments) → the segment."""
+    return build_examples(
+        chains, segments, workshop.task, spec.path, cue=spec.cue, causal=workshop.causal
+    )
 
 
 def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
@@ -77,7 +87,9 @@ def train_as_es(
     return train_uni(workshop, parts[0])
 
 
-def as_es_parts(workshop: Workshop, spec: ArmSpec, examples: list[Example], validation: list[Example]) -> list[Part]:
+def as_es_parts(
+    workshop: Workshop, spec: ArmSpec, examples: list[Example], validation: list[Example]
+) -> list[Part]:
     """The models of the arm with what each learns from: USM, or ESM and ASM.
 
     The halves of a pair share the budget as their data share all tokens (about half each).
@@ -95,15 +107,25 @@ def as_es_parts(workshop: Workshop, spec: ArmSpec, examples: list[Example], vali
         student = _student(workshop, spec, examples, kind)
         halves.append(Part(student, data, of_kind(validation, kind), kind=kind))
     tokens = [workshop.tokens(half.student, half.train) for half in halves]
-    return [replace(half, share=own / sum(tokens)) for half, own in zip(halves, tokens, strict=True)]
+    return [
+        replace(half, share=own / sum(tokens)) for half, own in zip(halves, tokens, strict=True)
+    ]
 
 
-def _student(workshop: Workshop, spec: ArmSpec, examples: Sequence[Example], role: Kind | None = None) -> Student:
+def _student(
+    workshop: Workshop, spec: ArmSpec, examples: Sequence[Example], role: Kind | None = None
+) -> Student:
     """The base student, able to write segments, as many as the chains need."""
     return prepare(
-        workshop.base(), workshop.task, path=spec.path, cue=spec.cue, role=role, texts=workshop.texts,
-        seed=workshop.seed, max_segments=workshop.segment_limit(examples),
-    )  # fmt: skip
+        workshop.base(),
+        workshop.task,
+        path=spec.path,
+        cue=spec.cue,
+        role=role,
+        texts=workshop.texts,
+        seed=workshop.seed,
+        max_segments=workshop.segment_limit(examples),
+    )
 
 
 def train_uni(workshop: Workshop, part: Part) -> Trained:
@@ -112,8 +134,8 @@ def train_uni(workshop: Workshop, part: Part) -> Trained:
 
 
 def train_dual(workshop: Workshop, parts: Sequence[Part]) -> Trained:
-    """ESM on D_ES (Eq. 7) and ASM on D_AS (Eq. 8), each with its share of the budget, side by side (the paper trains one
-    after the other and names that as its limitation).
+    """ESM on D_ES (Eq. 7) and ASM on D_AS (Eq. 8), each with its share of the budget, side by side
+    (the paper trains one after the other and names that as its limitation).
 
     At every evaluation the two answer together; the checkpoint is the pair that answers best.
     """

@@ -5,10 +5,9 @@
     pairs.json              the figure of every evaluation, which pair is the best, and the digests of its files
     pair-<criterion>/       at the end: both halves' checkpoints by one criterion of the paper
 
-The halves train in turn from one evaluation to the next, so that only one optimizer is in memory at a time; each goes on
-from its checkpoint as a killed run would. What the pair answers on validation chooses the checkpoint: which ESM fits
-which ASM cannot be told from their losses.
-"""
+The halves train in turn from one evaluation to the next, so that only one optimizer is in memory at
+a time; each goes on from its checkpoint as a killed run would. What the pair answers on validation
+chooses the checkpoint: which ESM fits which ASM cannot be told from their losses."""
 
 from __future__ import annotations
 
@@ -62,7 +61,8 @@ class Log:
         return log if digests(log.folder, "") == log.files else None
 
     def add(self, row: dict[str, Any], pair: DualStudent) -> None:
-        """Takes the newest evaluation; keeps the pair where it is the best. Written before the next slice begins."""
+        """Takes the newest evaluation; keeps the pair where it is the best. Written before the next
+        slice begins."""
         self.rows.append(row)
         if better("metric", row["metric"], self.best):
             self.best = Selection(len(self.rows), row["metric"])
@@ -95,19 +95,21 @@ def train_side_by_side(workshop: Workshop, parts: Sequence[Part]) -> Trained:
 
 
 def _marks(workshop: Workshop, trainings: Sequence[Training]) -> list[tuple[int, ...]]:
-    """After which update of each half the pair is evaluated: at equal shares of each half's tokens."""
+    """After which update of each half the pair is evaluated: at equal shares of each half's
+    tokens."""
     times = workshop.settings().evaluations
     return list(zip(*(training.plan.marks(times) for training in trainings), strict=True))
 
 
 def _fits(log: Log, trainings: Sequence[Training], marks: Sequence[tuple[int, ...]]) -> bool:
-    """Whether the halves' checkpoints go no further than the evaluation that comes next; a half that lags behind is
-    trained again to the same weights."""
+    """Whether the halves' checkpoints go no further than the evaluation that comes next; a half
+    that lags behind is trained again to the same weights."""
     if len(log.rows) >= len(marks):
         return len(log.rows) == len(marks)
     ends = marks[len(log.rows)]
     return all(
-        training.result is None and training.update <= end for training, end in zip(trainings, ends, strict=True)
+        training.result is None and training.update <= end
+        for training, end in zip(trainings, ends, strict=True)
     )
 
 
@@ -124,7 +126,8 @@ def _afresh(workshop: Workshop, parts: Sequence[Part]) -> list[Training]:
 def _measured(
     workshop: Workshop, pair: DualStudent, trainings: Sequence[Training], ends: Sequence[int]
 ) -> dict[str, Any]:
-    """A row of the curves: both halves' updates, tokens and seconds together, and the task's figure on validation."""
+    """A row of the curves: both halves' updates, tokens and seconds together, and the task's figure
+    on validation."""
     began = time.monotonic()
     value = workshop.validation_metric(pair)
     if workshop.forecast is not None:
@@ -132,21 +135,27 @@ def _measured(
     tokens = sum(sum(t.plan.tokens[:end]) for t, end in zip(trainings, ends, strict=True))
     seconds = sum(training.seconds for training in trainings)
     return {
-        "update": sum(ends), "tokens": tokens, "seconds": round(seconds, 3), "metric": value, "half": HALF,
-    }  # fmt: skip
+        "update": sum(ends),
+        "tokens": tokens,
+        "seconds": round(seconds, 3),
+        "metric": value,
+        "half": HALF,
+    }
 
 
 def _trained(workshop: Workshop, trainings: Sequence[Training], log: Log) -> Trained:
     es, as_ = (Trained.of(training.finish()) for training in trainings)
     pairs = {
-        criterion: _pair(workshop, *(load_student(half.folders[criterion], device="cpu") for half in (es, as_))).save(
-            workshop.out / f"pair-{criterion}"
-        )
+        criterion: _pair(
+            workshop, *(load_student(half.folders[criterion], device="cpu") for half in (es, as_))
+        ).save(workshop.out / f"pair-{criterion}")
         for criterion in PAPER_CRITERIA
         if criterion in es.folders and criterion in as_.folders
     }
     total = es.train_tokens + as_.train_tokens
-    curves = [{**row, "half": kind} for kind, half in (("ES", es), ("AS", as_)) for row in half.curves]
+    curves = [
+        {**row, "half": kind} for kind, half in (("ES", es), ("AS", as_)) for row in half.curves
+    ]
     return Trained(
         folders={"metric": log.folder, **pairs},
         train_tokens=total,

@@ -1,8 +1,9 @@
-"""From answers to `results.json`: a row for each arm and seed, pooled rows, paired tests, the paper's protocol.
+"""From answers to `results.json`: a row for each arm and seed, pooled rows, paired tests, the
+paper's protocol.
 
-The main figure of an arm is that of the checkpoint which validation chose; the test part is read for it once. What the
-keys mean stands in the docstring of `smallsteps.report.page`, which draws them.
-"""
+The main figure of an arm is that of the checkpoint which validation chose; the test part is read
+for it once. What the keys mean stands in the docstring of `smallsteps.report.page`, which draws
+them."""
 
 from __future__ import annotations
 
@@ -11,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smallsteps.evaluation.grade import Comparison, Score, compare_scores, get_metric, grade, pool_scores
+from smallsteps.evaluation.grade import (
+    Comparison,
+    Score,
+    compare_scores,
+    get_metric,
+    grade,
+    pool_scores,
+)
 from smallsteps.experiment.arm import PAPER_CRITERIA, Trained
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.methods.as_es.stages import Stages
@@ -55,20 +63,31 @@ def grade_arm(stages: Stages, variant: Variant) -> Graded:
 
     folder = stages.run.stage(f"arms/{variant.place}/page", page)
     row = {
-        "name": variant.name, **score.to_row(),
-        "train_tokens": trained.train_tokens, "passes": round(trained.passes, 3), "seconds": round(trained.seconds, 2),
+        "name": variant.name,
+        **score.to_row(),
+        "train_tokens": trained.train_tokens,
+        "passes": round(trained.passes, 3),
+        "seconds": round(trained.seconds, 2),
         "scorer_tokens": stages.scorer_tokens(variant),
         "seconds_per_answer": round(sum(p.seconds for p in predictions) / len(shown), 6),
         "tokens_per_answer": round(sum(p.tokens for p in predictions) / len(shown), 1),
-        "beta": variant.beta if variant.spec.strategy else None, "validation": trained.validation,
+        "beta": variant.beta if variant.spec.strategy else None,
+        "validation": trained.validation,
         "metrics": _further(stages, predictions, problems),
-        "student": _within(stages, student), "folder": _within(stages, folder),
-    }  # fmt: skip
+        "student": _within(stages, student),
+        "folder": _within(stages, folder),
+    }
     return Graded(
-        variant, trained, student, score, {name: value for name, value in row.items() if value is not None},
+        variant,
+        trained,
+        student,
+        score,
+        {name: value for name, value in row.items() if value is not None},
         also=_also(stages, variant, student),
-        paper=_paper_protocol(stages, variant, trained, student) if stages.recipe.evaluation.paper_protocol else None,
-    )  # fmt: skip
+        paper=_paper_protocol(stages, variant, trained, student)
+        if stages.recipe.evaluation.paper_protocol
+        else None,
+    )
 
 
 def _within(stages: Stages, folder: Path) -> str:
@@ -78,12 +97,16 @@ def _within(stages: Stages, folder: Path) -> str:
 def _grade(stages: Stages, variant: Variant, predictions: Sequence[Prediction]) -> Score:
     problems = stages.problems(variant, stages.material.test)
     resamples = stages.recipe.evaluation.bootstrap
-    return grade(predictions, problems, stages.task, dataset="test", seed=variant.seed, resamples=resamples)
+    return grade(
+        predictions, problems, stages.task, dataset="test", seed=variant.seed, resamples=resamples
+    )
 
 
-def _further(stages: Stages, predictions: Sequence[Prediction], problems: Sequence[Problem]) -> dict[str, Row]:
-    """Metrics beside the main one: for reports ROUGE-L and the missing ratio, else BLEU and ROUGE-L of whole chains
-    where every test problem has a gold chain."""
+def _further(
+    stages: Stages, predictions: Sequence[Prediction], problems: Sequence[Problem]
+) -> dict[str, Row]:
+    """Metrics beside the main one: for reports ROUGE-L and the missing ratio, else BLEU and ROUGE-L
+    of whole chains where every test problem has a gold chain."""
     task, references = stages.task, None
     names = [name for name in ("bleu", "rouge_l", "missing_ratio") if name != task.metric]
     if task.assemble is None:
@@ -91,8 +114,14 @@ def _further(stages: Stages, predictions: Sequence[Prediction], problems: Sequen
         if not {problem.id for problem in problems} <= set(references):
             return {}
         names.remove("missing_ratio")
-    found = {name: grade(predictions, problems, task, metric=name, references=references) for name in names}
-    return {name: {"value": score.value, "low": score.low, "high": score.high} for name, score in found.items()}
+    found = {
+        name: grade(predictions, problems, task, metric=name, references=references)
+        for name in names
+    }
+    return {
+        name: {"value": score.value, "low": score.low, "high": score.high}
+        for name, score in found.items()
+    }
 
 
 def _also(stages: Stages, variant: Variant, student: Path) -> dict[str, Score]:
@@ -100,15 +129,18 @@ def _also(stages: Stages, variant: Variant, student: Path) -> dict[str, Score]:
     return {
         name: grade(
             stages.answers(variant, student, f"answers-{name}", task, problems),
-            problems, task, dataset="test", seed=variant.seed,
+            problems,
+            task,
+            dataset="test",
+            seed=variant.seed,
         )
         for name, (task, problems) in stages.material.also.items()
-    }  # fmt: skip
+    }
 
 
 def _paper_protocol(stages: Stages, variant: Variant, trained: Trained, graded: Path) -> Row:
-    """The best of the paper's three checkpoints *on the test set*: its protocol, which flatters; never the main
-    figure."""
+    """The best of the paper's three checkpoints *on the test set*: its protocol, which flatters;
+    never the main figure."""
     problems = stages.problems(variant, stages.material.test)
     scores: dict[str, Score] = {}
     for criterion in PAPER_CRITERIA:
@@ -117,12 +149,18 @@ def _paper_protocol(stages: Stages, variant: Variant, trained: Trained, graded: 
             continue
         # criteria often agree on a checkpoint, which then answers once
         name = "answers" if student == graded else f"answers-{student.name}"
-        scores[criterion] = _grade(stages, variant, stages.answers(variant, student, name, stages.task, problems))
+        scores[criterion] = _grade(
+            stages, variant, stages.answers(variant, student, name, stages.task, problems)
+        )
     best = max(scores, key=lambda criterion: _signed(scores[criterion]))
     return {
-        "name": variant.name, "seed": variant.seed, "metric": scores[best].metric, "value": scores[best].value,
-        "checkpoint": best, "values": {criterion: score.value for criterion, score in scores.items()},
-    }  # fmt: skip
+        "name": variant.name,
+        "seed": variant.seed,
+        "metric": scores[best].metric,
+        "value": scores[best].value,
+        "checkpoint": best,
+        "values": {criterion: score.value for criterion, score in scores.items()},
+    }
 
 
 # ---- over all arms and seeds ----
@@ -146,7 +184,9 @@ def results(stages: Stages, graded: Sequence[Graded]) -> Row:
                 "arm": name,
                 "against": base,
                 "seed": seed,
-                **comparison_row(compare_scores(mine, theirs, resamples=recipe.evaluation.bootstrap)),
+                **comparison_row(
+                    compare_scores(mine, theirs, resamples=recipe.evaluation.bootstrap)
+                ),
             }
             for name, base in pairs
             for seed, mine, theirs in zip(recipe.seeds, scores[name], scores[base], strict=True)
@@ -155,15 +195,26 @@ def results(stages: Stages, graded: Sequence[Graded]) -> Row:
         "paper_protocol": [own.paper for own in graded if own.paper],
         "also": _also_rows(stages, by_arm),
         "data": {**stages.material.facts, "odd": stages.odd},
-        "budget": {"fair": recipe.train.fair, "tokens": stages.budget, "passes": recipe.train.passes},
+        "budget": {
+            "fair": recipe.train.fair,
+            "tokens": stages.budget,
+            "passes": recipe.train.passes,
+        },
         "best": best_on_validation(
-            Candidate(own.variant.name, own.variant.seed, own.trained.validation, _within(stages, own.student))
+            Candidate(
+                own.variant.name,
+                own.variant.seed,
+                own.trained.validation,
+                _within(stages, own.student),
+            )
             for own in graded
         ),
     }
 
 
-def _pooled(stages: Stages, scores: dict[str, list[Score]], pairs: Sequence[tuple[str, str]]) -> list[Row]:
+def _pooled(
+    stages: Stages, scores: dict[str, list[Score]], pairs: Sequence[tuple[str, str]]
+) -> list[Row]:
     """Over all seeds: a row for each arm, and one (with `against`) for each paired test."""
     resamples = stages.recipe.evaluation.bootstrap
     pooled = {name: pool_scores(own, resamples=resamples) for name, own in scores.items()}
@@ -181,10 +232,15 @@ def _pooled(stages: Stages, scores: dict[str, list[Score]], pairs: Sequence[tupl
 def comparison_row(found: Comparison) -> Row:
     """A paired test as a row of results.json."""
     return {
-        "difference": found.difference, "low": found.low, "high": found.high,
-        "p_bootstrap": found.p_bootstrap, "p_mcnemar": found.p_mcnemar,
-        "right_only": found.only_score, "wrong_only": found.only_baseline, "n": found.n,
-    }  # fmt: skip
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "p_bootstrap": found.p_bootstrap,
+        "p_mcnemar": found.p_mcnemar,
+        "right_only": found.only_score,
+        "wrong_only": found.only_baseline,
+        "n": found.n,
+    }
 
 
 def _also_rows(stages: Stages, by_arm: dict[str, list[Graded]]) -> list[Row]:

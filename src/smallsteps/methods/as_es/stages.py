@@ -1,12 +1,13 @@
-"""The stages of each arm in the run folder: scorer → segments → training → answers. Each is done once and read after.
+"""The stages of each arm in the run folder: scorer → segments → training → answers. Each is done
+once and read after.
 
     segments/<strategy>/segments.jsonl         records.Segment; one folder for all arms that learn the same segments
     arms/<arm>-seed<k>/training/               checkpoints, curves, trained.json
     arms/<arm>-seed<k>/answers/parts.jsonl     records.Prediction for the test problems (reports: their regions)
     scorers/…                                  with `folds`: direct students that have not seen the chains they score
 
-What an arm *is* stands in `direct.py` and `as_es.py`; here is when it is made, from which chains and where it lies.
-"""
+What an arm *is* stands in `direct.py` and `as_es.py`; here is when it is made, from which chains
+and where it lies."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ class Stages:
     # ---- what an arm works on ----
 
     def train_chains(self, variant: Variant) -> list[Chain]:
-        """The training chains: whole reports, or regions of which normal ones may be left out (gamma); else all."""
+        """The training chains: whole reports, or regions of which normal ones may be left out
+        (gamma); else all."""
         return self._chains(variant, self.material.train, thin=True)
 
     def validation_chains(self, variant: Variant) -> list[Chain]:
@@ -74,16 +76,27 @@ class Stages:
 
     def problems(self, variant: Variant, problems: Sequence[Problem]) -> list[Problem]:
         """What the arm answers: regions, or whole reports."""
-        return self.task.wholes(problems) if variant.spec.whole_report and self.task.wholes else list(problems)
+        return (
+            self.task.wholes(problems)
+            if variant.spec.whole_report and self.task.wholes
+            else list(problems)
+        )
 
     def workshop(self, variant: Variant, out: Path) -> Workshop:
         """What the arm works with."""
         return Workshop(
-            recipe=self.recipe, task=self.task, seed=variant.seed, out=out, base_folder=self.base_folder,
-            texts=self.material.texts, budget=self.budget, reporter=self.reporter, forecast=self.forecast,
+            recipe=self.recipe,
+            task=self.task,
+            seed=variant.seed,
+            out=out,
+            base_folder=self.base_folder,
+            texts=self.material.texts,
+            budget=self.budget,
+            reporter=self.reporter,
+            forecast=self.forecast,
             label=variant.label,
             validation_problems=[chain.problem for chain in self.validation_chains(variant)],
-        )  # fmt: skip
+        )
 
     def _chains(self, variant: Variant, chains: Sequence[Chain], thin: bool = False) -> list[Chain]:
         if variant.spec.whole_report and self.task.whole_chains:
@@ -103,10 +116,14 @@ class Stages:
         one = direct_tokens(self.workshop(direct, self.run.path), self.train_chains(direct))
         return round(self.recipe.train.passes * one)
 
-    def check_room(self, everything: Sequence[Variant], sets: Sequence[tuple[Task, list[Problem]]]) -> None:
+    def check_room(
+        self, everything: Sequence[Variant], sets: Sequence[tuple[Task, list[Problem]]]
+    ) -> None:
         """Raises DataError where a question to be answered is longer than the student reads."""
         workshop = self.workshop(everything[0], self.run.path)
-        student = prepare(workshop.base(), self.task, path="uni", cue=not workshop.causal, texts=workshop.texts)
+        student = prepare(
+            workshop.base(), self.task, path="uni", cue=not workshop.causal, texts=workshop.texts
+        )
         for task, problems in sets:
             for problem in problems:
                 ids = student.source_ids(task, task.render(problem), cue="ES")
@@ -134,26 +151,35 @@ class Stages:
                 cut = self._cut_by_folds(variant, folder, train, validation)
             else:
                 cut = self._cut(variant, folder, [*train, *validation], self.scorer(variant))
-            write_rows(folder / "segments.jsonl", (s.to_row() for segments in cut.values() for s in segments))
+            write_rows(
+                folder / "segments.jsonl",
+                (s.to_row() for segments in cut.values() for s in segments),
+            )
 
         found: Cut = {}
-        for row in read_json_lines(self.run.stage(f"segments/{variant.segments_place}", make) / "segments.jsonl"):
+        for row in read_json_lines(
+            self.run.stage(f"segments/{variant.segments_place}", make) / "segments.jsonl"
+        ):
             own = Segment.from_row(row)
             found.setdefault(own.rationale_id, []).append(own)
         return found
 
     def scorer(self, variant: Variant) -> Student | None:
-        """`ent`, `loss`: the direct student of lowest validation loss, with `folds` the first of them, which is for chains
-        outside the training part; `ent*`: the untrained student; others need none."""
+        """`ent`, `loss`: the direct student of lowest validation loss, with `folds` the first of
+        them, which is for chains outside the training part; `ent*`: the untrained student; others
+        need none."""
         if not (variant.spec.strategy and get_strategy(variant.spec.strategy).needs_student):
             return None
         if variant.spec.strategy in TRAINED_SCORER:
             folds = self.recipe.segmentation.folds > 1
-            return self._load_scorer(self._fold_scorer(variant, 0) if folds else self.trained(variant.direct()))
+            return self._load_scorer(
+                self._fold_scorer(variant, 0) if folds else self.trained(variant.direct())
+            )
         return load_student(self.base_folder, device=self.recipe.student.device)
 
     def scorer_tokens(self, variant: Variant) -> int | None:
-        """Training tokens of the arm's scorers, which its budget does not count; None where it needs none."""
+        """Training tokens of the arm's scorers, which its budget does not count; None where it
+        needs none."""
         if variant.spec.strategy not in TRAINED_SCORER:
             return None
         folds = self.recipe.segmentation.folds
@@ -164,16 +190,20 @@ class Stages:
     def _load_scorer(self, trained: Trained) -> Student:
         return load_student(trained.folder("validation_loss"), device=self.recipe.student.device)
 
-    def _cut(self, variant: Variant, out: Path, chains: Sequence[Chain], scorer: Student | None) -> Cut:
+    def _cut(
+        self, variant: Variant, out: Path, chains: Sequence[Chain], scorer: Student | None
+    ) -> Cut:
         strategy = variant.spec.strategy
         assert strategy is not None
         self.reporter.say(f"{variant.label}: cutting {counted(len(chains), 'chain')} by {strategy}")
         found = segment(self.workshop(variant, out), chains, strategy, variant.beta, scorer)
         return {chain.rationale.id: own for chain, own in zip(chains, found, strict=True)}
 
-    def _cut_by_folds(self, variant: Variant, out: Path, train: Sequence[Chain], validation: Sequence[Chain]) -> Cut:
-        """Each training chain scored by a direct student trained on the other folds; validation chains, which none has
-        seen, by the first."""
+    def _cut_by_folds(
+        self, variant: Variant, out: Path, train: Sequence[Chain], validation: Sequence[Chain]
+    ) -> Cut:
+        """Each training chain scored by a direct student trained on the other folds; validation
+        chains, which none has seen, by the first."""
         found: Cut = {}
         fold_of = self._folds(train)
         for fold in range(self.recipe.segmentation.folds):
@@ -188,13 +218,19 @@ class Stages:
         train = self.train_chains(direct)
         fold_of = self._folds(train)
         rest = [chain for chain in train if fold_of[chain.problem.id] != fold]
-        return self._train_direct(direct, f"scorers/{direct.place}-without-fold{fold}", rest, f", without fold {fold}")
+        return self._train_direct(
+            direct, f"scorers/{direct.place}-without-fold{fold}", rest, f", without fold {fold}"
+        )
 
     def _folds(self, chains: Sequence[Chain]) -> dict[str, int]:
         """Problem id → fold; all chains of a problem, and all regions of a report, go to one."""
         groups = sorted({chain.problem.group or chain.problem.id for chain in chains})
-        fold_of = {group: index % self.recipe.segmentation.folds for index, group in enumerate(groups)}
-        return {chain.problem.id: fold_of[chain.problem.group or chain.problem.id] for chain in chains}
+        fold_of = {
+            group: index % self.recipe.segmentation.folds for index, group in enumerate(groups)
+        }
+        return {
+            chain.problem.id: fold_of[chain.problem.group or chain.problem.id] for chain in chains
+        }
 
     # ---- training ----
 
@@ -223,7 +259,9 @@ class Stages:
         if self.forecast is not None:
             self.forecast.finished(label)
 
-    def _train_direct(self, variant: Variant, place: str, chains: Sequence[Chain], note: str = "") -> Trained:
+    def _train_direct(
+        self, variant: Variant, place: str, chains: Sequence[Chain], note: str = ""
+    ) -> Trained:
         if place not in self.known:
 
             def make(folder: Path) -> None:
@@ -240,10 +278,13 @@ class Stages:
     def answers(
         self, variant: Variant, student: Path, name: str, task: Task, problems: list[Problem]
     ) -> list[Prediction]:
-        """Greedy answers of the student in the folder `student` to `problems`, each with its share of the seconds."""
+        """Greedy answers of the student in the folder `student` to `problems`, each with its share
+        of the seconds."""
 
         def make(folder: Path) -> None:
-            loaded = load(student, device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype)
+            loaded = load(
+                student, device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype
+            )
             workshop = replace(self.workshop(variant, folder), task=task)
             began = time.monotonic()
             predictions = workshop.answers(loaded, problems, f"{workshop.label}, {name}")
@@ -257,7 +298,8 @@ class Stages:
 
 
 def names_of(chain: Chain) -> tuple[str, str]:
-    """Names by which a chain can be left out: its own, and that of the report which it is or is part of."""
+    """Names by which a chain can be left out: its own, and that of the report which it is or is
+    part of."""
     return f"chain {chain.rationale.id}", f"report {chain.problem.group or chain.problem.id}"
 
 

@@ -1,4 +1,5 @@
-"""Which arms a recipe asks for, once a value of a sweep, and what must hold before hours are spent on them."""
+"""Which arms a recipe asks for, once a value of a sweep, and what must hold before hours are spent
+on them."""
 
 from __future__ import annotations
 
@@ -52,8 +53,13 @@ class Variant:
         return "".join(f"-{knob}={getattr(self, knob):g}" for knob in self.swept)
 
     def direct(self) -> Variant:
-        """The direct arm on the same chains: the scorer of `ent` and `loss`, and the arm to be compared with."""
-        return replace(self, spec=parse_arm("direct"), swept=tuple(knob for knob in self.swept if knob == "gamma"))
+        """The direct arm on the same chains: the scorer of `ent` and `loss`, and the arm to be
+        compared with."""
+        return replace(
+            self,
+            spec=parse_arm("direct"),
+            swept=tuple(knob for knob in self.swept if knob == "gamma"),
+        )
 
 
 def _plain(name: str) -> str:
@@ -67,17 +73,31 @@ def variants(recipe: Recipe, seed: int | None = None) -> list[Variant]:
     for name in recipe.arms:
         spec = parse_arm(name)
         own = [Variant(spec, words.beta, words.gamma, recipe.seeds[0] if seed is None else seed)]
-        if spec.strategy is not None and get_strategy(spec.strategy).direction and "beta" in recipe.sweep:
-            own = [replace(v, beta=value, swept=("beta",)) for v in own for value in recipe.sweep["beta"]]
-        if not spec.whole_report and "gamma" in recipe.sweep:  # whole reports hold all their regions
-            own = [replace(v, gamma=x, swept=(*v.swept, "gamma")) for v in own for x in recipe.sweep["gamma"]]
+        if (
+            spec.strategy is not None
+            and get_strategy(spec.strategy).direction
+            and "beta" in recipe.sweep
+        ):
+            own = [
+                replace(v, beta=value, swept=("beta",))
+                for v in own
+                for value in recipe.sweep["beta"]
+            ]
+        if (
+            not spec.whole_report and "gamma" in recipe.sweep
+        ):  # whole reports hold all their regions
+            own = [
+                replace(v, gamma=x, swept=(*v.swept, "gamma"))
+                for v in own
+                for x in recipe.sweep["gamma"]
+            ]
         found += own
     return found
 
 
 def baseline_of(variant: Variant, everything: Sequence[Variant]) -> Variant | None:
-    """The arm that `variant` is compared with: direct on the same chains, else the first direct arm, else the first
-    arm; None for that arm itself."""
+    """The arm that `variant` is compared with: direct on the same chains, else the first direct
+    arm, else the first arm; None for that arm itself."""
     names = {other.name: other for other in everything}
     wanted = [variant.direct().name, *(v.name for v in everything if v.spec.name == "direct")]
     wanted += [v.name for v in everything if v.spec.path == "direct"]
@@ -86,14 +106,18 @@ def baseline_of(variant: Variant, everything: Sequence[Variant]) -> Variant | No
 
 
 def check_arms(recipe: Recipe, task: Task, causal: bool, chains: Sequence[Chain]) -> None:
-    """Raises RecipeError or DataError where an arm cannot be trained on this task, student or data: better now than
-    after the arms before it. `chains`: training and validation chains."""
+    """Raises RecipeError or DataError where an arm cannot be trained on this task, student or data:
+    better now than after the arms before it. `chains`: training and validation chains."""
     if "gamma" in recipe.sweep and task.select is None:
-        raise RecipeError(f"sweep.gamma thins out the normal regions of reports; the task {task.name!r} has none")
+        raise RecipeError(
+            f"sweep.gamma thins out the normal regions of reports; the task {task.name!r} has none"
+        )
     for name in recipe.arms:
         spec = parse_arm(name)
         if spec.whole_report and task.whole_chains is None:
-            raise RecipeError(f"the arm {name} is for reports; the task {task.name!r} has no parts. Use direct")
+            raise RecipeError(
+                f"the arm {name} is for reports; the task {task.name!r} has no parts. Use direct"
+            )
         if spec.cue and causal:
             raise RecipeError(
                 f"the arm {name} is for encoder-decoder students: a causal one always reads the marker of the segment "

@@ -1,10 +1,10 @@
-"""Can the judge of a run be believed? Measured on the run's own rationales before their quality is rewarded.
+"""Can the judge of a run be believed? Measured on the run's own rationales before their quality is
+rewarded.
 
-Refinement rewards what the judge rewards. A judge that does not notice a swapped name or a missing step teaches the
-student nothing but the judge's mistakes. So the reader's right rationales are spoilt in one way each (`quality.perturb`),
-and each rewarded aspect must rank them above the spoilt ones (AUC; 0.5 is chance). The lexical judge passes on the
-bundled facts and fails on real text.
-"""
+Refinement rewards what the judge rewards. A judge that does not notice a swapped name or a missing
+step teaches the student nothing but the judge's mistakes. So the reader's right rationales are
+spoilt in one way each (`quality.perturb`), and each rewarded aspect must rank them above the spoilt
+ones (AUC; 0.5 is chance). The lexical judge passes on the bundled facts and fails on real text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,13 @@ class JudgeCheck:
     def to_rows(self) -> list[dict[str, Any]]:
         """For results.json: a row an aspect and perturbation."""
         return [
-            {"judge": self.judge, "aspect": aspect, "perturbation": name, "auc": round(value, 3), "n": self.rationales}
+            {
+                "judge": self.judge,
+                "aspect": aspect,
+                "perturbation": name,
+                "auc": round(value, 3),
+                "n": self.rationales,
+            }
             for aspect, values in self.auc.items()
             for name, value in values.items()
         ]
@@ -63,39 +69,53 @@ class JudgeCheck:
     def weak(self, least: float) -> dict[str, dict[str, float]]:
         """Aspects of the judge below `least`, with the perturbations that they miss."""
         missed = {
-            aspect: {name: value for name, value in self.auc.get(aspect, {}).items() if value < least}
+            aspect: {
+                name: value for name, value in self.auc.get(aspect, {}).items() if value < least
+            }
             for aspect in ENTAILED
         }
         return {aspect: values for aspect, values in missed.items() if values}
 
 
 def needs_check(recipe: Recipe) -> bool:
-    """Whether the run rewards quality on text that is not bundled; for the bundled facts docs/guided.md has the figures."""
-    return recipe.data.chains != BUNDLED and any(arm.split("-")[0] in NEEDS_A_JUDGE for arm in recipe.arms)
+    """Whether the run rewards quality on text that is not bundled; for the bundled facts
+    docs/guided.md has the figures."""
+    return recipe.data.chains != BUNDLED and any(
+        arm.split("-")[0] in NEEDS_A_JUDGE for arm in recipe.arms
+    )
 
 
 def check_judge(
     recipe: Recipe, run: RunFolder, chains: Sequence[Chain], scorer: Scorer, reporter: Reporter
 ) -> JudgeCheck | None:
-    """Measures the judge on `chains` (the reader's right rationales) once and says what came out; None where too few have
-    a context. Raises RecipeError where a lexical judge is too weak to be rewarded for."""
+    """Measures the judge on `chains` (the reader's right rationales) once and says what came out;
+    None where too few have a context. Raises RecipeError where a lexical judge is too weak to be
+    rewarded for."""
     guided = recipe.guided
     assert guided is not None
-    items = [Rated.of(chain.problem, chain.rationale.text) for chain in chains if chain.problem.context]
+    items = [
+        Rated.of(chain.problem, chain.rationale.text) for chain in chains if chain.problem.context
+    ]
     if len(items) < FEWEST:
         if items:
-            reporter.say(f"judge {guided.judge!r}: not measured, only {len(items)} right rationales have a context")
+            reporter.say(
+                f"judge {guided.judge!r}: not measured, only {len(items)} right rationales have a context"
+            )
         return None
 
     def make(folder: Path) -> None:
         sample = random.Random("judge").sample(items, min(SAMPLE, len(items)))
         names = {name for aspect in REWARDED for name in OWN[aspect]}
         measured = matrix(sample, scorer, names=names)
-        auc = {aspect: {name: measured[aspect][name] for name in OWN[aspect]} for aspect in REWARDED}
+        auc = {
+            aspect: {name: measured[aspect][name] for name in OWN[aspect]} for aspect in REWARDED
+        }
         write_json(folder / "judge.json", {"rationales": len(sample), "auc": auc})
 
     content = json.loads((run.stage("judge", make) / "judge.json").read_text(encoding="utf-8"))
-    check = JudgeCheck(guided.judge, guided.encoder, content["rationales"], _measured(content["auc"]))
+    check = JudgeCheck(
+        guided.judge, guided.encoder, content["rationales"], _measured(content["auc"])
+    )
     for line in check.lines():
         reporter.say(line)
     weak = check.weak(guided.judge_min_auc)
@@ -103,7 +123,9 @@ def check_judge(
         return check
     missed = ", ".join(f"{aspect} {_figures(values)}" for aspect, values in weak.items())
     if guided.judge != "lexical":
-        reporter.say(f"judge {guided.judge!r} is weak on this text: {missed}, below {guided.judge_min_auc:g}")
+        reporter.say(
+            f"judge {guided.judge!r} is weak on this text: {missed}, below {guided.judge_min_auc:g}"
+        )
         return check
     raise RecipeError(
         f"guided.judge: the lexical judge hardly tells this run's rationales from spoilt ones: {missed}, expected at least "
@@ -116,7 +138,8 @@ def check_judge(
 def _measured(auc: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Without what could not be measured: no rationale could be spoilt so."""
     known = {
-        aspect: {name: value for name, value in values.items() if value is not None} for aspect, values in auc.items()
+        aspect: {name: value for name, value in values.items() if value is not None}
+        for aspect, values in auc.items()
     }
     return {aspect: values for aspect, values in known.items() if values}
 

@@ -18,10 +18,11 @@ Arms beside it, all with the same reader, the trained ones at the same cost:
     aspects, task, both  guided after step 2, rewarded for quality, for usefulness, for both
     raft, dpo            as `both` with as many rollouts: only the best of n is learnt, or best against worst
 
-Controls that decide whether the claim is real (rationales that hold no reasoning of M_S): `other` question's rationale, the
-rationale with its answer `masked`, the `gold` supporting sentences, `random` sentences of the context as long as the
-rationale. Rewards are `smallsteps.methods.guided.reward`, aspects `smallsteps.quality`, the loop `smallsteps.training.reinforce`.
-"""
+Controls that decide whether the claim is real (rationales that hold no reasoning of M_S): `other`
+question's rationale, the rationale with its answer `masked`, the `gold` supporting sentences,
+`random` sentences of the context as long as the rationale. Rewards are
+`smallsteps.methods.guided.reward`, aspects `smallsteps.quality`, the loop
+`smallsteps.training.reinforce`."""
 
 from __future__ import annotations
 
@@ -66,15 +67,20 @@ def reasoned(problems: Sequence[Problem], reader: Reader, cot: Decoding) -> list
     answers = reader.answers([Asked(problem) for problem in problems], reader.cot, cot)
     return [
         Reasoned(
-            f"{problem.id}/cot", problem.id, reasoning_of(own[0].text), own[0].answer,
-            any(reader.task.same(own[0].answer, gold) for gold in reader.task.golds(problem)), own[0].tokens,
+            f"{problem.id}/cot",
+            problem.id,
+            reasoning_of(own[0].text),
+            own[0].answer,
+            any(reader.task.same(own[0].answer, gold) for gold in reader.task.golds(problem)),
+            own[0].tokens,
         )
         for problem, own in zip(problems, answers, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def reasoning_of(reply: str) -> str:
-    """A reply without what gives its answer away as such: what follows "Prediction:", and a closing sentence.
+    """A reply without what gives its answer away as such: what follows "Prediction:", and a closing
+    sentence.
 
     >>> reasoning_of("Ann lives in Rome. So it is Italy. The answer is Italy. Prediction: Italy")
     'Ann lives in Rome. So it is Italy.'
@@ -86,11 +92,17 @@ def reasoning_of(reply: str) -> str:
     return " ".join(said)
 
 
-def lessons(replies: Sequence[Reasoned], problems: Sequence[Problem], filtered: bool = True) -> list[Chain]:
-    """What M_S learns: reasoning that led to the right answer; `filtered` False: all that is not empty."""
+def lessons(
+    replies: Sequence[Reasoned], problems: Sequence[Problem], filtered: bool = True
+) -> list[Chain]:
+    """What M_S learns: reasoning that led to the right answer; `filtered` False: all that is not
+    empty."""
     own = {problem.id: problem for problem in problems}
     return [
-        Chain(own[one.problem_id], Rationale(one.id, one.problem_id, one.rationale, "reader", one.correct))
+        Chain(
+            own[one.problem_id],
+            Rationale(one.id, one.problem_id, one.rationale, "reader", one.correct),
+        )
         for one in replies
         if one.rationale and (one.correct or not filtered)
     ]
@@ -133,7 +145,9 @@ def write(
     requests = [Request(str(n), source, samples) for n, source in enumerate(sources)]
     for reply in LocalEngine(student, batch_size).generate(requests, decoding):
         n = int(reply.id)
-        found[n][reply.sample] = Written(reply.text.strip(), len(sources[n]) + reply.tokens, reply.finished == "end")
+        found[n][reply.sample] = Written(
+            reply.text.strip(), len(sources[n]) + reply.tokens, reply.finished == "end"
+        )
     return [[own[sample] for sample in range(samples)] for own in found]
 
 
@@ -154,7 +168,9 @@ class Outcome(Record):
     large_seconds: float = 0.0
 
 
-def guided(problems: Sequence[Problem], rationales: Sequence[Written], reader: Reader) -> list[Outcome]:
+def guided(
+    problems: Sequence[Problem], rationales: Sequence[Written], reader: Reader
+) -> list[Outcome]:
     """M_L's answers with these rationales."""
     began = perf_counter()
     asked = [Asked(problem, one.text) for problem, one in zip(problems, rationales, strict=True)]
@@ -166,7 +182,9 @@ def guided(problems: Sequence[Problem], rationales: Sequence[Written], reader: R
     ]
 
 
-def alone(problems: Sequence[Problem], reader: Reader, cot: Decoding | None = None, samples: int = 1) -> list[Outcome]:
+def alone(
+    problems: Sequence[Problem], reader: Reader, cot: Decoding | None = None, samples: int = 1
+) -> list[Outcome]:
     """M_L without M_S: standard prompting, or (`cot`) reasoning first; several samples vote."""
     began = perf_counter()
     prompt = None if cot is None else reader.cot
@@ -175,22 +193,34 @@ def alone(problems: Sequence[Problem], reader: Reader, cot: Decoding | None = No
     votes = [majority(own, reader.task.same) for own in answers]
     return [
         Outcome(
-            p.id, a.answer, None if cot is None else reasoning_of(a.text), a.found, 0, a.tokens, large_seconds=seconds
+            p.id,
+            a.answer,
+            None if cot is None else reasoning_of(a.text),
+            a.found,
+            0,
+            a.tokens,
+            large_seconds=seconds,
         )
         for p, a in zip(problems, votes, strict=True)
     ]
 
 
-def small_alone(problems: Sequence[Problem], rationales: Sequence[Written], task: Task) -> list[Outcome]:
+def small_alone(
+    problems: Sequence[Problem], rationales: Sequence[Written], task: Task
+) -> list[Outcome]:
     """M_S without M_L: a student of whole chains, whose closing says the answer."""
     found = []
     for problem, one in zip(problems, rationales, strict=True):
         answer = task.extract(one.text, True, problem)
-        found.append(Outcome(problem.id, answer, one.text, "closing" if answer else "none", one.tokens, 0))
+        found.append(
+            Outcome(problem.id, answer, one.text, "closing" if answer else "none", one.tokens, 0)
+        )
     return found
 
 
-def voted(problems: Sequence[Problem], samples: Sequence[Sequence[Written]], reader: Reader) -> list[Outcome]:
+def voted(
+    problems: Sequence[Problem], samples: Sequence[Sequence[Written]], reader: Reader
+) -> list[Outcome]:
     """Self-consistency over rationales: M_L answers with each, the answers vote."""
     flat = [one for own in samples for one in own]
     repeated = [problem for problem, own in zip(problems, samples, strict=True) for _ in own]
@@ -198,7 +228,9 @@ def voted(problems: Sequence[Problem], samples: Sequence[Sequence[Written]], rea
     found = []
     for own in samples:
         group = [next(outcomes) for _ in own]
-        answers = [Answered(one.problem_id, one.answer, "direct", "", one.large_tokens) for one in group]
+        answers = [
+            Answered(one.problem_id, one.answer, "direct", "", one.large_tokens) for one in group
+        ]
         won = majority(answers, reader.task.same)
         best = next((one for one in group if one.answer == won.answer), group[0])
         found.append(
@@ -221,7 +253,9 @@ def by_quality(scorer: Scorer) -> Choice:
     """The best mean of the aspects that are rewarded (the paper: does not reliably help)."""
 
     def choose(problems: Sequence[Problem], samples: Sequence[Sequence[Written]]) -> list[int]:
-        rated = [Rated.of(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own]
+        rated = [
+            Rated.of(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own
+        ]
         values = iter(fmean(rewarded_aspects(quality).values()) for quality in scorer.score(rated))
         return [_best([next(values) for _ in own]) for own in samples]
 
@@ -232,19 +266,28 @@ def by_confidence(reader: Reader, likelihood: Likelihood) -> Choice:
     """The one with which M_L is surest of its own answer; needs its weights."""
 
     def choose(problems: Sequence[Problem], samples: Sequence[Sequence[Written]]) -> list[int]:
-        asked = [Asked(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own]
+        asked = [
+            Asked(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own
+        ]
         answers = [own[0].answer or "" for own in reader.answers(asked)]
-        values = iter(likelihood.of([(reader.messages(one), a) for one, a in zip(asked, answers, strict=True)]))
+        values = iter(
+            likelihood.of(
+                [(reader.messages(one), a) for one, a in zip(asked, answers, strict=True)]
+            )
+        )
         return [_best([next(values) for _ in own]) for own in samples]
 
     return choose
 
 
 def by_gold(reader: Reader) -> Choice:
-    """The one whose answer is best by the gold answer (F1 where the task has one): a ceiling, not a method."""
+    """The one whose answer is best by the gold answer (F1 where the task has one): a ceiling, not a
+    method."""
 
     def choose(problems: Sequence[Problem], samples: Sequence[Sequence[Written]]) -> list[int]:
-        asked = [Asked(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own]
+        asked = [
+            Asked(p, one.text) for p, own in zip(problems, samples, strict=True) for one in own
+        ]
         answers = iter(own[0].answer for own in reader.answers(asked))
         return [
             _best([usefulness(reader.task, p, next(answers)) for _ in own])
@@ -258,7 +301,9 @@ def _best(values: Sequence[float]) -> int:
     return max(range(len(values)), key=lambda n: (values[n], -n))
 
 
-def chosen(problems: Sequence[Problem], samples: Sequence[Sequence[Written]], choice: Choice) -> list[Written]:
+def chosen(
+    problems: Sequence[Problem], samples: Sequence[Sequence[Written]], choice: Choice
+) -> list[Written]:
     """One rationale for each problem; all of its samples are paid for."""
     return [
         replace(own[n], tokens=sum(one.tokens for one in own))
@@ -269,7 +314,9 @@ def chosen(problems: Sequence[Problem], samples: Sequence[Sequence[Written]], ch
 # ---- controls ----
 
 
-def other(problems: Sequence[Problem], rationales: Sequence[Written], seed: int = 0) -> list[Written]:
+def other(
+    problems: Sequence[Problem], rationales: Sequence[Written], seed: int = 0
+) -> list[Written]:
     """Each problem gets the rationale of another one."""
     order = random.Random(f"other/{seed}").sample(range(len(rationales)), len(rationales))
     place = {n: order[(at + 1) % len(order)] for at, n in enumerate(order)}
@@ -297,15 +344,25 @@ def gold_facts(problems: Sequence[Problem]) -> list[Written]:
     found = []
     for problem in problems:
         paragraphs = dict(problem.context)
-        found.append(Written(" ".join(paragraphs[title][place].strip() for title, place in supporting_facts(problem))))
+        found.append(
+            Written(
+                " ".join(
+                    paragraphs[title][place].strip() for title, place in supporting_facts(problem)
+                )
+            )
+        )
     return found
 
 
-def random_context(problems: Sequence[Problem], rationales: Sequence[Written], seed: int = 0) -> list[Written]:
+def random_context(
+    problems: Sequence[Problem], rationales: Sequence[Written], seed: int = 0
+) -> list[Written]:
     """Sentences of the context, drawn until they are as many words as the rationale."""
     found = []
     for problem, one in zip(problems, rationales, strict=True):
-        said = [sentence.strip() for _, own in problem.context for sentence in own if sentence.strip()]
+        said = [
+            sentence.strip() for _, own in problem.context for sentence in own if sentence.strip()
+        ]
         chance = random.Random(f"context/{seed}/{problem.id}")
         chance.shuffle(said)
         wanted = len(one.text.split())
@@ -322,10 +379,13 @@ def random_context(problems: Sequence[Problem], rationales: Sequence[Written], s
 
 
 def turned(before: Sequence[bool], after: Sequence[bool]) -> dict[str, int]:
-    """right and wrong without the rationale -> with it: what guidance repaired and what it broke."""
+    """right and wrong without the rationale -> with it: what guidance repaired and what it
+    broke."""
     names = {True: "right", False: "wrong"}
     counts = Counter(f"{names[a]}->{names[b]}" for a, b in zip(before, after, strict=True))
-    return {f"{a}->{b}": counts[f"{a}->{b}"] for a in ("right", "wrong") for b in ("right", "wrong")}
+    return {
+        f"{a}->{b}": counts[f"{a}->{b}"] for a in ("right", "wrong") for b in ("right", "wrong")
+    }
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:

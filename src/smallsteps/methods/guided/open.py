@@ -1,4 +1,5 @@
-"""Opens the reader that a recipe or a command names: a folder, or a model at an OpenAI-compatible URL."""
+"""Opens the reader that a recipe or a command names: a folder, or a model at an OpenAI-compatible
+URL."""
 
 from __future__ import annotations
 
@@ -57,26 +58,29 @@ def open_reader(
     folder: Path | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Opened:
-    """The reader; nothing is asked yet. `folder`: of a model that was trained for it. `say` gets a line where it waits for
-    a server.
+    """The reader; nothing is asked yet. `folder`: of a model that was trained for it. `say` gets a
+    line where it waits for a server.
 
-    Raises RecipeError for a prompt that is not there, a URL that is none, or a missing key; StudentError for a folder
-    without a model.
-    """
+    Raises RecipeError for a prompt that is not there, a URL that is none, or a missing key;
+    StudentError for a folder without a model."""
     prompts = {
         "guided": read_prompt(words.guided),
         "standard": read_prompt(words.standard),
         "cot": read_prompt(words.cot),
     }
     decoding = Decoding(words.max_new_tokens)
-    place = folder or (Path(words.name) if words.base_url is None and Path(words.name).is_dir() else None)
+    place = folder or (
+        Path(words.name) if words.base_url is None and Path(words.name).is_dir() else None
+    )
     if place is not None:
         from smallsteps.generation.chat import LocalChat
         from smallsteps.students.student import load_student
 
         student = load_student(place, device=words.device)
         chat = LocalChat(student, budget.store, words.batch_size, thinking=words.thinking)
-        return Opened(Reader(words.name, chat, task, **prompts, decoding=decoding), Likelihood(student))
+        return Opened(
+            Reader(words.name, chat, task, **prompts, decoding=decoding), Likelihood(student)
+        )
     from smallsteps.generation.endpoint import Endpoint, EndpointSettings
 
     check_no_path(words.name, words.base_url or access.base_url, "reader")

@@ -1,13 +1,16 @@
-"""The reader: a large frozen model that answers a question, with a rationale or without (Lee et al. 2024, M_L).
+"""The reader: a large frozen model that answers a question, with a rationale or without (Lee et al.
+2024, M_L).
 
-It is a `Generator`, as teachers are: an OpenAI-compatible endpoint or a folder, its replies kept in the store of paid
-replies, so that no (question, rationale, prompt) is asked twice. Only its text is needed. Greedy, few tokens.
+It is a `Generator`, as teachers are: an OpenAI-compatible endpoint or a folder, its replies kept in
+the store of paid replies, so that no (question, rationale, prompt) is asked twice. Only its text is
+needed. Greedy, few tokens.
 
-How an answer is read off a reply: what follows the last "Prediction:"; else what follows "the answer is"; else, where the
-prompt itself ends in a colon ("Prediction:"), the reply's first line; else the reader is asked once more, with its own reply and
-"Prediction:". Which of them it was is counted. What cannot be read off is no answer, which is wrong, and so is an empty or
-refused reply. A reply that did not come (a limit, the network) is no answer to anything: it ends the job, which can go on.
-"""
+How an answer is read off a reply: what follows the last "Prediction:"; else what follows "the
+answer is"; else, where the prompt itself ends in a colon ("Prediction:"), the reply's first line;
+else the reader is asked once more, with its own reply and "Prediction:". Which of them it was is
+counted. What cannot be read off is no answer, which is wrong, and so is an empty or refused reply.
+A reply that did not come (a limit, the network) is no answer to anything: it ends the job, which
+can go on."""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ from smallsteps.tasks.clean import reply_text
 from smallsteps.teaching.prompts import Prompt, read_prompt
 
 Found = Literal["prediction", "closing", "direct", "second", "none"]
-"""Where an answer was read off: after "Prediction:", after "the answer is", the first line, a second reply, nowhere."""
+"""Where an answer was read off: after "Prediction:", after "the answer is", the first line, a
+second reply, nowhere."""
 
 _PREDICTION = re.compile(r"\bprediction\s*:", re.IGNORECASE)
 MARK = "Prediction:"
@@ -66,10 +70,15 @@ class Reader:
     decoding: Decoding = field(default_factory=lambda: Decoding(32))
 
     def answers(
-        self, asked: Sequence[Asked], prompt: Prompt | None = None, decoding: Decoding | None = None,
-        samples: int = 1, progress: Callable[[int], None] | None = None,
-    ) -> list[list[Answered]]:  # fmt: skip
-        """`samples` answers to each, in order. `prompt`: another than `guided` (with a rationale) or `standard`.
+        self,
+        asked: Sequence[Asked],
+        prompt: Prompt | None = None,
+        decoding: Decoding | None = None,
+        samples: int = 1,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[Answered]]:
+        """`samples` answers to each, in order. `prompt`: another than `guided` (with a rationale)
+        or `standard`.
 
         Raises TeacherError where replies did not come; those that came are stored.
         """
@@ -86,11 +95,15 @@ class Reader:
                 continue
             ends_open = messages[n][-1][1].rstrip().endswith(":")
             answer, where = self._read_off(problem, reply.text, ends_open)
-            found[n, reply.sample] = Answered(problem.id, answer, where, reply.text, reply.read + reply.tokens)
+            found[n, reply.sample] = Answered(
+                problem.id, answer, where, reply.text, reply.read + reply.tokens
+            )
             if where == "none" and reply.text.strip():
                 again[n, reply.sample] = (*messages[n], ("assistant", reply.text), ("user", MARK))
         self._ask_again(again, found, [one.problem for one in asked])
-        missing = [one.error for one in found.values() if one.error and not one.error.startswith(LASTING)]
+        missing = [
+            one.error for one in found.values() if one.error and not one.error.startswith(LASTING)
+        ]
         if missing:
             raise TeacherError(
                 f"reader {self.name!r}: {len(missing):,} of {len(found):,} replies did not come, first of all: {missing[0]}. Those "
@@ -98,8 +111,11 @@ class Reader:
             )
         return [[found[n, sample] for sample in range(samples)] for n in range(len(asked))]
 
-    def forecast(self, asked: Sequence[Asked], prompt: Prompt | None = None, decoding: Decoding | None = None) -> str:
-        """What asking may cost, in a line. Raises RecipeError where it cannot be asked for want of a key."""
+    def forecast(
+        self, asked: Sequence[Asked], prompt: Prompt | None = None, decoding: Decoding | None = None
+    ) -> str:
+        """What asking may cost, in a line. Raises RecipeError where it cannot be asked for want of
+        a key."""
         requests = (Request(str(n), self.messages(one, prompt)) for n, one in enumerate(asked))
         return self.generator.forecast(requests, decoding or self.decoding)
 
@@ -109,7 +125,8 @@ class Reader:
         return chosen.render(self.task, one.problem, reasoning=one.reasoning)
 
     def _read_off(self, problem: Problem, text: str, ends_open: bool) -> tuple[str | None, Found]:
-        """`read_off`; of a multiple-choice question the option that the reply names, as "(B)" is one."""
+        """`read_off`; of a multiple-choice question the option that the reply names, as "(B)" is
+        one."""
         answer, where = read_off(text, ends_open)
         if answer is None or not problem.choices:
             return answer, where
@@ -134,11 +151,14 @@ class Reader:
             problem = problems[key[0]]
             answer, _ = self._read_off(problem, reply.text, ends_open=True)
             cost = found[key].tokens + reply.read + reply.tokens
-            found[key] = replace(found[key], answer=answer, found="second" if answer else "none", tokens=cost)
+            found[key] = replace(
+                found[key], answer=answer, found="second" if answer else "none", tokens=cost
+            )
 
 
 def check_task(task: Task) -> None:
-    """Raises RecipeError for a task whose answers are whole texts (reports), which no reader names in a line."""
+    """Raises RecipeError for a task whose answers are whole texts (reports), which no reader names
+    in a line."""
     if task.closing is None:
         raise RecipeError(
             f"task {task.name!r}: its answers are whole texts, measured by {task.metric} and not right or wrong, so that no "
@@ -163,7 +183,9 @@ def read_off(text: str, ends_open: bool) -> tuple[str | None, Found]:
     text = reply_text(text)  # what stands in a thought was considered, not said
     marks = list(_PREDICTION.finditer(text))
     if marks:
-        return _first_line(text[marks[-1].end() :]), "prediction" if _first_line(text[marks[-1].end() :]) else "none"
+        return _first_line(text[marks[-1].end() :]), "prediction" if _first_line(
+            text[marks[-1].end() :]
+        ) else "none"
     said = closing_tail(text)
     if said and said.rstrip(" ."):
         return said.rstrip(" ."), "closing"
@@ -177,8 +199,11 @@ def _first_line(text: str) -> str | None:
     return next((line for line in lines if line), None)
 
 
-def majority(answers: Sequence[Answered], same: Callable[[str | None, str | None], bool]) -> Answered:
-    """The answer that most of them give (self-consistency); of equals the one that came first. No answer has no vote."""
+def majority(
+    answers: Sequence[Answered], same: Callable[[str | None, str | None], bool]
+) -> Answered:
+    """The answer that most of them give (self-consistency); of equals the one that came first. No
+    answer has no vote."""
     votes: list[tuple[Answered, int]] = []
     for one in answers:
         for place, (held, count) in enumerate(votes):

@@ -1,11 +1,13 @@
-"""A small reader for machines without weights: it learns to answer bundled two-hop questions, and is then frozen.
+"""A small reader for machines without weights: it learns to answer bundled two-hop questions, and
+is then frozen.
 
-So that no arm asks it for what it has never seen, it learns from three kinds of input: reasoning and prediction in one go
-(chain of thought) for every question, and in turn the question alone (standard prompting) and with a rationale: a right one, the
-facts of it without the conclusion, or a spoilt one (a name swapped, a step dropped or negated, another question's
-rationale), always towards the right answer, so that it learns to read and not to believe. Its questions are none of the
-run's, and half of them have shorter contexts: a small model finds out how to look a fact up where there are few.
-"""
+So that no arm asks it for what it has never seen, it learns from three kinds of input: reasoning
+and prediction in one go (chain of thought) for every question, and in turn the question alone
+(standard prompting) and with a rationale: a right one, the facts of it without the conclusion, or a
+spoilt one (a name swapped, a step dropped or negated, another question's rationale), always towards
+the right answer, so that it learns to read and not to believe. Its questions are none of the run's,
+and half of them have shorter contexts: a small model finds out how to look a fact up where there
+are few."""
 
 from __future__ import annotations
 
@@ -35,16 +37,22 @@ FACTS_ALONE = 0.4
 """Share of the right rationales that it reads without their conclusion."""
 
 
-def train_reader(recipe: Recipe, questions: Questions, base: Path | str, folder: Path, reporter: Reporter) -> None:
+def train_reader(
+    recipe: Recipe, questions: Questions, base: Path | str, folder: Path, reporter: Reporter
+) -> None:
     """Trains it in `folder`, whose own files it is."""
     assert recipe.guided is not None
     words = recipe.guided.reader
     most, seed = DISTRACTORS[recipe.data.difficulty], 400 + recipe.data.split_seed
     drawn = without_overlap(
-        facts.make_chains(2 * words.count, seed, most), [*questions.train, *questions.validation, *questions.test]
+        facts.make_chains(2 * words.count, seed, most),
+        [*questions.train, *questions.validation, *questions.test],
     )
     short = [facts.make_chains(words.count, seed + 1000 * (n + 1), n) for n in range(1, most + 1)]
-    chains = [drawn[n] if n % 2 else short[(n // 2) % most][n] for n in range(min(words.count, len(drawn)))]
+    chains = [
+        drawn[n] if n % 2 else short[(n // 2) % most][n]
+        for n in range(min(words.count, len(drawn)))
+    ]
     task = questions.task
     prompts = {name: read_prompt(getattr(words, name)) for name in ("guided", "standard", "cot")}
     examples = [
@@ -53,11 +61,22 @@ def train_reader(recipe: Recipe, questions: Questions, base: Path | str, folder:
         for example in read(chain, chains[n - 1], prompts, words.noise, n, questions)
     ]
     shop = Workshop(
-        recipe=recipe, task=task, seed=0, out=folder, base_folder=base, texts=[e.question for e in examples],
-        budget=words.budget, reporter=reporter, label="the reader", validation_problems=[],
-    )  # fmt: skip
+        recipe=recipe,
+        task=task,
+        seed=0,
+        out=folder,
+        base_folder=base,
+        texts=[e.question for e in examples],
+        budget=words.budget,
+        reporter=reporter,
+        label="the reader",
+        validation_problems=[],
+    )
     student = prepare(
-        shop.base(), task, path="direct", texts=[text for e in examples for text in (e.question, e.target)]
+        shop.base(),
+        task,
+        path="direct",
+        texts=[text for e in examples for text in (e.question, e.target)],
     )
     trained = shop.train_one(student, examples, [], measured=False)
     best = trained.folder("train_loss")
@@ -68,9 +87,15 @@ def train_reader(recipe: Recipe, questions: Questions, base: Path | str, folder:
 
 
 def read(
-    chain: Chain, other: Chain, prompts: dict[str, Prompt], noise: float, number: int, questions: Questions
+    chain: Chain,
+    other: Chain,
+    prompts: dict[str, Prompt],
+    noise: float,
+    number: int,
+    questions: Questions,
 ) -> list[Example]:
-    """What one question is read for: chain of thought, and either nothing or a rationale, right or spoilt."""
+    """What one question is read for: chain of thought, and either nothing or a rationale, right or
+    spoilt."""
     task, problem = questions.task, chain.problem
     chance = random.Random(f"reading/{problem.id}")
     right = reasoning_of(chain.rationale.text)
@@ -81,14 +106,21 @@ def read(
     else:
         said = right
         if chance.random() < noise:
-            rated, foreign = (Rated.of(one.problem, reasoning_of(one.rationale.text)) for one in (chain, other))
+            rated, foreign = (
+                Rated.of(one.problem, reasoning_of(one.rationale.text)) for one in (chain, other)
+            )
             said = PERTURBATIONS[chance.choice(SPOILT)](rated, foreign, chance) or right
         elif chance.random() < FACTS_ALONE:
             said = " ".join(sentences(right)[:-1])
         targets["guided"] = prompts["guided"].render(task, problem, reasoning=said), answer
     return [
         Example(
-            f"{problem.id}/{kind}", problem.id, "\n\n".join(content for _, content in messages), (), target, last=True
+            f"{problem.id}/{kind}",
+            problem.id,
+            "\n\n".join(content for _, content in messages),
+            (),
+            target,
+            last=True,
         )
         for kind, (messages, target) in targets.items()
     ]

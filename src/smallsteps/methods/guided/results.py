@@ -1,4 +1,5 @@
-"""From the arms of guided chain of thought to `results.json`: figures, paired tests, what was turned, cost, quality."""
+"""From the arms of guided chain of thought to `results.json`: figures, paired tests, what was
+turned, cost, quality."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from smallsteps.evaluation.grade import Score, compare_scores, pool_scores
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.data import Questions
 from smallsteps.experiment.folder import RunFolder
-from smallsteps.experiment.recipe import NO_METHOD, REFINED_ARMS, WITHOUT_A_STUDENT, Recipe, guided_parts
+from smallsteps.experiment.recipe import (
+    NO_METHOD,
+    REFINED_ARMS,
+    WITHOUT_A_STUDENT,
+    Recipe,
+    guided_parts,
+)
 from smallsteps.methods.as_es.results import comparison_row
 from smallsteps.methods.guided.method import Outcome, rank_correlation, turned
 from smallsteps.methods.guided.reward import REWARDED
@@ -34,7 +41,8 @@ class Arm:
     place: str
     outcomes: list[Outcome]
     scores: Mapping[str, Score]
-    """The task's main figure first (multi-hop questions: exact_match), then further ones (f1 and inclusion)."""
+    """The task's main figure first (multi-hop questions: exact_match), then further ones (f1 and
+    inclusion)."""
     quality: list[Row] | None
     """The aspects of what the reader was given."""
     student: str | None
@@ -53,7 +61,9 @@ class Arm:
         return [grade.value == 1.0 for grade in self.main.grades]
 
 
-def results(recipe: Recipe, run: RunFolder, questions: Questions, arms: Sequence[Arm], facts: Row) -> Row:
+def results(
+    recipe: Recipe, run: RunFolder, questions: Questions, arms: Sequence[Arm], facts: Row
+) -> Row:
     """The content of results.json, provenance apart; writes what the page shows of each arm."""
     resamples = recipe.evaluation.bootstrap
     by_name: dict[str, list[Arm]] = {}
@@ -62,7 +72,9 @@ def results(recipe: Recipe, run: RunFolder, questions: Questions, arms: Sequence
     scores = {name: [arm.main for arm in own] for name, own in by_name.items()}
     pairs = [(name, BASELINE) for name in by_name if name != BASELINE]
     if "distilled" in by_name:
-        pairs += [(name, "distilled") for name in by_name if name in (*REFINED_ARMS, "cot", "small")]
+        pairs += [
+            (name, "distilled") for name in by_name if name in (*REFINED_ARMS, "cot", "small")
+        ]
     plain = {arm.seed: arm for arm in by_name[BASELINE]}
     for arm in arms:
         _write_page_files(run, arm, plain[arm.seed])
@@ -81,28 +93,46 @@ def results(recipe: Recipe, run: RunFolder, questions: Questions, arms: Sequence
             for name, against in pairs
             for seed, one, other in zip(recipe.seeds, scores[name], scores[against], strict=True)
         ],
-        "pooled": [] if len(recipe.seeds) == 1 else [
+        "pooled": []
+        if len(recipe.seeds) == 1
+        else [
             *({"name": name, **score.to_row()} for name, score in pooled.items()),
-            *({"arm": name, "against": against, **difference(pooled[name], pooled[against])} for name, against in pairs),
+            *(
+                {"arm": name, "against": against, **difference(pooled[name], pooled[against])}
+                for name, against in pairs
+            ),
         ],
         "guided": [_guided_row(arm, plain[arm.seed]) for arm in arms],
         "refined": [_refined_row(arm, arm.refined) for arm in arms if arm.refined],
         "data": facts,
         "budget": {"fair": "tokens", "tokens": recipe.train.budget},
-        "controls": [name for name in by_name if name in WITHOUT_A_STUDENT or guided_parts(name)[1] in NO_METHOD],
+        "controls": [
+            name
+            for name in by_name
+            if name in WITHOUT_A_STUDENT or guided_parts(name)[1] in NO_METHOD
+        ],
         "best": _best(by_name),
-    }  # fmt: skip
+    }
 
 
 def _arm_row(arm: Arm) -> Row:
     count = len(arm.outcomes)
     row = {
-        "name": arm.name, **arm.main.to_row(), "validation": arm.validation,
-        "metrics": {name: _figure(score) for name, score in arm.scores.items() if score is not arm.main},
-        "seconds_per_answer": round(sum(o.small_seconds + o.large_seconds for o in arm.outcomes) / count, 6),
-        "tokens_per_answer": round(sum(o.small_tokens + o.large_tokens for o in arm.outcomes) / count, 1),
-        "student": arm.student, "folder": arm.place,
-    }  # fmt: skip
+        "name": arm.name,
+        **arm.main.to_row(),
+        "validation": arm.validation,
+        "metrics": {
+            name: _figure(score) for name, score in arm.scores.items() if score is not arm.main
+        },
+        "seconds_per_answer": round(
+            sum(o.small_seconds + o.large_seconds for o in arm.outcomes) / count, 6
+        ),
+        "tokens_per_answer": round(
+            sum(o.small_tokens + o.large_tokens for o in arm.outcomes) / count, 1
+        ),
+        "student": arm.student,
+        "folder": arm.place,
+    }
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -114,15 +144,19 @@ def _guided_row(arm: Arm, plain: Arm) -> Row:
     """What only this method knows of an arm."""
     count = len(arm.outcomes)
     row: Row = {
-        "arm": arm.name, "seed": arm.seed, "turned": turned(plain.right, arm.right),
+        "arm": arm.name,
+        "seed": arm.seed,
+        "turned": turned(plain.right, arm.right),
         "found": dict(sorted(Counter(one.found for one in arm.outcomes).items())),
         "small_tokens": round(sum(o.small_tokens for o in arm.outcomes) / count, 1),
         "large_tokens": round(sum(o.large_tokens for o in arm.outcomes) / count, 1),
         "small_seconds": round(sum(o.small_seconds for o in arm.outcomes) / count, 6),
         "large_seconds": round(sum(o.large_seconds for o in arm.outcomes) / count, 6),
-    }  # fmt: skip
+    }
     if arm.quality is not None:
-        means = {name: [q[name] for q in arm.quality if q.get(name) is not None] for name in ASPECTS}
+        means = {
+            name: [q[name] for q in arm.quality if q.get(name) is not None] for name in ASPECTS
+        }
         row["quality"] = {name: round(fmean(values), 4) for name, values in means.items() if values}
         overall = [fmean(q[name] for name in REWARDED if q[name] is not None) for q in arm.quality]
         row["correlation"] = rank_correlation(overall, [float(one) for one in arm.right])
@@ -140,10 +174,16 @@ def _refined_row(arm: Arm, found: Reinforced) -> Row:
         if name not in ("update", "metric") and isinstance(value, int | float)
     )
     return {
-        "arm": arm.name, "seed": arm.seed, "steps": found.steps, "stopped": found.stopped, "update": found.best.update,
-        "value": found.best.value, "start": found.start,
-        "first": {name: _mean(first, name) for name in names}, "last": {name: _mean(last, name) for name in names},
-    }  # fmt: skip
+        "arm": arm.name,
+        "seed": arm.seed,
+        "steps": found.steps,
+        "stopped": found.stopped,
+        "update": found.best.update,
+        "value": found.best.value,
+        "start": found.start,
+        "first": {name: _mean(first, name) for name in names},
+        "last": {name: _mean(last, name) for name in names},
+    }
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
@@ -152,9 +192,14 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 def _best(by_name: Mapping[str, Sequence[Arm]]) -> Row:
-    """Of the students that guide, the one that did best on validation; without any, the one that answers alone. Where
-    nothing was trained there is no student, so no folder: the baseline is named."""
-    trained = [name for name in by_name if guided_parts(name)[1] is None and by_name[name][0].student is not None]
+    """Of the students that guide, the one that did best on validation; without any, the one that
+    answers alone. Where nothing was trained there is no student, so no folder: the baseline is
+    named."""
+    trained = [
+        name
+        for name in by_name
+        if guided_parts(name)[1] is None and by_name[name][0].student is not None
+    ]
     guides = [name for name in trained if name != "small"]
     if not trained:
         return {"name": BASELINE, "seed": by_name[BASELINE][0].seed}
@@ -167,24 +212,39 @@ def _best(by_name: Mapping[str, Sequence[Arm]]) -> Row:
 
 def _write_page_files(run: RunFolder, arm: Arm, plain: Arm) -> None:
     folder = run.path / arm.place
-    write_rows(folder / "predictions.jsonl", (
-        Prediction(
-            f"{o.problem_id}/answer", o.problem_id, o.rationale or "", ((None, o.rationale or ""),), o.answer, "end",
-            o.small_tokens + o.large_tokens,
-        ).to_row()
-        for o in arm.outcomes
-    ))  # fmt: skip
+    write_rows(
+        folder / "predictions.jsonl",
+        (
+            Prediction(
+                f"{o.problem_id}/answer",
+                o.problem_id,
+                o.rationale or "",
+                ((None, o.rationale or ""),),
+                o.answer,
+                "end",
+                o.small_tokens + o.large_tokens,
+            ).to_row()
+            for o in arm.outcomes
+        ),
+    )
     write_rows(folder / "grades.jsonl", (grade.to_row() for grade in arm.main.grades))
     if arm.refined:
         write_rows(folder / "refined.jsonl", arm.refined.curves)
     quality: Sequence[Row | None] = arm.quality or [None] * len(arm.outcomes)
-    write_rows(folder / "guided.jsonl", (
-        {
-            "problem_id": outcome.problem_id, "rationale": outcome.rationale, "answer": outcome.answer, "right": right,
-            "answer_without": before.answer, "right_without": was_right,
-            "quality": {name: q.get(name) for name in ASPECTS} if q is not None else None,
-        }
-        for outcome, right, before, was_right, q in zip(
-            arm.outcomes, arm.right, plain.outcomes, plain.right, quality, strict=True
-        )
-    ))  # fmt: skip
+    write_rows(
+        folder / "guided.jsonl",
+        (
+            {
+                "problem_id": outcome.problem_id,
+                "rationale": outcome.rationale,
+                "answer": outcome.answer,
+                "right": right,
+                "answer_without": before.answer,
+                "right_without": was_right,
+                "quality": {name: q.get(name) for name in ASPECTS} if q is not None else None,
+            }
+            for outcome, right, before, was_right, q in zip(
+                arm.outcomes, arm.right, plain.outcomes, plain.right, quality, strict=True
+            )
+        ),
+    )

@@ -1,19 +1,21 @@
-"""The reward of a rationale: its quality, and whether the reader answers right with it (Lee et al. 2024).
+"""The reward of a rationale: its quality, and whether the reader answers right with it (Lee et al.
+2024).
 
     paper      sum of factuality, relevance, logicality, consistency, coherence + 1[the reader's answer matches exactly]
     balanced   T + 0.5 * mean of the same aspects (ours, the default)
     aspects    0.5 * mean of the aspects alone
     task       T alone
 
-T is the F1 of the reader's answer (1 or 0 where a task's answers have no F1, as numbers), or (`uplift`, where the reader's
-weights are here) how much likelier the rationale makes the gold answer: log p(a | q, c, r) - log p(a | q, c), clipped to
-[-2, 2] and scaled to [0, 1]. A rationale that is empty, unfinished or over-long is worth 0, whatever it says. Aspects that
-need a context are left out of sum and mean where a question has none. The surface aspects (fluency, naturalness,
+T is the F1 of the reader's answer (1 or 0 where a task's answers have no F1, as numbers), or
+(`uplift`, where the reader's weights are here) how much likelier the rationale makes the gold
+answer: log p(a | q, c, r) - log p(a | q, c), clipped to [-2, 2] and scaled to [0, 1]. A rationale
+that is empty, unfinished or over-long is worth 0, whatever it says. Aspects that need a context are
+left out of sum and mean where a question has none. The surface aspects (fluency, naturalness,
 readability) are for looking at, not for reward: they are cheaply bought.
 
-Curves show each component and its share of the variance of the advantages. Gauges of reward hacking beside it: how often
-the rationale says the gold answer, the longest run of words it copies from the context, and its length.
-"""
+Curves show each component and its share of the variance of the advantages. Gauges of reward hacking
+beside it: how often the rationale says the gold answer, the longest run of words it copies from the
+context, and its length."""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ def rewarded_aspects(quality: Quality) -> dict[str, float]:
 
 
 def usefulness(task: Task, problem: Problem, answer: str | None) -> float:
-    """T: the best F1 of the reader's answer to a multi-hop question, else 1 for a right answer and 0 for a wrong one."""
+    """T: the best F1 of the reader's answer to a multi-hop question, else 1 for a right answer and
+    0 for a wrong one."""
     measure = f1 if "f1" in task.also else task.same
     return max((float(measure(answer, gold)) for gold in task.golds(problem)), default=0.0)
 
@@ -69,7 +72,9 @@ class RewardSettings:
         if self.longest < 1:
             raise RecipeError(f"reward: longest is {self.longest}, expected at least 1 word.")
         if self.uplift and self.kind in ("paper", "aspects"):
-            raise RecipeError(f"reward: uplift has no part in {self.kind!r}; name balanced or task.")
+            raise RecipeError(
+                f"reward: uplift has no part in {self.kind!r}; name balanced or task."
+            )
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,14 @@ class Likelihood:
         """Log-probability (nats) of each answer and its end after its messages."""
         student = self.student
         rows = [
-            Rollout("", 0, tuple(student.chat_ids(messages)), (*student.encode(answer), student.end_id), answer, True)
+            Rollout(
+                "",
+                0,
+                tuple(student.chat_ids(messages)),
+                (*student.encode(answer), student.end_id),
+                answer,
+                True,
+            )
             for messages, answer in asked
         ]
         found: list[float] = []
@@ -92,7 +104,9 @@ class Likelihood:
             for start in range(0, len(rows), self.batch):
                 part = rows[start : start + self.batch]
                 logprobs, _ = policy(batch_of(part, student))
-                found += [float(own.sum()) for own in logprobs.split([len(row.target) for row in part])]
+                found += [
+                    float(own.sum()) for own in logprobs.split([len(row.target) for row in part])
+                ]
         return found
 
 
@@ -129,11 +143,21 @@ class Rewarder:
         rated = [Rated.of(self.problems[one.prompt], one.text) for one in open_ones]
         quality = self.scorer.score(rated)
         useful = self._useful(open_ones)
-        found = {id(one): self._sum(one, own, *task) for one, own, task in zip(open_ones, quality, useful, strict=True)}
-        return [found.get(id(one)) or Rewarded(0.0, {"gated": 1.0, **self._gauges(one)}) for one in rollouts]
+        found = {
+            id(one): self._sum(one, own, *task)
+            for one, own, task in zip(open_ones, quality, useful, strict=True)
+        }
+        return [
+            found.get(id(one)) or Rewarded(0.0, {"gated": 1.0, **self._gauges(one)})
+            for one in rollouts
+        ]
 
     def _passes(self, one: Rollout) -> bool:
-        return one.finished and bool(one.text.strip()) and len(one.text.split()) <= self.settings.longest
+        return (
+            one.finished
+            and bool(one.text.strip())
+            and len(one.text.split()) <= self.settings.longest
+        )
 
     def _useful(self, rollouts: Sequence[Rollout]) -> list[tuple[float, float]]:
         """(T, exact match) of each."""
@@ -157,18 +181,26 @@ class Rewarder:
 
     def _exact(self, answer: Answered) -> bool:
         assert self.reader is not None
-        return any(self.reader.task.same(answer.answer, gold) for gold in self._golds(answer.problem_id))
+        return any(
+            self.reader.task.same(answer.answer, gold) for gold in self._golds(answer.problem_id)
+        )
 
     def _uplifts(self, asked: Sequence[Asked]) -> list[float]:
         assert self.reader is not None and self.likelihood is not None
         reader = self.reader
         new = [
-            one for one in {a.problem.id: Asked(a.problem) for a in asked}.values() if one.problem.id not in self._bare
+            one
+            for one in {a.problem.id: Asked(a.problem) for a in asked}.values()
+            if one.problem.id not in self._bare
         ]
-        for one, value in zip(new, self.likelihood.of([self._scored(reader, one) for one in new]), strict=True):
+        for one, value in zip(
+            new, self.likelihood.of([self._scored(reader, one) for one in new]), strict=True
+        ):
             self._bare[one.problem.id] = value
         with_it = self.likelihood.of([self._scored(reader, one) for one in asked])
-        gains = (value - self._bare[one.problem.id] for value, one in zip(with_it, asked, strict=True))
+        gains = (
+            value - self._bare[one.problem.id] for value, one in zip(with_it, asked, strict=True)
+        )
         return [(min(UPLIFT, max(-UPLIFT, gain)) + UPLIFT) / (2 * UPLIFT) for gain in gains]
 
     @staticmethod
@@ -185,13 +217,23 @@ class Rewarder:
         # a score of 0 counts: left out, it would raise the mean in the curves
         watched = {name: value for name in WATCHED if (value := getattr(quality, name)) is not None}
         used = {} if kind == "aspects" else {"task": useful, "exact": exact}
-        return Rewarded(sum(terms.values()), {**aspects, **used, **watched, "gated": 0.0, **self._gauges(one)}, terms)
+        return Rewarded(
+            sum(terms.values()),
+            {**aspects, **used, **watched, "gated": 0.0, **self._gauges(one)},
+            terms,
+        )
 
     def _gauges(self, one: Rollout) -> dict[str, float]:
         problem = self.problems[one.prompt]
         said = one.text.split()
         return {
-            "leak": float(any(inclusion(one.text, gold) for gold in (problem.answer, *self._aliases(problem)) if gold)),
+            "leak": float(
+                any(
+                    inclusion(one.text, gold)
+                    for gold in (problem.answer, *self._aliases(problem))
+                    if gold
+                )
+            ),
             "copy": copied(one.text, problem) / len(said) if said else 0.0,
             "words": float(len(said)),
         }

@@ -12,16 +12,23 @@ from smallsteps.training.reinforce import Roll
 
 
 def roller(
-    prompts: Sequence[tuple[str, Sequence[int]]], samples: int, decoding: Decoding, batch_size: int = 64
+    prompts: Sequence[tuple[str, Sequence[int]]],
+    samples: int,
+    decoding: Decoding,
+    batch_size: int = 64,
 ) -> Roll:
-    """Writes `samples` rollouts of each prompt, given as (id, ids). What is drawn in a step depends on its number, the
-    prompt and the sample alone; the decoding's seed tells runs apart."""
+    """Writes `samples` rollouts of each prompt, given as (id, ids). What is drawn in a step depends
+    on its number, the prompt and the sample alone; the decoding's seed tells runs apart."""
 
     def roll(student: Student, step: int, numbers: Sequence[int]) -> list[list[Rollout]]:
         own = Decoding(
-            decoding.max_new_tokens, decoding.temperature, decoding.top_k, decoding.top_p,
-            seed=decoding.seed * 1_000_003 + step, logprobs=True,
-        )  # fmt: skip
+            decoding.max_new_tokens,
+            decoding.temperature,
+            decoding.top_k,
+            decoding.top_p,
+            seed=decoding.seed * 1_000_003 + step,
+            logprobs=True,
+        )
         chosen = [prompts[number] for number in numbers]
         groups: dict[str, dict[int, Rollout]] = {id: {} for id, _ in chosen}
         sources = {id: tuple(source) for id, source in chosen}

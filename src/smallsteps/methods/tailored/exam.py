@@ -1,12 +1,13 @@
-"""The exam: a student answers its own training questions several times, and its wrong chains are sorted out.
+"""The exam: a student answers its own training questions several times, and its wrong chains are
+sorted out.
 
-Sampled with the local engine, a seed for each item (Wang et al. 2023: 4 samples, temperature 1, the 50 likeliest tokens).
-A chain is right by the task's strict reading, and wrong only where its lenient reading is wrong too. Two kinds of chains
-are neither, since nobody knows what they came to; they are counted, and nothing is learnt from them: unfinished ones,
-which ran into a limit, and finished ones whose correctness is unknown, because they have no readable answer or only the
-lenient reading finds the gold one. The authors' exam cuts chains at 128 tokens and takes them for mistakes; the limits
-here are those of the test.
-"""
+Sampled with the local engine, a seed for each item (Wang et al. 2023: 4 samples, temperature 1, the
+50 likeliest tokens). A chain is right by the task's strict reading, and wrong only where its
+lenient reading is wrong too. Two kinds of chains are neither, since nobody knows what they came to;
+they are counted, and nothing is learnt from them: unfinished ones, which ran into a limit, and
+finished ones whose correctness is unknown, because they have no readable answer or only the lenient
+reading finds the gold one. The authors' exam cuts chains at 128 tokens and takes them for mistakes;
+the limits here are those of the test."""
 
 from __future__ import annotations
 
@@ -73,10 +74,13 @@ def sit(
     solving: Solving | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Paper]:
-    """The papers of all problems, in their order. Raises DataError where a problem has no gold answer."""
+    """The papers of all problems, in their order. Raises DataError where a problem has no gold
+    answer."""
     for problem in problems:
         if problem.answer is None:
-            raise DataError(f"{problem.id}: an exam needs a gold answer. Add an `answer` to the row, or take it out.")
+            raise DataError(
+                f"{problem.id}: an exam needs a gold answer. Add an `answer` to the row, or take it out."
+            )
     chosen = replace(solving or Solving(), samples=samples)
     return mark(solve(student, problems, task, chosen, decoding, progress=progress), problems, task)
 
@@ -86,7 +90,10 @@ def mark(predictions: Iterable[Prediction], problems: Sequence[Problem], task: T
     by_problem: dict[str, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
         by_problem[prediction.problem_id].append(prediction)
-    return [_paper(problem, sorted(by_problem[problem.id], key=lambda p: p.id), task) for problem in problems]
+    return [
+        _paper(problem, sorted(by_problem[problem.id], key=lambda p: p.id), task)
+        for problem in problems
+    ]
 
 
 def _paper(problem: Problem, predictions: Sequence[Prediction], task: Task) -> Paper:

@@ -14,10 +14,10 @@ Beside `full`, arms at the same teacher tokens and training tokens, round by rou
     blind         the teacher is asked about the mistaken questions with their answers, but does not see the mistakes
     no-contrast   feedback, but no loss on the mistakes themselves
 
-The loss is `smallsteps.training.contrast`, the exam `smallsteps.methods.tailored.exam`, what is kept `smallsteps.teaching.teach`.
-Departures are listed in docs/tailored.md: rounds accumulate with a cap, there is a stop rule, students may be
-encoder-decoders, and AS-ES students too. What lies where on disk stands in `rounds.py`.
-"""
+The loss is `smallsteps.training.contrast`, the exam `smallsteps.methods.tailored.exam`, what is
+kept `smallsteps.teaching.teach`. Departures are listed in docs/tailored.md: rounds accumulate with
+a cap, there is a stop rule, students may be encoder-decoders, and AS-ES students too. What lies
+where on disk stands in `rounds.py`."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def first_lessons(problems: Sequence[Problem], words: Tailored) -> list[Lesson]:
     return [Lesson(f"{p.id}/0.{n}", p, sample=n) for p in problems for n in range(words.rationales)]
 
 
-def feedback_lessons(problems: Sequence[Problem], papers: Sequence[Paper], round: int, words: Tailored) -> list[Lesson]:
+def feedback_lessons(
+    problems: Sequence[Problem], papers: Sequence[Paper], round: int, words: Tailored
+) -> list[Lesson]:
     """T_r: each mistaken question with its first wrong rationales."""
     own = {problem.id: problem for problem in problems}
     return [
@@ -85,8 +87,9 @@ def feedback_lessons(problems: Sequence[Problem], papers: Sequence[Paper], round
 def further_lessons(
     problems: Sequence[Problem], bought: Sequence[Bought], round: int, seed: int, hint: bool = False
 ) -> Iterator[Lesson]:
-    """More of T_0's kind without end: all `problems` in a shuffled order, then all once more, each time a sample that
-    was not asked for in T_0 or since. `hint`: the teacher is shown the gold answer, as in feedback."""
+    """More of T_0's kind without end: all `problems` in a shuffled order, then all once more, each
+    time a sample that was not asked for in T_0 or since. `hint`: the teacher is shown the gold
+    answer, as in feedback."""
     asked: Counter[str] = Counter()
     for one in bought:
         if one.mistake is None:
@@ -94,7 +97,9 @@ def further_lessons(
     order = random.Random(f"further/{seed}/{round}").sample(list(problems), len(problems))
     for turn in range(1_000_000):
         for problem in order:
-            yield Lesson(f"{problem.id}/{round}.{turn}", problem, sample=asked[problem.id] + turn, hint=hint)
+            yield Lesson(
+                f"{problem.id}/{round}.{turn}", problem, sample=asked[problem.id] + turn, hint=hint
+            )
 
 
 def taught(
@@ -107,16 +112,23 @@ def taught(
     retries: int | None = None,
 ) -> list[Bought]:
     """All replies to the lessons, kept and dropped. `retries`: None, as the recipe says."""
-    found = teach(lessons, teacher, task, words.teacher.retries if retries is None else retries, progress)
+    found = teach(
+        lessons, teacher, task, words.teacher.retries if retries is None else retries, progress
+    )
     return [_bought(one, round, teacher.name) for one in found]
 
 
 def taught_up_to(
-    allowance: int, lessons: Iterator[Lesson], teacher: Teacher, task: Task, words: Tailored, round: int
+    allowance: int,
+    lessons: Iterator[Lesson],
+    teacher: Teacher,
+    task: Task,
+    words: Tailored,
+    round: int,
 ) -> list[Bought]:
-    """Replies to as many lessons as `allowance` tokens buy: by portions, each as large as the tokens left pay for at the
-    price of the dearest reply so far, until they are spent; the last may go over. A reply that is dropped is not asked for
-    again: what is left buys others."""
+    """Replies to as many lessons as `allowance` tokens buy: by portions, each as large as the
+    tokens left pay for at the price of the dearest reply so far, until they are spent; the last may
+    go over. A reply that is dropped is not asked for again: what is left buys others."""
     found: list[Bought] = []
     if allowance <= 0:
         return found
@@ -133,21 +145,32 @@ def taught_up_to(
 def _bought(one: Lessoned, round: int, author: str) -> Bought:
     lesson = one.lesson
     return Bought(
-        lesson.id, lesson.problem.id, round, one.rationale, lesson.attempt, one.dropped, one.tokens, author,
+        lesson.id,
+        lesson.problem.id,
+        round,
+        one.rationale,
+        lesson.attempt,
+        one.dropped,
+        one.tokens,
+        author,
         lesson.sample,
-    )  # fmt: skip
+    )
 
 
 # ---- what the student learns ----
 
 
 def collected(bought: Sequence[Bought], words: Tailored) -> list[Bought]:
-    """The rationales to learn from: right ones of all rounds (or of the newest), each text of a question once, the newest
-    `cap` of each question; in the order in which they were bought."""
+    """The rationales to learn from: right ones of all rounds (or of the newest), each text of a
+    question once, the newest `cap` of each question; in the order in which they were bought."""
     newest = max((one.round for one in bought), default=0)
     by_problem: dict[str, dict[str, Bought]] = defaultdict(dict)
     for one in bought:
-        if one.dropped is None and one.text and (words.collect == "accumulate" or one.round == newest):
+        if (
+            one.dropped is None
+            and one.text
+            and (words.collect == "accumulate" or one.round == newest)
+        ):
             by_problem[one.problem_id].setdefault(one.text, one)
     kept = {one.id for own in by_problem.values() for one in list(own.values())[-words.cap :]}
     return [one for one in bought if one.id in kept]
@@ -175,13 +198,16 @@ def train(
     share: float,
     demonstrations: Sequence[tuple[str, str]] = (),
 ) -> Trained:
-    """One round's training, with a fresh optimizer and this round's `share` of the tokens. `demonstrations`: (question,
-    rationale) of worked training questions that stand before every question."""
+    """One round's training, with a fresh optimizer and this round's `share` of the tokens.
+    `demonstrations`: (question, rationale) of worked training questions that stand before every
+    question."""
     words = workshop.recipe.tailored
     assert words is not None
     path: Path = "uni" if words.segments else "direct"
     texts = [*workshop.texts, *(chain.rationale.text for chain in lessons.chains)]
-    cut = segment_chains(lessons.chains, words.segments, task=workshop.task) if words.segments else []
+    cut = (
+        segment_chains(lessons.chains, words.segments, task=workshop.task) if words.segments else []
+    )
     causal = student.architecture == "causal"
     examples = build_examples(lessons.chains, cut, workshop.task, path, causal=causal)
     limit = workshop.segment_limit(examples) if words.segments else None
@@ -197,13 +223,15 @@ def train(
     against = contrasts(workshop.task, lessons, words.segments)
     # a rationale is compared where it ends: in its whole text, or in its last segment
     ends = {example.id: example.id.rpartition("/")[0] for example in examples if example.last}
-    found = {id: against[rationale_id] for id, rationale_id in ends.items() if rationale_id in against}
+    found = {
+        id: against[rationale_id] for id, rationale_id in ends.items() if rationale_id in against
+    }
     return workshop.train_one(student, examples, [], share=share, contrasts=found)
 
 
 def contrasts(task: Task, lessons: Lessons, segments: str | None) -> dict[str, Contrast]:
-    """Rationale id → the other right rationales of its question and the student's wrong ones. An item that lacks one of
-    the two is not usable, and its triplet loss is left out."""
+    """Rationale id → the other right rationales of its question and the student's wrong ones. An
+    item that lacks one of the two is not usable, and its triplet loss is left out."""
     if not lessons.negatives:
         return {}
     problems = {chain.problem.id: chain.problem for chain in lessons.chains}
@@ -211,7 +239,8 @@ def contrasts(task: Task, lessons: Lessons, segments: str | None) -> dict[str, C
     for chain in lessons.chains:
         right[chain.problem.id].append(chain.rationale.text)
     written = {
-        id: _as_written(problems[id], [*right[id], *lessons.negatives.get(id, ())], task, segments) for id in problems
+        id: _as_written(problems[id], [*right[id], *lessons.negatives.get(id, ())], task, segments)
+        for id in problems
     }
     return {
         chain.rationale.id: Contrast(
@@ -224,23 +253,35 @@ def contrasts(task: Task, lessons: Lessons, segments: str | None) -> dict[str, C
     }
 
 
-def _as_written(problem: Problem, texts: Sequence[str], task: Task, segments: str | None) -> dict[str, Written]:
+def _as_written(
+    problem: Problem, texts: Sequence[str], task: Task, segments: str | None
+) -> dict[str, Written]:
     """Each text as the student writes it: whole, or cut into segments."""
     if segments is None:
         return {text: ((None, text),) for text in texts}
-    chains = [Chain(problem, Rationale(f"{problem.id}/{n}", problem.id, text)) for n, text in enumerate(texts)]
+    chains = [
+        Chain(problem, Rationale(f"{problem.id}/{n}", problem.id, text))
+        for n, text in enumerate(texts)
+    ]
     cut = segment_chains(chains, segments, task=task)
-    return {text: tuple((s.kind, s.text.strip()) for s in own) for text, own in zip(texts, cut, strict=True)}
+    return {
+        text: tuple((s.kind, s.text.strip()) for s in own)
+        for text, own in zip(texts, cut, strict=True)
+    }
 
 
 # ---- when to stop ----
 
 
 def stop_reason(
-    round: int, papers: Sequence[Paper], validation: Sequence[float], bought: Sequence[Bought], words: Tailored
+    round: int,
+    papers: Sequence[Paper],
+    validation: Sequence[float],
+    bought: Sequence[Bought],
+    words: Tailored,
 ) -> str | None:
-    """Why no further round is trained; None: go on. `validation`: the figure of every student so far, the untrained one
-    first. `bought`: before this round."""
+    """Why no further round is trained; None: go on. `validation`: the figure of every student so
+    far, the untrained one first. `bought`: before this round."""
     if round >= words.rounds:
         return f"{counted(words.rounds, 'round')} {'is' if words.rounds == 1 else 'are'} over"
     if any((one.dropped or "").startswith(NOT_ASKED) for one in bought):
@@ -248,13 +289,18 @@ def stop_reason(
     failed = 100 * sum(paper.right < paper.samples for paper in papers) / max(1, len(papers))
     if failed < words.min_failed:
         return f"{failed:.1f} % of the questions are not answered right each time, less than {words.min_failed:g} %"
-    if words.min_gain is not None and round > 1 and validation[-1] - validation[-2] < words.min_gain:
+    if (
+        words.min_gain is not None
+        and round > 1
+        and validation[-1] - validation[-2] < words.min_gain
+    ):
         return f"validation gained {validation[-1] - validation[-2]:.1f} points, less than {words.min_gain:g}"
     return None
 
 
 def fate(before: Sequence[Paper], after: Sequence[Paper]) -> tuple[int, int]:
-    """(repaired, broken): questions with a mistake in the exam before and none now, and the other way round."""
+    """(repaired, broken): questions with a mistake in the exam before and none now, and the other
+    way round."""
     had = {paper.id: paper.mistaken for paper in before}
     repaired = sum(had[paper.id] and not paper.mistaken for paper in after)
     return repaired, sum(not had[paper.id] and paper.mistaken for paper in after)

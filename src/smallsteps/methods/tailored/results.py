@@ -1,8 +1,8 @@
-"""From rounds to `results.json` of a tailored run: a row for each round, a row for each arm and seed, paired tests.
+"""From rounds to `results.json` of a tailored run: a row for each round, a row for each arm and
+seed, paired tests.
 
-An arm's figure is that of the round whose student was best on validation; the test part chooses nothing. What the keys
-mean stands in the docstring of `smallsteps.report.page`.
-"""
+An arm's figure is that of the round whose student was best on validation; the test part chooses
+nothing. What the keys mean stands in the docstring of `smallsteps.report.page`."""
 
 from __future__ import annotations
 
@@ -64,16 +64,24 @@ def results(rounds: Rounds, arms: Sequence[ArmRounds]) -> Row:
             for name in others
             for seed, theirs, mine in zip(recipe.seeds, scores[name], scores["full"], strict=True)
         ],
-        "pooled": [] if len(recipe.seeds) == 1 else [
+        "pooled": []
+        if len(recipe.seeds) == 1
+        else [
             *({"name": name, **score.to_row()} for name, score in pooled.items()),
             *(
-                {"arm": name, "against": "full", **_difference(pooled[name], pooled["full"], resamples)}
+                {
+                    "arm": name,
+                    "against": "full",
+                    **_difference(pooled[name], pooled["full"], resamples),
+                }
                 for name in others
             ),
         ],
         "data": rounds.questions.facts,
         "budget": {
-            "fair": "tokens", "tokens": recipe.train.budget, "teacher": rounds.teacher.name,
+            "fair": "tokens",
+            "tokens": recipe.train.budget,
+            "teacher": rounds.teacher.name,
             "equal": rounds.words.equal,
         },
         "best": best_on_validation(
@@ -82,7 +90,7 @@ def results(rounds: Rounds, arms: Sequence[ArmRounds]) -> Row:
             )
             for arm in arms
         ),
-    }  # fmt: skip
+    }
 
 
 def _difference(score: Score, baseline: Score, resamples: int) -> Row:
@@ -96,38 +104,56 @@ def round_rows(arm: ArmRounds) -> list[Row]:
     for round in arm.rounds:
         exam = marks(round.papers)
         repaired, broken = (0, 0) if before is None else fate(before, round.papers)
-        rows.append({
-            "arm": arm.name, "seed": arm.seed, "round": round.number,
-            "exam": exam.accuracy, "unfinished": exam.unfinished, "unknown": exam.unknown,
-            **_figure("validation", round.validation), **_figure("test", round.test),
-            "mistakes": sum(paper.mistaken for paper in round.papers), "questions": exam.questions,
-            "repaired": repaired, "broken": broken,
-            "calls": len(round.bought), "kept": sum(one.dropped is None for one in round.bought),
-            "teacher_tokens": round.teacher_tokens,
-            "train_tokens": 0 if round.trained is None else round.trained.train_tokens,
-            "all_tokens": 0 if round.trained is None else round.trained.all_tokens,
-            "usable": None if round.trained is None else _usable(round.trained.curves),
-        })  # fmt: skip
+        rows.append(
+            {
+                "arm": arm.name,
+                "seed": arm.seed,
+                "round": round.number,
+                "exam": exam.accuracy,
+                "unfinished": exam.unfinished,
+                "unknown": exam.unknown,
+                **_figure("validation", round.validation),
+                **_figure("test", round.test),
+                "mistakes": sum(paper.mistaken for paper in round.papers),
+                "questions": exam.questions,
+                "repaired": repaired,
+                "broken": broken,
+                "calls": len(round.bought),
+                "kept": sum(one.dropped is None for one in round.bought),
+                "teacher_tokens": round.teacher_tokens,
+                "train_tokens": 0 if round.trained is None else round.trained.train_tokens,
+                "all_tokens": 0 if round.trained is None else round.trained.all_tokens,
+                "usable": None if round.trained is None else _usable(round.trained.curves),
+            }
+        )
         before = round.papers
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
 def fates(rounds: Sequence[Round], problems: Sequence[Problem]) -> list[Row]:
-    """What became of each question: right samples and mistakes in each exam, and the rationales bought for it."""
+    """What became of each question: right samples and mistakes in each exam, and the rationales
+    bought for it."""
     papers = [{paper.id: paper for paper in round.papers} for round in rounds]
     bought: dict[str, list[Row]] = defaultdict(list)
     for one in (one for round in rounds for one in round.bought):
-        bought[one.problem_id].append({name: value for name, value in one.to_row().items() if name != "problem_id"})
+        bought[one.problem_id].append(
+            {name: value for name, value in one.to_row().items() if name != "problem_id"}
+        )
     rows = []
     for problem in problems:
         own = [found[problem.id] for found in papers]
-        rows.append({
-            "problem_id": problem.id, "question": problem.question, "answer": problem.answer,
-            "right": [paper.right for paper in own], "samples": [paper.samples for paper in own],
-            "mistaken": [paper.mistaken for paper in own],
-            "wrong": [paper.wrong[0] if paper.wrong else None for paper in own],
-            "rationales": bought[problem.id],
-        })  # fmt: skip
+        rows.append(
+            {
+                "problem_id": problem.id,
+                "question": problem.question,
+                "answer": problem.answer,
+                "right": [paper.right for paper in own],
+                "samples": [paper.samples for paper in own],
+                "mistaken": [paper.mistaken for paper in own],
+                "wrong": [paper.wrong[0] if paper.wrong else None for paper in own],
+                "rationales": bought[problem.id],
+            }
+        )
     return rows
 
 
@@ -136,7 +162,8 @@ def _figure(name: str, score: Score) -> Row:
 
 
 def _usable(curves: Sequence[Mapping[str, Any]]) -> float | None:
-    """Mean share of items with both a right and a wrong rationale, in per cent; None: nothing was contrasted."""
+    """Mean share of items with both a right and a wrong rationale, in per cent; None: nothing was
+    contrasted."""
     shares = [row["usable"] for row in curves if "usable" in row]
     return round(100 * sum(shares) / len(shares), 1) if shares else None
 
@@ -145,17 +172,25 @@ def _arm_row(rounds: Rounds, arm: ArmRounds) -> Row:
     chosen = arm.chosen
     trained = [round.trained for round in arm.rounds if round.trained is not None]
     return {
-        "name": arm.name, **chosen.test.to_row(), "round": chosen.number,
+        "name": arm.name,
+        **chosen.test.to_row(),
+        "round": chosen.number,
         "train_tokens": sum(one.train_tokens for one in trained),
-        "all_tokens": sum(one.all_tokens for one in trained), "passes": round(sum(one.passes for one in trained), 3),
+        "all_tokens": sum(one.all_tokens for one in trained),
+        "passes": round(sum(one.passes for one in trained), 3),
         "seconds": round(sum(one.seconds for one in trained), 2),
-        "seconds_per_answer": round(sum(p.seconds for p in chosen.predictions) / len(chosen.predictions), 6),
-        "tokens_per_answer": round(sum(p.tokens for p in chosen.predictions) / len(chosen.predictions), 1),
+        "seconds_per_answer": round(
+            sum(p.seconds for p in chosen.predictions) / len(chosen.predictions), 6
+        ),
+        "tokens_per_answer": round(
+            sum(p.tokens for p in chosen.predictions) / len(chosen.predictions), 1
+        ),
         "validation": chosen.validation.value,
         "calls": sum(len(one.bought) for one in arm.rounds),
         "teacher_tokens": sum(one.teacher_tokens for one in arm.rounds),
-        "student": _within(rounds, chosen.student), "folder": arm.place,
-    }  # fmt: skip
+        "student": _within(rounds, chosen.student),
+        "folder": arm.place,
+    }
 
 
 def _within(rounds: Rounds, folder: Path | str) -> str:
@@ -174,6 +209,8 @@ def _write_page_files(rounds: Rounds, arm: ArmRounds) -> None:
     for round in arm.rounds:  # one curve over all rounds
         own = [] if round.trained is None else round.trained.curves
         for row in own:
-            curves.append({**row, **{n: row[n] + before[n] for n in sums if n in row}, "round": round.number})
+            curves.append(
+                {**row, **{n: row[n] + before[n] for n in sums if n in row}, "round": round.number}
+            )
         before = {name: curves[-1].get(name, 0) if curves else 0 for name in sums}
     write_rows(folder / "curves.jsonl", curves)

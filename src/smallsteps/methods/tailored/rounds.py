@@ -1,4 +1,5 @@
-"""The rounds of tailored learning in the run folder: exam → lessons → training → exam → ..., each a stage done once.
+"""The rounds of tailored learning in the run folder: exam → lessons → training → exam → ..., each a
+stage done once.
 
     start/seed<k>/round-0/               the untrained student: exam, validation, test; the same for every arm
     start/lessons/                       T_0, bought once for all arms and seeds
@@ -58,7 +59,8 @@ BLOCK = 500
 
 @dataclass(frozen=True)
 class Round:
-    """A student and what it did: the untrained one (number 0), or the one that `number` trainings made."""
+    """A student and what it did: the untrained one (number 0), or the one that `number` trainings
+    made."""
 
     number: int
     place: str
@@ -102,7 +104,8 @@ class Rounds:
     # ---- an arm, round by round ----
 
     def of_arm(self, arm: str, seed: int, guide: Sequence[Round] | None = None) -> Iterator[Round]:
-        """The rounds of an arm. `guide`: those of `full`, whose number and whose teacher tokens the others keep to."""
+        """The rounds of an arm. `guide`: those of `full`, whose number and whose teacher tokens the
+        others keep to."""
         bought: list[Bought] = []
         fresh: list[Bought] = []
         student: Path | str = self.base_folder
@@ -120,7 +123,9 @@ class Rounds:
                     return
             elif number + 1 == len(guide):
                 return
-            fresh = self._lessons(arm, seed, done, bought, None if guide is None else guide[number + 1].teacher_tokens)
+            fresh = self._lessons(
+                arm, seed, done, bought, None if guide is None else guide[number + 1].teacher_tokens
+            )
             bought += fresh
             number += 1
             allowance = self._allowance(arm, None if guide is None else guide[number].trained)
@@ -128,8 +133,8 @@ class Rounds:
             student = trained.folder("metric")
 
     def _allowance(self, arm: str, full: Trained | None) -> int | None:
-        """Training tokens of an arm without a contrast where arms are equal in all tokens: as many as went through the
-        model in this round of `full`. None: the round's share of the budget."""
+        """Training tokens of an arm without a contrast where arms are equal in all tokens: as many
+        as went through the model in this round of `full`. None: the round's share of the budget."""
         if full is None or self.words.equal == "anchors" or arm not in WITHOUT_CONTRAST:
             return None
         return full.all_tokens
@@ -143,24 +148,51 @@ class Rounds:
         return f"arms/{arm}-seed{seed}/round-{number}"
 
     def _round(
-        self, arm: str, seed: int, number: int, student: Path | str, trained: Trained | None, bought: list[Bought]
+        self,
+        arm: str,
+        seed: int,
+        number: int,
+        student: Path | str,
+        trained: Trained | None,
+        bought: list[Bought],
     ) -> Round:
         place = self.place(arm, seed, number)
         told = f"{arm}, seed {seed}, round {number}"
         papers = self._exam(place, seed, number, student, told)
         scores: dict[str, Score] = {}
         predictions: list[Prediction] = []
-        for name, problems in (("validation", self.questions.validation), ("test", self.questions.test)):
-            predictions = self._answers(f"{place}/{name}", student, problems, seed, f"{told}, {name}")
+        for name, problems in (
+            ("validation", self.questions.validation),
+            ("test", self.questions.test),
+        ):
+            predictions = self._answers(
+                f"{place}/{name}", student, problems, seed, f"{told}, {name}"
+            )
             scores[name] = grade(
-                predictions, problems, self.task, dataset=name, seed=seed, resamples=self.recipe.evaluation.bootstrap
+                predictions,
+                problems,
+                self.task,
+                dataset=name,
+                seed=seed,
+                resamples=self.recipe.evaluation.bootstrap,
             )
         self.reporter.say(f"{told}: {scores['test'].signature()}")
-        return Round(number, place, trained, papers, **scores, predictions=predictions, student=student, bought=bought)
+        return Round(
+            number,
+            place,
+            trained,
+            papers,
+            **scores,
+            predictions=predictions,
+            student=student,
+            bought=bought,
+        )
 
     # ---- the exam and greedy answers ----
 
-    def _exam(self, place: str, seed: int, number: int, student: Path | str, told: str) -> list[Paper]:
+    def _exam(
+        self, place: str, seed: int, number: int, student: Path | str, told: str
+    ) -> list[Paper]:
         problems = self.questions.train
         loaded: Student | None = None
         papers: list[Paper] = []
@@ -170,15 +202,20 @@ class Rounds:
                 nonlocal loaded
                 loaded = loaded or self._load(student)
                 written = sit(
-                    loaded, problems[start : start + BLOCK], self.task, samples=self.words.samples,
+                    loaded,
+                    problems[start : start + BLOCK],
+                    self.task,
+                    samples=self.words.samples,
                     decoding=Decoding(
                         NO_CAP, self.words.temperature, self.words.top_k, seed=seed * 1000 + number
                     ),
                     solving=self.workshop(folder, seed).solving(),
                     progress=lambda done: self.reporter.advance(
-                        f"exam {told}", start * self.words.samples + done, len(problems) * self.words.samples
+                        f"exam {told}",
+                        start * self.words.samples + done,
+                        len(problems) * self.words.samples,
                     ),
-                )  # fmt: skip
+                )
                 write_rows(folder / "papers.jsonl", (paper.to_row() for paper in written))
 
             folder = self.run.stage(f"{place}/exam/block-{start // BLOCK:03}", make)
@@ -202,7 +239,9 @@ class Rounds:
 
     def _load(self, folder: Path | str) -> Student:
         """A student that answers; the untrained one is made ready to write as its path wants it."""
-        student = load_student(folder, device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype)
+        student = load_student(
+            folder, device=self.recipe.student.device, dtype=self.recipe.evaluation.dtype
+        )
         path: SegmentPath = "uni" if self.words.segments else "direct"
         texts, shown = self.questions.texts, self.demonstrations
         return prepare(student, self.task, path=path, texts=texts, demonstrations=shown)
@@ -212,7 +251,8 @@ class Rounds:
     def _lessons(
         self, arm: str, seed: int, round: Round, bought: Sequence[Bought], allowance: int | None
     ) -> list[Bought]:
-        """What is bought after the exam of `round`, for the training of the next, at most for `allowance` tokens."""
+        """What is bought after the exam of `round`, for the training of the next, at most for
+        `allowance` tokens."""
         problems, number = self.questions.train, round.number
         if number == 0:
             return self._first
@@ -227,13 +267,16 @@ class Rounds:
 
         def ask() -> list[Bought]:
             if allowance is None:
-                return taught(list(lessons), self.teacher, self.task, self.words, number, self._progress)
+                return taught(
+                    list(lessons), self.teacher, self.task, self.words, number, self._progress
+                )
             return taught_up_to(allowance, lessons, self.teacher, self.task, self.words, number)
 
         return self._bought(f"arms/{arm}-seed{seed}/lessons-{number}", ask)
 
     def check_student(self) -> None:
-        """Raises RecipeError where the student cannot be shown the demonstrations that the recipe asks for."""
+        """Raises RecipeError where the student cannot be shown the demonstrations that the recipe
+        asks for."""
         if not self.words.demonstrations:
             return
         student = load_student(self.base_folder, device="cpu")
@@ -244,8 +287,8 @@ class Rounds:
             )
 
     def ask_first(self) -> None:
-        """Buys T_0, for all arms and seeds. Raises DataError where nothing of it is kept: no round can be trained, so that
-        no exam is sat for it."""
+        """Buys T_0, for all arms and seeds. Raises DataError where nothing of it is kept: no round
+        can be trained, so that no exam is sat for it."""
         if not collected(self._first, self.words):
             raise DataError(
                 f"T_0: not one of {len(self._first)} rationales of the teacher {self.teacher.name!r} was kept "
@@ -269,12 +312,15 @@ class Rounds:
 
     @cached_property
     def demonstrations(self) -> tuple[tuple[str, str], ...]:
-        """Worked training questions that stand before every question: (rendered question, rationale), drawn from the
-        right rationales of T_0 by the seed of the split, the same for all arms and training seeds."""
+        """Worked training questions that stand before every question: (rendered question,
+        rationale), drawn from the right rationales of T_0 by the seed of the split, the same for
+        all arms and training seeds."""
         if not self.words.demonstrations:
             return ()
         problems = {problem.id: problem for problem in self.questions.train}
-        worked = {one.problem_id: one.text for one in self._first if one.dropped is None and one.text}
+        worked = {
+            one.problem_id: one.text for one in self._first if one.dropped is None and one.text
+        }
         drawn = random.Random(f"demonstrations/{self.recipe.data.split_seed}")
         chosen = drawn.sample(sorted(worked), min(self.words.demonstrations, len(worked)))
         return tuple((self.task.render(problems[id]), str(worked[id])) for id in chosen)
@@ -308,35 +354,49 @@ class Rounds:
         papers: Sequence[Paper],
         allowance: int | None,
     ) -> Trained:
-        """The student of a round, trained within `allowance` tokens; None: within the round's share of the budget."""
+        """The student of a round, trained within `allowance` tokens; None: within the round's share
+        of the budget."""
         by_id = {problem.id: problem for problem in self.questions.train}
         chosen = collected(bought, self.words)
         lessons = Lessons(
             chains=[Chain(by_id[one.problem_id], rationale_of(one)) for one in chosen],
-            negatives={} if arm in WITHOUT_CONTRAST else {paper.id: paper.wrong for paper in papers if paper.wrong},
+            negatives={}
+            if arm in WITHOUT_CONTRAST
+            else {paper.id: paper.wrong for paper in papers if paper.wrong},
         )
         restart = self.words.start == "restart" or number == 1
 
         def make(folder: Path) -> None:
             workshop = self.workshop(folder, seed, f"{arm}, seed {seed}, round {number}")
             student = (
-                workshop.base() if restart else load_student(before, device=self.recipe.student.device, dtype="float32")
+                workshop.base()
+                if restart
+                else load_student(before, device=self.recipe.student.device, dtype="float32")
             )
             share = 1 / self.words.rounds
             if allowance is not None:
                 workshop, share = replace(workshop, budget=allowance), 1.0
             train(workshop, student, lessons, share, self.demonstrations).write(folder)
 
-        return Trained.read(self.run.stage(f"{self.place(arm, seed, number)}/training", make, keep=True))
+        return Trained.read(
+            self.run.stage(f"{self.place(arm, seed, number)}/training", make, keep=True)
+        )
 
     def workshop(self, out: Path, seed: int, label: str = "") -> Workshop:
         """What a round works with."""
         limit = self.recipe.train.validation_chains
         return Workshop(
-            recipe=self.recipe, task=self.task, seed=seed, out=out, base_folder=self.base_folder,
-            texts=self.questions.texts, budget=self.recipe.train.budget, reporter=self.reporter, label=label,
+            recipe=self.recipe,
+            task=self.task,
+            seed=seed,
+            out=out,
+            base_folder=self.base_folder,
+            texts=self.questions.texts,
+            budget=self.recipe.train.budget,
+            reporter=self.reporter,
+            label=label,
             validation_problems=self.questions.validation[:limit],
-        )  # fmt: skip
+        )
 
 
 def _reasons(bought: Sequence[Bought]) -> str:
