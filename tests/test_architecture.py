@@ -12,6 +12,8 @@ MAY_IMPORT = {
     "records": {"errors"},
     "errors": set(),
     "strict_yaml": {"errors"},
+    "config_errors": {"errors"},
+    "config": {"errors", "config_errors", "strict_yaml"},
     "disk": {"errors"},
     "outputs": {"errors"},
     "devices": {"errors"},
@@ -27,7 +29,7 @@ MAY_IMPORT = {
     "experiment": {
         "errors",
         "records",
-        "strict_yaml",
+        "config",
         "disk",
         "threads",
         "tasks",

@@ -52,8 +52,8 @@ def compare_file(
 ) -> None:
     """`smallsteps compare`. What its own arguments name is checked here, so that messages speak of
     them."""
+    from smallsteps.config import apply_changes
     from smallsteps.experiment.folder import complete
-    from smallsteps.experiment.recipe import apply_changes
     from smallsteps.tasks.sources import check_exists
 
     check_device(content["student"]["device"])
@@ -271,8 +271,9 @@ def _pretrain(
 
     import yaml
 
+    from smallsteps.config import apply_changes
     from smallsteps.experiment.folder import check_folder, run_folder
-    from smallsteps.experiment.recipe import apply_changes, recipe_content
+    from smallsteps.experiment.recipe import recipe_content
     from smallsteps.students.pretrain import pretrain, pretrain_settings
 
     check_threads(threads)

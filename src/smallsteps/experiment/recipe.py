@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -17,65 +16,28 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
+from smallsteps.config import (
+    LARGEST_COUNT,
+    Count,
+    Name,
+    NotNegative,
+    Positive,
+    Seed,
+    Settings,
+    Temperature,
+    apply_changes,
+    read_content,
+    read_settings,
+)
 from smallsteps.errors import RecipeError, nearest
-from smallsteps.experiment.recipe_errors import error_line
-from smallsteps.strict_yaml import read_yaml, read_yaml_file
 
 BUNDLED = "bundled"
 """The student, and the data, that ship in the package."""
 
 
-MOST = 2**53
-"""Of counts of tokens and calls: whole numbers up to here are exact everywhere, stores included."""
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-"""Of things of which nobody has more than a million."""
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Positive = Annotated[float, Field(gt=0, le=1e6)]
-NotNegative = Annotated[float, Field(ge=0, le=1e12)]
-Temperature = Annotated[float, Field(ge=0.01, le=1000)]
-"""Of sampling; the bounds of `generation.generator`."""
-Name = Annotated[str, Field(min_length=1, max_length=4000)]
-
-
-class Strict(BaseModel):
-    """Frozen; refuses unknown keys, and numbers that are none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        """`true` is no 1."""
-        kind = cls.model_fields[info.field_name or ""].annotation
-        if kind is not bool and (
-            isinstance(value, bool) or (isinstance(value, list) and _has_truth(value))
-        ):
-            raise PydanticCustomError("truth_value", "a truth value")
-        if (
-            info.field_name == "sweep"
-            and isinstance(value, dict)
-            and any(map(_has_truth, value.values()))
-        ):
-            raise PydanticCustomError("truth_value", "a truth value")
-        return value
-
-
-def _has_truth(values: Any) -> bool:
-    return isinstance(values, list) and any(isinstance(value, bool) for value in values)
-
-
-class Data(Strict):
+class Data(Settings):
     """Where chains come from and how they are split."""
 
     chains: Name | Annotated[list[Name], Field(min_length=1)] = BUNDLED
@@ -108,7 +70,7 @@ class Data(Strict):
     """Seed of the 80/10/10 split by question, the same for every arm and training seed."""
 
 
-class Segmentation(Strict):
+class Segmentation(Settings):
     """How chains are cut (Sec. 2 of the method page)."""
 
     beta: Positive = 1.0
@@ -129,10 +91,10 @@ class Segmentation(Strict):
     """Reports only: normal regions included per report (paper: 1)."""
 
 
-class Training(Strict):
+class Training(Settings):
     """How arms are trained (Sec. 5 of the method page)."""
 
-    budget: int | None = Field(None, ge=1, le=MOST, examples=[1_000_000])
+    budget: int | None = Field(None, ge=1, le=LARGEST_COUNT, examples=[1_000_000])
     """Training tokens of an arm, source + target without padding; None: what `passes` over the
     chains cost `direct`."""
     passes: Positive = 20.0
@@ -144,7 +106,7 @@ class Training(Strict):
     """Paper: 5e-4 or 1e-3."""
     update_examples: Count = 64
     """Examples of an update (paper: 64)."""
-    micro_batch_tokens: int = Field(4096, ge=64, le=MOST)
+    micro_batch_tokens: int = Field(4096, ge=64, le=LARGEST_COUNT)
     """Padded tokens that pass through the model at once; changes speed and memory, not the
     result."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -171,7 +133,7 @@ class Training(Strict):
     """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
 
 
-class Student(Strict):
+class Student(Settings):
     """Who learns."""
 
     name: Name = BUNDLED
@@ -188,7 +150,7 @@ class Student(Strict):
     heads, d_ff, layers, ...}, the words of `students.scratch.ScratchSettings`."""
 
 
-class Evaluation(Strict):
+class Evaluation(Settings):
     """How arms are graded."""
 
     batch_size: Count = 128
@@ -206,15 +168,15 @@ class Evaluation(Strict):
     """End chains that run in a circle, in all arms alike, exams included."""
 
 
-class Asked(Strict):
+class Asked(Settings):
     """A model that is asked, and what may be spent on it."""
 
     base_url: Name | None = None
     """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands
     in no recipe."""
-    calls: int | None = Field(None, ge=0, le=MOST, examples=[1000])
+    calls: int | None = Field(None, ge=0, le=LARGEST_COUNT, examples=[1000])
     """Most calls of the whole run."""
-    tokens: int | None = Field(None, ge=0, le=MOST, examples=[1_000_000])
+    tokens: int | None = Field(None, ge=0, le=LARGEST_COUNT, examples=[1_000_000])
     """Most tokens of the whole run, read and written."""
     money: float | None = Field(None, ge=0, le=1e12, examples=[5])
     """Most money of the whole run, in the currency of the prices."""
@@ -297,7 +259,7 @@ class Teacher(Asked):
     """How often a question is asked again whose reply had to be dropped."""
 
 
-class Tailored(Strict):
+class Tailored(Settings):
     """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
 
     rounds: int = Field(3, ge=1, le=1000)
@@ -372,14 +334,14 @@ class Reader(Asked):
     """Of reasoning and prediction."""
     count: int = Field(1500, ge=10, le=1_000_000)
     """`trained` only: questions it learns from, none of them the run's."""
-    budget: int = Field(1_000_000, ge=1, le=MOST)
+    budget: int = Field(1_000_000, ge=1, le=LARGEST_COUNT)
     """`trained` only: its training tokens."""
     noise: float = Field(0.5, ge=0, le=1)
     """`trained` only: share of the rationales it learns to read that are spoilt, so that it does
     not believe them all."""
 
 
-class Reinforce(Strict):
+class Reinforce(Settings):
     """The refinement by reinforcement learning."""
 
     steps: Count = 100
@@ -410,7 +372,7 @@ class Reinforce(Strict):
     """Of the arm `dpo`."""
 
 
-class Guided(Strict):
+class Guided(Settings):
     """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et
     al. 2024)."""
 
@@ -431,7 +393,7 @@ class Guided(Strict):
     rationale of this run above a spoilt one. A lexical judge below this ends the run; 0: never."""
 
 
-class Recipe(Strict):
+class Recipe(Settings):
     """A comparison of arms on one data set by one student."""
 
     title: str = "comparison"
@@ -562,7 +524,7 @@ class Recipe(Strict):
         )
 
 
-class ArmSpec(Strict):
+class ArmSpec(Settings):
     """An arm's name taken apart."""
 
     name: str
@@ -691,37 +653,15 @@ def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def recipe_content(name: str) -> dict[str, Any]:
-    """What the YAML of a recipe says, unchecked. Raises RecipeError: no such recipe, or no YAML
+    """The content of a recipe's YAML, unchecked. Raises RecipeError: no such recipe, or no YAML
     mapping."""
-    content = read_yaml_file(_recipe_path(name))
-    if content is None:
-        raise RecipeError(
-            f"{name}: empty; expected `key: value` lines, for example `arms: [direct]`."
-        )
-    if not isinstance(content, dict):
-        raise RecipeError(f"{name}: expected `key: value` lines, found a {type(content).__name__}.")
-    return content
-
-
-def apply_changes(content: dict[str, Any], changes: Sequence[str]) -> None:
-    """Sets each `key.of.section=value` (value as YAML) in place. Raises RecipeError that names the
-    change."""
-    for change in changes:
-        _change(content, change)
+    return read_content(_recipe_path(name), name)
 
 
 def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
     """A recipe from a mapping. Raises RecipeError in one line: the key, what was expected, what
     came."""
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(_without_passwords(f"{origin}: {error_line(error, Recipe)}")) from None
-
-
-def _without_passwords(text: str) -> str:
-    """`text` without the user names and passwords of URLs in it."""
-    return re.sub(r"//\S*@", "//…@", text)
+    return read_settings(Recipe, content, origin)
 
 
 def recipe_names() -> list[str]:
@@ -747,20 +687,3 @@ def _recipe_path(name: str) -> Path:
         )
     with resources.as_file(resources.files("smallsteps") / "recipes") as folder:
         return folder / f"{name}.yaml"
-
-
-def _change(content: dict[str, Any], change: str) -> None:
-    key, found, value = change.partition("=")
-    *path, last = key.split(".")
-    if not found or not all(part.strip() for part in (*path, last)):
-        raise RecipeError(
-            f"expected key=value, found {change!r:.100}; for example train.learning_rate=1e-3"
-        )
-    place = content
-    for part in path:
-        if place.get(part) is None:  # also a section that was left out by `null`
-            place[part] = {}
-        place = place[part]
-        if not isinstance(place, dict):
-            raise RecipeError(f"{change!r:.100}: {part!r} is a value, it holds no key {last!r}")
-    place[last] = read_yaml(value, f"{change!r:.100}")
