@@ -20,6 +20,7 @@ SCRIPTS = sorted([*FOLDER.glob("*.py"), *FOLDER.glob("gpu/*.py")])
 def beside_each_other(monkeypatch):
     """Benchmarks import each other by name, as Python lets scripts of one folder."""
     monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.syspath_prepend(str(FOLDER / "gpu"))
 
 
 def imported(path: Path):
