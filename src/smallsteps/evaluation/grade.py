@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from smallsteps.errors import DataError, RecipeError, nearest
-from smallsteps.evaluation.intervals import (
+from smallsteps.evaluation.metrics import METRICS, Item, Metric, Setting
+from smallsteps.evaluation.significance import (
     RESAMPLES,
     Rows,
     all_alike_bound,
@@ -22,7 +23,6 @@ from smallsteps.evaluation.intervals import (
     mcnemar,
     paired_bootstrap,
 )
-from smallsteps.evaluation.metrics import METRICS, Item, Metric, Setting
 from smallsteps.records import Grade, Prediction, Problem
 from smallsteps.tasks.base import Task
 

@@ -2,7 +2,7 @@
 
 A metric is two functions: one turns each question into a row of sufficient statistics, the other
 turns their sum into the figure. So a figure, its bootstrap interval and a paired test come from one
-code (`intervals.py`). To add a metric, write the two and add a line to `METRICS`.
+code (`significance.py`). To add a metric, write the two and add a line to `METRICS`.
 
 Hypotheses are what a student wrote, references the gold texts, always in this order: the authors'
 code calls BLEU with the two swapped, and BLEU is not symmetric."""
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from smallsteps.errors import DataError
 from smallsteps.evaluation import overlap
-from smallsteps.evaluation.intervals import Rows
+from smallsteps.evaluation.significance import Rows
 from smallsteps.tasks import multihop
 from smallsteps.tasks.languages import LANGUAGES
 

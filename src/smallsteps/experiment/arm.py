@@ -33,14 +33,13 @@ from smallsteps.segments.examples import segment_limit
 from smallsteps.students.lora import LoraSettings, add_lora, has_lora
 from smallsteps.students.student import DualStudent, Student, load_student
 from smallsteps.tasks.base import STOP_TOKEN, Task
+from smallsteps.training.checkpoints import CRITERIA
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.encode import encode
 from smallsteps.training.fit import FitResult, Training
 from smallsteps.training.preflight import Preflight
 from smallsteps.training.settings import TrainSettings
 
-CRITERIA = ("metric", "validation_loss", "train_loss", "bleu")
-"""By which a checkpoint may be chosen; where one was not measured, the next takes its place."""
 PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
 """The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""
 CONTRAST_WORDS = {

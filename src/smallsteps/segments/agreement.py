@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallsteps.errors import DataError
-from smallsteps.evaluation.intervals import RESAMPLES, percentile_interval, resample_sums
+from smallsteps.evaluation.significance import RESAMPLES, percentile_interval, resample_sums
 from smallsteps.records import Chain, Kind, Segment
 from smallsteps.segments.label import gold_kinds
 from smallsteps.segments.split import split

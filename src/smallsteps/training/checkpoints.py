@@ -39,9 +39,10 @@ COMPLETE = "COMPLETE"
 RESULT = "result.json"
 CURVES = "curves.jsonl"
 KINDS = ("checkpoint", "candidate")
-CRITERIA = ("train_loss", "validation_loss", "bleu", "metric")
-"""Lowest training loss (mean since the last evaluation), lowest validation loss, highest validation
-BLEU, best task metric."""
+CRITERIA = ("metric", "validation_loss", "train_loss", "bleu")
+"""What a checkpoint can be chosen by: best task metric, lowest validation loss, lowest training
+loss (mean since the last evaluation), highest validation BLEU. In this order: where one was not
+measured, the next takes its place."""
 LOWEST = frozenset({"train_loss", "validation_loss"})
 
 

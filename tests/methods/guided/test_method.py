@@ -20,7 +20,6 @@ from smallsteps.methods.guided.method import (
     masked,
     other,
     random_context,
-    rank_correlation,
     reasoned,
     reasoning_of,
     small_alone,
@@ -180,10 +179,3 @@ def test_a_student_writes_samples_that_can_be_told_apart(tiny):
         student, PROBLEMS[:2], TASK, Decoding(5, 1.0, seed=1), 3
     )
     assert found[0][0].tokens > len(student.source_ids(TASK, TASK.render(PROBLEMS[0])))
-
-
-def test_rank_correlation_is_spearmans():
-    assert rank_correlation([1, 2, 3], [10, 20, 30]) == pytest.approx(1)
-    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
-    assert rank_correlation([1, 2, 2, 3], [1, 0, 1, 1]) == pytest.approx(-0.0, abs=0.5)
-    assert rank_correlation([1, 1], [1, 2]) is None

@@ -386,26 +386,3 @@ def turned(before: Sequence[bool], after: Sequence[bool]) -> dict[str, int]:
     return {
         f"{a}->{b}": counts[f"{a}->{b}"] for a in ("right", "wrong") for b in ("right", "wrong")
     }
-
-
-def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Spearman's, ties at their mean rank; None where one of the two does not vary."""
-    a, b = _ranks(first), _ranks(second)
-    mean_a, mean_b = fmean(a), fmean(b)
-    over = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True))
-    under = (sum((x - mean_a) ** 2 for x in a) * sum((y - mean_b) ** 2 for y in b)) ** 0.5
-    return over / under if under else None
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
-    at = 0
-    while at < len(order):
-        end = at
-        while end + 1 < len(order) and values[order[end + 1]] == values[order[at]]:
-            end += 1
-        for place in order[at : end + 1]:
-            ranks[place] = (at + end) / 2
-        at = end + 1
-    return ranks

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from smallsteps.evaluation.grade import Score, compare_scores, pool_scores
+from smallsteps.evaluation.significance import rank_correlation
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.data import Questions
 from smallsteps.experiment.folder import RunFolder
@@ -21,7 +22,7 @@ from smallsteps.experiment.recipe import (
     guided_parts,
 )
 from smallsteps.methods.as_es.results import comparison_row
-from smallsteps.methods.guided.method import Outcome, rank_correlation, turned
+from smallsteps.methods.guided.method import Outcome, turned
 from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.records import Prediction

@@ -1,14 +1,16 @@
-"""Intervals and paired tests: how far a number could be off, and whether two numbers differ.
+"""Bootstrap intervals, paired tests and rank correlation: how sure a figure is, and whether two
+figures differ.
 
-Everything works on rows of *sufficient statistics*, one row a question, whose sum over questions a
-metric turns into its value (`metrics.py`). A resample is then a product of two matrices, and
-accuracy, BLEU and missing ratio share the same few functions. Sources: Efron & Tibshirani 1993
-(percentile bootstrap); Koehn 2004 (paired bootstrap for BLEU); McNemar 1947, exact; Owen 2007, "The
-pigeonhole bootstrap" (questions x seeds)."""
+The bootstrap works on rows of *sufficient statistics*, one row per question. A metric turns the sum
+of the rows into its value (`metrics.py`). A resample is then a product of two matrices, and all
+metrics share the same few functions. Sources: Efron & Tibshirani 1993 (percentile bootstrap); Koehn
+2004 (paired bootstrap for BLEU); Owen 2007, "The pigeonhole bootstrap" (questions x seeds). The
+tests with a closed form come from scipy, which is imported where it is used: loading it takes most
+of a second."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,27 +115,38 @@ def paired_bootstrap(
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided exact p of McNemar's test: questions that only one of two arms got right, against a
-    fair coin.
+    """Two-sided p of McNemar's exact test (1947), from the numbers of questions that only one of
+    two arms got right: is their split compatible with a fair coin?
 
     >>> mcnemar(1, 6)
     0.125
     """
-    n, fewer = only_first + only_second, min(only_first, only_second)
-    tail = ways = 1  # of k successes in n, from k = 0
-    for k in range(fewer):
-        ways = ways * (n - k) // (k + 1)
-        tail += ways
-    return min(1.0, 2 * tail / 2**n)
+    from scipy.stats import binomtest
+
+    if only_first + only_second == 0:
+        return 1.0  # no question tells the two apart; scipy refuses an empty sample
+    return float(binomtest(min(only_first, only_second), only_first + only_second).pvalue)
 
 
 def all_alike_bound(n: int, level: float = 0.95) -> float:
-    """Exact bound (0..1) for n questions with the same verdict: how common the other verdict could
-    still be.
+    """The largest share (0..1) that a verdict which none of `n` questions got may still have: upper
+    end of the exact interval (Clopper & Pearson 1934) for 0 of `n`.
 
-    Resamples of equal verdicts are equal, so that a bootstrap would claim certainty; Clopper &
-    Pearson 1934 do not."""
-    return 1 - float(((1 - level) / 2) ** (1 / n))
+    A bootstrap cannot tell: all resamples of equal verdicts are equal."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(0, n).proportion_ci(confidence_level=level, method="exact")
+    return float(interval.high)
+
+
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """Spearman's rank correlation, -1..1; tied values share their mean rank. None where one of the
+    two sequences does not vary."""
+    from scipy.stats import spearmanr
+
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return None
+    return float(spearmanr(first, second).statistic)
 
 
 def _counts(drawn: NDArray[np.int64], n: int) -> NDArray[np.float64]:

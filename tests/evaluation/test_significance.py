@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallsteps.evaluation.intervals import (
+from smallsteps.evaluation.significance import (
     all_alike_bound,
     bootstrap,
     mcnemar,
     paired_bootstrap,
+    rank_correlation,
     resample_seeds,
     resample_sums,
 )
@@ -58,7 +61,7 @@ def test_the_same_seed_draws_the_same() -> None:
 def test_drawing_in_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     values = rows(np.arange(20) % 3 == 0)
     whole = resample_sums(values, seed=1, resamples=100)
-    monkeypatch.setattr("smallsteps.evaluation.intervals._CHUNK", 70)
+    monkeypatch.setattr("smallsteps.evaluation.significance._CHUNK", 70)
     assert np.array_equal(resample_sums(values, seed=1, resamples=100), whole)
 
 
@@ -126,5 +129,37 @@ def test_mcnemar_is_a_symmetric_probability_at_any_size(first: int, second: int)
     assert 0 <= mcnemar(first, second) == mcnemar(second, first) <= 1
 
 
-def test_equal_verdicts_still_leave_room_for_the_other() -> None:
-    assert all_alike_bound(10) == pytest.approx(0.3085, abs=1e-4)  # Clopper-Pearson for 0 of 10
+@pytest.mark.parametrize(("fewer", "more"), [(0, 1), (2, 3), (7, 19), (40, 61), (700, 800)])
+def test_mcnemar_is_twice_the_tail_of_a_fair_coin(fewer: int, more: int) -> None:
+    n = fewer + more
+    tail = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
+    assert mcnemar(fewer, more) == pytest.approx(min(1.0, 2 * tail), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 500, 8_000])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_the_bound_on_a_verdict_that_nobody_got_is_clopper_and_pearsons(
+    n: int, level: float
+) -> None:
+    by_hand = 1 - ((1 - level) / 2) ** (1 / n)
+    assert all_alike_bound(n, level) == pytest.approx(by_hand, abs=1e-9)
+    assert all_alike_bound(10) == pytest.approx(0.3085, abs=1e-4)
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    assert rank_correlation([1, 2, 3], [10, 20, 30]) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+
+
+def test_tied_values_share_their_mean_rank() -> None:
+    """Ranks 0, 1.5, 1.5, 3 and 2, 0, 2, 2: covariance 0, so no correlation."""
+    assert rank_correlation([1, 2, 2, 3], [1, 0, 1, 1]) == pytest.approx(0.0, abs=1e-9)
+    # ranks 1, 2.5, 2.5, 4 and 1, 2, 3, 4: covariance 4.5, variances 4.5 and 5
+    expected = 4.5 / math.sqrt(4.5 * 5)
+    assert rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_does_not_vary_correlates_with_nothing() -> None:
+    assert rank_correlation([1, 1], [1, 2]) is None
+    assert rank_correlation([1, 2], [0, 0]) is None
+    assert rank_correlation([], []) is None
