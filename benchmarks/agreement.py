@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     students: dict[str, Student | None] = {"inter": None, "bleu": None, "rouge": None}
     if options.student or options.untrained_student:
-        from smallsteps.students.student import load_student
+        from smallsteps.students.loading import load_student
 
         if options.student:
             students |= dict.fromkeys(("ent", "loss"), load_student(options.student))

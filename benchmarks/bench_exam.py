@@ -21,7 +21,8 @@ from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.solve import Solving, solve
 from smallsteps.records import Problem
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains

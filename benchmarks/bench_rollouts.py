@@ -24,7 +24,8 @@ from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.reward import Rewarder, RewardSettings
 from smallsteps.methods.guided.rollouts import roller
 from smallsteps.quality.aspects import Scorer
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare as prepare_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains

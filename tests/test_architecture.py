@@ -3,7 +3,10 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import smallsteps
 
@@ -71,3 +74,33 @@ def test_importing_the_package_loads_no_torch():
     code = "import sys, smallsteps, smallsteps.cli.main; print('torch' in sys.modules, 'transformers' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False", "False"]
+
+
+WITHOUT_CYCLES = ("students", "training")
+"""Rooms whose modules import each other in one direction only."""
+
+
+def imported_modules(path):
+    """Modules of the package that `path` imports anywhere, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_inside_functions():
+    files = {
+        ".".join(["smallsteps", *file.relative_to(ROOT).with_suffix("").parts]): file
+        for room in WITHOUT_CYCLES
+        for file in (ROOT / room).rglob("*.py")
+    }
+    graph = {
+        name: {module for module in imported_modules(file) if module in files}
+        for name, file in files.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' imports '.join(reversed(error.args[1]))}")

@@ -14,8 +14,8 @@ import pytest
 
 import smallsteps
 from smallsteps.cli.main import main
+from smallsteps.students.loading import load_student
 from smallsteps.students.scratch import ScratchSettings, from_scratch
-from smallsteps.students.student import load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains

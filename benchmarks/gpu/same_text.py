@@ -13,7 +13,8 @@ from measure import add_options, prepare, record, record_peak
 
 from smallsteps.generation.engine import LocalEngine
 from smallsteps.generation.generator import Decoding, Request
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from smallsteps.report.page import write_page
     from smallsteps.segments.examples import build_examples as build
     from smallsteps.segments.label import segment_chains as segment
-    from smallsteps.students.student import load_student
+    from smallsteps.students.loading import load_student
     from smallsteps.students.tokens import prepare
     from smallsteps.tasks import get_task
     from smallsteps.tasks.files import read_chains as read
@@ -77,7 +77,7 @@ _WHERE = {
     "guide": "methods.guide",
     "load": "generation.solve:load_solver",
     "load_recipe": "experiment.recipe",
-    "load_student": "students.student",
+    "load_student": "students.loading",
     "prepare": "students.tokens",
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",

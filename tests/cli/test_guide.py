@@ -201,7 +201,7 @@ def test_a_local_folder_reads(tmp_path: Path, guide, server: Server, tiny_reader
 @pytest.fixture
 def tiny_reader(tmp_path: Path) -> Path:
     """The bundled student, which says something to everything."""
-    from smallsteps.students.student import load_student
+    from smallsteps.students.loading import load_student
 
     load_student("bundled").save(tmp_path / "reader")
     return tmp_path / "reader"
@@ -258,7 +258,8 @@ def test_a_limit_on_the_readers_tokens_holds_without_usage(guide, server: Server
 @pytest.fixture
 def stored_guide(tmp_path: Path) -> Path:
     """The bundled student, saved as one that was trained for `numbers`."""
-    from smallsteps.students.student import Drive, load_student
+    from smallsteps.students.drive import Drive
+    from smallsteps.students.loading import load_student
 
     student = load_student("bundled")
     student.drive = Drive("numbers")

@@ -136,7 +136,7 @@ def test_answers_of_other_settings_are_not_used_and_it_is_said(
 def test_answers_of_other_weights_in_the_same_folder_are_not_used(
     student, tmp_path, interrupted, capsys
 ):
-    from smallsteps.students.student import load_student
+    from smallsteps.students.loading import load_student
 
     source = questions(tmp_path, "a.jsonl")
     model = load_student(student, device="cpu")

@@ -8,7 +8,8 @@ from smallsteps.generation import causal, encoder_decoder
 from smallsteps.generation.repetition import LONGEST_PERIOD, REPEATED_TOKENS, repeats
 from smallsteps.generation.solve import Solving, solve
 from smallsteps.records import Problem
-from smallsteps.students.student import Drive, DualStudent
+from smallsteps.students.drive import Drive
+from smallsteps.students.dual import DualStudent
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 

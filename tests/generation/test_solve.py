@@ -14,7 +14,8 @@ from smallsteps.errors import DataError
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.solve import Solving, solve
 from smallsteps.records import Kind, Prediction, Problem
-from smallsteps.students.student import DualStudent, Student
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import STOP_TOKEN, Task
 

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import smallsteps
 from smallsteps.methods.compare import compare
-from smallsteps.students.student import load
+from smallsteps.students.loading import load
 from tiny_runs import rows_of, tiny_content
 
 ARMS = ["direct", "ases-uni-inter", "ases-uni-ent", "ases-dual-rouge"]

@@ -12,7 +12,9 @@ from smallsteps.experiment import arm as arm_module
 from smallsteps.experiment.arm import Workshop
 from smallsteps.methods.as_es import stages as stages_module
 from smallsteps.methods.compare import compare
-from smallsteps.students.student import DualStudent, Student, load
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.loading import load
+from smallsteps.students.student import Student
 from tiny_runs import Listener, lasting, rows_of, tiny_content, weights
 
 ARMS = [

@@ -15,7 +15,7 @@ from smallsteps.experiment.recipe import Guided, guided_arms, load_recipe, make_
 from smallsteps.methods.guide import guide
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import results_table
-from smallsteps.students.student import load_student
+from smallsteps.students.loading import load_student
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.open import Access

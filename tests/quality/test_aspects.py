@@ -18,7 +18,7 @@ from smallsteps.quality.perturb import (
     matrix_table,
 )
 from smallsteps.records import Problem
-from smallsteps.students.student import load_student
+from smallsteps.students.loading import load_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 

@@ -10,7 +10,8 @@ import pytest
 
 from smallsteps.errors import StudentError
 from smallsteps.records import Example
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.training.encode import encode

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from smallsteps.errors import StudentError
-from smallsteps.students.lora import LoraSettings, add_lora, merged
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.loading import load_student
+from smallsteps.students.lora import LoraSettings, add_lora
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
+from smallsteps.students.weights import merged
 from smallsteps.tasks import get_task
 
 Tiny = Callable[..., Student]

@@ -16,8 +16,9 @@ import smallsteps
 from smallsteps.cli.main import main
 from smallsteps.errors import RecipeError, StudentError
 from smallsteps.quality.judges import EncoderJudge, NliJudge
+from smallsteps.students.loading import load_student
 from smallsteps.students.pretrained import ModelFiles
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.student import Student
 
 Tiny = Callable[..., Student]
 SOURCE = Path(smallsteps.__file__).parent

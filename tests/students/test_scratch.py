@@ -6,8 +6,8 @@ import torch
 
 from smallsteps.errors import RecipeError
 from smallsteps.records import Problem
+from smallsteps.students.loading import load_student
 from smallsteps.students.scratch import ScratchSettings, from_scratch, make_t5
-from smallsteps.students.student import load_student
 from smallsteps.tasks import get_task
 
 TINY = {"d_model": 32, "d_kv": 8, "heads": 4, "d_ff": 32, "layers": 1, "dropout": 0.0}

@@ -6,17 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from smallsteps.students.student import Student
-from smallsteps.students.tokens import (
-    CharacterMap,
-    add_tokens,
-    check_round_trip,
-    map_characters,
-    prepare,
-)
+from smallsteps.students.tokens import add_tokens, check_round_trip, map_characters, prepare
 from smallsteps.tasks import get_task
 
 Tiny = Callable[..., Student]
@@ -47,22 +39,6 @@ def test_mapped_text_comes_back_and_other_ids_stay(tiny: Tiny) -> None:
     for text in [*CODE, "{ {  {", "}\n}", "s  {  o"]:
         assert student.text(student.encode(text)) == text
     assert student.encode("Ann has 3 boxes") == before
-
-
-@settings(max_examples=200)
-@given(st.text(alphabet="ab {}\n", max_size=12))
-def test_any_mixture_of_spaces_and_mapped_characters_comes_back(text: str) -> None:
-    """Against a tokenizer that, like T5's, keeps only the words."""
-    words: list[str] = []
-
-    def plain(run: str) -> list[int]:
-        found = run.split()
-        words.extend(found)
-        return [100 + len(words) - len(found) + n for n in range(len(found))]
-
-    mapped = CharacterMap({"{": 1, "}": 2, "\n": 3, " ": 4})
-    ids = mapped.encode(text, plain)
-    assert mapped.decode(ids, lambda run: " ".join(words[i - 100] for i in run)) == text
 
 
 def test_what_cannot_be_mapped_is_warned_of(tiny: Tiny) -> None:

@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file
 
 from smallsteps.errors import InternalError, RunFolderError, TrainingError
+from smallsteps.students.loading import load_student
 from smallsteps.students.lora import LoraSettings, add_lora
-from smallsteps.students.student import load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.training import checkpoints
 from smallsteps.training import fit as fit_module
@@ -251,7 +251,7 @@ WORKER = """
 import json, sys
 from pathlib import Path
 from smallsteps.records import Example
-from smallsteps.students.student import load_student
+from smallsteps.students.loading import load_student
 from smallsteps.tasks import get_task
 from smallsteps.training.fit import Training, fit
 from smallsteps.training.settings import TrainSettings

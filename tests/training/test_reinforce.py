@@ -11,7 +11,7 @@ import torch
 from smallsteps.errors import RecipeError, RunFolderError
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.rollouts import roller
-from smallsteps.students.student import load_student
+from smallsteps.students.loading import load_student
 from smallsteps.training.policy import Policy, batch_of
 from smallsteps.training.reinforce import ReinforceSettings, Rewarded, _Loop, reinforce, shares
 

@@ -21,7 +21,7 @@ from smallsteps.methods.guided.open import ReaderSettings, open_reader
 from smallsteps.methods.guided.reader import Asked, check_task, nothing_read
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem
-from smallsteps.students.student import load_student
+from smallsteps.students.loading import load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task

@@ -253,7 +253,7 @@ def _student_to_measure(recipe: Recipe) -> Student | None:
     """The student of a recipe where it is small and at hand. A student from scratch is about as
     small as the bundled one, which stands in for it."""
     from smallsteps.cli.fastest import SMALL
-    from smallsteps.students.student import load_student
+    from smallsteps.students.loading import load_student
 
     name = BUNDLED if recipe.student.scratch else recipe.student.name
     files = [] if name == BUNDLED else list(Path(name).glob("*.safetensors"))

@@ -46,7 +46,7 @@ def quality_file(
     others = None if reference is None else read_rated(reference, task, columns)
     scorer = Scorer(*open_judges(judge, encoder, device), task=task)
     if student is not None:
-        from smallsteps.students.student import load_student
+        from smallsteps.students.loading import load_student
 
         scorer.student = load_student(student, device=device)
     with Terminal() as reporter:

@@ -55,7 +55,7 @@ def segment_file(
     )
     scorer: Any = None
     if student is not None:
-        from smallsteps.students.student import load_student
+        from smallsteps.students.loading import load_student
 
         scorer = load_student(student, device=device)
     block = SCORED_AT_ONCE if scorer is not None else CHAINS_AT_ONCE

@@ -26,7 +26,8 @@ from smallsteps.tasks.spoken import task_for
 from smallsteps.tasks.tables import HUB
 
 if TYPE_CHECKING:
-    from smallsteps.students.student import DualStudent, Student
+    from smallsteps.students.dual import DualStudent
+    from smallsteps.students.student import Student
 
 DATA_ENDINGS = (
     ".jsonl",
@@ -170,7 +171,7 @@ def solve_file(
     from smallsteps.cli.fastest import choose
     from smallsteps.generation.generator import Decoding
     from smallsteps.generation.solve import load_solver, solve
-    from smallsteps.students.student import DualStudent
+    from smallsteps.students.dual import DualStudent
 
     decoding = Decoding(temperature=temperature, seed=seed)
     with Terminal() as reporter, answers_beside(out) as kept:
@@ -232,7 +233,7 @@ def prediction_row(prediction: Prediction) -> dict[str, Any]:
 
 def stored_task(model: str) -> Task | None:
     """The task that a student of smallsteps was trained for; None: only loading it can tell."""
-    from smallsteps.students.student import DRIVE_FILE, Drive
+    from smallsteps.students.drive import DRIVE_FILE, Drive
 
     try:
         path = Path(model).expanduser() / DRIVE_FILE
@@ -243,7 +244,7 @@ def stored_task(model: str) -> Task | None:
 
 
 def _digest_of(student: Student | DualStudent) -> str:
-    from smallsteps.students.student import DualStudent
+    from smallsteps.students.dual import DualStudent
 
     halves = (student.es, student.as_) if isinstance(student, DualStudent) else (student,)
     return " ".join(half.weights_digest() for half in halves)

@@ -30,8 +30,10 @@ from smallsteps.generation.generator import Decoding, Request
 from smallsteps.generation.solve import Solving, solve
 from smallsteps.records import Example, Kind, Prediction, Problem
 from smallsteps.segments.examples import segment_limit
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.loading import load_student
 from smallsteps.students.lora import LoraSettings, add_lora, has_lora
-from smallsteps.students.student import DualStudent, Student, load_student
+from smallsteps.students.student import Student
 from smallsteps.tasks.base import STOP_TOKEN, Task
 from smallsteps.training.checkpoints import CRITERIA
 from smallsteps.training.contrast import Contrast

@@ -17,9 +17,9 @@ from smallsteps.errors import RecipeError, nearest
 from smallsteps.generation.causal import CausalSession
 from smallsteps.generation.encoder_decoder import CohortSession, T5Session
 from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.students.lora import merged
-from smallsteps.students.student import DTYPES, Student
+from smallsteps.students.student import Student
 from smallsteps.students.t5 import T5Runner
+from smallsteps.students.weights import DTYPES, merged
 
 
 class Session(Protocol):

@@ -27,7 +27,9 @@ from smallsteps.generation.engine import LocalEngine, Session
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.repetition import loops, repeats
 from smallsteps.records import Kind, Prediction, Problem, Stopped
-from smallsteps.students.student import DualStudent, Student, load
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.loading import load
+from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import STOP_TOKEN, Task
 

@@ -64,7 +64,8 @@ from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.quality.judges import Judge, Similarity, open_judges
 from smallsteps.records import Chain, Prediction
 from smallsteps.segments.examples import build_examples
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from smallsteps.students.lora import merged
-from smallsteps.students.student import DTYPES, Student
+from smallsteps.students.student import Student
 from smallsteps.students.t5 import T5Runner
+from smallsteps.students.weights import DTYPES, merged
 from smallsteps.tasks.base import Task
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}

@@ -15,8 +15,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from smallsteps.errors import RecipeError, nearest
+from smallsteps.students.characters import MARKERS
 from smallsteps.students.student import Student
-from smallsteps.students.tokens import MARKERS
 from smallsteps.tasks.base import STOP_TOKEN
 
 SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]

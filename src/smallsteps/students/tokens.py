@@ -1,12 +1,8 @@
-"""Tokens that a student lacks: the markers `<es>` `<as>` `<STOP>`, and characters that its
-tokenizer cannot write.
+"""Make a student ready for a task: add the tokens that it lacks.
 
-A sentence-piece unigram tokenizer (T5, Flan-T5) turns line breaks into spaces, runs of spaces into
-one, and `{ } < \\ ~` into unknown. A student that is to write such text needs a way to. `prepare`
-looks at the data, finds the characters that do not survive text → ids → text, and adds one token
-for each, and one token `<sp>` for the spaces that such a tokenizer swallows (those beside an added
-character, and all of a run of two or more). `CharacterMap` is the reversible rule: text is cut at
-these characters, the runs between them are tokenised as ever. Byte-level tokenizers (Qwen, Llama 3)
+These are the markers `<es>` `<as>`, `<STOP>`, and characters that its tokenizer cannot write.
+`prepare` looks at the training texts, finds the characters that do not survive text → ids → text,
+and adds one token for each (`characters.py` has the rule). Byte-level tokenizers (Qwen, Llama 3)
 lose nothing and need nothing.
 
 New rows of the embedding (and of an untied head) start at the mean of the old rows with a little
@@ -15,97 +11,42 @@ here trains anything."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from tokenizers import AddedToken
 
 from smallsteps.errors import StudentError
+from smallsteps.students.characters import MARKERS, SPACE_TOKEN
+from smallsteps.students.drive import Drive
+from smallsteps.students.student import Student
 from smallsteps.tasks.base import STOP_TOKEN, Task
 
-if TYPE_CHECKING:
-    from smallsteps.students.student import Student
-
-MARKERS = {"ES": "<es>", "AS": "<as>"}
-"""Kind → marker token."""
-
-SPACE_TOKEN = "<sp>"
-"""Stands for one space that the tokenizer would swallow."""
-
-MOST_CHARACTERS = 64
-"""Characters added at most, the most frequent ones; a text that needs more needs another
+MAX_CHARACTERS = 64
+"""Maximum number of added characters, the most frequent ones. A text that needs more needs another
 tokenizer."""
 
 
 @dataclass(frozen=True)
-class CharacterMap:
-    """Text ↔ ids through a tokenizer that cannot write `characters`, which have tokens of their
-    own."""
-
-    ids: dict[str, int]
-    """Character → id of its added token; a space → the id of `<sp>`."""
-    pattern: re.Pattern[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        inside = re.escape("".join(sorted(c for c in self.ids if c != " ")))
-        one = f"[{inside}]" if inside else "(?!)"
-        # a space counts as swallowed beside an added character, in a run, and at either end
-        pattern = rf"({one}|(?<={one}) +| {{2,}}| +(?={one})|^ +| +$)"
-        object.__setattr__(self, "pattern", re.compile(pattern))
-
-    def encode(self, text: str, plain: Callable[[str], list[int]]) -> list[int]:
-        """Ids of `text`; `plain` tokenises the runs between added characters."""
-        ids: list[int] = []
-        for _, piece, own in self.pieces(text):
-            ids += plain(piece) if own is None else [own]
-        return ids
-
-    def pieces(self, text: str) -> Iterator[tuple[int, str, int | None]]:
-        """(start, characters, id of the added token or None) of each run and each added
-        character."""
-        start = 0
-        for place, piece in enumerate(self.pattern.split(text)):
-            if place % 2:
-                yield from ((start + n, c, self.ids[c]) for n, c in enumerate(piece))
-            elif piece:
-                yield start, piece, None
-            start += len(piece)
-
-    def decode(self, ids: Sequence[int], plain: Callable[[list[int]], str]) -> str:
-        """The text back; `plain` decodes the runs between added characters."""
-        back = {i: c for c, i in self.ids.items()}
-        text = ""
-        run: list[int] = []
-        for i in ids:
-            if i in back:
-                text += (plain(run) if run else "") + back[i]
-                run = []
-            else:
-                run.append(i)
-        return text + (plain(run) if run else "")
-
-
-@dataclass(frozen=True)
 class RoundTrip:
-    """What `check_round_trip` found."""
+    """Result of `check_round_trip`."""
 
     texts: int
-    """Texts looked at."""
+    """Number of texts checked."""
     lost: int
-    """Texts that do not come back as they were."""
+    """Number of texts that come back changed."""
     characters: tuple[str, ...]
-    """The characters to blame, most frequent first; a space where runs of spaces are swallowed."""
+    """The characters that cause it, most frequent first; a space for dropped runs of spaces."""
     example: tuple[str, str] | None = None
-    """(text, what came back) of the first one lost."""
+    """(text, what came back) of the first changed one."""
 
 
 def check_round_trip(student: Student, texts: Iterable[str]) -> RoundTrip:
-    """Which texts, and which of their characters, do not survive text → ids → text under `student`.
+    """Which texts, and which of their characters, do not survive text → ids → text.
 
     Texts are compared stripped, as targets are. Characters are tried alone between two letters and
     between two spaces."""
@@ -129,7 +70,7 @@ def check_round_trip(student: Student, texts: Iterable[str]) -> RoundTrip:
 
 def _survives(student: Student, character: str) -> bool:
     probes = (f"a{character}b", f"a {character} b")
-    return all(student.text(student.encode(p)) == p for p in probes)
+    return all(student.text(student.encode(probe)) == probe for probe in probes)
 
 
 def prepare(
@@ -144,40 +85,36 @@ def prepare(
     max_segments: int | None = None,
     demonstrations: Sequence[tuple[str, str]] = (),
 ) -> Student:
-    """`student` made ready for `task`: tokens added as needed, drive set. Changes the student in
-    place and returns it.
+    """Make `student` ready for `task`, in place: add tokens, set its drive. Returns it.
 
-    max_segments: how many segments it may write; None: as many as it could before, or as the task
-    says. demonstrations: (rendered question, rationale) of worked questions that stand before every
-    question; none: those it had before. Raises StudentError for an encoder-decoder, whose encoder
-    reads the question alone.
+    Adds markers for `cue` and for causal students on segments, `<STOP>` for tasks without a closing
+    sentence, and tokens for the characters of `texts` that the tokenizer cannot write (a warning
+    says which texts still come back changed).
 
-    Markers are added for `cue` and for causal students on segments, `<STOP>` for tasks without a
-    closing phrase, and tokens for the characters of `texts` that the tokenizer cannot write (a
-    warning says which texts still do not come back)."""
-    from smallsteps.students.student import Drive
-
+    max_segments: maximum number of segments per chain; None: as before, or what the task says.
+    demonstrations: worked examples before every question, as (rendered question, rationale);
+    empty: as before. Raises StudentError for demonstrations of an encoder-decoder, whose encoder
+    reads the question alone."""
+    if demonstrations and student.architecture != "causal":
+        raise StudentError(
+            f"{student.name}: demonstrations are for causal students, and this is an "
+            "encoder-decoder. Set demonstrations to 0, or name a causal student."
+        )
     names = []
     if path != "direct" and (cue or student.architecture == "causal"):
         names += list(MARKERS.values())
     if task.closing is None:
         names.append(STOP_TOKEN)
     drive = student.drive or Drive(task=task.name)
-    limit = None if path == "direct" else max_segments or drive.max_segments
-    if demonstrations and student.architecture != "causal":
-        raise StudentError(
-            f"{student.name}: demonstrations are for causal students, and this is an encoder-decoder. "
-            "Set demonstrations to 0, or name a causal student."
-        )
-    shown = tuple((question, rationale) for question, rationale in demonstrations)
     student.drive = replace(
         drive,
         task=task.name,
         path=path,
         cue=cue,
         role=role,
-        max_segments=limit,
-        demonstrations=shown or drive.demonstrations,
+        max_segments=None if path == "direct" else max_segments or drive.max_segments,
+        demonstrations=tuple((q, rationale) for q, rationale in demonstrations)
+        or drive.demonstrations,
     )
     add_tokens(student, names, seed=seed)
     texts = list(texts)
@@ -187,79 +124,86 @@ def prepare(
 
 
 def map_characters(student: Student, texts: Sequence[str], *, seed: int = 0) -> RoundTrip:
-    """Adds tokens for the characters of `texts` that `student` cannot write; what is still lost
-    comes back and is warned of."""
-    found = check_round_trip(student, texts)
-    if not found.lost:
-        return found
-    already = student.drive.characters if student.drive else ()
-    new = [c for c in found.characters if c != " "][: MOST_CHARACTERS - len(already)]
-    if not new and " " not in found.characters:
-        return _warned(found)
-    characters = tuple(dict.fromkeys([*already, *new]))
+    """Add tokens for the characters of `texts` that `student` cannot write.
+
+    Returns the round trip afterwards, and warns if it still loses texts."""
+    before = check_round_trip(student, texts)
+    if not before.lost:
+        return before
+    mapped = student.drive.characters if student.drive else ()
+    new = [c for c in before.characters if c != " "][: MAX_CHARACTERS - len(mapped)]
+    if not new and " " not in before.characters:
+        _warn_of_lost(before)
+        return before
     add_tokens(student, [*new, SPACE_TOKEN], seed=seed)
-    assert student.drive is not None
+    if student.drive is None:
+        raise StudentError(f"{student.name}: no task is set. Use prepare() first.")
+    characters = tuple(dict.fromkeys([*mapped, *new]))
     student.drive = replace(student.drive, characters=characters, spaces=True)
     student.refresh()
-    return _warned(check_round_trip(student, texts))
+    after = check_round_trip(student, texts)
+    _warn_of_lost(after)
+    return after
 
 
-def _warned(found: RoundTrip) -> RoundTrip:
-    if found.lost and found.example:
-        text, back = found.example
+def _warn_of_lost(trip: RoundTrip) -> None:
+    if trip.lost and trip.example:
+        text, back = trip.example
         warnings.warn(
-            f"{found.lost} of {found.texts} texts do not come back from this tokenizer as they were, for example "
-            f"{text[:60]!r} becomes {back[:60]!r}. Use a student whose tokenizer knows these characters.",
+            f"{trip.lost} of {trip.texts} texts do not come back from this tokenizer as they were, "
+            f"for example {text[:60]!r} becomes {back[:60]!r}. "
+            "Use a student whose tokenizer knows these characters.",
             stacklevel=3,
         )
-    return found
 
 
 def add_tokens(student: Student, names: Sequence[str], *, seed: int = 0) -> list[int]:
-    """Ids of `names` as tokens of their own, added where the tokenizer lacks them; embedding rows
-    follow."""
+    """Add `names` as tokens and give them embedding rows; known ones stay. Returns their ids."""
     tokenizer, model = student.tokenizer, student.model
     known = tokenizer.get_added_vocab()
-    new = [n for n in names if n not in known]
+    new = [name for name in names if name not in known]
     if new:
-        tokenizer.add_tokens(
-            [
-                AddedToken(n, normalized=False, lstrip=False, rstrip=False, special=False)
-                for n in new
-            ]
-        )
+        tokenizer.add_tokens([_plain_token(name) for name in new])
         rows = model.get_input_embeddings().weight.shape[0]
         if len(tokenizer) > rows:
             _resize(model, len(tokenizer))
-        _start_rows(model, [tokenizer.convert_tokens_to_ids(n) for n in new], seed)
+        _start_rows(model, [tokenizer.convert_tokens_to_ids(name) for name in new], seed)
         student.refresh()
-    return [tokenizer.convert_tokens_to_ids(n) for n in names]
+    return [tokenizer.convert_tokens_to_ids(name) for name in names]
+
+
+def _plain_token(name: str) -> AddedToken:
+    return AddedToken(name, normalized=False, lstrip=False, rstrip=False, special=False)
 
 
 def _resize(model: Any, rows: int) -> None:
-    """Resizes the tables and leaves an untied head untied: Flan-T5's config says tied, its weights
-    are not, and transformers 5 ties them again on every resize, which would throw the trained head
-    away."""
+    """Resize embedding and head, and leave an untied head untied.
+
+    Flan-T5's config says tied, but its weights are not. transformers 5 ties them on every resize,
+    which would lose the trained head."""
     head = model.get_output_embeddings()
-    untied = (
-        head is not None
-        and head.weight.data_ptr() != model.get_input_embeddings().weight.data_ptr()
-    )
+    untied = head is not None and not _is_tied(model)
     old = head.weight.detach().clone() if untied else None
     model.resize_token_embeddings(rows, mean_resizing=False)
     head = model.get_output_embeddings()
-    if old is not None and head.weight.data_ptr() == model.get_input_embeddings().weight.data_ptr():
+    if old is not None and _is_tied(model):
         weight = torch.zeros_like(head.weight.detach())
         weight[: old.shape[0]] = old
         head.weight = torch.nn.Parameter(weight)
 
 
+def _is_tied(model: Any) -> bool:
+    """Whether embedding and head are the same weights."""
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    return bool(head.weight.data_ptr() == embedding.weight.data_ptr())
+
+
 def _start_rows(model: Any, rows: list[int], seed: int) -> None:
-    """Sets `rows` of the embedding and of an untied head to the mean of the others, plus 1 % noise
-    to tell them apart."""
+    """Set `rows` of the embedding and of an untied head to the mean of the other rows, plus noise
+    of 1 % of their standard deviation."""
     tables = [model.get_input_embeddings().weight]
     head = model.get_output_embeddings()
-    if head is not None and head.weight.data_ptr() != tables[0].data_ptr():
+    if head is not None and not _is_tied(model):
         tables.append(head.weight)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

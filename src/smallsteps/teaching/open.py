@@ -72,7 +72,7 @@ def open_teacher(
     )
     if settings.base_url is None and Path(settings.name).is_dir():
         from smallsteps.generation.chat import LocalChat
-        from smallsteps.students.student import load_student
+        from smallsteps.students.loading import load_student
 
         student = load_student(settings.name, device=settings.device)
         local = LocalChat(student, budget.store, thinking=settings.thinking)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from smallsteps.experiment.arm import Workshop
 from smallsteps.methods.as_es import pairs as pairs_module
 from smallsteps.methods.compare import compare
-from smallsteps.students.student import DualStudent
+from smallsteps.students.dual import DualStudent
 from smallsteps.training.fit import Training
 from tiny_runs import lasting, rows_of, tiny_content, weights
 

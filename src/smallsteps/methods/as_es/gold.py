@@ -16,8 +16,8 @@ from smallsteps.methods.as_es.method import segment
 from smallsteps.methods.as_es.stages import Stages
 from smallsteps.methods.as_es.variants import Variant, variants
 from smallsteps.records import Chain
+from smallsteps.students.loading import load_student
 from smallsteps.students.scores import TokenScores, token_scores
-from smallsteps.students.student import load_student
 from smallsteps.tasks.files import write_rows
 
 

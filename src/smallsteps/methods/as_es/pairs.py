@@ -21,7 +21,10 @@ from typing import Any
 from smallsteps.disk import digests, read_object, write_json
 from smallsteps.experiment.arm import PAPER_CRITERIA, Part, Trained, Workshop
 from smallsteps.experiment.folder import fail_point
-from smallsteps.students.student import Drive, DualStudent, Student, load_student
+from smallsteps.students.drive import Drive
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
 from smallsteps.training.checkpoints import Selection, better
 from smallsteps.training.fit import Training
 

@@ -27,7 +27,8 @@ from smallsteps.methods.as_es.variants import TRAINED_SCORER, Variant
 from smallsteps.methods.baselines.method import direct_tokens, train_direct
 from smallsteps.records import Chain, Prediction, Problem, Segment
 from smallsteps.segments.label import get_strategy
-from smallsteps.students.student import Student, load, load_student
+from smallsteps.students.loading import load, load_student
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows

@@ -74,7 +74,7 @@ def open_reader(
     )
     if place is not None:
         from smallsteps.generation.chat import LocalChat
-        from smallsteps.students.student import load_student
+        from smallsteps.students.loading import load_student
 
         student = load_student(place, device=words.device)
         chat = LocalChat(student, budget.store, words.batch_size, thinking=words.thinking)

@@ -19,7 +19,8 @@ from smallsteps.errors import DataError
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.solve import Solving, solve
 from smallsteps.records import Prediction, Problem, Record
-from smallsteps.students.student import DualStudent, Student
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 
 SAMPLING = Decoding(max_new_tokens=10_000, temperature=1.0, top_k=50)

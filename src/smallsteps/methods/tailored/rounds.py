@@ -47,7 +47,8 @@ from smallsteps.methods.tailored.method import (
 )
 from smallsteps.records import Chain, Prediction, Problem
 from smallsteps.segments.examples import Path as SegmentPath
-from smallsteps.students.student import Student, load_student
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows

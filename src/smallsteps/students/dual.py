@@ -1,0 +1,36 @@
+"""Dual-path students (AS-ES, Sec. 3): one model writes extractive, the other abstractive
+segments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from smallsteps.records import Kind
+from smallsteps.students.drive import DRIVE_FILE, Drive
+from smallsteps.students.saving import replace_folder, write_model
+from smallsteps.students.student import Student
+
+
+class DualStudent:
+    """A pair of students that write segments in turns."""
+
+    architecture: Literal["encoder-decoder", "causal"]
+
+    def __init__(self, es: Student, as_: Student, drive: Drive, name: str = "student") -> None:
+        self.es, self.as_, self.drive, self.name = es, as_, drive, name
+        self.architecture = es.architecture
+
+    def half(self, kind: Kind) -> Student:
+        """The student that writes segments of `kind`."""
+        return self.es if kind == "ES" else self.as_
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `es/` and `as/` (Hugging Face folders) and the pair's `smallsteps.json`."""
+        return replace_folder(Path(folder), self._write)
+
+    def _write(self, folder: Path) -> None:
+        for name, half in (("es", self.es), ("as", self.as_)):
+            (folder / name).mkdir()
+            write_model(folder / name, half.model, half.tokenizer, half.drive)
+        (folder / DRIVE_FILE).write_text(self.drive.to_json(), encoding="utf-8")

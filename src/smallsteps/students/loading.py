@@ -1,0 +1,85 @@
+"""Open a student from a folder, from the hub, or the one inside the package.
+
+Model files are read by `pretrained.py`; here they become a `Student` or a `DualStudent`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smallsteps.devices import resolve_device
+from smallsteps.errors import StudentError, nearest
+from smallsteps.students.drive import DRIVE_FILE, Drive
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.lora import LoraSettings, add_lora
+from smallsteps.students.pretrained import ModelFiles
+from smallsteps.students.student import Student
+from smallsteps.students.weights import DTYPES, RELATIVE_POSITIONS
+
+
+def load(
+    name_or_folder: str | Path, *, device: str = "auto", dtype: str = "auto"
+) -> Student | DualStudent:
+    """A student or a dual-path pair from a folder, a hub name, or `bundled`.
+
+    Raises StudentError like `load_student`."""
+    folder = Path(name_or_folder)
+    if not _is_pair(folder):
+        return load_student(name_or_folder, device=device, dtype=dtype)
+    es = load_student(folder / "es", device=device, dtype=dtype)
+    as_ = load_student(folder / "as", device=device, dtype=dtype)
+    return DualStudent(es, as_, Drive.from_file(folder / DRIVE_FILE), name=str(name_or_folder))
+
+
+def _is_pair(folder: Path) -> bool:
+    try:
+        halves = (folder / "es").is_dir() and (folder / "as").is_dir()
+        return halves and (folder / DRIVE_FILE).is_file()
+    except (OSError, ValueError):  # an impossible path: `load_student` says so
+        return False
+
+
+def load_student(
+    name_or_folder: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    lora: LoraSettings | None = None,
+    seed: int = 0,
+) -> Student:
+    """A student from a folder, a hub name, or `bundled`.
+
+    device: `auto` takes CUDA if there is one, else the CPU. dtype: `auto` is float32, which
+    training needs; `bfloat16` answers faster. lora, seed: train these adapters instead of all
+    weights. Only safetensors are read and no remote code runs.
+
+    Raises StudentError if the folder or its tokenizer is missing, a hub name cannot be fetched,
+    weights are missing, or the dtype is unknown or fp16 for a T5."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    name = str(name_or_folder)
+    files = ModelFiles.locate(name)
+    torch_device = resolve_device(device, "device")
+    if dtype != "auto" and dtype not in DTYPES:
+        raise StudentError(f"dtype {dtype!r} is not known.{nearest(dtype, [*DTYPES, 'auto'])}")
+    torch_dtype = DTYPES.get(dtype, torch.float32)
+    config = files.config()
+    if torch_dtype is torch.float16 and config.model_type in RELATIVE_POSITIONS:
+        raise StudentError(
+            f"{name}: fp16 is refused for T5-class models: their activations overflow its range "
+            "(65,504) and become NaN. Use dtype bf16 or fp32."
+        )
+    tokenizer = files.tokenizer()
+    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model, missing = files.model(auto, torch_dtype)
+    if missing:
+        raise StudentError(
+            f"{name}: the weights lack {missing[:3]}. Expected a complete language model."
+        )
+    model.to(torch_device).eval()
+    drive_file = Path(files.source) / DRIVE_FILE
+    drive = Drive.from_file(drive_file) if drive_file.is_file() else None
+    student = Student(model, tokenizer, drive, name=name)
+    return student if lora is None else add_lora(student, lora, seed=seed)

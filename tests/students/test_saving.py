@@ -1,0 +1,65 @@
+"""Saved folders are whole, and the student comes back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from smallsteps.students.loading import load_student
+from smallsteps.students.saving import replace_folder
+from smallsteps.students.student import Student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
+
+Tiny = Callable[..., Student]
+TASK = get_task("gsm8k")
+PREFIX = [("ES", "Ann has 3 boxes,"), ("AS", "so 12 pens.")]
+STYLES = ["t5", "t5-scaled", "bart", "llama", "qwen"]
+
+
+def logits(student: Student, ids: list[int]) -> torch.Tensor:
+    row = torch.tensor([ids], device=student.device)
+    with torch.no_grad():
+        given = {} if student.architecture == "causal" else {"decoder_input_ids": row}
+        return student.model(row, **given).logits
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_saved_and_loaded_students_are_the_same(tiny: Tiny, style: str, tmp_path: Path) -> None:
+    text = "Ann has {3}\n\n boxes ~"
+    student = prepare(tiny(style), TASK, path="uni", cue=True, texts=[text], seed=1)
+    student.save(tmp_path / "m")
+    student.save(tmp_path / "m")  # over an old one
+    again = load_student(tmp_path / "m", device="cpu")
+    assert again.drive == student.drive
+    assert again.source_ids(TASK, text, PREFIX, "AS") == student.source_ids(
+        TASK, text, PREFIX, "AS"
+    )
+    assert again.text(again.encode(text)) == text
+    ids = student.source_ids(TASK, text, PREFIX, "AS")
+    assert torch.equal(logits(again, ids), logits(student, ids))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m"], "nothing half-written is left"
+    assert not list((tmp_path / "m").glob("*.bin"))
+
+
+def test_a_save_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        (folder / "weights").write_text("new")
+
+    def fail(folder: Path) -> None:
+        (folder / "weights").write_text("half")
+        raise OSError("disk full")
+
+    replace_folder(tmp_path / "m", write)
+    with pytest.raises(OSError, match="disk full"):
+        replace_folder(tmp_path / "m", fail)
+    assert (tmp_path / "m" / "weights").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_saved_files_are_readable_by_others(tmp_path: Path) -> None:
+    folder = replace_folder(tmp_path / "m", lambda place: (place / "w").touch(mode=0o600))
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "w")] == [0o755, 0o644]

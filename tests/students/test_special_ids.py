@@ -1,0 +1,47 @@
+"""Ends, starts and frames of real kinds of tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from smallsteps.errors import StudentError
+from smallsteps.students.special_ids import find_end_ids, find_frame, find_start_id
+from smallsteps.students.student import Student
+
+Tiny = Callable[..., Student]
+
+
+@pytest.mark.parametrize(
+    ("style", "frame"),
+    [("t5", ([], [1])), ("bart", ([0], [2])), ("llama", ([0], [])), ("qwen", ([], []))],
+)
+def test_the_frame_is_what_stands_around_every_text(
+    tiny: Tiny, style: str, frame: tuple[list[int], list[int]]
+) -> None:
+    assert find_frame(tiny(style).tokenizer) == frame
+
+
+def test_generation_stops_at_every_end_and_targets_end_in_the_tokenizers(tiny: Tiny) -> None:
+    student = tiny("llama")
+    student.model.generation_config.eos_token_id = [7, 8]
+    end, ends = find_end_ids(student.model, student.tokenizer, "m")
+    assert end == student.tokenizer.eos_token_id and {7, 8, end} <= ends
+
+
+def test_a_model_without_an_end_is_refused(tiny: Tiny) -> None:
+    student = tiny("llama")
+    student.tokenizer.eos_token = None
+    student.model.config.eos_token_id = student.model.generation_config.eos_token_id = None
+    with pytest.raises(StudentError, match=r"m: neither the tokenizer .*Set tokenizer\.eos_token"):
+        find_end_ids(student.model, student.tokenizer, "m")
+
+
+def test_a_decoder_starts_with_the_pad_token_where_no_start_is_named(tiny: Tiny) -> None:
+    model = tiny("t5").model
+    model.config.decoder_start_token_id = model.generation_config.decoder_start_token_id = None
+    assert find_start_id(model, "m") == model.config.pad_token_id
+    model.config.pad_token_id = None
+    with pytest.raises(StudentError, match="names no decoder_start_token_id"):
+        find_start_id(model, "m")
