@@ -18,13 +18,14 @@ MAY_IMPORT = {
     "config_errors": {"errors"},
     "config": {"errors", "config_errors", "strict_yaml"},
     "disk": {"errors"},
+    "lock": {"errors"},
     "outputs": {"errors"},
     "devices": {"errors"},
     "threads": set(),
-    "tasks": {"errors", "records", "outputs"},
+    "tasks": {"errors", "records", "disk", "outputs"},
     "evaluation": {"errors", "records", "tasks"},
     "segments": {"errors", "records", "tasks", "evaluation", "students"},
-    "students": {"errors", "records", "tasks", "devices"},
+    "students": {"errors", "disk", "records", "tasks", "devices"},
     "training": {"errors", "disk", "records", "tasks", "students"},
     "generation": {"errors", "records", "tasks", "students", "threads"},
     "teaching": {"errors", "records", "tasks", "students", "generation"},
@@ -34,6 +35,7 @@ MAY_IMPORT = {
         "records",
         "config",
         "disk",
+        "lock",
         "threads",
         "tasks",
         "evaluation",
@@ -42,7 +44,7 @@ MAY_IMPORT = {
         "training",
         "generation",
     },
-    "report": {"errors", "records", "evaluation"},
+    "report": {"errors", "disk", "records", "evaluation"},
 }
 
 

@@ -1,5 +1,8 @@
 """Files that are whole or not there, and manifests that say which files of a folder are whole.
 
+Every file that must not be torn by a kill is written by `atomic_file`, every such folder by
+`atomic_folder`: a draft beside the path is written and brought to the disk, then renamed.
+
 A manifest is a JSON file that names the files of its folder with their SHA-256 digests. It is
 written last, so that a folder without one was cut off by a kill, and a file that has another digest
 was damaged later. Stages of a run folder (`manifest.json`), checkpoints, candidates and finished
@@ -8,30 +11,103 @@ trainings (`COMPLETE`) all rest on it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import RunFolderError
 
+# ---- atomic writing ----
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A new, empty draft beside `path`, which the block fills and which then replaces `path`.
+
+    After an error or a kill `path` is what it was before; only a kill leaves the draft. Folders on
+    the way are made. Of a link, the file that it points to is replaced. Raises OSError.
+    """
+    path = Path(os.path.realpath(path))  # unlike Path.resolve, no error where a link names itself
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = draft_beside(path)
+    draft.open("xb").close()
+    try:
+        yield draft
+        sync_file(draft)
+        draft.replace(path)
+        sync_folder(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A new, empty draft beside the folder `path`, which the block fills and which then replaces
+    it, readable by everybody.
+
+    After an error `path` is what it was before. A kill while an existing folder is replaced, between
+    two renames, leaves the new folder and the old one under the names of drafts. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = draft_beside(path)
+    draft.mkdir()
+    try:
+        yield draft
+        draft.chmod(0o755)
+        for inside in draft.rglob("*"):  # safetensors writes weights for their owner alone
+            inside.chmod(0o755 if inside.is_dir() else 0o644)
+            if inside.is_file():
+                sync_file(inside)
+        if path.exists():
+            replaced = draft_beside(path)
+            path.rename(replaced)
+            draft.rename(path)
+            shutil.rmtree(replaced)
+        else:
+            draft.rename(path)
+        sync_folder(path.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def draft_beside(path: Path) -> Path:
+    """A name beside `path` that nothing has yet: hidden, and `.part` at its end."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def is_draft(name: str, of: str) -> bool:
+    """Whether `name` is the name of a draft of a file or folder called `of`."""
+    return name.startswith(f".{of}.") and name.endswith(".part")
+
+
+def sync_file(path: Path) -> None:
+    """Brings the content of a file to the disk."""
+    with path.open("rb+") as file:  # Windows flushes only what is open for writing
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in a folder to the disk."""
+    if os.name != "posix":  # Windows cannot open folders
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or nothing: a neighbour is written, flushed to disk and renamed.
-
-    Raises RunFolderError where it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
+    """`atomic_file` of UTF-8 text. Raises RunFolderError where it cannot be written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
+        with atomic_file(path) as draft:
+            draft.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be written ({error.strerror}).") from None
 
@@ -54,17 +130,6 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"expected a JSON object, found {type(content).__name__}")
     return content
-
-
-def sync_folder(folder: Path) -> None:
-    """Brings the names in a folder to the disk."""
-    if os.name != "posix":  # Windows cannot open folders
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # ---- manifests ----

@@ -1,11 +1,11 @@
 """`smallsteps solve`: answers of an interrupted job are used again for the same questions, and for
 no others."""
 
-import fcntl
 import json
 
 import pytest
 
+from smallsteps import lock
 from smallsteps.cli import solving
 from smallsteps.cli.main import main
 from smallsteps.cli.solving import names_file
@@ -184,8 +184,7 @@ def test_a_second_process_on_the_same_output_is_refused_before_any_work(
     student, tmp_path, monkeypatch, capsys
 ):
     source = questions(tmp_path, "a.jsonl")
-    with (tmp_path / ".out.jsonl.partial").open("a") as file, monkeypatch.context() as patch:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock.exclusive(tmp_path / ".out.jsonl.lock", "?"), monkeypatch.context() as patch:
         patch.setattr("smallsteps.generation.solve.load", lambda *_, **__: pytest.fail("loaded"))
         assert main(solve(student, source, tmp_path / "out.jsonl")) == 2
     error = capsys.readouterr().err.splitlines()

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from smallsteps.students.loading import load_student
-from smallsteps.students.saving import replace_folder
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
@@ -43,23 +42,3 @@ def test_saved_and_loaded_students_are_the_same(tiny: Tiny, style: str, tmp_path
     assert torch.equal(logits(again, ids), logits(student, ids))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m"], "nothing half-written is left"
     assert not list((tmp_path / "m").glob("*.bin"))
-
-
-def test_a_save_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
-    def write(folder: Path) -> None:
-        (folder / "weights").write_text("new")
-
-    def fail(folder: Path) -> None:
-        (folder / "weights").write_text("half")
-        raise OSError("disk full")
-
-    replace_folder(tmp_path / "m", write)
-    with pytest.raises(OSError, match="disk full"):
-        replace_folder(tmp_path / "m", fail)
-    assert (tmp_path / "m" / "weights").read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["m"]
-
-
-def test_saved_files_are_readable_by_others(tmp_path: Path) -> None:
-    folder = replace_folder(tmp_path / "m", lambda place: (place / "w").touch(mode=0o600))
-    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "w")] == [0o755, 0o644]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -11,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, get_args
 
+from smallsteps import lock
 from smallsteps.cli.grading import prediction_of
 from smallsteps.cli.jobs import set_threads
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
-from smallsteps.errors import DataError, RecipeError, RunFolderError, counted
+from smallsteps.errors import DataError, RecipeError, counted
 from smallsteps.outputs import check_output, taking_back_folders, writing
 from smallsteps.records import Prediction, Problem, Stopped
 from smallsteps.tasks import get_task
@@ -303,34 +303,20 @@ def answers_beside(out: Path) -> Iterator[AnswersBeside]:
     """The kept answers of `out`, locked. Raises RunFolderError while another process answers into
     the same file."""
     out = out.resolve()
-    path = out.with_name(f".{out.name}.partial")
-    with taking_back_folders(out.parent), _locked(path, out) as file:
+    path, lock_file = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.lock")
+    refusal = f"{out}: another process is writing it. Wait for it, or choose another --out."
+    with taking_back_folders(out.parent), contextlib.ExitStack() as stack:
+        with writing(path):
+            stack.enter_context(lock.exclusive(lock_file, refusal))
+            stack.callback(lock.discard, lock_file)
+            file = stack.enter_context(path.open("ab+"))
+            file.seek(0)
         kept = AnswersBeside(path, file)
         try:
             yield kept
         finally:
             if not kept.rows and (kept.begun or not os.fstat(file.fileno()).st_size):
                 kept.discard()
-
-
-@contextlib.contextmanager
-def _locked(path: Path, out: Path) -> Iterator[IO[bytes]]:
-    while True:
-        with writing(path):
-            file = path.open("ab+")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunFolderError(
-                    f"{out}: another process is writing it. Wait for it, or choose another --out."
-                ) from None
-            if os.fstat(
-                file.fileno()
-            ).st_nlink:  # 0: its process ended and removed it between our two steps
-                file.seek(0)
-                yield file
-                return
 
 
 def _entry(line: bytes) -> Any:

@@ -14,7 +14,6 @@ refused while the first lives, and a folder that holds files of others is left a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -26,14 +25,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import yaml
 
+from smallsteps import lock
 from smallsteps.disk import (
     damage,
     digests,
     file_digest,
+    is_draft,
     read_manifest,
     read_object,
     seal,
@@ -102,13 +103,14 @@ def run_folder(
     command finds the folder free; files of others stay.
     """
     check_folder(path, digest, recipe_yaml)
-    try:
-        made = _make_folders(path)
-        lock = _lock(path)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise RunFolderError(f"--out {path}: cannot be made ({why}).") from None
-    with lock:
+    refusal = f"another process is working in {path}. Wait for it, or choose another --out."
+    with contextlib.ExitStack() as stack:
+        try:
+            made = _make_folders(path)
+            stack.enter_context(lock.exclusive(path / LOCK, refusal))
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise RunFolderError(f"--out {path}: cannot be made ({why}).") from None
         fresh = check_folder(path, digest, recipe_yaml)  # again, now that nobody else writes
         run = RunFolder(path, digest, reporter or Silent())
         run.begin(recipe_yaml, fresh)
@@ -183,8 +185,9 @@ class RunFolder:
                 if parent == self.path or any(parent.iterdir()):
                     break
                 parent.rmdir()
-        for name in (MANIFEST, RECIPE, RUN, LOCK):
+        for name in (MANIFEST, RECIPE, RUN):
             (self.path / name).unlink(missing_ok=True)
+        lock.discard(self.path / LOCK)
 
     def stage(
         self, name: str, make: Callable[[Path], None], *, keep: bool = False, fixed: bool = False
@@ -286,7 +289,7 @@ def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
         locked = (
             LOCK in names and not (path / LOCK).is_symlink() and (path / LOCK).stat().st_size == 0
         )
-        others = [name for name in names if not (locked and name in (LOCK, f".{RUN}.part"))]
+        others = [name for name in names if not (locked and (name == LOCK or is_draft(name, RUN)))]
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise RunFolderError(f"--out {path}: cannot be read ({why}).") from None
@@ -400,30 +403,6 @@ def _make_folders(path: Path) -> list[Path]:
     missing = [folder for folder in (*reversed(path.parents), path) if not os.path.lexists(folder)]
     path.mkdir(parents=True, exist_ok=True)
     return missing
-
-
-@contextlib.contextmanager
-def _holding(file: IO[str]) -> Iterator[None]:
-    with file:
-        yield
-
-
-def _lock(path: Path) -> contextlib.AbstractContextManager[None]:
-    """The folder's lock, taken; raises RunFolderError while another process has it."""
-    while True:
-        path.mkdir(parents=True, exist_ok=True)
-        file = (path / LOCK).open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise RunFolderError(
-                f"another process is working in {path}. Wait for it, or choose another --out."
-            ) from None
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), (path / LOCK).stat()):
-                return _holding(file)
-        file.close()  # its owner took the folder away while we opened the lock
 
 
 def complete(folder: Path) -> bool:

@@ -65,6 +65,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import smallsteps
+from smallsteps.disk import write_text
 from smallsteps.records import Problem
 from smallsteps.report import charts, figures, verdict
 from smallsteps.report.chains import chain_browser
@@ -140,9 +141,8 @@ def write_page(run_folder: Path) -> Path:
     run_folder = Path(run_folder)
     page = render(read_run(run_folder))
     path = run_folder / "report.html"
-    draft = path.with_name("report.html.part")
-    draft.write_text(page, encoding="utf-8", newline="\n")
-    return draft.replace(path)
+    write_text(path, page)
+    return path
 
 
 def render(run: Run) -> str:

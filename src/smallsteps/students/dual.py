@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from smallsteps.disk import atomic_folder
 from smallsteps.records import Kind
 from smallsteps.students.drive import DRIVE_FILE, Drive
-from smallsteps.students.saving import replace_folder, write_model
+from smallsteps.students.saving import write_model
 from smallsteps.students.student import Student
 
 
@@ -27,10 +28,9 @@ class DualStudent:
 
     def save(self, folder: Path | str) -> Path:
         """Write `es/` and `as/` (Hugging Face folders) and the pair's `smallsteps.json`."""
-        return replace_folder(Path(folder), self._write)
-
-    def _write(self, folder: Path) -> None:
-        for name, half in (("es", self.es), ("as", self.as_)):
-            (folder / name).mkdir()
-            write_model(folder / name, half.model, half.tokenizer, half.drive)
-        (folder / DRIVE_FILE).write_text(self.drive.to_json(), encoding="utf-8")
+        with atomic_folder(Path(folder)) as draft:
+            for name, half in (("es", self.es), ("as", self.as_)):
+                (draft / name).mkdir()
+                write_model(draft / name, half.model, half.tokenizer, half.drive)
+            (draft / DRIVE_FILE).write_text(self.drive.to_json(), encoding="utf-8")
+        return Path(folder)

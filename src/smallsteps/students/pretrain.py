@@ -12,9 +12,7 @@ run that made the shipped weights stand beside them in `students/bundled/pretrai
 
 from __future__ import annotations
 
-import json
 import random
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -25,6 +23,7 @@ from typing import Any
 import torch
 from transformers import T5ForConditionalGeneration
 
+from smallsteps.disk import atomic_file, atomic_folder, write_json
 from smallsteps.errors import RecipeError, StudentError, nearest
 from smallsteps.students.drills import GROUPS, Group, drills
 from smallsteps.students.pretrained import read_tokenizer
@@ -248,8 +247,8 @@ def pretrain(
                 "seconds": seconds + time.monotonic() - began,
                 "log": log,
             }
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            with atomic_file(checkpoint) as draft:
+                torch.save(state, draft)
     return _export(out, model, tokenizer, settings, log)
 
 
@@ -268,17 +267,15 @@ def _export(
     settings: PretrainSettings,
     log: list[Any],
 ) -> Path:
-    folder, part = out / "student", out / "student.part"
-    shutil.rmtree(part, ignore_errors=True)
-    model.bfloat16().save_pretrained(part)
-    tokenizer.save_pretrained(part)
+    folder = out / "student"
     made = {
         "settings": asdict(settings),
         "log": log,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    (part / "pretraining.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+    with atomic_folder(folder) as draft:
+        model.bfloat16().save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+        write_json(draft / "pretraining.json", made)
     return folder

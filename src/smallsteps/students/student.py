@@ -18,12 +18,13 @@ from typing import Any, Literal
 
 import torch
 
+from smallsteps.disk import atomic_folder
 from smallsteps.errors import DataError, StudentError
 from smallsteps.records import Kind
 from smallsteps.students.characters import MARKERS, SPACE_TOKEN, CharacterMap
 from smallsteps.students.chat_templates import chat_text
 from smallsteps.students.drive import Drive
-from smallsteps.students.saving import replace_folder, write_model
+from smallsteps.students.saving import write_model
 from smallsteps.students.special_ids import find_end_ids, find_frame, find_start_id
 from smallsteps.students.weights import RELATIVE_POSITIONS, weights_digest
 from smallsteps.tasks.base import STOP_TOKEN, Task
@@ -290,7 +291,6 @@ class Student:
 
     def save(self, folder: Path | str) -> Path:
         """Write a Hugging Face folder with `smallsteps.json`. It appears whole or not at all."""
-        return replace_folder(
-            Path(folder),
-            lambda place: write_model(place, self.model, self.tokenizer, self.drive),
-        )
+        with atomic_folder(Path(folder)) as draft:
+            write_model(draft, self.model, self.tokenizer, self.drive)
+        return Path(folder)

@@ -12,8 +12,6 @@ dropped in silence. Rows whose own answer is wrong are left out of training and 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smallsteps.disk import atomic_file
 from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem
@@ -108,33 +107,16 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     that a kill or an error leaves what was there before. Folders on the way are made; of a link the
     file that it points to is replaced. Raises DataError where the disk is full or the folder cannot
     be written."""
-    with writing(path):
-        return _write_rows(Path(path).resolve(), rows)
-
-
-def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     count = 0
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-                count += 1
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with (
+        writing(path),
+        atomic_file(Path(path)) as draft,
+        draft.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            count += 1
     return count
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 WRONG_ROWS = "Check the answers; from Python, read_chains(..., allow_wrong=True) keeps such rows."

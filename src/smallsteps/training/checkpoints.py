@@ -28,7 +28,15 @@ from typing import Any
 
 import torch
 
-from smallsteps.disk import damage, read_object, seal, sync_folder, write_json, write_text
+from smallsteps.disk import (
+    damage,
+    read_object,
+    seal,
+    sync_file,
+    sync_folder,
+    write_json,
+    write_text,
+)
 from smallsteps.errors import RunFolderError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
@@ -151,8 +159,7 @@ def complete(folder: Path, named: Iterable[Selection] = ()) -> None:
     it without which it is of no use."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(path)
     sync_folder(folder)
     markers = {folder.parent / selection.folder / COMPLETE for selection in named}
     seal(folder, COMPLETE, [*files, *sorted(markers)])

@@ -1,0 +1,50 @@
+"""A lock file that one process holds at a time.
+
+filelock asks the operating system for the lock, so that a killed process leaves none behind, even
+where it forked. The file itself stays; who no longer needs it deletes it while holding the lock.
+
+On Windows the operating system refuses to delete a file that is held, so that the empty lock file
+of a run folder or an output that came to nothing stays there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from smallsteps.errors import RunFolderError
+
+PATIENCE = 0.2
+"""Seconds to wait for a lock. A holder that ends deletes its lock file, and whoever opened that file
+just before has to try again."""
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, refusal: str) -> Iterator[None]:
+    """Holds the lock file `path` while the block runs; makes it and the folders on the way.
+
+    Raises RunFolderError with the message `refusal` while another process holds it, OSError where
+    the file cannot be made.
+    """
+    lock = FileLock(path)
+    while not lock.is_locked:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 4)
+        except Timeout:
+            raise RunFolderError(refusal) from None
+        except FileNotFoundError:  # its holder has just taken the folder away
+            continue
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def discard(path: Path) -> None:
+    """Deletes a lock file that this process holds, where the operating system allows it."""
+    with contextlib.suppress(PermissionError):  # Windows
+        path.unlink(missing_ok=True)

@@ -1,0 +1,108 @@
+"""A lock file: one holder at a time, none after a kill, and a holder may delete it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from smallsteps import lock
+from smallsteps.errors import RunFolderError
+
+HOLDER = """
+import os, sys, time
+from pathlib import Path
+from smallsteps import lock
+with lock.exclusive(Path(sys.argv[1]), "taken"):
+    child = os.fork() if sys.argv[2] == "fork" else 1
+    print(child, flush=True)
+    if child:
+        time.sleep(600)
+    else:  # ends with its standard input
+        sys.stdin.read()
+        os._exit(0)
+"""
+
+
+@pytest.fixture
+def holder():
+    """`holder(path, how)` starts a process that holds the lock until it is killed."""
+    processes = []
+
+    def start(path, how="alone"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(path), how],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        for _ in range(2 if how == "fork" else 1):
+            assert process.stdout.readline().strip().isdigit()
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_a_second_process_is_refused_while_the_first_lives_and_not_after_its_kill(tmp_path, holder):
+    path = tmp_path / "new" / ".lock"
+    process = holder(path)
+    with pytest.raises(RunFolderError, match=r"^in use$"), lock.exclusive(path, "in use"):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert path.read_bytes() == b""
+    with lock.exclusive(path, "in use"):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_that_outlives_a_killed_holder_does_not_keep_the_lock(tmp_path, holder):
+    process = holder(tmp_path / ".lock", "fork")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with lock.exclusive(tmp_path / ".lock", "in use"):
+        pass
+
+
+def test_a_second_holder_of_the_same_process_is_refused_and_free_after_an_error(tmp_path):
+    path = tmp_path / ".lock"
+    with pytest.raises(ZeroDivisionError), lock.exclusive(path, "in use"):
+        with pytest.raises(RunFolderError, match="in use"), lock.exclusive(path, "in use"):
+            pass
+        raise ZeroDivisionError
+    with lock.exclusive(path, "in use"):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="held files cannot be deleted here")
+def test_a_lock_file_that_its_holder_deletes_between_opening_and_locking_is_made_anew(
+    tmp_path, monkeypatch
+):
+    import fcntl
+
+    path, flock = tmp_path / "run" / ".lock", fcntl.flock
+
+    def late_flock(file, how):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        path.unlink()
+        path.parent.rmdir()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late_flock)
+    with lock.exclusive(path, "in use"):
+        assert path.exists()
+        with pytest.raises(RunFolderError), lock.exclusive(path, "in use"):
+            pass
+        lock.discard(path)
+        assert not path.exists()
+
+
+def test_a_lock_that_cannot_be_made_is_an_error_of_the_system(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError), lock.exclusive(tmp_path / "file" / ".lock", "in use"):
+        pass
