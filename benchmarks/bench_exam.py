@@ -19,7 +19,8 @@ from measure import prepare as prepare_device
 
 from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.solve import Solving, solve
+from smallsteps.generation.paths import SolveSettings
+from smallsteps.generation.solve import solve
 from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
@@ -60,7 +61,7 @@ def generate(
 def ours(student: Student, problems: list[Problem], samples: int, batch: int) -> tuple[float, int]:
     """The same by the engine."""
     began = now(student.device.type)
-    solving = Solving(batch_size=batch, samples=samples)
+    solving = SolveSettings(batch_size=batch, samples=samples)
     written = list(
         solve(student, problems, TASK, solving, Decoding(100_000, temperature=1.0, top_k=50))
     )

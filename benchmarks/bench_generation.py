@@ -32,8 +32,8 @@ from measure import add_options, now, prepare, record, record_peak
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from smallsteps.generation.encoder_decoder import padded
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Request
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.segments.label import segment_chains
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
@@ -91,7 +91,7 @@ def ours(
     student: Student, chains: list[list[Call]], batch: int, dtype: str | None = None
 ) -> Written:
     """Our engine; a chain's next segment is submitted as soon as the one before it is done."""
-    engine = LocalEngine(student, batch, dtype)
+    engine = open_engine(student, EngineSettings(batch_size=batch, dtype=dtype))
     session = engine.session(Decoding(max_new_tokens=max(n for chain in chains for _, n in chain)))
 
     def submit(question: int, segment: int) -> None:

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "segments": {"errors", "records", "tasks", "evaluation", "students"},
     "students": {"errors", "disk", "records", "tasks", "devices"},
     "training": {"errors", "disk", "records", "tasks", "students"},
-    "generation": {"errors", "records", "tasks", "students", "threads"},
+    "generation": {"errors", "config", "records", "tasks", "students", "threads"},
     "teaching": {"errors", "records", "tasks", "students", "generation"},
     "quality": {"errors", "records", "tasks", "students", "devices"},
     "experiment": {

@@ -38,7 +38,7 @@ def test_without_a_choice_decoding_takes_what_torch_was_told():
 
 def test_the_engine_decodes_on_its_number(tiny, monkeypatch):
     from smallsteps.generation import causal, encoder_decoder
-    from smallsteps.generation.engine import LocalEngine
+    from smallsteps.generation.engine import open_engine
     from smallsteps.generation.generator import Decoding, Request
 
     seen = set()
@@ -53,5 +53,5 @@ def test_the_engine_decodes_on_its_number(tiny, monkeypatch):
     use(Threads(training=2, decoding=1))
     for style in ("t5", "bart", "llama"):
         student = tiny(style)
-        list(LocalEngine(student).generate([Request("a", student.encode("Ann has"))], Decoding(4)))
+        list(open_engine(student).generate([Request("a", student.encode("Ann has"))], Decoding(4)))
     assert seen == {1}

@@ -11,8 +11,8 @@ import copy
 from bench_training import small_causal
 from measure import add_options, prepare, record, record_peak
 
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Request
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
@@ -26,7 +26,7 @@ def written(student: Student, questions: list[str], device: str) -> dict[str, tu
     copied = copy.deepcopy(student)
     copied.model.to(device)
     requests = [Request(text, copied.source_ids(TASK, text)) for text in questions]
-    engine = LocalEngine(copied, batch_size=16)
+    engine = open_engine(copied, EngineSettings(batch_size=16))
     return {reply.id: reply.ids for reply in engine.generate(requests, Decoding(64))}
 
 

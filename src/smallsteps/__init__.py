@@ -14,11 +14,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from smallsteps.evaluation.grade import compare_scores, grade
     from smallsteps.experiment.recipe import Recipe, load_recipe
-    from smallsteps.generation.engine import LocalEngine
-    from smallsteps.generation.generator import Decoding, Generator
+    from smallsteps.generation.engine import open_engine
+    from smallsteps.generation.generator import Decoding, EngineSettings, Generator
+    from smallsteps.generation.paths import SolveSettings
     from smallsteps.generation.replies import ReplyStore
-    from smallsteps.generation.solve import Solving, solve
-    from smallsteps.generation.solve import load_solver as load
+    from smallsteps.generation.solve import load_with_task as load
+    from smallsteps.generation.solve import solve
     from smallsteps.methods.compare import compare
     from smallsteps.methods.guide import guide
     from smallsteps.methods.guided.reader import Reader
@@ -48,11 +49,11 @@ _WHERE = {
     "Chain": "records",
     "Contrast": "training.contrast",
     "Decoding": "generation.generator",
+    "EngineSettings": "generation.generator",
     "Example": "records",
     "Generator": "generation.generator",
     "Grade": "records",
     "Lesson": "teaching.teachers",
-    "LocalEngine": "generation.engine",
     "Prediction": "records",
     "Problem": "records",
     "Rated": "quality.aspects",
@@ -65,8 +66,8 @@ _WHERE = {
     "Rewarder": "methods.guided.reward",
     "Scorer": "quality.aspects",
     "Segment": "records",
+    "SolveSettings": "generation.paths",
     "Solver": "teaching.teachers",
-    "Solving": "generation.solve",
     "TrainSettings": "training.settings",
     "build": "segments.examples:build_examples",
     "compare": "methods.compare",
@@ -75,9 +76,10 @@ _WHERE = {
     "get_task": "tasks",
     "grade": "evaluation.grade",
     "guide": "methods.guide",
-    "load": "generation.solve:load_solver",
+    "load": "generation.solve:load_with_task",
     "load_recipe": "experiment.recipe",
     "load_student": "students.loading",
+    "open_engine": "generation.engine",
     "prepare": "students.tokens",
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
@@ -97,11 +99,11 @@ __all__ = [
     "Chain",
     "Contrast",
     "Decoding",
+    "EngineSettings",
     "Example",
     "Generator",
     "Grade",
     "Lesson",
-    "LocalEngine",
     "Prediction",
     "Problem",
     "Rated",
@@ -114,8 +116,8 @@ __all__ = [
     "Rewarder",
     "Scorer",
     "Segment",
+    "SolveSettings",
     "Solver",
-    "Solving",
     "TrainSettings",
     "build",
     "compare",
@@ -127,6 +129,7 @@ __all__ = [
     "load",
     "load_recipe",
     "load_student",
+    "open_engine",
     "prepare",
     "read",
     "read_problems",

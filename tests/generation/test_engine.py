@@ -1,117 +1,105 @@
-"""The engine as a `Generator`."""
+"""Engines by name: one of another library, registered from outside, drives every student."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
-import torch
 
-from smallsteps.errors import InternalError, RecipeError
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Generator, Request
-from smallsteps.students.lora import LoraSettings, add_lora
+from smallsteps.errors import RecipeError
+from smallsteps.generation.engine import ENGINES, open_engine
+from smallsteps.generation.generator import Decoding, Engine, EngineSettings, Reply, Request
+from smallsteps.generation.local import LocalEngine
+from smallsteps.generation.paths import SolveSettings
+from smallsteps.generation.solve import solve
+from smallsteps.records import Prediction
+from smallsteps.students.dual import DualStudent
 from smallsteps.students.student import Student
-from smallsteps.tasks import get_task
-
-Tiny = Callable[..., Student]
-TASK = get_task("gsm8k")
-QUESTIONS = [
-    "Ann has 3 boxes?",
-    "Tom bought 16 apples and ate 2 of them; then he sold 10?",
-    "Is it true?",
-    "pens 4?",
-]
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks.base import Task
+from tiny_solving import Tiny, a_task, generated, marked, problems
 
 
-def requests(student: Student, samples: int = 1) -> list[Request]:
-    return [Request(q, student.source_ids(TASK, q), samples=samples) for q in QUESTIONS]
+class OneByOne:
+    """An engine in its simplest form: `model.generate` for one prompt after another."""
+
+    def __init__(self, student: Student, settings: EngineSettings) -> None:
+        self.student = student
+
+    def generate(
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Reply]:
+        for request in requests:
+            limit = request.max_new_tokens or decoding.max_new_tokens
+            written, ended = generated(self.student, list(request.prompt), limit)  # type: ignore
+            ids = tuple(written[:-1] if ended else written)
+            text, finished = self.student.text(ids), "end" if ended else "limit"
+            yield Reply(request.id, 0, ids, text, finished, len(written))  # type: ignore
+
+
+@pytest.fixture(autouse=True)
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "one-by-one", OneByOne)
+
+
+def answers(engine: str, student: Student | DualStudent, task: Task) -> dict[str, Prediction]:
+    settings = SolveSettings(engine=engine, batch_size=4)
+    predictions = solve(student, problems(24), task, settings)
+    return {p.id: p for p in predictions}
+
+
+def same_answers(student: Student | DualStudent, task: Task) -> dict[str, Prediction]:
+    def content(prediction: Prediction) -> Any:
+        return (prediction.segments, prediction.stopped, prediction.tokens, prediction.answer)
+
+    local, plain = answers("local", student, task), answers("one-by-one", student, task)
+    assert {id: content(p) for id, p in plain.items()} == {
+        id: content(p) for id, p in local.items()
+    }
+    return local
 
 
 @pytest.mark.parametrize("style", ["t5", "bart", "llama"])
-def test_one_reply_for_each_request_and_sample(tiny: Tiny, style: str) -> None:
-    student = tiny(style)
-    engine: Generator = LocalEngine(student, batch_size=3)
-    told: list[int] = []
-    decoding = Decoding(max_new_tokens=12, temperature=1.0, logprobs=True)
-    replies = list(engine.generate(requests(student, 3), decoding, told.append))
-    assert {(r.id, r.sample) for r in replies} == {(q, n) for q in QUESTIONS for n in range(3)}
-    assert told == list(range(1, 13))
-    for reply in replies:
-        assert reply.tokens == len(reply.logprobs) <= 12
-        assert reply.tokens == len(reply.ids) + (reply.finished == "end")
-        assert student.end_id not in reply.ids
-        assert all(p <= 0 for p in reply.logprobs)
-
-
-def test_logprobs_are_those_of_the_model(tiny: Tiny) -> None:
-    student = tiny("t5")
-    decoding = Decoding(max_new_tokens=8, logprobs=True)
-    for reply in LocalEngine(student, 2).generate(requests(student), decoding):
-        ids = [*reply.ids, student.end_id][: reply.tokens]
-        source = torch.tensor([student.source_ids(TASK, reply.id)], device=student.device)
-        with torch.no_grad():
-            inputs = torch.tensor([[0, *ids[:-1]]], device=student.device)
-            logits = student.model(input_ids=source, decoder_input_ids=inputs).logits[0].cpu()
-        wanted = logits.log_softmax(-1)[torch.arange(len(ids)), torch.tensor(ids)]
-        assert list(reply.logprobs) == pytest.approx(wanted.tolist(), abs=2e-3)
-
-
-def test_adapters_speak(tiny: Tiny) -> None:
-    student = add_lora(tiny("t5"), LoraSettings(rank=2), seed=0)
-    decoding = Decoding(max_new_tokens=8)
-    before = {r.id: r.ids for r in LocalEngine(student, 4).generate(requests(student), decoding)}
-    for name, parameter in student.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.5, generator=torch.Generator().manual_seed(0))
-    after = {r.id: r.ids for r in LocalEngine(student, 4).generate(requests(student), decoding)}
-    assert before != after
+def test_an_engine_from_outside_answers_like_the_local_one_direct(tiny: Tiny, style: str) -> None:
+    task = a_task(max_chain_tokens=30)
+    same_answers(prepare(tiny(style), task, path="direct"), task)
 
 
 @pytest.mark.parametrize("style", ["t5", "llama"])
-def test_reduced_precision_leaves_the_student_as_it_was(tiny: Tiny, style: str) -> None:
-    student = tiny(style)
-    replies = list(
-        LocalEngine(student, 4, dtype="bf16").generate(
-            requests(student), Decoding(max_new_tokens=4)
-        )
-    )
-    assert len(replies) == 4
-    assert student.dtype is torch.float32
+def test_an_engine_from_outside_answers_like_the_local_one_uni(tiny: Tiny, style: str) -> None:
+    task = a_task()
+    student = marked(prepare(tiny(style), task, path="uni"), 0.8 if style == "llama" else 0.0)
+    found = same_answers(student, task)
+    assert any(len(p.segments) > 1 for p in found.values()), "stop rules would go untested"
 
 
-def test_more_may_be_submitted_after_all_was_done(tiny: Tiny) -> None:
-    student = tiny("t5")
-    session = LocalEngine(student, 4).session(Decoding(max_new_tokens=6))
-    done = []
-    for count in (1, 4, 2):
-        for request in requests(student)[:count]:
-            session.submit(request)
-        while not session.idle:
-            done += session.step()
-    by_question = {(r.id, r.ids) for r in done}
-    assert len(done) == 7 and len(by_question) == 4, (
-        "the same question must get the same reply whenever it comes"
-    )
+@pytest.mark.parametrize("style", ["t5", "llama"])
+def test_an_engine_from_outside_answers_like_the_local_one_dual(tiny: Tiny, style: str) -> None:
+    task = a_task()
+    halves = []
+    for seed, role in ((1, "ES"), (2, "AS")):
+        half = prepare(tiny(style, seed=seed), task, path="dual", role=role)
+        halves.append(marked(half, 0.8) if style == "llama" else half)
+    assert halves[0].drive is not None
+    found = same_answers(DualStudent(*halves, halves[0].drive), task)
+    assert any(len(p.segments) > 2 for p in found.values()), "caches would go untested"
 
 
-def test_a_longer_limit_may_come_while_others_are_under_way(tiny: Tiny) -> None:
-    student = tiny("t5", talkative=0.0)
-    first, second = requests(student)[:2]
-    session = LocalEngine(student, 2).session(Decoding(max_new_tokens=3))
-    session.submit(first)
-    assert session.step() == []
-    session.submit(Request("long", second.prompt, max_new_tokens=400))
-    replies = []
-    while not session.idle:
-        replies += session.step()
-    assert {r.id: r.tokens for r in replies} == {first.id: 3, "long": 400}
+def test_the_local_engine_is_the_default(tiny: Tiny) -> None:
+    assert isinstance(open_engine(tiny("t5")), LocalEngine)
 
 
-def test_what_a_local_model_cannot_do_is_refused(tiny: Tiny) -> None:
-    with pytest.raises(InternalError, match="reads ids, got text"):
-        list(LocalEngine(tiny("t5")).generate([Request("a", "text")], Decoding()))
-    with pytest.raises(RecipeError, match="batch_size is 0"):
-        LocalEngine(tiny("t5"), batch_size=0)
-    with pytest.raises(RecipeError, match=r"dtype 'half' is not known"):
-        LocalEngine(tiny("t5"), dtype="half")
+def test_every_opened_engine_has_sessions(tiny: Tiny) -> None:
+    assert isinstance(open_engine(tiny("t5"), EngineSettings(engine="one-by-one")), Engine)
+
+
+def test_an_unknown_engine_is_refused_with_the_nearest_name(tiny: Tiny) -> None:
+    with pytest.raises(
+        RecipeError,
+        match=r"engine 'lokal' is not known, expected one of local, one-by-one\..*local",
+    ):
+        open_engine(tiny("t5"), EngineSettings(engine="lokal"))

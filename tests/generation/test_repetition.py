@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from smallsteps.generation import causal, encoder_decoder
+from smallsteps.generation.paths import SolveSettings
 from smallsteps.generation.repetition import LONGEST_PERIOD, REPEATED_TOKENS, repeats
-from smallsteps.generation.solve import Solving, solve
+from smallsteps.generation.solve import solve
 from smallsteps.records import Problem
 from smallsteps.students.drive import Drive
 from smallsteps.students.dual import DualStudent
@@ -62,7 +63,7 @@ def test_a_whole_chain_in_a_circle_ends_early_only_where_asked(tiny, monkeypatch
     words = student.encode("Ann has boxes")
     _circling(monkeypatch, words)
     chain = {
-        on: next(iter(solve(student, [PROBLEM], task, Solving(stop_repetition=on), None)))
+        on: next(iter(solve(student, [PROBLEM], task, SolveSettings(stop_repetition=on), None)))
         for on in (False, True)
     }
     assert (chain[False].stopped, chain[True].stopped) == ("limit", "repetition")
@@ -76,8 +77,8 @@ def test_a_chain_that_writes_the_same_segment_again_and_again_ends(tiny, monkeyp
     student = prepare(tiny(style), task, path="uni")
     end = student.marker("ES") if style == "llama" else student.end_id
     _circling(monkeypatch, [*student.encode("Ann has boxes"), end])
-    (plain,) = solve(student, [PROBLEM], task, Solving(), None)
-    (ended,) = solve(student, [PROBLEM], task, Solving(stop_repetition=True), None)
+    (plain,) = solve(student, [PROBLEM], task, SolveSettings(), None)
+    (ended,) = solve(student, [PROBLEM], task, SolveSettings(stop_repetition=True), None)
     assert (plain.stopped, ended.stopped) == ("limit", "repetition")
     assert ended.tokens < plain.tokens
 
@@ -92,16 +93,16 @@ def test_halves_that_repeat_each_other_end(tiny, monkeypatch, style):
     dual = DualStudent(*halves, Drive(task=task.name, path="dual"))
     end = halves[0].marker("AS") if style == "llama" else halves[0].end_id
     _circling(monkeypatch, [*halves[0].encode("Ann has boxes"), end])
-    (plain,) = solve(dual, [PROBLEM], task, Solving(), None)
-    (ended,) = solve(dual, [PROBLEM], task, Solving(stop_repetition=True), None)
+    (plain,) = solve(dual, [PROBLEM], task, SolveSettings(), None)
+    (ended,) = solve(dual, [PROBLEM], task, SolveSettings(stop_repetition=True), None)
     assert (plain.stopped, ended.stopped) == ("limit", "repetition")
     assert ended.tokens < plain.tokens
 
 
 def test_models_that_smallsteps_did_not_train_are_ended_by_default(tiny):
-    from smallsteps.generation.solve import Solver
+    from smallsteps.generation.solve import StudentWithTask
 
     untrained = tiny("t5")
-    assert Solver(untrained, a_task()).solving().stop_repetition
+    assert StudentWithTask(untrained, a_task()).settings().stop_repetition
     trained = prepare(tiny("t5"), a_task(), path="direct")
-    assert not Solver(trained, a_task()).solving().stop_repetition
+    assert not StudentWithTask(trained, a_task()).settings().stop_repetition

@@ -3,7 +3,6 @@ time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,86 +11,14 @@ import torch
 
 from smallsteps.errors import DataError
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.solve import Solving, solve
+from smallsteps.generation.paths import SolveSettings
+from smallsteps.generation.solve import solve
 from smallsteps.records import Kind, Prediction, Problem
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
-from smallsteps.tasks.base import STOP_TOKEN, Task
-
-WORDS = [
-    "Ann",
-    "Tom",
-    "has",
-    "had",
-    "boxes",
-    "pens",
-    "apples",
-    "3",
-    "4",
-    "12",
-    "16",
-    "so",
-    "she",
-    "then",
-    "each",
-    "away",
-    "left",
-    "sold",
-    "ate",
-    "How",
-    "many",
-]
-Tiny = Callable[..., Student]
-
-
-def problems(count: int) -> list[Problem]:
-    """Questions of quite different lengths."""
-    generator = torch.Generator().manual_seed(1)
-    found = []
-    for n in range(count):
-        length = int(torch.randint(2, 30, (), generator=generator))
-        picks = torch.randint(0, len(WORDS), (length,), generator=generator).tolist()
-        found.append(
-            Problem(id=f"p{n}", question=" ".join(WORDS[i] for i in picks) + "?", answer="7")
-        )
-    return found
-
-
-def a_task(**changes: Any) -> Task:
-    """A chain ends where a segment's text holds a `7`, so that random students sometimes end
-    one."""
-    task = Task(
-        name="tiny",
-        render=lambda p: p.question,
-        extract=lambda text, lenient, problem: "7" if "7" in text else None,
-        same=lambda a, b: a is not None and a == b,
-        closing_pattern=r"7",
-        max_segments=6,
-        max_segment_tokens=12,
-        max_chain_tokens=20,
-    )
-    return replace(task, **changes)
-
-
-def generated(
-    student: Student, ids: list[int], limit: int, ends: set[int] | None = None
-) -> tuple[list[int], bool]:
-    """What `model.generate` writes after `ids`, and whether it ended by itself."""
-    stops = sorted(student.end_ids | (ends or set()))
-    prompt = torch.tensor([ids], device=student.device)
-    with torch.no_grad():
-        out = student.model.generate(
-            prompt,
-            attention_mask=torch.ones_like(prompt),
-            do_sample=False,
-            max_new_tokens=limit + len(student.target_head),
-            eos_token_id=stops,
-            pad_token_id=student.pad_id,
-        )[0].tolist()
-    given = len(ids) if student.architecture == "causal" else 1 + len(student.target_head)
-    written = out[given:]
-    return written, bool(written) and written[-1] in stops
+from smallsteps.tasks.base import Task
+from tiny_solving import Tiny, a_task, generated, marked, problems
 
 
 def by_generate(
@@ -138,7 +65,9 @@ def compare(
     student: Student | DualStudent, task: Task, count: int = 24, batch_size: int = 5
 ) -> list[Prediction]:
     items = problems(count)
-    found = {p.problem_id: p for p in solve(student, items, task, Solving(batch_size=batch_size))}
+    found = {
+        p.problem_id: p for p in solve(student, items, task, SolveSettings(batch_size=batch_size))
+    }
     assert sorted(found) == sorted(p.id for p in items)
     for item in items:
         segments, stopped = by_generate(student, item, task)
@@ -166,24 +95,13 @@ def test_direct_writes_what_generate_writes(tiny: Tiny, style: str) -> None:
     task = a_task(max_chain_tokens=30)
     student = prepare(tiny(style), task, path="direct")
     items = problems(20)
-    for prediction in solve(student, items, task, Solving(batch_size=6)):
+    for prediction in solve(student, items, task, SolveSettings(batch_size=6)):
         item = next(p for p in items if p.id == prediction.problem_id)
         written, ended = generated(student, student.source_ids(task, item.question), 30)
         assert prediction.text == student.text(written[: -1 if ended else None]).strip()
         assert prediction.tokens == len(written)
         sign = task.ends_chain(prediction.text, item)
         assert prediction.stopped == ("stop_sign" if sign else "end" if ended else "limit")
-
-
-def marked(student: Student, factor: float) -> Student:
-    """Random students rarely write a marker; a larger row in the head makes them likely."""
-    with torch.no_grad():
-        for marker in student.markers.values():
-            row = student.model.get_output_embeddings().weight[marker]
-            row.copy_(
-                torch.randn(row.shape, generator=torch.Generator().manual_seed(marker)) * factor
-            )
-    return student
 
 
 @pytest.mark.parametrize("style", ["llama", "qwen"])
@@ -213,7 +131,7 @@ def test_results_do_not_depend_on_batch_size_or_order(tiny: Tiny) -> None:
     decoding = Decoding(temperature=1.0, top_k=20, top_p=0.9, seed=3)
 
     def run(order: list[Problem], batch_size: int) -> dict[str, str]:
-        solving = Solving(batch_size=batch_size, samples=2)
+        solving = SolveSettings(batch_size=batch_size, samples=2)
         return {p.id: p.text for p in solve(student, order, task, solving, decoding)}
 
     first = run(items, 4)
@@ -245,49 +163,11 @@ def test_two_empty_segments_end_a_chain(tiny: Tiny) -> None:
         student.model.get_output_embeddings().weight.zero_()
         student.model.get_output_embeddings().weight[student.end_id] = 0
         # equal logits everywhere: the first id, <pad>, is written until the limit
-    found = list(solve(student, problems(3), task, Solving(batch_size=2)))
+    found = list(solve(student, problems(3), task, SolveSettings(batch_size=2)))
     assert [p.stopped for p in found] == ["limit"] * 3
     student.end_ids = frozenset({0})
-    found = list(solve(student, problems(3), task, Solving(batch_size=2)))
+    found = list(solve(student, problems(3), task, SolveSettings(batch_size=2)))
     assert [(p.stopped, p.text, p.tokens) for p in found] == [("empty", "", 2)] * 3
-
-
-def test_stop_token_ends_a_chain_and_is_left_out_of_the_text(tiny: Tiny) -> None:
-    task = a_task(closing=None, closing_pattern=None)
-    student = prepare(tiny("t5", talkative=0.0), task, path="uni")
-    calls = iter([student.encode("so 12"), student.encode("left")])
-    replies = {0: next(calls), 1: next(calls)}
-    assert student.stop_id is not None
-    scripted = [[*replies[0], student.end_id], [*replies[1], student.stop_id, student.end_id]]
-
-    from smallsteps.generation.solve import Chain as Under
-    from smallsteps.generation.solve import SegmentWriter
-
-    told: list[Any] = []
-    writer = SegmentWriter(
-        {"ES": student, "AS": student}, task, Solving(), Decoding(), lambda *a: told.append(a)
-    )
-
-    class Script:
-        idle = False
-
-        def __init__(self) -> None:
-            self.queue: list[Any] = []
-
-        def submit(self, request: Any) -> None:
-            self.queue.append(request)
-
-        def step(self) -> list[Any]:
-            from smallsteps.generation.generator import Reply
-
-            request, ids = self.queue.pop(), scripted.pop(0)[:-1]
-            return [Reply(request.id, 0, tuple(ids), student.text(ids), "end", len(ids) + 1)]
-
-    writer.sessions = {"ES": Script()}
-    writer.begin(Under(problems(1)[0], 0))
-    done = [chain for _ in range(2) for chain in writer.step()]
-    assert [c.stopped for c in done] == ["stop_sign"]
-    assert [t[3] for t in told] == ["so 12", f"left{STOP_TOKEN}"]
 
 
 def test_a_question_longer_than_the_student_reads_names_its_record(tiny: Tiny) -> None:
@@ -300,7 +180,7 @@ def test_a_question_longer_than_the_student_reads_names_its_record(tiny: Tiny) -
         list(solve(student, [*problems(2), long], task))
     t5 = prepare(tiny("t5"), task, path="uni")
     with pytest.raises(DataError, match=r"row-9.*reads 64.*raise source_limit"):
-        list(solve(t5, [long], task, Solving(source_limit=64)))
+        list(solve(t5, [long], task, SolveSettings(source_limit=64)))
 
 
 def test_duplicate_ids_are_refused(tiny: Tiny) -> None:

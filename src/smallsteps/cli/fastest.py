@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Request
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.students.student import Student
 from smallsteps.threads import Threads, use
 from smallsteps.training.batches import Encoded, collate
@@ -113,7 +113,9 @@ def _source(student: Student, row: int) -> tuple[int, ...]:
 
 def _decode(student: Student) -> None:
     requests = [Request(str(row), _source(student, row)) for row in range(ROWS)]
-    for _ in LocalEngine(student, ROWS).generate(requests, Decoding(WRITTEN)):
+    for _ in open_engine(student, EngineSettings(batch_size=ROWS)).generate(
+        requests, Decoding(WRITTEN)
+    ):
         pass
 
 

@@ -108,11 +108,11 @@ def solve_question(
         raise DataError("the question is not UTF-8. Type it again, or write it into a JSONL file.")
     task = get_task(task_name) if task_name is not None else None
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import load_solver, solve
+    from smallsteps.generation.solve import load_with_task, solve
     from smallsteps.report.terminal import segment_printer
 
     decoding = Decoding(temperature=temperature, seed=seed)
-    solver = load_solver(model, task=task, device=device, dtype=dtype)
+    solver = load_with_task(model, task=task, device=device, dtype=dtype)
     student = solver.student
     by_segment = student.drive is not None and student.drive.path != "direct"
     show = segment_printer(open_console(), question if by_segment else None)
@@ -120,7 +120,7 @@ def solve_question(
         student,
         [Problem("question", question.strip())],
         solver.task,
-        solver.solving(),
+        solver.settings(),
         decoding,
         on_segment=lambda _, __, kind, text: show(kind, text),
     ):
@@ -170,13 +170,13 @@ def solve_file(
     problems = None if task is None else read_problems(source, task, columns, Terminal().say)
     from smallsteps.cli.fastest import choose
     from smallsteps.generation.generator import Decoding
-    from smallsteps.generation.solve import load_solver, solve
+    from smallsteps.generation.solve import load_with_task, solve
     from smallsteps.students.dual import DualStudent
 
     decoding = Decoding(temperature=temperature, seed=seed)
     with Terminal() as reporter, answers_beside(out) as kept:
         reporter.say(f"loading {model}")
-        solver = load_solver(model, task=task, device=device, dtype=dtype)
+        solver = load_with_task(model, task=task, device=device, dtype=dtype)
         student, task = solver.student, solver.task
         problems = problems or read_problems(source, task, columns, reporter.say)
         limits = f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens"
@@ -199,7 +199,7 @@ def solve_file(
             half = student.es if isinstance(student, DualStudent) else student
             choose(None, lambda: half)
         for prediction in solve(
-            student, list(rest.values()), task, solver.solving(batch_size), decoding
+            student, list(rest.values()), task, solver.settings(batch_size), decoding
         ):
             row = done[prediction.problem_id] = prediction_row(prediction)
             kept.add(question_digest(rest[prediction.problem_id], task), row)

@@ -25,9 +25,10 @@ from smallsteps.evaluation.metrics import bleu
 from smallsteps.experiment.folder import Reporter, Silent
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Request
-from smallsteps.generation.solve import Solving, solve
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings, Request
+from smallsteps.generation.paths import SolveSettings
+from smallsteps.generation.solve import solve
 from smallsteps.records import Example, Kind, Prediction, Problem
 from smallsteps.segments.examples import segment_limit
 from smallsteps.students.dual import DualStudent
@@ -283,7 +284,8 @@ class Workshop:
 
     def targets(self, student: Student, examples: Sequence[Example]) -> list[str]:
         """What the student writes for each example, given the gold segments before it; greedy."""
-        engine = LocalEngine(student, self.recipe.evaluation.batch_size)
+        settings = EngineSettings(batch_size=self.recipe.evaluation.batch_size)
+        engine = open_engine(student, settings)
         causal = student.architecture == "causal"
         markers = set(student.markers.values()) if causal else set()
         requests = []
@@ -309,14 +311,16 @@ class Workshop:
                 self.reporter.advance(f"answering {label}", len(found), len(problems))
         return [found[problem.id] for problem in problems]
 
-    def solving(self) -> Solving:
+    def solving(self) -> SolveSettings:
         """How answers are generated. Where long examples are not refused, long questions are read
         whole instead: no question may be left out of a figure."""
         words = self.recipe.train
         limit = words.source_limit if words.overlong in ("few", "error") else None
         evaluation = self.recipe.evaluation
-        return Solving(
-            evaluation.batch_size, source_limit=limit, stop_repetition=evaluation.stop_repetition
+        return SolveSettings(
+            batch_size=evaluation.batch_size,
+            source_limit=limit,
+            stop_repetition=evaluation.stop_repetition,
         )
 
 

@@ -1,86 +1,44 @@
-"""Batches of causal students: caches that rows enter, leave, and come back with.
+"""The batch of a causal student: rows enter, write, leave, and come back with their caches.
 
-Keys carry their own positions (rotary), so a row's cache may lie anywhere on a shared time axis:
-rows are right-aligned, each masks what lies before its start, and its positions are counted by
-itself. A row enters by a pass over what it has not read, on top of the cache it brought along, if
-any: that is how a dual-path student reads what the other wrote. Uni-path chains are one row from
-question to end: the model writes the markers itself.
+A row enters by a pass over the part of its prompt that its cache does not hold: that is how a
+dual-path student reads what the other one wrote. A uni-path chain is one row from question to end:
+the model writes the markers itself.
 
-For models with absolute positions as well, since positions are given explicitly. Through the
-modules of transformers. Not here: segments and markers (`solve.py`)."""
+Positions are given explicitly, so models with absolute positions work as well. Not here: the
+caches' layout (`causal_cache.py`), segments and markers (`paths.py`)."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache
 
+from smallsteps.errors import InternalError
 from smallsteps.generation.caches import cache_argument
-from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.generation.rows import Row, choose, new_rows, reply_of
+from smallsteps.generation.causal_cache import BatchCache, RowCache, joined, rows_of
+from smallsteps.generation.generator import Decoding, Finished, Reply, Request
+from smallsteps.generation.sampling import Row, choose, new_rows, reply_of
 from smallsteps.students.student import Student
 from smallsteps.threads import on_decoding_threads
 
-SPARE_STEPS = 128
-"""Columns added when the caches are full."""
-
 PREFILL_TOKENS = 8192
-"""Padded tokens read at a time by rows that enter."""
-
-
-@dataclass(frozen=True)
-class Past:
-    """What a row has read."""
-
-    states: tuple[tuple[Tensor, Tensor], ...]
-    """Per layer keys and values, each [heads, length, d]."""
-    length: int
-
-
-class SlotLayer(DynamicLayer):
-    """Columns of a buffer [slots, heads, columns, d] that rows share; the session moves `front` and
-    `now`."""
-
-    def __init__(self, keys: Tensor, values: Tensor) -> None:
-        super().__init__()
-        self.buffers = [keys, values]
-        self.front = self.now = 0
-        self.is_initialized = True
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        end = self.now + key_states.shape[2]
-        for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[:, :, self.now : end] = states
-        keys, values = self.buffers
-        return keys[:, :, self.front : end], values[:, :, self.front : end]
-
-    def get_seq_length(self) -> int:
-        return self.now - self.front
+"""Maximum number of padded tokens that entering rows read at a time."""
 
 
 class CausalSession:
     """Continuous batching for causal students."""
 
     def __init__(self, student: Student, model: Any, decoding: Decoding, batch_size: int) -> None:
-        self.student, self.model, self.decoding, self.batch_size = (
-            student,
-            model,
-            decoding,
-            batch_size,
-        )
+        self.student, self.model = student, model
+        self.decoding, self.batch_size = decoding, batch_size
         self.cache_argument = cache_argument(model)
         self.waiting: deque[Row] = deque()
         self.rows: list[Row] = []
-        self.lengths: list[int] = []
-        """Tokens of each row in the cache."""
-        self.layers: list[SlotLayer] = []
-        self.now = 0
+        self.cache = BatchCache()
+        """Of `rows`, in their order."""
 
     def submit(self, request: Request) -> None:
         """Queues a request; it enters at the next step that has room."""
@@ -101,94 +59,86 @@ class CausalSession:
         return replies
 
     def _advance(self) -> list[Reply]:
-        """A token for the rows in the cache."""
-        if self.now == self.layers[0].buffers[0].shape[2]:
-            self._move(0)
-        front = self.now - max(self.lengths)
-        for layer in self.layers:
-            layer.front, layer.now = front, self.now
-        lengths = torch.tensor(self.lengths)
-        # a row of length n sees its last n columns and the one being written
-        columns = torch.arange(self.now - front + 1)
-        mask = (columns >= (self.now - front - lengths)[:, None]).long().to(self.student.device)
-        inputs = torch.tensor([[row.written[-1]] for row in self.rows], device=self.student.device)
+        """Writes a token for every row in the cache; the replies that are done."""
+        device = self.student.device
+        inputs = torch.tensor([[row.written[-1]] for row in self.rows], device=device)
+        layers, mask, positions = self.cache.before_token()
         out = self.model(
             input_ids=inputs,
-            attention_mask=mask,
-            position_ids=lengths[:, None].to(self.student.device),
+            attention_mask=mask.to(device),
+            position_ids=positions.to(device),
             use_cache=True,
-            **{self.cache_argument: Cache(layers=list(self.layers))},
+            **{self.cache_argument: Cache(layers=list(layers))},
         )
-        self.now += 1
-        self.lengths = [n + 1 for n in self.lengths]
-        finished = self._take(self.rows, out.logits[:, -1])
-        replies, kept = [], []
-        for place, row in enumerate(self.rows):
-            if ended := finished[place]:
-                replies.append(
-                    reply_of(
-                        row, ended, self.student, self._past(place) if row.request.keep else None
-                    )
-                )
+        self.cache.after_token()
+        endings = self._take(self.rows, out.logits[:, -1])
+        replies, staying = [], []
+        for place, (row, ending) in enumerate(zip(self.rows, endings, strict=True)):
+            if ending:
+                cache = self.cache.row(place) if row.request.keep_cache else None
+                replies.append(reply_of(row, ending, self.student, cache))
             else:
-                kept.append(place)
-        if len(kept) < len(self.rows):
-            self._keep(kept)
+                staying.append(place)
+        if len(staying) < len(self.rows):
+            self.rows = [self.rows[place] for place in staying]
+            self.cache.keep(staying)
         return replies
 
-    def _take(self, rows: list[Row], logits: Tensor) -> list[Any]:
+    def _take(self, rows: list[Row], logits: Tensor) -> list[Finished | None]:
+        """Chooses each row's next token; how each row's reply ended, None where it did not."""
         tokens, logprobs = choose(logits, rows, self.decoding)
         return [
             row.take(tokens[n], logprobs[n] if logprobs else None) for n, row in enumerate(rows)
         ]
 
     def _enter(self) -> list[Reply]:
-        """Lets a group of waiting rows read what they have not read, and puts them beside the
-        others."""
+        """Lets a group of waiting rows read their prompts and write a token; those that go on join
+        the batch. The replies that are done already."""
+        group = self._next_group()
+        logits, caches = self._read(group)
+        endings = self._take(group, logits)
+        replies, staying = [], []
+        for row, cache, ending in zip(group, caches, endings, strict=True):
+            if ending:
+                kept = cache if row.request.keep_cache else None
+                replies.append(reply_of(row, ending, self.student, kept))
+            else:
+                staying.append((row, cache))
+        if staying:
+            self.cache.add([cache for _, cache in staying])
+            self.rows += [row for row, _ in staying]
+        return replies
+
+    def _next_group(self) -> list[Row]:
+        """Waiting rows that fit beside those under way and can be read in one pass."""
         group: list[Row] = []
         longest = 0
         while self.waiting and len(self.rows) + len(group) < self.batch_size:
-            longest = max(longest, len(self.waiting[0].source))
+            longest = max(longest, len(unread(self.waiting[0])))
             if group and longest * (len(group) + 1) > PREFILL_TOKENS:
                 break
             group.append(self.waiting.popleft())
-        logits, states = self._read(group)
-        finished = self._take(group, logits)
-        replies, staying = [], []
-        for row, past, ended in zip(group, states, finished, strict=True):
-            if ended:
-                replies.append(
-                    reply_of(row, ended, self.student, past if row.request.keep else None)
-                )
-            else:
-                staying.append((row, past))
-        if staying:
-            self._seat(staying)
-        return replies
+        return group
 
-    def _read(self, group: list[Row]) -> tuple[Tensor, list[Past]]:
-        """Logits [rows, vocab] after each row's prompt, and all that each has read by then.
+    def _read(self, group: list[Row]) -> tuple[Tensor, list[RowCache]]:
+        """Logits [rows, vocab] after each row's prompt, and each row's cache.
 
-        Laid out as brought-along caches, right-aligned, then new tokens, right-aligned; the mask
-        skips both paddings."""
-        pasts: list[Past | None] = [row.request.past for row in group]
-        old = [past.length if past else 0 for past in pasts]
-        new = [len(row.source) for row in group]
-        before, width = max(old), max(new)
+        Columns are the caches that rows bring along, right-aligned, then the new tokens,
+        right-aligned; the mask skips both paddings."""
         device = self.student.device
+        config = self.model.config.get_text_config()
+        layers, before = joined([row_cache(row) for row in group], config.num_hidden_layers)
+        sources = [unread(row) for row in group]
+        width = max(map(len, sources))
         ids = torch.full((len(group), width), self.student.pad_id)
         mask = torch.zeros(len(group), before + width, dtype=torch.long)
         positions = torch.zeros(len(group), width, dtype=torch.long)
-        for n, row in enumerate(group):
-            ids[n, width - new[n] :] = torch.as_tensor(row.source)
-            mask[n, before - old[n] : before] = 1
-            mask[n, before + width - new[n] :] = 1
-            positions[n, width - new[n] :] = torch.arange(old[n], old[n] + new[n])
-        layers = [
-            DynamicLayer() for _ in range(self.model.config.get_text_config().num_hidden_layers)
-        ]
-        if before:
-            self._bring(layers, pasts, before)
+        for n, (row, source) in enumerate(zip(group, sources, strict=True)):
+            read = len(row.source) - len(source)
+            ids[n, width - len(source) :] = torch.as_tensor(source)
+            mask[n, before - read : before] = 1
+            mask[n, before + width - len(source) :] = 1
+            positions[n, width - len(source) :] = torch.arange(read, len(row.source))
         out = self.model(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
@@ -197,83 +147,18 @@ class CausalSession:
             logits_to_keep=1,
             **{self.cache_argument: Cache(layers=list(layers))},
         )
-        keeps = [mask[n].nonzero().squeeze(1).to(device) for n in range(len(group))]
-        states = [
-            Past(
-                tuple((_held(la.keys)[n, :, keep], _held(la.values)[n, :, keep]) for la in layers),
-                len(keep),
-            )
-            for n, keep in enumerate(keeps)
-        ]
-        return out.logits[:, -1], states
-
-    @staticmethod
-    def _bring(layers: list[DynamicLayer], pasts: list[Past | None], before: int) -> None:
-        some = next(past for past in pasts if past)
-        for number, layer in enumerate(layers):
-            keys, values = (
-                s.new_zeros(len(pasts), s.shape[0], before, s.shape[2]) for s in some.states[number]
-            )
-            for n, past in enumerate(pasts):
-                if past:
-                    keys[n, :, before - past.length :] = past.states[number][0]
-                    values[n, :, before - past.length :] = past.states[number][1]
-            layer.lazy_initialization(keys, values)
-            layer.keys, layer.values = keys, values
-
-    def _seat(self, staying: list[tuple[Row, Past]]) -> None:
-        """Widens the buffers by the new rows; their columns end where everyone's do."""
-        longest = max(past.length for _, past in staying)
-        if not self.rows:
-            self.layers, self.now = [], longest
-            for keys, values in staying[0][1].states:
-                shape = (0, keys.shape[0], longest + SPARE_STEPS)
-                layer = SlotLayer(
-                    keys.new_zeros(*shape, keys.shape[2]), values.new_zeros(*shape, values.shape[2])
-                )
-                self.layers.append(layer)
-        elif longest > self.now:
-            self._move(longest - max(self.lengths))
-        for number, layer in enumerate(self.layers):
-            for which in (0, 1):
-                buffer = layer.buffers[which]
-                fresh = buffer.new_zeros(len(staying), *buffer.shape[1:])
-                for n, (_, past) in enumerate(staying):
-                    fresh[n, :, self.now - past.length : self.now] = past.states[number][which]
-                layer.buffers[which] = torch.cat([buffer, fresh])
-        self.rows += [row for row, _ in staying]
-        self.lengths += [past.length for _, past in staying]
-
-    def _move(self, front: int) -> None:
-        """Moves what rows still see so that it begins at column `front`, with spare columns behind
-        it."""
-        width = max(self.lengths)
-        for layer in self.layers:
-            for which, buffer in enumerate(layer.buffers):
-                fresh = buffer.new_zeros(
-                    *buffer.shape[:2], front + width + SPARE_STEPS, buffer.shape[3]
-                )
-                fresh[:, :, front : front + width] = buffer[:, :, self.now - width : self.now]
-                layer.buffers[which] = fresh
-        self.now = front + width
-
-    def _past(self, place: int) -> Past:
-        first = self.now - self.lengths[place]
-        states = tuple(
-            (
-                la.buffers[0][place, :, first : self.now].clone(),
-                la.buffers[1][place, :, first : self.now].clone(),
-            )
-            for la in self.layers
-        )
-        return Past(states, self.lengths[place])
-
-    def _keep(self, places: list[int]) -> None:
-        self.rows, self.lengths = [self.rows[p] for p in places], [self.lengths[p] for p in places]
-        for layer in self.layers:
-            layer.buffers = [buffer[places] for buffer in layer.buffers]
+        return out.logits[:, -1], rows_of(layers, mask)
 
 
-def _held(states: Tensor | None) -> Tensor:
-    assert states is not None, "a layer that was never updated"
-    return states
+def row_cache(row: Row) -> RowCache | None:
+    """The cache that a row brings along. Raises InternalError where another engine made it."""
+    cache = row.request.cache
+    if cache is None or isinstance(cache, RowCache):
+        return cache
+    raise InternalError(f"{row.request.id}: the cache of another engine")
+
+
+def unread(row: Row) -> tuple[int, ...]:
+    """The part of a row's prompt that its cache does not hold."""
+    cache = row_cache(row)
+    return row.source[cache.length :] if cache else row.source

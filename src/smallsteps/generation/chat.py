@@ -18,8 +18,8 @@ from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer
 from smallsteps.generation.endpoint import Wanted, samples_of, to_ask
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import REFUSED, Decoding, Reply, Request
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import REFUSED, Decoding, EngineSettings, Reply, Request
 from smallsteps.generation.replies import Ask, ReplyStore
 from smallsteps.students.student import Student
 from smallsteps.tasks.thoughts import split_thought
@@ -37,12 +37,11 @@ class LocalChat:
         self,
         student: Student,
         store: ReplyStore,
-        batch_size: int = 16,
-        dtype: str | None = None,
+        settings: EngineSettings | None = None,
         thinking: Thinking = "drop",
     ) -> None:
         self.student, self.store, self.thinking = student, store, check_thinking(thinking)
-        self.engine = LocalEngine(student, batch_size, dtype)
+        self.engine = open_engine(student, settings or EngineSettings(batch_size=16))
         self.base_url = f"local:{student.weights_digest()[:16]}"
         self._budget = Budget(store, JOB)
 

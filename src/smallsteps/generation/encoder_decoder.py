@@ -21,7 +21,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.generation.rows import Row, choose, new_rows, reply_of
+from smallsteps.generation.sampling import Row, choose, new_rows, reply_of
 from smallsteps.students.student import Student
 from smallsteps.students.t5 import T5Runner
 from smallsteps.threads import on_decoding_threads

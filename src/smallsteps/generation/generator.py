@@ -1,27 +1,28 @@
-"""One interface for everything that writes text: students here, teachers and readers behind an
-endpoint.
+"""One interface for everything that writes text: students, teachers and readers.
 
-A `Generator` takes requests and gives replies in the order in which they are done, whatever that
-is; ids tie them together. The local engine (`engine.py`) reads prompts as ids, an endpoint reads
-them as text; a request may carry both."""
+A `Generator` takes requests and gives replies as they are done; ids tie them together. Chat models
+behind an endpoint read messages (`ChatGenerator`). Students read token ids and take further
+requests while others are under way (`Engine`): a chain that is written segment by segment submits
+its next segment as soon as the one before it is done. `engine.open_engine` opens a student's
+engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from smallsteps.config import Count, Name, Settings
 from smallsteps.errors import RecipeError
 
 Finished = Literal["end", "stop", "limit", "failed"]
-"""How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; or,
-endpoints only, that none came (`Reply.error` says why)."""
+"""How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; `failed`,
+of chat models only: no reply came, and `Reply.error` says why."""
 
 REFUSED = "refused"
 UNFINISHED = "unfinished thought"
 LASTING = (REFUSED, "empty reply", "unreadable reply", UNFINISHED)
-"""How errors begin that lie with the request and not with the weather: asking again brings the
-same."""
+"""How permanent errors begin: retrying does not help."""
 
 Messages = Sequence[tuple[str, str]]
 """(role, content) in order."""
@@ -86,44 +87,65 @@ class Decoding:
         return f"sample(t={self.temperature}{extra},seed={self.seed})"
 
 
+class EngineSettings(Settings):
+    """How a student writes."""
+
+    engine: Name = "local"
+    """A name in `engine.ENGINES`."""
+    batch_size: Count = 32
+    """Maximum number of replies under way at a time."""
+    dtype: Name | None = None
+    """`bfloat16`: reduced precision; None: the student's own."""
+
+
+class PromptCache(Protocol):
+    """What an engine remembers of a prompt. Only the engine that made it can use it."""
+
+    @property
+    def length(self) -> int:
+        """Number of tokens read, from the first one of the prompt on."""
+        ...
+
+
 @dataclass(frozen=True)
 class Request:
-    """Something to be continued."""
+    """A prompt to continue."""
 
     id: str
     prompt: Sequence[int] | str | Messages
-    """Ids for a local model (causal: everything so far; encoder-decoder: the encoder's input), text
-    or messages for an endpoint."""
+    """Token ids for a student: of an encoder-decoder the encoder's input, of a causal model all
+    that comes before the reply. Text or messages for a chat model."""
     samples: int = 1
     first_sample: int = 0
-    """Number of the first of them: to ask for a third, say 2."""
+    """Number of the first of them: to get a third one only, say 2."""
     max_new_tokens: int | None = None
     """Overrides the decoding's."""
     stop: Callable[[Sequence[int]], bool] | None = None
-    """Local only: asked after each token with the ids written so far; True ends the reply with
-    `stop`."""
-    past: Any = None
-    """Causal, local only: the `Reply.past` to go on from; `prompt` is then only what was not read
-    yet."""
-    keep: bool = False
-    """Causal, local only: hand back the cache in `Reply.past`."""
+    """Engines only. Called with the ids written so far, after each token in order; where it returns
+    True, the reply ends with `stop`."""
+    keep_cache: bool = False
+    """Engines only, a hint: a later request will begin with this prompt and its reply. Engines that
+    can hand back `Reply.cache`."""
+    cache: PromptCache | None = None
+    """Engines only, a hint: an earlier reply's cache, which holds the first `cache.length` tokens of
+    `prompt`. An engine that keeps no caches reads the whole prompt."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What was written for one request."""
+    """What was written for one sample of a request."""
 
     id: str
     sample: int
     ids: tuple[int, ...]
-    """Without the end token; with the token at which `stop` said so."""
+    """Without the end token; with the token at which `stop` returned True."""
     text: str
     finished: Finished
     tokens: int
     """Tokens written, the end included."""
     logprobs: tuple[float, ...] = ()
-    """Nats, one per token written, the end included; empty unless asked for."""
-    past: Any = None
+    """Nats, one per token written, the end included; empty unless the decoding asks for them."""
+    cache: PromptCache | None = None
     error: str | None = None
     """Why no reply came; only with `failed`."""
     read: int = 0
@@ -141,14 +163,58 @@ class Generator(Protocol):
         decoding: Decoding,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
-        """One reply for each request and sample, in the order in which they are done. `progress` is
-        told the number of replies done so far."""
+        """One reply for each request and sample, in the order in which they are done. `progress`
+        receives the number of replies done so far."""
         ...
 
 
+class Session(Protocol):
+    """Requests under way at one engine; more may be added between two steps."""
+
+    def submit(self, request: Request) -> None:
+        """Queues a request."""
+        ...
+
+    def step(self) -> list[Reply]:
+        """Writes on; the replies that are done by then, perhaps none."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way or queued."""
+        ...
+
+
+@runtime_checkable
+class Engine(Generator, Protocol):
+    """A `Generator` over a student: it reads token ids and honours `Request.stop`.
+
+    Greedy replies are those of `model.generate` for each prompt alone. An engine reads the weights
+    when it is opened: open a new one after they have changed."""
+
+    def session(self, decoding: Decoding) -> Session:
+        """An empty session. At most one may be in use at a time."""
+        ...
+
+
+def run_session(
+    session: Session, requests: Iterable[Request], progress: Callable[[int], None] | None = None
+) -> Iterator[Reply]:
+    """Submits `requests` and steps until all are done: `generate` of an engine with sessions."""
+    for request in requests:
+        session.submit(request)
+    done = 0
+    while not session.idle:
+        for reply in session.step():
+            done += 1
+            if progress:
+                progress(done)
+            yield reply
+
+
 class ChatGenerator(Generator, Protocol):
-    """A Generator that reads messages and whose replies are kept in a store."""
+    """A `Generator` that reads messages and whose replies are kept in a store."""
 
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
-        """What these may cost, in a line, before the first call."""
+        """One line about what the requests may cost, before the first call."""
         ...

@@ -7,7 +7,7 @@ import pytest
 
 from smallsteps.errors import DataError
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.solve import Solving
+from smallsteps.generation.paths import SolveSettings
 from smallsteps.methods.tailored.exam import Paper, mark, marks, sit
 from smallsteps.records import Prediction, Problem
 from smallsteps.students.student import Student
@@ -91,7 +91,12 @@ def test_an_exam_depends_neither_on_batch_nor_on_order_and_its_samples_differ(
     decoding = Decoding(max_new_tokens=20, temperature=1.0, top_k=50, seed=3)
     together = sit(student, PROBLEMS, task, samples=3, decoding=decoding)
     apart = sit(
-        student, PROBLEMS[::-1], task, samples=3, decoding=decoding, solving=Solving(batch_size=1)
+        student,
+        PROBLEMS[::-1],
+        task,
+        samples=3,
+        decoding=decoding,
+        solving=SolveSettings(batch_size=1),
     )
     assert together == apart[::-1]
     assert all(paper.samples == 3 for paper in together)

@@ -34,8 +34,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from time import perf_counter
 
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Request
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.methods.guided.reader import Answered, Asked, Reader, majority
 from smallsteps.methods.guided.reward import Likelihood, rewarded_aspects, usefulness
 from smallsteps.quality.aspects import Rated, Scorer
@@ -143,7 +143,8 @@ def write(
     sources = [student.source_ids(task, task.render(problem)) for problem in problems]
     found: list[dict[int, Written]] = [{} for _ in problems]
     requests = [Request(str(n), source, samples) for n, source in enumerate(sources)]
-    for reply in LocalEngine(student, batch_size).generate(requests, decoding):
+    engine = open_engine(student, EngineSettings(batch_size=batch_size))
+    for reply in engine.generate(requests, decoding):
         n = int(reply.id)
         found[n][reply.sample] = Written(
             reply.text.strip(), len(sources[n]) + reply.tokens, reply.finished == "end"

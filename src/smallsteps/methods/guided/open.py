@@ -11,7 +11,7 @@ from typing import Any
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.completion import Thinking
-from smallsteps.generation.generator import Decoding
+from smallsteps.generation.generator import Decoding, EngineSettings
 from smallsteps.methods.guided.reader import Reader
 from smallsteps.methods.guided.reward import Likelihood
 from smallsteps.tasks.base import Task
@@ -77,7 +77,12 @@ def open_reader(
         from smallsteps.students.loading import load_student
 
         student = load_student(place, device=words.device)
-        chat = LocalChat(student, budget.store, words.batch_size, thinking=words.thinking)
+        chat = LocalChat(
+            student,
+            budget.store,
+            EngineSettings(batch_size=words.batch_size),
+            thinking=words.thinking,
+        )
         return Opened(
             Reader(words.name, chat, task, **prompts, decoding=decoding), Likelihood(student)
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallsteps.generation.engine import LocalEngine
-from smallsteps.generation.generator import Decoding, Request
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.students.student import Student
 from smallsteps.training.policy import Rollout
 from smallsteps.training.reinforce import Roll
@@ -33,7 +33,9 @@ def roller(
         groups: dict[str, dict[int, Rollout]] = {id: {} for id, _ in chosen}
         sources = {id: tuple(source) for id, source in chosen}
         end = student.end_id
-        engine = LocalEngine(student, batch_size)  # reads the weights as they are now
+        engine = open_engine(
+            student, EngineSettings(batch_size=batch_size)
+        )  # the weights as they are now
         for reply in engine.generate([Request(id, source, samples) for id, source in chosen], own):
             finished = reply.finished == "end"
             ids = (*reply.ids, end) if finished else reply.ids

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from smallsteps.errors import DataError
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.solve import Solving, solve
+from smallsteps.generation.paths import SolveSettings
+from smallsteps.generation.solve import solve
 from smallsteps.records import Prediction, Problem, Record
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.student import Student
@@ -72,7 +73,7 @@ def sit(
     *,
     samples: int = 4,
     decoding: Decoding = SAMPLING,
-    solving: Solving | None = None,
+    solving: SolveSettings | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Paper]:
     """The papers of all problems, in their order. Raises DataError where a problem has no gold
@@ -82,7 +83,7 @@ def sit(
             raise DataError(
                 f"{problem.id}: an exam needs a gold answer. Add an `answer` to the row, or take it out."
             )
-    chosen = replace(solving or Solving(), samples=samples)
+    chosen = (solving or SolveSettings()).changed(samples=samples)
     return mark(solve(student, problems, task, chosen, decoding, progress=progress), problems, task)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Decoding, Request
-from smallsteps.generation.rows import Row, choose
+from smallsteps.generation.sampling import Row, choose
 
 LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 

@@ -1,4 +1,4 @@
-"""Rows: the replies under way in a batch, and the choice of their next tokens.
+"""Rows, which are the replies under way in a batch, and the choice of their next tokens.
 
 A drawn token depends on one uniform number, which is a hash of (seed, request id, sample, place in
 the reply). So neither the batch a row happens to sit in nor the order of requests changes what is
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from smallsteps.errors import InternalError
-from smallsteps.generation.generator import Decoding, Finished, Reply, Request
+from smallsteps.generation.generator import Decoding, Finished, PromptCache, Reply, Request
 from smallsteps.students.student import Student
 
 
@@ -79,10 +79,10 @@ def choose(
 
 
 def _logprobs(logits: Tensor, tokens: Tensor) -> list[float]:
-    found: list[float] = (
-        logits.gather(1, tokens[:, None]).squeeze(1) - logits.logsumexp(-1)
-    ).tolist()
-    return found
+    """Nats of the chosen `tokens` [rows] under `logits` [rows, vocab]."""
+    chosen = logits.gather(1, tokens[:, None]).squeeze(1)
+    logprobs: list[float] = (chosen - logits.logsumexp(-1)).tolist()
+    return logprobs
 
 
 def new_rows(request: Request, student: Student, decoding: Decoding) -> list[Row]:
@@ -96,7 +96,9 @@ def new_rows(request: Request, student: Student, decoding: Decoding) -> list[Row
     return [Row(request, n, source, limit, student.end_ids, decoding.seed) for n in samples]
 
 
-def reply_of(row: Row, finished: Finished, student: Student, past: object = None) -> Reply:
+def reply_of(
+    row: Row, finished: Finished, student: Student, cache: PromptCache | None = None
+) -> Reply:
     """The reply that a finished row amounts to."""
     ids = tuple(row.written[:-1] if finished == "end" else row.written)
     return Reply(
@@ -107,5 +109,5 @@ def reply_of(row: Row, finished: Finished, student: Student, past: object = None
         finished,
         len(row.written),
         tuple(row.logprobs),
-        past,
+        cache,
     )

@@ -1,0 +1,67 @@
+"""The local engine: continuous batching for a student in this process.
+
+Rows never wait for the longest of their batch: a row that is done leaves, a waiting one takes its
+place, and a request that is submitted between two steps joins the next. In float32, greedy text is
+what `model.generate` writes for each request alone.
+
+T5 and mT5 run on `students/t5.py`, causal students on `causal.py`, other encoder-decoders on
+transformers' modules in cohorts (`encoder_decoder.py`)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from smallsteps.errors import RecipeError, nearest
+from smallsteps.generation.causal import CausalSession
+from smallsteps.generation.encoder_decoder import CohortSession, T5Session
+from smallsteps.generation.generator import (
+    Decoding,
+    EngineSettings,
+    Reply,
+    Request,
+    Session,
+    run_session,
+)
+from smallsteps.students.student import Student
+from smallsteps.students.t5 import T5Runner
+from smallsteps.students.weights import DTYPES, merged
+
+
+class LocalEngine:
+    """An `Engine` on the student's own weights. Puts the model into evaluation mode; reduced
+    precision computes on a copy of the weights.
+
+    Raises RecipeError on an unknown dtype."""
+
+    def __init__(self, student: Student, settings: EngineSettings | None = None) -> None:
+        settings = settings or EngineSettings()
+        dtype = settings.dtype
+        if dtype is not None and dtype not in DTYPES:
+            raise RecipeError(f"dtype {dtype!r} is not known.{nearest(dtype, DTYPES)}")
+        self.student, self.batch_size = student, settings.batch_size
+        wanted = DTYPES[dtype] if dtype else student.dtype
+        student.model.eval()
+        model: Any = merged(student.model)
+        self.runner = T5Runner(model, wanted) if model.config.model_type in ("t5", "mt5") else None
+        if self.runner is None and wanted is not student.dtype:
+            model = (copy.deepcopy(model) if model is student.model else model).to(wanted)
+        self.model = model
+
+    def session(self, decoding: Decoding) -> Session:
+        """An empty batch. One at a time for T5 students, whose caches the engine owns."""
+        if self.runner is not None:
+            return T5Session(self.student, self.runner, decoding, self.batch_size)
+        if self.student.architecture == "encoder-decoder":
+            return CohortSession(self.student, self.model, decoding, self.batch_size)
+        return CausalSession(self.student, self.model, decoding, self.batch_size)
+
+    def generate(
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Reply]:
+        """One reply for each request and sample, in the order in which they are done."""
+        return run_session(self.session(decoding), requests, progress)
