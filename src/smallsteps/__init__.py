@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from smallsteps.tasks.files import read_chains as read
     from smallsteps.tasks.files import read_problems
     from smallsteps.tasks.splits import split_problems as split
+    from smallsteps.teaching.lessons import Lesson
+    from smallsteps.teaching.story_solver import StorySolver
     from smallsteps.teaching.teach import teach
-    from smallsteps.teaching.teachers import Lesson, Solver
     from smallsteps.training.contrast import Contrast
     from smallsteps.training.fit import fit
     from smallsteps.training.reinforce import ReinforceSettings, reinforce
@@ -53,7 +54,7 @@ _WHERE = {
     "Example": "records",
     "Generator": "generation.generator",
     "Grade": "records",
-    "Lesson": "teaching.teachers",
+    "Lesson": "teaching.lessons",
     "Prediction": "records",
     "Problem": "records",
     "Rated": "quality.aspects",
@@ -67,7 +68,7 @@ _WHERE = {
     "Scorer": "quality.aspects",
     "Segment": "records",
     "SolveSettings": "generation.paths",
-    "Solver": "teaching.teachers",
+    "StorySolver": "teaching.story_solver",
     "TrainSettings": "training.settings",
     "build": "segments.examples:build_examples",
     "compare": "methods.compare",
@@ -117,7 +118,7 @@ __all__ = [
     "Scorer",
     "Segment",
     "SolveSettings",
-    "Solver",
+    "StorySolver",
     "TrainSettings",
     "build",
     "compare",

@@ -106,8 +106,8 @@ def test_where_nothing_was_kept_the_rows_are_there_and_the_command_says_how_to_e
     server.answer = says("The answer is 5.")
     assert teach(folder, server) == 2
     error = capsys.readouterr().err
-    assert "nothing was kept: all 6 replies were dropped for one reason: wrong answer" in error
-    assert r"end each in 'The answer is N.', #### N or \boxed{N}" in error
+    assert "no reply was kept: all 6 were dropped for the same reason: wrong answer" in error
+    assert r"End each reply with 'The answer is N.', #### N or \boxed{N}" in error
     assert len(rows(folder)) == 6
 
 
@@ -120,7 +120,7 @@ def test_a_file_of_replies_without_closings_is_kept_and_a_dry_run_says_what_it_h
     assert "file teacher: 4 replies for 4 of 6 questions, 0 calls" in capsys.readouterr().err
     assert not (folder / "o.jsonl").exists()
     assert teach(folder, None, teacher=str(folder / "my.jsonl")) == 0
-    assert "4 of 4 replies kept, 2 questions without one" in capsys.readouterr().out
+    assert "4 of 4 replies kept, 2 questions without a reply" in capsys.readouterr().out
     assert [row["rationale"] for row in rows(folder)[:4]] == [
         "So there is 1 cup. The answer is 1."
     ] * 4
@@ -158,7 +158,7 @@ def test_an_odd_body_is_paid_once_and_crashes_no_later_run(
         assert teach(folder, server) == (2 if "ud83d" in raw else 0)
         assert server.calls == 6 and len(rows(folder)) == 6
     assert rows(folder)[0].get("dropped") == (
-        "holds characters that are no text" if "ud83d" in raw else None
+        "contains damaged characters" if "ud83d" in raw else None
     )
 
 
@@ -172,7 +172,7 @@ def test_a_file_teacher_with_half_a_character_loses_that_row_alone(folder: Path)
     assert [row.get("dropped") for row in rows(folder)] == [
         None,
         None,
-        "holds characters that are no text",
+        "contains damaged characters",
         None,
         None,
         None,

@@ -7,7 +7,7 @@ import pytest
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
-from smallsteps.teaching.prompts import BUNDLED, parse_prompt, read_prompt
+from smallsteps.teaching.prompts import BUNDLED_PROMPTS, parse_prompt, read_prompt
 
 PROBLEM = Problem("p", "How many pens?", "7")
 
@@ -38,7 +38,7 @@ def test_a_readers_prompt_shows_question_and_reasoning_and_never_the_answer(name
         and short.endswith(":") == (name != "cot")
     )
     assert {"initial", "feedback", "blind", "standard", "cot", "read"} == {
-        one.removesuffix("-short") for one in BUNDLED
+        name.removesuffix("-short") for name in BUNDLED_PROMPTS
     }
 
 

@@ -17,9 +17,10 @@ from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.outputs import check_output
 from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.tasks.spoken import task_for
+from smallsteps.teaching.lessons import lessons_for
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
-from smallsteps.teaching.teach import lessons_of, nothing_came, nothing_kept, summary, teach
-from smallsteps.teaching.teachers import FileTeacher, PromptedTeacher, Solver
+from smallsteps.teaching.summary import summary_lines, why_no_reply_came, why_none_was_kept
+from smallsteps.teaching.teach import teach
 
 
 def access() -> Access:
@@ -61,17 +62,16 @@ def teach_file(
     with Terminal() as reporter:
         task = task_for(task_name, [source], columns, say=reporter.say)
         problems = read_problems(source, task, columns, reporter.say)
-        lessons = lessons_of(problems, samples)
+        lessons = lessons_for(problems, samples)
         with closing(ReplyStore(store)) as replies:
             budget = Budget(replies, str(out.resolve()), limits, prices)
-            who = open_teacher(settings, task, decoding, budget, access(), reporter.say)
-            if isinstance(who, PromptedTeacher | FileTeacher | Solver):
-                reporter.say(who.forecast(lessons))
+            teacher = open_teacher(settings, task, decoding, budget, access(), reporter.say)
+            reporter.say(teacher.forecast(lessons))
             if dry_run:
                 return
             taught = teach(
                 lessons,
-                who,
+                teacher,
                 task,
                 retries,
                 lambda done, total: reporter.advance(
@@ -84,11 +84,11 @@ def teach_file(
     if prices.input or prices.output:
         cost += f", {prices.of(spent):,.2f} in money"
     say(f"{len(taught):,} rows in {out}; {cost}")
-    for line in summary(taught):
+    for line in summary_lines(taught):
         say(line)
-    if reason := nothing_came(taught):
+    if reason := why_no_reply_came(taught):
         raise TeacherError(
             f"no reply came: {len(taught):,} of {len(taught):,} requests failed, first of all: {reason}. Each row of {out} says why."
         )
-    if advice := nothing_kept(taught, task):
+    if advice := why_none_was_kept(taught, task):
         raise TeacherError(f"{advice} Each row of {out} holds its reply.")

@@ -24,9 +24,9 @@ from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.tailored.results import ArmRounds, results
 from smallsteps.methods.tailored.rounds import Rounds
 from smallsteps.tasks.files import write_rows
+from smallsteps.teaching.lessons import Teacher
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
 from smallsteps.teaching.prompts import check_prompts
-from smallsteps.teaching.teachers import Teacher
 
 
 def tailor(

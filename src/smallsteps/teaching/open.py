@@ -14,8 +14,11 @@ from smallsteps.generation.budget import Budget
 from smallsteps.generation.completion import Thinking, check_thinking
 from smallsteps.generation.generator import Decoding
 from smallsteps.tasks.base import Task
+from smallsteps.teaching.lessons import Teacher
+from smallsteps.teaching.prompted import PromptedTeacher
 from smallsteps.teaching.prompts import read_prompt
-from smallsteps.teaching.teachers import FileTeacher, PromptedTeacher, Solver, Teacher
+from smallsteps.teaching.reply_file import FileTeacher
+from smallsteps.teaching.story_solver import StorySolver
 
 __all__ = ["LOOPBACK", "Access", "TeacherSettings", "open_teacher"]
 
@@ -54,7 +57,7 @@ def open_teacher(
     budget: Budget,
     access: Access,
     say: Callable[[str], None] | None = None,
-) -> Teacher | PromptedTeacher:
+) -> Teacher:
     """The teacher; nothing is asked yet. `say` gets a line where it waits for a server.
 
     Raises RecipeError for a prompt that is not there or a URL that is none; DataError for a file of
@@ -62,7 +65,7 @@ def open_teacher(
     forecast, as it is missed only where something has to be bought."""
     check_thinking(settings.thinking)
     if settings.name == "solver":
-        return Solver()
+        return StorySolver()
     if settings.name.endswith(".jsonl") or (
         settings.base_url is None and Path(settings.name).is_file()
     ):

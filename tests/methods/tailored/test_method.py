@@ -33,8 +33,9 @@ from smallsteps.records import Chain
 from smallsteps.report.page import write_page
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
+from smallsteps.teaching.lessons import TeacherReply
 from smallsteps.teaching.open import Access
-from smallsteps.teaching.teachers import Solver, Taught
+from smallsteps.teaching.story_solver import StorySolver
 from tiny_runs import TINY_STUDENT, Listener, rows_of
 
 TASK = get_task("stories")
@@ -90,7 +91,9 @@ def test_what_is_asked_again_without_a_mistake_is_a_sample_nobody_asked_for():
 
 @pytest.mark.parametrize("allowance", [0, 1, 150, 1000])
 def test_a_portion_of_teaching_ends_where_its_tokens_are_spent(allowance):
-    found = taught_up_to(allowance, further_lessons(PROBLEMS, [], 1, 0), Solver(), TASK, WORDS, 1)
+    found = taught_up_to(
+        allowance, further_lessons(PROBLEMS, [], 1, 0), StorySolver(), TASK, WORDS, 1
+    )
     spent = [one.tokens for one in found]
     assert sum(spent) >= allowance or allowance == 0
     assert sum(spent[:-1]) < max(allowance, 1), "the reply before the last left something to spend"
@@ -101,7 +104,7 @@ def test_a_teacher_with_nothing_to_say_ends_it():
         name = "silent"
 
         def explain(self, lessons):
-            yield from (Taught(lesson, None, "no reply") for lesson in lessons)
+            yield from (TeacherReply(lesson, None, "no reply") for lesson in lessons)
 
     found = taught_up_to(1000, further_lessons(PROBLEMS, [], 1, 0), Silent(), TASK, WORDS, 1)
     assert 1 <= len(found) <= 2 and all(one.dropped for one in found)
@@ -308,7 +311,7 @@ def test_the_same_call_again_asks_nobody_and_changes_nothing(four_arms, monkeypa
     def nobody(*_):
         raise AssertionError("asked again")
 
-    monkeypatch.setattr(Solver, "explain", nobody)
+    monkeypatch.setattr(StorySolver, "explain", nobody)
     assert tailor(recipe, out)["rounds"] == found["rounds"]
 
 
@@ -386,7 +389,7 @@ def test_demonstrations_are_training_questions_and_go_with_the_student(tmp_path,
 def test_demonstrations_are_refused_for_an_encoder_decoder_before_the_teacher_is_asked(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Solver, "explain", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr(StorySolver, "explain", lambda *_: pytest.fail("asked"))
     recipe = make_recipe(content(tailored={"demonstrations": 2}))
     with pytest.raises(
         RecipeError, match="bundled is an encoder-decoder: demonstrations are for causal"

@@ -15,7 +15,7 @@ Beside `full`, arms at the same teacher tokens and training tokens, round by rou
     no-contrast   feedback, but no loss on the mistakes themselves
 
 The loss is `smallsteps.training.contrast`, the exam `smallsteps.methods.tailored.exam`, what is
-kept `smallsteps.teaching.teach`. Departures are listed in docs/tailored.md: rounds accumulate with
+kept `smallsteps.teaching.filtering`. Departures are listed in docs/tailored.md: rounds accumulate with
 a cap, there is a stop rule, students may be encoder-decoders, and AS-ES students too. What lies
 where on disk stands in `rounds.py`."""
 
@@ -37,8 +37,9 @@ from smallsteps.segments.label import segment_chains
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
-from smallsteps.teaching.teach import Lessoned, Progress, teach
-from smallsteps.teaching.teachers import Lesson, Teacher
+from smallsteps.teaching.filtering import FilteredReply
+from smallsteps.teaching.lessons import Lesson, Teacher
+from smallsteps.teaching.teach import Progress, teach
 from smallsteps.training.contrast import Contrast, Written
 
 WITHOUT_CONTRAST = ("t0-only", "no-contrast")
@@ -142,7 +143,7 @@ def taught_up_to(
         portion = max(1, (allowance - spent) // max(one.tokens for one in found))
 
 
-def _bought(one: Lessoned, round: int, author: str) -> Bought:
+def _bought(one: FilteredReply, round: int, author: str) -> Bought:
     lesson = one.lesson
     return Bought(
         lesson.id,

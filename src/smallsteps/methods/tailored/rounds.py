@@ -52,7 +52,8 @@ from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows
-from smallsteps.teaching.teachers import PromptedTeacher, Teacher
+from smallsteps.teaching.lessons import Teacher
+from smallsteps.teaching.prompted import PromptedTeacher
 
 BLOCK = 500
 """Questions of an exam that are answered before their papers are written."""

@@ -1,0 +1,68 @@
+"""A teacher that solves the bundled word problems exactly: deterministic, free and always right."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from smallsteps.errors import DataError
+from smallsteps.records import Problem
+from smallsteps.tasks.stories import STYLES, Story, story
+from smallsteps.teaching.lessons import Lesson, TeacherReply, count_words
+
+_STORY_ID = re.compile(r"stories-(easy|medium|hard)-(\d+)-(\d+)")
+_EQUATION = re.compile(r"(\d+)\s*([-+x*/×÷])\s*(\d+)\s*=\s*(-?\d+)")
+_SIGNS = {"*": "x", "×": "x", "÷": "/"}
+
+
+@dataclass(frozen=True)
+class StorySolver:
+    """The exact solver of the bundled word problems. It remakes a problem from its id.
+
+    Explanations of one problem differ in wording and order (`stories.STYLES`). With an attempt, the
+    solver splits the first wrong step into smaller steps, in a wording that depends on the attempt.
+    Where only the closing sentence is wrong, it states the result once more."""
+
+    name: str = "solver"
+
+    def forecast(self, lessons: Sequence[Lesson]) -> str:
+        """One line on what the solver will write."""
+        return f"exact solver: {len(lessons):,} replies, 0 calls"
+
+    def explain(self, lessons: Sequence[Lesson]) -> Iterator[TeacherReply]:
+        """Yields one reply for each lesson, in order. Raises DataError on any other problem."""
+        for lesson in lessons:
+            solved = _story_of(lesson.problem)
+            style, wrong_step = lesson.sample, None
+            if lesson.attempt is not None:
+                style += zlib.crc32(lesson.attempt.encode())
+                wrong_step = first_wrong_step(solved, lesson.attempt)
+            pieces = solved.pieces(style % STYLES, expand=wrong_step)
+            text = "".join(text for _, text in pieces)
+            yield TeacherReply(lesson, text, tokens=count_words(lesson, text))
+
+
+def _story_of(problem: Problem) -> Story:
+    parts = _STORY_ID.fullmatch(problem.id)
+    solved = story(int(parts[2]), int(parts[3]), parts[1]) if parts else None  # type: ignore[arg-type]
+    if solved is None or solved.text() != problem.question:
+        raise DataError(
+            f"{problem.id}: the exact solver only solves the bundled word problems. "
+            "Name another teacher (--teacher MODEL)."
+        )
+    return solved
+
+
+def first_wrong_step(solved: Story, attempt: str) -> int:
+    """Index of the first step that `attempt` lacks or gets wrong; the number of steps where
+    `attempt` has them all."""
+    equations = {
+        (int(left), _SIGNS.get(sign, sign), int(right), int(result))
+        for left, sign, right, result in _EQUATION.findall(attempt)
+    }
+    for index, step in enumerate(solved.steps):
+        if (step.left, step.operator, step.right, step.result) not in equations:
+            return index
+    return len(solved.steps)
