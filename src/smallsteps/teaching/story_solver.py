@@ -46,7 +46,10 @@ class StorySolver:
 
 def _story_of(problem: Problem) -> Story:
     parts = _STORY_ID.fullmatch(problem.id)
-    solved = story(int(parts[2]), int(parts[3]), parts[1]) if parts else None  # type: ignore[arg-type]
+    solved = None
+    if parts is not None:
+        difficulty, seed, number = parts[1], int(parts[2]), int(parts[3])
+        solved = story(seed, number, difficulty)  # type: ignore[arg-type]
     if solved is None or solved.text() != problem.question:
         raise DataError(
             f"{problem.id}: the exact solver only solves the bundled word problems. "

@@ -63,8 +63,8 @@ def count_step(size: int = 0) -> None:
 
 
 def check_size(size: int) -> None:
-    """Raises where a value of `size` characters or items is too large. To be called before the value
-    is made."""
+    """Raises where a value of `size` characters or items is too large. Call it before making the
+    value."""
     if size > MAX_CHARACTERS:
         raise TemplateRuntimeError(f"a text or list grows beyond {MAX_CHARACTERS:,}")
     count_step(size)

@@ -195,7 +195,9 @@ class _BoundedEnvironment(SandboxedEnvironment):
             count_step()
         return charge_items(check_number(super().call_binop(context, operator, left, right)))
 
-    def call(self, context: Any, function: Any, *arguments: Any, **named: Any) -> Any:  # type: ignore[override]
+    def call(  # type: ignore[override]
+        self, context: Any, function: Any, *arguments: Any, **named: Any
+    ) -> Any:
         named = {  # without Jinja2's own arguments
             name: value for name, value in named.items() if not name.startswith("_")
         }
