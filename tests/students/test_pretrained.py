@@ -24,6 +24,8 @@ Tiny = Callable[..., Student]
 SOURCE = Path(smallsteps.__file__).parent
 LOADER = SOURCE / "students/pretrained.py"
 FOLDERS = (SOURCE, Path(__file__).parents[2] / "benchmarks", Path(__file__).parents[2] / "docs")
+CONVERTER = FOLDERS[1] / "gpu" / "smollm2_folder.py"
+"""Makes the folder that `LOADER` then reads, from a GGUF file: no pickle, no code."""
 LOADERS = {
     "load_student": load_student,
     "judge": lambda folder: NliJudge(str(folder), "cpu"),
@@ -55,7 +57,9 @@ def test_models_are_loaded_in_one_place_without_remote_code_and_pickles() -> Non
     for path in files:
         for call, name in calls(path):
             where, given = f"{path}:{call.lineno}", constants(call)
-            if name in ("from_pretrained", "pipeline", "SentenceTransformer", "AutoPeftModel"):
+            if path == CONVERTER and name == "from_pretrained":
+                assert not given.get("trust_remote_code"), where
+            elif name in ("from_pretrained", "pipeline", "SentenceTransformer", "AutoPeftModel"):
                 assert path == LOADER and name == "from_pretrained", where
                 assert given.get("trust_remote_code") is False, where
                 assert given.get("use_safetensors") is True or "dtype" not in {

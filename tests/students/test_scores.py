@@ -80,7 +80,7 @@ def test_the_head_in_chunks_is_the_head_at_once(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     student = tiny("t5")
-    monkeypatch.setattr("smallsteps.students.scores.HEAD_BYTES", 3 * 4 * 93)
+    monkeypatch.setattr("smallsteps.students.scores.SCORED_LOGITS", 3 * 93)
     check(student, token_scores(student, TASK, PAIRS))
 
 

@@ -79,10 +79,6 @@ def test_micro_batches_hold_every_row_once_within_the_limit_and_by_length():
     assert sum(r.tokens for r in rows) / padded > 0.7
 
 
-def test_a_row_over_the_limit_goes_alone():
-    assert [len(p) for p in micro_batches([row(10, 10), row(500, 10), row(9, 9)], 100)] == [2, 1]
-
-
 def test_shares_of_processes_are_disjoint_and_complete():
     rows = [row(i % 7 + 1, 3, str(i)) for i in range(13)]
     shares = [share(rows, rank, 3) for rank in range(3)]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from smallsteps.students.lm_head import head_inputs
 from smallsteps.training.batches import Encoded, collate
 from smallsteps.training.contrast import (
     Contrast,
@@ -19,7 +20,7 @@ from smallsteps.training.contrast import (
     collate_sequences,
     hidden_states,
 )
-from smallsteps.training.losses import SummedLoss, peeked
+from smallsteps.training.losses import SummedLoss
 
 
 def items_of(question, *targets):
@@ -63,7 +64,7 @@ def states(student, reading):
     """Hidden states of one rationale, read in a pass of its own, [1 + tokens, width]: the first
     stands before its first token. And the head."""
     if student.start_id is not None:
-        hidden, head = peeked(
+        hidden, head = head_inputs(
             student.model,
             input_ids=torch.tensor([reading.source], device=student.device),
             decoder_input_ids=torch.tensor(
@@ -72,7 +73,7 @@ def states(student, reading):
         )
         return hidden[0], head
     ids = torch.tensor([[*reading.source, *reading.target]], device=student.device)
-    hidden, head = peeked(student.model, input_ids=ids)
+    hidden, head = head_inputs(student.model, input_ids=ids)
     return hidden[0, len(reading.source) - 1 :], head
 
 

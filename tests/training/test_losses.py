@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
-from torch import nn
 
 from smallsteps.students.tokens import prepare
 from smallsteps.training.batches import Encoded, collate, micro_batches
 from smallsteps.training.encode import encode
-from smallsteps.training.losses import SummedLoss, summed_cross_entropy
+from smallsteps.training.losses import SummedLoss
 
 
 def gradients(student, batches):
@@ -34,27 +31,6 @@ def assert_same(one, other):
     largest = max(float(grad.abs().max()) for grad in one[1].values())
     for name, grad in one[1].items():
         torch.testing.assert_close(grad, other[1][name], rtol=1e-4, atol=1e-6 * largest, msg=name)
-
-
-def test_uniform_logits_cost_log_vocabulary_for_each_counted_token():
-    head = nn.Linear(4, 10, bias=False)
-    nn.init.zeros_(head.weight)
-    loss = summed_cross_entropy(torch.randn(6, 4), head, torch.arange(6))
-    assert loss.item() == pytest.approx(6 * math.log(10), rel=1e-6)
-
-
-def test_head_in_pieces_gives_loss_and_gradient_of_the_whole():
-    torch.manual_seed(0)
-    head, labels = nn.Linear(4, 10), torch.randint(0, 10, (23,))
-    found = []
-    for elements in (10**6, 30):
-        hidden = torch.randn(23, 4, generator=torch.Generator().manual_seed(1), requires_grad=True)
-        head.zero_grad()
-        loss = summed_cross_entropy(hidden, head, labels, elements)
-        loss.backward()
-        found.append((loss.detach(), hidden.grad, head.weight.grad.clone()))
-    for whole, pieces in zip(*found, strict=True):
-        torch.testing.assert_close(whole, pieces)
 
 
 @pytest.mark.parametrize("style", ["t5", "t5-scaled", "bart", "llama", "qwen"])

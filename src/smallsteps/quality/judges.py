@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from smallsteps.devices import resolve_device
 from smallsteps.errors import StudentError
+from smallsteps.students.batching import batches_by_length
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.tasks.base import sentences
 
@@ -248,7 +249,9 @@ class NliJudge:
             if pairs
             else []
         )
-        for batch in _batches([len(row) for row in ids], self.batch_tokens):
+        for batch in batches_by_length(
+            [(len(row), 0) for row in ids], self.batch_tokens, fill=True
+        ):
             inputs = self.tokenizer(
                 [pairs[n] for n in batch],
                 truncation=True,
@@ -308,7 +311,9 @@ class EncoderJudge:
             getattr(self.model.config, "max_position_embeddings", 512) - 2,
         )
         ids = self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
-        for batch in _batches([len(row) for row in ids], self.batch_tokens):
+        for batch in batches_by_length(
+            [(len(row), 0) for row in ids], self.batch_tokens, fill=True
+        ):
             inputs = self.tokenizer(
                 [texts[n] for n in batch],
                 truncation=True,
@@ -354,18 +359,6 @@ def _label(labels: dict[str, int], word: str, name: str, config: Any) -> int:
             "such as cross-encoder/nli-deberta-v3-base."
         )
     return places[0]
-
-
-def _batches(lengths: Sequence[int], batch_tokens: int) -> Iterable[list[int]]:
-    """Places by length, at most `batch_tokens` padded tokens together."""
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and lengths[place] * (len(batch) + 1) > batch_tokens:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
 
 
 def open_judges(judge: str, encoder: str, device: str = "auto") -> tuple[Judge, Similarity]:

@@ -26,6 +26,7 @@ from transformers import T5ForConditionalGeneration
 from smallsteps.disk import atomic_file, atomic_folder, write_json
 from smallsteps.errors import RecipeError, StudentError, nearest
 from smallsteps.students.drills import GROUPS, Group, drills
+from smallsteps.students.padding import pad
 from smallsteps.students.pretrained import read_tokenizer
 from smallsteps.students.scratch import ScratchSettings, byte_tokenizer, make_t5
 from smallsteps.tasks import facts, stories
@@ -169,17 +170,13 @@ def _batches(
                     break
     return [
         (
-            _padded([source for source, _ in rows[:n]], longest_source, 0),
-            _padded([t for _, t in rows[:n]], longest_target, -100),
+            pad([source for source, _ in rows[:n]], 0, longest_source)[0],
+            pad([target for _, target in rows[:n]], -100, longest_target)[0],
         )
         for rows, n, (_, longest_source, longest_target) in zip(
             held, wanted, group.shapes, strict=True
         )
     ]
-
-
-def _padded(rows: list[list[int]], width: int, fill: int) -> torch.Tensor:
-    return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
 
 def pretrain(

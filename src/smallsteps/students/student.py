@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 
 from smallsteps.disk import atomic_folder
-from smallsteps.errors import DataError, StudentError
+from smallsteps.errors import DataError, InternalError, StudentError
 from smallsteps.records import Kind
 from smallsteps.students.characters import MARKERS, SPACE_TOKEN, CharacterMap
 from smallsteps.students.chat_templates import chat_text
@@ -100,6 +100,13 @@ class Student:
         """Fills rows up. It is never compared with, so any id would do."""
         pad = self.tokenizer.pad_token_id
         return self.end_id if pad is None else pad
+
+    @property
+    def decoder_start(self) -> int:
+        """`start_id` of an encoder-decoder. Raises InternalError for causal students."""
+        if self.start_id is None:
+            raise InternalError(f"{self.name}: a causal student has no decoder start")
+        return self.start_id
 
     # ---- text → ids ----
 

@@ -9,7 +9,7 @@ tokens without padding; the plan ends at the update that reaches it, which repea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -17,11 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smallsteps.students.batching import batches_by_length
+from smallsteps.students.padding import pad
 from smallsteps.training.settings import TrainSettings
-
-MICRO_BATCH_OVERHEAD = 96
-"""What one more micro-batch costs besides its tokens, in tokens; measured on two CPU threads, the
-exact value matters little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,61 +158,23 @@ class Lengths(Protocol):
     def target(self) -> Sequence[int]: ...
 
 
-class Row(NamedTuple):
-    """A row of which only its length counts."""
-
-    number: int
-    target: range
-    source: tuple[int, ...] = ()
-
-
 L = TypeVar("L", bound=Lengths)
 
 
 def share(members: Sequence[L], rank: int, world: int) -> list[L]:
-    """What process `rank` of `world` takes of an update: sorted by length and dealt in turn, so
-    that all get about the same."""
-    return sorted(members, key=_by_length)[rank::world]
+    """What process `rank` of `world` processes takes of an update: rows sorted by length and dealt
+    in turn, so that all get about the same."""
+    return sorted(members, key=_size)[rank::world]
 
 
-def _by_length(row: Lengths) -> tuple[int, int]:
+def _size(row: Lengths) -> tuple[int, int]:
     return len(row.source), len(row.target)
 
 
-def micro_batches(rows: Sequence[L], limit: int) -> Iterator[list[L]]:
-    """`rows` cut by length into batches of at most `limit` padded tokens each (a longer row goes
-    alone).
-
-    Neighbours in length stay together; the cuts minimise padded tokens plus a fixed cost for each
-    batch."""
-    ordered = sorted(rows, key=_by_length)
-    best: list[tuple[float, int]] = [
-        (0.0, 0)
-    ]  # (cost of the first i rows, where their last batch starts)
-    for end in range(1, len(ordered) + 1):
-        source = target = 0
-        found = (float("inf"), end - 1)
-        for start in range(end - 1, -1, -1):
-            source = max(source, len(ordered[start].source))
-            target = max(target, len(ordered[start].target))
-            padded = (end - start) * (source + target)
-            if padded > limit and start < end - 1:
-                break
-            found = min(found, (best[start][0] + padded + MICRO_BATCH_OVERHEAD, start))
-        best.append(found)
-    cuts = [len(ordered)]
-    while cuts[-1]:
-        cuts.append(best[cuts[-1]][1])
-    for start, end in zip(cuts[:0:-1], cuts[-2::-1], strict=True):
-        yield ordered[start:end]
-
-
-def alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Places of `lengths`, those of like length together, so that little is padded."""
-    rows = [Row(number, range(length)) for number, length in enumerate(lengths)]
-    return [
-        [row.number for row in group] for group in micro_batches(rows, sum(lengths) * len(lengths))
-    ]
+def micro_batches(rows: Sequence[L], limit: int) -> list[list[L]]:
+    """`rows` in batches by length of at most `limit` padded tokens each (a longer row is alone)."""
+    batches = batches_by_length([_size(row) for row in rows], limit)
+    return [[rows[index] for index in batch] for batch in batches]
 
 
 class Batch(NamedTuple):
@@ -264,13 +224,3 @@ def collate(rows: Sequence[Encoded], start_id: int | None, prompt_weight: float 
         weights = torch.where(flags[real], 1.0, prompt_weight)
         return Batch(source, source_mask, inputs, mask, labels[real], real, weights)
     return Batch(source, source_mask, inputs, mask, labels[flags], flags)
-
-
-def pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Rows → int64 [rows, longest] filled with 0 on the right, and the mask of real places."""
-    lengths = [len(row) for row in rows]
-    out = np.zeros((len(rows), max(lengths)), dtype=np.int64)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    mask = np.arange(out.shape[1])[None, :] < np.asarray(lengths)[:, None]
-    return torch.from_numpy(out), torch.from_numpy(mask.astype(np.int64))

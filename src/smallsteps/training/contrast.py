@@ -34,14 +34,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 from transformers.modeling_outputs import BaseModelOutput
 
 from smallsteps.records import Kind
+from smallsteps.students.batching import batches_by_length
+from smallsteps.students.lm_head import HEAD_ELEMENTS, head_inputs, token_log_probs
+from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
-from smallsteps.training.batches import Batch, Encoded, alike, pad
-from smallsteps.training.losses import HEAD_ELEMENTS, SummedLoss, peeked
+from smallsteps.training.batches import Batch, Encoded
+from smallsteps.training.losses import SummedLoss
 
 POSITIVES, NEGATIVES = 10, 4
 """Most that are drawn from, of each question (the authors' code)."""
@@ -212,7 +214,7 @@ def collate_pairs(items: Sequence[Items], start_id: int) -> ItemBatch:
     )
     source, source_mask = pad([row.source for row in (rows[: len(items)] if shared else rows)])
     learnt = {0, 1} if parts == 2 else {0}
-    groups = alike([1 + len(row.target) for row in rows])
+    groups = batches_by_length([(0, 1 + len(row.target)) for row in rows])
     laid = [pad([(start_id, *rows[number].target) for number in group]) for group in groups]
     asked = [
         torch.tensor([number % len(items) if shared else number for number in group])
@@ -442,45 +444,13 @@ def log_of_rest(log_probs: Tensor) -> Tensor:
     return torch.log((-torch.expm1(log_probs)).clamp(min=1e-6))
 
 
-def token_log_probs(
-    hidden: Tensor, head: nn.Module, labels: Tensor, head_elements: int = HEAD_ELEMENTS
-) -> Tensor:
-    """log p of each label, [counted], float32 (float64 stays); at most about `head_elements` logits
-    exist at once."""
-    width = (
-        getattr(head, "out_features", None)
-        or getattr(getattr(head, "weight", None), "shape", (1,))[0]
-    )
-    rows = max(1, head_elements // max(1, width))
-    if len(labels) <= rows or isinstance(head, nn.Identity):
-        return _log_probs(hidden, head, labels)
-    pieces = [
-        checkpoint(
-            _log_probs,
-            hidden[start : start + rows],
-            head,
-            labels[start : start + rows],
-            use_reentrant=False,
-        )
-        for start in range(0, len(labels), rows)
-    ]
-    return torch.cat(pieces)
-
-
-def _log_probs(hidden: Tensor, head: nn.Module, labels: Tensor) -> Tensor:
-    logits = head(hidden)
-    if logits.dtype in (torch.bfloat16, torch.float16):
-        logits = logits.float()
-    return -F.cross_entropy(logits, labels, reduction="none")
-
-
 def hidden_states(model: nn.Module, batch: ItemBatch) -> tuple[Tensor, nn.Module]:
     """Last hidden states, [places, width], and the vocabulary head."""
     if batch.source is None:
         dtype = next(model.parameters()).dtype
         seen = torch.zeros(batch.mask[0].shape, dtype=dtype, device=batch.labels.device)
         seen.masked_fill_(~batch.mask[0], torch.finfo(dtype).min)
-        hidden, head = peeked(
+        hidden, head = head_inputs(
             model, input_ids=batch.inputs[0], attention_mask=seen, position_ids=batch.positions
         )
         return hidden.flatten(0, 1), head
@@ -494,7 +464,7 @@ def hidden_states(model: nn.Module, batch: ItemBatch) -> tuple[Tensor, nn.Module
     rows = embedded.split([inputs.numel() for inputs in batch.inputs])
     found = []
     for inputs, mask, asked in zip(rows, batch.mask, batch.asked, strict=True):
-        hidden, head = peeked(
+        hidden, head = head_inputs(
             model,
             encoder_outputs=BaseModelOutput(last_hidden_state=encoded[asked]),
             attention_mask=batch.source_mask[asked],

@@ -29,10 +29,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from smallsteps.students.lm_head import HEAD_ELEMENTS, token_log_probs
 from smallsteps.students.student import Student
 from smallsteps.training.batches import Batch, Encoded, collate
-from smallsteps.training.contrast import token_log_probs
-from smallsteps.training.losses import HEAD_ELEMENTS, counted_states
+from smallsteps.training.losses import counted_states
 
 Estimator = Literal["rloo", "grpo", "ppo", "raft", "dpo"]
 Average = Literal["token", "sequence"]
