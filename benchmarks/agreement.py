@@ -26,8 +26,9 @@ from pathlib import Path
 from smallsteps.errors import DataError, UserError
 from smallsteps.records import Chain, Kind, Problem, Rationale
 from smallsteps.segments.agreement import Agreement, compare_kinds
-from smallsteps.segments.label import gold_kinds, label_pieces
+from smallsteps.segments.label import label_pieces
 from smallsteps.segments.split import split
+from smallsteps.segments.strategies import Scoring, gold_kinds
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.stories import make_chains
@@ -82,7 +83,7 @@ def agreement(
     chains, pieces, gold = bundled() if data == "bundled" else read_annotations(Path(data))
     return {
         name: compare_kinds(
-            label_pieces(chains, pieces, name, task=task, beta=beta, student=student)[0], gold
+            label_pieces(chains, pieces, name, Scoring(task, student), beta=beta)[0], gold
         )
         for name, student in students.items()
     }

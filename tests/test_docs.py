@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,10 +15,12 @@ import pytest
 
 import smallsteps
 from smallsteps.cli.main import main
+from smallsteps.generation.engine import ENGINES
+from smallsteps.segments.strategies import STRATEGIES
 from smallsteps.students.loading import load_student
 from smallsteps.students.scratch import ScratchSettings, from_scratch
 from smallsteps.students.tokens import prepare
-from smallsteps.tasks import get_task
+from smallsteps.tasks import TASKS, get_task
 from smallsteps.tasks.stories import make_chains
 
 ROOT = Path(__file__).parent.parent
@@ -170,16 +173,23 @@ def test_the_examples_of_the_page_on_extending_run(section, tmp_path, monkeypatc
     )
     assert blocks
     monkeypatch.chdir(tmp_path)
-    for place in (
-        "smallsteps.tasks.TASKS",
-        "smallsteps.segments.label.STRATEGIES",
-        "smallsteps.generation.engine.ENGINES",
-    ):  # examples add to them
-        module, name = place.rsplit(".", 1)
-        monkeypatch.setattr(place, dict(getattr(importlib.import_module(module), name)))
     names = {}
-    for block in blocks:
-        exec(compile(block, "extending.md", "exec"), names)
+    with registries_restored():
+        for block in blocks:
+            exec(compile(block, "extending.md", "exec"), names)
+
+
+@contextmanager
+def registries_restored():
+    """Takes out again what examples add. In place, as other modules hold the same dictionaries."""
+    registries = (ENGINES, STRATEGIES, TASKS)
+    before = [dict(registry) for registry in registries]
+    try:
+        yield
+    finally:
+        for registry, entries in zip(registries, before, strict=True):
+            registry.clear()
+            registry.update(entries)
 
 
 TAUGHT = {

@@ -12,14 +12,8 @@ from hypothesis import strategies as st
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Kind, Problem, Rationale
-from smallsteps.segments.label import (
-    STRATEGIES,
-    Strategy,
-    label_scores,
-    merge,
-    score_chains,
-    segment_chains,
-)
+from smallsteps.segments.label import label_scores, merge, segment_chains
+from smallsteps.segments.strategies import Strategy, per_chain
 from smallsteps.tasks.base import Task, same_text
 
 from .conftest import PIECES
@@ -74,11 +68,11 @@ def test_equations_by_hand(
 def test_the_mean_is_over_the_sub_sentences_of_the_same_chain(task: Task) -> None:
     high, low = [chain_of("a. b. c.", id) for id in ("high", "low")]
 
-    def own(chain: Chain, pieces: list[str]) -> Sequence[float]:
+    def scores(chain: Chain, pieces: list[str]) -> Sequence[float]:
         return [10, 20, 10] if chain is high else [1, 1, 2]
 
-    found = segment_chains([high, low], own, task=task)
-    assert [[s.kind for s in row] for row in found] == [["ES", "AS", "ES"], ["ES", "AS"]]
+    segments = segment_chains([high, low], scores, task=task)
+    assert [[s.kind for s in row] for row in segments] == [["ES", "AS", "ES"], ["ES", "AS"]]
 
 
 def chain_of(text: str, id: str = "c", gold: tuple[tuple[Kind, str], ...] = ()) -> Chain:
@@ -97,7 +91,7 @@ def test_neighbours_with_one_label_become_one_segment_with_ids_and_mean_score(
 
 
 @pytest.mark.parametrize(
-    "strategy", [Strategy("own", "high", function=lambda c, p: [1.0] * len(p)), "rouge"]
+    "strategy", [Strategy("constant", per_chain(lambda c, p: [1.0] * len(p)), "high"), "rouge"]
 )
 def test_a_normal_region_of_a_report_is_extractive_at_any_beta(
     strategy: str | Strategy, task: Task
@@ -130,6 +124,18 @@ def test_segments_joined_are_the_rationale_and_neighbours_differ(text: str, stra
     (segments,) = segment_chains([chain_of(text)], strategy, task=TASK)
     assert "".join(s.text for s in segments) == text
     assert all(a.kind != b.kind for a, b in pairwise(segments))
+
+
+def test_a_score_that_could_not_be_measured_takes_the_label_before_it(
+    chain: Chain, task: Task
+) -> None:
+    (segments,) = segment_chains([chain], lambda c, p: [0.1, 0.9, None, 0.1, 0.1], task=task)
+    assert [(s.kind, s.score) for s in segments] == [
+        ("ES", pytest.approx(0.1)),
+        ("AS", pytest.approx(0.9)),
+        ("ES", pytest.approx(0.1)),
+    ]
+    assert segments[1].text == PIECES[1] + PIECES[2]
 
 
 def test_gold_keeps_the_boundaries_of_people_which_need_no_punctuation(task: Task) -> None:
@@ -165,8 +171,8 @@ def test_a_user_s_function_may_give_labels(chain: Chain, task: Task) -> None:
 
 
 def test_a_user_s_strategy_may_say_that_low_scores_mean_as(chain: Chain, task: Task) -> None:
-    own = Strategy("own", "low", function=lambda c, p: [1.0, 0.0, 1.0, 1.0, 1.0])
-    (segments,) = segment_chains([chain], own, task=task)
+    strategy = Strategy("second", per_chain(lambda c, p: [1.0, 0.0, 1.0, 1.0, 1.0]), "low")
+    (segments,) = segment_chains([chain], strategy, task=task)
     assert [s.kind for s in segments] == kinds("ES AS ES")
 
 
@@ -202,9 +208,9 @@ def test_a_user_s_strategy_may_say_that_low_scores_mean_as(chain: Chain, task: T
         ),
         (lambda c, p: ["es"] * 5, RecipeError, r"expected labels 'ES' and 'AS'"),
         (
-            Strategy("own", None, function=lambda c, p: [1.0] * 5),
+            Strategy("undirected", per_chain(lambda c, p: [1.0] * 5)),
             RecipeError,
-            r"'own' gives scores: say whether",
+            r"'undirected' gives scores: say whether",
         ),
     ],
 )
@@ -218,20 +224,3 @@ def test_messages(
 def test_an_empty_rationale_is_refused_by_name(task: Task) -> None:
     with pytest.raises(DataError, match=r"^c/0: the rationale is empty"):
         segment_chains([chain_of(" \n")], "inter", task=task)
-
-
-def test_gold_that_is_not_the_rationale_is_refused(task: Task) -> None:
-    with pytest.raises(
-        DataError, match=r"^c/0: the texts of its gold segments joined are not its rationale"
-    ):
-        segment_chains([chain_of("a. b.", gold=(("ES", "a."), ("AS", "b.")))], "gold", task=task)
-
-
-def test_strategies_without_scores_say_so(chain: Chain, task: Task) -> None:
-    with pytest.raises(RecipeError, match="'inter' has no scores"):
-        score_chains([chain], [PIECES], "inter", task=task)
-
-
-def test_the_strategies_are_the_paper_s_six_and_gold() -> None:
-    assert list(STRATEGIES) == ["inter", "ent", "ent*", "loss", "bleu", "rouge", "gold"]
-    assert {name for name, s in STRATEGIES.items() if s.needs_student} == {"ent", "ent*", "loss"}

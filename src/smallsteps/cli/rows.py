@@ -36,7 +36,8 @@ def segment_file(
     """`smallsteps segment`: one row a chain, the shares, agreement with gold labels, some chains
     coloured."""
     from smallsteps.segments.agreement import gold_agreement, shares
-    from smallsteps.segments.label import get_strategy, segment_chains
+    from smallsteps.segments.label import segment_chains
+    from smallsteps.segments.strategies import get_strategy
 
     check_output(out, inputs=[chains, student])
     check_device(device)

@@ -32,6 +32,7 @@ from smallsteps.config import (
     read_settings,
 )
 from smallsteps.errors import RecipeError, nearest
+from smallsteps.segments.strategies import STRATEGIES, strategies_for_new_chains
 
 BUNDLED = "bundled"
 """The student, and the data, that ship in the package."""
@@ -463,9 +464,10 @@ class Recipe(Settings):
             raise ValueError(
                 "arms of tailored learning are compared at the cost of `full`: name it among them"
             )
-        if words.segments not in (None, *UNSCORED):
+        unscored = strategies_for_new_chains()
+        if words.segments not in (None, *unscored):
             raise ValueError(
-                f"tailored.segments: {words.segments!r} is none of {', '.join(UNSCORED)}"
+                f"tailored.segments: {words.segments!r} is none of {', '.join(unscored)}"
             )
         if self.data.also_test:
             raise ValueError("data.also_test: tailored learning reads one test set")
@@ -607,19 +609,12 @@ def check_guided_arm(name: str) -> None:
         )
 
 
-UNSCORED = ("inter", "bleu", "rouge")
-"""Segmentations that need no student's scores: any new rationale can be cut by them."""
-
-
 def check_tailored_arm(name: str) -> None:
     """Raises ValueError with the nearest arm."""
     if name not in TAILORED_ARMS:
         raise ValueError(
             f"unknown arm {name!r} of tailored learning.{nearest(name, TAILORED_ARMS)}"
         )
-
-
-STRATEGY_NAMES = ("inter", "ent", "ent*", "loss", "bleu", "rouge", "gold")
 
 
 def parse_arm(name: str) -> ArmSpec:
@@ -629,7 +624,7 @@ def parse_arm(name: str) -> ArmSpec:
     if name == "direct-report":
         return ArmSpec(name=name, path="direct", whole_report=True)
     known = [
-        f"ases-{path}-{strategy}" for path in ("uni", "cue", "dual") for strategy in STRATEGY_NAMES
+        f"ases-{path}-{strategy}" for path in ("uni", "cue", "dual") for strategy in STRATEGIES
     ]
     if name not in known:
         raise ValueError(

@@ -15,8 +15,8 @@ import numpy as np
 from smallsteps.errors import DataError
 from smallsteps.evaluation.significance import RESAMPLES, percentile_interval, resample_sums
 from smallsteps.records import Chain, Kind, Segment
-from smallsteps.segments.label import gold_kinds
 from smallsteps.segments.split import split
+from smallsteps.segments.strategies import gold_kinds
 
 
 @dataclass(frozen=True)

@@ -1,85 +1,38 @@
 """Sub-sentences → extractive (ES) and abstractive (AS) segments.
 
-Last steps of segmentation (Xi et al. 2024, Eq. 1-2 and 5-6): compare each sub-sentence's score with
-beta times the mean over the sub-sentences of the same chain, then merge neighbours that got the
-same label. `inter` only takes turns, so it has no beta and nothing to merge; `gold` takes the
-labels that came with the data.
-
-To add a strategy, write a function `(chain, sub-sentences) -> labels or scores` and give it, or a
-`Strategy` that says in which direction its scores point, to `segment_chains`; or add a line to
-`STRATEGIES`."""
+The last steps of segmentation (Xi et al. 2024, Eq. 1-2 and 5-6): compare the score of each
+sub-sentence with beta times the mean over the sub-sentences of the same chain, then merge neighbours
+that got the same label. Where scores and labels come from: `strategies.py`. `inter` and `gold` give
+labels, so beta does not matter for them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
-from smallsteps.errors import DataError, RecipeError, nearest
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Kind, Segment
-from smallsteps.segments.score import (
-    Conditioning,
-    Reduce,
-    Scores,
-    bleu_scores,
-    certainty_scores,
-    rouge_scores,
-)
+from smallsteps.segments.score import Conditioning, Reduce, Scores
 from smallsteps.segments.split import split
+from smallsteps.segments.strategies import (
+    ChainFunction,
+    Direction,
+    LabelsOrScores,
+    Scoring,
+    Strategy,
+    get_strategy,
+    strategies_for_new_chains,
+)
 from smallsteps.tasks.base import Task
 
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
 
-OwnFunction = Callable[[Chain, list[str]], Sequence[Kind] | Sequence[float]]
-"""A user's strategy: a label, or a score, for each sub-sentence of a chain."""
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """One way to tell ES from AS."""
-
-    name: str
-    direction: Literal["high", "low"] | None
-    """Which scores mean AS: `high` (uncertainty, Eq. 1-2), `low` (similarity, Eq. 5-6); None:
-    labels without scores."""
-    needs_student: bool = False
-    function: OwnFunction | None = None
-    """A user's own scores or labels; None for the strategies built in."""
-
-
-STRATEGIES: dict[str, Strategy] = {
-    strategy.name: strategy
-    for strategy in (
-        Strategy("inter", None),
-        Strategy("ent", "high", needs_student=True),
-        Strategy("ent*", "high", needs_student=True),
-        Strategy("loss", "high", needs_student=True),
-        Strategy("bleu", "low"),
-        Strategy("rouge", "low"),
-        Strategy("gold", None),
-    )
-}
-
-
-def get_strategy(strategy: str | Strategy | OwnFunction) -> Strategy:
-    """The strategy of that name; a user's function becomes one whose high scores mean AS. Raises
-    RecipeError."""
-    if isinstance(strategy, Strategy):
-        return strategy
-    if not isinstance(strategy, str):
-        return Strategy(getattr(strategy, "__name__", "own"), "high", function=strategy)
-    if strategy not in STRATEGIES:
-        raise RecipeError(
-            f"There is no segmentation strategy {strategy!r}.{nearest(strategy, STRATEGIES)}"
-        )
-    return STRATEGIES[strategy]
-
 
 def segment_chains(
     chains: Sequence[Chain],
-    strategy: str | Strategy | OwnFunction,
+    strategy: str | Strategy | ChainFunction,
     *,
     task: Task,
     beta: float = 1.0,  # Fig. 3: best at about 1; the authors' script uses 1.4
@@ -90,147 +43,113 @@ def segment_chains(
 ) -> list[list[Segment]]:
     """The segments of each chain; their texts joined are the rationale, character for character.
 
-    Raises DataError where a rationale is empty or `gold` labels are missing, RecipeError where the
+    Raises DataError where a rationale is empty or gold labels are missing, RecipeError where the
     strategy is unknown or its student is missing."""
     strategy = get_strategy(strategy)
-    if strategy.name == "gold":  # people's segments need not end at punctuation
-        pieces = [[text for _, text in chain.rationale.gold if text.strip()] for chain in chains]
-        pieces = [
-            own or split(chain.rationale.text, task.language)
-            for chain, own in zip(chains, pieces, strict=True)
-        ]
-    else:
-        pieces = [split(chain.rationale.text, task.language) for chain in chains]
-    kinds, scores = label_pieces(
-        chains,
-        pieces,
-        strategy,
-        task=task,
-        beta=beta,
-        student=student,
-        reduce=reduce,
-        conditioning=conditioning,
-        batch_tokens=batch_tokens,
-    )
+    pieces = [_pieces(chain, strategy, task) for chain in chains]
+    scoring = Scoring(task, student, reduce, conditioning, batch_tokens)
+    kinds, scores = label_pieces(chains, pieces, strategy, scoring, beta=beta)
     rows = zip(chains, pieces, kinds, scores, strict=True)
-    return [merge(chain, own, labels, values) for chain, own, labels, values in rows]
+    return [merge(*row) for row in rows]
+
+
+def _pieces(chain: Chain, strategy: Strategy, task: Task) -> list[str]:
+    """What is labelled: sub-sentences, or people's segments, which need not end at punctuation."""
+    if strategy.needs_gold:
+        gold = [text for _, text in chain.rationale.gold if text.strip()]
+        if gold:
+            return gold
+    return split(chain.rationale.text, task.language)
 
 
 def label_pieces(
     chains: Sequence[Chain],
     pieces: Sequence[list[str]],
-    strategy: str | Strategy | OwnFunction,
+    strategy: str | Strategy | ChainFunction,
+    scoring: Scoring,
     *,
-    task: Task,
     beta: float = 1.0,
-    student: Student | None = None,
-    reduce: Reduce = "mean",
-    conditioning: Conditioning = "rationale",
-    batch_tokens: int | None = None,
 ) -> tuple[list[list[Kind]], list[Scores]]:
-    """Labels and scores of given pieces of each chain: sub-sentences as a rule, whole sentences in
-    agreement studies.
+    """Labels and scores of the given pieces of each chain: sub-sentences as a rule, whole sentences
+    in agreement studies. Scores are None where the strategy gives labels.
 
-    Scores are all None where the strategy has none. Raises as `segment_chains`.
-    """
+    Raises as `segment_chains`."""
     strategy = get_strategy(strategy)
-    for chain, own in zip(chains, pieces, strict=True):
-        if not "".join(own).strip():
-            raise DataError(
-                f"{chain.rationale.id}: the rationale is empty. Give it a text or leave the record out."
+    kinds: list[list[Kind]] = []
+    scores: list[Scores] = []
+    values_of_chains = score_pieces(chains, pieces, strategy, scoring)
+    for chain, values in zip(chains, values_of_chains, strict=True):
+        if all(isinstance(value, str) for value in values):
+            kinds.append(list(cast("Sequence[Kind]", values)))
+            scores.append([None] * len(values))
+            continue
+        chain_scores = list(cast("Scores", values))
+        if strategy.direction is None:
+            raise RecipeError(
+                f"Strategy {strategy.name!r} gives scores: say whether 'high' or 'low' ones mean AS."
             )
-    if strategy.direction is None and strategy.function is None:
-        label = gold_kinds if strategy.name == "gold" else alternate
-        return [label(chain, own) for chain, own in zip(chains, pieces, strict=True)], [
-            [None] * len(p) for p in pieces
-        ]
-    if strategy.function is not None:
-        rows = [_own(strategy, chain, own) for chain, own in zip(chains, pieces, strict=True)]
-        if rows and all(isinstance(value, str) for row in rows for value in row):
-            return cast("list[list[Kind]]", rows), [[None] * len(row) for row in rows]
-        scores = cast("list[Scores]", rows)
-    else:
-        scores = score_chains(
-            chains,
-            pieces,
-            strategy,
-            task=task,
-            student=student,
-            reduce=reduce,
-            conditioning=conditioning,
-            batch_tokens=batch_tokens,
-        )
-    if strategy.direction is None:
-        raise RecipeError(
-            f"Strategy {strategy.name!r} gives scores: say whether 'high' or 'low' ones mean AS."
-        )
-    direction = strategy.direction
-    kinds = [label_scores(row, direction, beta) for row in scores]
-    for chain, labels in zip(chains, kinds, strict=True):
-        if chain.problem.meta.get(
-            "normal"
-        ):  # a normal region of a report belongs to D_ES at any beta
-            labels[:] = ["ES"] * len(labels)
+        scores.append(chain_scores)
+        if chain.problem.meta.get("normal"):  # a normal region of a report is in D_ES at any beta
+            kinds.append(["ES"] * len(chain_scores))
+        else:
+            kinds.append(label_scores(chain_scores, strategy.direction, beta))
     return kinds, scores
 
 
-def score_chains(
+def score_pieces(
     chains: Sequence[Chain],
-    pieces: Sequence[Sequence[str]],
-    strategy: str | Strategy,
-    *,
-    task: Task,
-    student: Student | None = None,
-    reduce: Reduce = "mean",
-    conditioning: Conditioning = "rationale",
-    batch_tokens: int | None = None,
-) -> list[Scores]:
-    """M(S_i) for every piece of every chain under one of the paper's strategies that score.
+    pieces: Sequence[list[str]],
+    strategy: Strategy,
+    scoring: Scoring,
+) -> list[LabelsOrScores]:
+    """What the strategy says of each piece of each chain, checked: labels, or scores M(S_i).
 
-    Scores of different students (`folds: k` scores each chain by a student that has not seen it)
-    can be put together and handed to `label_scores` and `merge`. Raises RecipeError where the
-    strategy has no scores or its student is missing."""
-    strategy = get_strategy(strategy)
-    if strategy.name in ("bleu", "rouge"):
-        score = bleu_scores if strategy.name == "bleu" else rouge_scores
-        return [
-            score(task.render(chain.problem), own, task.language)
-            for chain, own in zip(chains, pieces, strict=True)
-        ]
-    if not strategy.needs_student:
+    Raises RecipeError where the student is missing or the strategy returns neither labels nor
+    scores, DataError where a chain is empty."""
+    for chain, chain_pieces in zip(chains, pieces, strict=True):
+        if not "".join(chain_pieces).strip():
+            raise DataError(
+                f"{chain.rationale.id}: the rationale is empty. Give it a text or leave it out."
+            )
+    if strategy.needs_student and scoring.student is None:
+        which = "the student before fine-tuning"
+        if strategy.scorer == "trained":
+            which = "a student trained on whole chains"
         raise RecipeError(
-            f"Strategy {strategy.name!r} has no scores; it labels sub-sentences by itself."
+            f"Strategy {strategy.name!r} reads {which}, and none was given. Name its folder "
+            f"(--student DIR), or choose a strategy without a model: "
+            f"{', '.join(strategies_for_new_chains())}."
         )
-    if student is None:
-        which = (
-            "the student before fine-tuning"
-            if strategy.name == "ent*"
-            else "a student trained on whole chains"
-        )
+    values_of_chains = list(strategy.function(chains, pieces, scoring))
+    for chain, chain_pieces, values in zip(chains, pieces, values_of_chains, strict=True):
+        _check(chain, chain_pieces, values, strategy.name)
+    return values_of_chains
+
+
+def _check(chain: Chain, pieces: Sequence[str], values: LabelsOrScores, name: str) -> None:
+    where = f"{chain.rationale.id}: strategy {name!r}"
+    if len(values) != len(pieces):
         raise RecipeError(
-            f"Strategy {strategy.name!r} reads {which}, and none was given. Name its folder (--student DIR), or choose "
-            f"a strategy without a model: inter, bleu, rouge."
+            f"{where} returned {len(values)} values for {len(pieces)} sub-sentences; "
+            "return one for each."
         )
-    return certainty_scores(
-        chains,
-        pieces,
-        task,
-        student,
-        "loss" if strategy.name == "loss" else "entropy",
-        reduce=reduce,
-        conditioning=conditioning,
-        batch_tokens=batch_tokens,
-    )
+    labels = [value for value in values if isinstance(value, str)]
+    scores = [value for value in values if value is not None and not isinstance(value, str)]
+    only_labels = len(labels) == len(values) and set(labels) <= {"ES", "AS"}
+    only_scores = not labels and all(math.isfinite(score) for score in scores)
+    if not (only_labels or only_scores):
+        raise RecipeError(
+            f"{where} returned {list(values)}; expected labels 'ES' and 'AS', or finite numbers, "
+            "not both."
+        )
 
 
-def label_scores(
-    scores: Scores, direction: Literal["high", "low"], beta: float = 1.0
-) -> list[Kind]:
+def label_scores(scores: Scores, direction: Direction, beta: float = 1.0) -> list[Kind]:
     """Eq. 1-2 (`high`: AS if M(S_i) > beta * mean) or Eq. 5-6 (`low`: AS if M(S_i) < beta * mean);
     otherwise ES.
 
-    A sub-sentence without a score counts in no mean and goes with its neighbour before it, else the
-    one after it. Scores that differ from the threshold by rounding only are ES.
+    A sub-sentence without a score counts in no mean. It gets the label of the one before it, else
+    of the one after it. Scores that differ from the threshold by rounding only are ES.
 
     >>> label_scores([0.2, 0.9, 0.3, 0.8, 0.1], "high")
     ['ES', 'AS', 'ES', 'AS', 'ES']
@@ -248,9 +167,7 @@ def label_scores(
     return filled
 
 
-def _compare(
-    score: float | None, threshold: float, direction: Literal["high", "low"]
-) -> Kind | None:
+def _compare(score: float | None, threshold: float, direction: Direction) -> Kind | None:
     if score is None:
         return None
     if math.isclose(score, threshold, rel_tol=1e-9):
@@ -258,76 +175,26 @@ def _compare(
     return "AS" if (score > threshold) == (direction == "high") else "ES"
 
 
-def alternate(chain: Chain, pieces: Sequence[str]) -> list[Kind]:
-    """`inter`: ES, AS, ES, AS, ... in turn."""
-    return ["AS" if index % 2 else "ES" for index in range(len(pieces))]
-
-
-def gold_kinds(chain: Chain, pieces: Sequence[str]) -> list[Kind]:
-    """`gold`: the label that most characters of each piece have in `Rationale.gold`. Raises
-    DataError without one."""
-    rationale = chain.rationale
-    if not rationale.gold:
-        raise DataError(
-            f"{rationale.id}: strategy 'gold' needs labelled segments and the record has none. Give the row "
-            f'"segments": [{{"kind": "ES" or "AS", "text": ...}}, ...], or choose another strategy.'
-        )
-    if "".join(text for _, text in rationale.gold) != rationale.text:
-        raise DataError(
-            f"{rationale.id}: the texts of its gold segments joined are not its rationale, character for character. "
-            f"White space between two segments belongs to the one before it."
-        )
-    abstractive = "".join(
-        ("1" if kind == "AS" else "0") * len(text) for kind, text in rationale.gold
-    )
-    kinds: list[Kind] = []
-    start = 0
-    for piece in pieces:
-        own = abstractive[start : start + len(piece.rstrip())]
-        kinds.append("AS" if 2 * own.count("1") > len(own) else "ES")
-        start += len(piece)
-    return kinds
-
-
 def merge(
     chain: Chain, pieces: Sequence[str], kinds: Sequence[Kind], scores: Scores
 ) -> list[Segment]:
-    """Neighbours with the same label become one segment, whose score is the mean of those its
-    sub-sentences have."""
+    """Segments of one chain: neighbours with the same label become one, whose score is the mean of
+    those that its sub-sentences have."""
     segments: list[Segment] = []
     start = 0
     while start < len(pieces):
         end = start
         while end < len(pieces) and kinds[end] == kinds[start]:
             end += 1
-        own = [score for score in scores[start:end] if score is not None]
+        measured = [score for score in scores[start:end] if score is not None]
         segments.append(
             Segment(
                 id=f"{chain.rationale.id}/{len(segments)}",
                 rationale_id=chain.rationale.id,
                 kind=kinds[start],
                 text="".join(pieces[start:end]),
-                score=math.fsum(own) / len(own) if own else None,
+                score=math.fsum(measured) / len(measured) if measured else None,
             )
         )
         start = end
     return segments
-
-
-def _own(strategy: Strategy, chain: Chain, pieces: list[str]) -> list[Any]:
-    """What a user's function says about one chain, checked."""
-    assert strategy.function is not None
-    values = list(strategy.function(chain, list(pieces)))
-    where = f"{chain.rationale.id}: strategy {strategy.name!r}"
-    if len(values) != len(pieces):
-        raise RecipeError(
-            f"{where} returned {len(values)} values for {len(pieces)} sub-sentences; return one each."
-        )
-    if all(value in ("ES", "AS") for value in values if isinstance(value, str)) and (
-        all(isinstance(value, str) for value in values)
-        or all(not isinstance(value, str) and math.isfinite(value) for value in values)
-    ):
-        return values
-    raise RecipeError(
-        f"{where} returned {values}; expected labels 'ES' and 'AS', or finite numbers, not both."
-    )

@@ -24,10 +24,10 @@ from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.methods.as_es.method import as_es_parts, datasets, segment
 from smallsteps.methods.as_es.stages import Stages, names_of
-from smallsteps.methods.as_es.variants import TRAINED_SCORER, Variant, variants
+from smallsteps.methods.as_es.variants import Variant, variants
 from smallsteps.methods.baselines.method import direct_part, direct_tokens
 from smallsteps.records import Chain
-from smallsteps.segments.label import get_strategy
+from smallsteps.segments.strategies import get_strategy, needs_trained_scorer
 from smallsteps.tasks.files import read_problems
 from smallsteps.training.odd import Odd, odd_chains, refuse_odd
 from smallsteps.training.preflight import odd_lines, preflight
@@ -149,7 +149,7 @@ def _checked_variants(stages: Stages, folder: Path) -> Iterator[tuple[Variant, W
 
 
 def _scorers(stages: Stages, variant: Variant) -> list[Variant]:
-    return [variant.direct()] if variant.spec.strategy in TRAINED_SCORER else []
+    return [variant.direct()] if needs_trained_scorer(variant.spec.strategy) else []
 
 
 def _notes(stages: Stages, own: Variant, variant: Variant) -> Sequence[str]:

@@ -23,10 +23,10 @@ from smallsteps.experiment.folder import Reporter, RunFolder
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.methods.as_es.method import segment, train_as_es
-from smallsteps.methods.as_es.variants import TRAINED_SCORER, Variant
+from smallsteps.methods.as_es.variants import Variant
 from smallsteps.methods.baselines.method import direct_tokens, train_direct
 from smallsteps.records import Chain, Prediction, Problem, Segment
-from smallsteps.segments.label import get_strategy
+from smallsteps.segments.strategies import get_strategy, needs_trained_scorer
 from smallsteps.students.loading import load, load_student
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -148,7 +148,7 @@ class Stages:
 
         def make(folder: Path) -> None:
             train, validation = self.train_chains(variant), self.validation_chains(variant)
-            if strategy in TRAINED_SCORER and self.recipe.segmentation.folds > 1:
+            if needs_trained_scorer(strategy) and self.recipe.segmentation.folds > 1:
                 cut = self._cut_by_folds(variant, folder, train, validation)
             else:
                 cut = self._cut(variant, folder, [*train, *validation], self.scorer(variant))
@@ -171,7 +171,7 @@ class Stages:
         need none."""
         if not (variant.spec.strategy and get_strategy(variant.spec.strategy).needs_student):
             return None
-        if variant.spec.strategy in TRAINED_SCORER:
+        if needs_trained_scorer(variant.spec.strategy):
             folds = self.recipe.segmentation.folds > 1
             return self._load_scorer(
                 self._fold_scorer(variant, 0) if folds else self.trained(variant.direct())
@@ -181,7 +181,7 @@ class Stages:
     def scorer_tokens(self, variant: Variant) -> int | None:
         """Training tokens of the arm's scorers, which its budget does not count; None where it
         needs none."""
-        if variant.spec.strategy not in TRAINED_SCORER:
+        if not needs_trained_scorer(variant.spec.strategy):
             return None
         folds = self.recipe.segmentation.folds
         if folds == 1:

@@ -9,11 +9,8 @@ from dataclasses import dataclass, replace
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.experiment.recipe import ArmSpec, Recipe, parse_arm
 from smallsteps.records import Chain
-from smallsteps.segments.label import get_strategy
+from smallsteps.segments.strategies import get_strategy, needs_trained_scorer
 from smallsteps.tasks.base import Task
-
-TRAINED_SCORER = ("ent", "loss")
-"""Strategies whose scores come from the direct student; `ent*` asks the untrained one."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Variant:
     @property
     def segments_place(self) -> str:
         """The same for every arm that learns the same segments."""
-        own = f"-seed{self.seed}" if self.spec.strategy in TRAINED_SCORER else ""
+        own = f"-seed{self.seed}" if needs_trained_scorer(self.spec.strategy) else ""
         return _plain(f"{self.spec.strategy}{self._knobs}") + own
 
     @property
@@ -123,7 +120,7 @@ def check_arms(recipe: Recipe, task: Task, causal: bool, chains: Sequence[Chain]
                 f"the arm {name} is for encoder-decoder students: a causal one always reads the marker of the segment "
                 f"to come. Use ases-uni-{spec.strategy}"
             )
-        if spec.strategy == "gold":
+        if spec.strategy and get_strategy(spec.strategy).needs_gold:
             bare = [chain for chain in chains if not chain.rationale.gold]
             if bare:
                 raise DataError(
