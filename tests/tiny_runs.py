@@ -87,12 +87,12 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 FORK_SERVER = """
 import json, os, signal, sys, time
 import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.methods.compare, smallsteps.report.page
-import smallsteps.report.terminal, smallsteps.experiment.folder, transformers.models.t5.modeling_t5, transformers.models.auto
+import smallsteps.report.terminal, smallsteps.experiment.fail_points, transformers.models.t5.modeling_t5, transformers.models.auto
 for line in sys.stdin:
     arguments, fail_at, limit = json.loads(line)
     child = os.fork()
     if child == 0:
-        smallsteps.experiment.folder.FAIL_AT = fail_at
+        smallsteps.experiment.fail_points.FAIL_AT = fail_at
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
         try:

@@ -235,7 +235,7 @@ def test_a_plan_needs_no_folder_and_refuses_the_one_that_the_run_would_refuse(tm
     (tmp_path / "notes/mine.txt").write_text("mine")
     (tmp_path / "a.jsonl").write_text("{}")
     for out, message in (
-        ("notes", "holds files that are no run"),
+        ("notes", "is not a smallsteps run"),
         ("a.jsonl", "expected a folder"),
     ):
         assert main(["demo", "--dry-run", "--out", str(tmp_path / out)]) == 2
@@ -394,7 +394,7 @@ def test_foreign_folders_are_left_alone(chains, student, tmp_path, capsys):
         main(["compare", str(chains), "--student", str(student), "--out", str(tmp_path / "run")])
         == 2
     )
-    assert "no run of smallsteps" in capsys.readouterr().err
+    assert "is not a smallsteps run" in capsys.readouterr().err
 
 
 def test_a_bug_shows_its_traceback_and_asks_for_a_report(monkeypatch, capsys):

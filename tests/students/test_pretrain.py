@@ -103,7 +103,7 @@ def test_a_folder_with_files_of_others_is_left_alone(tmp_path, capsys):
     (tmp_path / "student").mkdir()
     (tmp_path / "student" / "model.safetensors").write_text("mine")
     assert main(["run", "student/bundled", "steps=1", "--out", str(tmp_path)]) == 2
-    assert "holds files that are no run of smallsteps (student" in capsys.readouterr().err
+    assert "is not a smallsteps run (it contains student" in capsys.readouterr().err
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
         "student",
         "student/model.safetensors",

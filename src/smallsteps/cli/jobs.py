@@ -80,7 +80,8 @@ def list_recipes() -> None:
 
 def _run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
     from smallsteps.cli.teaching import access
-    from smallsteps.experiment.folder import check_folder, complete
+    from smallsteps.experiment.folder import complete
+    from smallsteps.experiment.ownership import check_folder
     from smallsteps.methods.beforehand import check_recipe, rehearse
 
     check_threads(threads)
@@ -272,7 +273,8 @@ def _pretrain(
     import yaml
 
     from smallsteps.config import apply_changes
-    from smallsteps.experiment.folder import check_folder, run_folder
+    from smallsteps.experiment.folder import run_folder
+    from smallsteps.experiment.ownership import check_folder
     from smallsteps.experiment.recipe import recipe_content
     from smallsteps.students.pretrain import pretrain, pretrain_settings
 

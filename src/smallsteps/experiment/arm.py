@@ -22,9 +22,9 @@ import torch
 from smallsteps.disk import write_json
 from smallsteps.evaluation.grade import grade
 from smallsteps.evaluation.metrics import bleu
-from smallsteps.experiment.folder import Reporter, Silent
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.generation.paths import SolveSettings

@@ -18,16 +18,11 @@ from typing import Any
 from smallsteps.disk import read_object, write_json
 from smallsteps.errors import counted
 from smallsteps.experiment.data import Material, Questions, load_material
-from smallsteps.experiment.folder import (
-    Reporter,
-    RunFolder,
-    Silent,
-    complete,
-    fail_point,
-    provenance,
-    run_folder,
-)
+from smallsteps.experiment.fail_points import fail_point
+from smallsteps.experiment.folder import RunFolder, complete, run_folder
+from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.methods.as_es.check import check_every_arm, leave_out_odd
 from smallsteps.methods.as_es.gold import write_gold
 from smallsteps.methods.as_es.results import grade_arm, results

@@ -25,8 +25,9 @@ from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.arm import Trained, Workshop
 from smallsteps.experiment.data import Questions, load_questions, read_json_lines
-from smallsteps.experiment.folder import Reporter, RunFolder, Silent, complete
+from smallsteps.experiment.folder import RunFolder, complete
 from smallsteps.experiment.recipe import WRITERS, Guided, Recipe, guided_parts, guided_students
+from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore

@@ -14,8 +14,9 @@ from typing import Any
 
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.data import Questions, load_questions
-from smallsteps.experiment.folder import Reporter, RunFolder, Silent, complete
+from smallsteps.experiment.folder import RunFolder, complete
 from smallsteps.experiment.recipe import Recipe, Tailored
+from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore

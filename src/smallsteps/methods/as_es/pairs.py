@@ -20,7 +20,7 @@ from typing import Any
 
 from smallsteps.disk import digests, read_object, write_json
 from smallsteps.experiment.arm import PAPER_CRITERIA, Part, Trained, Workshop
-from smallsteps.experiment.folder import fail_point
+from smallsteps.experiment.fail_points import fail_point
 from smallsteps.students.drive import Drive
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load_student

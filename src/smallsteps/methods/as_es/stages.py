@@ -19,9 +19,10 @@ from pathlib import Path
 from smallsteps.errors import counted
 from smallsteps.experiment.arm import Trained, Workshop
 from smallsteps.experiment.data import Material, read_json_lines
-from smallsteps.experiment.folder import Reporter, RunFolder
+from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.reporter import Reporter
 from smallsteps.methods.as_es.method import segment, train_as_es
 from smallsteps.methods.as_es.variants import Variant
 from smallsteps.methods.baselines.method import direct_tokens, train_direct

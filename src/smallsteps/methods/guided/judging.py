@@ -17,8 +17,9 @@ from typing import Any
 
 from smallsteps.disk import write_json
 from smallsteps.errors import RecipeError
-from smallsteps.experiment.folder import Reporter, RunFolder
+from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import BUNDLED, Recipe
+from smallsteps.experiment.reporter import Reporter
 from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import Rated, Scorer
 from smallsteps.quality.perturb import OWN, matrix

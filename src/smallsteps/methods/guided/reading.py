@@ -16,8 +16,8 @@ from pathlib import Path
 
 from smallsteps.experiment.arm import Workshop
 from smallsteps.experiment.data import DISTRACTORS, Questions
-from smallsteps.experiment.folder import Reporter
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.reporter import Reporter
 from smallsteps.methods.guided.method import reasoning_of
 from smallsteps.methods.guided.reader import MARK
 from smallsteps.quality.aspects import Rated

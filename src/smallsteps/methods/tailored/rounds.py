@@ -27,8 +27,9 @@ from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.experiment.arm import NO_CAP, Trained, Workshop
 from smallsteps.experiment.data import Questions, read_json_lines
-from smallsteps.experiment.folder import Reporter, RunFolder
+from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe, Tailored
+from smallsteps.experiment.reporter import Reporter
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.tailored.exam import Paper, sit
 from smallsteps.methods.tailored.method import (
