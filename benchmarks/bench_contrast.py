@@ -26,7 +26,7 @@ from smallsteps.students.tokens import prepare
 from smallsteps.tasks.files import read_chains
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.fit import fit
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import NO_PROMPT_LOSS, TrainSettings
 
 
 def anchors_per_second(
@@ -43,17 +43,23 @@ def anchors_per_second(
         learning_rate=1e-5,
         update_examples=16,
         evaluations=1,
-        contrast=kind,
         micro_batch_tokens=options.micro_batch_tokens,
         dtype=options.dtype,
         source_limit=None,
         target_limit=None,
         overlong="drop",
         early_stop="drop",
-    )  # type: ignore[arg-type]
+    )
     with tempfile.TemporaryDirectory() as folder:
         result = fit(
-            student, examples, [], settings, Path(folder) / "run", task=TASK, contrasts=contrasts
+            student,
+            examples,
+            [],
+            settings,
+            Path(folder) / "run",
+            task=TASK,
+            contrasts=contrasts,
+            contrast_settings=NO_PROMPT_LOSS.changed(contrast=kind),
         )
     usable = [row.get("usable") or 0.0 for row in result.curves]
     return result.train_tokens / result.seconds, sum(usable) / len(usable)
@@ -68,7 +74,7 @@ def main() -> None:
     parser.add_argument("--kinds", default="triplet")
     parser.add_argument("--students", default="encoder-decoder,causal")
     parser.add_argument(
-        "--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens
+        "--micro-batch-tokens", type=int, default=TrainSettings().micro_batch_tokens
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     add_options(parser, rounds=3)

@@ -30,7 +30,8 @@ from smallsteps.students.tokens import prepare as prepare_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.training.policy import Rollout
-from smallsteps.training.reinforce import ReinforceSettings, Roll, reinforce
+from smallsteps.training.reinforce import Roll, reinforce
+from smallsteps.training.settings import ReinforceSettings
 
 TASK = get_task("facts")
 LIMIT = 96
@@ -120,12 +121,12 @@ def main() -> None:
     for name, roll in ways.items():
         own = opened(options)
         settings = ReinforceSettings(
-            options.steps,
-            options.prompts,
-            options.samples,
+            steps=options.steps,
+            prompts=options.prompts,
+            samples=options.samples,
             learning_rate=1e-6,
             evaluations=1,
-            kl_limit=1e9,
+            kl_limit=1e6,
             patience=10_000,
         )
         with tempfile.TemporaryDirectory() as folder:

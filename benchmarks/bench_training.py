@@ -90,7 +90,6 @@ def theirs(
             disable_tqdm=True,
             logging_strategy="no",
             save_strategy="no",
-            seed=seed,
             learning_rate=1e-4,
             weight_decay=0.01,
             log_level="error",
@@ -130,7 +129,7 @@ def ours(
         dtype=dtype,
     )
     with tempfile.TemporaryDirectory() as folder:
-        result = fit(student, examples, [], settings, Path(folder) / "run", task=TASK)
+        result = fit(student, examples, [], settings, Path(folder) / "run", task=TASK, seed=seed)
     return result.train_tokens / result.seconds, result.report.padding_share, result.seconds
 
 
@@ -181,7 +180,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=2, help="updates of 64 an arm and round")
     parser.add_argument("--pool", type=int, default=300, help="chains that batches are drawn from")
     parser.add_argument(
-        "--micro-batch-tokens", type=int, default=TrainSettings(passes=1).micro_batch_tokens
+        "--micro-batch-tokens", type=int, default=TrainSettings().micro_batch_tokens
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--skip-causal", action="store_true")

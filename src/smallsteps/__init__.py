@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from smallsteps.teaching.teach import teach
     from smallsteps.training.contrast import Contrast
     from smallsteps.training.fit import fit
-    from smallsteps.training.reinforce import ReinforceSettings, reinforce
-    from smallsteps.training.settings import TrainSettings
+    from smallsteps.training.reinforce import reinforce
+    from smallsteps.training.settings import ReinforceSettings, TrainSettings
 
 _WHERE = {
     "Chain": "records",
@@ -61,7 +61,7 @@ _WHERE = {
     "Rationale": "records",
     "Reader": "methods.guided.reader",
     "Recipe": "experiment.recipe",
-    "ReinforceSettings": "training.reinforce",
+    "ReinforceSettings": "training.settings",
     "ReplyStore": "generation.replies",
     "RewardSettings": "methods.guided.reward",
     "Rewarder": "methods.guided.reward",

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,7 +134,7 @@ def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(
         found.append(weights(student))
     assert_identical(*found)
     other = tiny("t5")
-    fit(other, direct(24), [], replace(SETTINGS, seed=1), tmp_path / "c", task=task)
+    fit(other, direct(24), [], SETTINGS, tmp_path / "c", task=task, seed=1)
     assert not torch.equal(weights(other)["shared.weight"], found[0]["shared.weight"])
 
 
@@ -388,7 +387,7 @@ def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(
 
         with monkeypatch.context() as patch:
             patch.setattr(trainer_module.SummedLoss, "forward", limited)
-            settings = replace(SETTINGS, micro_batch_tokens=tokens)
+            settings = SETTINGS.changed(micro_batch_tokens=tokens)
             result = fit(
                 student, direct(24), direct(6, 1, "v"), settings, tmp_path / name, task=task
             )
@@ -430,7 +429,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
 def test_a_folder_of_other_settings_is_refused_and_left_as_it_was(tiny, direct, task, tmp_path):
     fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
     before = sorted(p.name for p in (tmp_path / "run").rglob("*"))
-    for settings, seed in ((replace(SETTINGS, learning_rate=1e-4), 0), (SETTINGS, 1)):
+    for settings, seed in ((SETTINGS.changed(learning_rate=1e-4), 0), (SETTINGS, 1)):
         with pytest.raises(
             RunFolderError, match="holds training with other settings, examples or student"
         ):
@@ -539,7 +538,7 @@ def test_lora_students_train_their_adapters_only_and_are_saved_merged(tiny, chai
 def test_bfloat16_keeps_float32_weights_and_learns(tiny, direct, task, tmp_path):
     student = tiny("t5", talkative=1.0)
     student.model.to(torch.bfloat16)
-    settings = replace(SETTINGS, dtype="bfloat16", gradient_checkpointing=True)
+    settings = SETTINGS.changed(dtype="bfloat16", gradient_checkpointing=True)
     result = fit(student, direct(24), direct(6, 1, "v"), settings, tmp_path / "run", task=task)
     assert {p.dtype for p in student.model.parameters()} == {torch.float32}
     assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]

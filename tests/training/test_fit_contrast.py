@@ -3,16 +3,14 @@ killed run goes on."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.fit import fit
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import NO_PROMPT_LOSS, TrainSettings
 
-SETTINGS = TrainSettings(passes=6, learning_rate=3e-3, update_examples=8, evaluations=2, seed=1)
+SETTINGS = TrainSettings(passes=6, learning_rate=3e-3, update_examples=8, evaluations=2)
 
 
 def against(examples):
@@ -44,8 +42,8 @@ def still(student):
 def test_with_weight_zero_the_student_learns_as_without_contrasts(
     tiny, direct, task, tmp_path, style
 ):
-    settings, examples = replace(SETTINGS, contrast_weight=0.0, passes=2), direct(16)
-    one = fit(still(tiny(style)), examples, [], settings, tmp_path / "plain", task=task)
+    settings, examples = SETTINGS.changed(passes=2), direct(16)
+    one = fit(still(tiny(style)), examples, [], settings, tmp_path / "plain", task=task, seed=1)
     contrasts = against(examples)
     other = fit(
         still(tiny(style)),
@@ -55,6 +53,8 @@ def test_with_weight_zero_the_student_learns_as_without_contrasts(
         tmp_path / "contrast",
         task=task,
         contrasts=contrasts,
+        contrast_settings=NO_PROMPT_LOSS.changed(contrast_weight=0.0),
+        seed=1,
     )
     losses = [[row["train_loss"] for row in result.curves] for result in (one, other)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
@@ -66,15 +66,16 @@ def test_right_and_wrong_rationales_are_pulled_apart_and_counted(
     tiny, direct, task, tmp_path, style
 ):
     examples = direct(16)
-    settings = replace(SETTINGS, contrast_weight=20.0)
     result = fit(
         still(tiny(style)),
         examples,
         [],
-        settings,
+        SETTINGS,
         tmp_path / "run",
         task=task,
         contrasts=against(examples),
+        contrast_settings=NO_PROMPT_LOSS.changed(contrast_weight=20.0),
+        seed=1,
     )
     first, last = result.curves[0], result.curves[-1]
     assert last["triplet"] < first["triplet"]
@@ -89,15 +90,16 @@ def test_right_and_wrong_rationales_are_pulled_apart_and_counted(
 @pytest.mark.parametrize("style", ["t5", "llama"])
 def test_losses_over_pairs_make_the_right_one_likelier(tiny, direct, task, tmp_path, style, kind):
     examples = direct(16)
-    settings = replace(SETTINGS, contrast=kind, contrast_weight=5.0, passes=8)
     result = fit(
         still(tiny(style)),
         examples,
         [],
-        settings,
+        SETTINGS.changed(passes=8),
         tmp_path / "run",
         task=task,
         contrasts=against(examples),
+        contrast_settings=NO_PROMPT_LOSS.changed(contrast=kind, contrast_weight=5.0),
+        seed=1,
     )
     first = result.curves[0]
     last = {
@@ -137,9 +139,16 @@ def test_segments_are_compared_in_their_last(tiny, task, tmp_path, style):
         for e in examples
         if e.last
     }
-    settings = replace(SETTINGS, passes=3, contrast_weight=5.0)
     result = fit(
-        still(student), examples, [], settings, tmp_path / "run", task=task, contrasts=contrasts
+        still(student),
+        examples,
+        [],
+        SETTINGS.changed(passes=3),
+        tmp_path / "run",
+        task=task,
+        contrasts=contrasts,
+        contrast_settings=NO_PROMPT_LOSS.changed(contrast_weight=5.0),
+        seed=1,
     )
     usable = sum(row["usable"] for row in result.curves) / len(result.curves)
     assert usable == pytest.approx(1.0 if style == "llama" else 1 / len(written), rel=0.3)

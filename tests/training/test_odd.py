@@ -39,10 +39,10 @@ def test_more_than_two_in_a_hundred_are_refused(tiny, chains, task):
         r"\(1 of 49 chains are like this, more than the 2 % .*early_stop=drop",
     ):
         preflight(tiny("t5"), early(chains(49), 1), [], SETTINGS, task)
-    dropped = replace(SETTINGS, early_stop="drop")
+    dropped = SETTINGS.changed(early_stop="drop")
     assert preflight(tiny("t5"), early(chains(2), 1), [], dropped, task).report.examples == 4
     with pytest.raises(TrainingError, match=r"example c0/1: .*\(1 of 50 chains are like this\)"):
-        preflight(tiny("t5"), early(chains(50), 1), [], replace(SETTINGS, early_stop="error"), task)
+        preflight(tiny("t5"), early(chains(50), 1), [], SETTINGS.changed(early_stop="error"), task)
 
 
 def test_chains_of_validation_count_and_are_left_out_too(tiny, chains, task):
@@ -52,7 +52,7 @@ def test_chains_of_validation_count_and_are_left_out_too(tiny, chains, task):
 
 
 def test_a_few_overlong_chains_are_left_out_and_many_are_refused(tiny, direct, task):
-    student, limited = tiny("t5"), replace(SETTINGS, source_limit=25)
+    student, limited = tiny("t5"), SETTINGS.changed(source_limit=25)
     examples = direct(60)
     examples[3] = replace(examples[3], question=examples[3].question * 3)
     report = preflight(student, examples, [], limited, task).report

@@ -70,14 +70,14 @@ def test_sources_over_the_limit_are_refused_left_out_or_cut_at_their_front(tiny,
     student = tiny("t5")
     examples = direct(8)
     examples[3] = replace(examples[3], question=examples[3].question * 3)
-    limited = replace(SETTINGS, source_limit=25)
-    dropped = preflight(student, examples, [], replace(limited, overlong="drop"), task).report
+    limited = SETTINGS.changed(source_limit=25)
+    dropped = preflight(student, examples, [], limited.changed(overlong="drop"), task).report
     assert (dropped.examples, [one.chain for one in dropped.odd]) == (7, ["p3"])
     assert (
         "chains left out: 1 (0 with a stop sign before their end, 1 over a limit)"
         in dropped.lines()
     )
-    cut = preflight(student, examples, [], replace(limited, overlong="truncate"), task)
+    cut = preflight(student, examples, [], limited.changed(overlong="truncate"), task)
     assert (cut.report.examples, cut.report.truncated) == (8, 1)
     assert cut.train[3].source == tuple(student.source_ids(task, examples[3].question)[-25:])
 
@@ -97,7 +97,7 @@ def test_the_students_own_limit_holds_too_and_causal_sequences_count_whole(tiny,
 
 
 def test_targets_over_the_limit_are_never_cut(tiny, direct, task):
-    limited = replace(SETTINGS, target_limit=10, overlong="truncate")
+    limited = SETTINGS.changed(target_limit=10, overlong="truncate")
     with pytest.raises(
         TrainingError,
         match=r"target of \d+ tokens, the limit is 10 \(8 of 8 chains.*\)\. Targets are never cut.*raise target_limit",
@@ -106,7 +106,7 @@ def test_targets_over_the_limit_are_never_cut(tiny, direct, task):
     with pytest.raises(
         TrainingError, match=r"no training example is left: all 8 chains are left out, .*p0/whole"
     ):
-        preflight(tiny("t5"), direct(8), [], replace(limited, overlong="drop"), task)
+        preflight(tiny("t5"), direct(8), [], limited.changed(overlong="drop"), task)
 
 
 def test_text_that_the_tokenizer_garbles_is_refused_with_what_it_becomes(tiny, direct, task):

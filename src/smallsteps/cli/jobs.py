@@ -19,7 +19,7 @@ from smallsteps.errors import RecipeError
 from smallsteps.experiment.recipe import (
     BUNDLED,
     REFINED_ARMS,
-    Guided,
+    GuidedSettings,
     Recipe,
     guided_parts,
     guided_students,
@@ -305,7 +305,7 @@ def _pretrain(
     say(str(folder))
 
 
-def _reader_calls(recipe: Recipe, words: Guided, count: int) -> str:
+def _reader_calls(recipe: Recipe, words: GuidedSettings, count: int) -> str:
     """What the reader may be asked, in a line. count: questions in all."""
     students = guided_students(recipe.arms)
     voting = sum(

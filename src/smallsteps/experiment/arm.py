@@ -41,20 +41,10 @@ from smallsteps.training.contrast import Contrast
 from smallsteps.training.encode import encode
 from smallsteps.training.fit import FitResult, Training
 from smallsteps.training.preflight import Preflight
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import NO_PROMPT_LOSS, TrainSettings
 
 PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
 """The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""
-CONTRAST_WORDS = {
-    "contrast",
-    "contrast_weight",
-    "triplet_margin",
-    "triplet_state",
-    "dpo_beta",
-    "prompt_weight",
-    "normaliser",
-}
-"""Words of a recipe's section `tailored` that are settings of training."""
 NO_CAP = 100_000
 """New tokens of a reply: the task's own limits rule."""
 
@@ -179,18 +169,10 @@ class Workshop:
     # ---- training ----
 
     def settings(self, share: float = 1.0) -> TrainSettings:
-        """The recipe's training words as settings; `share` of the budget for one half of a pair."""
-        words = self.recipe.train.model_dump(
-            exclude={"budget", "passes", "fair", "validation_chains", "report_to"}
-        )
-        if self.recipe.tailored is not None:
-            words |= self.recipe.tailored.model_dump(include=CONTRAST_WORDS)
-        amount: dict[str, Any] = {"passes": self.recipe.train.passes}
-        if self.budget is not None:
-            amount = {"budget_tokens": max(1, round(self.budget * share))}
-        return TrainSettings(
-            **words, **amount, seed=self.seed, report_to=tuple(self.recipe.train.report_to)
-        )
+        """The recipe's settings of training; `share` of the budget for one half of a pair."""
+        if self.budget is None:
+            return self.recipe.train.changed(budget=None)
+        return self.recipe.train.changed(budget=max(1, round(self.budget * share)))
 
     def train_one(
         self,
@@ -237,7 +219,9 @@ class Workshop:
             progress=lambda done, total, row: self.advance(label, done, total, row),
             announce=lambda report: self.announce(label, report),
             contrasts=contrasts,
+            contrast_settings=self.recipe.tailored or NO_PROMPT_LOSS,
             say=self.reporter.say,
+            seed=self.seed,
         )
 
     def advance(

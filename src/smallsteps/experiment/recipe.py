@@ -33,6 +33,7 @@ from smallsteps.config import (
 )
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.segments.strategies import STRATEGIES, strategies_for_new_chains
+from smallsteps.training.settings import ContrastSettings, ReinforceSettings, TrainSettings
 
 BUNDLED = "bundled"
 """The student, and the data, that ship in the package."""
@@ -90,48 +91,6 @@ class Segmentation(Settings):
     with one that was not."""
     gamma: NotNegative = 1.0
     """Reports only: normal regions included per report (paper: 1)."""
-
-
-class Training(Settings):
-    """How arms are trained (Sec. 5 of the method page)."""
-
-    budget: int | None = Field(None, ge=1, le=LARGEST_COUNT, examples=[1_000_000])
-    """Training tokens of an arm, source + target without padding; None: what `passes` over the
-    chains cost `direct`."""
-    passes: Positive = 20.0
-    """Passes over the chains that set the budget where none is given, or that each arm makes with
-    `fair: passes`."""
-    fair: Literal["tokens", "passes"] = "tokens"
-    """What arms have in common: training tokens, or passes over the chains."""
-    learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
-    """Paper: 5e-4 or 1e-3."""
-    update_examples: Count = 64
-    """Examples of an update (paper: 64)."""
-    micro_batch_tokens: int = Field(4096, ge=64, le=LARGEST_COUNT)
-    """Padded tokens that pass through the model at once; changes speed and memory, not the
-    result."""
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_share: float = Field(0.05, ge=0, lt=1)
-    """Share of the budget over which the learning rate rises (code: 0.04 to 0.08)."""
-    weight_decay: float = Field(0.01, ge=0, le=100)
-    evaluations: Count = 10
-    """Evaluations, and so candidate checkpoints, of a run."""
-    validation_chains: Count = 500
-    """At most so many are used in an evaluation."""
-    source_limit: int = Field(512, ge=8, le=10_000_000)
-    """Most tokens of a source."""
-    target_limit: int = Field(512, ge=8, le=10_000_000)
-    """Most tokens of a target."""
-    overlong: Literal["few", "error", "drop", "truncate"] = "few"
-    """Chains over a limit: leave out up to 2 % and count them, refuse any, leave out all, or cut
-    the source at its front."""
-    early_stop: Literal["few", "error", "drop"] = "few"
-    """Chains with a target that carries the stop sign although the chain goes on."""
-    gradient_checkpointing: bool = False
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of training; weights stay float32."""
-    report_to: list[Name] = Field(default_factory=list)
-    """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
 
 
 class Student(Settings):
@@ -260,7 +219,7 @@ class Teacher(Asked):
     """How often a question is asked again whose reply had to be dropped."""
 
 
-class Tailored(Settings):
+class TailoredSettings(ContrastSettings):
     """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
 
     rounds: int = Field(3, ge=1, le=1000)
@@ -293,28 +252,12 @@ class Tailored(Settings):
     segments: str | None = None
     """None: the student writes whole chains; `inter`, `bleu` or `rouge`: it learns and writes them
     segment by segment (uni-path AS-ES)."""
-    contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
-    """The loss that sets right rationales against the student's wrong ones."""
-    contrast_weight: float = Field(0.5, ge=0, le=1e6)
-    """Its weight (paper: 0.5; too much hurts)."""
-    triplet_margin: float = Field(1.0, ge=0, le=1e6)
-    """Paper: 1."""
-    triplet_state: Literal["last", "mean"] = "last"
-    """What stands for a rationale: the hidden state at its last token (code), or the mean over its
-    tokens."""
-    dpo_beta: Positive = 0.1
-    prompt_weight: float = Field(0.1, ge=0, le=1)
-    """Of a prompt token in the loss of a causal student (code: 0.1); an encoder-decoder has no loss
-    there."""
     demonstrations: int = Field(0, ge=0, le=32)
     """Causal students: worked training questions, fixed by the seed, that stand before every
     question in training, exam and test. They weigh `prompt_weight`."""
     equal: Literal["anchors", "all"] = "anchors"
     """What training tokens arms have in common: those of the rationales trained on, or all that go
     through the model, positives and negatives of the contrast included."""
-    normaliser: Literal["weights", "all-tokens"] = "weights"
-    """What the loss is divided by: the sum of weights, or (code) the number of tokens that have
-    one."""
 
 
 class Reader(Asked):
@@ -342,43 +285,26 @@ class Reader(Asked):
     not believe them all."""
 
 
-class Reinforce(Settings):
-    """The refinement by reinforcement learning."""
+class RefinementSettings(ReinforceSettings):
+    """The refinement of the distilled student by reinforcement learning."""
 
-    steps: Count = 100
-    prompts: Count = 16
-    """Questions of a step."""
-    samples: int = Field(4, ge=1, le=1000)
-    """Rationales of each."""
-    estimator: Literal["rloo", "grpo", "ppo"] = "rloo"
-    average: Literal["token", "sequence"] = "token"
-    epochs: int = Field(1, ge=1, le=1000)
-    """Updates on the same rollouts."""
     temperature: Temperature = 1.0
-    learning_rate: float = Field(1e-4, gt=0, le=100, examples=["1e-4"])
-    kl: float = Field(0.05, ge=0, le=1e6)
-    clip: float = Field(0.2, gt=0, lt=1)
-    evaluations: Count = 4
-    patience: Count = 20
-    """Steps in a row without any signal after which it ends."""
-    kl_limit: Positive = 1.0
-    """Nats a token from the distilled student beyond which it ends."""
+    """Of the rollouts."""
     reward: Literal["balanced", "paper"] = "balanced"
-    """Of the arm `both`."""
+    """Reward of the arm `both`."""
     uplift: bool = False
-    """Usefulness is how much likelier the gold answer gets; needs the reader's weights."""
+    """Usefulness is the uplift of the gold answer's likelihood instead of the F1 of the reader's
+    answer; needs the reader's weights."""
     longest: Count = 160
     """Words of a rationale beyond which it is worth nothing."""
-    dpo_beta: Positive = 0.1
-    """Of the arm `dpo`."""
 
 
-class Guided(Settings):
+class GuidedSettings(Settings):
     """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et
     al. 2024)."""
 
     reader: Reader = Field(default_factory=Reader)
-    reinforce: Reinforce = Field(default_factory=Reinforce)
+    reinforce: RefinementSettings = Field(default_factory=RefinementSettings)
     samples: int = Field(10, ge=2, le=1000)
     """Of self-consistency and of choosing one of n (paper: 10)."""
     temperature: Temperature = 0.7
@@ -416,11 +342,11 @@ class Recipe(Settings):
     data: Data = Field(default_factory=Data)
     student: Student = Field(default_factory=Student)
     segmentation: Segmentation = Field(default_factory=Segmentation)
-    train: Training = Field(default_factory=Training)
+    train: TrainSettings = Field(default_factory=TrainSettings)
     evaluation: Evaluation = Field(default_factory=Evaluation)
-    tailored: Tailored | None = None
+    tailored: TailoredSettings | None = None
     """Tailored learning instead of a comparison of segmentations; `{}` for its defaults."""
-    guided: Guided | None = None
+    guided: GuidedSettings | None = None
     """LM-guided chain of thought instead; `{}` for its defaults."""
 
     @model_validator(mode="after")
@@ -459,7 +385,7 @@ class Recipe(Settings):
         if self.sweep and (self.tailored is not None or self.guided is not None):
             raise ValueError("sweep: only comparisons of segmentations have one; leave it out")
 
-    def _check_tailored(self, words: Tailored) -> None:
+    def _check_tailored(self, words: TailoredSettings) -> None:
         if "full" not in self.arms:
             raise ValueError(
                 "arms of tailored learning are compared at the cost of `full`: name it among them"
@@ -480,7 +406,7 @@ class Recipe(Settings):
                 "tailored learning needs train.budget, the training tokens of an arm over all rounds"
             )
 
-    def _check_guided(self, words: Guided) -> None:
+    def _check_guided(self, words: GuidedSettings) -> None:
         if "standard" not in self.arms:
             raise ValueError(
                 "arms of guided chain of thought are compared with `standard`: name it among them"

@@ -15,7 +15,14 @@ from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, StudentError, nearest
 from smallsteps.experiment.data import check_bundled, load_material, load_questions
 from smallsteps.experiment.folder import run_folder
-from smallsteps.experiment.recipe import BUNDLED, Guided, Reader, Recipe, Tailored, Teacher
+from smallsteps.experiment.recipe import (
+    BUNDLED,
+    GuidedSettings,
+    Reader,
+    Recipe,
+    TailoredSettings,
+    Teacher,
+)
 from smallsteps.generation.access import Access
 from smallsteps.methods.as_es.variants import check_arms
 from smallsteps.students.lora import check_rank
@@ -178,7 +185,7 @@ def _check_asked(section: str, words: Teacher | Reader, access: Access) -> None:
         raise RecipeError(f"{section}: {error}") from None
 
 
-def _check_tailored(words: Tailored, access: Access) -> None:
+def _check_tailored(words: TailoredSettings, access: Access) -> None:
     teacher = words.teacher
     if words.rationales > 1 and not teacher.temperature:
         raise RecipeError(
@@ -194,7 +201,7 @@ def _check_tailored(words: Tailored, access: Access) -> None:
     _check_asked("tailored.teacher", teacher, access)
 
 
-def _check_guided(recipe: Recipe, words: Guided, access: Access) -> None:
+def _check_guided(recipe: Recipe, words: GuidedSettings, access: Access) -> None:
     for key, name in (("guided.judge", words.judge), ("guided.encoder", words.encoder)):
         if name != "lexical":
             try:

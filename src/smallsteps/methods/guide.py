@@ -26,7 +26,13 @@ from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.arm import Trained, Workshop
 from smallsteps.experiment.data import Questions, load_questions, read_json_lines
 from smallsteps.experiment.folder import RunFolder, complete
-from smallsteps.experiment.recipe import WRITERS, Guided, Recipe, guided_parts, guided_students
+from smallsteps.experiment.recipe import (
+    WRITERS,
+    GuidedSettings,
+    Recipe,
+    guided_parts,
+    guided_students,
+)
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
@@ -73,8 +79,8 @@ from smallsteps.tasks.files import write_rows
 from smallsteps.tasks.multihop import supporting_facts
 from smallsteps.teaching.open import Access
 from smallsteps.teaching.prompts import check_prompts
-from smallsteps.training.policy import Estimator
-from smallsteps.training.reinforce import Reinforced, ReinforceSettings, finished, reinforce
+from smallsteps.training.reinforce import Reinforced, finished, reinforce
+from smallsteps.training.settings import Estimator, ReinforceSettings
 
 REFINED: dict[str, tuple[Kind | None, Estimator | None]] = {
     "aspects": ("aspects", None),
@@ -208,7 +214,7 @@ class Stages:
         return self.questions.task
 
     @cached_property
-    def words(self) -> Guided:
+    def words(self) -> GuidedSettings:
         assert self.recipe.guided is not None
         return self.recipe.guided
 
@@ -299,24 +305,10 @@ class Stages:
     def _refined(self, name: str, seed: int) -> Reinforced:
         words = self.words.reinforce
         kind, estimator = REFINED[name]
-        kind, epochs = kind or words.reward, 1 if estimator else words.epochs
-        settings = ReinforceSettings(
-            words.steps,
-            words.prompts,
-            words.samples,
-            estimator or words.estimator,
-            words.average,
-            epochs,
-            words.learning_rate,
-            kl=words.kl,
-            clip=words.clip,
-            evaluations=words.evaluations,
-            patience=words.patience,
-            kl_limit=words.kl_limit,
-            dpo_beta=words.dpo_beta,
-            micro_batch_tokens=self.recipe.train.micro_batch_tokens,
-            seed=seed,
-        )
+        kind = kind or words.reward
+        settings: ReinforceSettings = words
+        if estimator:
+            settings = words.changed(estimator=estimator, epochs=1)
         distilled = self.student("distilled", seed)
 
         def make(folder: Path) -> None:
@@ -350,6 +342,8 @@ class Stages:
                 ),
                 digest=f"{name}/{kind}",
                 say=self.reporter.say,
+                seed=seed,
+                micro_batch_tokens=self.recipe.train.micro_batch_tokens,
             )
 
         folder = self.run.stage(f"seed{seed}/{name}", make, keep=True)

@@ -15,7 +15,7 @@ from typing import Any
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.data import Questions, load_questions
 from smallsteps.experiment.folder import RunFolder, complete
-from smallsteps.experiment.recipe import Recipe, Tailored
+from smallsteps.experiment.recipe import Recipe, TailoredSettings
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
@@ -84,7 +84,7 @@ def run_rounds(
 
 def _teacher(
     recipe: Recipe,
-    words: Tailored,
+    words: TailoredSettings,
     questions: Questions,
     store: ReplyStore,
     run: RunFolder,

@@ -128,24 +128,24 @@ def _permutation(seed: int, turn: int, count: int) -> np.ndarray:
     return _permutations[key]
 
 
-def plan_updates(tokens: Sequence[int], settings: TrainSettings) -> Plan:
+def plan_updates(tokens: Sequence[int], settings: TrainSettings, seed: int = 0) -> Plan:
     """The plan for sequences of these token counts (source + target).
 
     With fewer sequences than `update_examples` an update holds each once.
     """
     count = len(tokens)
     size = min(settings.update_examples, count)
-    draft = Plan(count, size, settings.seed, ())
+    draft = Plan(count, size, seed, ())
     found: list[int] = []
-    if settings.passes is not None:
+    if settings.budget is None:
         updates = max(1, -(-round(settings.passes * count) // size))
         found = [sum(tokens[i] for i in draft.members(update)) for update in range(updates)]
     else:
-        left = settings.budget_tokens or 0
+        left = settings.budget
         while left > 0:
             found.append(sum(tokens[i] for i in draft.members(len(found))))
             left -= found[-1]
-    return Plan(count, size, settings.seed, tuple(found))
+    return Plan(count, size, seed, tuple(found))
 
 
 class Lengths(Protocol):

@@ -41,7 +41,7 @@ from smallsteps.errors import RunFolderError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
 from smallsteps.training.contrast import Contrast
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import ContrastSettings, TrainSettings
 
 COMPLETE = "COMPLETE"
 RESULT = "result.json"
@@ -77,6 +77,8 @@ def better(criterion: str, value: float, best: Selection | None) -> bool:
 
 def digest_of(
     settings: TrainSettings,
+    contrast_settings: ContrastSettings,
+    seed: int,
     train: Sequence[Example],
     validation: Sequence[Example],
     student: Student,
@@ -84,8 +86,11 @@ def digest_of(
 ) -> str:
     """What must be the same for a run to go on: settings, examples in order, what they are set
     against, and the student's starting weights (sampled)."""
-    known = asdict(settings)
-    known.pop("report_to")
+    known = [
+        settings.model_dump(exclude={"report_to"}),
+        contrast_settings.model_dump(include=set(ContrastSettings.model_fields)),
+        seed,
+    ]
     parts = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
     for example in (*train, None, *validation):
         row = None if example is None else example.to_row()

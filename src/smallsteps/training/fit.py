@@ -49,7 +49,7 @@ from smallsteps.training.checkpoints import (
 )
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.preflight import Preflight, preflight
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
 from smallsteps.training.trainer import (
     STATE,
     Measure,
@@ -111,7 +111,9 @@ def fit(
     progress: Progress | None = None,
     announce: Callable[[Preflight], None] | None = None,
     contrasts: Mapping[str, Contrast] | None = None,
+    contrast_settings: ContrastSettings = NO_PROMPT_LOSS,
     say: Callable[[str], None] | None = None,
+    seed: int = 0,
 ) -> FitResult:
     """Train `student` in place and keep the best checkpoints under `out`.
 
@@ -119,7 +121,8 @@ def fit(
     (CPU: bit by bit); called on a finished folder it returns the result at once. Where files in
     `out` were damaged it tells `say` (by default as a warning) and starts again. `announce` gets
     the preflight report before the first update. `contrasts` (example id → other right and wrong
-    rationales, whole chains only) adds the triplet loss.
+    rationales, whole chains only) adds the loss that `contrast_settings` describe. `seed` decides
+    the order of the examples and dropout.
 
     Raises TrainingError for examples that cannot be trained on, and RunFolderError when `out`
     belongs to something else."""
@@ -135,7 +138,9 @@ def fit(
         progress=progress,
         announce=announce,
         contrasts=contrasts,
+        contrast_settings=contrast_settings,
         say=say,
+        seed=seed,
     )
     training.go_on()
     return training.finish()
@@ -163,7 +168,9 @@ class Training:
         progress: Progress | None = None,
         announce: Callable[[Preflight], None] | None = None,
         contrasts: Mapping[str, Contrast] | None = None,
+        contrast_settings: ContrastSettings = NO_PROMPT_LOSS,
         say: Callable[[str], None] | None = None,
+        seed: int = 0,
     ) -> None:
         """As `fit`, whose errors it raises."""
         self.student, self.settings, self.task = student, settings, task
@@ -173,10 +180,13 @@ class Training:
             progress,
             contrasts or {},
         )
-        self.checked = preflight(student, train, validation, settings, task)
+        self.contrast_settings = contrast_settings
+        self.checked = preflight(student, train, validation, settings, task, seed)
         if announce is not None:
             announce(self.checked.report)
-        digest = digest_of(settings, train, validation, student, self.contrasts)
+        digest = digest_of(
+            settings, contrast_settings, seed, train, validation, student, self.contrasts
+        )
         with _leaving_no_trace():
             arguments = _arguments(student, settings, self.plan, self.out)
             if dist.is_initialized():
@@ -244,6 +254,7 @@ class Training:
             self.task,
             self.contrasts,
             until,
+            self.contrast_settings,
         )
         trainer.train(resume_from_checkpoint=None if found is None else str(found))
         self._held = until
@@ -320,7 +331,7 @@ def _arguments(
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",
-        seed=settings.seed,
+        seed=plan.seed,
         use_cpu=on_cpu,
         ddp_backend="gloo" if on_cpu and launched > 1 else None,
         ddp_find_unused_parameters=False,

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +33,7 @@ from smallsteps.students.lm_head import HEAD_ELEMENTS, token_log_probs
 from smallsteps.students.student import Student
 from smallsteps.training.batches import Batch, Encoded, collate
 from smallsteps.training.losses import counted_states
-
-Estimator = Literal["rloo", "grpo", "ppo", "raft", "dpo"]
-Average = Literal["token", "sequence"]
+from smallsteps.training.settings import Average
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,7 @@ def preflight(
     validation: Sequence[Example],
     settings: TrainSettings,
     task: Task,
+    seed: int = 0,
 ) -> Checked:
     """Encode both sets, refuse what cannot be trained on, and lay out the plan of updates. Raises
     TrainingError."""
@@ -132,7 +133,7 @@ def preflight(
     _refuse_bad_masks(student, validation_rows)
     empty = _refuse_bad_masks(student, rows)
     garbled = _garbled(student, task, kept)
-    plan = plan_updates([row.tokens for row in rows], settings)
+    plan = plan_updates([row.tokens for row in rows], settings, seed)
     counted = sum(row.loss_tokens for row in rows)
     lengths = [len(e.prefix) + 1 for e in kept if e.kind is not None and e.last]
     limit = (student.drive.max_segments if student.drive else None) or task.max_segments

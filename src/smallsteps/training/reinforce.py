@@ -20,13 +20,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smallsteps.errors import RecipeError
 from smallsteps.students.student import Student
 from smallsteps.training.batches import micro_batches
 from smallsteps.training.checkpoints import (
@@ -45,8 +44,6 @@ from smallsteps.training.checkpoints import (
     tidy,
 )
 from smallsteps.training.policy import (
-    Average,
-    Estimator,
     Policy,
     Rollout,
     Tokens,
@@ -61,6 +58,7 @@ from smallsteps.training.policy import (
     token_weights,
     whitened,
 )
+from smallsteps.training.settings import ReinforceSettings
 
 Roll = Callable[[Student, int, Sequence[int]], Sequence[Sequence[Rollout]]]
 """(student, step, numbers of prompts) → a group of rollouts for each; a function of its
@@ -81,70 +79,6 @@ class Rewarded:
     parts: Mapping[str, float] = field(default_factory=dict)
     terms: Mapping[str, float] = field(default_factory=dict)
     """What the value is the sum of; empty: not told."""
-
-
-@dataclass(frozen=True)
-class ReinforceSettings:
-    """Every knob of `reinforce`. Raises RecipeError on values that cannot be."""
-
-    steps: int = 100
-    prompts: int = 16
-    """Of one step."""
-    samples: int = 4
-    """Rollouts of each prompt (k)."""
-    estimator: Estimator = "rloo"
-    average: Average = "token"
-    epochs: int = 1
-    """Updates on the same rollouts."""
-    learning_rate: float = 1e-5
-    warmup_steps: int = 5
-    """Steps over which the learning rate rises; then it is constant."""
-    kl: float = 0.05
-    """beta: how dear it is to leave the distilled student."""
-    clip: float = 0.2
-    max_grad_norm: float = 1.0
-    gamma: float = 1.0
-    decay: float = 0.95
-    """lambda of generalised advantage estimation."""
-    value_weight: float = 0.5
-    value_learning_rate: float = 1e-3
-    micro_batch_tokens: int = 4096
-    evaluations: int = 4
-    """How often the student is measured and the state saved: at equal shares of the steps, the last
-    one at the end. With a measure also before the first step."""
-    patience: int = 20
-    """Steps in a row without any signal after which the run ends."""
-    kl_limit: float = 1.0
-    """Mean KL a token (nats) above which the run ends."""
-    dpo_beta: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, ok, want in (
-            ("steps", self.steps >= 1, "at least 1"),
-            ("prompts", self.prompts >= 1, "at least 1"),
-            (
-                "samples",
-                self.samples >= (1 if self.estimator == "ppo" else 2),
-                "at least 2 (ppo: 1)",
-            ),
-            ("estimator", self.estimator in get_args(Estimator), ", ".join(get_args(Estimator))),
-            ("average", self.average in ("token", "sequence"), "token or sequence"),
-            (
-                "epochs",
-                self.epochs >= 1 and not (self.epochs > 1 and self.estimator in ("raft", "dpo")),
-                "at least 1; of raft and dpo, 1",
-            ),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
-            ("kl", self.kl >= 0, "0 or more"),
-            ("clip", 0 < self.clip < 1, "between 0 and 1"),
-            ("evaluations", self.evaluations >= 1, "at least 1"),
-            ("patience", self.patience >= 1, "at least 1"),
-            ("kl_limit", self.kl_limit > 0, "above 0"),
-            ("dpo_beta", self.dpo_beta > 0, "above 0"),
-        ):
-            if not ok:
-                raise RecipeError(f"reinforce: {name} is {getattr(self, name)}, expected {want}.")
 
 
 @dataclass(frozen=True)
@@ -175,21 +109,28 @@ def reinforce(
     progress: Progress | None = None,
     digest: str = "",
     say: Callable[[str], None] | None = None,
+    seed: int = 0,
+    micro_batch_tokens: int = 4096,
 ) -> Reinforced:
     """Trains `student` in place on rewards for what it writes for `prompts` prompts, numbered from
     0.
 
     Called again with the same arguments after a kill it goes on; on a finished folder it returns
     the result at once. `digest`: what else makes the run what it is (data, reward). Where files in
-    `out` were damaged it tells `say` (by default as a warning) and starts again. Raises
-    RunFolderError where `out` is another run's."""
+    `out` were damaged it tells `say` (by default as a warning) and starts again. `seed` decides the
+    order of the prompts. `micro_batch_tokens` pass through the model at once: speed and memory, not
+    the result. Raises RunFolderError where `out` is another run's."""
     out = Path(out)
-    own = json.dumps([asdict(settings), prompts, digest, student.weights_digest()], sort_keys=True)
-    claim(out, hashlib.sha256(own.encode()).hexdigest()[:16])
+    identity = json.dumps(
+        [settings.model_dump(), seed, prompts, digest, student.weights_digest()], sort_keys=True
+    )
+    claim(out, hashlib.sha256(identity.encode()).hexdigest()[:16])
     repair(out, say)
     if is_finished(out):
         return finished(out)
-    return _Loop(student, prompts, roll, reward, settings, out, metric, progress).run()
+    return _Loop(
+        student, prompts, roll, reward, settings, out, metric, progress, seed, micro_batch_tokens
+    ).run()
 
 
 class _Loop:
@@ -205,7 +146,10 @@ class _Loop:
         out: Path,
         metric: Measure | None,
         progress: Progress | None,
+        seed: int,
+        micro_batch_tokens: int,
     ) -> None:
+        self.seed, self.micro_batch_tokens = seed, micro_batch_tokens
         self.student, self.prompts, self.roll, self.reward = student, prompts, roll, reward
         self.settings, self.out, self.metric, self.progress = settings, out, metric, progress
         model: nn.Module = student.model
@@ -315,7 +259,7 @@ class _Loop:
         place = self.step * self.settings.prompts
         while len(found) < min(self.settings.prompts, self.prompts):
             turn, at = divmod(place + len(found), self.prompts)
-            order = np.random.default_rng((self.settings.seed, turn)).permutation(self.prompts)
+            order = np.random.default_rng((self.seed, turn)).permutation(self.prompts)
             found.append(int(order[at]))
         return found
 
@@ -378,7 +322,7 @@ class _Loop:
         """Micro-batches: numbers of rollouts of like length. Those without a token are left out."""
         rows = [(n, encoded(one, self.student)) for n, one in enumerate(rollouts) if one.target]
         numbers = {id(row): n for n, row in rows}
-        cut = micro_batches([row for _, row in rows], self.settings.micro_batch_tokens)
+        cut = micro_batches([row for _, row in rows], self.micro_batch_tokens)
         return [[numbers[id(row)] for row in piece] for piece in cut]
 
     def _known(

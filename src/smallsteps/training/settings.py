@@ -1,135 +1,150 @@
-"""How a student is trained: one frozen record that holds every knob of `fit`.
+"""Settings of training: what `fit` and `reinforce` take, and the sections of a recipe that say it.
 
-Defaults follow AS-ES learning (Xi et al. 2024, Sec. 4.2 and the authors' code): 64 examples an
-update, AdamW with weight decay 0.01, cosine schedule with warm-up. The budget is ours: it is
-counted in training tokens (source + target, no padding)."""
+Defaults of `TrainSettings` follow AS-ES learning (Xi et al. 2024, Sec. 4.2 and the authors' code):
+64 examples an update, AdamW with weight decay 0.01, cosine schedule with warm-up. Those of
+`ContrastSettings` follow tailored learning (Wang et al. 2023). What differs between arms and seeds
+is no setting but an argument: the seed, the share of the budget."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
-from smallsteps.errors import RecipeError, nearest
+from pydantic import Field, model_validator
 
-SCHEDULES = ("cosine", "linear", "constant")
-DTYPES = ("float32", "bfloat16")
-OVERLONG = ("few", "error", "drop", "truncate")
-EARLY_STOP = ("few", "error", "drop")
-NORMALISERS = ("weights", "all-tokens")
-CONTRASTS = ("triplet", "dpo", "orpo", "unlikelihood")
-STATES = ("last", "mean")
+from smallsteps.config import LARGEST_COUNT, Count, Name, Positive, Settings, Share
+
+Average = Literal["token", "sequence"]
+Estimator = Literal["rloo", "grpo", "ppo", "raft", "dpo"]
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """Everything `fit` needs to know besides the student and the examples. Raises RecipeError on
-    values that cannot be."""
+class TrainSettings(Settings):
+    """How a student is trained on examples (Sec. 5 of the AS-ES method page)."""
 
-    budget_tokens: int | None = None
+    budget: int | None = Field(None, ge=1, le=LARGEST_COUNT, examples=[1_000_000])
     """Training tokens (source + target, no padding) after which training ends; the update that
-    reaches it is the last."""
-    passes: float | None = None
-    """Alternatively: how often every example is read. Exactly one of the two is given."""
-    learning_rate: float = 5e-4
-    """Highest learning rate (the paper: 5e-4 for word problems, 1e-3 for PET)."""
-    update_examples: int = 64
-    """Examples of one update (causal: sequences, each of which holds the examples of one chain)."""
-    micro_batch_tokens: int = 4096
-    """Padded tokens that go through the model at once; memory and speed only, the update is the
-    same sum."""
+    reaches it is the last. None: `passes` decide. In a run, the budget of each arm; None: what
+    `passes` over the chains cost `direct`."""
+    passes: Positive = 20.0
+    """Number of times every example is read, where no budget is given. In a run, passes over the
+    chains that set the budget, or that each arm makes with `fair: passes`."""
+    fair: Literal["tokens", "passes"] = "tokens"
+    """Runs only: what arms have in common, training tokens or passes over the chains."""
+    learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
+    """Highest learning rate (paper: 5e-4 for word problems, 1e-3 for PET)."""
+    update_examples: Count = 64
+    """Examples per update (paper: 64). Causal students: sequences, each of which holds the examples
+    of one chain."""
+    micro_batch_tokens: int = Field(4096, ge=64, le=LARGEST_COUNT)
+    """Padded tokens that pass through the model at once; changes speed and memory, not the
+    result."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Shape of the learning rate after the warm-up, over training tokens."""
-    warmup_share: float = 0.05
-    """Share of the training tokens over which the learning rate rises linearly (the authors' code:
-    0.04 to 0.08)."""
-    weight_decay: float = 0.01
-    max_grad_norm: float = 1.0
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    """Share of the training tokens over which the learning rate rises linearly (authors' code: 0.04
+    to 0.08)."""
+    weight_decay: float = Field(0.01, ge=0, le=100)
+    """Of AdamW."""
+    max_grad_norm: float = Field(1.0, ge=0, le=1e6)
     """Gradients are clipped to this norm; 0 turns clipping off."""
-    evaluations: int = 10
-    """How often a run is evaluated (and can be resumed from): at equal shares of the tokens, the
+    evaluations: Count = 10
+    """Number of evaluations, and so of candidate checkpoints: at equal shares of the tokens, the
     last one at the end."""
-    seed: int = 0
-    """Order of the examples and dropout."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of forward and backward; weights and optimizer states stay float32."""
+    validation_chains: Count = 500
+    """Runs only: maximum number of validation chains per evaluation."""
+    source_limit: int | None = Field(512, ge=2, le=10_000_000)
+    """Maximum tokens of a source (causal: of a whole sequence); null: what the student's positions
+    allow."""
+    target_limit: int | None = Field(512, ge=2, le=10_000_000)
+    """Maximum tokens of a target; null: no limit."""
+    overlong: Literal["few", "error", "drop", "truncate"] = "few"
+    """Chains over a limit: leave out and count up to 2 % of the chains and refuse more (`few`),
+    refuse any, leave out all, or cut sources at their front (targets are never cut)."""
+    early_stop: Literal["few", "error", "drop"] = "few"
+    """Chains with a target that carries the stop sign although the chain goes on: as `overlong`."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
-    source_limit: int | None = 512
-    """Most tokens of a source (causal: of a whole sequence); None: what the student's positions
-    allow."""
-    target_limit: int | None = 512
-    """Most tokens of an example's target; None: no limit of our own."""
-    overlong: Literal["few", "error", "drop", "truncate"] = "few"
-    """What happens to chains over a limit: leave out and count up to 2 % of the chains and refuse
-    more (`few`), refuse any, leave out all, or cut sources at their front (targets are never
-    cut)."""
-    early_stop: Literal["few", "error", "drop"] = "few"
-    """What happens to a chain of which a target carries the stop sign although the chain goes on:
-    as `overlong`."""
-    prompt_weight: float = 0.0
-    """What a prompt token weighs in the loss beside a target token's 1; causal students only
-    (tailored learning: 0.1)."""
-    normaliser: Literal["weights", "all-tokens"] = "weights"
-    """What the loss of an update is divided by: the sum of the weights, or the number of tokens
-    that have one (the authors' code of tailored learning, where long prompts thin the signal)."""
-    contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
-    """The loss that sets right rationales against wrong ones, where `fit` is given contrasts (Wang
-    et al. 2023: triplet)."""
-    contrast_weight: float = 0.5
-    """Its weight beside the language-model loss (Wang et al. 2023: 0.5; too much hurts)."""
-    triplet_margin: float = 1.0
-    """Of the triplet loss (Wang et al. 2023)."""
-    triplet_state: Literal["last", "mean"] = "last"
-    """What stands for a rationale in the triplet loss: the last hidden state at its last token, or
-    the mean over its tokens."""
-    dpo_beta: float = 0.1
-    """Of DPO: how dear it is to leave the student that training began with."""
-    report_to: tuple[str, ...] = ()
-    """Trackers of transformers' Trainer (wandb, trackio, tensorboard)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of forward and backward; weights and optimizer states stay float32. There is no
+    float16: it overflows, in T5 above all."""
+    report_to: list[Name] = Field(default_factory=list)
+    """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
 
-    def __post_init__(self) -> None:
-        if (self.budget_tokens is None) == (self.passes is None):
-            raise RecipeError(
-                "training: give exactly one of budget_tokens and passes, for example passes=10"
-            )
-        for name, known in (
-            ("schedule", SCHEDULES),
-            ("dtype", DTYPES),
-            ("overlong", OVERLONG),
-            ("early_stop", EARLY_STOP),
-            ("normaliser", NORMALISERS),
-            ("contrast", CONTRASTS),
-            ("triplet_state", STATES),
-        ):
-            value = getattr(self, name)
-            if name == "dtype" and value == "float16":
-                raise RecipeError(
-                    "training: dtype float16 overflows (in T5 above all); use bfloat16 or float32"
-                )
-            if value not in known:
-                raise RecipeError(
-                    f"training: unknown {name} {value!r}.{nearest(str(value), known)}"
-                )
-        for name in (
-            "budget_tokens",
-            "passes",
-            "learning_rate",
-            "update_examples",
-            "micro_batch_tokens",
-            "evaluations",
-        ):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise RecipeError(f"training: {name} must be above 0, got {value}")
-        for name in ("source_limit", "target_limit"):
-            value = getattr(self, name)
-            if value is not None and value < 2:
-                raise RecipeError(
-                    f"training: {name} must be at least 2 (one token and the end), got {value}"
-                )
-        if not 0 <= self.prompt_weight <= 1:
-            raise RecipeError(
-                f"training: prompt_weight must lie in [0, 1], got {self.prompt_weight}"
-            )
-        if not 0 <= self.warmup_share < 1:
-            raise RecipeError(f"training: warmup_share must lie in [0, 1), got {self.warmup_share}")
+
+class ContrastSettings(Settings):
+    """How right rationales are set against wrong ones, and what a prompt token weighs."""
+
+    contrast: Literal["triplet", "dpo", "orpo", "unlikelihood"] = "triplet"
+    """The loss that sets right rationales against the student's wrong ones (paper: triplet)."""
+    contrast_weight: float = Field(0.5, ge=0, le=1e6)
+    """Its weight beside the language-model loss (paper: 0.5; too much hurts)."""
+    triplet_margin: float = Field(1.0, ge=0, le=1e6)
+    """Margin of the triplet loss (paper: 1)."""
+    triplet_state: Literal["last", "mean"] = "last"
+    """What stands for a rationale in the triplet loss: the last hidden state at its last token
+    (code), or the mean over its tokens."""
+    dpo_beta: Positive = 0.1
+    """DPO: the price of leaving the student that training began with."""
+    prompt_weight: Share = 0.1
+    """Weight of a prompt token in the loss beside a target token's 1 (code: 0.1); causal students
+    only, as an encoder-decoder has no loss there."""
+    normaliser: Literal["weights", "all-tokens"] = "weights"
+    """What the loss of an update is divided by: the sum of the weights, or (code) the number of
+    tokens that have one, so that long prompts thin the signal."""
+
+
+NO_PROMPT_LOSS = ContrastSettings(prompt_weight=0.0)
+"""The default of `fit`: prompt tokens have no weight in the loss."""
+
+
+class ReinforceSettings(Settings):
+    """How a student is refined by reinforcement learning."""
+
+    steps: Count = 100
+    """Number of steps: rollouts, rewards, `epochs` updates."""
+    prompts: Count = 16
+    """Prompts per step."""
+    samples: int = Field(4, ge=1, le=1000)
+    """Rollouts per prompt (k); at least 2, as they are compared with each other (ppo: 1)."""
+    estimator: Estimator = "rloo"
+    """How rewards become advantages and a loss."""
+    average: Average = "token"
+    """What the loss is averaged over."""
+    epochs: int = Field(1, ge=1, le=1000)
+    """Updates on the same rollouts; raft and dpo: 1."""
+    learning_rate: float = Field(1e-4, gt=0, le=100, examples=["1e-4"])
+    """Learning rate after the warm-up; constant. A tenth of the distillation's is a good start (see
+    docs/log.md); the default is higher and stays, so that recipes without this key keep their
+    results."""
+    warmup_steps: int = Field(5, ge=0, le=1_000_000)
+    """Steps over which the learning rate rises."""
+    kl: float = Field(0.05, ge=0, le=1e6)
+    """beta: the price of leaving the student that it began with, per nat."""
+    clip: float = Field(0.2, gt=0, lt=1)
+    """Range in which the ratio of new and old probability counts: 1 - clip to 1 + clip."""
+    max_grad_norm: float = Field(1.0, ge=0, le=1e6)
+    """Gradients are clipped to this norm; 0 turns clipping off."""
+    gamma: Share = 1.0
+    """ppo: discount of later rewards."""
+    decay: Share = 0.95
+    """ppo: lambda of generalised advantage estimation."""
+    value_weight: float = Field(0.5, ge=0, le=1e6)
+    """ppo: weight of the value loss."""
+    value_learning_rate: float = Field(1e-3, gt=0, le=100)
+    """ppo: learning rate of the value head."""
+    evaluations: Count = 4
+    """Number of measurements and saved states: at equal shares of the steps, the last one at the
+    end. With a measure also before the first step."""
+    patience: Count = 20
+    """Steps in a row without any signal after which it ends."""
+    kl_limit: Positive = 1.0
+    """Mean KL per token (nats) from the student it began with above which it ends."""
+    dpo_beta: Positive = 0.1
+    """dpo: the price of leaving the student that it began with."""
+
+    @model_validator(mode="after")
+    def _fits_the_estimator(self) -> Self:
+        if self.samples == 1 and self.estimator != "ppo":
+            raise ValueError("samples: expected at least 2, got 1; only ppo learns from one")
+        if self.epochs > 1 and self.estimator in ("raft", "dpo"):
+            raise ValueError(f"epochs: expected 1 with {self.estimator}, got {self.epochs}")
+        return self

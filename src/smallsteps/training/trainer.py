@@ -52,7 +52,7 @@ from smallsteps.training.contrast import (
 )
 from smallsteps.training.losses import SummedLoss
 from smallsteps.training.preflight import Checked
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import ContrastSettings, TrainSettings
 
 Progress = Callable[[int, int, Mapping[str, float | int | None]], None]
 """(updates done, updates in all, the newest row of the curves)."""
@@ -88,13 +88,14 @@ class UpdateTrainer(Trainer):
         state: Mapping[str, Any],
         task: Task,
         contrasts: Mapping[str, Contrast],
-        until: int | None = None,
+        until: int | None,
+        contrast_settings: ContrastSettings,
     ) -> None:
         """until: the evaluated update after which to pause; None: train to the end."""
         self.student = student
         self.until = until
         self.rows, self.validation_rows, self.plan = checked.train, checked.validation, checked.plan
-        self.settings = settings
+        self.settings, self.contrast_settings = settings, contrast_settings
         self.measures = measures
         self.out = Path(str(arguments.output_dir))
         self.progress = progress
@@ -123,10 +124,10 @@ class UpdateTrainer(Trainer):
             self.loss_model = ContrastLoss(
                 student.model,
                 dtype,
-                kind=settings.contrast,
-                margin=settings.triplet_margin,
-                state=settings.triplet_state,
-                beta=settings.dpo_beta,
+                kind=contrast_settings.contrast,
+                margin=contrast_settings.triplet_margin,
+                state=contrast_settings.triplet_state,
+                beta=contrast_settings.dpo_beta,
             )
         super().__init__(
             self.loss_model, arguments, train_dataset=updates, callbacks=[_Steering(self)]
@@ -195,7 +196,7 @@ class UpdateTrainer(Trainer):
         )
         model.train()
         while True:
-            torch.manual_seed(_seed_of(self.settings.seed, update, rank))
+            torch.manual_seed(_seed_of(self.plan.seed, update, rank))
             loss, sums, fits = self._accumulate(model, own, normaliser, usable)
             if _all_agree(fits, self.args.device):
                 break
@@ -220,7 +221,9 @@ class UpdateTrainer(Trainer):
             self.row |= {"usable": usable / len(members), "all_tokens": read}
             shares = (sums / max(usable, 1)).tolist()
             self.row |= (
-                dict(zip(COLUMNS[self.settings.contrast], shares, strict=True)) if usable else {}
+                dict(zip(COLUMNS[self.contrast_settings.contrast], shares, strict=True))
+                if usable
+                else {}
             )
         return loss
 
@@ -234,7 +237,7 @@ class UpdateTrainer(Trainer):
             torch.zeros((), device=self.args.device),
             torch.zeros(4, device=self.args.device),
         )
-        weight = self.settings.contrast_weight / max(usable, 1)
+        weight = self.contrast_settings.contrast_weight / max(usable, 1)
         rows = [item for item in items if isinstance(item, Encoded)]
         against = [item for item in items if isinstance(item, Items)]
         try:
@@ -263,24 +266,33 @@ class UpdateTrainer(Trainer):
             if readings is None:
                 found.append(None)
                 continue
-            drawn = readings.draw(self.settings.seed, update, place)
+            drawn = readings.draw(self.plan.seed, update, place)
             found.append(
-                Items((anchor(row), *(drawn if self.settings.contrast == "triplet" else drawn[1:])))
+                Items(
+                    (
+                        anchor(row),
+                        *(drawn if self.contrast_settings.contrast == "triplet" else drawn[1:]),
+                    )
+                )
             )
         return found
 
     def _collate_items(self, items: Sequence[Items]) -> ItemBatch:
         if self.start_id is None:
-            return collate_sequences(items, self.settings.prompt_weight).to(self.args.device)
+            return collate_sequences(items, self.contrast_settings.prompt_weight).to(
+                self.args.device
+            )
         return collate_pairs(items, self.start_id).to(self.args.device)
 
     def _collate(self, rows: Sequence[Encoded]) -> Batch:
-        return collate(rows, self.start_id, self.settings.prompt_weight).to(self.args.device)
+        return collate(rows, self.start_id, self.contrast_settings.prompt_weight).to(
+            self.args.device
+        )
 
     def _weight(self, rows: Sequence[Encoded]) -> float:
         """What the summed loss of `rows` is divided by."""
-        all_tokens = self.settings.normaliser == "all-tokens"
-        return sum(row.weight(self.settings.prompt_weight, all_tokens) for row in rows)
+        all_tokens = self.contrast_settings.normaliser == "all-tokens"
+        return sum(row.weight(self.contrast_settings.prompt_weight, all_tokens) for row in rows)
 
     def _add_up(self, model: nn.Module, loss: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
         """Sum gradients, loss and the triplet loss's sums over all processes."""

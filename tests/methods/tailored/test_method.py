@@ -12,7 +12,7 @@ import yaml
 
 from loopback import completion
 from smallsteps.errors import DataError, RecipeError, TeacherError
-from smallsteps.experiment.recipe import Tailored, load_recipe, make_recipe
+from smallsteps.experiment.recipe import TailoredSettings, load_recipe, make_recipe
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.tailor import tailor
 from smallsteps.methods.tailored.exam import Paper
@@ -39,7 +39,7 @@ from smallsteps.teaching.story_solver import StorySolver
 from tiny_runs import TINY_STUDENT, Listener, rows_of
 
 TASK = get_task("stories")
-WORDS = Tailored()
+WORDS = TailoredSettings()
 PROBLEMS = [chain.problem for chain in make_chains(6, 5, "easy")]
 
 
@@ -62,7 +62,7 @@ def test_feedback_is_asked_for_finished_mistakes_and_shows_them():
 
 
 def words(**changes):
-    return Tailored(**{**WORDS.model_dump(), **changes})
+    return TailoredSettings(**{**WORDS.model_dump(), **changes})
 
 
 def test_what_is_asked_again_without_a_mistake_is_a_sample_nobody_asked_for():

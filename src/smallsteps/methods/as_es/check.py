@@ -123,7 +123,12 @@ def _plan(stages: Stages, folder: Path) -> None:
             settings = workshop.settings(part.share)
             try:
                 report = preflight(
-                    part.student, part.train, part.validation, settings, stages.task
+                    part.student,
+                    part.train,
+                    part.validation,
+                    settings,
+                    stages.task,
+                    workshop.seed,
                 ).report
             except TrainingError as error:
                 raise TrainingError(f"{part.label(variant.name)}: {error}") from None

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 from smallsteps.errors import counted
 from smallsteps.experiment.arm import Trained, Workshop
-from smallsteps.experiment.recipe import Tailored
+from smallsteps.experiment.recipe import TailoredSettings
 from smallsteps.generation.budget import NOT_ASKED
 from smallsteps.methods.tailored.exam import Paper
 from smallsteps.records import Chain, Problem, Rationale, Record
@@ -68,13 +68,13 @@ class Bought(Record):
 # ---- what the teacher is asked ----
 
 
-def first_lessons(problems: Sequence[Problem], words: Tailored) -> list[Lesson]:
+def first_lessons(problems: Sequence[Problem], words: TailoredSettings) -> list[Lesson]:
     """T_0: every question, `rationales` times."""
     return [Lesson(f"{p.id}/0.{n}", p, sample=n) for p in problems for n in range(words.rationales)]
 
 
 def feedback_lessons(
-    problems: Sequence[Problem], papers: Sequence[Paper], round: int, words: Tailored
+    problems: Sequence[Problem], papers: Sequence[Paper], round: int, words: TailoredSettings
 ) -> list[Lesson]:
     """T_r: each mistaken question with its first wrong rationales."""
     own = {problem.id: problem for problem in problems}
@@ -107,7 +107,7 @@ def taught(
     lessons: Sequence[Lesson],
     teacher: Teacher,
     task: Task,
-    words: Tailored,
+    words: TailoredSettings,
     round: int,
     progress: Progress | None = None,
     retries: int | None = None,
@@ -124,7 +124,7 @@ def taught_up_to(
     lessons: Iterator[Lesson],
     teacher: Teacher,
     task: Task,
-    words: Tailored,
+    words: TailoredSettings,
     round: int,
 ) -> list[Bought]:
     """Replies to as many lessons as `allowance` tokens buy: by portions, each as large as the
@@ -161,7 +161,7 @@ def _bought(one: FilteredReply, round: int, author: str) -> Bought:
 # ---- what the student learns ----
 
 
-def collected(bought: Sequence[Bought], words: Tailored) -> list[Bought]:
+def collected(bought: Sequence[Bought], words: TailoredSettings) -> list[Bought]:
     """The rationales to learn from: right ones of all rounds (or of the newest), each text of a
     question once, the newest `cap` of each question; in the order in which they were bought."""
     newest = max((one.round for one in bought), default=0)
@@ -279,7 +279,7 @@ def stop_reason(
     papers: Sequence[Paper],
     validation: Sequence[float],
     bought: Sequence[Bought],
-    words: Tailored,
+    words: TailoredSettings,
 ) -> str | None:
     """Why no further round is trained; None: go on. `validation`: the figure of every student so
     far, the untrained one first. `bought`: before this round."""

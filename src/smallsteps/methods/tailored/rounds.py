@@ -28,7 +28,7 @@ from smallsteps.evaluation.grade import Score, grade
 from smallsteps.experiment.arm import NO_CAP, Trained, Workshop
 from smallsteps.experiment.data import Questions, read_json_lines
 from smallsteps.experiment.folder import RunFolder
-from smallsteps.experiment.recipe import Recipe, Tailored
+from smallsteps.experiment.recipe import Recipe, TailoredSettings
 from smallsteps.experiment.reporter import Reporter
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.tailored.exam import Paper, sit
@@ -100,7 +100,7 @@ class Rounds:
         return self.questions.task
 
     @cached_property
-    def words(self) -> Tailored:
+    def words(self) -> TailoredSettings:
         assert self.recipe.tailored is not None
         return self.recipe.tailored
 
