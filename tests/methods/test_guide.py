@@ -11,7 +11,13 @@ import pytest
 
 from loopback import completion
 from smallsteps.errors import DataError, RecipeError, TeacherError, UserError
-from smallsteps.experiment.recipe import Guided, guided_arms, load_recipe, make_recipe, recipe_names
+from smallsteps.experiment.recipe import (
+    GuidedSettings,
+    guided_arms,
+    load_recipe,
+    make_recipe,
+    recipe_names,
+)
 from smallsteps.methods.guide import guide
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import results_table
@@ -470,7 +476,7 @@ def test_a_reader_that_cannot_be_asked_shows_before_any_training(tmp_path):
 
 
 def test_equal_rewards_and_a_runaway_student_are_named_stops(recipe_of, run, tmp_path, server):
-    words = Guided.model_validate(content("x")["guided"]).model_dump()
+    words = GuidedSettings.model_validate(content("x")["guided"]).model_dump()
     own = {**words, "reader": {**words["reader"], "store": str(tmp_path / "replies.sqlite")}}
     own["reader"].pop("base_url")
     dry = {**own, "reinforce": {**words["reinforce"], "steps": 6, "patience": 2, "longest": 1}}
