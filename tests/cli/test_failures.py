@@ -18,7 +18,7 @@ def fails(monkeypatch, error):
     def command():
         raise error
 
-    monkeypatch.setattr("smallsteps.cli.jobs.list_recipes", command)
+    monkeypatch.setattr("smallsteps.cli.running.list_recipes", command)
 
 
 @pytest.mark.parametrize(

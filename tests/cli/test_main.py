@@ -85,7 +85,7 @@ def test_segment_tells_how_far_it_is_and_blocks_change_nothing(
         )
         == 0
     )
-    monkeypatch.setattr("smallsteps.cli.rows.CHAINS_AT_ONCE", 7)
+    monkeypatch.setattr("smallsteps.cli.segmenting.CHAINS_AT_ONCE", 7)
     assert (
         main(["segment", str(chains), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")])
         == 0
@@ -204,7 +204,7 @@ def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, c
 
 @pytest.mark.parametrize("name", ["my runs/a", "a[/b]c", "it's"])
 def test_the_command_that_comes_next_can_be_pasted(name, tmp_path):
-    from smallsteps.cli.jobs import next_command
+    from smallsteps.cli.run_summary import next_command
     from smallsteps.experiment.recipe import load_recipe
 
     out = tmp_path / name
@@ -401,7 +401,7 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report(monkeypatch, capsys):
     def broken():
         raise ZeroDivisionError("of ours")
 
-    monkeypatch.setattr("smallsteps.cli.jobs.list_recipes", broken)
+    monkeypatch.setattr("smallsteps.cli.running.list_recipes", broken)
     assert main(["recipes"]) == 1
     said = capsys.readouterr().err
     assert "ZeroDivisionError: of ours" in said and "please report" in said
@@ -421,7 +421,7 @@ def test_an_interrupt_that_python_swallows_is_heard(monkeypatch, capsys):
 
     monkeypatch.setattr("smallsteps.cli.main.app", command)
     assert main(["recipes"]) == 130
-    assert "goes on where it stopped" in capsys.readouterr().err
+    assert "run the same command again" in capsys.readouterr().err
 
 
 def test_an_interrupted_command_exits_with_130(tmp_path):
@@ -455,7 +455,7 @@ def test_an_interrupted_command_exits_with_130(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "the same command goes on where it stopped" in said and "Traceback" not in said
+    assert "the same command run the same command again" in said and "Traceback" not in said
 
 
 def test_multi_hop_answers_are_graded_by_the_official_figures(tmp_path, capsys):

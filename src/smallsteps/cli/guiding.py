@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from smallsteps.cli.jobs import set_threads
+from smallsteps.cli.cpu_threads import set_threads
+from smallsteps.cli.environment import access
 from smallsteps.cli.progress import Terminal, say
 from smallsteps.cli.solving import stored_task
-from smallsteps.cli.teaching import access
 from smallsteps.devices import check_device
 from smallsteps.errors import counted
 from smallsteps.generation.budget import Budget, Limits, Prices

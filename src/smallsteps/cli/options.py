@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,21 +11,26 @@ import typer
 
 
 def number(low: float, above: bool = False) -> Callable[[Any], Any]:
-    """A check of an option: finite numbers from `low` (above: not `low` itself). None passes."""
+    """A callback that accepts None and finite numbers of at least `low` (above: greater than it).
+    Raises typer.BadParameter."""
 
     def check(value: Any) -> Any:
-        for part in value if isinstance(value, tuple) else () if value is None else (value,):
-            if not (math.isfinite(part) and (part > low if above else part >= low)):
-                want = f"above {low:g}" if above else f"of at least {low:g}"
-                raise typer.BadParameter(f"{part:g}, expected a finite number {want}.")
+        numbers = value if isinstance(value, tuple) else (value,)
+        for part in numbers:
+            if part is None:
+                continue
+            is_large_enough = part > low if above else part >= low
+            if not math.isfinite(part) or not is_large_enough:
+                bound = f"above {low:g}" if above else f"of at least {low:g}"
+                raise typer.BadParameter(f"{part:g}, expected a finite number {bound}.")
         return value
 
     return check
 
 
 def path_of(text: str | Path) -> Path:
-    """The path of an option. Its `~` is the home folder: a shell leaves it in `--out=~/x`, and
-    nobody wants a folder `~`. Nothing is no path, though Python reads it as this folder."""
+    """The path of an option, with `~` as the home folder: a shell leaves it in `--out=~/x`. Raises
+    typer.BadParameter for an empty text, which Python would read as the current folder."""
     if not str(text).strip():
         raise typer.BadParameter("is empty. Name a file or a folder.")
     try:
@@ -34,75 +39,130 @@ def path_of(text: str | Path) -> Path:
         raise typer.BadParameter(f"{text}: {error}") from None
 
 
+def column_names(pairs: Sequence[str] | None) -> dict[str, str]:
+    """Our field name → the file's, from `OUR=THEIRS` options. Raises RecipeError."""
+    from smallsteps.errors import RecipeError
+
+    names: dict[str, str] = {}
+    for pair in pairs or ():
+        ours, equals, theirs = pair.partition("=")
+        if not equals or not theirs:
+            raise RecipeError(
+                f"--columns {pair}: expected OUR=THEIRS, for example --columns rationale=cot"
+            )
+        if ours in names:
+            raise RecipeError(
+                f"--columns names {ours!r} twice, as {names[ours]!r} and {theirs!r}. Keep one."
+            )
+        names[ours] = theirs
+    return names
+
+
 def _temperature(value: float) -> float:
     from smallsteps.generation.generator import check_temperature
 
     return check_temperature(value, "--temperature")
 
 
+# ---- files ----
+
 Out = Annotated[
     Path,
+    typer.Option("--out", parser=path_of, metavar="PATH", help="Write the rows to this file."),
+]
+RunFolder = Annotated[
+    Path | None,
     typer.Option(
-        "--out", parser=path_of, metavar="PATH", help="Folder (run) or file (rows) to write."
+        "--out",
+        parser=path_of,
+        metavar="PATH",
+        help="Write the run to this folder. Not needed with --dry-run.",
     ),
 ]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
-        "--columns", help="OUR=THEIRS where the file's field names differ, e.g. rationale=cot."
+        "--columns",
+        help="OUR=THEIRS, where the file names a field differently, such as rationale=cot.",
     ),
 ]
 TaskName = Annotated[
     str,
     typer.Option(
         "--task",
-        help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, stories, facts, hotpotqa, "
-        "2wikimultihopqa; with -gold: supporting paragraphs only; with -zh, -de, ...: in that language (else guessed).",
+        help="numbers, text, gsm8k, svamp, asdiv, multiarith, commonsenseqa, strategyqa, pet, "
+        "stories, facts, hotpotqa, 2wikimultihopqa. With -gold: only the supporting paragraphs. "
+        "With -zh, -de, ...: in that language (default: guessed).",
+    ),
+]
+
+# ---- generation ----
+
+Temperature = Annotated[
+    float,
+    typer.Option("--temperature", callback=_temperature, help="Sampling temperature; 0 is greedy."),
+]
+SamplingSeed = Annotated[int, typer.Option("--seed", help="Seed of the sampling.")]
+
+# ---- a served model, and what may be spent on it ----
+
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        help="URL of an OpenAI-compatible server. Default: OPENAI_BASE_URL. "
+        "OPENAI_API_KEY is only sent to the host of OPENAI_BASE_URL.",
     ),
 ]
 MaxCalls = Annotated[
-    int | None, typer.Option("--max-calls", min=0, help="Calls that may be sent, retries included.")
+    int | None,
+    typer.Option("--max-calls", min=0, help="Maximum number of calls, retries included."),
 ]
 MaxTokens = Annotated[
     int | None,
-    typer.Option("--max-tokens-total", min=0, help="Tokens that may be read and written."),
+    typer.Option("--max-tokens-total", min=0, help="Maximum number of tokens, read and written."),
 ]
 MaxMoney = Annotated[
-    float | None, typer.Option("--max-money", callback=number(0), help="Needs --price.")
+    float | None,
+    typer.Option("--max-money", callback=number(0), help="Maximum cost. Needs --price."),
 ]
 Price = Annotated[
     tuple[float, float],
     typer.Option(
-        "--price", callback=number(0), help="INPUT OUTPUT per million tokens, in any currency."
+        "--price",
+        callback=number(0),
+        help="INPUT and OUTPUT price per million tokens, in any currency.",
     ),
 ]
 Concurrency = Annotated[
-    int, typer.Option("--concurrency", min=1, max=10_000, help="Calls under way at once.")
+    int,
+    typer.Option("--concurrency", min=1, max=10_000, help="Number of calls sent at the same time."),
 ]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", callback=number(0, above=True), help="Seconds for one call in all."),
+    typer.Option("--timeout", callback=number(0, above=True), help="Maximum seconds for one call."),
 ]
 Patience = Annotated[
     float,
     typer.Option(
         "--patience",
         callback=number(0),
-        help="Seconds for which a server may be too busy before the job ends.",
+        help="Stop after a server has been too busy for this many seconds.",
     ),
 ]
 ExtraBody = Annotated[
     str | None,
     typer.Option(
         "--extra-body",
-        help="JSON of further parameters of each request; null takes one out that is sent otherwise.",
+        help="Further parameters of each request, as JSON. null removes a parameter.",
     ),
 ]
 ThinkingPolicy = Annotated[
     str,
     typer.Option(
         "--thinking",
-        help="Of a reply with a thought, take: drop (what follows it), keep (both), only (the thought).",
+        help="Of a reply with a thought, take what follows it (drop), both (keep), "
+        "or the thought (only).",
     ),
 ]
 Store = Annotated[
@@ -111,18 +171,22 @@ Store = Annotated[
         "--store",
         parser=path_of,
         metavar="PATH",
-        help="Where paid replies are kept; default ~/.smallsteps/replies.sqlite.",
+        help="Keep paid replies in this file. Default: ~/.smallsteps/replies.sqlite.",
     ),
 ]
-Forecast = Annotated[bool, typer.Option("--dry-run", help="Print the forecast and stop.")]
-Temperature = Annotated[
-    float, typer.Option("--temperature", callback=_temperature, help="0: greedy.")
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+
+# ---- how the command runs ----
+
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 Threads = Annotated[
     int | None,
     typer.Option(
         "--threads",
-        help="CPU threads; the same number gives the same weights. Default: the fastest, measured briefly.",
+        help="CPU threads. The same number gives the same weights. "
+        "Default: the fastest, measured briefly.",
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the resolved plan with sizes, and stop.")
+]
+Forecast = Annotated[bool, typer.Option("--dry-run", help="Print the forecast, and stop.")]

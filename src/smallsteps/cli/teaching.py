@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from smallsteps.cli.jobs import set_threads
+from smallsteps.cli.cpu_threads import set_threads
+from smallsteps.cli.environment import access
 from smallsteps.cli.progress import Terminal, say
 from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, TeacherError
@@ -18,17 +18,9 @@ from smallsteps.outputs import check_output
 from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.tasks.spoken import task_for
 from smallsteps.teaching.lessons import lessons_for
-from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
+from smallsteps.teaching.open import TeacherSettings, open_teacher
 from smallsteps.teaching.summary import summary_lines, why_no_reply_came, why_none_was_kept
 from smallsteps.teaching.teach import teach
-
-
-def access() -> Access:
-    """Base URL and key of the environment."""
-    return Access(
-        os.environ.get("OPENAI_BASE_URL") or None,
-        os.environ.get("OPENAI_API_KEY", "").strip() or None,
-    )
 
 
 def teach_file(

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from smallsteps.cli.jobs import set_threads
+from smallsteps.cli.cpu_threads import set_threads
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, counted
@@ -25,7 +25,7 @@ from smallsteps.tasks.rows import problem_of, text_field
 DIGITS = 4
 
 
-def quality_file(
+def rate_file(
     source: Path,
     out: Path,
     student: str | None,

@@ -1,0 +1,118 @@
+"""Options of `smallsteps demo`, `compare`, `run` and `recipes`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from smallsteps.cli.options import (
+    Columns,
+    Device,
+    DryRun,
+    RunFolder,
+    TaskName,
+    Threads,
+    column_names,
+    number,
+)
+
+
+def demo(
+    out: RunFolder = Path("runs/demo"), threads: Threads = None, dry_run: DryRun = False
+) -> None:
+    """Compare whole chains with segments on the bundled word problems, in minutes on two cores."""
+    from smallsteps.cli.running import run_recipe
+
+    run_recipe("demo", [], out, threads, dry_run)
+
+
+def compare(
+    chains: Annotated[
+        str,
+        typer.Argument(
+            help="Chains of thought: JSONL of id, question, rationale, answer; or hub:NAME:SPLIT."
+        ),
+    ],
+    student: Annotated[
+        str,
+        typer.Option("--student", help="Hugging Face model: a folder, a hub name, or `bundled`."),
+    ],
+    out: RunFolder = None,
+    task: TaskName = "numbers",
+    arms: Annotated[
+        str,
+        typer.Option(
+            "--arms",
+            help="Arms, separated by commas: direct, direct-report, "
+            "ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.",
+        ),
+    ] = "direct,ases-uni-inter,ases-uni-ent",
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            "--budget",
+            min=1,
+            help="Training tokens of each arm, source + target. "
+            "Default: what --passes cost the arm `direct`.",
+        ),
+    ] = None,
+    passes: Annotated[
+        float,
+        typer.Option(
+            "--passes",
+            callback=number(0, above=True),
+            help="Passes over the chains that set the default budget.",
+        ),
+    ] = 20.0,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, max=1000, help="Number of training seeds.")
+    ] = 1,
+    columns: Columns = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Set a key of the recipe, such as train.learning_rate=1e-3."),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Train and compare arms on your data at equal cost, and keep the best student."""
+    from smallsteps.cli.running import compare_file
+
+    content: dict[str, Any] = {
+        "title": f"{Path(chains).name} with {student}",
+        "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
+        "seeds": list(range(seeds)),
+        "data": {"chains": chains, "task": task, "columns": column_names(columns)},
+        "student": {"name": student, "device": device},
+        "train": {"budget": budget, "passes": passes},
+    }
+    compare_file(content, settings or [], out, threads, dry_run)
+
+
+def run(
+    recipe: Annotated[
+        str,
+        typer.Argument(help="Name of a bundled recipe (demo, as-es/gsm8k, …), or a YAML file."),
+    ],
+    out: RunFolder = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(help="Changes as key=value, such as data.chains=my.jsonl."),
+    ] = None,
+    threads: Threads = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Run a recipe, or continue its run where it stopped."""
+    from smallsteps.cli.running import run_recipe
+
+    run_recipe(recipe, changes or [], out, threads, dry_run)
+
+
+def recipes() -> None:
+    """List the bundled recipes."""
+    from smallsteps.cli.running import list_recipes
+
+    list_recipes()

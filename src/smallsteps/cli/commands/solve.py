@@ -1,0 +1,70 @@
+"""Options of `smallsteps solve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallsteps.cli.options import (
+    Columns,
+    Device,
+    SamplingSeed,
+    Temperature,
+    Threads,
+    column_names,
+    path_of,
+)
+
+
+def solve(
+    model: Annotated[str, typer.Argument(help="Student: a folder, a hub name, or `bundled`.")],
+    question: Annotated[
+        str, typer.Argument(help="A question in quotes, or a file: JSONL of id, question.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=path_of,
+            metavar="PATH",
+            help="Write predictions for a file to this file. Continues an interrupted command.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="Task, for a model that smallsteps did not train."),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Number of chains to generate at once.")
+    ] = 64,
+    dtype: Annotated[
+        str,
+        typer.Option("--dtype", help="float32, or bfloat16 (faster, nearly the same answers)."),
+    ] = "float32",
+    temperature: Temperature = 0.0,
+    seed: SamplingSeed = 0,
+    columns: Columns = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Answer one question, segment by segment, or a file of questions."""
+    from smallsteps.cli.solving import names_file, solve_file, solve_question
+
+    if names_file(question):
+        solve_file(
+            model,
+            question,
+            out,
+            task,
+            batch_size,
+            dtype,
+            temperature,
+            seed,
+            column_names(columns),
+            device,
+            threads,
+        )
+    else:
+        solve_question(model, question, out, task, dtype, temperature, seed, device, threads)

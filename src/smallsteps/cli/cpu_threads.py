@@ -1,0 +1,31 @@
+"""Sets the number of CPU threads of a command."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smallsteps.devices import check_threads
+
+if TYPE_CHECKING:
+    from smallsteps.students.student import Student
+
+
+def set_threads(
+    threads: int | None, out: Path | None = None, load: Callable[[], Student | None] | None = None
+) -> None:
+    """Sets the CPU threads, on which exact results depend: `threads`, else the number stored in the
+    run folder `out`, else the fastest for the student that `load` opens, else torch's choice.
+    Raises RecipeError where torch cannot use that many."""
+    check_threads(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if threads is not None:
+        from smallsteps.threads import Threads, use
+
+        use(Threads(threads, threads))
+    elif load is not None:
+        from smallsteps.cli.fastest import choose
+
+        choose(out, load)

@@ -1,0 +1,149 @@
+"""`smallsteps demo`, `compare`, `run` and `recipes`: resolve the recipe, print its plan or run it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from smallsteps.cli.cpu_threads import set_threads
+from smallsteps.cli.environment import access
+from smallsteps.cli.planning import plan_lines
+from smallsteps.cli.progress import open_console, say
+from smallsteps.config import apply_changes
+from smallsteps.devices import check_device, check_threads
+from smallsteps.errors import RecipeError
+from smallsteps.experiment.recipe import (
+    BUNDLED,
+    Recipe,
+    load_recipe,
+    make_recipe,
+    recipe_names,
+)
+from smallsteps.outputs import check_output_folder
+
+if TYPE_CHECKING:
+    from smallsteps.students.student import Student
+
+PRETRAINING = "student/bundled"
+"""The recipe that compares no arms."""
+
+
+def run_recipe(
+    name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
+) -> None:
+    """`smallsteps run` and `demo`."""
+    if name == PRETRAINING:
+        from smallsteps.cli.pretraining import pretrain_bundled
+
+        pretrain_bundled(name, changes, out, threads, dry_run)
+        return
+    _plan_or_run(load_recipe(name, changes), out, threads, dry_run)
+
+
+def compare_file(
+    content: dict[str, Any],
+    changes: Sequence[str],
+    out: Path | None,
+    threads: int | None,
+    dry_run: bool,
+) -> None:
+    """`smallsteps compare`. content: a recipe, to which `changes` are applied. The device and the
+    file of chains are checked first, so that messages name them as the command does."""
+    from smallsteps.experiment.folder import complete
+    from smallsteps.tasks.sources import check_exists
+
+    check_device(content["student"]["device"])
+    chains = content["data"]["chains"]
+    is_file = chains and chains != BUNDLED and not chains.startswith("hub:")
+    is_resumed = out is not None and complete(out / "data")
+    if is_file and not is_resumed:
+        check_exists(Path(chains))
+    apply_changes(content, changes)
+    _plan_or_run(make_recipe(content, "compare"), out, threads, dry_run)
+
+
+def list_recipes() -> None:
+    """`smallsteps recipes`."""
+    table = Table("recipe", "about", box=None, padding=(0, 2, 0, 0))
+    for name in recipe_names():
+        if name == PRETRAINING:
+            about = "Pre-trains the bundled student."
+        else:
+            about = load_recipe(name).about
+        table.add_row(name, " ".join(about.split()))
+    open_console().print(table)
+
+
+def _plan_or_run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
+    check_threads(threads)
+    if dry_run:
+        _print_plan(recipe, out)
+    elif out is None:
+        raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
+    else:
+        _run(recipe, out, threads)
+
+
+def _print_plan(recipe: Recipe, out: Path | None) -> None:
+    from smallsteps.methods.beforehand import rehearse
+
+    if out is not None:
+        _check_run_folder(recipe, out)
+    say(recipe.to_yaml())
+    rehearse(recipe, access())
+    for line in plan_lines(recipe):
+        say(line)
+
+
+def _run(recipe: Recipe, out: Path, threads: int | None) -> None:
+    from smallsteps.experiment.folder import complete
+    from smallsteps.methods.beforehand import check_recipe
+
+    _check_run_folder(recipe, out)
+    check_recipe(recipe, access(), data_is_there=complete(out / "data"))
+    set_threads(threads, out, lambda: _student_to_measure(recipe))
+    from smallsteps.cli.progress import Terminal
+    from smallsteps.cli.run_summary import print_run_summary
+    from smallsteps.methods.compare import compare
+
+    command = shlex.join(["smallsteps", *sys.argv[1:]])
+    with Terminal() as reporter:
+        if recipe.tailored is not None:
+            from smallsteps.methods.tailor import tailor
+
+            results = tailor(recipe, out, reporter, command, access())
+        elif recipe.guided is not None:
+            from smallsteps.methods.guide import guide
+
+            results = guide(recipe, out, reporter, command, access())
+        else:
+            results = compare(recipe, out, reporter, command)
+    print_run_summary(recipe, results, out)
+
+
+def _check_run_folder(recipe: Recipe, out: Path) -> None:
+    from smallsteps.experiment.ownership import check_folder
+
+    check_folder(out, recipe.digest(), recipe.to_yaml())
+    check_output_folder(out)
+
+
+def _student_to_measure(recipe: Recipe) -> Student | None:
+    """The recipe's student, for measuring the fastest number of threads; None where it is large or
+    not in a local folder. A student from scratch is about as small as the bundled one, which is
+    measured in its place."""
+    from smallsteps.cli.fastest import SMALL
+    from smallsteps.students.loading import load_student
+
+    name = BUNDLED if recipe.student.scratch else recipe.student.name
+    weights = [] if name == BUNDLED else list(Path(name).glob("*.safetensors"))
+    if recipe.student.device not in ("auto", "cpu") or (name != BUNDLED and not weights):
+        return None
+    if sum(file.stat().st_size for file in weights) > 4 * SMALL:
+        return None
+    return load_student(name, device=recipe.student.device)
