@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "training",
         "generation",
     },
-    "report": {"errors", "disk", "records", "evaluation"},
+    "report": {"errors", "disk", "records", "evaluation", "experiment", "methods"},
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import digests
+from smallsteps.experiment.results import Results
 
 TINY_STUDENT = {
     "vocabulary": 400,
@@ -21,7 +22,6 @@ TINY_STUDENT = {
     "layers": 1,
     "dropout": 0.1,
 }
-LASTING = ("arms", "pooled", "comparisons", "paper_protocol", "also", "data", "budget", "best")
 
 
 def tiny_content(**sections: Any) -> dict[str, Any]:
@@ -57,12 +57,15 @@ class Listener:
         self.bars.add(what)
 
 
-def lasting(results: dict[str, Any]) -> dict[str, Any]:
-    """What must repeat exactly: everything but seconds."""
-    kept = json.loads(json.dumps({name: results[name] for name in LASTING}))
-    for row in kept["arms"]:
-        row.pop("seconds"), row.pop("seconds_per_answer")
-    return kept
+def lasting(results: Results) -> Any:
+    """What must repeat exactly: everything but seconds, command and provenance."""
+    return _without_seconds(results.model_dump(exclude={"command", "provenance"}))
+
+
+def _without_seconds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_seconds(v) for k, v in value.items() if "seconds" not in k}
+    return [_without_seconds(item) for item in value] if isinstance(value, list) else value
 
 
 def weights(out: Path) -> dict[str, list[str]]:

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from smallsteps.cli.main import main
+from smallsteps.experiment.results import read_results
 from smallsteps.students.scratch import ScratchSettings, from_scratch
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
@@ -184,21 +185,9 @@ def test_compare_on_own_data_names_the_best_student(chains, student, tmp_path, c
     assert (
         "best student" in said.out and "no difference between arms is clear" in said.out
     )  # of three problems
-    results = json.loads((out / "results.json").read_text())
-    for row in results["arms"]:
-        assert {
-            "name",
-            "seed",
-            "metric",
-            "value",
-            "low",
-            "high",
-            "n",
-            "unparsed",
-            "train_tokens",
-            "seconds",
-        } <= set(row)
-    assert (out / results["best"]["folder"] / "config.json").is_file()
+    results = read_results(out)
+    assert results.arms and all(arm.train_tokens and arm.seconds for arm in results.arms)
+    assert (out / results.best.folder / "config.json").is_file()
     assert (out / "report.html").is_file()
 
 

@@ -35,20 +35,20 @@ def run(request, tmp_path_factory):
 
 def test_every_arm_is_trained_and_graded(run):
     out, results = run
-    assert [row["name"] for row in results["arms"]] == ARMS
-    for row in results["arms"]:
-        assert row["n"] == 6 and row["train_tokens"] >= 9000
-        assert sum(row["stopped"].values()) == 6
-        assert len(rows_of(out / row["folder"] / "predictions.jsonl")) == 6
+    assert [row.name for row in results.arms] == ARMS
+    for row in results.arms:
+        assert row.n == 6 and row.train_tokens >= 9000
+        assert sum(row.stopped.values()) == 6
+        assert len(rows_of(out / row.folder / "predictions.jsonl")) == 6
 
 
 def test_the_students_are_ordinary_folders_that_answer(run):
     out, results = run
-    for row in results["arms"]:
-        folder = out / row["student"]
+    for row in results.arms:
+        folder = out / row.student
         student = load(folder)
         assert student.architecture == "causal"
-        if "dual" not in row["name"]:
+        if "dual" not in row.name:
             model = AutoModelForCausalLM.from_pretrained(folder)
             assert (
                 len(AutoTokenizer.from_pretrained(folder))

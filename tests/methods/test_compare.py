@@ -10,6 +10,7 @@ import smallsteps
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.experiment import arm as arm_module
 from smallsteps.experiment.arm import Workshop
+from smallsteps.experiment.results import BudgetFacts
 from smallsteps.methods.as_es import stages as stages_module
 from smallsteps.methods.compare import compare
 from smallsteps.students.dual import DualStudent
@@ -56,7 +57,7 @@ class Spied:
         with pytest.MonkeyPatch.context() as patch:
             self.spy(patch)
             self.results = compare(self.recipe, out, self.listener)
-        self.rows = {row["name"]: row for row in self.results["arms"]}
+        self.rows = {arm.name: arm for arm in self.results.arms}
 
     def spy(self, patch):
         fit, segment, answers = arm_module.Training, stages_module.segment, Workshop.answers
@@ -88,16 +89,16 @@ def spied(tmp_path_factory):
 def test_every_arm_is_graded_on_the_same_problems(spied):
     assert list(spied.rows) == ARMS
     for row in spied.rows.values():
-        assert row["n"] == 6 and 0 <= row["low"] <= row["value"] <= row["high"] <= 100
-        assert sum(row["stopped"].values()) == 6 and row["unparsed"] + row["missing"] <= 6
-        assert row["seconds_per_answer"] > 0 and row["seconds"] > 0
-        predictions = rows_of(spied.out / row["folder"] / "predictions.jsonl")
+        assert row.n == 6 and 0 <= row.low <= row.value <= row.high <= 100
+        assert sum(row.stopped.values()) == 6 and row.unparsed + row.missing <= 6
+        assert row.seconds_per_answer > 0 and row.seconds > 0
+        predictions = rows_of(spied.out / row.folder / "predictions.jsonl")
         assert [p["problem_id"] for p in predictions] == [
             p["id"] for p in rows_of(spied.out / "problems.jsonl")
         ]
-        assert len(rows_of(spied.out / row["folder"] / "grades.jsonl")) == 6
-        assert set(row["metrics"]) == {"bleu", "rouge_l"}
-        assert all(0 <= m["low"] <= m["value"] <= m["high"] <= 100 for m in row["metrics"].values())
+        assert len(rows_of(spied.out / row.folder / "grades.jsonl")) == 6
+        assert set(row.metrics) == {"bleu", "rouge_l"}
+        assert all(0 <= m.low <= m.value <= m.high <= 100 for m in row.metrics.values())
 
 
 def test_every_arm_trains_on_the_same_chains_and_none_on_those_it_is_measured_by(spied):
@@ -115,16 +116,16 @@ def test_every_arm_trains_on_the_same_chains_and_none_on_those_it_is_measured_by
 
 
 def test_the_budget_ends_within_one_update_and_the_halves_of_a_pair_share_it(spied):
-    budget = spied.results["budget"]["tokens"]
+    budget = spied.results.budget.tokens
     assert budget == 3000
     shares = {}
     for place, _, _, _, settings in spied.fits:
         shares.setdefault(place, []).append(settings.budget_tokens)
     for row in spied.rows.values():
-        own = shares[row["folder"].split("/")[1]]
-        assert len(own) == (2 if "dual" in row["name"] else 1)
+        own = shares[row.folder.split("/")[1]]
+        assert len(own) == (2 if "dual" in row.name else 1)
         assert sum(own) == pytest.approx(budget, abs=1) and all(share > 0 for share in own)
-        curves = rows_of(spied.out / row["folder"] / "curves.jsonl")
+        curves = rows_of(spied.out / row.folder / "curves.jsonl")
         halves = {curve.get("half") for curve in curves} - {"pair"}
         for half in halves:
             tokens = [curve["tokens"] for curve in curves if curve.get("half") == half]
@@ -132,7 +133,7 @@ def test_the_budget_ends_within_one_update_and_the_halves_of_a_pair_share_it(spi
             assert tokens[-1] >= share and (len(tokens) == 1 or tokens[-2] < share), (
                 "the update that reaches it is last"
             )
-        assert row["train_tokens"] == sum(
+        assert row.train_tokens == sum(
             max(c["tokens"] for c in curves if c.get("half") == half) for half in halves
         )
 
@@ -144,7 +145,7 @@ def test_scorers_are_the_direct_student_of_lowest_validation_loss_and_the_untrai
     assert scorers["ent"].name == scorers["loss"].name == chosen
     losses = {
         row["update"]: row["validation_loss"]
-        for row in rows_of(spied.out / spied.rows["direct"]["folder"] / "curves.jsonl")
+        for row in rows_of(spied.out / spied.rows["direct"].folder / "curves.jsonl")
         if row.get("validation_loss") is not None
     }
     assert chosen.endswith(f"candidate-{min(losses, key=losses.get)}")
@@ -159,9 +160,7 @@ def test_scorers_are_the_direct_student_of_lowest_validation_loss_and_the_untrai
 def test_tokens_of_the_scorer_stand_beside_the_budget(spied):
     for name, row in spied.rows.items():
         trained = name.endswith(("-ent", "-loss"))
-        assert row.get("scorer_tokens") == (
-            spied.rows["direct"]["train_tokens"] if trained else None
-        )
+        assert row.scorer_tokens == (spied.rows["direct"].train_tokens if trained else None)
 
 
 def test_the_test_part_is_read_once_for_the_main_figure(spied):
@@ -181,26 +180,26 @@ def test_the_test_part_is_read_once_for_the_main_figure(spied):
 def test_the_graded_student_is_the_one_that_validation_chose(spied):
     for row in spied.rows.values():
         held = json.loads(
-            (spied.out / row["folder"]).parent.joinpath("training", "trained.json").read_text()
+            (spied.out / row.folder).parent.joinpath("training", "trained.json").read_text()
         )
-        assert row["student"].endswith(held["folders"]["metric"])
-        assert row["validation"] == held["validation"]
+        assert row.student.endswith(held["folders"]["metric"])
+        assert row.validation == held["validation"]
         values = [c["metric"] for c in held["curves"] if c.get("metric") is not None]
-        assert len(values) == 2 and row["validation"] == max(values), (
+        assert len(values) == 2 and row.validation == max(values), (
             "a dual pair is measured as a pair"
         )
 
 
 def test_the_student_handed_out_is_chosen_on_validation_and_not_on_the_test_set(spied):
-    best = max(spied.rows.values(), key=lambda row: row["validation"])
-    chosen = spied.results["best"]
-    assert (chosen["name"], chosen["folder"]) == (best["name"], best["student"])
-    assert chosen["validation"] == best["validation"] and chosen["chosen_on"] == "validation"
+    best = max(spied.rows.values(), key=lambda row: row.validation)
+    chosen = spied.results.best
+    assert (chosen.name, chosen.folder) == (best.name, best.student)
+    assert chosen.validation == best.validation
 
 
 def test_every_student_loads_and_answers(spied):
     for name, row in spied.rows.items():
-        student = load(spied.out / row["student"])
+        student = load(spied.out / row.student)
         assert isinstance(student, DualStudent if "dual" in name else Student)
         assert student.drive.task == "stories" and student.drive.path == (
             "direct" if name == "direct" else name.split("-")[1].replace("cue", "uni")
@@ -210,7 +209,7 @@ def test_every_student_loads_and_answers(spied):
             assert (student.es.drive.role, student.as_.drive.role) == ("ES", "AS")
         elif name != "direct":
             assert student.drive.cue == ("cue" in name)
-    solver = smallsteps.load(str(spied.out / spied.results["best"]["folder"]))
+    solver = smallsteps.load(str(spied.out / spied.results.best.folder))
     assert solver("How many pens?").problem_id == "question"
 
 
@@ -218,36 +217,34 @@ def test_kinds_stand_in_predictions_where_they_are_known(spied):
     for name, row in spied.rows.items():
         kinds = {
             segment[0]
-            for prediction in rows_of(spied.out / row["folder"] / "predictions.jsonl")
+            for prediction in rows_of(spied.out / row.folder / "predictions.jsonl")
             for segment in prediction["segments"]
         }
         assert kinds <= ({"ES", "AS"} if "dual" in name or "cue" in name else {None})
 
 
 def test_paired_tests_are_against_direct(spied):
-    assert [row["arm"] for row in spied.results["comparisons"]] == ARMS[1:]
-    for row in spied.results["comparisons"]:
-        gap = spied.rows[row["arm"]]["value"] - spied.rows["direct"]["value"]
-        assert (
-            row["against"] == "direct"
-            and row["seed"] == 0
-            and row["difference"] == pytest.approx(gap)
-        )
-        assert row["low"] <= row["difference"] <= row["high"] and 0 <= row["p_mcnemar"] <= 1
-    assert spied.results["pooled"] == []
+    assert [row.arm for row in spied.results.comparisons] == ARMS[1:]
+    for row in spied.results.comparisons:
+        gap = spied.rows[row.arm].value - spied.rows["direct"].value
+        assert (row.against, row.seed) == ("direct", 0)
+        assert row.difference == pytest.approx(gap)
+        assert row.low <= row.difference <= row.high and 0 <= row.p_mcnemar <= 1
+    assert spied.results.pooled == [] == spied.results.pooled_comparisons
 
 
 def test_the_paper_protocol_takes_the_best_of_three_checkpoints_on_the_test_set(spied):
-    assert [row["name"] for row in spied.results["paper_protocol"]] == ARMS
-    for row in spied.results["paper_protocol"]:
-        assert set(row["values"]) == {"train_loss", "validation_loss", "bleu"}, (
+    assert [row.name for row in spied.results.paper_protocol] == ARMS
+    for row in spied.results.paper_protocol:
+        assert set(row.values) == {"train_loss", "validation_loss", "bleu"}, (
             "segment_bleu gives the third"
         )
-        assert row["value"] == max(row["values"].values()) == row["values"][row["checkpoint"]]
+        assert row.value == max(row.values.values()) == row.values[row.checkpoint]
 
 
 def test_further_test_sets_are_graded_by_their_own_task(spied):
-    assert [(row["name"], row["task"], row["n"]) for row in spied.results["also"]] == [
+    further = spied.results.further_tests
+    assert [(row.name, row.task, row.n) for row in further] == [
         (name, "multiarith", 3) for name in ARMS
     ]
 
@@ -280,7 +277,7 @@ def test_the_same_recipe_twice_gives_the_same_figures_and_weights(spied, recipe_
         recipe_of(arms=["direct", "ases-dual-ent"], train={"budget": 1500}, seeds=[1]),
         tmp_path / "c",
     )
-    assert weights(tmp_path / "a") != weights(tmp_path / "c") and again["arms"][0]["seed"] == 1
+    assert weights(tmp_path / "a") != weights(tmp_path / "c") and again.arms[0].seed == 1
 
 
 def test_seeds_are_pooled_and_passes_can_be_what_is_equal(recipe_of, tmp_path):
@@ -288,20 +285,19 @@ def test_seeds_are_pooled_and_passes_can_be_what_is_equal(recipe_of, tmp_path):
         arms=["direct", "ases-uni-gold"], seeds=[0, 1], train={"fair": "passes", "passes": 1.0}
     )
     results = compare(recipe, tmp_path / "run")
-    assert [row["seed"] for row in results["arms"]] == [0, 0, 1, 1]
-    assert [
-        (row.get("name"), row["n"], row.get("seed"), row.get("against"))
-        for row in results["pooled"]
-    ] == [
-        ("direct", 6, [0, 1], None),
-        ("ases-uni-gold", 6, [0, 1], None),
-        (None, 6, None, "direct"),
+    assert [row.seed for row in results.arms] == [0, 0, 1, 1]
+    assert [(row.name, row.n, row.seeds) for row in results.pooled] == [
+        ("direct", 6, [0, 1]),
+        ("ases-uni-gold", 6, [0, 1]),
     ]
-    assert [row["seed"] for row in results["comparisons"]] == [0, 1]
-    assert results["budget"] == {"fair": "passes", "tokens": None, "passes": 1.0}
-    for row in results["arms"]:
-        assert row["passes"] == pytest.approx(1.0, abs=0.35)
-    tokens = {row["name"]: row["train_tokens"] for row in results["arms"]}
+    assert [(row.arm, row.against, row.seed, row.n) for row in results.pooled_comparisons] == [
+        ("ases-uni-gold", "direct", None, 6)
+    ]
+    assert [row.seed for row in results.comparisons] == [0, 1]
+    assert results.budget == BudgetFacts(fair="passes", tokens=None, passes=1.0)
+    for row in results.arms:
+        assert row.passes == pytest.approx(1.0, abs=0.35)
+    tokens = {row.name: row.train_tokens for row in results.arms}
     assert tokens["ases-uni-gold"] > 1.5 * tokens["direct"], "each segment reads the question again"
 
 
@@ -311,10 +307,10 @@ def test_a_budget_in_passes_is_what_direct_costs(recipe_of, tmp_path):
         train={"budget": None, "passes": 1.0, "update_examples": 4},
     )
     results = compare(recipe, tmp_path / "run")
-    rows = {row["name"]: row for row in results["arms"]}
-    assert rows["direct"]["passes"] == pytest.approx(1.0, abs=0.1)
-    assert rows["direct"]["train_tokens"] == results["budget"]["tokens"]
-    assert rows["ases-uni-inter"]["passes"] < 0.8
+    rows = {row.name: row for row in results.arms}
+    assert rows["direct"].passes == pytest.approx(1.0, abs=0.1)
+    assert rows["direct"].train_tokens == results.budget.tokens
+    assert rows["ases-uni-inter"].passes < 0.8
 
 
 def test_folds_score_each_chain_by_a_student_that_has_not_seen_it(recipe_of, tmp_path, monkeypatch):
@@ -337,12 +333,12 @@ def test_folds_score_each_chain_by_a_student_that_has_not_seen_it(recipe_of, tmp
         seen = next(train for out, train in fits if scorer.startswith(out))
         assert not ids & seen and len(seen) == 12
     assert len(fits) == 3, "two scorers and the arm; no direct student that nobody asked for"
-    assert results["arms"][0]["scorer_tokens"] >= 2 * 1500, "both scorers"
+    assert results.arms[0].scorer_tokens >= 2 * 1500, "both scorers"
 
 
 def test_lora_is_merged_into_an_ordinary_folder(recipe_of, tmp_path):
     results = compare(recipe_of(arms=["ases-cue-inter"], student={"lora": 4}), tmp_path / "run")
-    folder = tmp_path / "run" / results["best"]["folder"]
+    folder = tmp_path / "run" / results.best.folder
     assert not list(folder.glob("adapter*"))
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -398,19 +394,19 @@ def reports(tmp_path, recipe_of):
 def test_reports_are_answered_region_by_region_and_graded_whole(reports, tmp_path):
     arms = ["direct-report", "direct", "ases-dual-inter"]
     results = compare(reports(arms=arms, evaluation={"segment_bleu": True}), tmp_path / "run")
-    for row in results["arms"]:
-        assert row["metric"] == "bleu" and row["n"] == 2
-        assert set(row["metrics"]) == {"rouge_l", "missing_ratio"}
-        folder = tmp_path / "run" / row["folder"]
+    for row in results.arms:
+        assert row.metric == "bleu" and row.n == 2
+        assert set(row.metrics) == {"rouge_l", "missing_ratio"}
+        folder = tmp_path / "run" / row.folder
         parts = rows_of(folder.parent / "answers" / "parts.jsonl")
-        assert len(parts) == (2 if row["name"] == "direct-report" else 6)
+        assert len(parts) == (2 if row.name == "direct-report" else 6)
         assert (
             len(rows_of(folder / "predictions.jsonl")) == len(rows_of(folder / "grades.jsonl")) == 2
         )
-        assert row["seconds_per_answer"] == pytest.approx(
+        assert row.seconds_per_answer == pytest.approx(
             sum(p["seconds"] for p in parts) / 2, abs=1e-5
         )
-    assert {row["against"] for row in results["comparisons"]} == {"direct"}, (
+    assert {row.against for row in results.comparisons} == {"direct"}, (
         "not the first arm that is called direct-..."
     )
     gold = rows_of(tmp_path / "run" / "gold.jsonl")
@@ -431,14 +427,14 @@ def test_a_sweep_over_gamma_thins_the_normal_regions_of_every_arm_but_whole_repo
         arms=["direct", "direct-report", "ases-uni-bleu"], sweep={"gamma": [0, 1], "beta": [1]}
     )
     results = compare(recipe, tmp_path / "run", heard := Listener())
-    assert [row["name"] for row in results["arms"]] == [
+    assert [row.name for row in results.arms] == [
         "direct-gamma=0",
         "direct-gamma=1",
         "direct-report",
         "ases-uni-bleu-beta=1-gamma=0",
         "ases-uni-bleu-beta=1-gamma=1",
     ]
-    pairs = {row["arm"]: row["against"] for row in results["comparisons"]}
+    pairs = {row.arm: row.against for row in results.comparisons}
     assert pairs["ases-uni-bleu-beta=1-gamma=1"] == "direct-gamma=1", "on the same regions"
     examples = {
         label.split(",")[0]: int(line.split()[2])
@@ -506,4 +502,4 @@ def test_gold_segments_are_asked_for_before_the_first_arm(recipe_of, tmp_path):
 def test_long_questions_are_answered_whole_where_long_examples_are_left_out(recipe_of, tmp_path):
     recipe = recipe_of(train={"source_limit": 60, "overlong": "drop", "budget": 1000})
     results = compare(recipe, tmp_path / "run")
-    assert results["arms"][0]["n"] == 6 and results["arms"][0]["missing"] == 0
+    assert results.arms[0].n == 6 and results.arms[0].missing == 0

@@ -18,6 +18,7 @@ from smallsteps.experiment.recipe import (
     make_recipe,
     recipe_names,
 )
+from smallsteps.experiment.results import read_results
 from smallsteps.methods.guide import guide
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import results_table
@@ -25,7 +26,7 @@ from smallsteps.students.loading import load_student
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.open import Access
-from tiny_runs import TINY_STUDENT, Commands, rows_of
+from tiny_runs import TINY_STUDENT, Commands, lasting, rows_of
 
 KEY = "sk-only-in-the-environment"
 GOLD = {
@@ -110,30 +111,28 @@ def test_every_arm_runs_and_says_what_it_cost(recipe_of, run, tmp_path, server):
         arm for arm in guided_arms() if not arm.endswith("-confidence")
     ]  # needs the reader's weights
     found = run(recipe_of(arms=arms))
-    assert [row["name"] for row in found["arms"]] == arms
-    for row in found["guided"]:
-        name = row["arm"]
-        assert sum(row["turned"].values()) == 6
+    assert [arm.name for arm in found.arms] == arms
+    part = found.methods["guided"]
+    for row in part.guidance:
+        name = row.arm
+        assert sum(row.turned.values()) == 6
         small_writes = name not in ("standard", "cot", "cot-sc", "gold-facts", "random-context")
-        assert (row["small_tokens"] > 0) == small_writes, name
-        assert (row["large_tokens"] > 0) == (name != "small"), name
-    own = {row["arm"]: row for row in found["guided"]}
-    assert own["both-sc"]["small_tokens"] > own["both"]["small_tokens"], "all samples are paid for"
-    assert own["cot-sc"]["large_tokens"] == 2 * own["cot"]["large_tokens"]
-    by_name = {row["name"]: row["value"] for row in found["arms"]}
+        assert (row.small_tokens > 0) == small_writes, name
+        assert (row.large_tokens > 0) == (name != "small"), name
+    guidance = {row.arm: row for row in part.guidance}
+    assert guidance["both-sc"].small_tokens > guidance["both"].small_tokens, "samples are paid for"
+    assert guidance["cot-sc"].large_tokens == 2 * guidance["cot"].large_tokens
+    by_name = {arm.name: arm.value for arm in found.arms}
     assert by_name["cot"] == by_name["cot-sc"] == 100 and by_name["gold-facts"] == 100
-    assert found["data"]["yields"] == {"replies": 12, "parsed": 12, "right": 12, "kept": 12}
-    assert {row["arm"] for row in found["refined"]} == {"aspects", "task", "both", "raft", "dpo"}
-    for row in found["refined"]:
-        assert (
-            row["steps"] == 2
-            and row["stopped"] is None
-            and {"reward", "kl", "no_signal"} <= set(row["last"])
-        )
-    assert found["controls"] == [
+    assert part.yields == {"replies": 12, "parsed": 12, "right": 12, "kept": 12}
+    assert {row.arm for row in part.refinement} == {"aspects", "task", "both", "raft", "dpo"}
+    for row in part.refinement:
+        assert row.steps == 2 and row.stopped is None
+        assert {"reward", "kl", "no_signal"} <= set(row.last)
+    assert [arm.name for arm in found.arms if arm.control] == [
         arm for arm in arms if arm.endswith(("-gold", "-other", "-masked", "-facts", "-context"))
     ]
-    assert found["best"]["name"] in (
+    assert found.best.name in (
         "unfiltered",
         "distilled",
         "aspects",
@@ -142,10 +141,10 @@ def test_every_arm_runs_and_says_what_it_cost(recipe_of, run, tmp_path, server):
         "raft",
         "dpo",
     )
-    assert (tmp_path / "run" / found["best"]["folder"] / "config.json").is_file(), (
+    assert (tmp_path / "run" / found.best.folder / "config.json").is_file(), (
         "what `smallsteps guide --guide` takes"
     )
-    against = {(row["arm"], row["against"]) for row in found["comparisons"]}
+    against = {(row.arm, row.against) for row in found.comparisons}
     assert {("distilled", "standard"), ("both", "standard"), ("both", "distilled")} <= against
     page = write_page(tmp_path / "run").read_text()
     own = rows_of(tmp_path / "run/arms/both-seed0/guided.jsonl")
@@ -171,25 +170,18 @@ def test_every_student_is_chosen_on_validation_and_no_step_is_a_candidate_too(
             arms=["standard", "unfiltered", "distilled", "both", "small"], train={"evaluations": 2}
         )
     )
-    rows = {row["name"]: row for row in found["arms"]}
-    assert "validation" not in rows["standard"]
+    rows = {arm.name: arm for arm in found.arms}
+    assert rows["standard"].validation is None
     for name in ("unfiltered", "distilled", "small"):
         trained = json.loads((tmp_path / f"run/seed0/{name}/trained.json").read_text())
-        assert (
-            trained["validation"] == rows[name]["validation"] and 0 <= trained["validation"] <= 100
-        )
-        assert rows[name]["student"] == f"seed0/{name}/{trained['folders']['metric']}"
-    (refined,) = found["refined"]
-    assert (
-        refined["start"]
-        == rows["distilled"]["validation"]
-        <= refined["value"]
-        == rows["both"]["validation"]
-    )
-    guides = {name: rows[name]["validation"] for name in ("unfiltered", "distilled", "both")}
-    assert found["best"]["chosen_on"] == "validation" and found["best"]["validation"] == max(
-        guides.values()
-    )
+        assert trained["validation"] == rows[name].validation
+        assert 0 <= trained["validation"] <= 100
+        assert rows[name].student == f"seed0/{name}/{trained['folders']['metric']}"
+    (refined,) = found.methods["guided"].refinement
+    assert refined.start == rows["distilled"].validation
+    assert refined.value == rows["both"].validation >= refined.start
+    guides = [rows[name].validation for name in ("unfiltered", "distilled", "both")]
+    assert found.best.validation == max(guides)
 
 
 BARE = {
@@ -249,16 +241,17 @@ def test_a_task_without_contexts_works_and_what_needs_one_is_null(
             "distilled-masked",
         ]
     found = run(recipe_of(arms=arms, data={"chains": str(tmp_path / "own.jsonl"), "task": task}))
-    rows = {row["name"]: row for row in found["arms"]}
-    assert list(rows) == arms and {row["metric"] for row in rows.values()} == {"accuracy"}
+    rows = {arm.name: arm for arm in found.arms}
+    assert list(rows) == arms and {row.metric for row in rows.values()} == {"accuracy"}
     assert {
-        row["value"] for name, row in rows.items() if name not in ("small", "distilled-masked")
+        row.value for name, row in rows.items() if name not in ("small", "distilled-masked")
     } == {100}
     assert "Guidance" in write_page(tmp_path / "run").read_text()
     if "distilled" in arms:
-        (quality,) = [row["quality"] for row in found["guided"] if row["arm"] == "distilled"]
+        part = found.methods["guided"]
+        (quality,) = [row.quality for row in part.guidance if row.arm == "distilled"]
         assert {"coherence", "readability", "fluency", "naturalness"} == set(quality)
-        assert "reward_factuality" not in found["refined"][0]["last"]
+        assert "reward_factuality" not in part.refinement[0].last
     lines = rows_of(tmp_path / f"run/arms/{arms[-1]}-seed0/guided.jsonl")
     assert all(row["quality"]["factuality"] is None for row in lines)
     assert all(row["quality"]["coherence"] is not None for row in lines)
@@ -301,7 +294,7 @@ def test_the_same_call_again_asks_nobody_and_changes_nothing(recipe_of, run, ser
     assert run(recipe_of()) == first and len(server.bodies) == asked
     elsewhere = run(recipe_of(), "other")
     assert len(server.bodies) == asked, "another folder finds the replies in the store"
-    assert [row["value"] for row in elsewhere["arms"]] == [row["value"] for row in first["arms"]]
+    assert [arm.value for arm in elsewhere.arms] == [arm.value for arm in first.arms]
 
 
 def test_a_run_killed_anywhere_ends_the_same(recipe_of, tmp_path, monkeypatch, server):
@@ -327,11 +320,8 @@ def test_a_run_killed_anywhere_ends_the_same(recipe_of, tmp_path, monkeypatch, s
         assert command(*arguments, str(tmp_path / "cut")) == 0, command.errors()
     finally:
         command.close()
-    one, other = (
-        json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "cut")
-    )
-    for name in ("guided", "refined"):
-        assert _lasting(one[name]) == _lasting(other[name])
+    whole, cut = (lasting(read_results(tmp_path / name)) for name in ("whole", "cut"))
+    assert whole == cut
     texts = [
         [
             row["rationale"]
@@ -342,20 +332,13 @@ def test_a_run_killed_anywhere_ends_the_same(recipe_of, tmp_path, monkeypatch, s
     assert texts[0] == texts[1] and (tmp_path / "cut/report.html").is_file()
 
 
-def _lasting(value):
-    """Without seconds."""
-    if isinstance(value, dict):
-        return {k: _lasting(v) for k, v in value.items() if "seconds" not in k}
-    return [_lasting(one) for one in value] if isinstance(value, list) else value
-
-
 def test_wrong_replies_are_not_learnt_and_unfiltered_learns_them(recipe_of, run, tmp_path, server):
     server.answer = lambda body, times: knows(
         body, times, lambda problem: int(problem.id.split("-")[-1]) % 2 == 0
     )
     found = run(recipe_of(arms=["standard", "unfiltered", "distilled"]))
     replies = rows_of(tmp_path / "run/replies/replies.jsonl")
-    assert 0 < found["data"]["yields"]["kept"] == sum(row["correct"] for row in replies) < 12
+    assert 0 < found.methods["guided"].yields["kept"] == sum(row["correct"] for row in replies) < 12
     assert all(
         "answer is" not in row["rationale"] and "Prediction" not in row["rationale"]
         for row in replies
@@ -397,11 +380,12 @@ def test_page_and_table_appear_where_replies_are_missing_and_nothing_is_counted(
             ]
         )
     )
-    sources = {row["arm"]: row["found"] for row in found["guided"]}
+    part = found.methods["guided"]
+    sources = {row.arm: row.read_from for row in part.guidance}
     assert (
         any(row.get("none") for row in sources.values()) and sum(sources["standard"].values()) == 6
     )
-    assert found["data"]["yields"]["replies"] == 12 > found["data"]["yields"]["parsed"]
+    assert part.yields["replies"] == 12 > part.yields["parsed"]
     page = write_page(tmp_path / "run").read_text()
     assert "Guidance" in page and "no answer" in page
     assert results_table(found).row_count >= 8
@@ -409,7 +393,7 @@ def test_page_and_table_appear_where_replies_are_missing_and_nothing_is_counted(
 
 def test_a_run_that_trains_nobody_names_no_student(recipe_of, run, tmp_path):
     found = run(recipe_of(arms=["standard", "cot"]))
-    assert found["best"] == {"name": "standard", "seed": 0}
+    assert found.best is None
     assert "Best student" not in write_page(tmp_path / "run").read_text()
 
 
@@ -434,7 +418,7 @@ def test_a_spent_limit_stops_with_everything_kept(recipe_of, run, server):
         run(limited)
     assert len(server.bodies) == 9
     found = run(recipe)
-    assert found["data"]["yields"]["replies"] == 12
+    assert found.methods["guided"].yields["replies"] == 12
     whole = len(server.bodies)
     run(recipe_of(), "again")
     assert len(server.bodies) == whole
@@ -481,8 +465,8 @@ def test_equal_rewards_and_a_runaway_student_are_named_stops(recipe_of, run, tmp
     own["reader"].pop("base_url")
     dry = {**own, "reinforce": {**words["reinforce"], "steps": 6, "patience": 2, "longest": 1}}
     found = run(recipe_of(arms=["standard", "task"], guided=dry), "dry")
-    (row,) = found["refined"]
-    assert row["steps"] == 2 and row["stopped"].startswith("no-signal")
+    (row,) = found.methods["guided"].refinement
+    assert row.steps == 2 and row.stopped.startswith("no-signal")
     assert "ended early" in write_page(tmp_path / "dry").read_text()
     away = {
         **own,
@@ -495,10 +479,9 @@ def test_equal_rewards_and_a_runaway_student_are_named_stops(recipe_of, run, tmp
         },
     }
     away["max_new_tokens"] = 30
-    (row,) = run(
-        recipe_of(arms=["standard", "aspects"], guided=away, train={"budget": 30_000}), "away"
-    )["refined"]
-    assert row["stopped"].startswith(("kl", "no-signal")) and row["steps"] < 7
+    recipe = recipe_of(arms=["standard", "aspects"], guided=away, train={"budget": 30_000})
+    (row,) = run(recipe, "away").methods["guided"].refinement
+    assert row.stopped.startswith(("kl", "no-signal")) and row.steps < 7
 
 
 @pytest.mark.parametrize(
@@ -594,7 +577,7 @@ def test_a_folder_reads_and_its_weights_tell_how_sure_it_is(run, tmp_path):
             content("x", arms=["standard", "untrained-confidence", "untrained-gold"], guided=own)
         )
     )
-    assert all(row["large_tokens"] > 0 for row in found["guided"])
+    assert all(row.large_tokens > 0 for row in found.methods["guided"].guidance)
 
 
 def reply_to(body, times):
@@ -642,7 +625,11 @@ def test_a_lexical_judge_that_fails_on_real_text_ends_the_run_before_anything_is
     found = guide(allowed, tmp_path / "run", listener, access=Access(None, KEY))
     assert any("AUC; 0.5 is chance" in line for line in listener.lines)
     assert any(line.strip().startswith("logicality: 0.") for line in listener.lines)
-    assert {row["aspect"] for row in found["judge"]} >= {"factuality", "logicality", "consistency"}
+    assert {row.aspect for row in found.methods["guided"].judge} >= {
+        "factuality",
+        "logicality",
+        "consistency",
+    }
     assert "perturbation" in write_page(tmp_path / "run").read_text()
 
 
@@ -699,4 +686,4 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path, server, tiny):
         ],
     )
     found = guide(recipe, tmp_path / "run", access=Access(None, KEY))
-    assert [row["name"] for row in found["arms"]] == arms and found["data"]["yields"]["kept"] > 0
+    assert [arm.name for arm in found.arms] == arms and found.methods["guided"].yields["kept"] > 0

@@ -1,6 +1,5 @@
 """Kill -9 at any moment, the same command again: the same weights, predictions and figures."""
 
-import json
 import random
 import time
 
@@ -8,6 +7,7 @@ import pytest
 import yaml
 
 from smallsteps.errors import RunFolderError
+from smallsteps.experiment.results import read_results
 from smallsteps.methods.compare import compare
 from tiny_runs import lasting, rows_of, tiny_content, weights
 
@@ -48,9 +48,7 @@ def answers(out):
 
 def assert_same(whole, other):
     assert (other / "report.html").is_file()
-    first, second = (
-        lasting(json.loads((path / "results.json").read_text())) for path in (whole, other)
-    )
+    first, second = (lasting(read_results(path)) for path in (whole, other))
     assert first == second
     assert weights(whole) == weights(other)
     assert answers(whole) == answers(other) != []

@@ -65,6 +65,6 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
         changes.append("sweep.beta=[0.8, 1.0]")
     recipe = load_recipe(name, changes)
     found = compare(recipe, tmp_path / "run")
-    assert [row["name"] for row in found["arms"]] == [variant.name for variant in variants(recipe)]
-    assert all(row["train_tokens"] >= 600 and row["n"] > 0 for row in found["arms"])
-    assert bool(found["paper_protocol"]) == recipe.evaluation.paper_protocol
+    assert [arm.name for arm in found.arms] == [variant.name for variant in variants(recipe)]
+    assert all(arm.train_tokens >= 600 and arm.n > 0 for arm in found.arms)
+    assert bool(found.paper_protocol) == recipe.evaluation.paper_protocol

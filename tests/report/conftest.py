@@ -9,6 +9,18 @@ from typing import Any
 
 import pytest
 
+from smallsteps.experiment.results import (
+    ArmResult,
+    BestStudent,
+    BudgetFacts,
+    ComparisonResult,
+    DataFacts,
+    PaperProtocolResult,
+    PooledResult,
+    Provenance,
+    Results,
+    write_results,
+)
 from smallsteps.records import Grade, Prediction, Problem
 
 Rows = Iterable[dict[str, Any]]
@@ -32,59 +44,127 @@ def write_rows(path: Path, rows: Rows) -> None:
     )
 
 
-def arm_row(name: str, value: float, **more: Any) -> dict[str, Any]:
-    row = {
+def arm_result(name: str, value: float, **more: Any) -> ArmResult:
+    seed = more.get("seed", 0)
+    fields = {
         "name": name,
-        "seed": 0,
+        "method": "as-es" if name.startswith("ases") else "baselines",
+        "seed": seed,
+        "task": "numbers",
+        "dataset": "test",
         "metric": "accuracy",
         "value": value,
         "low": value - 4.13,
         "high": value + 4.27,
-    }
-    row |= {"n": 500, "unparsed": 11, "train_tokens": 1_530_000, "passes": 11.25, "seconds": 91.0}
-    row |= {
-        "seconds_per_answer": 0.031,
+        "n": 500,
+        "unparsed": 11,
+        "missing": 0,
+        "left_out": 0,
         "stopped": {"stop_sign": 489, "end": 0, "limit": 9, "empty": 2},
-    }
-    return {
-        **row,
-        "student": f"arms/{name}-seed0/student",
+        "decode": "greedy",
         "signature": f"acc = {value:.1f} | n:500",
-        **more,
+        "train_tokens": 1_530_000,
+        "passes": 11.25,
+        "seconds": 91.0,
+        "seconds_per_answer": 0.031,
+        "tokens_per_answer": 21.0,
+        "student": f"arms/{name}-seed{seed}/student",
+        "folder": f"arms/{name}-seed{seed}",
     }
+    return ArmResult(**{**fields, **more})
 
 
-def results() -> dict[str, Any]:
-    test = {
-        "against": "direct",
+def pooled_result(name: str, value: float, **more: Any) -> PooledResult:
+    """An arm over the seeds 0 and 1."""
+    single = arm_result(name, value).model_dump(include=set(PooledResult.model_fields))
+    return PooledResult(**{**single, "seeds": [0, 1], **more})
+
+
+def comparison(
+    arm: str, against: str, difference: float, low: float, high: float, **more: Any
+) -> ComparisonResult:
+    fields = {
         "seed": 0,
         "p_bootstrap": 0.0312,
         "p_mcnemar": 0.0004,
-        "right_only": 71,
-        "wrong_only": 37,
+        "only_arm_right": 71,
+        "only_against_right": 37,
+        "n": 500,
     }
-    return {
-        "title": "Pens",
-        "command": "smallsteps compare pens.jsonl --out runs/pens",
-        "arms": [
-            arm_row("direct", 58.23),
-            arm_row("ases-uni-inter", 66.41),
-            arm_row("ases-uni-ent", 63.87),
-        ],
-        "comparisons": [
-            {"arm": "ases-uni-inter", "difference": 8.18, "low": 2.71, "high": 13.64, **test},
-            {"arm": "ases-uni-ent", "difference": 5.64, "low": -0.32, "high": 11.58, **test},
-        ],
-        "paper_protocol": [{"name": "direct", "metric": "accuracy", "value": 59.04}],
-        "data": {"train": 1000, "validation": 200, "test": 500, "overlap": 0, "wrong": 7},
-        "provenance": {
-            "versions": {"torch": "2.13.0"},
-            "commit": "b385efb",
-            "seed": 0,
-            "hardware": "2 CPU threads",
+    return ComparisonResult(
+        arm=arm,
+        against=against,
+        difference=difference,
+        low=low,
+        high=high,
+        **{**fields, **more},
+    )
+
+
+def results_of(*arms: ArmResult, **more: Any) -> Results:
+    """The results of a run of these arms; nothing else is known of it."""
+    fields = {
+        "title": "",
+        "arms": list(arms),
+        "data": DataFacts(source="", task="numbers", train=1, validation=1, test=1, overlap=0),
+        "budget": BudgetFacts(fair="tokens", tokens=None),
+        "best": None,
+    }
+    return Results(**{**fields, **more})
+
+
+def results(**more: Any) -> Results:
+    """Three arms at one seed, the two of AS-ES compared with direct."""
+    return results_of(
+        arm_result("direct", 58.23),
+        arm_result("ases-uni-inter", 66.41),
+        arm_result("ases-uni-ent", 63.87),
+        **{
+            "title": "Pens",
+            "command": "smallsteps compare pens.jsonl --out runs/pens",
+            "comparisons": [
+                comparison("ases-uni-inter", "direct", 8.18, 2.71, 13.64),
+                comparison("ases-uni-ent", "direct", 5.64, -0.32, 11.58),
+            ],
+            "paper_protocol": [
+                PaperProtocolResult(
+                    name="direct",
+                    seed=0,
+                    metric="accuracy",
+                    value=59.04,
+                    checkpoint="bleu",
+                    values={"bleu": 59.04},
+                )
+            ],
+            "data": DataFacts(
+                source="pens.jsonl",
+                task="numbers",
+                train=1000,
+                validation=200,
+                test=500,
+                overlap=0,
+                wrong=7,
+            ),
+            "budget": BudgetFacts(fair="tokens", tokens=1_500_000, passes=20.0),
+            "best": BestStudent(
+                name="ases-uni-inter",
+                seed=0,
+                folder="arms/ases-uni-inter-seed0/student",
+                validation=65.5,
+            ),
+            "provenance": Provenance(
+                versions={"torch": "2.13.0"},
+                python="3.11.7",
+                commit="b385efb",
+                hardware="2 CPU threads",
+                threads=None,
+                started="2026-11-27T00:00:00Z",
+                seconds=93.0,
+                recipe="0260b3fa",
+            ),
+            **more,
         },
-        "best": {"name": "ases-uni-inter", "folder": "arms/ases-uni-inter-seed0/student"},
-    }
+    )
 
 
 @pytest.fixture
@@ -93,12 +173,12 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
     leaves gold out."""
 
     def make(
-        found: dict[str, Any] | None = None, *, text: str = "so she has 12 pens.", gold: bool = True
+        found: Results | None = None, *, text: str = "so she has 12 pens.", gold: bool = True
     ) -> Path:
         found = results() if found is None else found
         folder = tmp_path / "run"
         folder.mkdir()
-        (folder / "results.json").write_text(json.dumps(found), encoding="utf-8")
+        write_results(folder, found)
         ids = [f"p{i}" for i in range(4)]
         write_rows(
             folder / "problems.jsonl",
@@ -113,19 +193,19 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
                 folder / "gold.jsonl",
                 ({"problem_id": i, "segments": segments, "tokens": tokens} for i in ids),
             )
-        for row in found["arms"]:
-            place = folder / "arms" / f"{row['name']}-seed{row['seed']}"
-            outcomes = OUTCOMES.get(row["name"], OUTCOMES["direct"])
+        for arm in found.arms:
+            place = folder / arm.folder
+            outcomes = OUTCOMES.get(arm.name, OUTCOMES["direct"])
             predictions, grades = [], []
             for i, (value, stopped) in zip(ids, outcomes, strict=True):
                 answer = None if stopped != "stop_sign" else "12" if value else "13"
                 kinds = (
                     ((None, text),)
-                    if row["name"] == "direct"
+                    if arm.name == "direct"
                     else (("ES", "Ann has 3 boxes,"), ("AS", text))
                 )
                 prediction = Prediction(
-                    f"{i}-{row['name']}", i, text, kinds, answer, stopped, tokens=21
+                    f"{i}-{arm.name}", i, text, kinds, answer, stopped, tokens=21
                 )
                 predictions.append(prediction.to_row())
                 grades.append(

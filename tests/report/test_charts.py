@@ -3,24 +3,24 @@ against a knob."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from smallsteps.experiment.results import Figure, Results
 from smallsteps.report import charts
 from smallsteps.report.page import write_page
 from smallsteps.report.run import Arm, Run
 
-from .conftest import arm_row, results, write_rows
+from .conftest import arm_result, results, results_of, write_rows
 
 
 def arm(name: str, rows: list[dict[str, Any]], seed: int = 0) -> Arm:
-    return Arm(name, seed, {}, tuple(rows), {}, {}, (), (), (), 0)
+    return Arm(arm_result(name, 50.0, seed=seed), tuple(rows), {}, {}, (), (), (), 0)
 
 
 def run_of(*arms: Arm) -> Run:
-    return Run(Path("run"), {"arms": []}, (), {}, arms)
+    return Run(Path("run"), results_of(), (), {}, arms)
 
 
 def ys_of(chart: str, name: str) -> list[float]:
@@ -68,15 +68,16 @@ def test_a_pair_measured_as_a_whole_is_drawn_under_the_name_of_its_arm() -> None
     assert len(drawn) == 1 and ys_of(str(drawn[0]), "ases-dual-ent") == [5.0, 10.0]
 
 
-def swept_results() -> dict[str, Any]:
-    found = results()
-    found["arms"] = [arm_row("direct", 50.0, metrics={"bleu": {"value": 31.0}})]
+def figure(value: float) -> Figure:
+    return Figure(value=value, low=1.0, high=99.0)
+
+
+def swept_results() -> Results:
+    arms = [arm_result("direct", 50.0, metrics={"bleu": figure(31.0)})]
     for beta, value in ((1.4, 53.0), (0.6, 52.0), (1.0, 55.0)):
-        more = {"bleu": {"value": value / 2, "low": 1.0, "high": 9.0}}
-        found["arms"].append(arm_row(f"ases-uni-ent-beta={beta:g}", value, metrics=more))
-    found["comparisons"] = []
-    found["best"] = {"name": "direct", "folder": "f"}
-    return found
+        name = f"ases-uni-ent-beta={beta:g}"
+        arms.append(arm_result(name, value, metrics={"bleu": figure(value / 2)}))
+    return results_of(*arms)
 
 
 def test_a_sweep_is_drawn_as_the_metric_against_its_knob_with_arms_without_it_as_level_lines() -> (
@@ -96,13 +97,12 @@ def test_a_sweep_is_drawn_as_the_metric_against_its_knob_with_arms_without_it_as
 
 def test_two_knobs_give_a_chart_each_and_the_other_one_names_the_line() -> None:
     arms = [
-        arm_row(f"ases-uni-bleu-beta={beta:g}-gamma={gamma:g}", 10 * beta + gamma)
+        arm_result(f"ases-uni-bleu-beta={beta:g}-gamma={gamma:g}", 10 * beta + gamma)
         for beta in (1, 2)
         for gamma in (0, 1)
     ]
-    drawn = charts.sweeps(
-        {"arms": [*arms, arm_row("direct-gamma=0", 5.0), arm_row("direct-gamma=1", 6.0)]}
-    )
+    direct = [arm_result(f"direct-gamma={gamma}", 5.0 + gamma) for gamma in (0, 1)]
+    drawn = charts.sweeps(results_of(*arms, *direct))
     by_beta, by_gamma = map(str, drawn["charts"])
     assert ys_of(by_beta, "ases-uni-bleu, gamma 1") == [11.0, 21.0]
     assert ys_of(by_gamma, "ases-uni-bleu, beta 2") == [20.0, 21.0] and ys_of(
@@ -117,9 +117,9 @@ def test_without_a_sweep_there_is_no_section(make_run) -> None:
 
 def test_the_page_of_a_sweep_holds_both_figures(make_run) -> None:
     folder = make_run(swept_results())
-    for row in json.loads((folder / "results.json").read_text())["arms"]:
+    for arm in swept_results().arms:
         rows = [{"update": u, "tokens": u, "seconds": 2.0 * u, "train_loss": 3 / u} for u in (1, 2)]
-        write_rows(folder / f"arms/{row['name']}-seed0/curves.jsonl", rows)
+        write_rows(folder / arm.folder / "curves.jsonl", rows)
     page = write_page(folder).read_text(encoding="utf-8")
     assert 'id="sweep"' in page and "Accuracy (%) against beta" in page
     assert "Best training loss so far" in page and "training time (s)" in page

@@ -14,15 +14,24 @@ from typing import Any
 
 import pytest
 
-from smallsteps.errors import RunFolderError
+from smallsteps.experiment.results import (
+    METHOD_RESULTS,
+    BestStudent,
+    Figure,
+    MethodResults,
+    ResultRecord,
+    read_results,
+    write_results,
+)
+from smallsteps.methods.tailored.results import RoundResult, TailoredResults
 from smallsteps.records import Grade, Prediction, Problem
 from smallsteps.report.page import write_page
-from smallsteps.report.run import read_run
 
-from .conftest import arm_row, results, write_rows
+from .conftest import arm_result, comparison, pooled_result, results, results_of, write_rows
 
 EVIL = "</script><img src=x onerror=\"document.title='hacked'\"><!-- <script>"
 MakeRun = Callable[..., Path]
+FIGURE = Figure(value=50.0, low=45.0, high=55.0)
 
 
 class Elements(HTMLParser):
@@ -61,10 +70,10 @@ def read(folder: Path) -> Elements:
 def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: MakeRun) -> None:
     text = read(make_run()).text
     found = results()
-    for row in found["arms"]:
-        assert f"{row['value']:.1f} {row['low']:.1f} to {row['high']:.1f}" in text
-    for test in found["comparisons"]:
-        assert f"{test['difference']:+.1f} {test['low']:+.1f} to {test['high']:+.1f}" in text
+    for arm in found.arms:
+        assert f"{arm.value:.1f} {arm.low:.1f} to {arm.high:.1f}" in text
+    for test in found.comparisons:
+        assert f"{test.difference:+.1f} {test.low:+.1f} to {test.high:+.1f}" in text
     for shown in (
         "1.53 M",
         "0.031",
@@ -75,8 +84,8 @@ def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: Make
         "1000",
     ):
         assert shown in text
-    assert "ases-uni-inter leads with 66.4 %, 8.2 points above direct." in text
-    assert found["command"] in text
+    assert "best on validation, reaches 66.4 % on the test set, 8.2 points above direct." in text
+    assert found.command in text
 
 
 def test_only_a_difference_whose_interval_excludes_zero_is_marked(make_run: MakeRun) -> None:
@@ -91,11 +100,19 @@ def test_only_a_difference_whose_interval_excludes_zero_is_marked(make_run: Make
 def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
     """The trap: `</script>` in a chain ends the data element, `<!--` swallows the rest, a name
     breaks an attribute."""
-    found = results()
-    found |= {"title": EVIL, "command": EVIL, "runs": [{EVIL: EVIL}], "data": {EVIL: EVIL}}
-    found["best"] = {"name": EVIL, "folder": EVIL}
     name = "a\"><img src=x onerror='document.title=1'>"
-    found["arms"].append(arm_row(name, 1.0, signature=EVIL))
+    found = results()
+    arm = arm_result(name, 1.0, signature=EVIL, folder="arms/evil", metrics={EVIL: FIGURE})
+    found = found.model_copy(
+        update={
+            "title": EVIL,
+            "about": EVIL,
+            "command": EVIL,
+            "arms": [*found.arms, arm],
+            "data": found.data.model_copy(update={"source": EVIL}),
+            "best": BestStudent(name=EVIL, seed=0, folder=EVIL, validation=None),
+        }
+    )
     folder = make_run(found, text=EVIL)
     write_rows(
         folder / "problems.jsonl",
@@ -116,32 +133,37 @@ def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
     assert data["runs"][3]["name"] == name
 
 
+def add_part(folder: Path, method: str, part: MethodResults) -> None:
+    """Adds what a method reports to the results of the run."""
+    write_results(folder, read_results(folder).model_copy(update={"methods": {method: part}}))
+
+
 def tailored(folder: Path, said: str = "The answer is 7.") -> Path:
     """The run with two rounds and the fates of three questions."""
-    figures = {
-        f"{name}{end}": 50.0 for name in ("validation", "test") for end in ("", "_low", "_high")
-    }
-    more = {
-        "arm": "direct",
-        "seed": 0,
-        "exam": 33.25,
-        "mistakes": 2,
-        "questions": 3,
-        "repaired": 1,
-        "broken": 0,
-        **figures,
-    }
-    bought = {
-        "calls": 41,
-        "kept": 39,
-        "teacher_tokens": 12_300,
-        "train_tokens": 5_000,
-        "usable": 61.8,
-    }
-    nothing = {"calls": 0, "kept": 0, "teacher_tokens": 0, "train_tokens": 0}
-    path = folder / "results.json"
-    rounds = [{"round": 0, **more, **nothing}, {"round": 1, **more, **bought}]
-    path.write_text(json.dumps({**json.loads(path.read_text()), "rounds": rounds}))
+    untrained = RoundResult(
+        arm="direct",
+        seed=0,
+        round=0,
+        exam=33.25,
+        unfinished=0.0,
+        unknown=12.5,
+        validation=FIGURE,
+        test=FIGURE,
+        mistakes=2,
+        questions=3,
+        repaired=0,
+        broken=0,
+        calls=0,
+        kept=0,
+        teacher_tokens=0,
+        train_tokens=0,
+        all_tokens=0,
+        usable=None,
+    )
+    costs = {"calls": 41, "kept": 39, "teacher_tokens": 12_300, "train_tokens": 5_000}
+    trained = untrained.model_copy(update={"round": 1, "repaired": 1, "usable": 61.8, **costs})
+    part = TailoredResults(teacher="solver", equal="anchors", rounds=[untrained, trained])
+    add_part(folder, "tailored", part)
     first = {"round": 0, "text": "The answer is 12.", "tokens": 30}
     answer = {"round": 1, "text": said, "mistake": said, "dropped": "wrong answer", "tokens": 40}
     fates = [
@@ -218,38 +240,62 @@ def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:
 
 
 def test_a_page_of_one_arm_and_nothing_else_is_whole(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(
-        '{"arms": [{"name": "direct", "value": 12.5, "metric": "accuracy"}]}'
-    )
+    write_results(tmp_path, results_of(arm_result("direct", 12.5)))
     page = read(tmp_path)
-    assert "direct reaches 12.5 %." in page.text
+    assert "direct reaches 12.5 % (95 % interval 8.4 to 16.8) on 500 answers." in page.text
     assert [a["id"] for tag, a in page.tags if tag == "section"] == ["results", "provenance"]
     assert "chain-data" not in str(page.tags)
 
 
 def test_a_run_without_any_arm_says_so(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_text(
-        '{"runs": [{"round": 1, "mistakes": 31}, {"round": 2, "teacher": "t"}]}'
-    )
-    text = read(tmp_path).text
-    assert "This run holds no graded arm." in text
-    assert re.search(r"Runs .*round mistakes teacher .*1 31 – .*2 – t", text)
+    write_results(tmp_path, results_of())
+    assert "This run has no graded arm." in read(tmp_path).text
+
+
+class PenRow(ResultRecord):
+    pens: int
+    colour: str | None = None
+
+
+class PenResults(MethodResults):
+    """What a method reports that the page knows nothing of."""
+
+    pens_of_arms: list[PenRow]
+    glue: str
+
+
+def test_a_method_without_a_section_of_its_own_is_shown_as_tables_and_facts(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METHOD_RESULTS, "pens", PenResults)
+    folder = make_run()
+    rows = [PenRow(pens=31), PenRow(pens=32, colour="blue")]
+    add_part(folder, "pens", PenResults(pens_of_arms=rows, glue="strong"))
+    text = read(folder).text
+    assert re.search(r"Pens: pens of arms pens colour 31 – 32 blue", text)
+    assert re.search(r"Pens: glue strong", text)
+
+
+def test_columns_of_cost_that_no_arm_fills_are_left_out(make_run: MakeRun) -> None:
+    """A guided arm trains nothing itself; a run of such arms has no column of passes."""
+    untrained = {"train_tokens": None, "passes": None, "seconds": None}
+    taught = arm_result("tailored-full", 50.0, teacher_tokens=84_200, passes=None)
+    headers = ["training tokens", "training time", "teacher tokens", "time per answer"]
+    found = results_of(arm_result("standard", 50.0, **untrained), taught)
+    text = read(make_run(found)).text
+    assert all(header in text for header in headers) and "84.2 k" in text
+    assert " passes " not in text
 
 
 def test_without_gold_and_with_bleu_the_scores_are_shown_and_nothing_is_called_right(
     make_run: MakeRun,
 ) -> None:
-    found = results()
-    found["arms"] = [
-        arm_row(
-            "direct",
-            31.42,
-            metric="bleu",
-            metrics={"rouge_l": {"value": 44.25}, "missing_ratio": 20.5},
-        )
-    ]
-    found["comparisons"] = []
-    folder = make_run(found, gold=False)
+    further = {
+        "rouge_l": Figure(value=44.25, low=43.0, high=45.0),
+        "missing_ratio": Figure(value=20.5, low=19.0, high=22.0),
+    }
+    arm = arm_result("direct", 31.42, metric="bleu", metrics=further)
+    folder = make_run(results_of(arm), gold=False)
     grades = folder / "arms/direct-seed0/grades.jsonl"
     rows = [
         json.loads(line) | {"value": 0.1 * i}
@@ -265,27 +311,15 @@ def test_without_gold_and_with_bleu_the_scores_are_shown_and_nothing_is_called_r
 
 
 def test_several_seeds_show_the_pooled_row_and_each_seed(make_run: MakeRun) -> None:
-    found = results()
-    found["arms"] = [
-        arm_row(name, 50.0 + seed, seed=seed)
-        for name in ("direct", "ases-uni-inter")
-        for seed in (0, 1)
-    ]
-    found["comparisons"] = []
-    found["pooled"] = [
-        {
-            "name": "direct",
-            "metric": "accuracy",
-            "value": 50.55,
-            "low": 47.11,
-            "high": 53.99,
-            "n": 1000,
-        },
-        {"arm": "ases-uni-inter", "against": "direct", "difference": 0.0, "low": -1.0, "high": 1.0},
-    ]
+    names = ("direct", "ases-uni-inter")
+    found = results_of(
+        *(arm_result(name, 50.0 + seed, seed=seed) for name in names for seed in (0, 1)),
+        pooled=[pooled_result(name, 50.55, low=47.11, high=53.99, n=1000) for name in names],
+        pooled_comparisons=[comparison(names[1], names[0], 0.0, -1.0, 1.0, seed=None)],
+    )
     text = read(make_run(found)).text
     assert "50.5 47.1 to 54.0" in text and "2 seeds" in text and "seed 1" in text
-    assert "2 seeds, mean" in text  # ases-uni-inter has no pooled row
+    assert "ases-uni-inter against direct all seeds" in text
 
 
 def test_the_two_students_of_a_pair_are_two_lines(make_run: MakeRun) -> None:
@@ -334,44 +368,6 @@ def test_further_samples_are_counted_not_dropped_in_silence(make_run: MakeRun) -
     path = folder / "arms/direct-seed0/predictions.jsonl"
     path.write_text(path.read_text() * 2)
     assert "4 further samples" in read(folder).text
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("results.json", None, "results.json: expected the results of a finished run"),
-        ("results.json", "{", "results.json: expected one JSON object"),
-        ("results.json", '{"arms": [1]}', "expected `arms` to be a list of objects"),
-        (
-            "problems.jsonl",
-            '{"id": "a", "question": "q"}\n{"id"',
-            r"problems.jsonl:2: expected one JSON object",
-        ),
-        (
-            "problems.jsonl",
-            '{"id": "a", "questoin": "q"}',
-            r"problems.jsonl:1: Problem has no field 'questoin'",
-        ),
-        ("gold.jsonl", '{"problem_id": "a"}', "gold.jsonl:1: expected problem_id, segments"),
-    ],
-)
-def test_a_damaged_folder_is_refused_by_file_and_line(
-    make_run: MakeRun, name: str, text: str | None, message: str
-) -> None:
-    folder = make_run()
-    if text is None:
-        (folder / name).unlink()
-    else:
-        (folder / name).write_text(text)
-    with pytest.raises(RunFolderError, match=message):
-        write_page(folder)
-    assert not list(folder.glob("report.html*"))
-
-
-def test_predictions_without_their_problems_are_still_shown(make_run: MakeRun) -> None:
-    folder = make_run()
-    (folder / "problems.jsonl").unlink()
-    assert [problem.id for problem in read_run(folder).problems] == ["p0", "p1", "p2", "p3"]
 
 
 def grow(folder: Path, problems: int, updates: int = 6) -> None:

@@ -7,10 +7,18 @@ from io import StringIO
 
 from rich.console import Console
 
+from smallsteps.experiment.results import Figure
+from smallsteps.methods.tailored.results import RoundResult, TailoredResults
 from smallsteps.records import Segment
-from smallsteps.report.terminal import coloured, results_table, rounds_table, segment_printer
+from smallsteps.report.terminal import (
+    coloured,
+    results_table,
+    rounds_table,
+    segment_printer,
+    tables,
+)
 
-from .conftest import arm_row, results
+from .conftest import arm_result, comparison, pooled_result, results, results_of
 
 
 def printed(thing: object, width: int = 80) -> str:
@@ -38,26 +46,28 @@ def test_the_table_holds_the_figures_of_results_json_in_80_columns() -> None:
 
 
 def test_the_rounds_of_each_student_stand_in_80_columns() -> None:
-    first = {
-        "arm": "no-contrast",
-        "seed": 0,
-        "round": 0,
-        "exam": 0.0,
-        "mistakes": 400,
-        "repaired": 0,
-        "broken": 0,
-        "calls": 0,
-        "kept": 0,
-        "teacher_tokens": 0,
-        "validation": 0.0,
-        "validation_low": 0.0,
-        "validation_high": 3.6,
-        "test": 0.0,
-        "test_low": 0.0,
-        "test_high": 0.7,
-    }
-    second = {
-        **first,
+    figure = Figure(value=0.0, low=0.0, high=3.6)
+    untrained = RoundResult(
+        arm="no-contrast",
+        seed=0,
+        round=0,
+        exam=0.0,
+        unfinished=0.0,
+        unknown=0.0,
+        validation=figure,
+        test=figure,
+        mistakes=400,
+        questions=400,
+        repaired=0,
+        broken=0,
+        calls=0,
+        kept=0,
+        teacher_tokens=0,
+        train_tokens=0,
+        all_tokens=0,
+        usable=None,
+    )
+    changes = {
         "round": 1,
         "exam": 74.1,
         "mistakes": 220,
@@ -66,11 +76,11 @@ def test_the_rounds_of_each_student_stand_in_80_columns() -> None:
         "calls": 736,
         "kept": 701,
         "teacher_tokens": 65_700,
-        "test": 36.0,
-        "test_low": 31.8,
-        "test_high": 40.2,
+        "test": Figure(value=36.0, low=31.8, high=40.2),
     }
-    text = printed(rounds_table({"rounds": [first, second]}))
+    rounds = [untrained, untrained.model_copy(update=changes)]
+    part = TailoredResults(teacher="solver", equal="anchors", rounds=rounds)
+    text = printed(rounds_table(part))
     for shown in (
         "no-contrast",
         "seed 0",
@@ -86,23 +96,40 @@ def test_the_rounds_of_each_student_stand_in_80_columns() -> None:
     assert "…" not in text and text.count("no-contrast") == 1
 
 
+def test_the_tables_of_methods_come_before_the_results() -> None:
+    part = TailoredResults(teacher="solver", equal="anchors", rounds=[])
+    found = tables(results(methods={"tailored": part}))
+    assert [str(table.title) for table in found] == ["Rounds", "Pens"]
+    assert [str(table.title) for table in tables(results())] == ["Pens"]
+
+
 def test_one_arm_has_no_column_of_differences() -> None:
-    text = printed(results_table({"arms": [arm_row("direct", 50.0)]}))
+    text = printed(results_table(results_of(arm_result("direct", 50.0))))
     assert "against" not in text and "50.0" in text
-    assert "direct" in printed(results_table({"arms": [{"name": "direct"}]}))
-    assert printed(results_table({"arms": []}))
+    assert printed(results_table(results_of()))
+
+
+def test_the_column_of_training_tokens_is_left_out_where_no_arm_is_trained() -> None:
+    untrained = arm_result("standard", 50.0, train_tokens=None, passes=None)
+    assert "tokens" not in printed(results_table(results_of(untrained)))
+    mixed = printed(results_table(results_of(untrained, arm_result("direct", 50.0))))
+    assert "tokens" in mixed and "1.53 M" in mixed
 
 
 def test_each_seed_stands_below_its_arm_with_its_own_test() -> None:
-    found = {
-        "arms": [
-            arm_row(name, 50.0 + seed, seed=seed) for name in ("direct", "uni") for seed in (0, 1)
-        ]
-    }
-    test = {"arm": "uni", "against": "direct", "low": 1.0, "high": 3.0, "p_mcnemar": 0.0312}
-    found["comparisons"] = [{**test, "seed": seed, "difference": 2.0 + seed} for seed in (0, 1)]
+    names = ("direct", "uni")
+    found = results_of(
+        *(arm_result(name, 50.0 + seed, seed=seed) for name in names for seed in (0, 1)),
+        comparisons=[
+            comparison("uni", "direct", 2.0 + seed, 1.0, 3.5, seed=seed, p_mcnemar=0.0312)
+            for seed in (0, 1)
+        ],
+        pooled=[pooled_result(name, 50.5) for name in names],
+        pooled_comparisons=[comparison("uni", "direct", 2.5, -0.5, 5.5, seed=None, p_mcnemar=None)],
+    )
     text = printed(results_table(found))
     assert text.count("seed 1") == 2 and "+2.0*" in text and "+3.0*" in text and "p = 0.031" in text
+    assert "+2.5 " in text and "+2.5*" not in text
 
 
 def test_the_kinds_can_be_told_apart_without_colour() -> None:

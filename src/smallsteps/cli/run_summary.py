@@ -5,34 +5,31 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 from smallsteps.cli.progress import open_console, say
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.results import Results
 from smallsteps.report.page import write_page
-from smallsteps.report.terminal import results_table, rounds_table
-from smallsteps.report.verdict import excludes_zero
+from smallsteps.report.summaries import excludes_zero
+from smallsteps.report.terminal import tables
 
 
-def print_run_summary(recipe: Recipe, results: dict[str, Any], out: Path) -> None:
+def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
     """Writes the page of the run folder `out` and prints the results."""
     page = write_page(out)
     console = open_console()
-    if recipe.tailored is not None:
-        console.print(rounds_table(results))
-    console.print(results_table(results))
-    pooled = [row for row in results["pooled"] if "against" in row]
-    comparisons = [*results["comparisons"], *pooled]
-    if results["comparisons"] and not any(map(excludes_zero, comparisons)):
+    for table in tables(results):
+        console.print(table)
+    comparisons = [*results.comparisons, *results.pooled_comparisons]
+    if comparisons and not any(map(excludes_zero, comparisons)):
         say("no difference between arms is clear: more test problems or seeds would be needed")
-    best = results["best"]
-    if "folder" in best:  # a guided run may train no student
-        chosen = ", chosen on validation" if best.get("chosen_on") == "validation" else ""
-        folder = out / best["folder"]
-        say(f"best student: {best['name']} (seed {best['seed']}{chosen}), in {folder}")
+    best = results.best
+    if best is not None:
+        folder = out / best.folder
+        say(f"best student: {best.name} (seed {best.seed}, chosen on validation), in {folder}")
     say(f"results: {out / 'results.json'}   page: {page}")
-    if "folder" in best:
-        say(f"try it: {shlex.join(next_command(recipe, out, out / best['folder']))}")
+    if best is not None:
+        say(f"try it: {shlex.join(next_command(recipe, out, out / best.folder))}")
 
 
 def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from smallsteps.experiment.results import BestStudent
 
 
 @dataclass(frozen=True)
@@ -23,26 +24,22 @@ class Candidate:
     """Of the student, relative to the run folder."""
 
 
-def best_on_validation(candidates: Iterable[Candidate]) -> dict[str, Any]:
-    """The key `best` of results.json: the arm whose mean over its seeds is highest on validation,
+def best_on_validation(candidates: Iterable[Candidate]) -> BestStudent:
+    """The student of the arm whose mean over its seeds is highest on validation,
     and of its students the one that is highest. Of equals the earlier is taken; arms with an
     unmeasured student come last.
 
     >>> best_on_validation([Candidate("direct", 0, 40.0, "a"), Candidate("ases", 0, 42.0, "b")])
-    {'name': 'ases', 'seed': 0, 'folder': 'b', 'validation': 42.0, 'chosen_on': 'validation'}
+    BestStudent(name='ases', seed=0, folder='b', validation=42.0)
     """
     by_arm: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         by_arm.setdefault(candidate.arm, []).append(candidate)
     arm = max(by_arm.values(), key=_mean)
     chosen = max(arm, key=_figure)
-    return {
-        "name": chosen.arm,
-        "seed": chosen.seed,
-        "folder": chosen.folder,
-        "validation": chosen.validation,
-        "chosen_on": "validation",
-    }
+    return BestStudent(
+        name=chosen.arm, seed=chosen.seed, folder=chosen.folder, validation=chosen.validation
+    )
 
 
 def _mean(arm: list[Candidate]) -> float:

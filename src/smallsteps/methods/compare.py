@@ -13,9 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from smallsteps.disk import read_object, write_json
 from smallsteps.errors import counted
 from smallsteps.experiment.data import Material, Questions, load_material
 from smallsteps.experiment.fail_points import fail_point
@@ -23,6 +21,13 @@ from smallsteps.experiment.folder import RunFolder, complete, run_folder
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.results import (
+    FILE_NAME,
+    Provenance,
+    Results,
+    read_results,
+    write_results,
+)
 from smallsteps.methods.as_es.check import check_every_arm, leave_out_odd
 from smallsteps.methods.as_es.gold import write_gold
 from smallsteps.methods.as_es.results import grade_arm, results
@@ -34,8 +39,8 @@ from smallsteps.students.scratch import ScratchSettings, from_scratch, scratch_s
 
 def compare(
     recipe: Recipe, out: Path | str, reporter: Reporter | None = None, command: str = ""
-) -> dict[str, Any]:
-    """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
+) -> Results:
+    """Runs the recipe in the folder `out`, or goes on with it; returns its results.
 
     Raises UserError where something cannot be done as asked, before the first arm is trained where
     that can be known."""
@@ -48,31 +53,36 @@ def in_folder(
     out: Path | str,
     command: str,
     reporter: Reporter,
-    make: Callable[[RunFolder], dict[str, Any]],
-) -> dict[str, Any]:
-    """results.json of the run folder `out`: what `make` finds, and how it came about."""
+    make: Callable[[RunFolder], Results],
+) -> Results:
+    """The results of the run folder `out`: what `make` returns, and how it came about.
+
+    Raises RunFolderError where the folder holds results that another version wrote."""
     began = time.monotonic()
     with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), reporter) as run:
-        found = make(run)
+        earlier = None
+        if (run.path / FILE_NAME).exists() and not run.damaged(FILE_NAME):
+            earlier = read_results(run.path)
+        results = make(run)
         run.name_other_damage()
-        path = run.path / "results.json"
-        if path.exists() and not run.damaged(path.name):
-            # the same call again: what the run was made by, and on, stays
-            earlier = read_object(path)
-            found |= {name: earlier[name] for name in ("command", "provenance") if name in earlier}
+        if earlier is not None:  # the same call again: the command and machine of the first stay
+            origin = {"command": earlier.command, "provenance": earlier.provenance}
         else:
-            seconds = round(time.monotonic() - began, 1)
-            found |= {
+            origin = {
                 "command": command,
-                "provenance": {**provenance(), "seconds": seconds, "recipe": recipe.digest()},
+                "provenance": Provenance(
+                    **provenance(),
+                    seconds=round(time.monotonic() - began, 1),
+                    recipe=recipe.digest(),
+                ),
             }
-        write_json(path, found)
-        run.sign(path.name)
+        results = results.model_copy(update=origin)
+        run.sign(write_results(run.path, results).name)
         fail_point("after:results")
-    return found
+    return results
 
 
-def run_stages(recipe: Recipe, run: RunFolder, reporter: Reporter) -> dict[str, Any]:
+def run_stages(recipe: Recipe, run: RunFolder, reporter: Reporter) -> Results:
     """All arms at all seeds, graded and compared."""
     check_recipe(recipe, data_is_there=complete(run.path / "data"))
     material = load_material(recipe, run, reporter.say)

@@ -34,6 +34,7 @@ from smallsteps.experiment.recipe import (
     guided_students,
 )
 from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.results import Results
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
@@ -64,9 +65,9 @@ from smallsteps.methods.guided.method import (
 from smallsteps.methods.guided.open import ReaderSettings, open_reader
 from smallsteps.methods.guided.reader import Asked, Reader, check_task, nothing_read
 from smallsteps.methods.guided.reading import train_reader
-from smallsteps.methods.guided.results import Arm, results
 from smallsteps.methods.guided.reward import Kind, Likelihood, Rewarder, RewardSettings
 from smallsteps.methods.guided.rollouts import roller
+from smallsteps.methods.guided.summary import Arm, results
 from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.quality.judges import Judge, Similarity, open_judges
 from smallsteps.records import Chain, Prediction
@@ -98,8 +99,8 @@ def guide(
     reporter: Reporter | None = None,
     command: str = "",
     access: Access | None = None,
-) -> dict[str, Any]:
-    """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
+) -> Results:
+    """Runs the recipe in the folder `out`, or goes on with it; returns its results.
 
     `access`: base URL and key of the reader, which no recipe and no file names. Raises UserError
     where something cannot be done as asked, before the first call and the first training where that
@@ -112,7 +113,7 @@ def guide(
     )
 
 
-def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> dict[str, Any]:
+def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> Results:
     words = recipe.guided
     assert words is not None
     check_recipe(recipe, access, data_is_there=complete(run.path / "data"))
@@ -162,8 +163,15 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
         if needs_check(recipe):
             check = check_judge(recipe, run, stages.taught, stages.scorer, reporter)
         arms = [stages.arm(name, seed) for seed in recipe.seeds for name in recipe.arms]
-        content = results(recipe, run, questions, arms, stages.facts())
-        return content if check is None else content | {"judge": check.to_rows()}
+        return results(
+            recipe,
+            run,
+            questions,
+            arms,
+            reader=stages.reader.name,
+            yields=yields(stages.replies) if stages.distils else None,
+            judge=check,
+        )
 
 
 def check_questions(questions: Questions, arms: Sequence[str], reporter: Reporter) -> None:
@@ -589,11 +597,6 @@ class Stages:
         own = {problem.id: problem for problem in self.questions.test}
         rated = [Rated.of(own[one.problem_id], one.rationale or "", self.task) for one in outcomes]
         return [quality.to_row() for quality in self._fluent(seed).score(rated)]
-
-    def facts(self) -> dict[str, Any]:
-        """For results.json."""
-        told = {**self.questions.facts, "reader": self.reader.name}
-        return told | ({"yields": yields(self.replies)} if self.distils else {})
 
 
 def predictions_of(outcomes: Sequence[Outcome]) -> list[Prediction]:

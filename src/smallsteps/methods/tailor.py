@@ -17,13 +17,14 @@ from smallsteps.experiment.data import Questions, load_questions
 from smallsteps.experiment.folder import RunFolder, complete
 from smallsteps.experiment.recipe import Recipe, TailoredSettings
 from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.results import Results
 from smallsteps.generation.budget import Budget, Limits, Prices
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import STORE, ReplyStore
 from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
-from smallsteps.methods.tailored.results import ArmRounds, results
 from smallsteps.methods.tailored.rounds import Rounds
+from smallsteps.methods.tailored.summary import ArmRounds, results
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.lessons import Teacher
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
@@ -36,8 +37,8 @@ def tailor(
     reporter: Reporter | None = None,
     command: str = "",
     access: Access | None = None,
-) -> dict[str, Any]:
-    """Runs the recipe in the folder `out`, or goes on with it; returns the content of results.json.
+) -> Results:
+    """Runs the recipe in the folder `out`, or goes on with it; returns its results.
 
     `access`: base URL and key of the teacher, which no recipe and no file names. Raises UserError
     where something cannot be done as asked, before the first call and the first training where that
@@ -50,9 +51,7 @@ def tailor(
     )
 
 
-def run_rounds(
-    recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access
-) -> dict[str, Any]:
+def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> Results:
     """All arms at all seeds."""
     words = recipe.tailored
     assert words is not None

@@ -16,8 +16,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from smallsteps.report import figures, verdict
+from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.report import figures
+from smallsteps.report.formats import axis_name, is_number
 from smallsteps.report.run import Arm, Run
+from smallsteps.report.summaries import ArmSummary, summaries
 
 Points = list[tuple[float, float]]
 
@@ -41,16 +44,14 @@ def best_loss(run: Run, colours: Mapping[str, int]) -> Markup:
     return figures.line_chart(series, "training time (s)", label)
 
 
-def curves(run: Run, colours: Mapping[str, int], metric: Any) -> list[Markup]:
+def curves(run: Run, colours: Mapping[str, int], metric: str) -> list[Markup]:
     """Training loss, validation loss and metric over training tokens (over updates where tokens
     were not written)."""
     rows = [row for arm in run.arms for row in arm.curves]
     by_tokens = any("tokens" in row for row in rows)
     x, x_label = ("tokens", "training tokens") if by_tokens else ("update", "updates")
     labels = {"train_loss": "Training loss", "validation_loss": "Validation loss"}
-    name = verdict.metric_name(metric)
-    unit = " (%)" if metric == "accuracy" else ""
-    labels["metric"] = f"{name[0].upper()}{name[1:]} on validation{unit}"
+    labels["metric"] = f"{axis_name(metric)} on validation"
     block = _block(run)
     if block > 1:
         labels["train_loss"] += f", means of {block} updates"
@@ -105,11 +106,7 @@ def _lines(run: Run, arm_name: str, x: str, y: str) -> Iterator[tuple[str, list[
 
 def _points(arm: Arm, x: str, y: str, half: Any) -> Points:
     rows = [row for row in arm.curves if row.get("half") == half]
-    return [
-        (row[x], row[y])
-        for row in rows
-        if verdict.is_number(row.get(x)) and verdict.is_number(row.get(y))
-    ]
+    return [(row[x], row[y]) for row in rows if is_number(row.get(x)) and is_number(row.get(y))]
 
 
 def _seeds(name: str, colour: int, lines: Sequence[Points]) -> list[figures.Series]:
@@ -155,31 +152,30 @@ def swept(name: str) -> tuple[str, dict[str, float]]:
     return _KNOB.sub("", name), {knob: float(value) for knob, value in _KNOB.findall(name)}
 
 
-def sweeps(results: Mapping[str, Any]) -> dict[str, Any]:
+def sweeps(results: Results) -> dict[str, Any]:
     """Charts of the main figure and of each further metric against each knob of a sweep, and the
     legend that belongs to them; nothing where no arm was swept. Arms without the knob are level
     lines."""
-    rows = verdict.summaries(results)
-    parts = [(row, *swept(str(row["name"]))) for row in rows]
+    arms = summaries(results)
+    parts = [(arm, *swept(arm.name)) for arm in arms]
     knobs = [knob for knob in KNOBS if len({s[knob] for _, _, s in parts if knob in s}) > 1]
     if not knobs:
         return {}
-    names = dict.fromkeys(_family(arm, values, knob) for knob in knobs for _, arm, values in parts)
+    names = dict.fromkeys(
+        _family(name, values, knob) for knob in knobs for _, name, values in parts
+    )
     colours = {name: place for place, name in enumerate(names)}
-    shown = [(None, rows[0].get("metric"))]
-    shown += [
-        (name, name) for name in dict.fromkeys(n for row in rows for n in row.get("metrics") or {})
-    ]
+    metrics = dict.fromkeys([arms[0].metric, *(name for arm in arms for name in arm.metrics)])
     charts = []
     for knob in knobs:
-        for key, metric in shown:
+        for metric in metrics:
             families: dict[str, Points] = {}
             level: dict[str, float] = {}
-            for row, arm, values in parts:
-                figure: Any = row.get("value") if key is None else _further(row, key)
-                if not verdict.is_number(figure):
+            for arm, name, values in parts:
+                figure = metric_value(arm, metric)
+                if figure is None:
                     continue
-                family = _family(arm, values, knob)
+                family = _family(name, values, knob)
                 if knob in values:
                     families.setdefault(family, []).append((values[knob], figure))
                 else:
@@ -189,9 +185,16 @@ def sweeps(results: Mapping[str, Any]) -> dict[str, Any]:
     return {"legend": legend, "charts": [chart for chart in charts if chart]}
 
 
+def metric_value(arm: ArmSummary | ArmResult, metric: str) -> float | None:
+    """The arm's figure by its main or by a further metric; None: not measured."""
+    if metric == arm.metric:
+        return arm.value
+    return arm.metrics[metric].value if metric in arm.metrics else None
+
+
 def _sweep_chart(
     knob: str,
-    metric: Any,
+    metric: str,
     families: Mapping[str, Points],
     level: Mapping[str, float],
     colours: Mapping[str, int],
@@ -202,16 +205,9 @@ def _sweep_chart(
     series = [figures.Series(name, colours[name], sorted(line)) for name, line in families.items()]
     ends = sorted({min(xs), max(xs)})
     series += [figures.Series(n, colours[n], [(x, y) for x in ends]) for n, y in level.items()]
-    name = verdict.metric_name(metric)
-    unit = " (%)" if metric == "accuracy" else ""
-    return figures.line_chart(series, knob, f"{name[0].upper()}{name[1:]}{unit} against {knob}")
+    return figures.line_chart(series, knob, f"{axis_name(metric)} against {knob}")
 
 
 def _family(arm: str, values: Mapping[str, float], knob: str) -> str:
     """The line that an arm lies on: its name and the other knob's value."""
     return arm + "".join(f", {other} {value:g}" for other, value in values.items() if other != knob)
-
-
-def _further(row: Mapping[str, Any], name: str) -> Any:
-    value = (row.get("metrics") or {}).get(name)
-    return value.get("value") if isinstance(value, Mapping) else value

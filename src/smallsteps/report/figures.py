@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup, escape
 
-from smallsteps.report.verdict import ENDINGS, amount, number
+from smallsteps.records import Stopped
+from smallsteps.report.formats import ENDINGS, amount, number
 
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
@@ -148,7 +148,7 @@ def interval_bar(
     )
 
 
-def endings_bar(stopped: Mapping[str, Any]) -> Markup:
+def endings_bar(stopped: Mapping[Stopped, int]) -> Markup:
     """How chains ended as one stacked bar in the order of ENDINGS. Nothing where none was
     counted."""
     total = sum(stopped.values())

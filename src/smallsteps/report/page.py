@@ -3,49 +3,7 @@ provenance.
 
 The last stop of the pipeline. The page opens from disk: style, script and data are inside it, a
 content policy in its head forbids the browser every request, and its script makes text nodes only.
-All text is escaped, whoever wrote it.
-
-**What a run folder holds.** Every file but results.json and every key but `arms` may be missing; the page leaves out
-what would stand on it. Values of metrics lie between 0 and 100.
-
-results.json
-    `title`, `command` (as typed)
-    `arms`: one row per arm and seed: `name`, `seed`, `metric`, `value`, `low`, `high` (95 % interval), `n`, `unparsed`,
-        `train_tokens`, `passes`, `seconds` (training), `seconds_per_answer`, `stopped` {stop_sign, end, limit, empty:
-        counts}, `metrics` {name: number or {value, low, high}} (further figures), `student` (relative to the run
-        folder), `signature`, and `folder`, where curves, predictions and grades lie (relative too;
-        `arms/<name>-seed<seed>` unless given)
-    `comparisons`: paired tests, `difference` = `arm` minus `against`: `arm`, `against`, `seed`, `difference`, `low`,
-        `high`, `p_bootstrap`, `p_mcnemar`, `right_only` (items that only `arm` has right), `wrong_only` (`against`)
-    `pooled`: the same over all seeds; rows with `against` are paired tests, rows without are arms
-    `paper_protocol`: rows `name`, `seed`, `metric`, `value`, ...
-    `data`: names → counts
-    `best`: `name`, `seed`, `folder` (none: nothing was trained), `validation` (its figure there), `chosen_on`
-        (`validation`)
-    `provenance`: `versions` {package: version}, `commit`, `seed`, `hardware`, `started`, `seconds`, ...
-    `rounds` (tailored learning): a row for each student, the untrained one first: `arm`, `seed`, `round`, `exam` (right
-        chains of all sampled, per cent), `unfinished` (likewise), `validation`, `test` (each with `_low`, `_high`),
-        `mistakes` (questions with a finished wrong chain), `questions`, `repaired`, `broken` (questions, against the
-        exam before), `calls` (replies asked for to make this student), `kept`, `teacher_tokens`, `train_tokens`
-        (of the rationales trained on), `all_tokens` (positives and negatives of the contrast too), `unknown` (per cent
-        of the chains that are neither right nor wrong), `usable` (per cent of items with both a right and a wrong rationale)
-    `guided` (LM-guided chain of thought): a row an arm and seed: `arm`, `seed`, `turned` {"wrong->right": count, ...} against
-        `standard`, `found` {where answers were read off: count}, `small_tokens`, `large_tokens`, `small_seconds`,
-        `large_seconds` (means a question), `quality` {aspect: mean}, `correlation`
-    any further key is shown as a table (a list of objects) or a list of facts (an object)
-arms/<name>-seed<k>/curves.jsonl         rows `update`, `tokens`, `train_loss`, `validation_loss`, `metric`, `seconds`
-                                         and, for the two students of a dual pair, `half` (ES, AS; `pair`: both
-                                         together, measured as a pair)
-arms/<name>-seed<k>/predictions.jsonl    records.Prediction
-arms/<name>-seed<k>/grades.jsonl         records.Grade
-arms/<name>-seed<k>/fates.jsonl          tailored learning: `question`, `mistaken` [for each exam], `rationales` [{round,
-                                         mistake, text, dropped, tokens}] of each training question
-arms/<name>-seed<k>/guided.jsonl         guided: `problem_id`, `rationale`, `answer`, `right`, `answer_without`,
-                                         `right_without`, `quality` {aspect: value}
-problems.jsonl                           records.Problem, the test problems in the order of the page
-gold.jsonl                               `problem_id`, `segments` [{kind, text}], optional `tokens` [{text, entropy}],
-                                         `cut_by` (the segmentation that cut them)
-                                         (nats), whose texts joined are the chain
+All text is escaped, whoever wrote it. What the page reads is listed in `run.py`.
 
 To add a section: write `section-NAME.html`, add a line to SECTIONS and put what it shows into
 `_facts`."""
@@ -66,29 +24,21 @@ from markupsafe import Markup
 
 import smallsteps
 from smallsteps.disk import write_text
+from smallsteps.experiment.results import (
+    ArmResult,
+    ResultRecord,
+    Results,
+)
+from smallsteps.methods.guided.results import GuidedResults, RefinementResult
+from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Problem
-from smallsteps.report import charts, figures, verdict
+from smallsteps.report import charts, figures, formats
 from smallsteps.report.chains import chain_browser
 from smallsteps.report.run import Arm, Run, read_run
+from smallsteps.report.summaries import ArmSummary, arm_names, excludes_zero, summaries
+from smallsteps.report.verdict import verdict
 
 Row = Mapping[str, Any]
-
-KNOWN = {
-    "title",
-    "command",
-    "arms",
-    "comparisons",
-    "pooled",
-    "paper_protocol",
-    "rounds",
-    "guided",
-    "refined",
-    "controls",
-    "data",
-    "provenance",
-    "best",
-}
-"""Keys of results.json that have a place of their own on the page."""
 
 
 class Section(NamedTuple):
@@ -155,11 +105,11 @@ def render(run: Run) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=verdict.number,
-        amount=verdict.amount,
-        duration=verdict.duration,
-        p_value=verdict.p_value,
-        metric_name=verdict.metric_name,
+        number=formats.number,
+        amount=formats.amount,
+        duration=formats.duration,
+        p_value=formats.p_value,
+        metric_name=formats.metric_name,
         plain=plain,
     )
     facts = _facts(run)
@@ -178,27 +128,24 @@ def _facts(run: Run) -> dict[str, Any]:
     """What the templates show, by name; each section's own fact is empty where it has nothing to
     say."""
     results = run.results
-    names = verdict.arm_names(results)
-    colours = {name: i for i, name in enumerate(names)}
-    metric = next((row.get("metric") for row in results.get("arms", ())), None)
+    colours = {name: place for place, name in enumerate(arm_names(results))}
+    metric = results.arms[0].metric if results.arms else "score"
     chains = chain_browser(run, colours)
     curve_rows = [(arm, row) for arm in run.arms for row in curve_figures(arm.curves)]
     return {
-        "title": str(results.get("title") or run.folder.resolve().name),
-        "command": results.get("command"),
-        "best": results.get("best"),
-        "verdict": verdict.verdict(results),
+        "title": results.title or run.folder.resolve().name,
+        "about": results.about,
+        "command": results.command,
+        "best": results.best,
+        "verdict": verdict(results),
         "version": smallsteps.__version__,
         "metric": metric,
         "swatches": {name: figures.swatch(colour) for name, colour in colours.items()},
         "results": _results(results, colours),
-        "extra_metrics": list(
-            dict.fromkeys(
-                name for row in results.get("arms", ()) for name in row.get("metrics") or {}
-            )
-        ),
-        "endings": verdict.ENDINGS,
-        "paper_protocol": results.get("paper_protocol") or [],
+        "extra_metrics": list(dict.fromkeys(name for arm in results.arms for name in arm.metrics)),
+        "costs": _costs(results),
+        "endings": formats.ENDINGS,
+        "paper_protocol": results.paper_protocol,
         "tests": _tests(results, colours),
         "rounds": _rounds(run),
         "guided": _guided(run, colours),
@@ -213,109 +160,103 @@ def _facts(run: Run) -> dict[str, Any]:
         "problems_shown": len(chains["problems"]) if chains else 0,
         "problems_of": len(run.problems),
         "further_samples": sum(arm.further for arm in run.arms),
-        "further": {
-            key: value
-            for key, value in results.items()
-            if key not in KNOWN and value not in (None, [], {}, "")
+        "further": _further(results),
+        "data": _known(results.data),
+        "budget": _known(results.budget),
+        "provenance": {
+            "smallsteps": smallsteps.__version__,
+            **(_known(results.provenance) if results.provenance else {}),
         },
-        "data": results.get("data") or {},
-        "provenance": {"smallsteps": smallsteps.__version__, **(results.get("provenance") or {})},
-        "signatures": list(
-            dict.fromkeys(
-                row["signature"] for row in results.get("arms", ()) if row.get("signature")
-            )
-        ),
+        "signatures": list(dict.fromkeys(arm.signature for arm in results.arms)),
     }
 
 
-def _results(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
+def _known(record: ResultRecord) -> dict[str, Any]:
+    """The fields of a record that are not null."""
+    return {name: value for name, value in record.model_dump().items() if value is not None}
+
+
+def _further(results: Results) -> dict[str, Any]:
+    """Tables and facts that have no section of their own: further test sets, and what a method
+    reports that the page has no section for."""
+    shown: dict[str, Any] = {}
+    if results.further_tests:
+        shown["further test sets"] = [
+            {
+                "arm": score.name,
+                "task": score.task,
+                "metric": score.metric,
+                "value": score.value,
+                "low": score.low,
+                "high": score.high,
+                "n": score.n,
+                "unparsed": score.unparsed,
+                "seeds": score.seeds,
+            }
+            for score in results.further_tests
+        ]
+    for method, part in results.methods.items():
+        if not isinstance(part, TailoredResults | GuidedResults):
+            shown |= {f"{method}: {name}": value for name, value in _known(part).items()}
+    return shown
+
+
+def _costs(results: Results) -> dict[str, bool]:
+    """Which columns of cost any arm fills; the others are left out."""
+    names = ("train_tokens", "passes", "seconds", "teacher_tokens")
+    return {name: any(getattr(arm, name) is not None for arm in results.arms) for name in names}
+
+
+def _results(results: Results, colours: Mapping[str, int]) -> list[dict[str, Any]]:
     """One group per arm: its row over all seeds, the rows of several seeds, bars on one common
     scale."""
-    groups = []
-    ends = [
-        v for row in [*results.get("arms", ()), *verdict.summaries(results)] for v in _ends(row)
+    arms = summaries(results)
+    rows: list[ArmSummary | ArmResult] = [*results.arms, *arms]
+    low = min((min(row.low, row.value) for row in rows), default=0.0)
+    high = max((max(row.high, row.value) for row in rows), default=100.0)
+    domain = (low, high) if low < high else (low - 1, high + 1)
+
+    def drawn(row: ArmSummary | ArmResult) -> dict[str, Any]:
+        bar = figures.interval_bar(row.value, row.low, row.high, domain, colour=colours[row.name])
+        return {"arm": row, "bar": bar, "endings_bar": figures.endings_bar(row.stopped)}
+
+    return [
+        {
+            "row": drawn(arm),
+            "seeds": [drawn(single) for single in arm.seeds] if len(arm.seeds) > 1 else [],
+            "domain": domain,
+        }
+        for arm in arms
     ]
-    domain = (min(ends), max(ends)) if ends else (0.0, 100.0)
-    if domain[0] == domain[1]:
-        domain = (domain[0] - 1, domain[1] + 1)
-    for row in verdict.summaries(results):
-        own = [r for r in results["arms"] if str(r["name"]) == row["name"]]
-        seeds = own if len(own) > 1 else []
-        groups.append(
-            {
-                "row": _drawn(row, domain, colours),
-                "seeds": [_drawn(r, domain, colours) for r in seeds],
-                "domain": domain,
-            }
+
+
+def _tests(results: Results, colours: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The paired tests, those over all seeds first, each with a bar around zero."""
+    tests = [*results.pooled_comparisons, *results.comparisons]
+    reach = max((abs(v) for t in tests for v in (t.difference, t.low, t.high)), default=0.0) or 1.0
+    rows = []
+    for test in tests:
+        bar = figures.interval_bar(
+            test.difference,
+            test.low,
+            test.high,
+            (-reach, reach),
+            colour=colours[test.arm],
+            zero=True,
         )
-    return groups
-
-
-def _drawn(row: Row, domain: tuple[float, float], colours: Mapping[str, int]) -> dict[str, Any]:
-    colour = colours[str(row["name"])]
-    bar = Markup("")
-    if ends := _ends(row):
-        low, high, value = ends
-        bar = figures.interval_bar(value, low, high, domain, colour=colour)
-    stopped = row.get("stopped") or {}
-    metrics = {
-        k: m if isinstance(m, Mapping) else {"value": m}
-        for k, m in (row.get("metrics") or {}).items()
-    }
-    return {
-        **row,
-        "bar": bar,
-        "endings_bar": figures.endings_bar(stopped),
-        "stopped": stopped,
-        "metrics": metrics,
-    }
-
-
-def _ends(row: Row) -> list[float]:
-    """(low, high, value) of a row; where it has no interval the value stands for both ends."""
-    value = row.get("value")
-    if not verdict.is_number(value):
-        return []
-    low, high = row.get("low"), row.get("high")
-    ends = (end if verdict.is_number(end) else value for end in (low, high))
-    return [float(number) for number in (*ends, value) if number is not None]
-
-
-def _tests(results: Row, colours: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The paired tests, those over all seeds first, each with a bar around nought."""
-    pooled = [row for row in results.get("pooled", ()) if "against" in row]
-    rows = [{**row, "seed": None, "pooled": True} for row in pooled]
-    rows += [{"seed": None, **row, "pooled": False} for row in results.get("comparisons", ())]
-    reach = max(
-        (
-            abs(row[k])
-            for row in rows
-            for k in ("difference", "low", "high")
-            if verdict.is_number(row.get(k))
-        ),
-        default=1.0,
-    )
-    for row in rows:
-        row["excludes_zero"] = verdict.excludes_zero(row)
-        row["bar"] = Markup("")
-        if row["excludes_zero"] is not None and verdict.is_number(row.get("difference")):
-            colour = colours.get(str(row.get("arm")), 0)
-            domain = (-(reach or 1.0), reach or 1.0)
-            row["bar"] = figures.interval_bar(
-                row["difference"], row["low"], row["high"], domain, colour=colour, zero=True
-            )
+        rows.append({"test": test, "bar": bar, "excludes_zero": excludes_zero(test)})
     return rows
 
 
 def _rounds(run: Run) -> dict[str, Any]:
     """Tailored learning: the rounds, and for each arm at its first seed the fates of its
     questions."""
-    rows = run.results.get("rounds") or []
-    if not rows:
+    tailored = run.results.methods.get("tailored")
+    if not isinstance(tailored, TailoredResults):
         return {}
     first = {arm.name: arm for arm in reversed(run.arms) if arm.fates}
-    fates = [_fates(first[name]) for name in verdict.arm_names(run.results) if name in first]
-    return {"rows": rows, "fates": fates, "equal": (run.results.get("budget") or {}).get("equal")}
+    fates = [_fates(first[name]) for name in arm_names(run.results) if name in first]
+    return {"rows": tailored.rounds, "fates": fates, "equal": tailored.equal}
 
 
 def _fates(arm: Arm) -> dict[str, Any]:
@@ -341,18 +282,16 @@ def _fates(arm: Arm) -> dict[str, Any]:
 def _guided(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
     """LM-guided chain of thought: what each arm turned and cost, and what the reader was given, for
     some questions of each arm that a student wrote for."""
-    rows = run.results.get("guided") or []
-    if not rows:
+    guided = run.results.methods.get("guided")
+    if not isinstance(guided, GuidedResults):
         return {}
     problems = {problem.id: problem for problem in run.problems}
     aspects = [
-        name
-        for name in ASPECTS
-        if any((row.get("quality") or {}).get(name) is not None for row in rows)
+        name for name in ASPECTS if any(name in (row.quality or {}) for row in guided.guidance)
     ]
     first = {arm.name: arm for arm in reversed(run.arms) if arm.guided}
     shown = []
-    for name in verdict.arm_names(run.results):
+    for name in arm_names(run.results):
         if name not in GUIDES or name not in first:
             continue
         arm = first[name]
@@ -368,13 +307,15 @@ def _guided(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
             for row in picked
         ]
         shown.append({"name": arm.name, "seed": arm.seed, "count": len(arm.guided), "items": items})
-    refined = run.results.get("refined") or []
     return {
-        "rows": rows,
+        "rows": guided.guidance,
         "aspects": aspects,
         "shown": shown,
-        "refined": refined,
-        "watched": _watched(refined),
+        "refined": guided.refinement,
+        "judge": guided.judge,
+        "reader": guided.reader,
+        "yields": guided.yields,
+        "watched": _watched(guided.refinement),
         "charts": _refinements(run, colours),
     }
 
@@ -391,16 +332,16 @@ WATCHED = (
 """Gauges of a refinement -> how the page names them."""
 
 
-def _watched(refined: Sequence[Row]) -> list[tuple[str, str]]:
+def _watched(refined: Sequence[RefinementResult]) -> list[tuple[str, str]]:
     """The gauges, and what part each term of the reward has in the variance of the advantages."""
     shares = dict.fromkeys(
-        name for row in refined for name in row["last"] if name.startswith("share_")
+        name for row in refined for name in row.last if name.startswith("share_")
     )
     named = [(name, f"{name.removeprefix('share_')}, share") for name in shares]
     return [
         (name, label)
         for name, label in (*WATCHED, *named)
-        if any(name in row["last"] for row in refined)
+        if any(name in row.last for row in refined)
     ]
 
 
@@ -413,7 +354,7 @@ def _refinements(run: Run, colours: Mapping[str, int]) -> list[Markup]:
         series = []
         for arm in run.arms:
             points = [
-                (row["update"], row[key]) for row in arm.refined if verdict.is_number(row.get(key))
+                (row["update"], row[key]) for row in arm.refined if formats.is_number(row.get(key))
             ]
             if points:
                 series.append(

@@ -1,9 +1,20 @@
-"""Reading a finished run folder for the report: results, problems, gold chains, and each arm's
-predictions and curves.
+"""Reads a finished run folder for the page: results, problems, gold chains, and the files of each
+arm.
 
-The last stop of the pipeline; the schema of the folder stands in `page.py`. Every file but
-`results.json` may be missing, and a page then leaves out what would stand on it. What is there must
-be whole: a broken line is named by file and number."""
+Every file but `results.json` may be missing, and the page leaves out what it would show. A file
+that is there must be whole: a broken line is named by file and number.
+
+    results.json                        experiment.results.Results
+    problems.jsonl                      records.Problem, the test problems in the order of the page
+    gold.jsonl                          GoldChain: problem_id, segments [{kind, text}], and, where
+                                        they are known, tokens [{text, entropy}] and cut_by
+    <folder of an arm>/predictions.jsonl    records.Prediction
+                      /grades.jsonl         records.Grade
+                      /curves.jsonl         one row for each update: update, tokens, train_loss,
+                                            validation_loss, metric, seconds; half (ES, AS, pair)
+                      /fates.jsonl          tailored learning: what became of each training question
+                      /guided.jsonl         LM-guided chain of thought: what the reader was given
+                      /refined.jsonl        LM-guided chain of thought: the steps of refinement"""
 
 from __future__ import annotations
 
@@ -14,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smallsteps.errors import DataError, RunFolderError
+from smallsteps.experiment.results import ArmResult, Results, read_results
 from smallsteps.records import Grade, Prediction, Problem, Record
 
 R = TypeVar("R", bound=Record)
@@ -34,11 +46,9 @@ class GoldChain:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm at one seed: its row of results.json and what lies in its folder."""
+    """One arm at one seed: its results and what lies in its folder."""
 
-    name: str
-    seed: int | None
-    row: Mapping[str, Any]
+    result: ArmResult
     curves: tuple[Mapping[str, Any], ...]
     predictions: Mapping[str, Prediction]
     """By problem id; of several samples for one problem the first."""
@@ -54,13 +64,21 @@ class Arm:
     further: int
     """Predictions beyond the first of their problem, which the page counts and does not show."""
 
+    @property
+    def name(self) -> str:
+        return self.result.name
+
+    @property
+    def seed(self) -> int:
+        return self.result.seed
+
 
 @dataclass(frozen=True)
 class Run:
     """Everything the page shows."""
 
     folder: Path
-    results: Mapping[str, Any]
+    results: Results
     problems: tuple[Problem, ...]
     gold: Mapping[str, GoldChain]
     arms: tuple[Arm, ...]
@@ -70,7 +88,7 @@ def read_run(folder: Path) -> Run:
     """The run in `folder`. Raises RunFolderError where results.json is missing or a file in it is
     damaged."""
     results = read_results(folder)
-    arms = tuple(_arm(folder, row) for row in results.get("arms", ()))
+    arms = tuple(_arm(folder, result) for result in results.arms)
     problems = list(_records(folder / "problems.jsonl", Problem))
     known = {problem.id for problem in problems}
     for arm in arms:  # predictions without their problems are still worth reading
@@ -82,36 +100,8 @@ def read_run(folder: Path) -> Run:
     return Run(folder, results, tuple(problems), gold, arms)
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """The object in `folder/results.json`. Raises RunFolderError where it is missing, broken or has
-    no list `arms`."""
-    path = folder / "results.json"
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(
-            f"{path}: expected the results of a finished run, found no such file. "
-            "Finish the run by typing its command again."
-        ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunFolderError(
-            f"{path}: expected one JSON object: {error}. Delete the file and run the command again."
-        ) from None
-    if not isinstance(results, dict):
-        raise RunFolderError(f"{path}: expected one JSON object, found {type(results).__name__}.")
-    arms = results.get("arms", [])
-    if not isinstance(arms, list) or not all(
-        isinstance(row, dict) and "name" in row for row in arms
-    ):
-        raise RunFolderError(
-            f"{path}: expected `arms` to be a list of objects that each have a `name`."
-        )
-    return results
-
-
-def _arm(folder: Path, row: Mapping[str, Any]) -> Arm:
-    name, seed = str(row["name"]), row.get("seed")
-    place = folder / str(row.get("folder") or f"arms/{name}-seed{seed}")
+def _arm(folder: Path, result: ArmResult) -> Arm:
+    place = folder / result.folder
     curves = tuple(r for _, r in _rows(place / "curves.jsonl"))
     first: dict[str, Prediction] = {}
     count = 0
@@ -122,7 +112,7 @@ def _arm(folder: Path, row: Mapping[str, Any]) -> Arm:
     fates = tuple(r for _, r in _rows(place / "fates.jsonl"))
     guided = tuple(r for _, r in _rows(place / "guided.jsonl"))
     refined = tuple(r for _, r in _rows(place / "refined.jsonl"))
-    return Arm(name, seed, row, curves, first, grades, fates, guided, refined, count - len(first))
+    return Arm(result, curves, first, grades, fates, guided, refined, count - len(first))
 
 
 def _gold(path: Path) -> Iterator[GoldChain]:

@@ -1,14 +1,13 @@
-"""What the terminal shows: the results table, and chains coloured by ES and AS, at once or as they
-are written.
+"""What the terminal shows of a run: the table of results and the table of rounds, and chains coloured
+by ES and AS, at once or as they are written.
 
-Colour never stands alone: each segment opens with its tag, [ES] or [AS], so that a log file or a
+Colour never stands alone: each segment starts with its tag, [ES] or [AS], so that a log file or a
 colour-blind reader loses nothing. Generated text cannot move the cursor or change colours: its
 control characters are shown, not obeyed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,23 +15,21 @@ from rich.table import Table
 from rich.text import Text
 
 from smallsteps.evaluation.overlap import judged_kind
-from smallsteps.records import Kind, Segment
-from smallsteps.report.verdict import (
-    amount,
-    arm_names,
+from smallsteps.experiment.results import ArmResult, ComparisonResult, Figure, Results
+from smallsteps.methods.tailored.results import TailoredResults
+from smallsteps.records import Kind, Segment, Stopped
+from smallsteps.report.formats import amount, duration, metric_name, number, p_value
+from smallsteps.report.summaries import (
+    ArmSummary,
     baseline,
-    comparisons,
-    duration,
     excludes_zero,
-    metric_name,
-    number,
-    p_value,
+    main_comparisons,
     summaries,
 )
 from smallsteps.report.visible import visible
 
 STYLES: dict[Kind | None, str] = {"ES": "cyan", "AS": "yellow", None: ""}
-SHORT_ENDINGS = {
+SHORT_ENDINGS: dict[Stopped, str] = {
     "stop_sign": "stop",
     "end": "end",
     "limit": "limit",
@@ -41,75 +38,63 @@ SHORT_ENDINGS = {
 }
 
 
-def results_table(results: Mapping[str, Any]) -> Table:
-    """The results of a run, one row per arm (several seeds: pooled, or their mean) and a grey row
-    per seed below it.
+def tables(results: Results) -> list[Table]:
+    """All tables of a run: those of its methods, then the results."""
+    tailored = results.methods.get("tailored")
+    rounds = [rounds_table(tailored)] if isinstance(tailored, TailoredResults) else []
+    return [*rounds, results_table(results)]
 
-    `results` is the object of results.json (schema: `page.py`). The column "against" holds the
-    paired difference from the baseline with its interval and McNemar's p (the bootstrap's where
-    there is none); * where it excludes zero."""
+
+def results_table(results: Results) -> Table:
+    """The results of a run: one row for each arm, and with several seeds a grey row for each below
+    it.
+
+    The column "against" holds the paired difference from the baseline with its interval and
+    McNemar's p (the bootstrap's where there is none); * where the interval excludes zero. Columns
+    that no arm fills are left out."""
     base = baseline(results)
-    rows = summaries(results)
-    metric = metric_name(rows[0].get("metric")) if rows else "score"
-    compared = bool(base) and len(arm_names(results)) > 1
-    title = Text(visible(str(results.get("title") or "Results")), style="bold")
-    table = Table(
-        title=title,
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    arms = summaries(results)
+    trained = any(arm.train_tokens is not None for arm in arms)
+    table = _table(results.title or "Results")
+    table.caption_justify = "left"
     table.add_column("arm", overflow="fold", min_width=8)
+    metric = metric_name(arms[0].metric) if arms else "score"
     table.add_column(Text(f"{metric}\n95 %"), justify="right")
-    if compared:
-        table.add_column(Text(f"against\n{visible(str(base))}"), justify="right")
+    if base is not None:
+        table.add_column(Text(f"against\n{visible(base)}"), justify="right")
+        table.caption = "* the 95 % interval of the paired difference excludes zero"
     table.add_column("un-\nparsed", justify="right")
     table.add_column("chains\nended")
-    for header in ("tokens\npasses", "per\nanswer"):
-        table.add_column(header, justify="right")
-    for row in rows:
+    if trained:
+        table.add_column("tokens\npasses", justify="right")
+    table.add_column("per\nanswer", justify="right")
+
+    def add_row(
+        name: Text, row: ArmSummary | ArmResult, tests: Iterable[ComparisonResult], style: str = ""
+    ) -> None:
+        cells = [f"{number(row.value)}\n{number(row.low)}–{number(row.high)}"]
+        if base is not None:
+            cells.append(_difference(tests, row.name, base))
+        cells += [f"{row.unparsed}\nof {row.n}", _endings(row)]
+        if trained:
+            passes = "" if row.passes is None else f"\n{number(row.passes)} ×"
+            cells.append(amount(row.train_tokens) + passes)
+        cells.append(duration(row.seconds_per_answer))
+        table.add_row(name, *map(Text, cells), style=style)
+
+    for arm in arms:
         table.add_section()
-        tests = [
-            t
-            for t in comparisons(results)
-            if str(t.get("arm")) == row["name"] and str(t.get("against")) == base
-        ]
-        against = _against(tests[0]) if len(tests) == 1 else f"{len(tests)} seeds" if tests else "–"
-        table.add_row(
-            Text(visible(row["name"]), style="bold"), *_cells(row, against if compared else None)
-        )
-        if row["seeds"] > 1:
-            for single in (r for r in results["arms"] if str(r["name"]) == row["name"]):
-                seed = single.get("seed")
-                own = [
-                    t
-                    for t in results.get("comparisons", ())
-                    if (str(t.get("arm")), str(t.get("against")), t.get("seed"))
-                    == (row["name"], base, seed)
-                ]
-                against = _against(own[0]) if own else "–"
-                table.add_row(
-                    Text(f"  seed {seed}"),
-                    *_cells(single, against if compared else None),
-                    style="bright_black",
-                )
-    if compared:
-        table.caption = "* the 95 % interval of the paired difference excludes zero"
+        add_row(Text(visible(arm.name), style="bold"), arm, main_comparisons(results))
+        for single in arm.seeds if len(arm.seeds) > 1 else ():
+            tests = [test for test in results.comparisons if test.seed == single.seed]
+            add_row(Text(f"  seed {single.seed}"), single, tests, style="bright_black")
     return table
 
 
-def rounds_table(results: Mapping[str, Any]) -> Table:
+def rounds_table(tailored: TailoredResults) -> Table:
     """The rounds of tailored learning: for each arm and seed a row for each student, the untrained
     one first."""
-    table = Table(
-        title=Text("Rounds", style="bold"),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = _table("Rounds")
     table.add_column("arm", overflow="fold", min_width=8)
     for header in (
         "round",
@@ -121,66 +106,59 @@ def rounds_table(results: Mapping[str, Any]) -> Table:
         "taught\ntokens",
     ):
         table.add_column(header, justify="right")
-    last: tuple[Any, Any] | None = None
-    for row in results.get("rounds", ()):
-        own = (row["arm"], row["seed"])
-        if own != last:
+    for row in tailored.rounds:
+        first = row.round == 0
+        if first:
             table.add_section()
-        bought = (
-            f"{row['kept']} of {row['calls']}\n{amount(row['teacher_tokens'])}"
-            if row["calls"]
-            else "–"
-        )
-        first = row["round"] == 0
+        taught = f"{row.kept} of {row.calls}\n{amount(row.teacher_tokens)}" if row.calls else "–"
         table.add_row(
-            Text(visible(f"{row['arm']}\nseed {row['seed']}") if own != last else "", style="bold"),
-            str(row["round"]),
-            number(row["exam"]),
-            *(_interval(row, name) for name in ("validation", "test")),
-            str(row["mistakes"]),
-            "–" if first else f"{row['repaired']}\n{row['broken']}",
-            bought,
+            Text(visible(f"{row.arm}\nseed {row.seed}") if first else "", style="bold"),
+            str(row.round),
+            number(row.exam),
+            _interval(row.validation),
+            _interval(row.test),
+            str(row.mistakes),
+            "–" if first else f"{row.repaired}\n{row.broken}",
+            taught,
         )
-        last = own
     return table
 
 
-def _interval(row: Mapping[str, Any], name: str) -> str:
-    return f"{number(row[name])}\n{number(row[f'{name}_low'])}–{number(row[f'{name}_high'])}"
-
-
-def _cells(row: Mapping[str, Any], against: str | None) -> list[Text]:
-    value = number(row.get("value"))
-    if row.get("low") is not None and row.get("high") is not None:
-        value += f"\n{number(row['low'])}–{number(row['high'])}"
-    ended = "\n".join(
-        f"{short} {row['stopped'][k]}"
-        for k, short in SHORT_ENDINGS.items()
-        if (row.get("stopped") or {}).get(k)
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(visible(title), style="bold"),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
-    unparsed = "–" if row.get("unparsed") is None else str(row["unparsed"])
-    if row.get("n") is not None:
-        unparsed += f"\nof {row['n']}"
-    passes = f"\n{number(row['passes'])} ×" if row.get("passes") is not None else ""
-    cells = [value, *([against] if against is not None else []), unparsed, ended or "–"]
-    return [
-        Text(cell)
-        for cell in [
-            *cells,
-            amount(row.get("train_tokens")) + passes,
-            duration(row.get("seconds_per_answer")),
-        ]
+
+
+def _interval(figure: Figure) -> str:
+    return f"{number(figure.value)}\n{number(figure.low)}–{number(figure.high)}"
+
+
+def _endings(row: ArmSummary | ArmResult) -> str:
+    """How the chains ended, one kind a line."""
+    lines = [
+        f"{short} {row.stopped[kind]}"
+        for kind, short in SHORT_ENDINGS.items()
+        if row.stopped.get(kind)
     ]
+    return "\n".join(lines) or "–"
 
 
-def _against(test: Mapping[str, Any]) -> str:
-    p = test.get("p_mcnemar")
-    p = test.get("p_bootstrap") if p is None else p
-    sign = "*" if excludes_zero(test) else ""
-    interval = f"{number(test.get('low'), sign=True)} to {number(test.get('high'), sign=True)}"
-    said = p_value(p)
-    said = said if said.startswith("<") else f"= {said}"
-    return f"{number(test.get('difference'), sign=True)}{sign}\n{interval}\np {said}"
+def _difference(tests: Iterable[ComparisonResult], arm: str, base: str) -> str:
+    """The paired difference of an arm from the baseline; an en dash where it was not tested."""
+    test = next((test for test in tests if (test.arm, test.against) == (arm, base)), None)
+    if test is None:
+        return "–"
+    p = p_value(test.p_bootstrap if test.p_mcnemar is None else test.p_mcnemar)
+    return (
+        f"{number(test.difference, sign=True)}{'*' if excludes_zero(test) else ''}\n"
+        f"{number(test.low, sign=True)} to {number(test.high, sign=True)}\n"
+        f"p {p if p.startswith('<') else f'= {p}'}"
+    )
 
 
 def coloured(segments: Iterable[Segment | tuple[Kind | None, str]]) -> Text:
@@ -195,7 +173,7 @@ def coloured(segments: Iterable[Segment | tuple[Kind | None, str]]) -> Text:
         kind, written = (segment.kind, segment.text) if isinstance(segment, Segment) else segment
         if text.plain and not text.plain[-1].isspace():
             text.append(" ")
-        text.append_text(_one(kind, written))
+        text.append_text(_tagged(kind, written))
     text.rstrip()
     return text
 
@@ -213,12 +191,12 @@ def segment_printer(
         judged = kind is None and question is not None and bool(text.strip())
         if judged and question is not None:
             kind = judged_kind(question, text)
-        console.print(_one(kind, text.strip(), judged), soft_wrap=True)
+        console.print(_tagged(kind, text.strip(), judged), soft_wrap=True)
 
     return show
 
 
-def _one(kind: Kind | None, text: str, judged: bool = False) -> Text:
+def _tagged(kind: Kind | None, text: str, judged: bool = False) -> Text:
     line = Text()
     if kind is not None:
         line.append(f"[{kind}?]" if judged else f"[{kind}]", style=f"bold {STYLES[kind]}").append(

@@ -49,7 +49,7 @@ def test_one_odd_chain_is_left_out_of_every_arm_and_shown_before_training(
         train={"budget": 600, "validation_chains": 4, "evaluations": 1},
     )
     results = compare(recipe, tmp_path / "run", listener)
-    assert results["data"]["odd"] == 1
+    assert results.data.odd == 1
     problems = [{example.problem_id for example in train} for _, train, _ in fits]
     odd = rows_of(tmp_path / "chains.jsonl")[0]["id"]
     train = {row["problem"]["id"] for row in rows_of(tmp_path / "run/data/train.jsonl")}
@@ -108,9 +108,7 @@ def test_students_may_write_as_many_segments_as_their_longest_chain_has_and_a_qu
     ((_, examples, student),) = fits
     assert max(len(example.prefix) + 1 for example in examples) == 17
     assert student.drive.max_segments == 21 < get_task("gsm8k").max_segments
-    saved = json.loads(
-        (tmp_path / "run" / results["best"]["folder"] / "smallsteps.json").read_text()
-    )
+    saved = json.loads((tmp_path / "run" / results.best.folder / "smallsteps.json").read_text())
     assert saved["max_segments"] == 21, "so that `solve` knows it"
 
 
@@ -121,7 +119,7 @@ def test_what_is_planned_is_said_with_the_models_and_tokens_of_all_arms_and_seed
         arms=["direct", "ases-dual-gold"], seeds=[0, 1], train={"budget": 600, "evaluations": 1}
     )
     results = compare(recipe, tmp_path / "run", listener)
-    total = sum(row["train_tokens"] for row in results["arms"])
+    total = sum(row.train_tokens for row in results.arms)
     (line,) = (line for line in listener.lines if line.startswith("checked before training"))
     assert line.startswith("checked before training: 2 arms, 6 models, about ")
     said = int(line.split("about ")[1].split()[0].replace(",", ""))

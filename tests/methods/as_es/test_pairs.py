@@ -9,6 +9,7 @@ import yaml
 from safetensors.torch import load_file
 
 from smallsteps.experiment.arm import Workshop
+from smallsteps.experiment.results import read_results
 from smallsteps.methods.as_es import pairs as pairs_module
 from smallsteps.methods.compare import compare
 from smallsteps.students.dual import DualStudent
@@ -51,19 +52,19 @@ def test_the_checkpoint_is_the_pair_of_the_best_evaluation(recipe_of, tmp_path, 
     seen = scripted(monkeypatch, [10.0, 40.0, 30.0, 40.0])
     results = compare(recipe_of(arms=["ases-dual-gold"], train=TRAIN), tmp_path / "run")
     assert len(seen) == 4, "once an evaluation"
-    row = results["arms"][0]
-    assert row["validation"] == 40.0 and row["student"].endswith("pair-2"), "of equals the earlier"
+    row = results.arms[0]
+    assert row.validation == 40.0 and row.student.endswith("pair-2"), "of equals the earlier"
     for kind, at_best in zip(("es", "as"), seen[1], strict=True):
-        saved = state_of(tmp_path / "run" / row["student"] / kind)
+        saved = state_of(tmp_path / "run" / row.student / kind)
         assert all(saved[name].equal(value) for name, value in at_best.items() if name in saved)
     measured = [
         r
-        for r in rows_of(tmp_path / "run" / row["folder"] / "curves.jsonl")
+        for r in rows_of(tmp_path / "run" / row.folder / "curves.jsonl")
         if r.get("half") == "pair"
     ]
     assert [r["metric"] for r in measured] == [10.0, 40.0, 30.0, 40.0]
     assert [r["tokens"] for r in measured] == sorted({r["tokens"] for r in measured})
-    assert measured[-1]["tokens"] == row["train_tokens"]
+    assert measured[-1]["tokens"] == row.train_tokens
     kept = {path.name for path in (tmp_path / "run" / PLACE).glob("pair-[0-9]")}
     assert kept == {"pair-2"}
 
@@ -115,9 +116,7 @@ def test_a_pair_killed_between_its_slices_ends_the_same(command, tmp_path):
     assert command(*arguments, str(tmp_path / "cut")) == 0, command.errors()
     whole, cut = (tmp_path / name for name in ("whole", "cut"))
     assert weights(whole) == weights(cut)
-    first, second = (
-        lasting(json.loads((path / "results.json").read_text())) for path in (whole, cut)
-    )
+    first, second = (lasting(read_results(path)) for path in (whole, cut))
     assert first == second
 
 

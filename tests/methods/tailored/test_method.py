@@ -13,6 +13,7 @@ import yaml
 from loopback import completion
 from smallsteps.errors import DataError, RecipeError, TeacherError
 from smallsteps.experiment.recipe import TailoredSettings, load_recipe, make_recipe
+from smallsteps.experiment.results import read_results
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.tailor import tailor
 from smallsteps.methods.tailored.exam import Paper
@@ -36,7 +37,7 @@ from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.lessons import TeacherReply
 from smallsteps.teaching.open import Access
 from smallsteps.teaching.story_solver import StorySolver
-from tiny_runs import TINY_STUDENT, Listener, rows_of
+from tiny_runs import TINY_STUDENT, Listener, lasting, rows_of
 
 TASK = get_task("stories")
 WORDS = TailoredSettings()
@@ -217,71 +218,58 @@ def four_arms(tmp_path_factory):
     return recipe, place / "run", tailor(recipe, place / "run")
 
 
+def rounds_of(results):
+    """(arm, round) → the record of that round."""
+    return {(row.arm, row.round): row for row in results.methods["tailored"].rounds}
+
+
 def test_arms_cost_the_same_teacher_and_training_tokens(four_arms):
     _, _, found = four_arms
-    rows = {(row["arm"], row["round"]): row for row in found["rounds"]}
-    assert [row["name"] for row in found["arms"]] == ["t0-only", "full", "blind", "no-contrast"]
+    rows = rounds_of(found)
+    assert [arm.name for arm in found.arms] == ["t0-only", "full", "blind", "no-contrast"]
     dearest = 130
     for arm in ("t0-only", "blind"):
         for number in (1, 2):
             paid, wanted = (
-                rows[arm, number]["teacher_tokens"],
-                rows["full", number]["teacher_tokens"],
+                rows[arm, number].teacher_tokens,
+                rows["full", number].teacher_tokens,
             )
             assert wanted <= paid <= wanted + dearest, "the last reply may go over"
     for arm in ("t0-only", "blind", "no-contrast"):
-        assert rows[arm, 2]["train_tokens"] == pytest.approx(
-            rows["full", 2]["train_tokens"], rel=0.2
-        )
-    assert rows["full", 1]["usable"] > 0 and "usable" not in rows["no-contrast", 2]
+        assert rows[arm, 2].train_tokens == pytest.approx(rows["full", 2].train_tokens, rel=0.2)
+    assert rows["full", 1].usable > 0 and rows["no-contrast", 2].usable is None
 
 
 def test_tokens_of_positives_and_negatives_are_counted_beside_the_anchors(four_arms):
     _, _, found = four_arms
-    rows = {(row["arm"], row["round"]): row for row in found["rounds"]}
-    assert found["budget"]["equal"] == "anchors"
-    assert rows["full", 1]["all_tokens"] > 1.3 * rows["full", 1]["train_tokens"]
-    assert rows["no-contrast", 1]["all_tokens"] == rows["no-contrast", 1]["train_tokens"]
-    arm = next(row for row in found["arms"] if row["name"] == "full")
-    assert arm["all_tokens"] == sum(rows["full", number]["all_tokens"] for number in (1, 2))
+    rows = rounds_of(found)
+    assert found.methods["tailored"].equal == "anchors"
+    assert rows["full", 1].all_tokens > 1.3 * rows["full", 1].train_tokens
+    assert rows["no-contrast", 1].all_tokens == rows["no-contrast", 1].train_tokens
+    arm = next(arm for arm in found.arms if arm.name == "full")
+    assert arm.all_tokens == sum(rows["full", number].all_tokens for number in (1, 2))
 
 
 def test_arms_can_be_equal_in_all_tokens(tmp_path):
     recipe = make_recipe(content(arms=["full", "no-contrast"], tailored={"equal": "all"}))
     found = tailor(recipe, tmp_path / "run")
-    rows = {(row["arm"], row["round"]): row for row in found["rounds"]}
+    rows = rounds_of(found)
     for number in (1, 2):
         full, plain = rows["full", number], rows["no-contrast", number]
-        assert plain["all_tokens"] == pytest.approx(full["all_tokens"], rel=0.2)
-        assert plain["train_tokens"] > 1.2 * full["train_tokens"]
+        assert plain.all_tokens == pytest.approx(full.all_tokens, rel=0.2)
+        assert plain.train_tokens > 1.2 * full.train_tokens
     assert "all tokens" in write_page(tmp_path / "run").read_text(encoding="utf-8")
 
 
-def test_rounds_have_what_scripts_read(four_arms):
+def test_the_rounds_lie_in_the_run_folder_as_they_were_returned(four_arms):
     _, out, found = four_arms
-    held = json.loads((out / "results.json").read_text())
-    assert held["rounds"] == found["rounds"]
-    names = {
-        "round",
-        "exam",
-        "validation",
-        "test",
-        "mistakes",
-        "repaired",
-        "broken",
-        "calls",
-        "teacher_tokens",
-    }
-    assert all(names <= set(row) for row in held["rounds"])
-    full = [row for row in held["rounds"] if row["arm"] == "full"]
-    assert [row["round"] for row in full] == [0, 1, 2]
-    assert full[0]["calls"] == 0 and full[1]["calls"] == 20 and full[1]["kept"] == 20
-    assert {row["against"] for row in held["comparisons"]} == {"full"}
-    arm = next(row for row in held["arms"] if row["name"] == "full")
-    assert {"metric", "value", "low", "high", "n", "unparsed", "train_tokens", "seconds"} <= set(
-        arm
-    )
-    assert (out / arm["student"] / "config.json").is_file()
+    assert read_results(out) == found
+    full = [row for row in found.methods["tailored"].rounds if row.arm == "full"]
+    assert [row.round for row in full] == [0, 1, 2]
+    assert full[0].calls == 0 and full[1].calls == 20 and full[1].kept == 20
+    assert {row.against for row in found.comparisons} == {"full"}
+    arm = next(arm for arm in found.arms if arm.name == "full")
+    assert (out / arm.student / "config.json").is_file()
 
 
 def test_each_question_has_its_fate_and_each_rationale_its_lineage(four_arms):
@@ -312,7 +300,7 @@ def test_the_same_call_again_asks_nobody_and_changes_nothing(four_arms, monkeypa
         raise AssertionError("asked again")
 
     monkeypatch.setattr(StorySolver, "explain", nobody)
-    assert tailor(recipe, out)["rounds"] == found["rounds"]
+    assert tailor(recipe, out) == found
 
 
 @pytest.mark.parametrize(
@@ -320,9 +308,10 @@ def test_the_same_call_again_asks_nobody_and_changes_nothing(four_arms, monkeypa
 )
 def test_other_words_run_too(tmp_path, more):
     found = tailor(make_recipe(content(tailored=more)), tmp_path / "run")
-    assert [row["round"] for row in found["rounds"]] == [0, 1, 2]
-    assert "segments" in more or found["rounds"][1]["usable"] > 0
-    drive = json.loads((tmp_path / "run" / found["best"]["folder"] / "smallsteps.json").read_text())
+    rounds = found.methods["tailored"].rounds
+    assert [row.round for row in rounds] == [0, 1, 2]
+    assert "segments" in more or rounds[1].usable > 0
+    drive = json.loads((tmp_path / "run" / found.best.folder / "smallsteps.json").read_text())
     assert ((drive["max_segments"] or 0) > 2) == ("segments" in more), (
         "from the longest chain it learnt from"
     )
@@ -349,10 +338,8 @@ def test_a_run_killed_anywhere_ends_the_same(command, tmp_path):
     ):
         assert command(*arguments, cut, fail_at=point) == -9, f"{point}: {command.errors()}"
     assert command(*arguments, cut) == 0, command.errors()
-    one, other = (
-        json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "cut")
-    )
-    assert one["rounds"] == other["rounds"]
+    whole, other = (lasting(read_results(tmp_path / name)) for name in ("whole", "cut"))
+    assert whole == other
     assert (tmp_path / "cut/report.html").is_file()
     for name in ("fates.jsonl", "grades.jsonl"):
         path = f"arms/full-seed0/{name}"
@@ -378,7 +365,7 @@ def test_demonstrations_are_training_questions_and_go_with_the_student(tmp_path,
     tailor(recipe, tmp_path / "run")
     trained = rows_of(tmp_path / "run/start/lessons/bought.jsonl")
     right = {row["text"] for row in trained if "dropped" not in row}
-    folder = json.loads((tmp_path / "run/results.json").read_text())["best"]["folder"]
+    folder = read_results(tmp_path / "run").best.folder
     drive = json.loads((tmp_path / "run" / folder / "smallsteps.json").read_text())
     questions = {row["question"] for row in rows_of(tmp_path / "run/data/train.jsonl")}
     assert len(drive["demonstrations"]) == 2
@@ -446,8 +433,8 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path, tiny):
         small[-1] = f"student.name={causal_student(tiny, tmp_path / 'student')}"
     recipe = load_recipe(name, [*own, *small])
     found = tailor(recipe, tmp_path / "run")
-    assert [row["name"] for row in found["arms"]] == recipe.arms
-    assert found["rounds"][1]["kept"] > 0
+    assert [arm.name for arm in found.arms] == recipe.arms
+    assert found.methods["tailored"].rounds[1].kept > 0
 
 
 # ---- what is refused ----
@@ -570,7 +557,7 @@ def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_sho
     assert any("16 calls" in line for line in told.lines), (
         "the forecast comes before the first call"
     )
-    assert [row["round"] for row in found["rounds"]] == [0, 1, 2, 0, 1, 2]
+    assert [row.round for row in found.methods["tailored"].rounds] == [0, 1, 2, 0, 1, 2]
     for path in [*(tmp_path / "run").rglob("*"), *tmp_path.glob("store*")]:
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in "".join(told.lines)

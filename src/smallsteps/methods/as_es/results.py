@@ -1,33 +1,32 @@
-"""From answers to `results.json`: a row for each arm and seed, pooled rows, paired tests, the
-paper's protocol.
+"""From answers to the records of `results.json`: arms, paired tests, the paper's protocol.
 
-The main figure of an arm is that of the checkpoint which validation chose; the test part is read
-for it once. What the keys mean stands in the docstring of `smallsteps.report.page`, which draws
-them."""
+The main figure of an arm is that of the checkpoint that validation chose; the test part is read for
+it once. The records are `smallsteps.experiment.results`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from smallsteps.evaluation.grade import (
-    Comparison,
-    Score,
-    compare_scores,
-    get_metric,
-    grade,
-    pool_scores,
-)
+from smallsteps.evaluation.grade import Score, get_metric, grade, pool_scores
 from smallsteps.experiment.arm import PAPER_CRITERIA, Trained
 from smallsteps.experiment.best import Candidate, best_on_validation
+from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.results import (
+    ArmResult,
+    BudgetFacts,
+    DataFacts,
+    Figure,
+    PaperProtocolResult,
+    PooledResult,
+    Results,
+    score_fields,
+)
 from smallsteps.methods.as_es.stages import Stages
 from smallsteps.methods.as_es.variants import Variant, baseline_of
 from smallsteps.records import Prediction, Problem
 from smallsteps.tasks.files import write_rows
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,12 +38,11 @@ class Graded:
     student: Path
     """The folder of the student that was graded."""
     score: Score
-    row: Row
-    """Its row of results.json."""
-    also: dict[str, Score]
+    result: ArmResult
+    further: dict[str, Score]
     """Scores on further test sets, by task name."""
-    paper: Row | None
-    """Its row by the paper's protocol, where that was asked for."""
+    paper: PaperProtocolResult | None
+    """None: the recipe does not ask for the paper's protocol."""
 
 
 def grade_arm(stages: Stages, variant: Variant) -> Graded:
@@ -62,28 +60,30 @@ def grade_arm(stages: Stages, variant: Variant) -> Graded:
         write_rows(folder / "curves.jsonl", trained.curves)
 
     folder = stages.run.stage(f"arms/{variant.place}/page", page)
-    row = {
-        "name": variant.name,
-        **score.to_row(),
-        "train_tokens": trained.train_tokens,
-        "passes": round(trained.passes, 3),
-        "seconds": round(trained.seconds, 2),
-        "scorer_tokens": stages.scorer_tokens(variant),
-        "seconds_per_answer": round(sum(p.seconds for p in predictions) / len(shown), 6),
-        "tokens_per_answer": round(sum(p.tokens for p in predictions) / len(shown), 1),
-        "beta": variant.beta if variant.spec.strategy else None,
-        "validation": trained.validation,
-        "metrics": _further(stages, predictions, problems),
-        "student": _within(stages, student),
-        "folder": _within(stages, folder),
-    }
+    result = ArmResult(
+        name=variant.name,
+        method="as-es" if variant.spec.strategy else "baselines",
+        seed=variant.seed,
+        **score_fields(score),
+        validation=trained.validation,
+        metrics=_further(stages, predictions, problems),
+        train_tokens=trained.train_tokens,
+        passes=round(trained.passes, 3),
+        seconds=round(trained.seconds, 2),
+        seconds_per_answer=round(sum(p.seconds for p in predictions) / len(shown), 6),
+        tokens_per_answer=round(sum(p.tokens for p in predictions) / len(shown), 1),
+        scorer_tokens=stages.scorer_tokens(variant),
+        beta=variant.beta if variant.spec.strategy else None,
+        student=_within(stages, student),
+        folder=_within(stages, folder),
+    )
     return Graded(
         variant,
         trained,
         student,
         score,
-        {name: value for name, value in row.items() if value is not None},
-        also=_also(stages, variant, student),
+        result,
+        further=_further_scores(stages, variant, student),
         paper=_paper_protocol(stages, variant, trained, student)
         if stages.recipe.evaluation.paper_protocol
         else None,
@@ -104,7 +104,7 @@ def _grade(stages: Stages, variant: Variant, predictions: Sequence[Prediction]) 
 
 def _further(
     stages: Stages, predictions: Sequence[Prediction], problems: Sequence[Problem]
-) -> dict[str, Row]:
+) -> dict[str, Figure]:
     """Metrics beside the main one: for reports ROUGE-L and the missing ratio, else BLEU and ROUGE-L
     of whole chains where every test problem has a gold chain."""
     task, references = stages.task, None
@@ -114,17 +114,13 @@ def _further(
         if not {problem.id for problem in problems} <= set(references):
             return {}
         names.remove("missing_ratio")
-    found = {
-        name: grade(predictions, problems, task, metric=name, references=references)
+    return {
+        name: Figure.of(grade(predictions, problems, task, metric=name, references=references))
         for name in names
     }
-    return {
-        name: {"value": score.value, "low": score.low, "high": score.high}
-        for name, score in found.items()
-    }
 
 
-def _also(stages: Stages, variant: Variant, student: Path) -> dict[str, Score]:
+def _further_scores(stages: Stages, variant: Variant, student: Path) -> dict[str, Score]:
     """Scores on the further test sets."""
     return {
         name: grade(
@@ -138,7 +134,9 @@ def _also(stages: Stages, variant: Variant, student: Path) -> dict[str, Score]:
     }
 
 
-def _paper_protocol(stages: Stages, variant: Variant, trained: Trained, graded: Path) -> Row:
+def _paper_protocol(
+    stages: Stages, variant: Variant, trained: Trained, graded: Path
+) -> PaperProtocolResult:
     """The best of the paper's three checkpoints *on the test set*: its protocol, which flatters;
     never the main figure."""
     problems = stages.problems(variant, stages.material.test)
@@ -153,105 +151,57 @@ def _paper_protocol(stages: Stages, variant: Variant, trained: Trained, graded: 
             stages, variant, stages.answers(variant, student, name, stages.task, problems)
         )
     best = max(scores, key=lambda criterion: _signed(scores[criterion]))
-    return {
-        "name": variant.name,
-        "seed": variant.seed,
-        "metric": scores[best].metric,
-        "value": scores[best].value,
-        "checkpoint": best,
-        "values": {criterion: score.value for criterion, score in scores.items()},
-    }
+    return PaperProtocolResult(
+        name=variant.name,
+        seed=variant.seed,
+        metric=scores[best].metric,
+        value=scores[best].value,
+        checkpoint=best,
+        values={criterion: score.value for criterion, score in scores.items()},
+    )
 
 
 # ---- over all arms and seeds ----
 
 
-def results(stages: Stages, graded: Sequence[Graded]) -> Row:
-    """The content of results.json, provenance apart."""
+def results(stages: Stages, graded: Sequence[Graded]) -> Results:
+    """The results of the run, without its command and provenance."""
     recipe = stages.recipe
     by_arm: dict[str, list[Graded]] = {}
-    for own in graded:
-        by_arm.setdefault(own.variant.name, []).append(own)
-    scores = {name: [one.score for one in own] for name, own in by_arm.items()}
-    everything = [own[0].variant for own in by_arm.values()]
-    pairs = [(v.name, base.name) for v in everything if (base := baseline_of(v, everything))]
-    return {
-        "title": recipe.title,
-        "about": recipe.about,
-        "arms": [own.row for own in graded],
-        "comparisons": [
-            {
-                "arm": name,
-                "against": base,
-                "seed": seed,
-                **comparison_row(
-                    compare_scores(mine, theirs, resamples=recipe.evaluation.bootstrap)
-                ),
-            }
-            for name, base in pairs
-            for seed, mine, theirs in zip(recipe.seeds, scores[name], scores[base], strict=True)
+    for arm in graded:
+        by_arm.setdefault(arm.variant.name, []).append(arm)
+    arms = [seeds[0].variant for seeds in by_arm.values()]
+    compared = compare_arms(
+        {name: [arm.score for arm in seeds] for name, seeds in by_arm.items()},
+        [(arm.name, base.name) for arm in arms if (base := baseline_of(arm, arms))],
+        recipe.seeds,
+        resamples=recipe.evaluation.bootstrap,
+    )
+    return Results(
+        title=recipe.title,
+        about=recipe.about,
+        arms=[arm.result for arm in graded],
+        **vars(compared),
+        further_tests=[
+            PooledResult.of(name, pool_scores([arm.further[task] for arm in seeds]))
+            for task in stages.material.also
+            for name, seeds in by_arm.items()
         ],
-        "pooled": _pooled(stages, scores, pairs) if len(recipe.seeds) > 1 else [],
-        "paper_protocol": [own.paper for own in graded if own.paper],
-        "also": _also_rows(stages, by_arm),
-        "data": {**stages.material.facts, "odd": stages.odd},
-        "budget": {
-            "fair": recipe.train.fair,
-            "tokens": stages.budget,
-            "passes": recipe.train.passes,
-        },
-        "best": best_on_validation(
-            Candidate(
-                own.variant.name,
-                own.variant.seed,
-                own.trained.validation,
-                _within(stages, own.student),
-            )
-            for own in graded
+        paper_protocol=[arm.paper for arm in graded if arm.paper],
+        data=DataFacts(**stages.material.facts, odd=stages.odd),
+        budget=BudgetFacts(
+            fair=recipe.train.fair, tokens=stages.budget, passes=recipe.train.passes
         ),
-    }
-
-
-def _pooled(
-    stages: Stages, scores: dict[str, list[Score]], pairs: Sequence[tuple[str, str]]
-) -> list[Row]:
-    """Over all seeds: a row for each arm, and one (with `against`) for each paired test."""
-    resamples = stages.recipe.evaluation.bootstrap
-    pooled = {name: pool_scores(own, resamples=resamples) for name, own in scores.items()}
-    rows = [{"name": name, **score.to_row()} for name, score in pooled.items()]
-    return rows + [
-        {
-            "arm": name,
-            "against": base,
-            **comparison_row(compare_scores(pooled[name], pooled[base], resamples=resamples)),
-        }
-        for name, base in pairs
-    ]
-
-
-def comparison_row(found: Comparison) -> Row:
-    """A paired test as a row of results.json."""
-    return {
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "p_bootstrap": found.p_bootstrap,
-        "p_mcnemar": found.p_mcnemar,
-        "right_only": found.only_score,
-        "wrong_only": found.only_baseline,
-        "n": found.n,
-    }
-
-
-def _also_rows(stages: Stages, by_arm: dict[str, list[Graded]]) -> list[Row]:
-    """A row for each further test set and arm, over all seeds."""
-    rows = []
-    for task in stages.material.also:
-        for name, own in by_arm.items():
-            row = pool_scores([one.also[task] for one in own]).to_row()
-            kept = ("task", "metric", "value", "low", "high", "n", "unparsed", "seed", "signature")
-            rows.append({"name": name, **{key: row[key] for key in kept}})
-    return rows
+        best=best_on_validation(
+            Candidate(
+                arm.variant.name,
+                arm.variant.seed,
+                arm.trained.validation,
+                _within(stages, arm.student),
+            )
+            for arm in graded
+        ),
+    )
 
 
 def _signed(score: Score) -> float:

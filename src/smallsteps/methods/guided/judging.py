@@ -20,6 +20,7 @@ from smallsteps.errors import RecipeError
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import BUNDLED, Recipe
 from smallsteps.experiment.reporter import Reporter
+from smallsteps.methods.guided.results import JudgeResult
 from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import Rated, Scorer
 from smallsteps.quality.perturb import OWN, matrix
@@ -53,16 +54,16 @@ class JudgeCheck:
         )
         return [head, *(f"  {aspect}: {_figures(values)}" for aspect, values in self.auc.items())]
 
-    def to_rows(self) -> list[dict[str, Any]]:
-        """For results.json: a row an aspect and perturbation."""
+    def to_results(self) -> list[JudgeResult]:
+        """One record for each aspect and perturbation."""
         return [
-            {
-                "judge": self.judge,
-                "aspect": aspect,
-                "perturbation": name,
-                "auc": round(value, 3),
-                "n": self.rationales,
-            }
+            JudgeResult(
+                judge=self.judge,
+                aspect=aspect,
+                perturbation=name,
+                auc=round(value, 3),
+                n=self.rationales,
+            )
             for aspect, values in self.auc.items()
             for name, value in values.items()
         ]

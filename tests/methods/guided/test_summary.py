@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from smallsteps.methods.guided.results import Arm, _best
+from smallsteps.methods.guided.summary import Arm, _best
 
 
 def arm(name, seed, validation, test, student=True):
@@ -32,8 +32,8 @@ def test_arm_and_seed_are_chosen_on_validation_alone():
             arm("both", 1, 43.0, 95.0),
         )
     )
-    assert (chosen["name"], chosen["seed"], chosen["folder"]) == ("both", 0, "seed0/both")
-    assert chosen["validation"] == 44.0 and chosen["chosen_on"] == "validation"
+    assert (chosen.name, chosen.seed, chosen.folder) == ("both", 0, "seed0/both")
+    assert chosen.validation == 44.0
 
 
 def test_what_answers_alone_and_what_votes_is_not_handed_out_while_a_student_guides():
@@ -43,10 +43,9 @@ def test_what_answers_alone_and_what_votes_is_not_handed_out_while_a_student_gui
         arm("distilled", 0, 10.0, 10.0),
         arm("distilled-sc", 0, 10.0, 99.0),
     ]
-    assert _best(by_name(*arms))["name"] == "distilled"
-    assert _best(by_name(*arms[:2]))["name"] == "small"
+    assert _best(by_name(*arms)).name == "distilled"
+    assert _best(by_name(*arms[:2])).name == "small"
 
 
 def test_where_nothing_was_trained_there_is_no_choice():
-    chosen = _best(by_name(STANDARD, arm("cot", 0, None, 100.0, student=False)))
-    assert chosen == {"name": "standard", "seed": 0}, "no folder that would be taken for a student"
+    assert _best(by_name(STANDARD, arm("cot", 0, None, 100.0, student=False))) is None

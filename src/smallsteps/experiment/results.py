@@ -1,0 +1,381 @@
+"""The results of a run: the typed records behind `results.json`.
+
+The runner makes one `Results`, `write_results` writes it, `read_results` reads it; the page, the
+terminal and users read these records and nothing else. The docstrings here are the schema of the
+file. Every key is in the file; a value that does not exist is null. Values of metrics lie between
+0 and 100, intervals are 95 % intervals.
+
+A method that reports more than arms (rounds, refinement) owns a record for it: a subclass of
+`MethodResults` in `smallsteps/methods/<method>/results.py`, registered in `METHOD_RESULTS`. A new
+method needs no change here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+)
+
+from smallsteps.disk import read_object, write_json
+from smallsteps.errors import RunFolderError
+from smallsteps.evaluation.grade import Comparison, Score
+from smallsteps.records import Stopped
+
+SCHEMA_VERSION = 1
+"""Raised when a key changes its name or meaning; files of other versions are refused."""
+FILE_NAME = "results.json"
+
+
+class ResultRecord(BaseModel):
+    """What all records of this file share: frozen, strictly typed, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Figure(ResultRecord):
+    """A metric with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, score: Score) -> Self:
+        return cls(value=score.value, low=score.low, high=score.high)
+
+
+class ScoreResult(ResultRecord):
+    """A graded set of answers: the metric and what is needed to read it."""
+
+    name: str
+    """The arm."""
+    task: str
+    dataset: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    """Test problems (reports)."""
+    unparsed: int
+    """Predictions that no answer could be read from; they count as wrong."""
+    missing: int
+    """Problems without a prediction; they count as wrong."""
+    left_out: int
+    """Metric `missing_ratio` only: reports that `n` does not count, because their gold text names
+    no region."""
+    stopped: dict[Stopped, int]
+    """How the chains ended → count."""
+    decode: str
+    signature: str
+    """The figure in one line with all that made it."""
+
+    @property
+    def figure(self) -> Figure:
+        return Figure(value=self.value, low=self.low, high=self.high)
+
+
+def score_fields(score: Score) -> dict[str, Any]:
+    """The fields of a `ScoreResult` that its score holds: all but `name`."""
+    row = score.to_row()
+    del row["seed"]
+    return row
+
+
+class ArmResult(ScoreResult):
+    """One arm at one seed: its figure on the test problems, and what it cost."""
+
+    method: str
+    """The method that the arm belongs to: `baselines`, `as-es`, `tailored`, `guided`."""
+    seed: int
+    control: bool = False
+    """A control or a ceiling, which no user can use: it never leads."""
+    validation: float | None = None
+    """The metric on the validation problems; null: not measured."""
+    metrics: dict[str, Figure] = Field(default_factory=dict)
+    """Further metrics on the test problems."""
+    train_tokens: int | None = None
+    """Tokens trained on: source and target, without padding. Null: the arm trains nothing."""
+    all_tokens: int | None = None
+    """Tokens that went through the model; more than `train_tokens` where positives and negatives of
+    a contrast are read too."""
+    passes: float | None = None
+    """Passes over the arm's examples."""
+    seconds: float | None = None
+    """Of training, without evaluations."""
+    seconds_per_answer: float
+    tokens_per_answer: float
+    scorer_tokens: int | None = None
+    """Tokens that training the scorer of the segmentation cost beside `train_tokens`."""
+    teacher_calls: int | None = None
+    """Replies that a teacher was asked for."""
+    teacher_tokens: int | None = None
+    """Tokens of these replies."""
+    beta: float | None = None
+    """Threshold factor of the segmentation."""
+    round: int | None = None
+    """The round whose student is reported: the best on validation."""
+    student: str | None = None
+    """The folder of the student, relative to the run folder; null: nothing was trained."""
+    folder: str
+    """The folder of predictions, grades and curves, relative to the run folder."""
+
+
+class PooledResult(ScoreResult):
+    """One arm over all seeds; `n` counts the problems once."""
+
+    seeds: list[int]
+
+    @classmethod
+    def of(cls, name: str, score: Score) -> Self:
+        return cls(name=name, seeds=list(score.seeds), **score_fields(score))
+
+
+class ComparisonResult(ResultRecord):
+    """A paired test of two arms on the same problems: `arm` minus `against`, in points."""
+
+    arm: str
+    against: str
+    seed: int | None
+    """Null: over all seeds."""
+    difference: float
+    low: float
+    high: float
+    p_bootstrap: float
+    """Two-sided, paired over problems (and seeds)."""
+    p_mcnemar: float | None
+    """Exact McNemar test; null where answers are not right or wrong, and over several seeds."""
+    only_arm_right: int
+    """Problems that only `arm` has right; 0 where McNemar's test does not apply."""
+    only_against_right: int
+    n: int
+
+    @classmethod
+    def of(cls, arm: str, against: str, seed: int | None, comparison: Comparison) -> Self:
+        return cls(
+            arm=arm,
+            against=against,
+            seed=seed,
+            difference=comparison.difference,
+            low=comparison.low,
+            high=comparison.high,
+            p_bootstrap=comparison.p_bootstrap,
+            p_mcnemar=comparison.p_mcnemar,
+            only_arm_right=comparison.only_score,
+            only_against_right=comparison.only_baseline,
+            n=comparison.n,
+        )
+
+
+class PaperProtocolResult(ResultRecord):
+    """An arm by the protocol of Xi et al. 2024: the best of three checkpoints *on the test set*.
+
+    It flatters every arm and is never the main figure."""
+
+    name: str
+    seed: int
+    metric: str
+    value: float
+    checkpoint: str
+    """The criterion whose checkpoint was best."""
+    values: dict[str, float]
+    """Criterion → value."""
+
+
+class DataFacts(ResultRecord):
+    """The data of the run, and what was left out of it."""
+
+    source: str
+    task: str
+    train: int
+    validation: int
+    test: int
+    overlap: int
+    """Questions that stand in two parts: 0, or the run is refused."""
+    chains: int | None = None
+    """Chains read or made; null where the data has questions only."""
+    wrong: int | None = None
+    """Chains left out because their answer is wrong."""
+    closed: int | None = None
+    """Chains that got a closing sentence."""
+    odd: int | None = None
+    """Chains left out because they cannot be trained on as they are."""
+
+
+class BudgetFacts(ResultRecord):
+    """What every trained arm may cost."""
+
+    fair: Literal["tokens", "passes"]
+    tokens: int | None
+    """Training tokens of an arm; null: each arm makes `passes` over its examples."""
+    passes: float | None = None
+
+
+class BestStudent(ResultRecord):
+    """The student that the run hands out, chosen on validation."""
+
+    name: str
+    """Its arm."""
+    seed: int
+    folder: str
+    """Relative to the run folder."""
+    validation: float | None
+    """Its metric on the validation problems; null: not measured."""
+
+
+class Threads(ResultRecord):
+    """CPU threads."""
+
+    training: int
+    decoding: int
+
+
+class Provenance(ResultRecord):
+    """What a reader needs to repeat the run."""
+
+    versions: dict[str, str | None]
+    """Package → version."""
+    python: str
+    commit: str | None
+    hardware: str
+    threads: Threads | None
+    started: str
+    """UTC, ISO 8601."""
+    seconds: float
+    """Of the call that finished the run."""
+    recipe: str
+    """Digest of the recipe."""
+
+
+class MethodResults(ResultRecord):
+    """What one method reports beside its arms; each method has a subclass of its own."""
+
+
+METHOD_RESULTS: dict[str, type[MethodResults]] = {}
+"""Method → its record. Each method's module `results` adds its own when it is imported."""
+
+
+def method_results(method: str) -> type[MethodResults] | None:
+    """The record of a method; None: the method reports nothing beside its arms."""
+    if method not in METHOD_RESULTS and method.replace("-", "").isalnum():
+        with contextlib.suppress(ModuleNotFoundError):
+            import_module(f"smallsteps.methods.{method.replace('-', '_')}.results")
+    return METHOD_RESULTS.get(method)
+
+
+class Results(ResultRecord):
+    """All that a run found."""
+
+    schema_version: int = SCHEMA_VERSION
+    title: str
+    about: str = ""
+    command: str = ""
+    """The command that started the run, as typed; empty: Python."""
+    arms: list[ArmResult]
+    """One for each arm and seed."""
+    comparisons: list[ComparisonResult] = Field(default_factory=list)
+    """Paired tests, seed by seed."""
+    pooled: list[PooledResult] = Field(default_factory=list)
+    """Each arm over all seeds; empty with one seed."""
+    pooled_comparisons: list[ComparisonResult] = Field(default_factory=list)
+    """Paired tests over all seeds; empty with one seed."""
+    further_tests: list[PooledResult] = Field(default_factory=list)
+    """Each arm on each further test set, over all seeds."""
+    paper_protocol: list[PaperProtocolResult] = Field(default_factory=list)
+    data: DataFacts
+    budget: BudgetFacts
+    best: BestStudent | None
+    """Null: nothing was trained."""
+    methods: dict[str, SerializeAsAny[MethodResults]] = Field(default_factory=dict)
+    """Method → what it reports beside its arms."""
+    provenance: Provenance | None = None
+    """Null only until the run has ended."""
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _typed_parts(cls, parts: Any) -> Any:
+        """Each method's part as the method's own record."""
+        if not isinstance(parts, Mapping):
+            return parts
+        return {name: _typed_part(name, part) for name, part in parts.items()}
+
+
+def _typed_part(method: Any, part: Any) -> Any:
+    if isinstance(part, MethodResults):
+        return part
+    record = method_results(str(method))
+    if record is None:
+        raise ValueError(f"no method {method!r} is installed that has results of its own")
+    try:
+        return record.model_validate(part)
+    except ValidationError as error:
+        raise ValueError(f"{method}.{_first_problem(error)}") from None
+
+
+def write_results(folder: Path, results: Results) -> Path:
+    """Writes `results.json` into the run folder, whole or not at all; returns its path."""
+    path = folder / FILE_NAME
+    write_json(path, results.model_dump())
+    return path
+
+
+def read_results(folder: Path | str) -> Results:
+    """The results of a finished run.
+
+    Raises RunFolderError where `results.json` is missing or damaged, or another version of
+    smallsteps wrote it; the message names the file and the key."""
+    path = Path(folder) / FILE_NAME
+    if not path.exists():
+        raise RunFolderError(
+            f"{path}: no such file. The run has not finished: type its command again."
+        )
+    try:
+        content = read_object(path)
+    except ValueError as error:
+        raise RunFolderError(
+            f"{path}: {error}. Delete the file and type the run's command again."
+        ) from None
+    _check_version(path, content)
+    try:
+        return Results.model_validate(content)
+    except ValidationError as error:
+        raise RunFolderError(
+            f"{path}: {_first_problem(error)}. Delete the file and type the run's command again."
+        ) from None
+
+
+def _check_version(path: Path, content: Mapping[str, Any]) -> None:
+    version = content.get("schema_version")
+    if version == SCHEMA_VERSION:
+        return
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RunFolderError(
+            f"{path}: schema_version {version}, expected {SCHEMA_VERSION}: a newer smallsteps "
+            "wrote this file. Update smallsteps to read it."
+        )
+    found = "no schema_version" if version is None else f"schema_version {version}"
+    raise RunFolderError(
+        f"{path}: {found}, expected {SCHEMA_VERSION}: an older smallsteps wrote this file. "
+        "Run the recipe again in a new folder (--out DIR), or install that version to read it."
+    )
+
+
+def _first_problem(error: ValidationError) -> str:
+    """`arms[0].value: Input should be a valid number`, and how many more there are."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    place = ""
+    for part in first["loc"]:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{place}: {first['msg']}{more}"

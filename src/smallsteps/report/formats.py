@@ -1,0 +1,101 @@
+"""Figures as the page and the terminal print them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from smallsteps.records import Stopped
+
+METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "exact_match": "exact match",
+    "f1": "F1",
+    "inclusion": "inclusion",
+    "bleu": "BLEU",
+    "rouge_l": "ROUGE-L",
+    "missing_ratio": "missing ratio",
+}
+"""Metric → its name in a sentence; other metrics keep their own."""
+ENDINGS: dict[Stopped, str] = {
+    "stop_sign": "stop sign",
+    "end": "end",
+    "limit": "limit",
+    "empty": "empty",
+    "repetition": "repetition",
+}
+"""How a chain ended → its name in the report."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a finite number (a truth value is not)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: Any, digits: int = 1, sign: bool = False) -> str:
+    """A figure with a true minus sign; an en dash where there is none.
+
+    >>> number(41.25), number(-0.5, sign=True), number(None), number(float("nan"))
+    ('41.2', '−0.5', '–', '–')
+    """
+    if not is_number(value):
+        return "–"
+    return f"{value:{'+' if sign else ''},.{digits}f}".replace("-", "−")
+
+
+def metric_name(metric: str) -> str:
+    """`accuracy` → "accuracy", `bleu` → "BLEU"; an unknown metric keeps its name."""
+    return METRIC_NAMES.get(metric, metric)
+
+
+def measure(value: float, metric: str) -> str:
+    """The main figure with its unit: "41.2 %" for accuracy, "34.7 BLEU" for other metrics."""
+    return f"{number(value)} {'%' if metric == 'accuracy' else metric_name(metric)}"
+
+
+def axis_name(metric: str) -> str:
+    """The metric as the label of an axis: "Accuracy (%)", "BLEU"."""
+    name = metric_name(metric)
+    return f"{name[0].upper()}{name[1:]}{' (%)' if metric == 'accuracy' else ''}"
+
+
+def p_value(value: float | None) -> str:
+    """A p value to three places.
+
+    >>> p_value(0.0312), p_value(0.0002), p_value(None)
+    ('0.031', '< 0.001', '–')
+    """
+    if value is None or not is_number(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def amount(value: Any) -> str:
+    """A large count in short, such as tokens.
+
+    >>> amount(1_530_000), amount(84_200), amount(950)
+    ('1.53 M', '84.2 k', '950')
+    """
+    if not is_number(value):
+        return "–"
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def duration(seconds: Any) -> str:
+    """A time in the units that people use.
+
+    >>> duration(4.2), duration(75), duration(7_260), duration(0.0123)
+    ('4.2 s', '1 min 15 s', '2 h 1 min', '0.012 s')
+    """
+    if not is_number(seconds):
+        return "–"
+    if seconds < 1:
+        return f"{seconds:.2g} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,50 @@
+"""Arms are paired seed by seed, and pooled where there are several seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from smallsteps.evaluation.grade import Score, compare_scores, grade, pool_scores
+from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.records import Prediction, Problem
+from smallsteps.tasks import get_task
+
+PROBLEMS = [Problem(f"p{n}", "How many?", str(n)) for n in range(6)]
+
+
+def score(right: int, seed: int) -> Score:
+    """The first `right` of six problems answered right."""
+    predictions = [
+        Prediction(f"a{n}", p.id, "", (), p.answer if n < right else "99", "end")
+        for n, p in enumerate(PROBLEMS)
+    ]
+    return grade(predictions, PROBLEMS, get_task("numbers"), seed=seed, resamples=100)
+
+
+def test_one_seed_is_tested_and_not_pooled() -> None:
+    scores = {"direct": [score(2, 0)], "uni": [score(5, 0)]}
+    compared = compare_arms(scores, [("uni", "direct")], [0], resamples=100)
+    (test,) = compared.comparisons
+    assert (test.arm, test.against, test.seed) == ("uni", "direct", 0)
+    assert (test.only_arm_right, test.only_against_right) == (3, 0)
+    assert test.difference == pytest.approx(50)
+    assert compared.pooled == [] == compared.pooled_comparisons
+
+
+def test_several_seeds_are_paired_with_their_own_and_pooled_over_all() -> None:
+    """The trap: seeds paired crosswise would give differences of 50 and 50."""
+    scores = {"direct": [score(2, 7), score(4, 8)], "uni": [score(5, 7), score(6, 8)]}
+    compared = compare_arms(scores, [("uni", "direct")], [7, 8], resamples=100)
+    assert [(test.seed, round(test.difference, 6)) for test in compared.comparisons] == [
+        (7, 50.0),
+        (8, round(100 / 3, 6)),
+    ]
+    assert [(arm.name, arm.seeds) for arm in compared.pooled] == [
+        ("direct", [7, 8]),
+        ("uni", [7, 8]),
+    ]
+    assert [arm.value for arm in compared.pooled] == pytest.approx([50, 1100 / 12])
+    (test,) = compared.pooled_comparisons
+    pooled = [pool_scores(scores[name], resamples=100) for name in ("uni", "direct")]
+    assert test.seed is None and test.p_mcnemar is None
+    assert test.p_bootstrap == compare_scores(*pooled, resamples=100).p_bootstrap
