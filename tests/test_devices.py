@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from smallsteps.devices import MOST_THREADS, check_device, check_threads, resolve_device
+from smallsteps.devices import MAX_THREADS, check_device, check_threads, resolve_device
 from smallsteps.errors import RecipeError
 
 
@@ -21,24 +21,24 @@ def test_auto_is_cuda_where_there_is_one(cards):
     assert resolve_device("cpu") == "cpu"
 
 
-@pytest.mark.parametrize("word", ["cuda", "cuda:0", "cuda:1"])
-def test_a_card_is_taken_where_it_is_there_and_named_where_not(word, cards):
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:1"])
+def test_a_card_is_taken_where_it_is_there_and_named_where_not(name, cards):
     if cards:
-        assert resolve_device(word) == word
+        assert resolve_device(name) == name
     else:
         with pytest.raises(
             RecipeError,
-            match=rf"--device {word}: torch finds no cuda device here. Use --device auto",
+            match=rf"--device {name}: torch finds no cuda device here. Use --device auto",
         ):
-            check_device(word)
+            check_device(name)
 
 
-@pytest.mark.parametrize("word", ["cuda:2", "cuda:9", "cuda:999"])
-def test_a_card_too_many_is_refused_with_those_that_are_there(word, cards):
+@pytest.mark.parametrize("name", ["cuda:2", "cuda:9", "cuda:999"])
+def test_a_card_too_many_is_refused_with_those_that_are_there(name, cards):
     with pytest.raises(
-        RecipeError, match="There are: cuda:0, cuda:1" if cards else "finds no cuda"
+        RecipeError, match="Available: cuda:0, cuda:1" if cards else "finds no cuda"
     ):
-        check_device(word)
+        check_device(name)
 
 
 UNKNOWN = [
@@ -57,12 +57,12 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize("word", [*UNKNOWN, "cuda:99999999999999999999"])
-def test_an_unknown_word_is_refused_with_the_known_ones(word, cards):
+@pytest.mark.parametrize("name", [*UNKNOWN, "cuda:99999999999999999999"])
+def test_an_unknown_name_is_refused_with_the_known_ones(name, cards):
     with pytest.raises(
         RecipeError, match=r"student\.device .*: no such device\..* Known: auto, cpu, cuda"
     ):
-        check_device(word, "student.device")
+        check_device(name, "student.device")
 
 
 def test_apples_are_refused_where_there_are_none(cards):
@@ -70,7 +70,7 @@ def test_apples_are_refused_where_there_are_none(cards):
         check_device("mps")
 
 
-@pytest.mark.parametrize("threads", [0, -1, MOST_THREADS + 1, 1_000_000, 10**30])
+@pytest.mark.parametrize("threads", [0, -1, MAX_THREADS + 1, 1_000_000, 10**30])
 def test_threads_that_torch_cannot_have_are_refused(threads):
     with pytest.raises(
         RecipeError, match=f"--threads {threads}: expected a number of CPU threads from 1 to"

@@ -177,7 +177,7 @@ def test_a_name_that_no_file_can_have_is_damage_and_no_crash(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[1]", "expected a JSON object, found list"),
+        (b"[1]", "expected a JSON object, got list"),
         (b"\xff", "not UTF-8"),
         (b'{"a": ', "not whole JSON"),
         (b"[" * 100_000, "not whole JSON"),

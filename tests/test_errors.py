@@ -1,12 +1,13 @@
-"""Wording that messages share."""
+"""The tree of errors with its exit codes, and wording that messages share."""
 
 import pytest
 
-from smallsteps.errors import counted
+from smallsteps import errors
+from smallsteps.errors import counted, nearest
 
 
 @pytest.mark.parametrize(
-    ("count", "noun", "told"),
+    ("count", "noun", "text"),
     [
         (0, "chain", "0 chains"),
         (1, "chain", "1 chain"),
@@ -14,5 +15,16 @@ from smallsteps.errors import counted
         (12_000, "token", "12,000 tokens"),
     ],
 )
-def test_only_a_single_thing_is_singular(count, noun, told):
-    assert counted(count, noun) == told
+def test_only_a_single_thing_is_singular(count, noun, text):
+    assert counted(count, noun) == text
+
+
+def test_the_tree_in_the_docstring_is_the_tree():
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and issubclass(kind, errors.SmallstepsError):
+            assert name in errors.__doc__
+            assert kind.exit_code == (2 if issubclass(kind, errors.UserError) else 1)
+
+
+def test_a_name_like_no_other_gets_the_list_alone():
+    assert nearest("zzz", ["b", "a"]) == " Known: a, b."

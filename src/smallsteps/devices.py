@@ -1,6 +1,6 @@
-"""Devices and CPU threads: checked before any work, decided in one place.
+"""Devices and numbers of CPU threads: checked before any work, decided in one place.
 
-Importing this module loads no torch; only a device that is not the CPU does.
+Importing this module does not load torch; only a device other than the CPU does.
 """
 
 from __future__ import annotations
@@ -10,54 +10,64 @@ import re
 
 from smallsteps.errors import RecipeError, nearest
 
-KNOWN = ("auto", "cpu", "cuda", "mps")
-MOST_THREADS = max(256, os.cpu_count() or 1)
-"""More than the machine's cores are allowed, so that a run of another machine can be repeated; with
-very many torch crashes."""
+DEVICES = ("auto", "cpu", "cuda", "mps")
+MAX_THREADS = max(256, os.cpu_count() or 1)
+"""Maximum number of CPU threads. It is above the machine's number of cores, so that a run of a
+larger machine can be repeated; torch crashes with very many."""
 
 
-def check_device(word: str, flag: str = "--device") -> None:
-    """Raises RecipeError where `word` is no device, or one that is not there. flag: the option or
-    field that named it."""
-    kind, colon, number = word.partition(":")
-    if kind not in KNOWN or (
-        colon and (kind == "auto" or not re.fullmatch(r"\d{1,3}", number, re.ASCII))
-    ):
+def check_device(name: str, flag: str = "--device") -> None:
+    """Raises RecipeError where `name` is no device, or one that this machine does not have.
+
+    name: `auto`, `cpu`, `cuda`, `mps`, or one of several by its number: `cuda:1`. flag: the option
+    or recipe key that named it.
+    """
+    kind, colon, number = name.partition(":")
+    is_number = re.fullmatch(r"\d{1,3}", number, re.ASCII)
+    if kind not in DEVICES or (colon and (kind == "auto" or not is_number)):
         raise RecipeError(
-            f"{flag} {word}: no such device.{nearest(kind.lower(), [*KNOWN, 'cuda:1'])}"
+            f"{flag} {name}: no such device.{nearest(kind.lower(), [*DEVICES, 'cuda:1'])}"
         )
-    if kind == "auto" or word in ("cpu", "cpu:0"):
+    if kind == "auto" or name in ("cpu", "cpu:0"):
         return
+    count = _count(kind)
+    if not count:
+        raise RecipeError(
+            f"{flag} {name}: torch finds no {kind} device here. Use {flag} auto or {flag} cpu."
+        )
+    if int(number or 0) >= count:
+        available = ", ".join(f"{kind}:{index}" for index in range(count))
+        raise RecipeError(f"{flag} {name}: no such device. Available: {available}.")
+
+
+def _count(kind: str) -> int:
+    """How many devices of a kind torch sees."""
     import torch
 
-    there = {
-        "cpu": lambda: 1,
-        "cuda": torch.cuda.device_count,
-        "mps": lambda: int(torch.backends.mps.is_available()),
-    }[kind]()
-    if not there:
-        raise RecipeError(
-            f"{flag} {word}: torch finds no {kind} device here. Use {flag} auto or {flag} cpu."
-        )
-    if int(number or 0) >= there:
-        listed = ", ".join(f"{kind}:{place}" for place in range(there))
-        raise RecipeError(f"{flag} {word}: no such device. There are: {listed}.")
+    if kind == "cuda":
+        return torch.cuda.device_count()
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    return 1
 
 
-def resolve_device(word: str, flag: str = "--device") -> str:
-    """The device that `word` names; `auto`: CUDA where there is one, else the CPU. Raises as
-    `check_device`."""
-    check_device(word, flag)
-    if word != "auto":
-        return word
+def resolve_device(name: str, flag: str = "--device") -> str:
+    """The device that `name` stands for; `auto` is CUDA where torch sees a card, else the CPU.
+
+    Raises RecipeError as `check_device`.
+    """
+    check_device(name, flag)
+    if name != "auto":
+        return name
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def check_threads(threads: int | None, flag: str = "--threads") -> None:
-    """Raises RecipeError where torch cannot work with so many CPU threads. None: its own choice."""
-    if threads is not None and not 1 <= threads <= MOST_THREADS:
+    """Raises RecipeError where torch cannot use this number of CPU threads; None is torch's own
+    choice."""
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise RecipeError(
-            f"{flag} {threads}: expected a number of CPU threads from 1 to {MOST_THREADS}."
+            f"{flag} {threads}: expected a number of CPU threads from 1 to {MAX_THREADS}."
         )

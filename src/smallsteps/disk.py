@@ -1,12 +1,12 @@
-"""Files that are whole or not there, and manifests that say which files of a folder are whole.
+"""Files and folders that are written whole or not at all, and manifests that prove it.
 
-Every file that must not be torn by a kill is written by `atomic_file`, every such folder by
-`atomic_folder`: a draft beside the path is written and brought to the disk, then renamed.
+`atomic_file` and `atomic_folder` write a draft beside the path, bring it to the disk, and rename
+it. Whatever a kill must not leave half-written is written by them.
 
-A manifest is a JSON file that names the files of its folder with their SHA-256 digests. It is
-written last, so that a folder without one was cut off by a kill, and a file that has another digest
-was damaged later. Stages of a run folder (`manifest.json`), checkpoints, candidates and finished
-trainings (`COMPLETE`) all rest on it.
+A manifest is a JSON file with the names and SHA-256 digests of the files of its folder. It is
+written last: a folder without one was cut off by a kill, and a file with another digest was damaged
+later. Stages of a run folder (`manifest.json`), checkpoints, candidates and finished trainings
+(`COMPLETE`) have one.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """A new, empty draft beside the folder `path`, which the block fills and which then replaces
     it, readable by everybody.
 
-    After an error `path` is what it was before. A kill while an existing folder is replaced, between
-    two renames, leaves the new folder and the old one under the names of drafts. Raises OSError.
+    After an error `path` is what it was before. Replacing an existing folder takes two renames: a
+    kill between them leaves the new folder and the old one under names of drafts. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = draft_beside(path)
@@ -77,7 +77,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def draft_beside(path: Path) -> Path:
-    """A name beside `path` that nothing has yet: hidden, and `.part` at its end."""
+    """A new, hidden name beside `path` that ends with `.part`."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
 
@@ -104,7 +104,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`atomic_file` of UTF-8 text. Raises RunFolderError where it cannot be written."""
+    """Writes UTF-8 text with `atomic_file`. Raises RunFolderError where it cannot be written."""
     try:
         with atomic_file(path) as draft:
             draft.write_text(text, encoding="utf-8", newline="\n")
@@ -113,12 +113,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """`write_text` of indented JSON."""
+    """Writes indented JSON with `write_text`."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises ValueError that says why there is none to be read."""
+    """The JSON object in a file. Raises ValueError that says why there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -128,7 +128,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ValueError("not whole JSON") from None
     if not isinstance(content, dict):
-        raise ValueError(f"expected a JSON object, found {type(content).__name__}")
+        raise ValueError(f"expected a JSON object, got {type(content).__name__}")
     return content
 
 
@@ -136,67 +136,74 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digests(folder: Path, manifest: str) -> dict[str, str]:
-    """Relative path → SHA-256 of every file below `folder` but its manifest and what is hidden."""
-    found = {}
+    """Relative path → SHA-256 of every file below `folder`, without the manifest and hidden
+    files."""
+    digest_of_file = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
         if path.is_file() and not hidden and name.as_posix() != manifest:
-            found[name.as_posix()] = file_digest(path)
-    return found
+            digest_of_file[name.as_posix()] = file_digest(path)
+    return digest_of_file
 
 
 def seal(folder: Path, manifest: str, files: Iterable[Path] | None = None) -> None:
-    """Writes the manifest of `folder`, which names `files` (by default all below it)."""
+    """Writes the manifest of `folder`, which names `files` (default: all files below it)."""
     if files is None:
-        named = digests(folder, manifest)
+        digest_of_file = digests(folder, manifest)
     else:
-        named = {
+        digest_of_file = {
             Path(os.path.relpath(path, folder)).as_posix(): file_digest(path) for path in files
         }
-    write_manifest(folder, manifest, named)
+    write_manifest(folder, manifest, digest_of_file)
 
 
-def write_manifest(folder: Path, manifest: str, named: Mapping[str, str]) -> None:
-    """Writes the manifest of `folder` with these files and digests, and a digest of its own."""
-    write_json(folder / manifest, {"files": dict(named), "sha256": _digest_of(named)})
+def write_manifest(folder: Path, manifest: str, digest_of_file: Mapping[str, str]) -> None:
+    """Writes the manifest of `folder` with these files, their digests, and a digest of both."""
+    content = {"files": dict(digest_of_file), "sha256": _mapping_digest(digest_of_file)}
+    write_json(folder / manifest, content)
 
 
-def _digest_of(named: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+def _mapping_digest(mapping: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(mapping, sort_keys=True).encode()).hexdigest()
 
 
 def read_manifest(folder: Path, manifest: str) -> dict[str, str] | None:
-    """The files that a manifest names, with their digests; None where there is no whole one."""
+    """Relative path → SHA-256 of the files that a manifest names; None where it is missing or
+    damaged."""
     try:
         content = read_object(folder / manifest)
     except ValueError:
         return None
-    named = content.get("files")
-    if not isinstance(named, dict) or not all(isinstance(one, str) for one in named.values()):
+    digest_of_file = content.get("files")
+    if not isinstance(digest_of_file, dict):
         return None
-    if content.get("sha256") not in (None, _digest_of(named)):
+    if not all(isinstance(digest, str) for digest in digest_of_file.values()):
         return None
-    return named
+    if content.get("sha256") not in (None, _mapping_digest(digest_of_file)):
+        return None
+    return digest_of_file
 
 
 def damage(folder: Path, manifest: str) -> list[str] | None:
-    """The files that are not what the manifest says; the manifest itself where it is not whole.
+    """The files that are missing or differ from the manifest; the manifest itself if it is damaged.
 
     None where there is no manifest: the folder was never finished.
     """
     if not os.path.lexists(folder / manifest):
         return None
-    named = read_manifest(folder, manifest)
-    if named is None:
+    digest_of_file = read_manifest(folder, manifest)
+    if digest_of_file is None:
         return [manifest]
-    return [name for name, digest in named.items() if not _has_digest(folder / name, digest)]
+    return [
+        name for name, digest in digest_of_file.items() if not _has_digest(folder / name, digest)
+    ]
 
 
 def _has_digest(path: Path, digest: str) -> bool:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from smallsteps.errors import RunFolderError
 
 PATIENCE = 0.2
-"""Seconds to wait for a lock. A holder that ends deletes its lock file, and whoever opened that file
+"""Seconds to wait for a lock. A holder that ends may delete its lock file, and who opened that file
 just before has to try again."""
 
 

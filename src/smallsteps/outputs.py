@@ -1,33 +1,37 @@
-"""Whether an output can be written: asked before any expensive work.
+"""Whether an output can be written, checked before any expensive work.
 
 `check_output` is for files (`--out`, `--rows`, `--store`), `check_output_folder` for run folders.
-Both leave nothing behind. The rows themselves are written at the end, all or nothing, by
-`tasks.files.write_rows`."""
+Both leave nothing behind. The file itself is written at the end, all or nothing, by
+`disk.atomic_file`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from smallsteps.disk import draft_beside
 from smallsteps.errors import DataError, RecipeError
 
 PROBE_BYTES = 4096
-"""Written and taken back: a full disk still lets an empty file be made."""
+"""Bytes of the file that is written as a test: a full disk still lets an empty file be made."""
+MAX_PATH_LENGTH = 120
+"""Maximum length, in characters, of a path in a message."""
 
 
 def check_output(
     path: str | Path, flag: str = "--out", inputs: Iterable[str | Path | None] = ()
 ) -> None:
-    """Raises RecipeError where `path` cannot become a file, or is one of `inputs` (also by another
-    name or link).
+    """Raises RecipeError where `path` cannot become a file, or is an input under any name or link.
 
-    inputs: files and model folders that are read; no existing file inside such a folder is
-    replaced. Names that are no paths (a model of the hub) do no harm; None is left out."""
+    flag: the option that named the path. inputs: files and model folders that are read; no existing
+    file inside such a folder may be replaced. None and names that are no paths (a model of the hub)
+    are ignored.
+    """
     path = Path(path)
-    with _explained(path, flag):
+    with _cannot_be_written(path, flag):
         target = path.resolve()
         if path.is_dir() or target.is_dir():
             raise RecipeError(
@@ -36,41 +40,45 @@ def check_output(
         if (target.exists() and not target.is_file()) or _is_stream(path):
             raise RecipeError(f"{flag} {path}: a device or a pipe, not a file. Name a file.")
         if target.exists() and not os.access(target, os.W_OK):
-            raise RecipeError(f"{flag} {path}: the file there is read-only. Name another file.")
+            raise RecipeError(f"{flag} {path}: the file is read-only. Name another file.")
         for source in inputs:
-            if source:  # an empty name is no path, though it would name this folder
-                _check_apart(path, target, Path(source), flag)
-        _probe(target.parent, target.name)
+            if source:  # an empty name would mean the current folder
+                _check_is_not_input(path, target, Path(source), flag)
+        _probe(target)
+
+
+def check_output_folder(path: str | Path, flag: str = "--out") -> None:
+    """Raises RecipeError where `path` can neither be made nor written into.
+
+    Does not look at what the folder contains.
+    """
+    path = Path(path)
+    with _cannot_be_written(path, flag):
+        target = path.resolve()
+        if target.exists() and not target.is_dir():
+            raise RecipeError(f"{flag} {path}: a file. Name a folder.")
+        _probe(target / "run.json")
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether `path` names an open file of a process: its target may look like a plain file, which
-    a rename would replace. Other places below /dev, such as /dev/shm, are folders like any
-    other."""
+    """Whether `path` names an open file of a process.
+
+    What it points to may look like a plain file, which a rename would replace. Other places below
+    /dev, such as /dev/shm, are folders like any other.
+    """
     name = os.path.abspath(path)  # noqa: PTH100 - links must not be followed
     return name in ("/dev/stdin", "/dev/stdout", "/dev/stderr") or name.startswith(
         ("/dev/fd/", "/proc/self/fd/")
     )
 
 
-def check_output_folder(path: str | Path, flag: str = "--out") -> None:
-    """Raises RecipeError where `path` can neither be made nor written into. What a folder holds is
-    not looked at."""
-    path = Path(path)
-    with _explained(path, flag):
-        target = path.resolve()
-        if target.exists() and not target.is_dir():
-            raise RecipeError(f"{flag} {path}: a file. Name a folder.")
-        _probe(target, "run.json")
-
-
-def _check_apart(path: Path, target: Path, source: Path, flag: str) -> None:
+def _check_is_not_input(path: Path, target: Path, source: Path, flag: str) -> None:
     """Refuses `target` where it is the input `source`, or a file of the model folder `source`."""
     try:
         source = source.expanduser().resolve()
         same = target == source or (target.exists() and source.exists() and target.samefile(source))
         inside = target.exists() and source.is_dir() and target.is_relative_to(source)
-    except (OSError, ValueError):  # a hub name or a text: no path at all
+    except (OSError, ValueError):  # a hub name or a question: no path at all
         return
     if same:
         raise RecipeError(f"{flag} {path}: the same file as the input {source}. Name another file.")
@@ -79,61 +87,61 @@ def _check_apart(path: Path, target: Path, source: Path, flag: str) -> None:
 
 
 @contextlib.contextmanager
-def taking_back_folders(folder: Path) -> Iterator[None]:
-    """Makes `folder` and takes it and its new parents away again where they are empty in the
-    end."""
-    made = []
+def temporary_folders(folder: Path) -> Iterator[None]:
+    """Makes `folder` and those above it; at the end, removes those of the new ones that are
+    empty."""
+    new_folders = []
     parent = folder
     while not parent.exists():
-        made.append(parent)
+        new_folders.append(parent)
         parent = parent.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     finally:
-        for place in made:
+        for place in new_folders:
             with contextlib.suppress(OSError):
                 place.rmdir()
 
 
-def _probe(folder: Path, name: str) -> None:
-    """Makes `folder` and a neighbour of the output, writes to it, and takes all of it away
-    again."""
-    # the longest name that writing needs, so that one that is too long is noticed now
-    with taking_back_folders(folder):
-        handle, probe = tempfile.mkstemp(prefix=f".{name}.", suffix=".part", dir=folder)
+def _probe(path: Path) -> None:
+    """Writes a draft beside `path`, in a new folder where there is none, and removes both."""
+    with temporary_folders(path.parent):
+        draft = draft_beside(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with draft.open("xb") as file:
                 file.write(bytes(PROBE_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
         finally:
-            Path(probe).unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _explained(path: Path, flag: str) -> Iterator[None]:
+def _cannot_be_written(path: Path, flag: str) -> Iterator[None]:
+    """Turns an error of the operating system into a RecipeError that names flag and path."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
         raise RecipeError(
-            f"{flag} {_short(path)}: cannot be written ({reason(error)}). Name another one."
+            f"{flag} {_shortened(path)}: cannot be written ({reason(error)}). Name another one."
         ) from None
 
 
 @contextlib.contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Turns a failure to write (disk full, folder gone) into a DataError that names `path`."""
+    """Turns a failure to write (disk full, folder deleted) into a DataError that names `path`."""
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"{_short(Path(path))}: could not be written ({reason(error)}). What was there before is unchanged."
+            f"{_shortened(Path(path))}: could not be written ({reason(error)}). A file that was "
+            "there before is unchanged."
         ) from None
 
 
 def reason(error: BaseException) -> str:
-    """Why, in the system's words, without the path.
+    """Why, in the operating system's words, without the path.
 
     >>> reason(OSError(28, "No space left on device", "x"))
     'no space left on device'
@@ -142,6 +150,6 @@ def reason(error: BaseException) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _short(path: Path, length: int = 120) -> str:
-    text = str(path)
-    return text if len(text) <= length else f"{text[: length // 2]}…{text[-length // 2 :]}"
+def _shortened(path: Path) -> str:
+    text, half = str(path), MAX_PATH_LENGTH // 2
+    return text if len(text) <= MAX_PATH_LENGTH else f"{text[:half]}…{text[-half:]}"

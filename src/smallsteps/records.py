@@ -2,10 +2,10 @@
 
     Problem → Rationale → Segment → Example → (fit) → Prediction → Grade
 
-Each is frozen, stands for one JSON line, carries its own id and the id of what it came from. Parts
-of the toolkit meet through these records and through nothing else. `to_row` leaves out fields that
-hold their default, and `from_row` refuses unknown fields, so that a record → JSON → record round
-trip is exact."""
+A record is frozen, is written as one JSON line, and has an id and the id of the record it was made
+from. Parts of the toolkit exchange these records and nothing else. A record that is written and
+read again equals itself.
+"""
 
 from __future__ import annotations
 
@@ -16,32 +16,34 @@ from typing import Any, Literal, NamedTuple, Self
 from smallsteps.errors import DataError, nearest
 
 Kind = Literal["ES", "AS"]
-"""ES: an extractive segment restates what is already said; AS: an abstractive segment infers
+"""ES: an extractive segment repeats what the text above it says. AS: an abstractive segment infers
 something new."""
 
 Stopped = Literal["stop_sign", "end", "limit", "empty", "repetition"]
-"""How a chain ended: its stop sign, the end of sequence without it, a limit, or two empty segments
-in a row."""
+"""How a chain ended: with its stop sign; with the end of sequence, but no stop sign; at a limit;
+with two empty segments in a row; or because it repeated itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What all records share: exact conversion to and from one JSON object."""
+    """Base of all records: exact conversion to and from one JSON object."""
 
     def to_row(self) -> dict[str, Any]:
-        """The record as a JSON object; fields that hold their default are left out."""
+        """The record as a JSON object, without fields that have their default value."""
         row: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            default = f.default_factory() if f.default_factory is not MISSING else f.default
+        for column in fields(self):
+            value = getattr(self, column.name)
+            default = column.default
+            if column.default_factory is not MISSING:
+                default = column.default_factory()
             if default is MISSING or value != default:
-                row[f.name] = _plain(value)
+                row[column.name] = _plain(value)
         return row
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """The record back from `to_row`. Raises DataError on an unknown or missing field."""
-        known = {f.name for f in fields(cls)}
+        """The record that `to_row` wrote. Raises DataError on an unknown or missing field."""
+        known = {column.name for column in fields(cls)}
         for name in row:
             if name not in known:
                 raise DataError(f"{cls.__name__} has no field {name!r}.{nearest(name, known)}")
@@ -52,18 +54,20 @@ class Record:
 
 
 def _plain(value: Any) -> Any:
+    """A value as JSON has it: tuples become lists."""
     if isinstance(value, tuple):
-        return [_plain(v) for v in value]
+        return [_plain(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else value
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
+    """A JSON value as a record has it: lists become tuples."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
 class Problem(Record):
-    """A question, and its gold answer where one is known."""
+    """A question, with its gold answer if that is known."""
 
     id: str
     question: str
@@ -73,66 +77,64 @@ class Problem(Record):
     context: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Multi-hop only: (title, sentences) for each paragraph."""
     group: str | None = None
-    """What the problem was cut from (a report, say); splits keep a group together. None: the
-    problem stands alone."""
+    """What the problem was taken from, such as a report. Splits keep a group together. None: the
+    problem belongs to no group."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """Further facts a task needs (gold regions of a report, difficulty, equation); plain JSON
-    values."""
+    """Further JSON values that a task needs: gold regions of a report, difficulty, equation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rationale(Record):
-    """A chain of thought for one problem: `text` includes its closing sentence."""
+    """A chain of thought for one problem. `text` includes the closing sentence with the answer."""
 
     id: str
     problem_id: str
     text: str
     author: str = "data"
-    """Who wrote it: `data`, or the name of a teacher or student."""
+    """`data`, or the name of the teacher or student that wrote it."""
     correct: bool | None = None
-    """Whether its own final answer equals the gold answer; None: unknown."""
+    """Whether its final answer equals the gold answer. None: unknown."""
     gold: tuple[tuple[Kind, str], ...] = ()
-    """Gold segments where the data has them: (kind, text) whose texts joined are `text`."""
+    """Gold segments, if the data has them: (kind, text). The texts joined are `text`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment(Record):
-    """A run of neighbouring sub-sentences with one label; the texts of a chain's segments joined
-    are the chain."""
+    """Neighbouring sub-sentences with the same label. A chain's segments joined are the chain."""
 
     id: str
     rationale_id: str
     kind: Kind
     text: str
-    """With the white space that follows it."""
+    """Includes the white space after it."""
     score: float | None = None
-    """Mean score of its sub-sentences; None where the strategy has none (`inter`, `gold`)."""
+    """Mean score of its sub-sentences. None: the strategy has no scores (`inter`, `gold`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example(Record):
-    """One thing to learn: write `target` after reading the question and `prefix`. Rendered to ids
-    by the student."""
+    """A training example: the student reads the question and `prefix`, and learns to write
+    `target`."""
 
     id: str
     problem_id: str
     question: str
-    """As the task renders it (`task.render`)."""
+    """The text that `task.render` makes of the problem."""
     prefix: tuple[tuple[Kind, str], ...]
-    """The earlier segments, each stripped; empty for a whole chain and for a first segment."""
+    """The earlier segments (kind, text), stripped. Empty for a whole chain and a first segment."""
     target: str
-    """Stripped; may be empty (a chain that opens with AS, for the ES model)."""
+    """Stripped. May be empty: for the ES student, where a chain begins with an AS segment."""
     kind: Kind | None = None
-    """The kind of the target segment; None: a whole chain (direct)."""
+    """The kind of the target segment. None: the target is a whole chain."""
     cue: Kind | None = None
-    """`cue: kind` only: the marker that closes the input."""
+    """With the setting `cue: kind` only: the marker at the end of the input."""
     last: bool = False
     """Whether the target ends the chain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction(Record):
-    """What a student wrote for one problem."""
+    """What a student, teacher or reader wrote for one problem."""
 
     id: str
     problem_id: str
@@ -140,32 +142,31 @@ class Prediction(Record):
     """The segments stripped and joined by the task's joiner."""
     segments: tuple[tuple[Kind | None, str], ...]
     answer: str | None
-    """None: nothing could be read off. No answer is a value of its own and never equals a gold
-    answer."""
+    """The answer read off `text`. None: there is none. None never equals a gold answer."""
     stopped: Stopped
     tokens: int = 0
-    """Tokens written, ends of segments included."""
+    """Number of tokens written, including the ends of segments."""
     seconds: float = 0.0
-    """Wall-clock seconds of the whole batch divided by its problems."""
+    """Wall-clock seconds of the whole batch, divided by its number of problems."""
     author: str = "student"
 
 
 @dataclass(frozen=True, slots=True)
 class Grade(Record):
-    """The verdict on one prediction."""
+    """The score of one prediction."""
 
     id: str
     prediction_id: str
     value: float
-    """The task's score of this item between 0 and 1 (accuracy: 0 or 1)."""
+    """The task's score of this item, from 0 to 1 (accuracy: 0 or 1)."""
     answer: str | None
     gold: str | None
     parsed: bool
-    """Whether an answer could be read off the prediction."""
+    """Whether the prediction has a readable answer."""
 
 
 class Chain(NamedTuple):
-    """A problem with one rationale: what data files hold line by line."""
+    """A problem with one rationale: one line of a data file."""
 
     problem: Problem
     rationale: Rationale

@@ -1,9 +1,9 @@
-"""How many CPU threads this process computes with, in training and in decoding.
+"""How many CPU threads this process uses, in training and in decoding.
 
 Small tensors on several threads wait for each other: a student of a few million weights often
-writes no faster on two threads than on one, and many times slower where another job holds a core.
-Training has larger tensors. So the two may have numbers of their own. `cli/fastest.py` measures
-them for the command line; in Python what torch was told holds for both, unless `use` was called.
+writes no faster on two threads than on one, and many times slower where another job uses a core.
+Training has larger tensors. So the two may have different numbers. `cli/fastest.py` measures the
+best ones for the command line. In Python, torch's number holds for both unless `use` was called.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ class Threads:
     """Numbers of CPU threads."""
 
     training: int
-    """For all but decoding: training, scoring, evaluation of losses."""
+    """For everything but decoding: training, scoring, validation losses."""
     decoding: int
 
 
 _decoding: int | None = None
-"""Set by `use`; None: decoding takes the number that torch was told."""
+"""Set by `use`. None: decoding uses torch's number."""
 
 
 def use(threads: Threads) -> None:
-    """From now on this process computes with these numbers."""
+    """Sets the numbers of threads of this process."""
     global _decoding
     import torch
 
@@ -40,7 +40,7 @@ def use(threads: Threads) -> None:
 
 
 def in_use() -> Threads:
-    """What this process computes with."""
+    """The numbers of threads that this process uses now."""
     import torch
 
     training = torch.get_num_threads()
@@ -48,10 +48,10 @@ def in_use() -> Threads:
 
 
 def on_decoding_threads(step: Callable[P, T]) -> Callable[P, T]:
-    """Lets a step of decoding run on its own number of threads."""
+    """Runs a function on the decoding number of threads, and then sets the earlier number again."""
 
     @wraps(step)
-    def stepped(*args: P.args, **kwargs: P.kwargs) -> T:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
         if _decoding is None:
             return step(*args, **kwargs)
         import torch
@@ -63,4 +63,4 @@ def on_decoding_threads(step: Callable[P, T]) -> Callable[P, T]:
         finally:
             torch.set_num_threads(before)
 
-    return stepped
+    return wrapper

@@ -16,7 +16,7 @@ from smallsteps.cli.grading import prediction_of
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError, counted
-from smallsteps.outputs import check_output, taking_back_folders, writing
+from smallsteps.outputs import check_output, temporary_folders, writing
 from smallsteps.records import Prediction, Problem, Stopped
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -305,7 +305,7 @@ def answers_beside(out: Path) -> Iterator[AnswersBeside]:
     out = out.resolve()
     path, lock_file = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.lock")
     refusal = f"{out}: another process is writing it. Wait for it, or choose another --out."
-    with taking_back_folders(out.parent), contextlib.ExitStack() as stack:
+    with temporary_folders(out.parent), contextlib.ExitStack() as stack:
         with writing(path):
             stack.enter_context(lock.exclusive(lock_file, refusal))
             stack.callback(lock.discard, lock_file)

@@ -3,7 +3,7 @@
     DIR/recipe.yaml      the recipe with every setting
     DIR/run.json         digest of the recipe, versions, hardware (`provenance.py`)
     DIR/manifest.json    the SHA-256 of recipe.yaml, run.json and results.json
-    DIR/<stage>/…        what a stage made, and manifest.json: the SHA-256 of each file, written last
+    DIR/<stage>/…        what a stage made, with a manifest.json of its files, written last
     DIR/results.json     the figures
     DIR/report.html      the page
 
@@ -165,7 +165,7 @@ class RunFolder:
         return folder
 
     def _clear(self, folder: Path, damaged: Sequence[str], keep: bool) -> dict[str, str]:
-        """Makes room for a stage. Returns the digests of its files, where it was complete before."""
+        """Makes room for a stage. Returns the digests of its files if it was complete before."""
         earlier = read_manifest(folder, MANIFEST) or {} if damaged else {}
         if damaged:
             more = f" and {len(damaged) - 1} more files" if len(damaged) > 1 else ""

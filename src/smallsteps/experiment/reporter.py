@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Receives progress updates. The command line shows them as lines and bars (`cli/progress.py`)."""
+    """Receives progress updates; the command line shows lines and bars (`cli/progress.py`)."""
 
     def say(self, line: str) -> None:
         """Receives a finished line of text."""
