@@ -10,8 +10,10 @@ import pytest
 from loopback import completion
 from smallsteps.errors import RecipeError
 from smallsteps.generation.budget import Budget, Call, Exhausted, Limits, Prices
-from smallsteps.generation.completion import MESSAGE_TOKENS
-from smallsteps.generation.replies import LEASE_SECONDS, Ask, ReplyStore, new_owner
+from smallsteps.generation.chat_request import ChatRequest
+from smallsteps.generation.claim_table import LEASE_SECONDS, new_owner
+from smallsteps.generation.costs import MESSAGE_TOKENS
+from smallsteps.generation.replies import ReplyStore
 
 
 @pytest.fixture
@@ -21,8 +23,8 @@ def store(tmp_path: Path) -> Iterator[ReplyStore]:
     made.close()
 
 
-def ask(text: str = "why", most: int = 10) -> Ask:
-    return Ask("u", "m", (("user", text),), (("max_tokens", most),))
+def chat_request(text: str = "why", most: int = 10) -> ChatRequest:
+    return ChatRequest("u", "m", (("user", text),), (("max_tokens", most),))
 
 
 def body(text: str = "so", **usage: Any) -> bytes:
@@ -32,15 +34,15 @@ def body(text: str = "so", **usage: Any) -> bytes:
     return json.dumps(whole | ({"usage": usage} if usage else {})).encode()
 
 
-def reserve(budget: Budget, ask: Ask, owner: str = "") -> Call:
-    call = budget.reserve(ask, owner)
+def reserve(budget: Budget, chat_request: ChatRequest, owner: str = "") -> Call:
+    call = budget.reserve(chat_request, owner)
     assert call is not None
     return call
 
 
 def test_a_call_reserves_every_byte_and_the_whole_reply(store: ReplyStore) -> None:
     budget = Budget(store, "job", prices=Prices(input=2.0, output=10.0))
-    call = reserve(budget, ask("é?"))
+    call = reserve(budget, chat_request("é?"))
     assert (budget.spent.input_tokens, budget.spent.output_tokens) == (3 + MESSAGE_TOKENS, 10)
     assert budget.received(call, body(prompt_tokens=4, completion_tokens=2)) == ""
     assert (budget.spent.input_tokens, budget.spent.output_tokens) == (4, 2)
@@ -50,9 +52,9 @@ def test_a_call_reserves_every_byte_and_the_whole_reply(store: ReplyStore) -> No
 
 def test_a_failure_that_nobody_bills_frees_the_tokens_and_not_the_call(store: ReplyStore) -> None:
     budget = Budget(store, "job")
-    budget.failed(reserve(budget, ask()), "status 500")
+    budget.failed(reserve(budget, chat_request()), "status 500")
     assert (budget.spent.calls, budget.spent.tokens) == (1, 0)
-    budget.failed(reserve(budget, ask()), "timeout", tokens=None)
+    budget.failed(reserve(budget, chat_request()), "timeout", tokens=None)
     assert (budget.spent.calls, budget.spent.tokens) == (2, 3 + MESSAGE_TOKENS + 10)
     assert store.spent("job") == budget.spent
 
@@ -72,17 +74,17 @@ def test_nothing_is_sent_that_could_break_a_limit(
 ) -> None:
     budget = Budget(store, "job", limits, Prices(1.0, 1.0))
     for n in range(fits):
-        budget.reserve(ask(f"q{n:02}"))
+        budget.reserve(chat_request(f"q{n:02}"))
     with pytest.raises(Exhausted, match="limit of"):
-        budget.reserve(ask("one"))
+        budget.reserve(chat_request("one"))
     assert store.spent("job").calls == fits
 
 
 def test_a_limit_counts_what_earlier_runs_of_the_job_spent(store: ReplyStore) -> None:
-    Budget(store, "job", Limits(calls=1)).reserve(ask())
+    Budget(store, "job", Limits(calls=1)).reserve(chat_request())
     with pytest.raises(Exhausted):
-        Budget(store, "job", Limits(calls=1)).reserve(ask())
-    Budget(store, "another", Limits(calls=1)).reserve(ask())
+        Budget(store, "job", Limits(calls=1)).reserve(chat_request())
+    Budget(store, "another", Limits(calls=1)).reserve(chat_request())
 
 
 def test_a_limit_on_money_needs_prices(store: ReplyStore) -> None:
@@ -94,8 +96,8 @@ def test_the_forecast_leaves_out_what_is_stored_and_counts_the_same_words_once(
     store: ReplyStore,
 ) -> None:
     budget = Budget(store, "job", prices=Prices(1.0, 1.0))
-    budget.received(reserve(budget, ask("a")), body(prompt_tokens=1, completion_tokens=1))
-    wanted = [ask("a"), ask("b" * 4000), ask("b" * 4000)]
+    budget.received(reserve(budget, chat_request("a")), body(prompt_tokens=1, completion_tokens=1))
+    wanted = [chat_request("a"), chat_request("b" * 4000), chat_request("b" * 4000)]
     line = budget.forecast(len(wanted), budget.missing(wanted))
     assert (
         "3 requests" in line
@@ -131,15 +133,15 @@ def test_counts_that_cannot_be_cost_the_most_that_the_call_may_have_cost(
 ) -> None:
     budget = Budget(store, "job")
     raw = json.dumps(completion("so") | {"usage": usage}).encode()
-    assert budget.received(reserve(budget, ask()), raw) == ""
+    assert budget.received(reserve(budget, chat_request()), raw) == ""
     assert (budget.spent.input_tokens, budget.spent.output_tokens) == cost
-    assert store.get(ask().key) == raw.decode()
+    assert store.get(chat_request().key) == raw.decode()
 
 
 def test_a_body_shorter_than_the_reservation_costs_a_token_a_byte(store: ReplyStore) -> None:
     budget = Budget(store, "job")
     raw = body("so")
-    budget.received(reserve(budget, ask(most=10_000)), raw)
+    budget.received(reserve(budget, chat_request(most=10_000)), raw)
     assert budget.spent.output_tokens == len(raw)
 
 
@@ -149,12 +151,12 @@ def test_what_is_no_answer_lies_among_the_failures_and_is_paid(store: ReplyStore
     for number, raw in enumerate(
         (deep, b"<html>", b"\xff\xfe", b"null", b'{"choices": []}', b"", b"9" * 5000)
     ):
-        assert budget.received(reserve(budget, ask(f"q{number}")), raw).startswith(
+        assert budget.received(reserve(budget, chat_request(f"q{number}")), raw).startswith(
             ("unreadable reply", "no completion")
         )
-        assert store.get(ask(f"q{number}").key) is None
-        kept = store._db.execute(
-            "SELECT raw FROM failures WHERE key = ?", (ask(f"q{number}").key,)
+        assert store.get(chat_request(f"q{number}").key) is None
+        kept = store.file.write(
+            "SELECT raw FROM failures WHERE key = ?", (chat_request(f"q{number}").key,)
         ).fetchone()[0]
         assert (kept if isinstance(kept, bytes) else kept.encode()) == raw
     assert budget.spent.calls == 7 and budget.spent.input_tokens == 7 * (2 + MESSAGE_TOKENS)
@@ -164,10 +166,10 @@ def test_two_budgets_of_one_job_share_its_limits(tmp_path: Path) -> None:
     stores = [ReplyStore(tmp_path / "r.sqlite") for _ in range(2)]
     budgets = [Budget(store, "job", Limits(calls=3)) for store in stores]
     for n in range(3):
-        reserve(budgets[n % 2], ask(f"q{n}"))
+        reserve(budgets[n % 2], chat_request(f"q{n}"))
     for budget in budgets:
         with pytest.raises(Exhausted, match="limit of 3 calls: 3 spent"):
-            budget.reserve(ask("one more"))
+            budget.reserve(chat_request("one more"))
 
 
 def test_a_call_waits_for_those_under_way_and_not_for_those_that_a_kill_left_open(
@@ -175,27 +177,27 @@ def test_a_call_waits_for_those_under_way_and_not_for_those_that_a_kill_left_ope
 ) -> None:
     budget = Budget(store, "job", Limits(tokens=FULL + 10 + 5))
     owner = new_owner()
-    first = ask("one")
-    store.claim(first.key, owner, LEASE_SECONDS)
+    first = chat_request("one")
+    store.claims.claim(first.key, owner, LEASE_SECONDS)
     call = reserve(budget, first, owner)
-    assert budget.reserve(ask("two"), owner) is None, (
+    assert budget.reserve(chat_request("two"), owner) is None, (
         "the first may cost less than is reserved for it"
     )
     assert budget.spent.calls == 1
-    store.release(first.key, owner)
+    store.claims.release(first.key, owner)
     with pytest.raises(Exhausted):
-        budget.reserve(ask("two"), owner)
-    store.claim(first.key, owner, LEASE_SECONDS)
+        budget.reserve(chat_request("two"), owner)
+    store.claims.claim(first.key, owner, LEASE_SECONDS)
     budget.received(call, body(prompt_tokens=3, completion_tokens=2))
-    assert reserve(budget, ask("two"), owner)
+    assert reserve(budget, chat_request("two"), owner)
 
 
 def test_a_limit_on_calls_does_not_wait(store: ReplyStore) -> None:
     budget, owner = Budget(store, "job", Limits(calls=1)), new_owner()
-    store.claim(ask("one").key, owner, LEASE_SECONDS)
-    reserve(budget, ask("one"), owner)
+    store.claims.claim(chat_request("one").key, owner, LEASE_SECONDS)
+    reserve(budget, chat_request("one"), owner)
     with pytest.raises(Exhausted, match="limit of 1 calls"):
-        budget.reserve(ask("two"), owner)
+        budget.reserve(chat_request("two"), owner)
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), -float("inf"), "3", True])

@@ -40,7 +40,7 @@ def replies(chat: LocalChat, *questions: str) -> list[Reply]:
 
 def test_a_reply_is_kept_as_a_server_would_send_it(store: ReplyStore) -> None:
     (reply,) = replies(chat(store), "Why?")
-    raw = store._db.execute("SELECT raw FROM replies").fetchone()[0]
+    raw = store.file.write("SELECT raw FROM replies").fetchone()[0]
     assert json.loads(raw)["usage"] == {"prompt_tokens": reply.read, "completion_tokens": 5}
     assert reply.finished == "limit" and reply.tokens == 5
     assert replies(chat(store), "Why?") == [reply] and len(store) == 1

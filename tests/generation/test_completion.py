@@ -9,19 +9,17 @@ import pytest
 from loopback import completion
 from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import Unreadable
+from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.completion import (
-    UNLIMITED_TOKENS,
     Thinking,
     check_thinking,
-    counts,
-    most_of,
     read_answer,
     reply_of,
     stored_answer,
 )
-from smallsteps.generation.replies import Ask, ReplyStore
+from smallsteps.generation.replies import ReplyStore
 
-ASK = Ask("u", "m", (("user", "why"),), (("max_tokens", 50),))
+ASK = ChatRequest("u", "m", (("user", "why"),), (("max_tokens", 50),))
 
 
 def said(thinking: Thinking, text: str | None, finish: str = "stop", **message: Any) -> str:
@@ -91,13 +89,6 @@ def test_half_a_character_becomes_a_whole_one_or_its_replacement() -> None:
     assert read_answer(raw).text == "a \U0001f600 b \ufffd c"
 
 
-@pytest.mark.parametrize(
-    "body", [None, [], "x", {}, {"usage": []}, {"usage": {"prompt_tokens": []}}, {"usage": None}]
-)
-def test_usage_that_is_none_counts_nothing(body: Any) -> None:
-    assert counts(body) == (None, None)
-
-
 def test_a_policy_that_is_none_is_one_line() -> None:
     with pytest.raises(RecipeError, match="thinking is 'all', expected drop, keep, only"):
         check_thinking("all")
@@ -113,21 +104,3 @@ def test_deep_json_that_never_ends_is_unreadable() -> None:
     for raw in ("[" * 100_000, '{"a": ' * 50_000, "[" * 60_000 + "]" * 59_000):
         with pytest.raises(Unreadable):
             read_answer(raw)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "written"),
-    [
-        ({"max_tokens": 50}, 50),
-        ({"max_completion_tokens": 60}, 60),
-        ({"max_tokens": 50, "max_completion_tokens": 60}, 60),
-        ({}, UNLIMITED_TOKENS),
-        ({"max_tokens": -50}, UNLIMITED_TOKENS),
-        ({"max_tokens": "50"}, UNLIMITED_TOKENS),
-        ({"max_tokens": None}, UNLIMITED_TOKENS),
-    ],
-)
-def test_a_call_without_a_sensible_limit_of_its_own_reserves_a_long_reply(
-    parameters: dict[str, Any], written: int
-) -> None:
-    assert most_of(Ask("u", "m", (), tuple(sorted(parameters.items())))).output_tokens == written

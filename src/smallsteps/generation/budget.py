@@ -4,7 +4,7 @@ Before a call is sent, all that it may cost is reserved: every byte of the promp
 tokenizer here makes more tokens than bytes), and the whole `max_tokens` of the reply. A call that
 could break a limit is not sent. When it comes back, the reservation is replaced by what the server
 counted, or by the most that it may have cost where the server did not count believably
-(`completion.cost_of`); a call that was cut off stays reserved, since it may have been billed. So no
+(`costs.cost_of`); a call that was cut off stays reserved, since it may have been billed. So no
 limit is ever exceeded, and near a limit a little may stay unspent.
 
 Limits are checked and calls noted in one transaction of the store, so processes that work on one
@@ -19,9 +19,11 @@ from dataclasses import dataclass, replace
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import Unreadable
-from smallsteps.generation.completion import cost_of, most_of, read_answer
-from smallsteps.generation.replies import Ask, ReplyStore, Spent
-from smallsteps.generation.store_tables import MOST_TOKENS
+from smallsteps.generation.chat_request import ChatRequest
+from smallsteps.generation.completion import read_answer
+from smallsteps.generation.costs import Cost, cost_of, highest_cost
+from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.store_tables import MAX_TOKENS
 
 NOT_ASKED = "not asked"
 """How the reason begins with which a request comes back that a limit kept from being sent."""
@@ -69,7 +71,7 @@ class Prices:
             if not is_amount(value):
                 raise RecipeError(f"the {name} price is {value}, expected 0 or more, and finite.")
 
-    def of(self, spent: Spent) -> float:
+    def of(self, spent: Cost) -> float:
         return (spent.input_tokens * self.input + spent.output_tokens * self.output) / 1e6
 
 
@@ -78,8 +80,8 @@ class Call:
     """A call under way and all that it may cost."""
 
     number: int
-    ask: Ask
-    most: Spent
+    chat_request: ChatRequest
+    highest: Cost
 
 
 class Exhausted(Exception):
@@ -107,30 +109,30 @@ class Budget:
             )
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> Cost:
         """What the job has sent so far, other processes included; calls under way count with all
         they may cost."""
         return self.store.spent(self.job)
 
-    def reserve(self, ask: Ask, owner: str = "") -> Call | None:
+    def reserve(self, chat_request: ChatRequest, owner: str = "") -> Call | None:
         """Notes the call as sent. None: wait, since calls under way may leave room for it. Raises
         Exhausted where it could break a limit even if those cost nothing. `owner`: whose claims say
         that the call is under way."""
-        most = most_of(ask)
-        if most.output_tokens > MOST_TOKENS:
+        highest = highest_cost(chat_request)
+        if highest.output_tokens > MAX_TOKENS:
             raise RecipeError(
-                f"max_tokens is {most.output_tokens:,}, expected at most {MOST_TOKENS:,}."
+                f"max_tokens is {highest.output_tokens:,}, expected at most {MAX_TOKENS:,}."
             )
 
-        def fits(spent: Spent, under_way: Spent) -> bool:
+        def fits(spent: Cost, under_way: Cost) -> bool:
             settled = spent - replace(under_way, calls=0)  # a call that is settled stays a call
-            self._check(settled, most)
-            return not self._broken(spent, most)
+            self._check(settled, highest)
+            return not self._broken(spent, highest)
 
-        number = self.store.sent(self.job, ask.key, most, owner, fits)
-        return None if number is None else Call(number, ask, most)
+        number = self.store.sent(self.job, chat_request.key, highest, owner, fits)
+        return None if number is None else Call(number, chat_request, highest)
 
-    def _broken(self, spent: Spent, more: Spent) -> list[tuple[str, float, float, float]]:
+    def _broken(self, spent: Cost, more: Cost) -> list[tuple[str, float, float, float]]:
         """(unit, limit, spent, more) of each limit that `more` would break."""
         money, more_money = self.prices.of(spent), self.prices.of(more)
         units = (
@@ -144,8 +146,8 @@ class Budget:
             if limit is not None and s + m > limit
         ]
 
-    def _check(self, spent: Spent, most: Spent) -> None:
-        for unit, limit, sum_, more in self._broken(spent, most):
+    def _check(self, spent: Cost, highest: Cost) -> None:
+        for unit, limit, sum_, more in self._broken(spent, highest):
             raise Exhausted(
                 f"limit of {limit:,} {unit}: {sum_:,.6g} spent, the next call may take {more:,.6g} more"
             )
@@ -153,18 +155,18 @@ class Budget:
     def received(self, call: Call, raw: bytes) -> str:
         """Stores the body that came, then reads it, then notes what it cost. "": it is an answer;
         else why it is none, and the body lies among the failures."""
-        key, new = call.ask.key, self.store.received(call.ask, raw)
+        key, new = call.chat_request.key, self.store.received(call.chat_request, raw)
         try:
             answer = read_answer(raw)
         except Unreadable as error:
-            reason, cost = str(error), cost_of(call.ask, raw, error.tokens)
+            reason, cost = str(error), cost_of(call.chat_request, raw, error.tokens)
             if new:
                 self.store.rejected(key, reason, call.number, cost)
             else:
                 self.store.failed(call.number, key, reason, raw, cost)
             return reason
         counted = (answer.input_tokens, answer.output_tokens)
-        self.store.settled(call.number, cost_of(call.ask, raw, counted))
+        self.store.settled(call.number, cost_of(call.chat_request, raw, counted))
         return ""
 
     def failed(
@@ -178,30 +180,36 @@ class Budget:
         nobody knows, so the reservation stays."""
         self.store.failed(
             call.number,
-            call.ask.key,
+            call.chat_request.key,
             reason,
             raw,
-            call.most if tokens is None else Spent(1, *tokens),
+            call.highest if tokens is None else Cost(1, *tokens),
         )
 
-    def missing(self, asks: Iterable[Ask]) -> list[Ask]:
+    def missing(self, chat_requests: Iterable[ChatRequest]) -> list[ChatRequest]:
         """Those of them that are not stored, the same one once."""
         return [
-            ask
-            for ask in {ask.key: ask for ask in asks}.values()
-            if self.store.get(ask.key) is None
+            chat_request
+            for chat_request in {
+                chat_request.key: chat_request for chat_request in chat_requests
+            }.values()
+            if self.store.get(chat_request.key) is None
         ]
 
-    def forecast(self, wanted: int, new: Sequence[Ask]) -> str:
+    def forecast(self, wanted: int, new: Sequence[ChatRequest]) -> str:
         """What buying the `new` of the `wanted` may take, in a line."""
-        most = [most_of(ask) for ask in new]
+        highest = [highest_cost(chat_request) for chat_request in new]
         read = int(
-            sum(len(content.encode()) for ask in new for _, content in ask.messages)
+            sum(
+                len(content.encode())
+                for chat_request in new
+                for _, content in chat_request.messages
+            )
             / BYTES_PER_TOKEN
         )
-        top = sum(one.output_tokens for one in most)
+        top = sum(one.output_tokens for one in highest)
         line = f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), about {read:,} tokens to read"
         line += f" and at most {top:,} to write"
         if self.prices.input or self.prices.output:
-            line += f", at most about {self.prices.of(Spent(0, read, top)):,.2f} in money"
+            line += f", at most about {self.prices.of(Cost(0, read, top)):,.2f} in money"
         return line

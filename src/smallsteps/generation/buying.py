@@ -41,11 +41,11 @@ from smallsteps.generation.bodies import (
     refusal_of,
 )
 from smallsteps.generation.budget import NOT_ASKED, Call, Exhausted
+from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.claims import Claims
 from smallsteps.generation.generator import REFUSED, UNFINISHED
 from smallsteps.generation.pauses import Pauses
 from smallsteps.generation.post import Response, Unanswered, open_client, post, proxy_for
-from smallsteps.generation.replies import Ask
 
 if TYPE_CHECKING:
     from smallsteps.generation.endpoint import Endpoint
@@ -76,7 +76,7 @@ FAILED_BODY = 65_536
 AGAIN = "again"
 """Of a call that does not count: asked again as soon as the server takes it."""
 
-Outcome = tuple[Ask, str | None]
+Outcome = tuple[ChatRequest, str | None]
 """(what was asked, why no reply is stored; None: it is)"""
 
 
@@ -88,7 +88,7 @@ class Buyer:
     ) -> None:
         self.endpoint, self.settings, self.tell = endpoint, endpoint.settings, tell
         self.budget, self.store = endpoint.budget, endpoint.store
-        self.claims = Claims(endpoint.store, endpoint.say)
+        self.claims = Claims(endpoint.store.claims, endpoint.say)
         self.stopped: str | None = None
         self.pauses = Pauses(self.settings.base_url, self.settings.patience, endpoint.say)
         self._queue = asyncio.Lock()
@@ -117,10 +117,10 @@ class Buyer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def run(self, asks: Sequence[Ask]) -> None:
+    def run(self, chat_requests: Sequence[ChatRequest]) -> None:
         """Tells every outcome, then None; or the error that ended the job."""
         try:
-            asyncio.run(self._all(asks))
+            asyncio.run(self._all(chat_requests))
         except asyncio.CancelledError:
             pass
         except BaseExceptionGroup as errors:
@@ -135,25 +135,31 @@ class Buyer:
             with suppress(RuntimeError):  # the loop is closed: all is done
                 self._loop.call_soon_threadsafe(self._task.cancel)
 
-    async def _all(self, asks: Sequence[Ask]) -> None:
+    async def _all(self, chat_requests: Sequence[ChatRequest]) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         # requests that failed before come last: what they bring says less about the server
-        self._failed_before = {ask.key for ask in asks if self.store.failures(ask.key)}
-        self._waiting = len(asks) - len(self._failed_before)
-        rest = iter(sorted(asks, key=lambda ask: ask.key in self._failed_before))
+        self._failed_before = {
+            chat_request.key
+            for chat_request in chat_requests
+            if self.store.failures(chat_request.key)
+        }
+        self._waiting = len(chat_requests) - len(self._failed_before)
+        rest = iter(
+            sorted(chat_requests, key=lambda chat_request: chat_request.key in self._failed_before)
+        )
         async with self.claims.renewed(), open_client(self.settings.base_url) as client:
             await self._scouts(client, rest)
             self._attempts = self.settings.attempts
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(self.settings.concurrency, len(asks))):
+                for _ in range(min(self.settings.concurrency, len(chat_requests))):
                     self._workers.add(group.create_task(self._work(client, rest)))
             if self._error:
                 raise self._error
 
-    async def _work(self, client: httpx2.AsyncClient, rest: Iterator[Ask]) -> None:
-        for ask in rest:
+    async def _work(self, client: httpx2.AsyncClient, rest: Iterator[ChatRequest]) -> None:
+        for chat_request in rest:
             try:
-                self.tell(await self._one(client, ask))
+                self.tell(await self._one(client, chat_request))
             except TeacherError as error:
                 self._end(error)
             if self._error:
@@ -171,11 +177,11 @@ class Buyer:
                 f"the job ends; waiting for {len(self._sending)} calls under way, which are paid for"
             )
 
-    async def _scouts(self, client: httpx2.AsyncClient, rest: Iterator[Ask]) -> None:
+    async def _scouts(self, client: httpx2.AsyncClient, rest: Iterator[ChatRequest]) -> None:
         """The first calls, one at a time, until the server has sent a completion."""
         failed = []
-        for ask in rest:
-            outcome = await self._one(client, ask)
+        for chat_request in rest:
+            outcome = await self._one(client, chat_request)
             self.tell(outcome)
             if self._served or self.stopped or outcome[1] is None:
                 return
@@ -192,21 +198,21 @@ class Buyer:
                     f"{_advice(failed[0])}"
                 )
 
-    async def _one(self, client: httpx2.AsyncClient, ask: Ask) -> Outcome:
+    async def _one(self, client: httpx2.AsyncClient, chat_request: ChatRequest) -> Outcome:
         """One reply, bought unless another process buys it first."""
-        self._waiting -= ask.key not in self._failed_before
-        if reason := self.stopped or self.endpoint.given_up.get(ask.key):
-            return ask, reason
-        async with self.claims.claimed(ask.key):
-            if self.store.get(ask.key) is not None:
-                return ask, None
-            reason = await self._buy(client, ask)
+        self._waiting -= chat_request.key not in self._failed_before
+        if reason := self.stopped or self.endpoint.given_up.get(chat_request.key):
+            return chat_request, reason
+        async with self.claims.claimed(chat_request.key):
+            if self.store.get(chat_request.key) is not None:
+                return chat_request, None
+            reason = await self._buy(client, chat_request)
         if reason and self._error:
             raise self._error
         if reason and reason != self.stopped:
-            self.endpoint.given_up[ask.key] = reason
+            self.endpoint.given_up[chat_request.key] = reason
             self._count_in_vain(reason)
-        return ask, reason or None
+        return chat_request, reason or None
 
     def _count_in_vain(self, reason: str) -> None:
         """Notes a request that brought nothing, whatever the server sent for it."""
@@ -219,23 +225,23 @@ class Buyer:
 
     # calls
 
-    async def _reserve(self, ask: Ask) -> Call:
+    async def _reserve(self, chat_request: ChatRequest) -> Call:
         """The call, noted as sent, once the limits have room for it. Raises Exhausted."""
         async with (
             self._queue
         ):  # only the first in line looks whether calls under way have left room
-            while (call := self.budget.reserve(ask, self.claims.owner)) is None:
+            while (call := self.budget.reserve(chat_request, self.claims.owner)) is None:
                 await asyncio.sleep(0.05)
         return call
 
-    async def _buy(self, client: httpx2.AsyncClient, ask: Ask) -> str:
+    async def _buy(self, client: httpx2.AsyncClient, chat_request: ChatRequest) -> str:
         """ "": the reply is stored; else why there is none."""
-        chance = random.Random(ask.key)
+        chance = random.Random(chat_request.key)
         failed = 0
         while True:
             async with self.pauses.passed():
                 try:
-                    call = await self._reserve(ask)
+                    call = await self._reserve(chat_request)
                 except Exhausted as limit:
                     self.stopped = f"{NOT_ASKED}: {limit}"
                     return self.stopped
@@ -265,7 +271,7 @@ class Buyer:
         """ "": the reply is stored; else why there is none. Raises TeacherError where asking on
         makes no sense."""
         settings, endpoint = self.settings, self.endpoint
-        sent = endpoint.dialect.body(call.ask)
+        sent = endpoint.dialect.body(call.chat_request)
         url = settings.base_url.rstrip("/") + "/chat/completions"
         task = asyncio.current_task()
         self._sending.add(task)
@@ -375,7 +381,7 @@ class Buyer:
             return reason
         dialect = self.endpoint.dialect
         if status in (400, 422):
-            if dialect.body(call.ask) != sent:
+            if dialect.body(call.chat_request) != sent:
                 return AGAIN  # another call has learnt it meanwhile
             if learnt := dialect.learn(refusal, sent):
                 self.endpoint.say(f"{model} at {url} {learnt}")

@@ -16,11 +16,12 @@ from dataclasses import replace
 
 from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.budget import Budget
+from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer
-from smallsteps.generation.endpoint import Wanted, samples_of, to_ask
+from smallsteps.generation.endpoint import Wanted, samples_of, to_chat_request
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import REFUSED, Decoding, EngineSettings, Reply, Request
-from smallsteps.generation.replies import Ask, ReplyStore
+from smallsteps.generation.replies import ReplyStore
 from smallsteps.students.student import Student
 from smallsteps.tasks.thoughts import split_thought
 
@@ -47,21 +48,22 @@ class LocalChat:
 
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
         """How many are to be written, in a line."""
-        asks = [
-            self._ask(request, decoding, sample)
+        chat_requests = [
+            self._chat_request(request, decoding, sample)
             for request in requests
             for sample in samples_of(request)
         ]
-        new = sum(self.store.get(ask.key) is None for ask in asks)
-        return (
-            f"{len(asks):,} requests: {new:,} to be written by {self.student.name} on this machine"
-        )
+        new = sum(self.store.get(chat_request.key) is None for chat_request in chat_requests)
+        return f"{len(chat_requests):,} requests: {new:,} to be written by {self.student.name} on this machine"
 
-    def _ask(self, request: Request, decoding: Decoding, sample: int) -> Ask:
-        ask = to_ask(self.base_url, self.student.name, request, decoding, sample)
+    def _chat_request(self, request: Request, decoding: Decoding, sample: int) -> ChatRequest:
+        chat_request = to_chat_request(self.base_url, self.student.name, request, decoding, sample)
         if self.thinking == "drop":
-            return ask
-        return replace(ask, parameters=tuple(sorted((*ask.parameters, ("enable_thinking", True)))))
+            return chat_request
+        return replace(
+            chat_request,
+            parameters=tuple(sorted((*chat_request.parameters, ("enable_thinking", True)))),
+        )
 
     def generate(
         self,
@@ -75,17 +77,21 @@ class LocalChat:
         new: dict[str, Wanted] = {}
         for request in requests:
             for sample in samples_of(request):
-                ask = self._ask(request, decoding, sample)
-                if (stored := stored_answer(self.store, ask)) is None:
-                    new.setdefault(ask.key, Wanted(ask, [])).places.append((request.id, sample))
+                chat_request = self._chat_request(request, decoding, sample)
+                if (stored := stored_answer(self.store, chat_request)) is None:
+                    new.setdefault(chat_request.key, Wanted(chat_request, [])).places.append(
+                        (request.id, sample)
+                    )
                     continue
                 done += 1
                 if progress:
                     progress(done)
-                yield reply_of(request.id, sample, ask, *stored, self.thinking)
+                yield reply_of(request.id, sample, chat_request, *stored, self.thinking)
         asked: dict[str, Request] = {}
         for key, wanted in new.items():
-            ids = self.student.chat_ids(wanted.ask.messages, thinking=self.thinking != "drop")
+            ids = self.student.chat_ids(
+                wanted.chat_request.messages, thinking=self.thinking != "drop"
+            )
             try:
                 self.student.require_room(ids, "the prompt", new_tokens=1)
             except DataError as error:  # one row that is too long is no reason to lose the others
@@ -95,13 +101,15 @@ class LocalChat:
                         id, sample, (), "", "failed", 0, error=f"{REFUSED}: {error}", read=len(ids)
                     )
                 continue
-            limit = dict(wanted.ask.parameters)["max_tokens"]
-            asked[key] = Request(key, ids, first_sample=wanted.ask.sample, max_new_tokens=limit)
+            limit = dict(wanted.chat_request.parameters)["max_tokens"]
+            asked[key] = Request(
+                key, ids, first_sample=wanted.chat_request.sample, max_new_tokens=limit
+            )
         for written in self.engine.generate(asked.values(), decoding):
-            ask = new[written.id].ask
+            chat_request = new[written.id].chat_request
             prompt: list[int] = list(asked[written.id].prompt)  # type: ignore[arg-type]
-            reason = self._keep(ask, written, prompt)
-            stored = stored_answer(self.store, ask) if not reason else None
+            reason = self._keep(chat_request, written, prompt)
+            stored = stored_answer(self.store, chat_request) if not reason else None
             for id, sample in new[written.id].places:
                 done += 1
                 if progress:
@@ -111,9 +119,9 @@ class LocalChat:
                         id, sample, (), "", "failed", written.tokens, error=reason, read=len(prompt)
                     )
                 else:
-                    yield reply_of(id, sample, ask, *stored, self.thinking)
+                    yield reply_of(id, sample, chat_request, *stored, self.thinking)
 
-    def _keep(self, ask: Ask, written: Reply, prompt: list[int]) -> str:
+    def _keep(self, chat_request: ChatRequest, written: Reply, prompt: list[int]) -> str:
         """Stores what was written as a server would send it; "": it is an answer, else why it is
         none."""
         opened = not split_thought(self.student.tokenizer.decode(prompt[-TAIL:]))[2]
@@ -128,7 +136,7 @@ class LocalChat:
         raw = json.dumps({"choices": [choice], "usage": usage}, ensure_ascii=False).encode(
             errors="replace"
         )
-        call = self._budget.reserve(ask)
+        call = self._budget.reserve(chat_request)
         if call is None:
             raise InternalError("a job without limits waits for its limits")
         return self._budget.received(call, raw)

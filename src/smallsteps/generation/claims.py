@@ -1,8 +1,8 @@
-"""Claims on requests: of several processes that want the same reply, one asks and the others wait
-for it.
+"""How a job uses claims on replies: of several processes that want the same reply, one asks for it
+and the others wait.
 
-A claim is renewed as long as its owner lives. One that is not renewed for a whole lease is void,
-and is taken over."""
+A claim is renewed as long as its owner lives. One that is not renewed for a whole lease is void and
+is taken over. The table of claims: `claim_table.py`."""
 
 from __future__ import annotations
 
@@ -12,57 +12,58 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from smallsteps.errors import DataError
-from smallsteps.generation.replies import LEASE_SECONDS, Holder, ReplyStore, new_owner
+from smallsteps.generation.claim_table import LEASE_SECONDS, ClaimHolder, ClaimTable, new_owner
 
-LOOK_SECONDS = 0.2
-"""Between two looks at a claim of somebody else."""
+POLL_SECONDS = 0.2
+"""Time between two looks at another owner's claim."""
 
 
 class Claims:
-    """The claims of one buyer. `say` gets a line for the user where it waits."""
+    """The claims of one job. `say` receives a line for the user where the job waits."""
 
-    def __init__(self, store: ReplyStore, say: Callable[[str], None]) -> None:
-        self.store, self.say, self.owner = store, say, new_owner()
-        self._waited_for: set[str] = set()
-        """Owners of whom the user was told."""
+    def __init__(self, table: ClaimTable, say: Callable[[str], None]) -> None:
+        self.table, self.say, self.owner = table, say, new_owner()
+        self._reported: set[str] = set()
+        """Other owners that the user knows of."""
 
     @asynccontextmanager
     async def claimed(self, key: str) -> AsyncIterator[None]:
-        """Nobody else asks `key` meanwhile; waits until that is so."""
-        seen, since = None, time.monotonic()
-        while not self.store.claim(key, self.owner, LEASE_SECONDS):
-            holder = self.store.holder(key)
-            if holder != seen:
-                seen, since = holder, time.monotonic()
+        """Waits until nobody else asks for `key`, and keeps others from asking meanwhile."""
+        last_seen, since = None, time.monotonic()
+        while not self.table.claim(key, self.owner, LEASE_SECONDS):
+            holder = self.table.holder(key)
+            if holder != last_seen:
+                last_seen, since = holder, time.monotonic()
             if holder and time.monotonic() - since > LEASE_SECONDS:
-                self.store.void(key, holder)
+                self.table.void(key, holder)
             elif holder:
-                self._say_that_it_waits(holder)
-            await asyncio.sleep(LOOK_SECONDS)
+                self._report(holder)
+            await asyncio.sleep(POLL_SECONDS)
         try:
             yield
         finally:
-            self.store.release(key, self.owner)
+            self.table.release(key, self.owner)
 
-    def _say_that_it_waits(self, holder: Holder) -> None:
-        if holder.owner not in self._waited_for:
-            self._waited_for.add(holder.owner)
+    def _report(self, holder: ClaimHolder) -> None:
+        """Tells the user once for whom the job waits."""
+        if holder.owner not in self._reported:
+            self._reported.add(holder.owner)
             self.say(
-                f"another process on {holder.host} is asking for the same replies: waiting for it; if it gives no sign of "
-                f"life for {LEASE_SECONDS:.0f} seconds, they are asked for here"
+                f"another process on {holder.host} is asking for the same replies: waiting for it. "
+                f"If it does not respond for {LEASE_SECONDS:.0f} seconds, they are asked for here."
             )
 
     @asynccontextmanager
     async def renewed(self) -> AsyncIterator[None]:
-        """Signs of life for all claims meanwhile."""
-        signs_of_life = asyncio.create_task(self._renew())
+        """Renews all claims meanwhile."""
+        renewal = asyncio.create_task(self._renew())
         try:
             yield
         finally:
-            signs_of_life.cancel()
+            renewal.cancel()
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            with suppress(DataError):  # a busy store: the next time comes soon
-                self.store.renew(self.owner, LEASE_SECONDS)
+            with suppress(DataError):  # a busy store: the next renewal comes soon
+                self.table.renew(self.owner, LEASE_SECONDS)

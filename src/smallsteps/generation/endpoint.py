@@ -25,10 +25,10 @@ from smallsteps.generation.access import Withheld, check_key, check_url
 from smallsteps.generation.bodies import one_line, whole_characters
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.buying import Buyer, Outcome
+from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.parameters import Dialect, check_extra_body, merged
-from smallsteps.generation.replies import Ask
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ def samples_of(request: Request) -> range:
     return range(request.first_sample, request.first_sample + request.samples)
 
 
-def to_ask(
+def to_chat_request(
     base_url: str,
     model: str,
     request: Request,
     decoding: Decoding,
     sample: int,
     extra_body: Mapping[str, Any] | None = None,
-) -> Ask:
+) -> ChatRequest:
     """One sample of a request as the store knows it. Raises DataError where the prompt is no
     text."""
     prompt: Any = request.prompt
@@ -109,7 +109,7 @@ def to_ask(
         parameters["seed"] = (
             decoding.seed + sample
         )  # one for each sample, as far as the server heeds it
-    return Ask(base_url, model, messages, merged(parameters, extra_body or {}), sample)
+    return ChatRequest(base_url, model, messages, merged(parameters, extra_body or {}), sample)
 
 
 class Endpoint:
@@ -140,11 +140,13 @@ class Endpoint:
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
         """What buying these may take, in a line. Raises RecipeError where something is to be bought
         and there is no key."""
-        asks = [ask for _, _, ask in self._asks(requests, decoding)]
-        new = self.budget.missing(asks)
+        chat_requests = [
+            chat_request for _, _, chat_request in self._chat_requests(requests, decoding)
+        ]
+        new = self.budget.missing(chat_requests)
         if new:
             self.key()
-        return f"{self.settings.model} at {self.settings.base_url}: {self.budget.forecast(len(asks), new)}"
+        return f"{self.settings.model} at {self.settings.base_url}: {self.budget.forecast(len(chat_requests), new)}"
 
     def key(self) -> str:
         """The key, as it is sent. Raises RecipeError where there is none for this server."""
@@ -159,13 +161,13 @@ class Endpoint:
             raise RecipeError(key.reason)
         return key
 
-    def _asks(
+    def _chat_requests(
         self, requests: Iterable[Request], decoding: Decoding
-    ) -> Iterator[tuple[str, int, Ask]]:
+    ) -> Iterator[tuple[str, int, ChatRequest]]:
         settings = self.settings
         for request in requests:
             for sample in samples_of(request):
-                ask = to_ask(
+                chat_request = to_chat_request(
                     settings.base_url,
                     settings.model,
                     request,
@@ -173,7 +175,7 @@ class Endpoint:
                     sample,
                     settings.extra_body,
                 )
-                yield request.id, sample, ask
+                yield request.id, sample, chat_request
 
     def generate(
         self,
@@ -184,29 +186,31 @@ class Endpoint:
         """One reply for each request and sample: stored ones first, the others as they come in."""
         wanted: dict[str, Wanted] = {}
         done = 0
-        for id, sample, ask in self._asks(requests, decoding):
-            if (stored := stored_answer(self.store, ask)) is None:
-                wanted.setdefault(ask.key, Wanted(ask, [])).places.append((id, sample))
+        for id, sample, chat_request in self._chat_requests(requests, decoding):
+            if (stored := stored_answer(self.store, chat_request)) is None:
+                wanted.setdefault(chat_request.key, Wanted(chat_request, [])).places.append(
+                    (id, sample)
+                )
                 continue
             self.proven = True
             done += 1
             if progress:
                 progress(done)
-            yield reply_of(id, sample, ask, *stored, self.settings.thinking)
-        for ask, reason in self._bought([one.ask for one in wanted.values()]):
-            bought = stored_answer(self.store, ask) if reason is None else None
-            for place in wanted[ask.key].places:
+            yield reply_of(id, sample, chat_request, *stored, self.settings.thinking)
+        for chat_request, reason in self._bought([one.chat_request for one in wanted.values()]):
+            bought = stored_answer(self.store, chat_request) if reason is None else None
+            for place in wanted[chat_request.key].places:
                 done += 1
                 if progress:
                     progress(done)
                 if bought is None:
                     yield Reply(*place, (), "", "failed", 0, error=reason or "unreadable reply")
                 else:
-                    yield reply_of(*place, ask, *bought, self.settings.thinking)
+                    yield reply_of(*place, chat_request, *bought, self.settings.thinking)
 
-    def _bought(self, asks: list[Ask]) -> Iterator[Outcome]:
+    def _bought(self, chat_requests: list[ChatRequest]) -> Iterator[Outcome]:
         """Outcomes as they come in, from an event loop in a thread of its own."""
-        if not asks:
+        if not chat_requests:
             return
         key = self.key()
         if not self._announced:
@@ -217,7 +221,9 @@ class Endpoint:
             )
         outcomes: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()
         buyer = Buyer(self, outcomes.put)
-        thread = threading.Thread(target=buyer.run, args=(asks,), name="endpoint", daemon=True)
+        thread = threading.Thread(
+            target=buyer.run, args=(chat_requests,), name="endpoint", daemon=True
+        )
         thread.start()
         try:
             while (outcome := outcomes.get()) is not None:
@@ -250,5 +256,5 @@ class Endpoint:
 class Wanted:
     """A request that is not stored, and who waits for it: (request id, sample)."""
 
-    ask: Ask
+    chat_request: ChatRequest
     places: list[tuple[str, int]]

@@ -15,7 +15,7 @@ from typing import Any
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import Refusal
-from smallsteps.generation.replies import Ask
+from smallsteps.generation.chat_request import ChatRequest
 
 OPTIONAL = ("temperature", "top_p", "top_k", "seed")
 """Parameters that a server may refuse; the request is then sent without them."""
@@ -45,9 +45,11 @@ class Dialect:
         """Whether `max_tokens` is sent as `max_completion_tokens`."""
         self._left_out: set[str] = set()
 
-    def body(self, ask: Ask) -> dict[str, Any]:
-        """What is sent for `ask`."""
-        body = {name: value for name, value in ask.body().items() if name not in self._left_out}
+    def body(self, chat_request: ChatRequest) -> dict[str, Any]:
+        """What is sent for `chat_request`."""
+        body = {
+            name: value for name, value in chat_request.body().items() if name not in self._left_out
+        }
         if self._renamed and "max_tokens" in body:
             body["max_completion_tokens"] = body.pop("max_tokens")
         return body

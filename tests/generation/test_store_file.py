@@ -1,0 +1,75 @@
+"""The file of the reply store: what is no store is refused and left alone, what is locked is said."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from smallsteps.errors import DataError
+from smallsteps.generation import store_file
+from smallsteps.generation.claim_table import ClaimTable
+from smallsteps.generation.store_file import StoreFile
+
+
+@pytest.mark.parametrize("what", ["text", "database", "version"])
+def test_a_file_that_is_no_store_of_this_version_is_left_as_it_is(
+    tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / "r.sqlite"
+    if what == "text":
+        path.write_text("not a database, but long enough to be looked at " * 50)
+    else:
+        database = sqlite3.connect(path)
+        database.execute(
+            "CREATE TABLE mine (x)" if what == "database" else "PRAGMA user_version = 99"
+        )
+        database.commit()
+        database.close()
+    before = path.read_bytes()
+    message = {
+        "text": "not a reply store",
+        "database": "another database",
+        "version": "version 99",
+    }[what]
+    with pytest.raises(DataError, match=message):
+        StoreFile(path)
+    assert path.read_bytes()[100:] == before[100:]
+
+
+def test_a_store_that_another_process_does_not_let_go_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_file, "BUSY_SECONDS", 0.1)
+    table = ClaimTable(StoreFile(tmp_path / "r.sqlite"))
+    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DataError, match="another process has locked the reply store"):
+        table.claim("k", "me", 1)
+    other.execute("ROLLBACK")
+    assert table.claim("k", "me", 1)
+    other.close()
+
+
+@pytest.mark.parametrize("where", ["below a file", "no folder"])
+def test_a_store_that_cannot_be_made_is_a_sentence(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("x")
+    path = (
+        tmp_path / "file" / "r.sqlite"
+        if where == "below a file"
+        else tmp_path / "a\0b" / "r.sqlite"
+    )
+    with pytest.raises(DataError, match="cannot make the reply store there"):
+        StoreFile(path)
+
+
+def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
+    file = StoreFile(tmp_path / "r.sqlite")
+    with pytest.raises(ZeroDivisionError), file.transaction():
+        file.write("INSERT INTO claims VALUES ('k', 'me', 1.0)")
+        raise ZeroDivisionError
+    assert file.rows("SELECT * FROM claims") == []
+    with file.transaction():
+        file.write("INSERT INTO claims VALUES ('k', 'me', 1.0)")
+    assert file.row("SELECT owner FROM claims") == ("me",)
