@@ -282,7 +282,7 @@ def test_names_that_are_no_utf_8_are_one_line_or_work(
     folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert teach(folder, server, teacher="m\udcff") == 2
-    assert "is no UTF-8" in capsys.readouterr().err and server.calls == 0
+    assert "is not UTF-8" in capsys.readouterr().err and server.calls == 0
     server.answer = says("The answer is 1.")
     assert teach(folder, server, out="o\udcff.jsonl") == 0
     assert len((folder / "o\udcff.jsonl").read_bytes().splitlines()) == 6

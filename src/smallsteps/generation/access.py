@@ -61,7 +61,8 @@ class Access:
             return ""
         if not key:
             return Withheld(
-                f"no key for {url}: set the environment variable OPENAI_API_KEY (to `none` where the server needs no key)."
+                f"no key for {url}: set the environment variable OPENAI_API_KEY "
+                "(to `none` where the server needs no key)."
             )
         home, host = host_of(self.base_url or OPENAI), host_of(url)
         if host == home or on_this_machine(url) or isinstance(check_key(key, url), Withheld):
@@ -69,8 +70,9 @@ class Access:
         why = "" if self.base_url else "OPENAI_BASE_URL is not set, so "
         what = ", the host of OPENAI_BASE_URL" if self.base_url else ""
         return Withheld(
-            f"{why}OPENAI_API_KEY goes to {home} alone{what}, not to {host}. If the key is for {host}, type: "
-            f"export OPENAI_BASE_URL={url}. If that server needs no key: export OPENAI_API_KEY=none"
+            f"{why}OPENAI_API_KEY goes to {home} alone{what}, not to {host}. If the key is for "
+            f"{host}, type: export OPENAI_BASE_URL={url}. If that server needs no key: "
+            "export OPENAI_API_KEY=none"
         )
 
 
@@ -82,8 +84,8 @@ def check_url(url: str, name: str) -> str:
     url = url.strip()
     if "@" in url:
         raise RecipeError(
-            f"{name} {_shown(url)!r} carries a user name or a password. Take it out: URLs are written to recipes, pages and "
-            "the reply store. A key belongs into OPENAI_API_KEY."
+            f"{name} {_shown(url)!r} carries a user name or a password. Remove it: URLs are "
+            "written to recipes, pages and the reply store. Put a key into OPENAI_API_KEY."
         )
     try:
         parts = urlsplit(url)
@@ -92,7 +94,8 @@ def check_url(url: str, name: str) -> str:
         raise RecipeError(f"{name} {_shown(url)!r} is no URL: {error}.") from None
     if parts.scheme not in ("http", "https"):
         raise RecipeError(
-            f"{name} {_shown(url)!r}: expected http://… or https://…, for example http://localhost:8000/v1."
+            f"{name} {_shown(url)!r}: expected http://… or https://…, "
+            "for example http://localhost:8000/v1."
         )
     if parts.query or parts.fragment:
         raise RecipeError(
@@ -100,7 +103,8 @@ def check_url(url: str, name: str) -> str:
         )
     if parts.path.rstrip("/").endswith(CHAT):
         raise RecipeError(
-            f"{name} {url!r}: expected the part before {CHAT}. Write {url.rstrip('/')[: -len(CHAT)]}."
+            f"{name} {url!r}: expected the part before {CHAT}. "
+            f"Write {url.rstrip('/')[: -len(CHAT)]}."
         )
     if not host or port == 0 or not url.isprintable() or any(letter.isspace() for letter in url):
         raise RecipeError(
@@ -121,13 +125,14 @@ def check_key(key: str, url: str) -> str | Withheld:
     for place, letter in enumerate(key, 1):
         if not "!" <= letter <= "~":
             return Withheld(
-                f"OPENAI_API_KEY has U+{ord(letter):04X} as its character {place}; keys are plain ASCII without spaces. "
-                "Copy it again."
+                f"OPENAI_API_KEY has U+{ord(letter):04X} as its character {place}; keys are plain "
+                "ASCII without spaces. Copy it again."
             )
     if key and url.lower().startswith("http:") and not on_this_machine(url):
         return Withheld(
-            f"plain http would show the key to everybody between here and {host_of(url)}. Write https://… as the base URL, "
-            "or, where the server needs no key, type: export OPENAI_API_KEY=none"
+            f"plain http would show the key to everybody between here and {host_of(url)}. Write "
+            "https://… as the base URL. If the server needs no key, type: "
+            "export OPENAI_API_KEY=none"
         )
     return key
 
@@ -143,8 +148,10 @@ def host_of(url: str) -> str:
 def on_this_machine(url: str) -> bool:
     """Whether the host is a loopback address; 0.0.0.0 is one for a client.
 
-    >>> on_this_machine("http://127.0.0.1:80/v1"), on_this_machine("http://127.0.0.1.example.com/v1")
-    (True, False)
+    >>> on_this_machine("http://127.0.0.1:80/v1")
+    True
+    >>> on_this_machine("http://127.0.0.1.example.com/v1")
+    False
     """
     host = host_of(url)
     try:

@@ -27,8 +27,8 @@ CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
 """Values of `finish_reason`, in lower case, of a reply that ran into its limit."""
 
 _QUOTA = re.compile(
-    r"insufficient[ _-]+(credit|quota|balance|fund)|credit balance|(out of|not enough|no more) credit|payment required"
-    r"|billing[ _]hard[ _]limit",
+    r"insufficient[ _-]+(credit|quota|balance|fund)|credit balance"
+    r"|(out of|not enough|no more) credit|payment required|billing[ _]hard[ _]limit",
     re.IGNORECASE,
 )
 

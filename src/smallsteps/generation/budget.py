@@ -149,7 +149,8 @@ class Budget:
     def _check(self, spent: Cost, highest: Cost) -> None:
         for unit, limit, sum_, more in self._broken(spent, highest):
             raise Exhausted(
-                f"limit of {limit:,} {unit}: {sum_:,.6g} spent, the next call may take {more:,.6g} more"
+                f"limit of {limit:,} {unit}: {sum_:,.6g} spent, "
+                f"the next call may take {more:,.6g} more"
             )
 
     def received(self, call: Call, raw: bytes) -> str:
@@ -208,8 +209,10 @@ class Budget:
             / BYTES_PER_TOKEN
         )
         top = sum(one.output_tokens for one in highest)
-        line = f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), about {read:,} tokens to read"
-        line += f" and at most {top:,} to write"
+        line = (
+            f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), "
+            f"about {read:,} tokens to read and at most {top:,} to write"
+        )
         if self.prices.input or self.prices.output:
             line += f", at most about {self.prices.of(Cost(0, read, top)):,.2f} in money"
         return line

@@ -54,7 +54,10 @@ class LocalChat:
             for sample in samples_of(request)
         ]
         new = sum(self.store.get(chat_request.key) is None for chat_request in chat_requests)
-        return f"{len(chat_requests):,} requests: {new:,} to be written by {self.student.name} on this machine"
+        return (
+            f"{len(chat_requests):,} requests: {new:,} to be written by {self.student.name} "
+            "on this machine"
+        )
 
     def _chat_request(self, request: Request, decoding: Decoding, sample: int) -> ChatRequest:
         chat_request = to_chat_request(self.base_url, self.student.name, request, decoding, sample)

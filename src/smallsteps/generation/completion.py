@@ -59,7 +59,7 @@ class Answer:
         """The reply under a policy. Raises Unreadable where there is none."""
         if not self.thought_ended:
             raise Unreadable(
-                f"{UNFINISHED}: the reply ends within it; let it write more tokens (--max-new-tokens)"
+                f"{UNFINISHED}: the reply ends within it; allow more tokens (--max-new-tokens)"
             )
         if thinking == "only" and self.thought is None:
             raise Unreadable("empty reply: it holds no thought (--thinking only)")

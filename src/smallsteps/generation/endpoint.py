@@ -4,8 +4,10 @@ Every reply comes out of the store of paid replies; what is not there is bought 
 many calls at once:
 
 - One call buys one sample, as not every server knows `n`.
-- A body is stored as it came, then read (`completion.py`). An empty one is a failure, never an answer.
-- Where a limit of the budget is reached, calls under way are awaited and stored, and the requests left come back failed.
+- A body is stored as it came, then read (`completion.py`). An empty one is a failure, never an
+  answer.
+- Where a limit of the budget is reached, calls under way are awaited and stored, and the requests
+  left come back failed.
 
 The key goes to the server and nowhere else, and to that server alone that it belongs to
 (`access.py`)."""
@@ -58,7 +60,8 @@ class EndpointSettings:
             raise RecipeError("the model's name is empty. Name one that the server knows.")
         if whole_characters(self.model) != self.model:
             raise RecipeError(
-                f"the model's name {whole_characters(self.model)} is no UTF-8. Name one that the server knows."
+                f"the model's name {whole_characters(self.model)} is not UTF-8. "
+                "Name one that the server knows."
             )
         object.__setattr__(self, "base_url", check_url(self.base_url, "the base URL"))
         object.__setattr__(self, "extra_body", check_extra_body(self.extra_body))
@@ -93,7 +96,8 @@ def to_chat_request(
     for _, content in messages:
         if whole_characters(content) != content:
             raise DataError(
-                f"{request.id}: the prompt holds half a character (a lone surrogate). Correct the row."
+                f"{request.id}: the prompt holds half a character (a lone surrogate). "
+                "Correct the row."
             )
     parameters: dict[str, Any] = {
         "max_tokens": request.max_new_tokens or decoding.max_new_tokens,
@@ -146,7 +150,8 @@ class Endpoint:
         new = self.budget.missing(chat_requests)
         if new:
             self.key()
-        return f"{self.settings.model} at {self.settings.base_url}: {self.budget.forecast(len(chat_requests), new)}"
+        costs = self.budget.forecast(len(chat_requests), new)
+        return f"{self.settings.model} at {self.settings.base_url}: {costs}"
 
     def key(self) -> str:
         """The key, as it is sent. Raises RecipeError where there is none for this server."""

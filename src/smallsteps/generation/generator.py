@@ -127,8 +127,8 @@ class Request:
     """Engines only, a hint: a later request will begin with this prompt and its reply. Engines that
     can hand back `Reply.cache`."""
     cache: PromptCache | None = None
-    """Engines only, a hint: an earlier reply's cache, which holds the first `cache.length` tokens of
-    `prompt`. An engine that keeps no caches reads the whole prompt."""
+    """Engines only, a hint: an earlier reply's cache, which holds the first `cache.length` tokens
+    of `prompt`. An engine that keeps no caches reads the whole prompt."""
 
 
 @dataclass(frozen=True)

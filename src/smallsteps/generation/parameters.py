@@ -31,8 +31,9 @@ OURS = {
 LIMITS = ("max_tokens", "max_completion_tokens")
 
 _UNKNOWN = re.compile(
-    r"unsupported|not support|only the default|not permitted|not allowed|not available|unrecogni[sz]ed|unknown|unexpected"
-    r"|deprecated|extra (input|field)|cannot be (specified|set|used)|can ?not both|is fixed",
+    r"unsupported|not support|only the default|not permitted|not allowed|not available"
+    r"|unrecogni[sz]ed|unknown|unexpected|deprecated|extra (input|field)"
+    r"|cannot be (specified|set|used)|can ?not both|is fixed",
     re.IGNORECASE,
 )
 
@@ -77,7 +78,8 @@ def check_extra_body(extra: Any, name: str = "extra_body") -> dict[str, Any]:
     holds what is ours."""
     if not isinstance(extra, Mapping):
         raise RecipeError(
-            f'{name}: expected a JSON object such as {{"reasoning_effort": "low"}}, got {extra!r:.80}.'
+            f'{name}: expected a JSON object such as {{"reasoning_effort": "low"}}, '
+            f"got {extra!r:.80}."
         )
     for key in extra:
         if not isinstance(key, str):
@@ -110,7 +112,8 @@ def read_extra_body(text: str | None, flag: str = "--extra-body") -> dict[str, A
         extra = json.loads(text)
     except (ValueError, RecursionError):
         raise RecipeError(
-            f"""{flag} {text[:60]!r}: expected a JSON object, for example {flag} '{{"reasoning_effort": "low"}}'."""
+            f"{flag} {text[:60]!r}: expected a JSON object, "
+            f"""for example {flag} '{{"reasoning_effort": "low"}}'."""
         ) from None
     return check_extra_body(extra, flag)
 
@@ -118,7 +121,8 @@ def read_extra_body(text: str | None, flag: str = "--extra-body") -> dict[str, A
 def merged(parameters: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """The parameters of a request with those of the user, in order of name; null takes one out.
 
-    >>> merged({"max_tokens": 20, "temperature": 0}, {"max_completion_tokens": 900, "temperature": None})
+    >>> extra = {"max_completion_tokens": 900, "temperature": None}
+    >>> merged({"max_tokens": 20, "temperature": 0}, extra)
     (('max_completion_tokens', 900),)
     """
     both = {**parameters, **extra}

@@ -1,12 +1,12 @@
 """How a chain is written: which student writes next, from which prompt (AS-ES, Algorithms 1 and 2).
 
-| student          | encoder-decoder                       | causal                                  |
-|------------------|---------------------------------------|-----------------------------------------|
-| direct           | `WholePath`: one reply                | `WholePath`: one reply                  |
-| uni (one student)| `SegmentPath`: a reply for each       | `WholePath`: one reply, which the       |
-|                  | segment, read anew each time          | student's own markers cut into segments |
-| dual (two)       | `SegmentPath`: ES and AS take turns   | `TurnPath`: ES and AS take turns, each  |
-|                  |                                       | goes on from its own cache              |
+| student    | encoder-decoder                     | causal                                     |
+|------------|-------------------------------------|--------------------------------------------|
+| direct     | `WholePath`: one reply              | `WholePath`: one reply                     |
+| uni-path   | `SegmentPath`: a reply for each     | `WholePath`: one reply, which the          |
+|            | segment, each with a longer prompt  | student's own markers cut into segments    |
+| dual-path  | `SegmentPath`: ES and AS take turns | `TurnPath`: ES and AS take turns, each     |
+|            |                                     | continues from its own cache               |
 
 A path makes requests and reads replies; `solve.py` runs them. Algorithm 1, line 10, prints
 `ESM_output` where `ASM_output` is meant; we follow the meaning."""

@@ -74,7 +74,8 @@ class Pauses:
         reason = f"status {status}: {words}"
         if refused_for > self.patience:
             raise TeacherError(
-                f"{self.url} has refused every call for {refused_for:.0f} seconds ({reason}). {_LATER}"
+                f"{self.url} has refused every call for {refused_for:.0f} seconds ({reason}). "
+                f"{_LATER}"
             )
         told = retry_after(headers)
         too_long = told is not None and refused_for + told > max(self.patience, SHORTEST)
@@ -83,8 +84,8 @@ class Pauses:
             self._row += 1
         if told is not None and too_long and self._row > 1 and begins:
             raise TeacherError(
-                f"{self.url} asks to wait until {moment(told)} ({reason}), longer than a patience of {self.patience:,.0f} "
-                f"seconds. {_LATER}"
+                f"{self.url} asks to wait until {moment(told)} ({reason}), longer than a patience "
+                f"of {self.patience:,.0f} seconds. {_LATER}"
             )
         pause = min(LONGEST, SHORTEST * 2 ** min(self._row - 1, 16))
         if told is not None and not too_long:
@@ -118,8 +119,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that a refusal asks to wait, 0 or more, perhaps infinite; None: it does not say, or
     nothing sensible.
 
-    >>> retry_after({"retry-after": "2.5"}), retry_after({"retry-after-ms": "300"}), retry_after({"retry-after": "soon"})
-    (2.5, 0.3, None)
+    >>> retry_after({"retry-after": "2.5"}), retry_after({"retry-after-ms": "300"})
+    (2.5, 0.3)
+    >>> retry_after({"retry-after": "soon"}) is None
+    True
     """
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:

@@ -3,7 +3,7 @@
 - The deadline holds for the whole call: a server that sends a byte a second does not get past it.
 - A body is read up to a limit, before and after it is unpacked.
 - A redirect is not followed: prompts and key go to the host that was named and to no other.
-- A server on this machine is asked without a proxy; of the others' proxies only the one in use is looked at.
+- A server on this machine is asked without a proxy; for others only the proxy in use is checked.
 
 A response that was cut short comes back with what had arrived, as it may have been paid for.
 """
@@ -69,8 +69,8 @@ def open_client(url: str) -> httpx2.AsyncClient:
             if name in os.environ
         ]
         raise TeacherError(
-            f"{' or '.join(names) or 'the system'} names no certificates that can be read ({error.strerror or error}). "
-            "Correct or unset it."
+            f"{' or '.join(names) or 'the system'} names no certificates that can be read "
+            f"({error.strerror or error}). Correct or unset it."
         ) from None
     try:
         urlsplit(proxy or "").port  # noqa: B018 (raises ValueError above 65,535)
@@ -86,8 +86,8 @@ def open_client(url: str) -> httpx2.AsyncClient:
         scheme = (proxy or "").partition("://")[0]
         what = f"a {scheme} proxy" if scheme else "no URL"
         raise TeacherError(
-            f"{variable} names {what}; smallsteps goes through http:// and https:// proxies. Name one of those, or type: "
-            f"export NO_PROXY={host_of(url)}"
+            f"{variable} names {what}; smallsteps goes through http:// and https:// proxies. "
+            f"Name one of those, or type: export NO_PROXY={host_of(url)}"
         ) from None
 
 

@@ -2,13 +2,13 @@
 
 One SQLite file for all methods and runs:
 
-| table      | holds                                                                              |
-|------------|------------------------------------------------------------------------------------|
-| `replies`  | one row for each request that was answered: key, request, raw body of the response |
-| `failures` | raw bodies that were no answer (empty, unreadable) and errors, for people to read  |
-| `calls`    | every request that was sent, by job, written before it is sent: what a budget counts |
-| `jobs`     | the sums of `calls`, kept in the same transactions: a limit is checked in constant time |
-| `claims`   | who is asking for a reply right now (`claim_table.py`)                             |
+| table      | holds                                                                             |
+|------------|-----------------------------------------------------------------------------------|
+| `replies`  | each request that was answered: its key, the request, the raw body that came      |
+| `failures` | raw bodies that were no answer (empty, unreadable) and errors, for people to read |
+| `calls`    | each call that was sent, by job, written before it is sent: what a budget counts  |
+| `jobs`     | the sums of `calls`, written with them, so that checking a limit takes no time    |
+| `claims`   | who is asking for a reply right now (`claim_table.py`)                            |
 
 A reply is stored raw before anything reads it, so that changing a parser, a filter or the number of
 rounds buys nothing again. The key is a digest of (base URL, model, messages, parameters, sample).
