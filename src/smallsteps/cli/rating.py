@@ -1,9 +1,9 @@
-"""`smallsteps quality`: the aspects of each rationale of a file."""
+"""`smallsteps quality`: scores the aspects of each rationale in a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -11,95 +11,113 @@ from typing import Any
 from rich.table import Table
 
 from smallsteps.cli.cpu_threads import set_threads
+from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, counted
 from smallsteps.outputs import check_output
 from smallsteps.quality.aspects import ASPECTS, WITHOUT_CONTEXT, Rated, References, Scorer
 from smallsteps.quality.judges import open_judges
+from smallsteps.students.loading import load_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import at, identified, write_rows
 from smallsteps.tasks.rows import problem_of, text_field
 
 DIGITS = 4
+"""Decimal places of a score in a row."""
+NEEDED_OPTIONS = {"fluency": "--student", "naturalness": "--reference"}
+"""Aspects that are measured only with an option."""
+
+
+@dataclass(frozen=True)
+class RatingModels:
+    """The models that measure aspects."""
+
+    judge: str
+    """`lexical`, or a natural-language inference model."""
+    encoder: str
+    """`lexical`, or a sentence encoder."""
+    student: str | None
+    """Its likelihoods measure fluency; None: fluency is not measured."""
+    device: str
 
 
 def rate_file(
-    source: Path,
-    out: Path,
-    student: str | None,
-    reference: Path | None,
-    judge: str,
-    encoder: str,
-    task_name: str,
-    columns: Mapping[str, str],
-    device: str,
-    threads: int | None,
+    source: InputFile, out: Path, reference: Path | None, models: RatingModels, threads: int | None
 ) -> None:
-    """One row a rationale, in order; the means in the terminal."""
-    check_output(out, inputs=[source, reference, student, judge, encoder])
-    check_device(device)
+    """Writes one row per rationale, in order, and prints the mean of each aspect. reference: a file
+    of rationales that sound natural."""
+    check_output(out, inputs=[source.path, reference, models.student, models.judge, models.encoder])
+    check_device(models.device)
     set_threads(threads)
-    task = get_task(task_name)
-    items = read_rated(source, task, columns, empty=True)
-    others = None if reference is None else read_rated(reference, task, columns)
-    scorer = Scorer(*open_judges(judge, encoder, device), task=task)
-    if student is not None:
-        from smallsteps.students.loading import load_student
-
-        scorer.student = load_student(student, device=device)
+    task = get_task(source.task_name)
     with Terminal() as reporter:
-        if others is not None:
-            reporter.say(f"reading the style of {len(others):,} reference rationales")
-            texts = [item.text for item in others]
-            scorer.references = References.of(
-                texts, scorer.likelihoods(others) if scorer.student else ()
-            )
-        scored = scorer.score(items, lambda done: reporter.advance("scoring", done, len(items)))
-    found = [asdict(quality) for quality in scored]
-    write_rows(
-        out, ({"id": row["id"], **{name: _rounded(row[name]) for name in ASPECTS}} for row in found)
-    )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("aspect")
-    table.add_column("mean", justify="right")
-    for name in ASPECTS:
-        measured = [row[name] for row in found if row[name] is not None]
-        table.add_row(name, f"{fmean(measured):.3f}" if measured else f"– ({_needs(name)})")
-    open_console().print(table)
-    say(f"{counted(len(found), 'rationale')} in {out}")
+        items = read_rationales(source, task, reporter, allow_empty=True)
+        references = None
+        if reference is not None:
+            reference_file = InputFile(reference, source.task_name, source.columns)
+            references = read_rationales(reference_file, task, reporter)
+        scorer = _open_scorer(models, task, references, reporter)
+        qualities = scorer.score(items, lambda done: reporter.advance("scoring", done, len(items)))
+    rows = [
+        {"id": row["id"], **{aspect: _rounded(row[aspect]) for aspect in ASPECTS}}
+        for row in map(asdict, qualities)
+    ]
+    write_rows(out, rows)
+    _print_means(list(map(asdict, qualities)))
+    say(f"{counted(len(rows), 'rationale')} in {out}")
 
 
-def read_rated(
-    path: Path, task: Task, columns: Mapping[str, str], empty: bool = False
+def read_rationales(
+    source: InputFile, task: Task, reporter: Terminal, allow_empty: bool = False
 ) -> list[Rated]:
-    """The rows of a file as rationales with their questions and contexts. An answer is not needed
-    and not looked at. `empty`: a rationale may be the empty text."""
-    found = []
-    for place, identifier, row in identified(path, task, columns, Terminal().say):
+    """The rows of a file as rationales with their questions and contexts. Answers are ignored.
+
+    Raises DataError on a row without question, context or rationale. allow_empty: the rationale may
+    be the empty text."""
+    items = []
+    for place, identifier, row in identified(source.path, task, source.columns, reporter.say):
         with at(place):
-            problem = problem_of(
-                {name: value for name, value in row.items() if name != "answer"}, identifier, task
-            )
-            text = "" if empty and row.get("rationale") == "" else text_field(row, "rationale")
+            without_answer = {name: value for name, value in row.items() if name != "answer"}
+            problem = problem_of(without_answer, identifier, task)
+            is_empty = allow_empty and row.get("rationale") == ""
+            text = "" if is_empty else text_field(row, "rationale")
             try:
-                found.append(Rated.of(problem, text, task))
+                items.append(Rated.of(problem, text, task))
             except DataError as error:
                 if Rated.of(problem, text).context:
                     raise
                 raise DataError(
-                    f"{error} Or name a task without contexts (--task numbers): of the {len(ASPECTS)} aspects, only "
-                    f"{', '.join(WITHOUT_CONTEXT)} are measured there."
+                    f"{error} Or name a task without contexts (--task numbers): it measures only "
+                    f"{', '.join(WITHOUT_CONTEXT)} of the {len(ASPECTS)} aspects."
                 ) from None
-    return found
+    return items
 
 
-def _rounded(value: Any) -> float | None:
+def _open_scorer(
+    models: RatingModels, task: Task, references: Sequence[Rated] | None, reporter: Terminal
+) -> Scorer:
+    scorer = Scorer(*open_judges(models.judge, models.encoder, models.device), task=task)
+    if models.student is not None:
+        scorer.student = load_student(models.student, device=models.device)
+    if references is not None:
+        reporter.say(f"reading the style of {len(references):,} reference rationales")
+        likelihoods = scorer.likelihoods(references) if scorer.student else ()
+        scorer.references = References.of([item.text for item in references], likelihoods)
+    return scorer
+
+
+def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, DIGITS)
 
 
-def _needs(name: str) -> str:
-    return {"fluency": "needs --student", "naturalness": "needs --reference"}.get(
-        name, "needs a context"
-    )
+def _print_means(rows: Sequence[dict[str, Any]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("aspect")
+    table.add_column("mean", justify="right")
+    for aspect in ASPECTS:
+        values = [row[aspect] for row in rows if row[aspect] is not None]
+        needed = NEEDED_OPTIONS.get(aspect, "a context")
+        table.add_row(aspect, f"{fmean(values):.3f}" if values else f"– (needs {needed})")
+    open_console().print(table)

@@ -39,7 +39,8 @@ def quality(
     threads: Threads = None,
 ) -> None:
     """Score rationales in eight aspects, each from 0 to 1."""
-    from smallsteps.cli.rating import rate_file
+    from smallsteps.cli.input_file import InputFile
+    from smallsteps.cli.rating import RatingModels, rate_file
 
-    names = column_names(columns)
-    rate_file(rationales, out, student, reference, judge, encoder, task, names, device, threads)
+    source = InputFile(rationales, task, column_names(columns))
+    rate_file(source, out, reference, RatingModels(judge, encoder, student, device), threads)

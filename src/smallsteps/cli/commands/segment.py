@@ -48,7 +48,8 @@ def segment(
     ] = 5,
 ) -> None:
     """Cut chains into extractive (ES) and abstractive (AS) segments."""
-    from smallsteps.cli.segmenting import segment_file
+    from smallsteps.cli.input_file import InputFile
+    from smallsteps.cli.segmenting import Cutting, segment_file
 
-    names = column_names(columns)
-    segment_file(chains, out, strategy, task, student, beta, closing, names, device, show)
+    source = InputFile(chains, task, column_names(columns))
+    segment_file(source, out, Cutting(strategy, beta, closing, student, device), show)
