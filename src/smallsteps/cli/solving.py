@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, get_args
 
 from smallsteps import lock
 from smallsteps.cli.cpu_threads import set_threads
-from smallsteps.cli.grading import prediction_of
+from smallsteps.cli.prediction_rows import prediction_of
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError, counted

@@ -42,5 +42,6 @@ def grade(
 ) -> None:
     """Grade predictions, and print the score with its interval and settings."""
     from smallsteps.cli.grading import grade_file
+    from smallsteps.cli.input_file import InputFile
 
-    grade_file(predictions, gold, task, json, column_names(columns), lenient, rows)
+    grade_file(predictions, InputFile(gold, task, column_names(columns)), lenient, rows, json)
