@@ -1,28 +1,13 @@
 """What tests/test_architecture.py does not yet ask for. These lists may only shrink; once they are
 empty, this file goes."""
 
-ROOMS_WITH_CYCLES = ["cli", "generation"]
+ROOMS_WITH_CYCLES = ["generation"]
 """Rooms whose modules may still import each other in a circle. May only shrink."""
 
 WITHOUT_TEST_FILE = [
-    "cli/commands/grade.py",
     "cli/commands/guide.py",
-    "cli/commands/quality.py",
-    "cli/commands/run.py",
-    "cli/commands/segment.py",
     "cli/commands/solve.py",
     "cli/commands/teach.py",
-    "cli/cpu_threads.py",
-    "cli/environment.py",
-    "cli/guiding.py",
-    "cli/options.py",
-    "cli/planning.py",
-    "cli/pretraining.py",
-    "cli/rating.py",
-    "cli/run_summary.py",
-    "cli/running.py",
-    "cli/segmenting.py",
-    "cli/teaching.py",
     "experiment/arm.py",
     "experiment/data.py",
     "generation/buying.py",
@@ -57,11 +42,8 @@ WITHOUT_TEST_FILE = [
 
 WITH_LONG_LINES = [
     "cli/commands/grade.py",
-    "cli/grading.py",
     "cli/guiding.py",
-    "cli/rating.py",
     "cli/running.py",
-    "cli/segmenting.py",
     "cli/teaching.py",
     "config.py",
     "config_errors.py",

@@ -15,6 +15,8 @@ from smallsteps.cli.main import main
 from smallsteps.students.scratch import ScratchSettings, from_scratch
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
+from smallsteps.tasks.files import write_rows
+from smallsteps.tasks.stories import make_chains
 
 CHAIN = '{"id": "1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": "7"}\n'
 HOP = (
@@ -133,3 +135,29 @@ def refused(place, monkeypatch, capsys) -> Callable[[str, str], None]:
         assert after == before
 
     return check
+
+
+@pytest.fixture
+def chains(tmp_path):
+    """A file of 30 bundled chains."""
+    rows = [
+        {
+            "id": chain.problem.id,
+            "question": chain.problem.question,
+            "rationale": chain.rationale.text,
+            "answer": chain.problem.answer,
+        }
+        for chain in make_chains(30, seed=3, difficulty="easy")
+    ]
+    write_rows(tmp_path / "chains.jsonl", rows)
+    return tmp_path / "chains.jsonl"
+
+
+@pytest.fixture(scope="session")
+def uni_student(tmp_path_factory):
+    """A student that has learnt nothing, saved for uni-path."""
+    texts = [chain.rationale.text for chain in make_chains(30, seed=3)]
+    settings = ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
+    made = from_scratch(texts, settings)
+    prepare(made, get_task("numbers"), path="uni")
+    return made.save(tmp_path_factory.mktemp("uni") / "student")

@@ -166,3 +166,31 @@ def test_answers_that_only_the_lenient_rule_reads_are_told_once_on_stderr(tmp_pa
 def test_lenient_is_not_proposed_where_it_would_not_help(tmp_path, capsys, said, options):
     graded(tmp_path, said, GOLD, "--task", "gsm8k", *options)
     assert "try --lenient" not in capsys.readouterr().err
+
+
+def test_multi_hop_answers_are_graded_by_the_official_figures(tmp_path, capsys):
+    """Rows with id and answer alone are enough; figures by hand from the official definitions."""
+    gold = [("a", "The Chief of Protocol"), ("b", "yes"), ("c", "New York City"), ("d", "1944")]
+    said = {"a": "chief of protocol.", "b": "yes it is", "c": "New York", "d": None}
+    rows = [
+        {"id": id, "question": "Who?", "answer": answer, "context": "X is Y."}
+        for id, answer in gold
+    ]
+    (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "said.jsonl").write_text(
+        "".join(json.dumps({"id": id, "answer": a}) + "\n" for id, a in said.items())
+    )
+    files = [str(tmp_path / "said.jsonl"), str(tmp_path / "gold.jsonl"), "--task", "hotpotqa"]
+    assert main(["grade", *files, "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)
+    assert score["metric"] == "exact_match" and score["value"] == 25.0 and score["unparsed"] == 1
+    assert score["metrics"]["f1"]["value"] == pytest.approx(100 * (1 + 0 + 0.8 + 0) / 4), (
+        "yes/no is all or nothing"
+    )
+    assert score["metrics"]["inclusion"]["value"] == 50.0
+    assert main(["grade", *files]) == 0
+    assert [line.split(" = ")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "em",
+        "f1",
+        "incl",
+    ]

@@ -2,6 +2,7 @@
 no others."""
 
 import json
+import shutil
 
 import pytest
 
@@ -289,3 +290,38 @@ def test_a_missing_file_is_no_question_and_the_message_says_how_to_ask_it(
 def test_an_output_is_for_a_file_of_questions(student, tmp_path, capsys):
     assert main(["solve", str(student), "How many pens?", "--out", str(tmp_path / "x")]) == 2
     assert "'How many pens?' is no file" in capsys.readouterr().err
+
+
+def test_solve_writes_rows_in_order_and_grade_reads_them(chains, uni_student, tmp_path, capsys):
+    out = tmp_path / "answers.jsonl"
+    assert (
+        main(["solve", str(uni_student), str(chains), "--out", str(out), "--batch-size", "8"]) == 0
+    )
+    rows = read(out)
+    assert [row["id"] for row in rows] == [row["id"] for row in read(chains)]
+    for row in rows:
+        assert set(row) >= {"id", "text", "segments", "answer", "stopped"}
+        assert row["stopped"] in ("stop_sign", "end", "limit", "empty")
+    capsys.readouterr()
+    assert main(["grade", str(out), str(chains), "--task", "numbers"]) == 0
+    assert "acc = " in capsys.readouterr().out
+    assert main(["grade", str(out), str(chains), "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)
+    assert (
+        score["n"] == 30
+        and score["metric"] == "accuracy"
+        and 0 <= score["low"] <= score["value"] <= score["high"] <= 100
+    )
+
+
+def test_solve_shows_a_question_segment_by_segment(uni_student, capsys):
+    assert main(["solve", str(uni_student), "Ann has 3 pens. How many?"]) == 0
+    assert "stopped by" in capsys.readouterr().out
+
+
+def test_a_model_folder_without_tokenizer_says_what_to_save(uni_student, tmp_path, capsys):
+    folder = shutil.copytree(uni_student, tmp_path / "bare")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    assert main(["solve", str(folder), "How many?"]) == 2
+    assert "tokenizer" in capsys.readouterr().err

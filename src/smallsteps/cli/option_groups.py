@@ -1,0 +1,120 @@
+"""Options that fill a settings class.
+
+A command takes the settings as one parameter. `fill_settings` replaces it by the options of its
+group, builds the settings from what was typed, and passes them on:
+
+    @fill_settings(teacher=OptionGroup(TeacherSettings, {"name": TeacherName, "timeout": Timeout}))
+    def teach(questions: Path, teacher: TeacherSettings) -> None: ...
+
+    smallsteps teach q.jsonl --teacher MODEL --timeout 60
+
+The defaults of options are those of the class. A command may state others (`defaults`)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_type_hints
+
+from pydantic import ValidationError
+
+from smallsteps.config import Settings
+from smallsteps.config_errors import error_line
+from smallsteps.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class OptionGroup:
+    """The options that fill a settings class."""
+
+    settings: type[Settings]
+    options: Mapping[str, Any]
+    """Field of the class → its option: `Annotated[type, typer.Option(...)]`."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Field → default of the command, where it is not that of the class."""
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Name in `options` → the two fields that its two values fill."""
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """One keyword-only parameter per option."""
+        return [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=self._default(name),
+                annotation=annotation,
+            )
+            for name, annotation in self.options.items()
+        ]
+
+    def build(self, values: Mapping[str, Any]) -> Settings:
+        """The settings with `values`, by the names in `options`. Raises RecipeError that names the
+        option."""
+        content: dict[str, Any] = dict(self.defaults)
+        for name, value in values.items():
+            if name in self.pairs:
+                content.update(zip(self.pairs[name], value, strict=True))
+            else:
+                content[name] = value
+        try:
+            return self.settings.model_validate(content)
+        except ValidationError as error:
+            raise RecipeError(self._message(error)) from None
+
+    def _default(self, name: str) -> Any:
+        if name in self.pairs:
+            return tuple(self._field_default(field) for field in self.pairs[name])
+        return self._field_default(name)
+
+    def _field_default(self, name: str) -> Any:
+        info = self.settings.model_fields[name]
+        if name in self.defaults:
+            return self.defaults[name]
+        return inspect.Parameter.empty if info.is_required() else info.get_default()
+
+    def _message(self, error: ValidationError) -> str:
+        """The error in one line that begins with the option instead of the field."""
+        line = error_line(error, self.settings)
+        for name, annotation in self.options.items():
+            option = get_args(annotation)[-1].default
+            for field_name in self.pairs.get(name, (name,)):
+                if line.startswith(f"{field_name}:"):
+                    return f"{option}{line.removeprefix(field_name)}"
+        return line
+
+
+def fill_settings(**groups: OptionGroup) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: parameters of the command that are named in `groups` become options."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def filled(**values: Any) -> None:
+            for parameter, group in groups.items():
+                typed = {name: values.pop(name) for name in group.options}
+                values[parameter] = group.build(typed)
+            command(**values)
+
+        signature = _expanded(command, groups)
+        filled.__signature__ = signature  # type: ignore[attr-defined]
+        filled.__annotations__ = {
+            name: parameter.annotation for name, parameter in signature.parameters.items()
+        }
+        return filled
+
+    return decorate
+
+
+def _expanded(command: Callable[..., None], groups: Mapping[str, OptionGroup]) -> inspect.Signature:
+    """The signature of the command with the options of its groups in their place. All parameters
+    are keyword-only, as options without a default may follow others."""
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            parameters += groups[name].parameters()
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(kind=kind, annotation=hints[name]))
+    return inspect.Signature(parameters)

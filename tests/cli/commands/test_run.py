@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+COMPARE = "smallsteps.cli.running.compare_file"
+RUN = "smallsteps.cli.running.run_recipe"
+
+
+def test_demo_is_the_recipe_demo(passed):
+    assert passed(RUN, "demo", "--threads", "2") == ("demo", [], Path("runs/demo"), 2, False)
+
+
+def test_run_passes_changes_on(passed):
+    arguments = ["run", "as-es/gsm8k", "a=1", "b=2", "--out", "o", "--dry-run"]
+    assert passed(RUN, *arguments) == ("as-es/gsm8k", ["a=1", "b=2"], Path("o"), None, True)
+
+
+def test_compare_makes_a_recipe_of_its_options(passed):
+    options = "--student s --arms direct,ases-uni-ent, --seeds 3 --budget 99 --passes 2.5 "
+    options += "--task gsm8k --columns rationale=cot --device cpu --set train.evaluations=1 --out o"
+    content, changes, out, threads, dry_run = passed(
+        COMPARE, "compare", "dir/my.jsonl", *options.split()
+    )
+    assert content == {
+        "title": "my.jsonl with s",
+        "arms": ["direct", "ases-uni-ent"],
+        "seeds": [0, 1, 2],
+        "data": {"chains": "dir/my.jsonl", "task": "gsm8k", "columns": {"rationale": "cot"}},
+        "student": {"name": "s", "device": "cpu"},
+        "train": {"budget": 99, "passes": 2.5},
+    }
+    assert (changes, out, threads, dry_run) == (["train.evaluations=1"], Path("o"), None, False)
+
+
+def test_recipes_takes_nothing(passed):
+    assert passed("smallsteps.cli.running.list_recipes", "recipes") == ()

@@ -1,0 +1,81 @@
+"""Options fill a settings class: its defaults, its checks, and messages that name the option."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pytest
+import typer
+from pydantic import Field
+
+from smallsteps.cli.option_groups import OptionGroup, fill_settings
+from smallsteps.config import Settings
+from smallsteps.errors import RecipeError
+
+
+class OvenSettings(Settings):
+    name: str
+    heat: float = Field(180.0, le=300)
+    price_in: float = 0.0
+    price_out: float = 0.5
+    fans: dict[str, int] = Field(default_factory=dict)
+
+
+GROUP = OptionGroup(
+    OvenSettings,
+    {
+        "name": Annotated[str, typer.Option("--oven")],
+        "heat": Annotated[float, typer.Option("--heat")],
+        "price": Annotated[tuple[float, float], typer.Option("--price")],
+    },
+    pairs={"price": ("price_in", "price_out")},
+)
+
+
+def bake(group: OptionGroup, *arguments: str) -> tuple[str, OvenSettings, bool]:
+    """What the command got from these arguments."""
+    received = []
+    app = typer.Typer()
+
+    @app.command()
+    @fill_settings(oven=group)
+    def command(
+        dough: Annotated[str, typer.Argument()],
+        oven: OvenSettings,
+        dark: Annotated[bool, typer.Option("--dark")] = False,
+    ) -> None:
+        received.append((dough, oven, dark))
+
+    app(list(arguments), standalone_mode=False)
+    return received[0]
+
+
+def test_defaults_are_those_of_the_class() -> None:
+    dough, oven, dark = bake(GROUP, "rye", "--oven", "big")
+    assert (dough, dark) == ("rye", False)
+    assert oven == OvenSettings(name="big")
+
+
+def test_what_is_typed_fills_the_fields_and_two_values_fill_two_fields() -> None:
+    _, oven, dark = bake(
+        GROUP, "rye", "--oven", "big", "--price", "1", "2", "--heat", "9", "--dark"
+    )
+    assert oven == OvenSettings(name="big", heat=9.0, price_in=1.0, price_out=2.0) and dark
+
+
+def test_a_command_may_have_another_default_than_the_class() -> None:
+    group = OptionGroup(OvenSettings, GROUP.options, {"heat": 20.0}, GROUP.pairs)
+    assert bake(group, "rye", "--oven", "big")[1].heat == 20.0
+
+
+def test_a_field_without_default_is_a_required_option() -> None:
+    with pytest.raises(Exception, match="Missing parameter: name") as raised:
+        bake(GROUP, "rye")
+    assert "--oven" in raised.value.format_message()
+
+
+def test_an_invalid_value_is_named_by_its_option_and_not_by_its_field() -> None:
+    with pytest.raises(RecipeError, match=r"^--heat: expected a number of at most 300, got 400"):
+        bake(GROUP, "rye", "--oven", "big", "--heat", "400")
+    with pytest.raises(RecipeError, match=r"^--price: expected a number, got"):
+        bake(GROUP, "rye", "--oven", "big", "--price", "1", "nan")

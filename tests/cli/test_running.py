@@ -1,0 +1,93 @@
+"""`smallsteps compare`, `run`, `demo` and `recipes`: what is run, planned or refused."""
+
+from __future__ import annotations
+
+from smallsteps.cli.main import main
+from smallsteps.experiment.results import read_results
+
+
+def test_compare_on_own_data_names_the_best_student(chains, uni_student, tmp_path, capsys):
+    out = tmp_path / "run"
+    command = [
+        "compare",
+        str(chains),
+        "--student",
+        str(uni_student),
+        "--out",
+        str(out),
+        "--budget",
+        "2000",
+        "--arms",
+        "direct,ases-uni-inter",
+        "--set",
+        "train.evaluations=1",
+    ]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "24 chains to train on, 3 for validation, 3 problems to test; overlap 0" in said.err
+    assert (
+        "best student" in said.out and "no difference between arms is clear" in said.out
+    )  # of three problems
+    results = read_results(out)
+    assert results.arms and all(arm.train_tokens and arm.seconds for arm in results.arms)
+    assert (out / results.best.folder / "config.json").is_file()
+    assert (out / "report.html").is_file()
+
+
+def test_a_plan_needs_no_folder_and_refuses_the_one_that_the_run_would_refuse(tmp_path, capsys):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/mine.txt").write_text("mine")
+    (tmp_path / "a.jsonl").write_text("{}")
+    for out, message in (
+        ("notes", "is not a smallsteps run"),
+        ("a.jsonl", "expected a folder"),
+    ):
+        assert main(["demo", "--dry-run", "--out", str(tmp_path / out)]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["run", "demo", "--dry-run"]) == 0
+    assert main(["compare", str(tmp_path / "none.jsonl"), "--student", "bundled", "--dry-run"]) == 2
+    assert "none.jsonl" in capsys.readouterr().err
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--dry-run"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "learning_rate" in out and "sizes: 2,000 chains to train on, 100 for validation" in out
+    assert "budget: 700,000 training tokens an arm; 3 arms x 1 seed: 2,100,000 in all" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_questions_of_the_test_file_that_stand_in_training_are_refused(
+    chains, uni_student, tmp_path, capsys
+):
+    command = [
+        "compare",
+        str(chains),
+        "--student",
+        str(uni_student),
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        f"data.test={chains}",
+    ]
+    assert main(command) == 2
+    assert "training" in capsys.readouterr().err
+
+
+def test_foreign_folders_are_left_alone(chains, uni_student, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("years of work")
+    assert (
+        main(
+            ["compare", str(chains), "--student", str(uni_student), "--out", str(tmp_path / "run")]
+        )
+        == 2
+    )
+    assert "is not a smallsteps run" in capsys.readouterr().err
+
+
+def test_recipes_lists_every_bundled_recipe_with_what_it_is_for(capsys):
+    assert main(["recipes"]) == 0
+    shown = capsys.readouterr().out
+    assert "as-es/gsm8k" in shown and "Pre-trains the bundled student." in shown
