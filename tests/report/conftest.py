@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,21 @@ from smallsteps.experiment.results import (
     BudgetFacts,
     ComparisonResult,
     DataFacts,
+    Figure,
+    MethodResults,
     PaperProtocolResult,
     PooledResult,
     Provenance,
     Results,
+    read_results,
     write_results,
 )
+from smallsteps.methods.tailored.results import RoundResult
 from smallsteps.records import Grade, Prediction, Problem
+from smallsteps.report.page import write_page
 
 Rows = Iterable[dict[str, Any]]
+MakeRun = Callable[..., Path]
 SEGMENTS = [
     ("ES", "Ann has 3 boxes with 4 pens each, "),
     ("AS", "so she has 12 pens. "),
@@ -42,6 +50,58 @@ def write_rows(path: Path, rows: Rows) -> None:
     path.write_text(
         "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
     )
+
+
+EVIL = "</script><img src=x onerror=\"document.title='hacked'\"><!-- <script>"
+"""Text that breaks out of a page that does not escape it."""
+FIGURE = Figure(value=50.0, low=45.0, high=55.0)
+
+
+class Elements(HTMLParser):
+    """Every start tag with its attributes, and the text outside script and style."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.inside = ""
+        self.data = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = "chain-data" if dict(attrs).get("id") == "chain-data" else tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == "chain-data":
+            self.data += data
+        elif self.inside not in ("script", "style"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words)).replace("−", "-")
+
+
+def read(folder: Path) -> Elements:
+    return Elements(write_page(folder).read_text(encoding="utf-8"))
+
+
+def assert_no_markup(page: Elements) -> None:
+    """No text of the run became an element, an attribute or a script."""
+    unsafe = ("img", "iframe", "object", "embed", "link", "base")
+    assert not [tag for tag, _ in page.tags if tag in unsafe]
+    assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
+    scripts = [attrs.get("type") for tag, attrs in page.tags if tag == "script"]
+    assert scripts == ["application/json", None]
+
+
+def add_part(folder: Path, method: str, part: MethodResults) -> None:
+    """Adds what a method reports to the results of the run."""
+    write_results(folder, read_results(folder).model_copy(update={"methods": {method: part}}))
 
 
 def arm_result(name: str, value: float, **more: Any) -> ArmResult:
@@ -72,6 +132,31 @@ def arm_result(name: str, value: float, **more: Any) -> ArmResult:
         "folder": f"arms/{name}-seed{seed}",
     }
     return ArmResult(**{**fields, **more})
+
+
+def round_result(**more: Any) -> RoundResult:
+    """The untrained student of the arm direct."""
+    fields = {
+        "arm": "direct",
+        "seed": 0,
+        "round": 0,
+        "exam": 33.25,
+        "unfinished": 0.0,
+        "unknown": 12.5,
+        "validation": FIGURE,
+        "test": FIGURE,
+        "mistakes": 2,
+        "questions": 3,
+        "repaired": 0,
+        "broken": 0,
+        "calls": 0,
+        "kept": 0,
+        "teacher_tokens": 0,
+        "train_tokens": 0,
+        "all_tokens": 0,
+        "usable": None,
+    }
+    return RoundResult(**{**fields, **more})
 
 
 def pooled_result(name: str, value: float, **more: Any) -> PooledResult:

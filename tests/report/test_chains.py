@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from smallsteps.experiment.page_files import GoldChain
 from smallsteps.report.chains import _gold_cell, spread
-from smallsteps.report.run import GoldChain
 
 
 def test_entries_that_fit_are_all_shown_and_others_evenly_up_to_the_bound() -> None:

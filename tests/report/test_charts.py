@@ -10,17 +10,17 @@ from typing import Any
 from smallsteps.experiment.results import Figure, Results
 from smallsteps.report import charts
 from smallsteps.report.page import write_page
-from smallsteps.report.run import Arm, Run
+from smallsteps.report.run import ShownArm, ShownRun
 
 from .conftest import arm_result, results, results_of, write_rows
 
 
-def arm(name: str, rows: list[dict[str, Any]], seed: int = 0) -> Arm:
-    return Arm(arm_result(name, 50.0, seed=seed), tuple(rows), {}, {}, (), (), (), 0)
+def arm(name: str, rows: list[dict[str, Any]], seed: int = 0) -> ShownArm:
+    return ShownArm(arm_result(name, 50.0, seed=seed), rows, {}, {}, {}, 0)
 
 
-def run_of(*arms: Arm) -> Run:
-    return Run(Path("run"), results_of(), (), {}, arms)
+def run_of(*arms: ShownArm) -> ShownRun:
+    return ShownRun(Path("run"), results_of(), (), {}, arms)
 
 
 def ys_of(chart: str, name: str) -> list[float]:
@@ -50,9 +50,7 @@ def test_best_loss_never_rises_and_every_half_of_a_pair_is_a_line_of_the_same_pi
     assert names == ["direct", "ases-dual-ent (pair, ES half)", "ases-dual-ent AS"]
 
 
-def test_best_loss_of_many_updates_is_that_of_their_means_and_without_times_there_is_no_picture() -> (
-    None
-):
+def test_best_loss_of_many_updates_is_that_of_their_means_and_needs_times() -> None:
     rows = [{"seconds": s, "train_loss": 1.0 + s % 2} for s in range(120)]
     chart = str(charts.best_loss(run_of(arm("direct", rows)), {"direct": 0}))
     assert "means of 2 updates" in chart and set(ys_of(chart, "direct")) == {1.5}

@@ -6,8 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,51 +19,26 @@ from smallsteps.experiment.results import (
     Figure,
     MethodResults,
     ResultRecord,
-    read_results,
     write_results,
 )
-from smallsteps.methods.tailored.results import RoundResult, TailoredResults
 from smallsteps.records import Grade, Prediction, Problem
 from smallsteps.report.page import write_page
 
-from .conftest import arm_result, comparison, pooled_result, results, results_of, write_rows
-
-EVIL = "</script><img src=x onerror=\"document.title='hacked'\"><!-- <script>"
-MakeRun = Callable[..., Path]
-FIGURE = Figure(value=50.0, low=45.0, high=55.0)
-
-
-class Elements(HTMLParser):
-    """Every start tag with its attributes, and the text outside script and style."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.inside = ""
-        self.data = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.inside = "chain-data" if dict(attrs).get("id") == "chain-data" else tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self.inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self.inside == "chain-data":
-            self.data += data
-        elif self.inside not in ("script", "style"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", " ".join(self.words)).replace("−", "-")
-
-
-def read(folder: Path) -> Elements:
-    return Elements(write_page(folder).read_text(encoding="utf-8"))
+from .conftest import (
+    EVIL,
+    FIGURE,
+    Elements,
+    MakeRun,
+    add_part,
+    arm_result,
+    assert_no_markup,
+    comparison,
+    pooled_result,
+    read,
+    results,
+    results_of,
+    write_rows,
+)
 
 
 def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: MakeRun) -> None:
@@ -119,112 +93,11 @@ def test_no_text_of_the_data_becomes_markup(make_run: MakeRun) -> None:
         [{"id": "p0", "question": EVIL, "answer": EVIL, "choices": [EVIL]}],
     )
     page = read(folder)
-    assert not [
-        tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")
-    ]
-    assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)]
-    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == [
-        "application/json",
-        None,
-    ]
+    assert_no_markup(page)
     data = json.loads(page.data)
     assert data["problems"][0]["q"] == EVIL
     assert data["runs"][0]["cells"][0]["s"] == [["", EVIL]]
     assert data["runs"][3]["name"] == name
-
-
-def add_part(folder: Path, method: str, part: MethodResults) -> None:
-    """Adds what a method reports to the results of the run."""
-    write_results(folder, read_results(folder).model_copy(update={"methods": {method: part}}))
-
-
-def tailored(folder: Path, said: str = "The answer is 7.") -> Path:
-    """The run with two rounds and the fates of three questions."""
-    untrained = RoundResult(
-        arm="direct",
-        seed=0,
-        round=0,
-        exam=33.25,
-        unfinished=0.0,
-        unknown=12.5,
-        validation=FIGURE,
-        test=FIGURE,
-        mistakes=2,
-        questions=3,
-        repaired=0,
-        broken=0,
-        calls=0,
-        kept=0,
-        teacher_tokens=0,
-        train_tokens=0,
-        all_tokens=0,
-        usable=None,
-    )
-    costs = {"calls": 41, "kept": 39, "teacher_tokens": 12_300, "train_tokens": 5_000}
-    trained = untrained.model_copy(update={"round": 1, "repaired": 1, "usable": 61.8, **costs})
-    part = TailoredResults(teacher="solver", equal="anchors", rounds=[untrained, trained])
-    add_part(folder, "tailored", part)
-    first = {"round": 0, "text": "The answer is 12.", "tokens": 30}
-    answer = {"round": 1, "text": said, "mistake": said, "dropped": "wrong answer", "tokens": 40}
-    fates = [
-        {"question": said, "mistaken": [True, True, False], "rationales": [first, answer]},
-        *(
-            {"question": "Why?", "mistaken": [True, False, False], "rationales": [first]}
-            for _ in range(2)
-        ),
-    ]
-    write_rows(folder / "arms/direct-seed0/fates.jsonl", fates)
-    return folder
-
-
-def test_rounds_show_their_figures_the_fate_of_questions_and_what_the_teacher_wrote(
-    make_run: MakeRun,
-) -> None:
-    text = re.sub(r"<[^>]+>|\s+", " ", write_page(tailored(make_run())).read_text(encoding="utf-8"))
-    text = re.sub(r"\s+", " ", text)
-    assert (
-        "Rounds" in text
-        and "41, 39" in text
-        and "12.3 k" in text
-        and "61.8" in text
-        and "33.2" in text
-    )
-    assert "✗ mistake ✓ right ✓ right 2 questions" in text
-    assert "Lineage of 1 of 1 questions" in text
-    assert (
-        "before round 2, 40 teacher tokens, dropped: wrong answer Mistake The answer is 7." in text
-    )
-
-
-def test_replies_that_never_came_are_listed_with_their_reason(make_run: MakeRun) -> None:
-    """A row leaves out what is empty: a failed reply has neither text nor tokens."""
-    folder = tailored(make_run())
-    failed = {"round": 1, "mistake": "The answer is 8.", "dropped": "no reply: HTTP 500"}
-    fates = [
-        {
-            "question": "Why?",
-            "mistaken": [True, True],
-            "rationales": [{"round": 0, "text": "So 7."}, failed],
-        }
-    ]
-    write_rows(folder / "arms/direct-seed0/fates.jsonl", fates)
-    text = re.sub(r"<[^>]+>|\s+", " ", write_page(folder).read_text(encoding="utf-8"))
-    text = re.sub(r"\s+", " ", text)
-    assert (
-        "before round 2, 0 teacher tokens, dropped: no reply: HTTP 500 Mistake The answer is 8."
-        in text
-    )
-
-
-def test_what_students_and_teachers_wrote_in_rounds_stays_text(make_run: MakeRun) -> None:
-    page = read(tailored(make_run(), said=EVIL))
-    assert not [
-        tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "link", "base")
-    ]
-    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == [
-        "application/json",
-        None,
-    ]
 
 
 def test_the_page_asks_the_network_for_nothing(make_run: MakeRun) -> None:

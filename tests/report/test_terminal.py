@@ -8,7 +8,7 @@ from io import StringIO
 from rich.console import Console
 
 from smallsteps.experiment.results import Figure
-from smallsteps.methods.tailored.results import RoundResult, TailoredResults
+from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Segment
 from smallsteps.report.terminal import (
     coloured,
@@ -18,7 +18,7 @@ from smallsteps.report.terminal import (
     tables,
 )
 
-from .conftest import arm_result, comparison, pooled_result, results, results_of
+from .conftest import arm_result, comparison, pooled_result, results, results_of, round_result
 
 
 def printed(thing: object, width: int = 80) -> str:
@@ -46,27 +46,7 @@ def test_the_table_holds_the_figures_of_results_json_in_80_columns() -> None:
 
 
 def test_the_rounds_of_each_student_stand_in_80_columns() -> None:
-    figure = Figure(value=0.0, low=0.0, high=3.6)
-    untrained = RoundResult(
-        arm="no-contrast",
-        seed=0,
-        round=0,
-        exam=0.0,
-        unfinished=0.0,
-        unknown=0.0,
-        validation=figure,
-        test=figure,
-        mistakes=400,
-        questions=400,
-        repaired=0,
-        broken=0,
-        calls=0,
-        kept=0,
-        teacher_tokens=0,
-        train_tokens=0,
-        all_tokens=0,
-        usable=None,
-    )
+    untrained = round_result(arm="no-contrast", mistakes=400)
     changes = {
         "round": 1,
         "exam": 74.1,

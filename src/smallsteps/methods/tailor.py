@@ -7,14 +7,13 @@ cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.data import Questions, load_questions
 from smallsteps.experiment.folder import RunFolder, complete
+from smallsteps.experiment.page_files import GoldChain, write_test_set
 from smallsteps.experiment.recipe import Recipe, TailoredSettings
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.experiment.results import Results
@@ -25,7 +24,6 @@ from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.tailored.rounds import Rounds
 from smallsteps.methods.tailored.summary import ArmRounds, results
-from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.lessons import Teacher
 from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
 from smallsteps.teaching.prompts import check_prompts
@@ -114,15 +112,8 @@ def _teacher(
 
 def _write_gold(run: RunFolder, questions: Questions) -> None:
     """Test problems and gold chains where the page looks for them."""
-    write_rows(run.path / "problems.jsonl", (problem.to_row() for problem in questions.test))
-    if questions.gold:
-        write_rows(run.path / "gold.jsonl", _gold_rows(questions))
-
-
-def _gold_rows(questions: Questions) -> Iterable[dict[str, Any]]:
-    for chain in questions.gold:
-        segments = chain.rationale.gold or (("ES", chain.rationale.text),)
-        yield {
-            "problem_id": chain.problem.id,
-            "segments": [{"kind": kind, "text": text} for kind, text in segments],
-        }
+    gold = [
+        GoldChain(chain.problem.id, chain.rationale.gold or (("ES", chain.rationale.text),))
+        for chain in questions.gold
+    ]
+    write_test_set(run.path, questions.test, gold)

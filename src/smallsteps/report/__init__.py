@@ -1,2 +1,2 @@
-"""What a run says, as one static page and in the terminal. Reads run folders; only methods' end and
-cli import it."""
+"""The results of a run as one static page and as tables in the terminal. Reads run folders; only
+the command line imports it."""

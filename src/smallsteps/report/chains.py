@@ -1,8 +1,7 @@
 """What the page's chain browser reads: test problems, gold chains, and what each arm wrote.
 
-The page is one file that holds everything, so that this part is bounded: where all problems would
-take more than `MOST_BYTES`, as many as fit are shown, evenly spread over the test set, and the page
-says how many."""
+The page is one file, so this part is bounded: where all problems take more than `MOST_BYTES`, as
+many as fit are shown, evenly spread over the test set, and the page says how many."""
 
 from __future__ import annotations
 
@@ -12,24 +11,24 @@ from itertools import accumulate
 from typing import Any
 
 from smallsteps.evaluation.overlap import judged_kind
+from smallsteps.experiment.page_files import GoldChain
 from smallsteps.records import Problem
 from smallsteps.report import figures
-from smallsteps.report.run import Arm, GoldChain, Run
+from smallsteps.report.run import ShownArm, ShownRun
 
 MOST_BYTES = 2_000_000
-"""Bytes of all problems with their chains; the rest of a page takes some hundred thousand."""
+"""Bytes of all problems with their chains; the rest of a page takes a few hundred thousand."""
 MOST_CHARACTERS = 10_000
-"""Characters of one text; a student that repeats itself without end has written no more that is
-worth reading."""
+"""Characters of one text that are shown; longer texts repeat themselves."""
 
 
-def chain_browser(run: Run, colours: Mapping[str, int]) -> dict[str, Any]:
+def chain_browser(run: ShownRun, colours: Mapping[str, int]) -> dict[str, Any]:
     """The browser's data; empty where there is nothing to show.
 
-    Short keys keep the page small. `of`: test problems in all; a problem's `n`: its place among
-    them, from 1. A cell: s segments [[kind, text]], where the kind is "" for a whole chain and ends
-    in ? where it was judged, a answer, e how it ended, v value 0..1 or null, p parsed, n tokens.
-    """
+    Short keys keep the page small. `of`: all test problems; a problem's `n`: its place among them,
+    from 1. A cell holds s (segments [[kind, text]]; the kind is "" for a whole chain, and ends in ?
+    where it was judged), a (answer), e (how it ended), v (value 0..1 or null), p (whether it was
+    parsed) and n (tokens)."""
     arms = [arm for arm in run.arms if arm.predictions]
     if not run.problems or not (run.gold or arms):
         return {}
@@ -78,7 +77,7 @@ def _size(entry: dict[str, Any]) -> int:
     )  # written as \\u003c
 
 
-def _entry(place: int, problem: Problem, run: Run, arms: Sequence[Arm]) -> dict[str, Any]:
+def _entry(place: int, problem: Problem, run: ShownRun, arms: Sequence[ShownArm]) -> dict[str, Any]:
     shown = {
         "n": place,
         "id": problem.id,
@@ -90,7 +89,7 @@ def _entry(place: int, problem: Problem, run: Run, arms: Sequence[Arm]) -> dict[
     return {"problem": shown, "gold": _gold_cell(run.gold.get(problem.id)), "cells": cells}
 
 
-def _cell(arm: Arm, problem_id: str, question: str) -> dict[str, Any] | None:
+def _cell(arm: ShownArm, problem_id: str, question: str) -> dict[str, Any] | None:
     prediction = arm.predictions.get(problem_id)
     if prediction is None:
         return None
@@ -108,17 +107,19 @@ def _cell(arm: Arm, problem_id: str, question: str) -> dict[str, Any] | None:
 
 
 def _shown_kind(kind: str | None, question: str, text: str) -> str:
-    """The kind that the student stated, else the one that the segment looks like, marked as such:
-    ES? or AS?."""
+    """The kind that the student stated; else the kind that the segment looks like, as ES? or
+    AS?."""
     return kind or (f"{judged_kind(question, text)}?" if text.strip() else "")
 
 
 def _cut(text: str, most: int = MOST_CHARACTERS) -> str:
-    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} characters more)"
+    if len(text) <= most:
+        return text
+    return f"{text[:most]} … ({len(text) - most:,} characters more)"
 
 
 def _bounded(segments: list[list[str]]) -> list[list[str]]:
-    """The segments of a chain up to its longest length shown."""
+    """The segments of a chain, cut after MOST_CHARACTERS."""
     left = MOST_CHARACTERS
     kept: list[list[str]] = []
     for number, (kind, text) in enumerate(segments):
@@ -131,11 +132,10 @@ def _bounded(segments: list[list[str]]) -> list[list[str]]:
 
 
 def _gold_cell(chain: GoldChain | None) -> dict[str, Any] | None:
-    """s segments; c the segmentation that cut them, null for labels of the data; t [end offset in
-    the chain in UTF-16 units, entropy] per token, empty where there are none.
+    """s (segments), c (the segmentation that cut them; null: labels of the data) and t ([end offset
+    in the chain, entropy] of each token; empty where entropies are not known).
 
-    The script cuts strings where JavaScript counts, and JavaScript counts UTF-16 units.
-    """
+    Offsets count UTF-16 units, as JavaScript does."""
     if chain is None:
         return None
     segments = [list(segment) for segment in chain.segments]

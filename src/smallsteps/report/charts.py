@@ -1,11 +1,10 @@
-"""The charts of a run: what is drawn from curves and from sweeps, with every arm in one picture.
+"""The charts of a run, with every arm in one picture.
 
-    best_loss      Fig. 4 of the AS-ES paper (Xi et al. 2024): best training loss so far against training time
-    curves         losses and the metric on validation against training tokens
-    sweeps         Fig. 3: the metric on the test problems against beta and against gamma
+    best_loss    best training loss so far against training time (Xi et al. 2024, Fig. 4)
+    curves       losses and the metric on validation against training tokens
+    sweeps       the metric on the test problems against beta and against gamma (Fig. 3)
 
-Each draws what is there and nothing where its data are missing. How a line is drawn stands in
-`figures.py`."""
+A chart without data is left out. How a line is drawn: `figures.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from markupsafe import Markup
 from smallsteps.experiment.results import ArmResult, Results
 from smallsteps.report import figures
 from smallsteps.report.formats import axis_name, is_number
-from smallsteps.report.run import Arm, Run
+from smallsteps.report.run import ShownArm, ShownRun
 from smallsteps.report.summaries import ArmSummary, summaries
 
 Points = list[tuple[float, float]]
@@ -30,21 +29,21 @@ PAIR = "pair"
 """`half` of the rows in which a dual pair was measured as a whole."""
 
 
-def best_loss(run: Run, colours: Mapping[str, int]) -> Markup:
+def best_loss(run: ShownRun, colours: Mapping[str, int]) -> Markup:
     """Best training loss so far against training time; each half of a dual pair has a line of its
     own."""
     block = _block(run)
     series = []
-    of_line = line_colours(run, colours)
+    colour_of_line = line_colours(run, colours)
     for name in colours:
         for line_name, lines in _lines(run, name, "seconds", "train_loss"):
             best = [_best_so_far(means(line, block)) for line in lines]
-            series += _seeds(line_name, of_line[line_name], best)
+            series += _seeds(line_name, colour_of_line[line_name], best)
     label = "Best training loss so far" + (f", means of {block} updates" if block > 1 else "")
     return figures.line_chart(series, "training time (s)", label)
 
 
-def curves(run: Run, colours: Mapping[str, int], metric: str) -> list[Markup]:
+def curves(run: ShownRun, colours: Mapping[str, int], metric: str) -> list[Markup]:
     """Training loss, validation loss and metric over training tokens (over updates where tokens
     were not written)."""
     rows = [row for arm in run.arms for row in arm.curves]
@@ -56,46 +55,47 @@ def curves(run: Run, colours: Mapping[str, int], metric: str) -> list[Markup]:
     if block > 1:
         labels["train_loss"] += f", means of {block} updates"
     charts = []
-    of_line = line_colours(run, colours)
+    colour_of_line = line_colours(run, colours)
     for key, label in labels.items():
         series = []
         for arm_name in colours:
             for line_name, lines in _lines(run, arm_name, x, key):
                 drawn = [means(line, block if key == "train_loss" else 1) for line in lines]
-                series += _seeds(line_name, of_line[line_name], drawn)
+                series += _seeds(line_name, colour_of_line[line_name], drawn)
         charts.append(figures.line_chart(series, x_label, label, zero=key == "metric"))
     return [chart for chart in charts if chart]
 
 
-def line_colours(run: Run, colours: Mapping[str, int]) -> dict[str, int]:
+def line_colours(run: ShownRun, colours: Mapping[str, int]) -> dict[str, int]:
     """The colour of each line: arms keep theirs, which a pair as a whole and its ES half share; AS
     halves get those after the last arm's."""
-    found = dict(colours)
+    lines = dict(colours)
     further = len(colours)
     for arm in run.arms:
-        if any(row.get("half") for row in arm.curves) and f"{arm.name} AS" not in found:
-            found |= {f"{arm.name} ES": colours[arm.name], f"{arm.name} AS": further}
+        if any(row.get("half") for row in arm.curves) and f"{arm.name} AS" not in lines:
+            lines |= {f"{arm.name} ES": colours[arm.name], f"{arm.name} AS": further}
             further += 1
-    return found
+    return lines
 
 
-def legend(run: Run, colours: Mapping[str, int]) -> dict[str, Markup]:
-    """What the lines of the curves are called, and how each is drawn."""
-    of_line = line_colours(run, colours)
-    found = {}
-    for name, colour in of_line.items():
-        if f"{name} ES" in of_line:
+def legend(run: ShownRun, colours: Mapping[str, int]) -> dict[str, Markup]:
+    """The name of each line of the curves → a piece of the line."""
+    lines = line_colours(run, colours)
+    swatches = {}
+    for name, colour in lines.items():
+        if f"{name} ES" in lines:
             continue
-        words = name.removesuffix(" ES") + " (pair, ES half)" if name.endswith(" ES") else name
-        found[words] = figures.swatch(colour)
-    return found
+        if name.endswith(" ES"):
+            name = f"{name.removesuffix(' ES')} (pair, ES half)"
+        swatches[name] = figures.swatch(colour)
+    return swatches
 
 
-def _block(run: Run) -> int:
+def _block(run: ShownRun) -> int:
     return max(1, max((len(arm.curves) for arm in run.arms), default=0) // MOST_POINTS)
 
 
-def _lines(run: Run, arm_name: str, x: str, y: str) -> Iterator[tuple[str, list[Points]]]:
+def _lines(run: ShownRun, arm_name: str, x: str, y: str) -> Iterator[tuple[str, list[Points]]]:
     """(name, a line for each seed) of the arm, or of each half of a dual pair."""
     arms = [arm for arm in run.arms if arm.name == arm_name]
     for half in dict.fromkeys(row.get("half") for arm in arms for row in arm.curves):
@@ -104,7 +104,7 @@ def _lines(run: Run, arm_name: str, x: str, y: str) -> Iterator[tuple[str, list[
             yield (arm_name if half in (None, PAIR) else f"{arm_name} {half}"), lines
 
 
-def _points(arm: Arm, x: str, y: str, half: Any) -> Points:
+def _points(arm: ShownArm, x: str, y: str, half: Any) -> Points:
     rows = [row for row in arm.curves if row.get("half") == half]
     return [(row[x], row[y]) for row in rows if is_number(row.get(x)) and is_number(row.get(y))]
 
@@ -118,7 +118,7 @@ def _seeds(name: str, colour: int, lines: Sequence[Points]) -> list[figures.Seri
 
 
 def means(points: Sequence[tuple[float, float]], block: int) -> Points:
-    """The mean of every `block` neighbours, at the last of them: single updates are noise."""
+    """The mean of each `block` neighbours, at the last of them: single updates are noise."""
     parts = [points[start : start + block] for start in range(0, len(points), block)]
     return [(part[-1][0], sum(y for _, y in part) / len(part)) for part in parts]
 
@@ -129,8 +129,8 @@ def _best_so_far(points: Points) -> Points:
 
 
 def _mean_line(lines: Sequence[Points]) -> Points:
-    """Point by point, as far as all seeds go: seeds are evaluated at the same shares of one
-    budget."""
+    """The mean of the lines, point by point, as far as all of them go: seeds are evaluated at the
+    same shares of one budget."""
     return [
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*lines, strict=False)

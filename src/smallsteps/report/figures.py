@@ -1,8 +1,8 @@
 """Figures as small pieces of SVG: line charts, interval bars, stacked bars.
 
-Hand-made and not matplotlib's: the text stays text in the page's own font, colours are classes of
-the style sheet, so that dark mode and print need no second figure, and a chart takes a few KB.
-Colour never stands alone: each series has its own dashes and its own mark."""
+We write SVG ourselves and do not draw with a plotting library: text stays text in the page's font,
+colours are classes of the style sheet, so that dark mode and print need no second figure, and a
+chart takes a few KB. Colour never stands alone: each series has dashes and a mark of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 2", "6 2 1 2")
 MOST_MARKS = 12
-"""Marks on one line; with more points they would hide it."""
+"""Marks on one line; more would hide it."""
 COLOURS = len(DASHES)
 """The style sheet has this many series colours (.c0 to .c7); further series start again."""
 
@@ -38,11 +38,10 @@ class Series:
 def line_chart(
     series: Sequence[Series], x_label: str, y_label: str, *, zero: bool = False
 ) -> Markup:
-    """A chart of `series`; the y axis is logarithmic where values are positive and span more than a
-    factor of ten.
+    """A chart of `series`; empty where no series has a point.
 
-    `zero`: the y axis starts at nought (shares, accuracies). Empty where no series has a point.
-    """
+    The y axis is logarithmic where values are positive and span more than a factor of ten.
+    `zero`: the y axis starts at zero (shares, accuracies)."""
     xs = [x for s in series for x, _ in s.points]
     ys = [y for s in series for _, y in s.points]
     if not xs:
@@ -56,27 +55,17 @@ def line_chart(
         f"{s.name} ends at {number(s.points[-1][1], 2)}" for s in series if s.points and not s.faint
     )
     out = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(summary)}">'
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(summary)}">'
     ]
     for y in y_ticks:
-        out.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y_at(y):.1f}" y2="{y_at(y):.1f}"/>'
-        )
-        out.append(
-            f'<text class="tick" x="{LEFT - 7}" y="{y_at(y) + 3.5:.1f}" text-anchor="end">{_tick(y)}</text>'
-        )
+        out.append(_horizontal("grid", y_at(y)))
+        out.append(_text("tick", LEFT - 7, y_at(y) + 3.5, "end", _tick(y)))
     for x in x_ticks:
-        out.append(
-            f'<text class="tick" x="{x_at(x):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{_tick(x)}</text>'
-        )
-    out.append(
-        f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>'
-    )
+        out.append(_text("tick", x_at(x), HEIGHT - BOTTOM + 17, "middle", _tick(x)))
+    out.append(_horizontal("axis", HEIGHT - BOTTOM))
     label = y_label + (" (log scale)" if log else "")
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    out.append(
-        f'<text class="label" x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">{escape(x_label)}</text>'
-    )
+    out.append(_text("label", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "middle", x_label))
     for s in sorted(series, key=lambda s: not s.faint):
         if s.points:
             out.append(_line(s, x_at, y_at))
@@ -86,17 +75,29 @@ def line_chart(
     )
 
 
+def _horizontal(kind: str, y: float) -> str:
+    """A line across the chart."""
+    return f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+
+
+def _text(kind: str, x: float, y: float, anchor: str, text: str) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{kind}" {place}>{escape(text)}</text>'
+
+
 def _line(s: Series, x_at: Callable[[float], float], y_at: Callable[[float], float]) -> str:
     path = " ".join(f"{x_at(x):.1f},{y_at(y):.1f}" for x, y in s.points)
     colour = s.colour % COLOURS
     if s.faint:
         return f'<polyline class="faint c{colour}" points="{path}"/>'
     dash = f' stroke-dasharray="{DASHES[colour]}"' if DASHES[colour] else ""
-    marks = "".join(
-        f"<g><title>{escape(s.name)}: {number(y, 3)} at {amount(x)}</title>{mark(colour, x_at(x), y_at(y))}</g>"
-        for x, y in s.points[:: -max(1, -(-len(s.points) // MOST_MARKS))]
-    )
-    return f'<g class="series c{colour}"><polyline points="{path}"{dash}/>{marks}</g>'
+    every = max(1, -(-len(s.points) // MOST_MARKS))
+    marks = []
+    for x, y in s.points[::-every]:  # from the last point, which always has a mark
+        title = f"{escape(s.name)}: {number(y, 3)} at {amount(x)}"
+        marks.append(f"<g><title>{title}</title>{mark(colour, x_at(x), y_at(y))}</g>")
+    line = f'<polyline points="{path}"{dash}/>'
+    return f'<g class="series c{colour}">{line}{"".join(marks)}</g>'
 
 
 def mark(colour: int, x: float, y: float, r: float = 3.2) -> Markup:
@@ -109,9 +110,8 @@ def mark(colour: int, x: float, y: float, r: float = 3.2) -> Markup:
         2: ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
         3: ((0, -1.2), (1.1, 0.9), (-1.1, 0.9)),
     }[kind]
-    return Markup(
-        f'<polygon points="{" ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in corners)}"/>'
-    )
+    points = " ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in corners)
+    return Markup(f'<polygon points="{points}"/>')
 
 
 def swatch(colour: int) -> Markup:
@@ -133,15 +133,14 @@ def interval_bar(
     colour: int,
     zero: bool = False,
 ) -> Markup:
-    """An interval as a bar with a mark at its value, on the scale `domain` that all rows of a table
-    share.
+    """An interval as a bar with a mark at its value.
 
-    `zero`: with a line at nought.
-    """
+    `domain`: the scale that all rows of a table share. `zero`: with a line at zero."""
     at = _scale(*domain, 4, 156)
     line = f'<line class="zero" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="1" y2="21"/>' if zero else ""
     return Markup(
-        f'<svg class="interval series c{colour % COLOURS}" viewBox="0 0 160 22" aria-hidden="true">{line}'
+        f'<svg class="interval series c{colour % COLOURS}" viewBox="0 0 160 22" '
+        f'aria-hidden="true">{line}'
         f'<line class="rule" x1="4" x2="156" y1="11" y2="11"/>'
         f'<line class="range" x1="{at(low):.1f}" x2="{at(high):.1f}" y1="11" y2="11"/>'
         f"{mark(colour, at(value), 11, 4.4)}</svg>"
@@ -149,7 +148,7 @@ def interval_bar(
 
 
 def endings_bar(stopped: Mapping[Stopped, int]) -> Markup:
-    """How chains ended as one stacked bar in the order of ENDINGS. Nothing where none was
+    """How chains ended, as one stacked bar in the order of ENDINGS; empty where no chain is
     counted."""
     total = sum(stopped.values())
     if not total:
@@ -163,7 +162,8 @@ def endings_bar(stopped: Mapping[Stopped, int]) -> Markup:
             )
         x += width
     return Markup(
-        f'<svg class="endings" viewBox="0 0 120 8" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
+        '<svg class="endings" viewBox="0 0 120 8" preserveAspectRatio="none" aria-hidden="true">'
+        f"{''.join(parts)}</svg>"
     )
 
 
@@ -184,17 +184,17 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers, 1, 2, 5 times a power of ten, that enclose `low` to `high`; fewer steps where
-    those are many."""
+    """Round numbers that enclose `low` to `high`: 1, 2 and 5 times a power of ten, or fewer of them
+    over a wide range."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for steps in ((1, 2, 5), (1, 3), (1,)):
         marks = [round(m * 10.0**e, 12) for e in exponents for m in steps]
         below = max((m for m in marks if m <= low), default=marks[0])
         above = min((m for m in marks if m >= high), default=marks[-1])
-        found = [m for m in marks if below <= m <= above]
-        if len(found) <= 7:
+        enclosing = [m for m in marks if below <= m <= above]
+        if len(enclosing) <= 7:
             break
-    return found
+    return enclosing
 
 
 def _tick(value: float) -> str:

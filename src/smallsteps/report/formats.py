@@ -79,7 +79,7 @@ def amount(value: Any) -> str:
     if not is_number(value):
         return "–"
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:  # 999,500 is 1 M and not 1,000 k
             return f"{value / size:.3g} {unit}"
     return f"{value:.0f}"
 

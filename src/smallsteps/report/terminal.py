@@ -1,5 +1,5 @@
-"""What the terminal shows of a run: the table of results and the table of rounds, and chains coloured
-by ES and AS, at once or as they are written.
+"""What the terminal shows of a run: tables of results and rounds, and chains coloured by ES and AS,
+at once or while they are written.
 
 Colour never stands alone: each segment starts with its tag, [ES] or [AS], so that a log file or a
 colour-blind reader loses nothing. Generated text cannot move the cursor or change colours: its
@@ -181,11 +181,10 @@ def coloured(segments: Iterable[Segment | tuple[Kind | None, str]]) -> Text:
 def segment_printer(
     console: Console, question: str | None = None
 ) -> Callable[[Kind | None, str], None]:
-    """A function that prints each segment on a line of its own as soon as it is written; to be
-    handed to `solve`.
+    """A function for `solve` that prints each segment on its own line as soon as it is written.
 
-    With `question`, a segment whose kind the student did not state is coloured by what it looks
-    like, and tagged [ES?] or [AS?]."""
+    With `question`, a segment whose kind the student did not state is judged by its words and
+    tagged [ES?] or [AS?]."""
 
     def show(kind: Kind | None, text: str) -> None:
         judged = kind is None and question is not None and bool(text.strip())

@@ -1,5 +1,5 @@
-"""Text of users, models and servers as the terminal may see it: control characters are shown, never
-obeyed."""
+"""Makes text of users, models and servers safe for the terminal: control characters are shown,
+never obeyed."""
 
 from __future__ import annotations
 

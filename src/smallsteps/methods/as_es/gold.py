@@ -3,7 +3,7 @@ every token.
 
 The entropy is that of the direct student which scores sub-sentences for `ent`, so that the page
 shows what this strategy sees. Written to `problems.jsonl` and `gold.jsonl` of the run folder
-(schema: `smallsteps.report.page`)."""
+(`smallsteps.experiment.page_files`)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.experiment.data import read_json_lines
+from smallsteps.experiment.page_files import GoldChain, write_test_set
 from smallsteps.methods.as_es.method import segment
 from smallsteps.methods.as_es.stages import Stages
 from smallsteps.methods.as_es.variants import Variant, variants
@@ -23,12 +24,13 @@ from smallsteps.tasks.files import write_rows
 
 def write_gold(stages: Stages) -> None:
     """Problems, gold chains and entropies where the page looks for them."""
-    task, material, path = stages.task, stages.material, stages.run.path
+    task, material = stages.task, stages.material
     wholes = task.wholes(material.test) if task.wholes else material.test
-    write_rows(path / "problems.jsonl", (problem.to_row() for problem in wholes))
+    gold: list[GoldChain] = []
     if material.gold:
         folder = stages.run.stage("gold", lambda place: _make(stages, place))
-        write_rows(path / "gold.jsonl", read_json_lines(folder / "gold.jsonl"))
+        gold = [GoldChain.from_row(row) for row in read_json_lines(folder / "gold.jsonl")]
+    write_test_set(stages.run.path, wholes, gold)
 
 
 def _make(stages: Stages, folder: Path) -> None:

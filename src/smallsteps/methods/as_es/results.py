@@ -13,6 +13,7 @@ from smallsteps.evaluation.grade import Score, get_metric, grade, pool_scores
 from smallsteps.experiment.arm import PAPER_CRITERIA, Trained
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.page_files import ArmFiles, write_arm_files
 from smallsteps.experiment.results import (
     ArmResult,
     BudgetFacts,
@@ -26,7 +27,6 @@ from smallsteps.experiment.results import (
 from smallsteps.methods.as_es.stages import Stages
 from smallsteps.methods.as_es.variants import Variant, baseline_of
 from smallsteps.records import Prediction, Problem
-from smallsteps.tasks.files import write_rows
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,10 @@ def grade_arm(stages: Stages, variant: Variant) -> Graded:
     score = _grade(stages, variant, predictions)
     shown = stages.task.assemble(problems, predictions) if stages.task.assemble else predictions
 
-    def page(folder: Path) -> None:
-        write_rows(folder / "predictions.jsonl", (p.to_row() for p in shown))
-        write_rows(folder / "grades.jsonl", (g.to_row() for g in score.grades))
-        write_rows(folder / "curves.jsonl", trained.curves)
-
-    folder = stages.run.stage(f"arms/{variant.place}/page", page)
+    files = ArmFiles(shown, score.grades, trained.curves)
+    folder = stages.run.stage(
+        f"arms/{variant.place}/page", lambda place: write_arm_files(place, files)
+    )
     result = ArmResult(
         name=variant.name,
         method="as-es" if variant.spec.strategy else "baselines",

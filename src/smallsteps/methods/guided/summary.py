@@ -15,6 +15,7 @@ from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms
 from smallsteps.experiment.data import Questions
 from smallsteps.experiment.folder import RunFolder
+from smallsteps.experiment.page_files import ArmFiles, write_arm_files, write_test_set
 from smallsteps.experiment.recipe import (
     NO_METHOD,
     REFINED_ARMS,
@@ -37,7 +38,6 @@ from smallsteps.methods.guided.results import GuidanceResult, GuidedResults, Ref
 from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.records import Prediction
-from smallsteps.tasks.files import write_rows
 from smallsteps.training.reinforce import Reinforced
 
 Row = dict[str, Any]
@@ -102,7 +102,7 @@ def results(
     plain = {arm.seed: arm for arm in by_name[BASELINE]}
     for arm in arms:
         _write_page_files(run, arm, plain[arm.seed])
-    write_rows(run.path / "problems.jsonl", (problem.to_row() for problem in questions.test))
+    write_test_set(run.path, questions.test, gold=())
     guided = GuidedResults(
         reader=reader,
         yields=yields,
@@ -218,40 +218,35 @@ def _best(by_name: Mapping[str, Sequence[Arm]]) -> BestStudent | None:
 
 
 def _write_page_files(run: RunFolder, arm: Arm, plain: Arm) -> None:
-    folder = run.path / arm.place
-    write_rows(
-        folder / "predictions.jsonl",
-        (
-            Prediction(
-                f"{o.problem_id}/answer",
-                o.problem_id,
-                o.rationale or "",
-                ((None, o.rationale or ""),),
-                o.answer,
-                "end",
-                o.small_tokens + o.large_tokens,
-            ).to_row()
-            for o in arm.outcomes
-        ),
-    )
-    write_rows(folder / "grades.jsonl", (grade.to_row() for grade in arm.main.grades))
-    if arm.refined:
-        write_rows(folder / "refined.jsonl", arm.refined.curves)
+    """Writes what the page shows of an arm; `plain`: the reader alone at the same seed."""
+    predictions = [
+        Prediction(
+            f"{outcome.problem_id}/answer",
+            outcome.problem_id,
+            outcome.rationale or "",
+            ((None, outcome.rationale or ""),),
+            outcome.answer,
+            "end",
+            outcome.small_tokens + outcome.large_tokens,
+        )
+        for outcome in arm.outcomes
+    ]
     quality: Sequence[Row | None] = arm.quality or [None] * len(arm.outcomes)
-    write_rows(
-        folder / "guided.jsonl",
-        (
-            {
-                "problem_id": outcome.problem_id,
-                "rationale": outcome.rationale,
-                "answer": outcome.answer,
-                "right": right,
-                "answer_without": before.answer,
-                "right_without": was_right,
-                "quality": {name: q.get(name) for name in ASPECTS} if q is not None else None,
-            }
-            for outcome, right, before, was_right, q in zip(
-                arm.outcomes, arm.right, plain.outcomes, plain.right, quality, strict=True
-            )
-        ),
-    )
+    guided = [
+        {
+            "problem_id": outcome.problem_id,
+            "rationale": outcome.rationale,
+            "answer": outcome.answer,
+            "right": right,
+            "answer_without": without.answer,
+            "right_without": right_without,
+            "quality": {name: scores.get(name) for name in ASPECTS} if scores else None,
+        }
+        for outcome, right, without, right_without, scores in zip(
+            arm.outcomes, arm.right, plain.outcomes, plain.right, quality, strict=True
+        )
+    ]
+    details: dict[str, Sequence[Row]] = {"guided": guided}
+    if arm.refined:
+        details["refined"] = arm.refined.curves
+    write_arm_files(run.path / arm.place, ArmFiles(predictions, arm.main.grades, (), details))

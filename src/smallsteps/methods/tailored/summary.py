@@ -13,6 +13,7 @@ from typing import Any
 
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.page_files import ArmFiles, write_arm_files
 from smallsteps.experiment.results import (
     ArmResult,
     BudgetFacts,
@@ -26,7 +27,6 @@ from smallsteps.methods.tailored.method import fate
 from smallsteps.methods.tailored.results import RoundResult, TailoredResults
 from smallsteps.methods.tailored.rounds import Round, Rounds
 from smallsteps.records import Problem
-from smallsteps.tasks.files import write_rows
 
 Row = dict[str, Any]
 
@@ -126,25 +126,25 @@ def round_results(arm: ArmRounds) -> list[RoundResult]:
 def fates(rounds: Sequence[Round], problems: Sequence[Problem]) -> list[Row]:
     """What became of each question: right samples and mistakes in each exam, and the rationales
     bought for it."""
-    papers = [{paper.id: paper for paper in round.papers} for round in rounds]
-    bought: dict[str, list[Row]] = defaultdict(list)
-    for one in (one for round in rounds for one in round.bought):
-        bought[one.problem_id].append(
-            {name: value for name, value in one.to_row().items() if name != "problem_id"}
-        )
+    exams = [{paper.id: paper for paper in round.papers} for round in rounds]
+    rationales: dict[str, list[Row]] = defaultdict(list)
+    for round in rounds:
+        for reply in round.bought:
+            row = reply.to_row()
+            rationales[row.pop("problem_id")].append(row)
     rows = []
     for problem in problems:
-        own = [found[problem.id] for found in papers]
+        papers = [exam[problem.id] for exam in exams]
         rows.append(
             {
                 "problem_id": problem.id,
                 "question": problem.question,
                 "answer": problem.answer,
-                "right": [paper.right for paper in own],
-                "samples": [paper.samples for paper in own],
-                "mistaken": [paper.mistaken for paper in own],
-                "wrong": [paper.wrong[0] if paper.wrong else None for paper in own],
-                "rationales": bought[problem.id],
+                "right": [paper.right for paper in papers],
+                "samples": [paper.samples for paper in papers],
+                "mistaken": [paper.mistaken for paper in papers],
+                "wrong": [paper.wrong[0] if paper.wrong else None for paper in papers],
+                "rationales": rationales[problem.id],
             }
         )
     return rows
@@ -186,19 +186,23 @@ def _within(rounds: Rounds, folder: Path | str) -> str:
 
 
 def _write_page_files(rounds: Rounds, arm: ArmRounds) -> None:
-    folder = rounds.run.path / arm.place
-    chosen = arm.chosen
-    write_rows(folder / "predictions.jsonl", (p.to_row() for p in chosen.predictions))
-    write_rows(folder / "grades.jsonl", (grade.to_row() for grade in chosen.test.grades))
-    write_rows(folder / "fates.jsonl", fates(arm.rounds, rounds.questions.train))
+    files = ArmFiles(
+        arm.chosen.predictions,
+        arm.chosen.test.grades,
+        _curves(arm),
+        {"fates": fates(arm.rounds, rounds.questions.train)},
+    )
+    write_arm_files(rounds.run.path / arm.place, files)
+
+
+def _curves(arm: ArmRounds) -> list[Row]:
+    """One curve over all rounds: updates, tokens and seconds go on from the round before."""
     curves: list[Row] = []
     sums = ("update", "tokens", "seconds")
     before: dict[str, Any] = dict.fromkeys(sums, 0)
-    for round in arm.rounds:  # one curve over all rounds
-        own = [] if round.trained is None else round.trained.curves
-        for row in own:
-            curves.append(
-                {**row, **{n: row[n] + before[n] for n in sums if n in row}, "round": round.number}
-            )
+    for round in arm.rounds:
+        for row in [] if round.trained is None else round.trained.curves:
+            total = {name: row[name] + before[name] for name in sums if name in row}
+            curves.append({**row, **total, "round": round.number})
         before = {name: curves[-1].get(name, 0) if curves else 0 for name in sums}
-    write_rows(folder / "curves.jsonl", curves)
+    return curves

@@ -1,0 +1,124 @@
+"""The tables of the page: results of all arms, paired tests, figures behind the curves, and
+everything without a section of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from smallsteps.experiment.results import ArmResult, ResultRecord, Results
+from smallsteps.methods.guided.results import GuidedResults
+from smallsteps.methods.tailored.results import TailoredResults
+from smallsteps.report import figures
+from smallsteps.report.run import Row
+from smallsteps.report.samples import evenly
+from smallsteps.report.summaries import ArmSummary, excludes_zero, summaries
+
+MOST_CURVE_ROWS = 100
+"""Rows of one arm and seed in the table behind the curves."""
+
+
+def result_groups(results: Results, colours: Mapping[str, int]) -> list[dict[str, Any]]:
+    """One group per arm: its row over all seeds, the rows of several seeds, bars on one common
+    scale."""
+    arms = summaries(results)
+    rows: list[ArmSummary | ArmResult] = [*results.arms, *arms]
+    low = min((min(row.low, row.value) for row in rows), default=0.0)
+    high = max((max(row.high, row.value) for row in rows), default=100.0)
+    domain = (low, high) if low < high else (low - 1, high + 1)
+
+    def drawn(row: ArmSummary | ArmResult) -> dict[str, Any]:
+        bar = figures.interval_bar(row.value, row.low, row.high, domain, colour=colours[row.name])
+        return {"arm": row, "bar": bar, "endings_bar": figures.endings_bar(row.stopped)}
+
+    return [
+        {
+            "row": drawn(arm),
+            "seeds": [drawn(single) for single in arm.seeds] if len(arm.seeds) > 1 else [],
+            "domain": domain,
+        }
+        for arm in arms
+    ]
+
+
+def filled_costs(results: Results) -> dict[str, bool]:
+    """Which columns of cost any arm fills; the others are left out."""
+    names = ("train_tokens", "passes", "seconds", "teacher_tokens")
+    return {name: any(getattr(arm, name) is not None for arm in results.arms) for name in names}
+
+
+def comparison_rows(results: Results, colours: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The paired tests, those over all seeds first, each with a bar around zero."""
+    tests = [*results.pooled_comparisons, *results.comparisons]
+    reach = max((abs(v) for t in tests for v in (t.difference, t.low, t.high)), default=0.0) or 1.0
+    rows = []
+    for test in tests:
+        bar = figures.interval_bar(
+            test.difference,
+            test.low,
+            test.high,
+            (-reach, reach),
+            colour=colours[test.arm],
+            zero=True,
+        )
+        rows.append({"test": test, "bar": bar, "excludes_zero": excludes_zero(test)})
+    return rows
+
+
+def curve_rows(rows: Sequence[Row]) -> list[Row]:
+    """At most `MOST_CURVE_ROWS` rows of a curve: evaluations first, then updates between them."""
+    evaluations = [
+        n
+        for n, row in enumerate(rows)
+        if row.get("validation_loss") is not None or row.get("metric") is not None
+    ]
+    room = max(0, MOST_CURVE_ROWS - len(evaluations))
+    picked = {*evenly(evaluations, MOST_CURVE_ROWS), *evenly(range(len(rows)), room)}
+    return [rows[n] for n in sorted(picked)] if len(rows) > MOST_CURVE_ROWS else list(rows)
+
+
+def further_results(results: Results) -> dict[str, Any]:
+    """Tables and facts that have no section of their own: further test sets, and what a method
+    reports that the page has no section for."""
+    shown: dict[str, Any] = {}
+    if results.further_tests:
+        shown["further test sets"] = [
+            {
+                "arm": score.name,
+                "task": score.task,
+                "metric": score.metric,
+                "value": score.value,
+                "low": score.low,
+                "high": score.high,
+                "n": score.n,
+                "unparsed": score.unparsed,
+                "seeds": score.seeds,
+            }
+            for score in results.further_tests
+        ]
+    for method, part in results.methods.items():
+        if not isinstance(part, TailoredResults | GuidedResults):
+            shown |= {f"{method}: {name}": value for name, value in known_fields(part).items()}
+    return shown
+
+
+def known_fields(record: ResultRecord) -> dict[str, Any]:
+    """The fields of a record that are not null."""
+    return {name: value for name, value in record.model_dump().items() if value is not None}
+
+
+def plain(value: Any) -> str:
+    """Any value of a record as text: 0.25 → "0.25", lists and objects on one line.
+
+    >>> plain({"torch": "2.13.0", "seeds": [0, 1], "commit": None})
+    'torch 2.13.0, seeds 0, 1, commit –'
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return ", ".join(plain(item) for item in value)
+    return str(value)

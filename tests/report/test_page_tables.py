@@ -1,0 +1,72 @@
+"""The tables of the page: one scale for all bars, columns that are filled, evaluations first."""
+
+from __future__ import annotations
+
+from smallsteps.report.page_tables import (
+    MOST_CURVE_ROWS,
+    comparison_rows,
+    curve_rows,
+    filled_costs,
+    further_results,
+    plain,
+    result_groups,
+)
+
+from .conftest import arm_result, comparison, pooled_result, results, results_of
+
+
+def test_all_arms_and_seeds_share_one_scale() -> None:
+    arms = [arm_result("direct", 40.0, low=30.0, high=50.0, seed=seed) for seed in (0, 1)]
+    pooled = pooled_result("direct", 40.0, low=35.0, high=55.0)
+    (group,) = result_groups(results_of(*arms, pooled=[pooled]), {"direct": 0})
+    assert group["domain"] == (30.0, 55.0)
+    assert [row["arm"].seed for row in group["seeds"]] == [0, 1]
+
+
+def test_a_scale_of_equal_values_is_not_empty() -> None:
+    arm = arm_result("direct", 0.0, low=0.0, high=0.0)
+    (group,) = result_groups(results_of(arm), {"direct": 0})
+    assert group["domain"] == (-1.0, 1.0) and group["seeds"] == []
+
+
+def test_a_cost_is_a_column_as_soon_as_one_arm_has_it() -> None:
+    arms = [arm_result("direct", 1.0, passes=None), arm_result("full", 1.0, teacher_tokens=5)]
+    assert filled_costs(results_of(*arms)) == {
+        "train_tokens": True,
+        "passes": True,
+        "seconds": True,
+        "teacher_tokens": True,
+    }
+    assert not filled_costs(results_of(arms[0]))["teacher_tokens"]
+
+
+def test_tests_over_all_seeds_come_first_and_zero_is_in_the_middle_of_their_bars() -> None:
+    found = results(pooled_comparisons=[comparison("ases-uni-ent", "direct", 1, 0, 2, seed=None)])
+    rows = comparison_rows(found, {"direct": 0, "ases-uni-inter": 1, "ases-uni-ent": 2})
+    assert [row["test"].seed for row in rows] == [None, 0, 0]
+    assert all('class="zero" x1="80.0"' in row["bar"] for row in rows)
+    assert [row["excludes_zero"] for row in rows] == [False, True, False]
+
+
+def test_evaluations_stay_where_a_curve_has_too_many_rows() -> None:
+    rows = [{"update": n, "metric": 5.0 if n % 100 == 0 else None} for n in range(1, 1_001)]
+    shown = curve_rows(rows)
+    assert len(shown) <= MOST_CURVE_ROWS
+    assert [row["update"] for row in shown if row["metric"]] == list(range(100, 1_001, 100))
+    assert curve_rows(rows[:50]) == rows[:50]
+
+
+def test_further_test_sets_are_a_table_of_their_own() -> None:
+    found = results(further_tests=[pooled_result("direct", 12.5, task="svamp")])
+    (row,) = further_results(found)["further test sets"]
+    assert (row["arm"], row["task"], row["value"], row["seeds"]) == (
+        "direct",
+        "svamp",
+        12.5,
+        [0, 1],
+    )
+    assert further_results(results()) == {}
+
+
+def test_any_value_of_a_record_becomes_one_line_of_text() -> None:
+    assert plain({"a": [0.123456789, None], "b": {"c": "d, e"}}) == "a 0.123457, –, b c d, e"
