@@ -29,8 +29,8 @@ from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare as prepare_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
-from smallsteps.training.policy import Rollout
-from smallsteps.training.reinforce import Roll, reinforce
+from smallsteps.training.reinforce import reinforce
+from smallsteps.training.rollouts import Roll, Rollout
 from smallsteps.training.settings import ReinforceSettings
 
 TASK = get_task("facts")

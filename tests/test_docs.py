@@ -22,6 +22,7 @@ from smallsteps.students.scratch import ScratchSettings, from_scratch
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import TASKS, get_task
 from smallsteps.tasks.stories import make_chains
+from smallsteps.training.estimators import ESTIMATORS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -182,7 +183,7 @@ def test_the_examples_of_the_page_on_extending_run(section, tmp_path, monkeypatc
 @contextmanager
 def registries_restored():
     """Takes out again what examples add. In place, as other modules hold the same dictionaries."""
-    registries = (ENGINES, STRATEGIES, TASKS)
+    registries = (ENGINES, ESTIMATORS, STRATEGIES, TASKS)
     before = [dict(registry) for registry in registries]
     try:
         yield

@@ -7,28 +7,20 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from smallsteps.training.policy import (
-    Policy,
-    Rollout,
-    Tokens,
-    batch_of,
-    encoded,
-    gae,
-    grpo,
-    policy_loss,
-    rloo,
-    token_weights,
-    whitened,
-)
+from smallsteps.training.estimators import grpo, token_weights
+from smallsteps.training.policy import Policy, Tokens, policy_loss, target_log_probs
+from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
 
 STUDENTS = ["t5", "t5-scaled", "bart", "llama", "qwen"]
 
 
 def rollout(n, source, target, **more):
     return Rollout(f"p{n}", 0, tuple(source), tuple(target), "x", True, **more)
+
+
+def batch_of_rollouts(rollouts, student):
+    return batch_of([encode_rollout(rollout, student) for rollout in rollouts], student)
 
 
 ROLLOUTS = [
@@ -38,44 +30,14 @@ ROLLOUTS = [
 ]
 
 
-@given(st.lists(st.lists(st.floats(-5, 5), min_size=4, max_size=4), min_size=1, max_size=5))
-def test_advantages_of_a_group_sum_to_zero(rewards):
-    table = torch.tensor(rewards, dtype=torch.float64)
-    for estimate in (rloo, grpo):
-        assert torch.allclose(
-            estimate(table).sum(1), torch.zeros(len(table), dtype=torch.float64), atol=1e-9
-        )
-
-
-def test_rloo_is_each_reward_less_the_mean_of_the_others():
-    table = torch.tensor([[1.0, 0.0, 0.5], [2.0, 2.0, 2.0]])
-    by_hand = [[r - (sum(row) - r) / 2 for r in row] for row in table.tolist()]
-    assert torch.allclose(rloo(table), torch.tensor(by_hand))
-
-
-def test_generalised_advantages_are_their_definition():
-    values, reward, gamma, decay = torch.tensor([0.5, -0.2, 0.3]), 1.0, 0.9, 0.8
-    following = [-0.2, 0.3, 0.0]
-    deltas = [gamma * after - now for now, after in zip(values.tolist(), following, strict=True)]
-    deltas[-1] += reward
-    wanted = [sum((gamma * decay) ** (n - t) * deltas[n] for n in range(t, 3)) for t in range(3)]
-    advantages, returns = gae(values, reward, gamma, decay)
-    assert torch.allclose(advantages, torch.tensor(wanted)) and torch.allclose(
-        returns, advantages + values
-    )
-    everything, _ = gae(torch.zeros(4), 1.0, 1.0, 1.0)
-    assert torch.equal(everything, torch.ones(4)), "without discounts every token gets the reward"
-    assert whitened(torch.tensor([1.0, 3.0])).tolist() == pytest.approx([-1, 1])
-
-
 def known(
     policy, student, rollouts, advantages, average="token", old_shift=0.0, reference_shift=0.0
 ):
     with torch.no_grad():
-        logprobs, _ = policy(batch_of(rollouts, student))
+        logprobs, _ = policy(batch_of_rollouts(rollouts, student))
     lengths = [len(one.target) for one in rollouts]
     spread = torch.cat([torch.full((n,), a) for n, a in zip(lengths, advantages, strict=True)])
-    weights = token_weights(lengths, average)
+    weights = token_weights(torch.tensor(lengths), average)
     spread, weights = spread.to(logprobs), weights.to(logprobs)
     return Tokens(
         logprobs + old_shift,
@@ -91,7 +53,7 @@ def test_before_the_first_update_the_ratio_is_1_and_the_divergence_0(tiny, style
     student = tiny(style)
     policy = Policy(student.model.double().eval())
     tokens = known(policy, student, ROLLOUTS, [1.0, -0.5, -0.5])
-    logprobs, values = policy(batch_of(ROLLOUTS, student))
+    logprobs, values = policy(batch_of_rollouts(ROLLOUTS, student))
     sums = policy_loss(logprobs, tokens, clip=0.2, kl=0.05)
     assert values is None and max(float(sums.ratio), float(sums.kl), float(sums.clipped)) < 1e-9
     assert sums.loss.item() == pytest.approx(-(3 * 1.0 - 6 * 0.5 - 1 * 0.5) / 10, abs=1e-6)
@@ -102,8 +64,8 @@ def test_log_probabilities_are_those_of_the_model_and_padding_changes_none(tiny,
     student = tiny(style)
     policy = Policy(student.model.double().eval())
     with torch.no_grad():
-        together, _ = policy(batch_of(ROLLOUTS, student))
-        alone = torch.cat([policy(batch_of([one], student))[0] for one in ROLLOUTS])
+        together, _ = policy(batch_of_rollouts(ROLLOUTS, student))
+        alone = torch.cat([policy(batch_of_rollouts([one], student))[0] for one in ROLLOUTS])
         assert torch.allclose(together, alone, atol=1e-5)
         one = ROLLOUTS[1]
         if student.start_id is not None:
@@ -117,7 +79,7 @@ def test_log_probabilities_are_those_of_the_model_and_padding_changes_none(tiny,
             ]
         wanted = logits.log_softmax(-1).gather(1, torch.tensor(one.target)[:, None])[:, 0]
     assert torch.allclose(together[3:9], wanted, atol=1e-5), "position t predicts label t"
-    assert encoded(one, student).loss_tokens == len(one.target)
+    assert encode_rollout(one, student).loss_tokens == len(one.target)
 
 
 def test_a_ratio_that_has_gone_too_far_is_clipped_and_stops_moving():
@@ -154,20 +116,21 @@ def test_micro_batches_add_up_to_the_whole(tiny, average):
     student = tiny("t5")
     policy = Policy(student.model.double().eval())
     tokens = known(policy, student, ROLLOUTS, [1.0, -0.5, 0.3], average, 0.1, -0.2)
-    whole = policy_loss(policy(batch_of(ROLLOUTS, student))[0], tokens, clip=0.2, kl=0.1)
+    whole = policy_loss(policy(batch_of_rollouts(ROLLOUTS, student))[0], tokens, clip=0.2, kl=0.1)
     total, at = 0.0, 0
     for one in ROLLOUTS:
         part = slice(at, at := at + len(one.target))
         own = Tokens(*(values[part] for values in tokens))
-        total += policy_loss(policy(batch_of([one], student))[0], own, clip=0.2, kl=0.1).loss.item()
+        total += policy_loss(
+            policy(batch_of_rollouts([one], student))[0], own, clip=0.2, kl=0.1
+        ).loss.item()
     assert total == pytest.approx(whole.loss.item(), rel=1e-9)
-    assert token_weights([3, 1], "sequence").tolist() == pytest.approx([1 / 6] * 3 + [1 / 2])
 
 
 def test_a_value_head_reads_the_student_and_leaves_it_alone(tiny):
     student = tiny("t5")
     policy = Policy(student.model.eval(), with_values=True)
-    logprobs, values = policy(batch_of(ROLLOUTS, student))
+    logprobs, values = policy(batch_of_rollouts(ROLLOUTS, student))
     assert values.shape == logprobs.shape and not values.any(), "it begins at 0"
     (values - 1).pow(2).sum().backward()
     assert policy.value.bias.grad.abs().sum() > 0
@@ -222,7 +185,7 @@ def test_the_loss_is_that_of_trl_on_the_same_batch(tiny, tmp_path, average, loss
         old_shift=0.05,
         reference_shift=0.3,
     )
-    ours = policy_loss(policy(batch_of(rollouts, student))[0], tokens, clip=0.2, kl=0.05)
+    ours = policy_loss(policy(batch_of_rollouts(rollouts, student))[0], tokens, clip=0.2, kl=0.05)
 
     width = max(map(len, written))
 
@@ -247,3 +210,15 @@ def test_the_loss_is_that_of_trl_on_the_same_batch(tiny, tmp_path, average, loss
     student.model.train()
     theirs = trainer._compute_loss(student.model, inputs)
     assert ours.loss.item() == pytest.approx(float(theirs), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("style", ["t5", "llama"])
+def test_log_probabilities_of_targets_are_the_sums_over_their_tokens(tiny, style):
+    student = tiny(style)
+    pairs = [(rollout.source, rollout.target) for rollout in ROLLOUTS]
+    with torch.no_grad():
+        logprobs, _ = Policy(student.model.eval())(batch_of_rollouts(ROLLOUTS, student))
+    sums = [float(part.sum()) for part in logprobs.split([3, 6, 1])]
+    assert target_log_probs(student, pairs) == pytest.approx(sums, rel=1e-5)
+    assert target_log_probs(student, pairs, batch_size=1) == pytest.approx(sums, rel=1e-5)
+    assert target_log_probs(student, []) == []

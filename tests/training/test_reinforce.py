@@ -10,8 +10,14 @@ from smallsteps.errors import RunFolderError
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.rollouts import roller
 from smallsteps.students.loading import load_student
-from smallsteps.training.policy import Policy, batch_of
-from smallsteps.training.reinforce import Rewarded, _Loop, reinforce, shares
+from smallsteps.training.reinforce import (
+    PromptOrder,
+    evaluated_steps,
+    group_figures,
+    reinforce,
+    term_shares,
+)
+from smallsteps.training.rollouts import Rewarded, Rollout
 from smallsteps.training.settings import ReinforceSettings
 
 PROMPTS = [("a", (5, 6, 7, 1)), ("b", (8, 9, 1)), ("c", (10, 11, 12, 1)), ("d", (13, 1))]
@@ -183,62 +189,44 @@ def test_shares_of_the_variance_of_advantages_sum_to_one():
         [{"a": 1.0, "b": 0.1}, {"a": 0.0, "b": 0.05}, {"a": 1.0, "b": 0.45}],
         [{"a": 0.0}, {"a": 1.0}, {"a": 0.0}],
     ]
-    found = shares(terms)
+    found = term_shares(terms)
     assert (
         set(found) == {"a", "b"}
         and sum(found.values()) == pytest.approx(1)
         and found["a"] > found["b"]
     )
-    assert shares([[{"a": 1.0}, {"a": 1.0}]]) == {"a": 0.0}, "no variance"
-    assert shares([[{"a": 1.0}]]) == shares([[{}, {}]]) == {}
+    assert term_shares([[{"a": 1.0}, {"a": 1.0}]]) == {"a": 0.0}, "no variance"
+    assert term_shares([[{"a": 1.0}]]) == term_shares([[{}, {}]]) == {}
 
 
-@pytest.mark.parametrize("style", ["t5-scaled", "llama"])
-def test_the_first_update_of_dpo_and_raft_is_that_of_their_own_losses(tiny, tmp_path, style):
-    """Weights after one step of plain gradient descent, beside autograd of the published losses."""
-    for estimator in ("dpo", "raft"):
-        settings = SETTINGS.changed(
-            steps=1, estimator=estimator, evaluations=1, dpo_beta=0.3, max_grad_norm=0.0
-        )
-        ours, theirs, seen = tiny(style), tiny(style), []
+def test_every_pass_reads_each_prompt_once_in_an_order_of_its_own():
+    order = PromptOrder(prompts=5, per_step=2, seed=3)
+    read = [number for step in range(10) for number in order.of_step(step)]
+    assert all(sorted(read[turn : turn + 5]) == [0, 1, 2, 3, 4] for turn in range(0, 20, 5))
+    assert read[:5] != read[5:10]
+    assert sorted(PromptOrder(3, 8, 0).of_step(0)) == [0, 1, 2], "no prompt twice in a step"
 
-        def keep(groups, step, seen=seen):
-            seen += groups
-            return share_of_odd(groups, step)
 
-        (tmp_path / estimator).mkdir()
-        loop = _Loop(
-            ours, len(PROMPTS), roll(), keep, settings, tmp_path / estimator, None, None, 1, 4096
-        )
-        with torch.no_grad():  # the student has moved on from its reference already
-            next(iter(loop.reference.parameters())).mul_(1.1)
-        loop.optimizer = torch.optim.SGD(ours.model.parameters(), lr=1.0)
-        loop.rates = [1.0]
-        loop.settings = settings.changed(warmup_steps=1)
-        loop._step()
+def test_measurements_lie_at_equal_shares_of_the_steps():
+    assert evaluated_steps(6, 3) == {2, 4, 6} and evaluated_steps(2, 5) == {0, 1, 2}
 
-        policy, reference = Policy(theirs.model.eval()), Policy(loop.reference)
-        losses = []
-        for group in seen:
-            values = [one.value for one in share_of_odd([group], 0)[0]]
-            best, worst = (group[values.index(pick(values))] for pick in (max, min))
-            if estimator == "raft":
-                losses.append((-policy(batch_of([best], theirs))[0].sum(), len(best.target)))
-            elif max(values) > min(values):
-                apart = [
-                    policy(batch_of([one], theirs))[0].sum()
-                    - reference(batch_of([one], theirs))[0].sum()
-                    for one in (best, worst)
-                ]
-                losses.append((-torch.nn.functional.logsigmoid(0.3 * (apart[0] - apart[1])), 1))
-        loss = sum(loss for loss, _ in losses) / sum(count for _, count in losses)
-        loss.backward()
-        before = dict(tiny(style).model.named_parameters())
-        off, whole = 0.0, 0.0
-        for (name, mine), own in zip(
-            ours.model.named_parameters(), theirs.model.parameters(), strict=True
-        ):
-            wanted = torch.zeros_like(own) if own.grad is None else -own.grad
-            off += float(((mine - before[name] - wanted).detach() ** 2).sum())
-            whole += float((wanted**2).sum())
-        assert whole > 0 and (off / whole) ** 0.5 < 1e-3, estimator
+
+def test_figures_of_a_step_are_means_over_its_rollouts():
+    groups = [
+        [
+            Rollout("a", n, (5,), (6,) * length, "x", finished)
+            for n, (length, finished) in enumerate(g)
+        ]
+        for g in ([(1, True), (3, False)], [(2, True), (2, True)])
+    ]
+    rewarded = [
+        [Rewarded(1.0, {"leak": 1.0}), Rewarded(0.0, {"leak": 0.0})],
+        [Rewarded(0.5), Rewarded(0.5)],
+    ]
+    assert group_figures(groups, rewarded) == {
+        "reward": 0.5,
+        "no_signal": 0.5,
+        "length": 2.0,
+        "unfinished": 0.25,
+        "reward_leak": 0.5,
+    }

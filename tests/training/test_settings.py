@@ -32,9 +32,9 @@ def test_invalid_settings_of_training_are_refused(values, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"samples": 1}, "samples: expected at least 2, got 1; only ppo learns from one"),
+        ({"samples": 1}, "samples: expected at least 2 with rloo, got 1"),
         ({"estimator": "reinforce"}, "estimator: expected one of rloo, grpo, ppo, raft, dpo, got"),
-        ({"estimator": "dpo", "epochs": 2}, "epochs: expected 1 with dpo, got 2"),
+        ({"estimator": "dpo", "epochs": 2}, "epochs: expected at most 1 with dpo, got 2"),
         ({"clip": 1.0}, "clip: expected a number above 0 and below 1, got 1"),
     ],
 )

@@ -80,10 +80,10 @@ from smallsteps.tasks.files import write_rows
 from smallsteps.tasks.multihop import supporting_facts
 from smallsteps.teaching.open import Access
 from smallsteps.teaching.prompts import check_prompts
-from smallsteps.training.reinforce import Reinforced, finished, reinforce
-from smallsteps.training.settings import Estimator, ReinforceSettings
+from smallsteps.training.reinforce import Reinforced, read_reinforced, reinforce
+from smallsteps.training.settings import ReinforceSettings
 
-REFINED: dict[str, tuple[Kind | None, Estimator | None]] = {
+REFINED: dict[str, tuple[Kind | None, str | None]] = {
     "aspects": ("aspects", None),
     "task": ("task", None),
     "both": (None, None),
@@ -355,7 +355,7 @@ class Stages:
             )
 
         folder = self.run.stage(f"seed{seed}/{name}", make, keep=True)
-        done = finished(folder / "run")
+        done = read_reinforced(folder / "run")
         if done.stopped:
             self.reporter.say(f"{name}, seed {seed}: ended after step {done.steps}: {done.stopped}")
         return done

@@ -3,7 +3,7 @@
 Training examples and generation prompts are rendered by the same functions here, so that they
 cannot drift apart. The layouts (AS-ES method page, section 3):
 
-    encoder-decoder   Q, a space, earlier segments joined by the task's joiner, </s>  →  segment, </s>
+    encoder-decoder   Q, a space, earlier segments joined by the task's joiner, </s> → segment, </s>
     causal            Q <es> S_1 <as> S_2 ... <eos>; ids are made piece by piece, never re-tokenised
 
 Lengths, never pad ids, say which positions are real. So a tokenizer whose pad token is its end

@@ -7,14 +7,28 @@ is no setting but an argument: the seed, the share of the budget."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from smallsteps.config import LARGEST_COUNT, Count, Name, Positive, Settings, Share
+from smallsteps.errors import nearest
+from smallsteps.training.estimators import ESTIMATORS, Average
 
-Average = Literal["token", "sequence"]
-Estimator = Literal["rloo", "grpo", "ppo", "raft", "dpo"]
+
+def _known_estimator(name: str) -> str:
+    if name not in ESTIMATORS:
+        likely = nearest(name, ESTIMATORS).partition(" Known:")[0]
+        raise ValueError(f"expected one of {', '.join(ESTIMATORS)}, got {name!r}.{likely}")
+    return name
+
+
+EstimatorName = Annotated[
+    str,
+    AfterValidator(_known_estimator),
+    Field(json_schema_extra=lambda schema: schema.update(enum=list(ESTIMATORS))),
+]
+"""A name in `ESTIMATORS`, also one that was added later."""
 
 
 class TrainSettings(Settings):
@@ -105,7 +119,7 @@ class ReinforceSettings(Settings):
     """Prompts per step."""
     samples: int = Field(4, ge=1, le=1000)
     """Rollouts per prompt (k); at least 2, as they are compared with each other (ppo: 1)."""
-    estimator: Estimator = "rloo"
+    estimator: EstimatorName = "rloo"
     """How rewards become advantages and a loss."""
     average: Average = "token"
     """What the loss is averaged over."""
@@ -143,8 +157,10 @@ class ReinforceSettings(Settings):
 
     @model_validator(mode="after")
     def _fits_the_estimator(self) -> Self:
-        if self.samples == 1 and self.estimator != "ppo":
-            raise ValueError("samples: expected at least 2, got 1; only ppo learns from one")
-        if self.epochs > 1 and self.estimator in ("raft", "dpo"):
-            raise ValueError(f"epochs: expected 1 with {self.estimator}, got {self.epochs}")
+        name, estimator = self.estimator, ESTIMATORS[self.estimator]
+        least, most = estimator.min_samples, estimator.max_epochs
+        if self.samples < least:
+            raise ValueError(f"samples: expected at least {least} with {name}, got {self.samples}")
+        if most is not None and self.epochs > most:
+            raise ValueError(f"epochs: expected at most {most} with {name}, got {self.epochs}")
         return self

@@ -22,7 +22,7 @@ from smallsteps.quality.aspects import Rated, References, Scorer
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
-from smallsteps.training.policy import Rollout
+from smallsteps.training.rollouts import Rollout
 
 TASK = get_task("facts")
 CHAINS = make_chains(4, 2)

@@ -23,8 +23,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
-
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.methods.guided.reader import Answered, Asked, Reader
 from smallsteps.quality.aspects import Quality, Rated, Scorer
@@ -32,8 +30,8 @@ from smallsteps.records import Problem
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.multihop import f1, inclusion
-from smallsteps.training.policy import Policy, Rollout, batch_of
-from smallsteps.training.reinforce import Rewarded
+from smallsteps.training.policy import target_log_probs
+from smallsteps.training.rollouts import Rewarded, Rollout
 
 Kind = Literal["balanced", "paper", "aspects", "task"]
 KINDS = ("balanced", "paper", "aspects", "task")
@@ -87,27 +85,11 @@ class Likelihood:
     def of(self, asked: Sequence[tuple[Sequence[tuple[str, str]], str]]) -> list[float]:
         """Log-probability (nats) of each answer and its end after its messages."""
         student = self.student
-        rows = [
-            Rollout(
-                "",
-                0,
-                tuple(student.chat_ids(messages)),
-                (*student.encode(answer), student.end_id),
-                answer,
-                True,
-            )
+        pairs = [
+            (student.chat_ids(messages), (*student.encode(answer), student.end_id))
             for messages, answer in asked
         ]
-        found: list[float] = []
-        policy = Policy(student.model.eval())
-        with torch.no_grad():
-            for start in range(0, len(rows), self.batch):
-                part = rows[start : start + self.batch]
-                logprobs, _ = policy(batch_of(part, student))
-                found += [
-                    float(own.sum()) for own in logprobs.split([len(row.target) for row in part])
-                ]
-        return found
+        return target_log_probs(student, pairs, self.batch)
 
 
 @dataclass

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.students.student import Student
-from smallsteps.training.policy import Rollout
-from smallsteps.training.reinforce import Roll
+from smallsteps.training.rollouts import Roll, Rollout
 
 
 def roller(
