@@ -17,12 +17,12 @@ import torch
 from measure import add_options, now, record, record_peak
 from measure import prepare as prepare_device
 
-from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.generation.solve import solve
 from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
+from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
@@ -41,7 +41,8 @@ def generate(
     each = max(1, batch // samples)
     for start in range(0, len(problems), each):
         sources = [student.source_ids(TASK, TASK.render(p)) for p in problems[start : start + each]]
-        ids, mask = padded(sources, student)
+        ids, mask = pad(sources, fill=student.pad_id)
+        ids, mask = ids.to(student.device), mask.to(student.device)
         out = student.model.generate(
             ids,
             attention_mask=mask,

@@ -31,10 +31,10 @@ from bench_training import flan_t5_small
 from measure import add_options, now, prepare, record, record_peak
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.segments.label import segment_chains
+from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains
@@ -61,7 +61,8 @@ class Lengths(StoppingCriteria):
 
 @torch.inference_mode()
 def generate(student: Student, calls: list[Call]) -> list[list[int]]:
-    ids, mask = padded([source for source, _ in calls], student)
+    ids, mask = pad([source for source, _ in calls], fill=student.pad_id)
+    ids, mask = ids.to(student.device), mask.to(student.device)
     out = student.model.generate(
         ids,
         attention_mask=mask,

@@ -19,12 +19,12 @@ from statistics import median
 import torch
 from measure import add_options, now, prepare, record, record_peak
 
-from smallsteps.generation.encoder_decoder import padded
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.reward import Rewarder, RewardSettings
 from smallsteps.methods.guided.rollouts import roller
 from smallsteps.quality.aspects import Scorer
 from smallsteps.students.loading import load_student
+from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare as prepare_student
 from smallsteps.tasks import get_task
@@ -44,7 +44,8 @@ def by_generate(prompts: list[tuple[str, list[int]]], samples: int) -> Roll:
     def roll(student: Student, step: int, numbers: object) -> list[list[Rollout]]:
         torch.manual_seed(step)
         chosen = [prompts[n] for n in numbers]  # type: ignore[attr-defined]
-        ids, mask = padded([source for _, source in chosen], student)
+        ids, mask = pad([source for _, source in chosen], fill=student.pad_id)
+        ids, mask = ids.to(student.device), mask.to(student.device)
         out = student.model.generate(
             ids,
             attention_mask=mask,

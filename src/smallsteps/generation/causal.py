@@ -21,6 +21,7 @@ from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.causal_cache import BatchCache, RowCache, joined, rows_of
 from smallsteps.generation.generator import Decoding, Finished, Reply, Request
 from smallsteps.generation.sampling import Row, choose, new_rows, reply_of
+from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.threads import on_decoding_threads
 
@@ -129,16 +130,14 @@ class CausalSession:
         config = self.model.config.get_text_config()
         layers, before = joined([row_cache(row) for row in group], config.num_hidden_layers)
         sources = [unread(row) for row in group]
-        width = max(map(len, sources))
-        ids = torch.full((len(group), width), self.student.pad_id)
-        mask = torch.zeros(len(group), before + width, dtype=torch.long)
-        positions = torch.zeros(len(group), width, dtype=torch.long)
+        ids, unread_mask = pad(sources, fill=self.student.pad_id, left=True)
+        read_mask = torch.zeros(len(group), before, dtype=torch.long)
+        positions = torch.zeros_like(ids)
         for n, (row, source) in enumerate(zip(group, sources, strict=True)):
             read = len(row.source) - len(source)
-            ids[n, width - len(source) :] = torch.as_tensor(source)
-            mask[n, before - read : before] = 1
-            mask[n, before + width - len(source) :] = 1
-            positions[n, width - len(source) :] = torch.arange(read, len(row.source))
+            read_mask[n, before - read :] = 1
+            positions[n, -len(source) :] = torch.arange(read, len(row.source))
+        mask = torch.cat([read_mask, unread_mask], dim=1)
         out = self.model(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),

@@ -1,13 +1,12 @@
-"""Batches of encoder-decoder students: which row sits where, and when the next one enters.
+"""The batches of encoder-decoder students: which row sits where, and when the next one enters.
 
-`T5Session` keeps a fixed number of slots busy: a row that is done leaves at once and the longest
-waiting source takes its slot (longest first keeps the sources beside each other of similar length,
-and the tail of a run short). `CohortSession` is for models whose decoder counts absolute positions
-(BART): rows start together and leave as they finish, the next cohort follows.
+`T5Session` keeps a fixed number of slots busy: a row that is done leaves at once, and the longest
+waiting source takes its slot. Longest first puts sources of similar length beside each other, and
+keeps the last rows of a run short. `CohortSession` is for models whose decoder counts absolute
+positions (BART): rows start together and leave as they finish, then the next cohort starts.
 
-A session is told requests by `submit`, and each `step` writes one token of every row under way and
-gives the replies that are done; more may be submitted between steps. Not here: the arithmetic of a
-step (`students/t5.py`), what follows a segment (`solve.py`)."""
+Both are a `Session`: each `step` writes one token of every row. Not here: the arithmetic of a step
+(`students/t5.py`), what follows a segment (`paths.py`)."""
 
 from __future__ import annotations
 
@@ -22,20 +21,21 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.sampling import Row, choose, new_rows, reply_of
+from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.students.t5 import T5Runner
 from smallsteps.threads import on_decoding_threads
 
 ENCODE_TOKENS = 8192
-"""Padded source tokens encoded at a time."""
+"""Maximum number of padded source tokens that are encoded at a time."""
 
 SPARE_STEPS = 128
 """Room in the caches beyond the longest reply where rows wait for a slot, so that moving their
 content is rare."""
 
 
-class Waiting:
-    """Rows to come, the longest source first, in order of arrival among equals."""
+class WaitingRows:
+    """Rows without a slot, the longest source first, in order of arrival among equals."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Row]] = []
@@ -45,16 +45,21 @@ class Waiting:
         return len(self._heap)
 
     def add(self, row: Row) -> None:
+        """Queues a row."""
         heapq.heappush(self._heap, (-len(row.source), self._count, row))
         self._count += 1
 
-    def take(self, most: int) -> list[Row]:
-        return [heapq.heappop(self._heap)[2] for _ in range(min(most, len(self._heap)))]
+    def take(self, count: int) -> list[Row]:
+        """The next `count` rows, fewer where fewer wait; they wait no longer."""
+        return [heapq.heappop(self._heap)[2] for _ in range(min(count, len(self._heap)))]
 
 
-def groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """`rows`, longest source first, cut so that no group is too large at once and none pads a short
-    row to twice its length (only attention runs on padding)."""
+def encoding_groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """`rows`, longest source first, cut into groups that are encoded together: none has more than
+    ENCODE_TOKENS with padding, and none pads a row to more than twice its length.
+
+    Not `batches_by_length`: only attention runs on padding here, so that a batch of its own for
+    each length would cost more than the padding."""
     group: list[Row] = []
     for row in rows:
         longest = len(group[0].source) if group else 0
@@ -74,17 +79,15 @@ class T5Session:
     def __init__(
         self, student: Student, runner: T5Runner, decoding: Decoding, batch_size: int
     ) -> None:
-        self.student, self.runner, self.decoding, self.batch_size = (
-            student,
-            runner,
-            decoding,
-            batch_size,
-        )
-        self.waiting = Waiting()
+        self.student, self.runner = student, runner
+        self.decoding, self.batch_size = decoding, batch_size
+        self.waiting = WaitingRows()
         self.active: dict[int, Row] = {}
         """Slot → its row."""
         self.slots = 0
+        """Number of slots, with a row or empty."""
         self.longest = 0
+        """Largest limit of new tokens among all rows so far."""
 
     def submit(self, request: Request) -> None:
         """Queues a request; it enters at the next step that has a free slot."""
@@ -105,30 +108,31 @@ class T5Session:
             return []
         slots = sorted(self.active)
         rows = [self.active[slot] for slot in slots]
-        inputs = [
-            self._last(self.active[slot]) if slot in self.active else 0
-            for slot in range(self.slots)
-        ]
+        inputs = [0] * self.slots
+        for slot, row in zip(slots, rows, strict=True):
+            inputs[slot] = self._last_token(row)
         logits = self.runner.step(inputs, slots)
-        tokens, logprobs = choose(
-            logits if len(slots) == self.slots else logits[slots], rows, self.decoding
-        )
-        replies, left = [], []
+        if len(slots) < self.slots:
+            logits = logits[slots]
+        tokens, logprobs = choose(logits, rows, self.decoding)
+        replies, emptied = [], []
         for place, (slot, row) in enumerate(zip(slots, rows, strict=True)):
             if finished := row.take(tokens[place], logprobs[place] if logprobs else None):
                 replies.append(reply_of(row, finished, self.student))
-                left.append(slot)
+                emptied.append(slot)
                 del self.active[slot]
-        if left:
-            self.runner.leave(left)
+        if emptied:
+            self.runner.leave(emptied)
         return replies
 
-    def _last(self, row: Row) -> int:
+    def _last_token(self, row: Row) -> int:
+        """What the row's decoder reads next."""
         start = self.student.start_id
-        assert start is not None
+        assert start is not None, "an encoder-decoder has a start token"
         return row.written[-1] if row.written else start
 
     def _fill(self) -> None:
+        """Lets waiting rows enter free slots, and drops slots that stay empty at the end."""
         more = len(self.waiting) > self.batch_size or (self.active and self.waiting)
         steps = self.longest + (SPARE_STEPS if more else 0)
         if not self.active and self.slots < min(self.batch_size, len(self.waiting)):
@@ -137,7 +141,7 @@ class T5Session:
         elif self.waiting and self.runner.steps < steps:
             self.runner.widen(steps)
         free = [slot for slot in range(self.slots) if slot not in self.active]
-        for group in groups(self.waiting.take(len(free))):
+        for group in encoding_groups(self.waiting.take(len(free))):
             # samples of one question share their source
             sources = list(dict.fromkeys(row.source for row in group))
             keys_values = dict(zip(sources, self.runner.encode(sources), strict=True))
@@ -155,17 +159,14 @@ class CohortSession:
     """Rows that start together and leave as they finish, through the modules of transformers."""
 
     def __init__(self, student: Student, model: Any, decoding: Decoding, batch_size: int) -> None:
-        self.student, self.model, self.decoding, self.batch_size = (
-            student,
-            model,
-            decoding,
-            batch_size,
-        )
+        self.student, self.model = student, model
+        self.decoding, self.batch_size = decoding, batch_size
         self.cache_argument = cache_argument(model)
-        self.waiting = Waiting()
+        self.waiting = WaitingRows()
         self.rows: list[Row] = []
+        # of `rows`: the decoder's next inputs, the mask of their sources, the encoder's output
         self.inputs = self.mask = self.encoded = torch.empty(0, dtype=torch.long)
-        self.past = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
 
     def submit(self, request: Request) -> None:
         """Queues a request for the next cohort."""
@@ -189,7 +190,7 @@ class CohortSession:
             encoder_outputs=(self.encoded,),
             attention_mask=self.mask,
             use_cache=True,
-            **{self.cache_argument: self.past},
+            **{self.cache_argument: self.cache},
         )
         tokens, logprobs = choose(out.logits[:, -1], self.rows, self.decoding)
         replies, kept = [], []
@@ -205,30 +206,19 @@ class CohortSession:
         return replies
 
     def _start(self) -> None:
+        """Encodes the sources of the next cohort."""
         self.rows = self.waiting.take(self.batch_size)
-        ids, self.mask = padded([row.source for row in self.rows], self.student)
+        device = self.student.device
+        ids, mask = pad([row.source for row in self.rows], fill=self.student.pad_id)
+        ids, self.mask = ids.to(device), mask.to(device)
         self.encoded = self.model.get_encoder()(input_ids=ids, attention_mask=self.mask)[0]
         # <s>, where this architecture's targets begin with one, is given and not written
         head = [self.student.start_id, *self.student.target_head]
-        self.inputs = torch.tensor([head] * len(self.rows), device=self.student.device)
-        self.past = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        self.inputs = torch.tensor([head] * len(self.rows), device=device)
+        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
 
     def _keep(self, places: Tensor) -> None:
-        self.inputs, self.mask, self.encoded = (
-            self.inputs[places],
-            self.mask[places],
-            self.encoded[places],
-        )
-        self.past.batch_select_indices(places)
-
-
-def padded(sources: Sequence[Sequence[int]], student: Student) -> tuple[Tensor, Tensor]:
-    """Ids and mask [rows, longest], padded on the right; the mask comes from lengths, never from
-    ids."""
-    longest = max(map(len, sources))
-    ids = torch.full((len(sources), longest), student.pad_id)
-    mask = torch.zeros(len(sources), longest, dtype=torch.long)
-    for place, source in enumerate(sources):
-        ids[place, : len(source)] = torch.as_tensor(source)
-        mask[place, : len(source)] = 1
-    return ids.to(student.device), mask.to(student.device)
+        """Only the rows at these places stay."""
+        self.inputs, self.mask = self.inputs[places], self.mask[places]
+        self.encoded = self.encoded[places]
+        self.cache.batch_select_indices(places)
