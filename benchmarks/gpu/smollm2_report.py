@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smallsteps.evaluation.grade import Score, compare_scores, grade, pool_scores
+from smallsteps.evaluation.comparison import compare_scores, pool_scores
+from smallsteps.evaluation.grade import Score, grade
 from smallsteps.records import Prediction
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_problems

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from smallsteps.evaluation.grade import compare_scores, grade
+    from smallsteps.evaluation.comparison import compare_scores
+    from smallsteps.evaluation.grade import grade
     from smallsteps.experiment.recipe import Recipe, load_recipe
     from smallsteps.generation.engine import open_engine
     from smallsteps.generation.generator import Decoding, EngineSettings, Generator
@@ -72,7 +73,7 @@ _WHERE = {
     "TrainSettings": "training.settings",
     "build": "segments.examples:build_examples",
     "compare": "methods.compare",
-    "compare_scores": "evaluation.grade",
+    "compare_scores": "evaluation.comparison",
     "fit": "training.fit",
     "get_task": "tasks",
     "grade": "evaluation.grade",

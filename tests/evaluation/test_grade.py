@@ -10,32 +10,10 @@ import pytest
 import sacrebleu
 
 from smallsteps.errors import DataError, RecipeError
-from smallsteps.evaluation.grade import Score, compare_scores, grade, pool_scores
+from smallsteps.evaluation.grade import grade
 from smallsteps.records import Grade, Prediction, Problem
-from smallsteps.tasks.base import Task, same_text
 
-TASK = Task(
-    "words", render=lambda problem: problem.question, extract=lambda *_: None, same=same_text
-)
-
-
-def problems(n: int) -> list[Problem]:
-    return [Problem(f"q{i}", "How many?", str(i)) for i in range(n)]
-
-
-def prediction(problem: Problem, answer: str | None, stopped: str = "stop_sign") -> Prediction:
-    text = f"It is {answer}."
-    return Prediction(f"{problem.id}/p", problem.id, text, ((None, text),), answer, stopped)  # type: ignore[arg-type]
-
-
-def graded(right: Sequence[bool], seed: int = 0) -> Score:
-    gold = problems(len(right))
-    return grade(
-        [prediction(p, p.answer if ok else "no") for p, ok in zip(gold, right, strict=True)],
-        gold,
-        TASK,
-        seed=seed,
-    )
+from .conftest import TASK, graded, prediction, problems
 
 
 def test_accuracy_with_its_interval_and_counts() -> None:
@@ -192,58 +170,6 @@ def test_reports_are_put_together_before_they_are_graded() -> None:
     without = grade(given[1:], regions, REPORTS, metric="missing_ratio")
     assert (without.value, without.n, without.left_out, without.missing) == (25.0, 2, 1, 1)
     assert without.signature().startswith("mr = 25.0 ± ") and "left_out:1" in without.signature()
-
-
-def test_a_comparison_is_paired() -> None:
-    baseline = graded([True] * 40 + [False] * 60)
-    score = graded([True] * 52 + [False] * 48)
-    found = compare_scores(score, baseline)
-    assert (found.difference, found.only_score, found.only_baseline, found.n) == (
-        pytest.approx(12.0),
-        12,
-        0,
-        100,
-    )
-    assert found.p_mcnemar == pytest.approx(2 / 2**12)
-    assert 0 < found.low < 12 < found.high and found.p_bootstrap < 0.01
-    other = compare_scores(baseline, score)
-    assert (other.low, other.high) == (pytest.approx(-found.high), pytest.approx(-found.low))
-    assert str(found).startswith("+12.0 [+") and "McNemar p = 0.000, n = 100" in str(found)
-
-
-def test_bleu_is_compared_by_bootstrap_alone() -> None:
-    gold = problems(6)
-    references = {p.id: f"Ann has {p.answer} boxes with four pens each." for p in gold}
-    exact = [replace(prediction(p, p.answer), text=references[p.id]) for p in gold]
-    loose = [
-        replace(prediction(p, p.answer), text=f"Ann has {p.answer} boxes with pens.") for p in gold
-    ]
-    scores = [grade(g, gold, TASK, metric="bleu", references=references) for g in (exact, loose)]
-    found = compare_scores(*scores)
-    assert found.p_mcnemar is None and found.difference > 0 and found.low > 0
-
-
-def test_seeds_are_pooled_over_questions_and_seeds() -> None:
-    runs = [graded([True] * k + [False] * (100 - k), seed=s) for s, k in enumerate((30, 50, 70))]
-    pooled = pool_scores(runs)
-    assert (pooled.value, pooled.n, pooled.seeds) == (pytest.approx(50.0), 100, (0, 1, 2))
-    assert len(pooled.grades) == 300 and pooled.stopped == {"stop_sign": 300}
-    assert pooled.high - pooled.low > 1.3 * (runs[1].high - runs[1].low)
-    assert "seed:0,1,2" in pooled.signature() and pooled.to_row()["seed"] == [0, 1, 2]
-    found = compare_scores(pooled, pool_scores([runs[0]] * 3))
-    assert found.difference == pytest.approx(20.0) and found.p_mcnemar is None
-
-
-def test_what_cannot_be_paired_is_refused() -> None:
-    score = graded([True, False])
-    with pytest.raises(DataError, match="different problems"):
-        compare_scores(score, graded([True]))
-    with pytest.raises(DataError, match="Cannot pair 2 seeds with 1"):
-        compare_scores(pool_scores([score, score]), score)
-    with pytest.raises(DataError, match="Cannot compare accuracy with rouge_l"):
-        compare_scores(grade([], problems(2), TASK, metric="rouge_l"), score)
-    with pytest.raises(DataError, match="no scores to pool"):
-        pool_scores([])
 
 
 def test_grades_are_records_that_go_round(tmp_path: object) -> None:

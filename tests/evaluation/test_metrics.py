@@ -9,14 +9,18 @@ import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics.bleu import BLEU
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.metrics import (
     METRICS,
     Item,
+    Metric,
     Setting,
     accuracy,
     bleu,
     bleu_note,
+    get_metric,
+    mean_over_items,
+    metric_title,
     missing_ratio,
     rouge_l,
 )
@@ -98,7 +102,7 @@ def test_missing_ratio_by_hand_counts_what_gold_names_and_the_text_does_not() ->
 
 
 def test_missing_ratio_of_reports_that_name_nothing_is_refused() -> None:
-    with pytest.raises(DataError, match="No gold report names a region"):
+    with pytest.raises(DataError, match="nothing that could be missing: no gold report names"):
         missing_ratio(["肝"], ["无"], find)
 
 
@@ -107,3 +111,35 @@ def test_messages() -> None:
         bleu(["a", "b"], ["a"])
     with pytest.raises(DataError, match="nothing to compute accuracy from"):
         accuracy([])
+
+
+def test_a_mean_leaves_out_questions_without_a_score() -> None:
+    items = [Item("a", "a", 1.0), Item("", "b", 0.0), Item("c", "x", 0.0)]
+    metric = Metric(
+        "letters",
+        "ltr",
+        mean_over_items(lambda item, _: float(item.value) if item.hypothesis else None),
+        nothing_counts="no letters",
+    )
+    rows = metric.statistics(items, Setting())
+    assert rows.tolist() == [[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]]
+    assert metric.aggregate(rows.sum(axis=0)) == pytest.approx(50.0)
+
+
+def test_titles_are_read_off_the_entry_and_unknown_metrics_keep_their_name() -> None:
+    assert [metric_title(name) for name in METRICS] == [
+        "accuracy",
+        "exact match",
+        "F1",
+        "inclusion",
+        "BLEU",
+        "ROUGE-L",
+        "missing ratio",
+    ]
+    assert metric_title("own_metric") == "own_metric"
+    assert [name for name, metric in METRICS.items() if metric.lower_is_better] == ["missing_ratio"]
+
+
+def test_an_unknown_metric_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(RecipeError, match=r"no metric 'acuracy'\. Did you mean 'accuracy'\?"):
+        get_metric("acuracy")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from smallsteps.evaluation.grade import Score, compare_scores, grade, pool_scores
+from smallsteps.evaluation.comparison import compare_scores, pool_scores
+from smallsteps.evaluation.grade import Score, grade
 from smallsteps.experiment.comparisons import compare_arms
 from smallsteps.records import Prediction, Problem
 from smallsteps.tasks import get_task

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallsteps.errors import DataError
-from smallsteps.evaluation.grade import compare_scores, grade
+from smallsteps.evaluation.comparison import compare_scores
+from smallsteps.evaluation.grade import grade
 from smallsteps.records import Prediction, Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains

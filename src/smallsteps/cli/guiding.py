@@ -130,7 +130,8 @@ def _figures(
     bare: Sequence[Outcome] | None,
     task: Task,
 ) -> list[str]:
-    from smallsteps.evaluation.grade import compare_scores, grade
+    from smallsteps.evaluation.comparison import compare_scores
+    from smallsteps.evaluation.grade import grade
     from smallsteps.methods.guide import predictions_of
 
     if any(problem.answer is None for problem in problems):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from smallsteps.evaluation.grade import Score, compare_scores, pool_scores
+from smallsteps.evaluation.comparison import compare_scores, pool_scores
+from smallsteps.evaluation.grade import Score
 from smallsteps.experiment.results import ComparisonResult, PooledResult
 
 

@@ -28,7 +28,8 @@ from pydantic import (
 
 from smallsteps.disk import read_object, write_json
 from smallsteps.errors import RunFolderError
-from smallsteps.evaluation.grade import Comparison, Score
+from smallsteps.evaluation.comparison import Comparison
+from smallsteps.evaluation.grade import Score
 from smallsteps.records import Stopped
 
 SCHEMA_VERSION = 1

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallsteps.evaluation.grade import Score, get_metric, grade, pool_scores
+from smallsteps.evaluation.comparison import pool_scores
+from smallsteps.evaluation.grade import Score, grade
+from smallsteps.evaluation.metrics import get_metric
 from smallsteps.experiment.arm import PAPER_CRITERIA, Trained
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms
