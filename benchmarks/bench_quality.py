@@ -18,8 +18,10 @@ from pathlib import Path
 
 import torch
 
-from smallsteps.quality.aspects import Rated, References, Scorer
-from smallsteps.quality.perturb import garble, matrix, matrix_table
+from smallsteps.quality.perturb import garble
+from smallsteps.quality.rated import Rated, References
+from smallsteps.quality.scorer import Scorer
+from smallsteps.quality.sensitivity import matrix, matrix_table
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import read_chains

@@ -22,7 +22,7 @@ from measure import add_options, now, prepare, record, record_peak
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.reward import Rewarder, RewardSettings
 from smallsteps.methods.guided.rollouts import roller
-from smallsteps.quality.aspects import Scorer
+from smallsteps.quality.scorer import Scorer
 from smallsteps.students.loading import load_student
 from smallsteps.students.padding import pad
 from smallsteps.students.student import Student

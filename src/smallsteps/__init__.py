@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from smallsteps.methods.guided.rollouts import roller
     from smallsteps.methods.tailor import tailor
     from smallsteps.methods.tailored.exam import sit
-    from smallsteps.quality.aspects import Rated, Scorer
+    from smallsteps.quality.rated import Rated
+    from smallsteps.quality.scorer import Scorer
     from smallsteps.records import Chain, Example, Grade, Prediction, Problem, Rationale, Segment
     from smallsteps.report.page import write_page
     from smallsteps.segments.examples import build_examples as build
@@ -58,7 +59,7 @@ _WHERE = {
     "Lesson": "teaching.lessons",
     "Prediction": "records",
     "Problem": "records",
-    "Rated": "quality.aspects",
+    "Rated": "quality.rated",
     "Rationale": "records",
     "Reader": "methods.guided.reader",
     "Recipe": "experiment.recipe",
@@ -66,7 +67,7 @@ _WHERE = {
     "ReplyStore": "generation.replies",
     "RewardSettings": "methods.guided.reward",
     "Rewarder": "methods.guided.reward",
-    "Scorer": "quality.aspects",
+    "Scorer": "quality.scorer",
     "Segment": "records",
     "SolveSettings": "generation.paths",
     "StorySolver": "teaching.story_solver",

@@ -159,7 +159,7 @@ def test_options_that_cannot_be_are_one_line_before_anything_is_scored(
     rationales, tmp_path, tiny, monkeypatch, capsys, options, message
 ):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("smallsteps.quality.aspects.Scorer.score", lambda *_: pytest.fail("scored"))
+    monkeypatch.setattr("smallsteps.quality.scorer.Scorer.score", lambda *_: pytest.fail("scored"))
     if "CAUSAL" in options:
         tiny("llama").save(tmp_path / "causal")
     (tmp_path / "empty").mkdir()

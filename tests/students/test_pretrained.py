@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForSequenceClassification
 import smallsteps
 from smallsteps.cli.main import main
 from smallsteps.errors import RecipeError, StudentError
-from smallsteps.quality.judges import EncoderJudge, NliJudge
+from smallsteps.quality.model_judges import EncoderJudge, NliJudge
 from smallsteps.students.loading import load_student
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.student import Student

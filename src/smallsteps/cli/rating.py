@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,8 +16,10 @@ from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, counted
 from smallsteps.outputs import check_output
-from smallsteps.quality.aspects import ASPECTS, WITHOUT_CONTEXT, Rated, References, Scorer
-from smallsteps.quality.judges import open_judges
+from smallsteps.quality.aspects import ASPECTS, aspects_without_context
+from smallsteps.quality.model_judges import open_judges
+from smallsteps.quality.rated import Rated, References
+from smallsteps.quality.scorer import Quality, Scorer
 from smallsteps.students.loading import load_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -26,8 +28,8 @@ from smallsteps.tasks.rows import problem_of, text_field
 
 DIGITS = 4
 """Decimal places of a score in a row."""
-NEEDED_OPTIONS = {"fluency": "--student", "naturalness": "--reference"}
-"""Aspects that are measured only with an option."""
+NEEDED_OPTIONS = {"student": "--student", "references": "--reference"}
+"""What an aspect needs (`Aspect.needs`) → the option that gives it."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,9 @@ def rate_file(
             references = read_rationales(reference_file, task, reporter)
         scorer = _open_scorer(models, task, references, reporter)
         qualities = scorer.score(items, lambda done: reporter.advance("scoring", done, len(items)))
-    rows = [
-        {"id": row["id"], **{aspect: _rounded(row[aspect]) for aspect in ASPECTS}}
-        for row in map(asdict, qualities)
-    ]
-    write_rows(out, rows)
-    _print_means(list(map(asdict, qualities)))
-    say(f"{counted(len(rows), 'rationale')} in {out}")
+    write_rows(out, (_rounded(quality) for quality in qualities))
+    _print_means(qualities)
+    say(f"{counted(len(qualities), 'rationale')} in {out}")
 
 
 def read_rationales(
@@ -90,7 +88,7 @@ def read_rationales(
                     raise
                 raise DataError(
                     f"{error} Or name a task without contexts (--task numbers): it measures only "
-                    f"{', '.join(WITHOUT_CONTEXT)} of the {len(ASPECTS)} aspects."
+                    f"{', '.join(aspects_without_context())} of the {len(ASPECTS)} aspects."
                 ) from None
     return items
 
@@ -108,16 +106,20 @@ def _open_scorer(
     return scorer
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, DIGITS)
+def _rounded(quality: Quality) -> dict[str, Any]:
+    scores = {
+        aspect: None if score is None else round(score, DIGITS)
+        for aspect, score in quality.scores.items()
+    }
+    return {"id": quality.id, **scores}
 
 
-def _print_means(rows: Sequence[dict[str, Any]]) -> None:
+def _print_means(qualities: Sequence[Quality]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("aspect")
     table.add_column("mean", justify="right")
-    for aspect in ASPECTS:
-        values = [row[aspect] for row in rows if row[aspect] is not None]
-        needed = NEEDED_OPTIONS.get(aspect, "a context")
-        table.add_row(aspect, f"{fmean(values):.3f}" if values else f"– (needs {needed})")
+    for name, aspect in ASPECTS.items():
+        values = [score for quality in qualities if (score := quality[name]) is not None]
+        needed = NEEDED_OPTIONS.get(aspect.needs, "a context")
+        table.add_row(name, f"{fmean(values):.3f}" if values else f"– (needs {needed})")
     open_console().print(table)

@@ -68,8 +68,10 @@ from smallsteps.methods.guided.reading import train_reader
 from smallsteps.methods.guided.reward import Kind, Likelihood, Rewarder, RewardSettings
 from smallsteps.methods.guided.rollouts import roller
 from smallsteps.methods.guided.summary import Arm, results
-from smallsteps.quality.aspects import Rated, References, Scorer
-from smallsteps.quality.judges import Judge, Similarity, open_judges
+from smallsteps.quality.judges import Judge, Similarity
+from smallsteps.quality.model_judges import open_judges
+from smallsteps.quality.rated import Rated, References
+from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Chain, Prediction
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.loading import load_student

@@ -10,8 +10,8 @@ from smallsteps.errors import RecipeError
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe, make_recipe
 from smallsteps.methods.guided.judging import SAMPLE, check_judge, needs_check
-from smallsteps.quality.aspects import Scorer
 from smallsteps.quality.judges import Verdict
+from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks.facts import make_chains
 

@@ -29,7 +29,8 @@ from smallsteps.methods.guided.method import (
     yields,
 )
 from smallsteps.methods.guided.reader import Reader
-from smallsteps.quality.aspects import Rated, Scorer
+from smallsteps.quality.rated import Rated
+from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains

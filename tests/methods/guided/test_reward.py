@@ -18,7 +18,8 @@ from smallsteps.methods.guided.reward import (
     copied,
     usefulness,
 )
-from smallsteps.quality.aspects import Rated, References, Scorer
+from smallsteps.quality.rated import Rated, References
+from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains

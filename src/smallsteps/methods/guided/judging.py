@@ -22,8 +22,10 @@ from smallsteps.experiment.recipe import BUNDLED, Recipe
 from smallsteps.experiment.reporter import Reporter
 from smallsteps.methods.guided.results import JudgeResult
 from smallsteps.methods.guided.reward import REWARDED
-from smallsteps.quality.aspects import Rated, Scorer
-from smallsteps.quality.perturb import OWN, matrix
+from smallsteps.quality.aspects import ASPECTS
+from smallsteps.quality.rated import Rated
+from smallsteps.quality.scorer import Scorer
+from smallsteps.quality.sensitivity import matrix
 from smallsteps.records import Chain
 
 SAMPLE = 100
@@ -107,10 +109,12 @@ def check_judge(
 
     def make(folder: Path) -> None:
         sample = random.Random("judge").sample(items, min(SAMPLE, len(items)))
-        names = {name for aspect in REWARDED for name in OWN[aspect]}
+        spoilings = {aspect: ASPECTS[aspect].lowered_by for aspect in REWARDED}
+        names = {name for lowered_by in spoilings.values() for name in lowered_by}
         measured = matrix(sample, scorer, names=names)
         auc = {
-            aspect: {name: measured[aspect][name] for name in OWN[aspect]} for aspect in REWARDED
+            aspect: {name: measured[aspect][name] for name in lowered_by}
+            for aspect, lowered_by in spoilings.items()
         }
         write_json(folder / "judge.json", {"rationales": len(sample), "auc": auc})
 

@@ -38,7 +38,8 @@ from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.methods.guided.reader import Answered, Asked, Reader, majority
 from smallsteps.methods.guided.reward import Likelihood, rewarded_aspects, usefulness
-from smallsteps.quality.aspects import Rated, Scorer
+from smallsteps.quality.rated import Rated
+from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Chain, Problem, Rationale, Record
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import ANSWER_IS, Task, sentences

@@ -20,8 +20,8 @@ from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
 from smallsteps.methods.guided.method import reasoning_of
 from smallsteps.methods.guided.reader import MARK
-from smallsteps.quality.aspects import Rated
 from smallsteps.quality.perturb import PERTURBATIONS
+from smallsteps.quality.rated import Rated
 from smallsteps.records import Chain, Example
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import facts

@@ -25,7 +25,8 @@ from typing import Literal
 
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.methods.guided.reader import Answered, Asked, Reader
-from smallsteps.quality.aspects import Quality, Rated, Scorer
+from smallsteps.quality.rated import Rated
+from smallsteps.quality.scorer import Quality, Scorer
 from smallsteps.records import Problem
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
@@ -44,7 +45,7 @@ UPLIFT = 2.0
 
 def rewarded_aspects(quality: Quality) -> dict[str, float]:
     """The aspects that are worth something, as far as they were measured; coherence always is."""
-    return {name: value for name in REWARDED if (value := getattr(quality, name)) is not None}
+    return {name: value for name in REWARDED if (value := quality[name]) is not None}
 
 
 def usefulness(task: Task, problem: Problem, answer: str | None) -> float:
@@ -197,7 +198,7 @@ class Rewarder:
         if kind != "aspects":
             terms["task"] = exact if kind == "paper" else useful
         # a score of 0 counts: left out, it would raise the mean in the curves
-        watched = {name: value for name in WATCHED if (value := getattr(quality, name)) is not None}
+        watched = {name: value for name in WATCHED if (value := quality[name]) is not None}
         used = {} if kind == "aspects" else {"task": useful, "exact": exact}
         return Rewarded(
             sum(terms.values()),
