@@ -63,12 +63,15 @@ def _common(places: dict[str, int], length: int, second: Sequence[str]) -> int:
 
 
 def precisions(hypotheses: Sequence[str], reference: str, language: str = "en") -> list[float]:
-    """ROUGE-L precision of each hypothesis; the reference is looked through once, however many
-    there are."""
-    theirs = words(reference, language)
-    places = _places(theirs)
-    every = [words(hypothesis, language) for hypothesis in hypotheses]
-    return [_common(places, len(theirs), ours) / len(ours) if ours else 0.0 for ours in every]
+    """ROUGE-L precision (0..1) of each hypothesis. The reference is indexed once for all."""
+    reference_words = words(reference, language)
+    places = _places(reference_words)
+    shares = []
+    for hypothesis in hypotheses:
+        hypothesis_words = words(hypothesis, language)
+        common = _common(places, len(reference_words), hypothesis_words)
+        shares.append(common / len(hypothesis_words) if hypothesis_words else 0.0)
+    return shares
 
 
 def rouge_l(hypothesis: str, reference: str, language: str = "en") -> Overlap:
@@ -77,11 +80,11 @@ def rouge_l(hypothesis: str, reference: str, language: str = "en") -> Overlap:
     >>> rouge_l("Ann has pens", "Ann has 3 boxes of pens")
     Overlap(precision=1.0, recall=0.5, f1=0.6666666666666666)
     """
-    ours, theirs = words(hypothesis, language), words(reference, language)
-    common = common_length(ours, theirs)
+    hypothesis_words, reference_words = words(hypothesis, language), words(reference, language)
+    common = common_length(hypothesis_words, reference_words)
     if not common:
         return Overlap(0.0, 0.0, 0.0)
-    precision, recall = common / len(ours), common / len(theirs)
+    precision, recall = common / len(hypothesis_words), common / len(reference_words)
     return Overlap(precision, recall, 2 * precision * recall / (precision + recall))
 
 
@@ -91,14 +94,16 @@ extractive."""
 
 
 def judged_kind(question: str, text: str, language: str = "en") -> Kind:
-    """What a segment looks like whose kind nobody stated (uni-path without a cue), for colours
-    alone.
+    """The kind that a segment looks like where nobody stated it (uni-path without a cue). Only for
+    colours.
 
     ES where at least `MOSTLY_COPIED` of its words stand in the question, in order. On gold chains
     of the bundled task (300 of seed 5) 99.7 % of the segments before the closing sentence are
     judged as labelled.
 
-    >>> judged_kind("Ann has 3 boxes of 4 pens.", "Ann has 3 boxes,"), judged_kind("Ann has 3 boxes.", "so 3 x 4 = 12.")
-    ('ES', 'AS')
+    >>> judged_kind("Ann has 3 boxes of 4 pens.", "Ann has 3 boxes,")
+    'ES'
+    >>> judged_kind("Ann has 3 boxes of 4 pens.", "so 3 x 4 = 12.")
+    'AS'
     """
     return "ES" if rouge_l(text, question, language).precision >= MOSTLY_COPIED else "AS"

@@ -20,9 +20,9 @@ closing ("The answer is ..."), c_1 ... c_m those of the context.
                   have; null without references
     readability   Flesch reading ease / 100, clipped to [0, 1]
 
-Factuality, relevance, logicality and consistency compare a rationale with its context. They are null
-where a question has none, as in word problems: measured without it, one name would stand for two
-measures.
+Factuality, relevance, logicality and consistency compare a rationale with its context. They are
+null where a question has none, as in word problems: measured without it, one name would stand for
+two measures.
 
 An aspect is accepted only if it tells rationales from those that are spoilt in the ways named in
 its entry (`lowered_by`; `perturb.py`, `sensitivity.py`). To add one, write a function and add one

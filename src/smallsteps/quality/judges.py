@@ -1,5 +1,5 @@
-"""What judges of sentence pairs must offer: does one follow from another, does it contradict it, are
-the two alike?
+"""The interface of judges of sentence pairs: does one follow from another, does it contradict it,
+are the two alike?
 
 Three classes implement this: `LexicalJudge` needs no weights and looks at words; `NliJudge` is any
 Hugging Face sequence-classification model of natural-language inference; `EncoderJudge` is any

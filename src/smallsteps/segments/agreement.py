@@ -1,9 +1,9 @@
 """How far the labels of a strategy agree with people's, and what segments a strategy makes.
 
-The paper's Appendix B compares labels with people's by hand on the sub-sentences of 100
-question-answer pairs and gives the share that agrees. Ours adds Cohen's kappa (Cohen 1960), since a
-strategy that says the commoner label every time agrees often by chance, and bootstrap intervals
-that resample whole chains: sub-sentences of one chain are not independent."""
+The paper (Appendix B) compares labels with people's on the sub-sentences of 100 question-answer
+pairs and gives the share that agrees. Ours adds Cohen's kappa (Cohen 1960), since a strategy that
+always gives the more common label agrees often by chance. The bootstrap intervals resample whole
+chains, since sub-sentences of one chain are not independent."""
 
 from __future__ import annotations
 
@@ -66,19 +66,20 @@ class Shares:
 
 def shares(segments: Sequence[Sequence[Segment]]) -> Shares:
     """ES and AS shares and segments per chain. Raises DataError where there are no segments."""
-    every = [segment for own in segments for segment in own]
-    if not every:
+    all_segments = [segment for chain_segments in segments for segment in chain_segments]
+    if not all_segments:
         raise DataError("There are no segments to describe: the input has no chains.")
-    abstractive = [segment for segment in every if segment.kind == "AS"]
-    characters = sum(len(segment.text) for segment in every)
+    abstractive = [segment for segment in all_segments if segment.kind == "AS"]
+    characters = sum(len(segment.text) for segment in all_segments)
+    opening = [chain_segments[0].kind for chain_segments in segments]
     return Shares(
         chains=len(segments),
-        segments=len(every),
-        extractive=100 - 100 * len(abstractive) / len(every),
-        abstractive=100 * len(abstractive) / len(every),
+        segments=len(all_segments),
+        extractive=100 - 100 * len(abstractive) / len(all_segments),
+        abstractive=100 * len(abstractive) / len(all_segments),
         abstractive_characters=100 * sum(len(segment.text) for segment in abstractive) / characters,
-        segments_per_chain=len(every) / len(segments),
-        opens_abstractive=100 * sum(own[0].kind == "AS" for own in segments) / len(segments),
+        segments_per_chain=len(all_segments) / len(segments),
+        opens_abstractive=100 * opening.count("AS") / len(segments),
     )
 
 
@@ -105,10 +106,10 @@ def gold_agreement(
     has."""
     labels: list[list[Kind]] = []
     gold: list[list[Kind]] = []
-    for chain, own in zip(chains, segments, strict=True):
+    for chain, chain_segments in zip(chains, segments, strict=True):
         if chain.rationale.gold:
             pieces = split(chain.rationale.text)
-            labels.append(piece_kinds(own, pieces))
+            labels.append(piece_kinds(chain_segments, pieces))
             gold.append(gold_kinds(chain, pieces))
     return compare_kinds(labels, gold, seed=seed, resamples=resamples) if gold else None
 
@@ -120,19 +121,18 @@ def compare_kinds(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Agreement:
-    """Agreement of labels with gold labels, chain by chain; the bootstrap draws chains, from
-    `seed`.
+    """Agreement of labels with gold labels, chain by chain; the bootstrap draws chains.
 
-    Raises DataError where there is nothing to compare or the numbers of labels differ.
-    """
+    Raises DataError where there is nothing to compare or the numbers of labels differ."""
     counts = np.zeros((len(labels), 2, 2))  # chain x strategy's label x gold label, AS = 1
-    for index, (ours, theirs) in enumerate(zip(labels, gold, strict=True)):
-        if len(ours) != len(theirs):
+    for index, (chain_labels, chain_gold) in enumerate(zip(labels, gold, strict=True)):
+        if len(chain_labels) != len(chain_gold):
             raise DataError(
-                f"Chain {index}: {len(ours)} labels beside {len(theirs)} gold labels; expected one each."
+                f"Chain {index}: {len(chain_labels)} labels beside {len(chain_gold)} gold labels; "
+                "expected one each."
             )
-        for mine, true in zip(ours, theirs, strict=True):
-            counts[index, int(mine == "AS"), int(true == "AS")] += 1
+        for label, gold_label in zip(chain_labels, chain_gold, strict=True):
+            counts[index, int(label == "AS"), int(gold_label == "AS")] += 1
     total = counts.sum(axis=0)
     n = int(total.sum())
     if not n:

@@ -13,23 +13,25 @@ from smallsteps.errors import InternalError
 from smallsteps.records import Chain, Example, Kind, Segment
 from smallsteps.tasks.base import Task
 
-Path = Literal["direct", "uni", "dual"]
-"""Whole chains; one model for both kinds of segments; one model for each kind."""
+SegmentPath = Literal["direct", "uni", "dual"]
+"""How a student writes a chain: whole at once, one model for both kinds of segments, one model for
+each kind."""
 
 
 def build_examples(
     chains: Sequence[Chain],
     segments: Sequence[Sequence[Segment]],
     task: Task,
-    path: Path,
+    path: SegmentPath,
     *,
     cue: bool = False,
     causal: bool = False,
 ) -> list[Example]:
     """The examples of one arm, in the order of the chains; `segments` may be empty for `direct`.
 
-    direct: (Q -> R), a chain each. uni: D_ES and D_AS (Eq. 9), a segment each; with `cue` the
-    marker of its kind closes the input. dual: the same rows, to be parted by `Example.kind`.
+    direct: (Q -> R), one example per chain. uni: D_ES and D_AS (Eq. 9), one example per segment;
+    with `cue` the marker of its kind closes the input. dual: the same rows, to be separated by
+    `Example.kind`.
 
     A chain that opens with AS also gives (Q -> empty) of kind ES wherever the kinds must alternate:
     for dual, where the ES model learns to say nothing, for uni with `cue`, and for a `causal`
@@ -49,14 +51,15 @@ def build_examples(
             for chain in chains
         ]
     examples: list[Example] = []
-    for chain, own in zip(chains, segments, strict=True):
-        if "".join(segment.text for segment in own) != chain.rationale.text:
+    alternates = path == "dual" or cue or causal
+    for chain, chain_segments in zip(chains, segments, strict=True):
+        if "".join(segment.text for segment in chain_segments) != chain.rationale.text:
             raise InternalError(
-                f"{chain.rationale.id}: its segments joined are not the rationale; were they cut from it?"
+                f"{chain.rationale.id}: its segments joined are not the rationale; "
+                "were they cut from it?"
             )
-        alternates = path == "dual" or cue or causal
         examples += _chain_examples(
-            chain, own, task.render(chain.problem), alternates=alternates, cue=cue
+            chain, chain_segments, task.render(chain.problem), alternates=alternates, cue=cue
         )
     return examples
 

@@ -1,9 +1,9 @@
 """Sub-sentences → extractive (ES) and abstractive (AS) segments.
 
 The last steps of segmentation (Xi et al. 2024, Eq. 1-2 and 5-6): compare the score of each
-sub-sentence with beta times the mean over the sub-sentences of the same chain, then merge neighbours
-that got the same label. Where scores and labels come from: `strategies.py`. `inter` and `gold` give
-labels, so beta does not matter for them."""
+sub-sentence with beta times the mean over the sub-sentences of the same chain, then merge
+neighbours that got the same label. Scores and labels come from `strategies.py`. `inter` and `gold`
+give labels, so beta does not matter for them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def label_pieces(
         chain_scores = list(cast("Scores", values))
         if strategy.direction is None:
             raise RecipeError(
-                f"Strategy {strategy.name!r} gives scores: say whether 'high' or 'low' ones mean AS."
+                f"Strategy {strategy.name!r} gives scores: "
+                "say whether 'high' or 'low' ones mean AS (direction)."
             )
         scores.append(chain_scores)
         if chain.problem.meta.get("normal"):  # a normal region of a report is in D_ES at any beta

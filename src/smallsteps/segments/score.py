@@ -1,15 +1,14 @@
 """Scores of sub-sentences: how much each looks copied from the question, or how uncertain a student
 is about it.
 
-Second step of segmentation (Xi et al. 2024, Eq. 3-6). `bleu` and `rouge` need no model; `ent`,
-`ent*` and `loss` ask a student - the fine-tuned direct one for `ent` and `loss`, the pre-trained
-one for `ent*`; which it is, the caller decides.
+Second step of segmentation (Xi et al. 2024, Eq. 3-6). BLEU and ROUGE-L need no model; entropy and
+loss come from a student (`strategies.py` says which).
 
-Departures: the authors' code scores every sub-sentence alone as the target given Q and sums its
-tokens. Here one teacher-forced pass over the whole chain, which is what Eq. 3 writes, gives every
-token, and a sub-sentence takes the mean of its own, found by character offsets
-(`conditioning="question"` and `reduce="sum"` give theirs). The paper names no variant of BLEU and
-ROUGE; ours are at `bleu_scores` and `rouge_scores`."""
+Departures: the authors' code scores each sub-sentence alone, as the target given Q, and sums over
+its tokens. Ours makes one teacher-forced pass over the whole chain, as Eq. 3 says, and takes the
+mean over the tokens of a sub-sentence, found by character offsets. `conditioning="question"` and
+`reduce="sum"` give the authors' scores. The paper names no variant of BLEU and ROUGE; ours are
+described at `bleu_scores` and `rouge_scores`."""
 
 from __future__ import annotations
 
@@ -56,10 +55,10 @@ def bleu_scores(question: str, pieces: Sequence[str], language: str = "en") -> S
         for ngram, count in _ngrams(words).items():
             made[len(ngram) - 1] += count
             right[len(ngram) - 1] += min(count, known[ngram])
-        found = BLEU.compute_bleu(
+        bleu = BLEU.compute_bleu(
             right, made, len(words), len(reference), smooth_method="exp", effective_order=True
         )
-        scores.append(float(found.score))
+        scores.append(float(bleu.score))
     return scores
 
 
@@ -99,28 +98,29 @@ def certainty_scores(
     a score is not finite."""
     from smallsteps.students.scores import token_scores
 
-    if conditioning == "question":
-        parts = [[[piece] for piece in own] for own in pieces]
-    else:
-        parts = [[list(own)] for own in pieces]
+    texts: list[list[str]] = []  # each scored in one pass, as the pieces that it is made of
+    chain_of_text: list[int] = []
+    for index, chain_pieces in enumerate(pieces):
+        alone = [[piece] for piece in chain_pieces]
+        chain_texts = alone if conditioning == "question" else [list(chain_pieces)]
+        texts += chain_texts
+        chain_of_text += [index] * len(chain_texts)
+    questions = [task.render(chain.problem) for chain in chains]
     pairs = [
-        (task.render(chain.problem), "".join(part))
-        for chain, own in zip(chains, parts, strict=True)
-        for part in own
+        (questions[index], "".join(text)) for index, text in zip(chain_of_text, texts, strict=True)
     ]
-    found = iter(token_scores(student, task, pairs, batch_tokens=batch_tokens))
-    scores: list[Scores] = []
-    for chain, own in zip(chains, parts, strict=True):
-        row: Scores = []
-        for part in own:
-            tokens = next(found)
-            row += reduce_tokens(part, getattr(tokens, quantity), tokens.spans, reduce)
+    scores: list[Scores] = [[] for _ in chains]
+    token_rows = token_scores(student, task, pairs, batch_tokens=batch_tokens)
+    for index, text, tokens in zip(chain_of_text, texts, token_rows, strict=True):
+        values = tokens.entropy if quantity == "entropy" else tokens.loss
+        scores[index] += reduce_tokens(text, values, tokens.spans, reduce)
+    for chain, row in zip(chains, scores, strict=True):
         if any(score is not None and not math.isfinite(score) for score in row):
             raise DataError(
-                f"{chain.rationale.id}: the scoring student gives {quantity} {row}, expected finite numbers. Its "
-                f"weights may be damaged or its precision too low; score with dtype=float32."
+                f"{chain.rationale.id}: the scoring student gives {quantity} {row}, expected "
+                "finite numbers. Its weights may be damaged or its precision too low; "
+                "score with dtype=float32."
             )
-        scores.append(row)
     return scores
 
 
@@ -137,13 +137,15 @@ def reduce_tokens(
     tokenisers put the space before a word into the word's token. Empty spans (end of sequence)
     count nowhere. A piece without tokens gets None."""
     text, ends = "".join(pieces), list(accumulate(len(piece) for piece in pieces))
-    taken: list[list[float]] = [[] for _ in pieces]
+    values_of_pieces: list[list[float]] = [[] for _ in pieces]
     for value, (start, end) in zip(values, spans, strict=True):
         if end <= start or start >= len(text):
             continue
         token = text[start:end]
         first = start + len(token) - len(token.lstrip()) if token.strip() else start
-        taken[bisect_right(ends, first)].append(value)
-    return [
-        (math.fsum(own) / (len(own) if reduce == "mean" else 1)) if own else None for own in taken
-    ]
+        values_of_pieces[bisect_right(ends, first)].append(value)
+    scores: Scores = []
+    for piece_values in values_of_pieces:
+        count = len(piece_values) if reduce == "mean" else 1
+        scores.append(math.fsum(piece_values) / count if piece_values else None)
+    return scores

@@ -1,8 +1,8 @@
-"""A chain of thought → its sub-sentences, which joined are the chain, character for character.
+"""A chain of thought → its sub-sentences; joined, they are the chain, character for character.
 
 First step of segmentation (Xi et al. 2024, Sec. 3.1): "split at punctuation". The paper names no
 marks; ours are listed at `split`. White space after a mark belongs to the piece before it. The
-closing sentence is a sub-sentence like the others. Neither scores nor labels are known here."""
+closing sentence is a sub-sentence like the others."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ _BOUNDARY = (
 )
 _BOUNDARIES = {
     "": re.compile(_BOUNDARY),
-    "ja": re.compile(
-        rf"、\s*|{_BOUNDARY}"
-    ),  # the comma of Japanese; in Chinese it joins the items of a list
-    "th": re.compile(
-        rf"{_BOUNDARY}|(?<=[\u0e00-\u0e7f])\s+(?=[\u0e00-\u0e7f])"
-    ),  # clauses end in white space
+    # the comma of Japanese; in Chinese it joins the items of a list
+    "ja": re.compile(rf"、\s*|{_BOUNDARY}"),
+    # clauses end in white space
+    "th": re.compile(rf"{_BOUNDARY}|(?<=[\u0e00-\u0e7f])\s+(?=[\u0e00-\u0e7f])"),
 }
 _ABBREVIATION = re.compile(
-    r"(?<![^\W\d_])(?:Mr|Mrs|Ms|Dr|St|No|[Vv]s|[Ee]tc|[Ee]\.g|[Ii]\.e|[AaPp]\.m|[A-Z])\Z"  # [A-Z]: initials, U.S.
+    # [A-Z]: initials, U.S.
+    r"(?<![^\W\d_])(?:Mr|Mrs|Ms|Dr|St|No|[Vv]s|[Ee]tc|[Ee]\.g|[Ii]\.e|[AaPp]\.m|[A-Z])\Z"
 )
 _ITEM_NUMBER = re.compile(r"(?:\A|[\n\r\x85\u2028\u2029.;?!。；：！？।؟]|\s\s)\s*[0-9]{1,2}\Z")
 _LINE_BREAK = re.compile(r"[\n\r\x85\u2028\u2029]")
@@ -52,10 +51,8 @@ def split(text: str, language: str = "en") -> list[str]:
     for match in _BOUNDARIES.get(language, _BOUNDARIES[""]).finditer(text):
         if _stays_whole(text, match):
             continue
-        if _bare(
-            text[cuts[-1] : match.start()]
-        ):  # spaced ellipses, `。 。`: the marks go to the piece before them
-            if len(cuts) > 1:
+        if _bare(text[cuts[-1] : match.start()]):
+            if len(cuts) > 1:  # spaced ellipses, `。 。`: the marks go to the piece before them
                 cuts[-1] = match.end()
         else:
             cuts.append(match.end())

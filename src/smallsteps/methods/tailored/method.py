@@ -32,7 +32,7 @@ from smallsteps.experiment.recipe import TailoredSettings
 from smallsteps.generation.budget import NOT_ASKED
 from smallsteps.methods.tailored.exam import Paper
 from smallsteps.records import Chain, Problem, Rationale, Record
-from smallsteps.segments.examples import Path, build_examples
+from smallsteps.segments.examples import SegmentPath, build_examples
 from smallsteps.segments.label import segment_chains
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -204,7 +204,7 @@ def train(
     question."""
     words = workshop.recipe.tailored
     assert words is not None
-    path: Path = "uni" if words.segments else "direct"
+    path: SegmentPath = "uni" if words.segments else "direct"
     texts = [*workshop.texts, *(chain.rationale.text for chain in lessons.chains)]
     cut = (
         segment_chains(lessons.chains, words.segments, task=workshop.task) if words.segments else []

@@ -47,7 +47,7 @@ from smallsteps.methods.tailored.method import (
     train,
 )
 from smallsteps.records import Chain, Prediction, Problem
-from smallsteps.segments.examples import Path as SegmentPath
+from smallsteps.segments.examples import SegmentPath
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
