@@ -58,23 +58,43 @@ def test_relative_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
-def test_functions_and_tests_named_on_the_method_page_exist():
-    text = (ROOT / "docs" / "as-es.md").read_text(encoding="utf-8")
-    functions = re.findall(r"`(smallsteps[\w.]+):(\w+)`", text)
-    assert len(functions) > 10
-    for module, name in functions:
-        assert hasattr(importlib.import_module(module), name), f"{module}:{name}"
+METHOD_PAGES = ["as-es.md", "tailored.md", "guided.md"]
+
+
+def code_named_on(page):
+    """(module, name or None) of all code that the cells of the page's tables name: after
+    `module:name`, further names of the cell belong to the same module."""
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    for cell in re.findall(r"[^|\n]+", "\n".join(rows)):
+        module = None
+        for text in re.findall(r"`([^`]+)`", cell):
+            if match := re.fullmatch(r"(smallsteps(?:\.\w+)+)(?::([\w.]+))?", text):
+                module = match[1]
+                yield module, match[2]
+            elif module is not None and re.fullmatch(r"\w+", text):
+                yield module, text
+
+
+@pytest.mark.parametrize("name", METHOD_PAGES)
+def test_functions_named_on_a_method_page_exist(name):
+    named = list(code_named_on((ROOT / "docs" / name).read_text(encoding="utf-8")))
+    assert len(named) > 10
+    for module, attributes in named:
+        place = importlib.import_module(module)
+        for attribute in attributes.split(".") if attributes else ():
+            assert hasattr(place, attribute), f"docs/{name} names {module}:{attributes}"
+            place = getattr(place, attribute)
+
+
+@pytest.mark.parametrize("name", METHOD_PAGES)
+def test_tests_named_on_a_method_page_exist(name):
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     tests = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
     assert len(tests) > 10
-    for file, name in tests:
-        assert (
-            f"def {name}" in (ROOT / file).read_text(encoding="utf-8")
-            if name
-            else (ROOT / file).is_file()
-        ), (
-            file,
-            name,
-        )
+    for file, test in tests:
+        assert (ROOT / file).is_file(), f"docs/{name} names {file}"
+        code = (ROOT / file).read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in code, f"docs/{name} names {file}::{test}"
 
 
 def test_the_page_on_architecture_names_every_module_and_none_that_is_gone():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from smallsteps.evaluation.comparison import compare_scores
     from smallsteps.evaluation.grade import grade
     from smallsteps.experiment.recipe import Recipe, load_recipe
+    from smallsteps.experiment.results import Results, read_results
     from smallsteps.generation.engine import open_engine
     from smallsteps.generation.generator import Decoding, EngineSettings, Generator
     from smallsteps.generation.paths import SolveSettings
@@ -65,6 +66,7 @@ _WHERE = {
     "Recipe": "experiment.recipe",
     "ReinforceSettings": "training.settings",
     "ReplyStore": "generation.replies",
+    "Results": "experiment.results",
     "RewardSettings": "methods.guided.reward",
     "Rewarder": "methods.guided.reward",
     "Scorer": "quality.scorer",
@@ -86,6 +88,7 @@ _WHERE = {
     "prepare": "students.tokens",
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
+    "read_results": "experiment.results",
     "reinforce": "training.reinforce",
     "roller": "methods.guided.rollouts",
     "segment": "segments.label:segment_chains",
@@ -115,6 +118,7 @@ __all__ = [
     "Recipe",
     "ReinforceSettings",
     "ReplyStore",
+    "Results",
     "RewardSettings",
     "Rewarder",
     "Scorer",
@@ -136,6 +140,7 @@ __all__ = [
     "prepare",
     "read",
     "read_problems",
+    "read_results",
     "reinforce",
     "roller",
     "segment",

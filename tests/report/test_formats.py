@@ -28,6 +28,10 @@ def test_a_negative_figure_has_a_true_minus() -> None:
     assert number(12_345.6) == "12,345.6"
 
 
+def test_what_rounds_to_zero_has_no_minus() -> None:
+    assert number(-0.0004, 3) == "0.000" and number(-0.04, sign=True) == "+0.0"
+
+
 def test_accuracy_is_in_per_cent_and_other_metrics_are_named() -> None:
     assert (measure(41.25, "accuracy"), measure(34.7, "bleu")) == ("41.2 %", "34.7 BLEU")
     assert (axis_name("accuracy"), axis_name("exact_match")) == ("Accuracy (%)", "Exact match")

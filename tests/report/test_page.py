@@ -21,6 +21,8 @@ from smallsteps.experiment.results import (
     ResultRecord,
     write_results,
 )
+from smallsteps.methods.guided.results import GuidedResults
+from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Grade, Prediction, Problem
 from smallsteps.report.page import write_page
 
@@ -37,6 +39,7 @@ from .conftest import (
     read,
     results,
     results_of,
+    round_result,
     write_rows,
 )
 
@@ -147,6 +150,27 @@ def test_a_method_without_a_section_of_its_own_is_shown_as_tables_and_facts(
     text = read(folder).text
     assert re.search(r"Pens: pens of arms pens colour 31 – 32 blue", text)
     assert re.search(r"Pens: glue strong", text)
+
+
+def test_a_run_of_arms_of_all_methods_has_one_table_and_the_part_of_each_method(
+    make_run: MakeRun,
+) -> None:
+    untrained = {"train_tokens": None, "passes": None, "seconds": None, "student": None}
+    arms = [
+        arm_result("direct", 50.0),
+        arm_result("tailored-full", 60.0, method="tailored", teacher_tokens=84_200),
+        arm_result("guided-standard", 40.0, method="guided", **untrained),
+    ]
+    parts = {
+        "tailored": TailoredResults(teacher="solver", equal="all", rounds=[round_result()]),
+        "guided": GuidedResults(reader="r", yields=None, guidance=[], refinement=[], judge=[]),
+    }
+    names = ["tailored-full", "guided-standard"]
+    tests = [comparison(name, "direct", 1.0, -1.0, 3.0) for name in names]
+    page = read(make_run(results_of(*arms, comparisons=tests, methods=parts)))
+    sections = [attrs["id"] for tag, attrs in page.tags if tag == "section"]
+    assert sections[:4] == ["results", "tests", "rounds", "guided"]
+    assert page.text.count("84.2 k") == 1 and "guided-standard against direct" in page.text
 
 
 def test_columns_of_cost_that_no_arm_fills_are_left_out(make_run: MakeRun) -> None:

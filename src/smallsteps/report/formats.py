@@ -33,19 +33,25 @@ def is_number(value: Any) -> bool:
 
 
 def number(value: Any, digits: int = 1, sign: bool = False) -> str:
-    """A figure with a true minus sign; an en dash where there is none.
+    """A figure with a true minus sign, which zero never has; an en dash where there is none.
 
-    >>> number(41.25), number(-0.5, sign=True), number(None), number(float("nan"))
-    ('41.2', '−0.5', '–', '–')
+    >>> number(41.25), number(-0.5, sign=True), number(-0.04), number(None), number(float("nan"))
+    ('41.2', '−0.5', '0.0', '–', '–')
     """
     if not is_number(value):
         return "–"
-    return f"{value:{'+' if sign else ''},.{digits}f}".replace("-", "−")
+    return f"{value:{'+' if sign else ''}z,.{digits}f}".replace("-", "−")
 
 
 def metric_name(metric: str) -> str:
     """`accuracy` → "accuracy", `bleu` → "BLEU"; an unknown metric keeps its name."""
     return METRIC_NAMES.get(metric, metric)
+
+
+def metric_title(metric: str) -> str:
+    """The metric's name with a capital: "Accuracy", "Exact match"."""
+    name = metric_name(metric)
+    return name[:1].upper() + name[1:]
 
 
 def measure(value: float, metric: str) -> str:
@@ -55,8 +61,7 @@ def measure(value: float, metric: str) -> str:
 
 def axis_name(metric: str) -> str:
     """The metric as the label of an axis: "Accuracy (%)", "BLEU"."""
-    name = metric_name(metric)
-    return f"{name[0].upper()}{name[1:]}{' (%)' if metric == 'accuracy' else ''}"
+    return metric_title(metric) + (" (%)" if metric == "accuracy" else "")
 
 
 def p_value(value: float | None) -> str:

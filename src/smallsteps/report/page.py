@@ -87,6 +87,7 @@ def render(run: ShownRun) -> str:
         duration=formats.duration,
         p_value=formats.p_value,
         metric_name=formats.metric_name,
+        metric_title=formats.metric_title,
         plain=plain,
     )
     facts = _facts(run)
