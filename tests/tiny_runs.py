@@ -88,9 +88,12 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 # Imports take seconds and a comparison as small as ours does not: one process imports, and forks
 # for each command.
 FORK_SERVER = """
-import json, os, signal, sys, time
+import gc, json, os, signal, sys, time
 import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.methods.compare, smallsteps.report.page
 import smallsteps.report.terminal, smallsteps.experiment.fail_points, transformers.models.t5.modeling_t5, transformers.models.auto
+os.fsync = lambda handle: None  # as in conftest.py
+gc.collect()
+gc.freeze()
 for line in sys.stdin:
     arguments, fail_at, limit = json.loads(line)
     child = os.fork()
