@@ -15,7 +15,9 @@ import pytest
 
 import smallsteps
 from smallsteps.cli.main import main
+from smallsteps.evaluation.metrics import METRICS
 from smallsteps.generation.engine import ENGINES
+from smallsteps.quality.aspects import ASPECTS
 from smallsteps.segments.strategies import STRATEGIES
 from smallsteps.students.loading import load_student
 from smallsteps.students.scratch import ScratchSettings, from_scratch
@@ -203,7 +205,7 @@ def test_the_examples_of_the_page_on_extending_run(section, tmp_path, monkeypatc
 @contextmanager
 def registries_restored():
     """Takes out again what examples add. In place, as other modules hold the same dictionaries."""
-    registries = (ENGINES, ESTIMATORS, STRATEGIES, TASKS)
+    registries = (ASPECTS, ENGINES, ESTIMATORS, METRICS, STRATEGIES, TASKS)
     before = [dict(registry) for registry in registries]
     try:
         yield
