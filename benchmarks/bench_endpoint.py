@@ -17,9 +17,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from smallsteps.generation.budget import Budget
-from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.generator import Decoding, Request
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import CallSettings
 
 
 def serve(latency: float, port: Connection) -> None:
@@ -72,7 +73,11 @@ def main() -> None:
     mine, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=serve, args=(options.latency, theirs), daemon=True)
     process.start()
-    settings = EndpointSettings("m", f"http://127.0.0.1:{mine.recv()}/v1", options.concurrency)
+    settings = CallSettings(
+        name="m",
+        base_url=f"http://127.0.0.1:{mine.recv()}/v1",
+        concurrency=options.concurrency,
+    )
     requests = [Request(f"q{n}", f"What is {n} + {n}? " * 20) for n in range(options.calls)]
     with tempfile.TemporaryDirectory() as folder:
         store = ReplyStore(Path(folder) / "replies.sqlite")

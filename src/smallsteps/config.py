@@ -21,7 +21,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from smallsteps.config_errors import error_line
@@ -43,8 +52,25 @@ Positive = Annotated[float, Field(gt=0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Temperature = Annotated[float, Field(ge=0.01, le=1000)]
-"""Of sampling; greedy decoding is 0 and stands beside it."""
+"""Of sampling only; see TemperatureOrZero."""
 Name = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+def _zero_or_temperature(value: int | float) -> int | float:
+    """Zero keeps its type: 0 and 0.0 are different requests to the store of paid replies."""
+    if value == 0:
+        return value
+    if not 0.01 <= value <= 1000:
+        raise ValueError(f"expected 0 (greedy) or a number from 0.01 to 1000, got {value:g}.")
+    return float(value)
+
+
+TemperatureOrZero = Annotated[
+    int | float,
+    AfterValidator(_zero_or_temperature),
+    WithJsonSchema({"anyOf": [{"const": 0}, {"type": "number", "minimum": 0.01, "maximum": 1000}]}),
+]
+"""Of sampling; 0: greedy."""
 
 
 class _SettingsMeta(ModelMetaclass):

@@ -102,11 +102,11 @@ WRONG = {
     "tailored.teacher.money=-inf": "tailored.teacher.money: expected a number of at least 0, or null, got -inf",
     "tailored.teacher.calls=1e30": "tailored.teacher.calls: expected a whole number of at least 0, or null",
     "tailored.teacher.timeout=inf": "tailored.teacher.timeout: expected a number above 0, got inf",
-    "tailored.teacher.temperature=1e-30": "expected 0 or a number of at least 0.01, got 1e-30",
+    "tailored.teacher.temperature=1e-30": "expected 0 (greedy) or a number from 0.01 to 1000, got 1e-30",
     "tailored.temperature=nan": "tailored.temperature: expected a number of at least 0.01, got nan",
     "tailored.min_gain=nan": "tailored.min_gain: expected a number of at least -100, or null, got nan",
     "guided.reinforce.kl=inf": "guided.reinforce.kl: expected a number of at least 0, got inf",
-    "guided.reader.extra_body={a: .inf}": "guided.reader.extra_body: holds a value that JSON does not have",
+    "guided.reader.extra_body={a: .inf}": "guided.reader.extra_body: not JSON (Out of range float values",
     # shapes
     "train=3": "train: expected a section of `key: value` lines, got 3.",
     "train=[1]": "train: expected a section of `key: value` lines, got [1].",

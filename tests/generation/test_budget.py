@@ -9,11 +9,12 @@ import pytest
 
 from loopback import completion
 from smallsteps.errors import RecipeError
-from smallsteps.generation.budget import Budget, Call, Exhausted, Limits, Prices
+from smallsteps.generation.budget import Budget, Call, Exhausted
 from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.claim_table import LEASE_SECONDS, new_owner
 from smallsteps.generation.costs import MESSAGE_TOKENS
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import BudgetSettings
 
 
 @pytest.fixture
@@ -41,12 +42,12 @@ def reserve(budget: Budget, chat_request: ChatRequest, owner: str = "") -> Call:
 
 
 def test_a_call_reserves_every_byte_and_the_whole_reply(store: ReplyStore) -> None:
-    budget = Budget(store, "job", prices=Prices(input=2.0, output=10.0))
+    budget = Budget(store, "job", BudgetSettings(price_in=2.0, price_out=10.0))
     call = reserve(budget, chat_request("é?"))
     assert (budget.spent.input_tokens, budget.spent.output_tokens) == (3 + MESSAGE_TOKENS, 10)
     assert budget.received(call, body(prompt_tokens=4, completion_tokens=2)) == ""
     assert (budget.spent.input_tokens, budget.spent.output_tokens) == (4, 2)
-    assert budget.prices.of(budget.spent) == pytest.approx((4 * 2 + 2 * 10) / 1e6)
+    assert budget.money(budget.spent) == pytest.approx((4 * 2 + 2 * 10) / 1e6)
     assert store.spent("job") == budget.spent
 
 
@@ -62,17 +63,17 @@ def test_a_failure_that_nobody_bills_frees_the_tokens_and_not_the_call(store: Re
 @pytest.mark.parametrize(
     ("limits", "fits"),
     [
-        (Limits(calls=3), 3),
-        (Limits(tokens=2 * (3 + MESSAGE_TOKENS + 10)), 2),
-        (Limits(tokens=2 * (3 + MESSAGE_TOKENS + 10) - 1), 1),
-        (Limits(money=4 * (3 + MESSAGE_TOKENS + 10) / 1e6), 4),
-        (Limits(calls=0), 0),
+        (BudgetSettings(calls=3), 3),
+        (BudgetSettings(tokens=2 * (3 + MESSAGE_TOKENS + 10)), 2),
+        (BudgetSettings(tokens=2 * (3 + MESSAGE_TOKENS + 10) - 1), 1),
+        (BudgetSettings(money=4 * (3 + MESSAGE_TOKENS + 10) / 1e6, price_in=1.0, price_out=1.0), 4),
+        (BudgetSettings(calls=0), 0),
     ],
 )
 def test_nothing_is_sent_that_could_break_a_limit(
-    store: ReplyStore, limits: Limits, fits: int
+    store: ReplyStore, limits: BudgetSettings, fits: int
 ) -> None:
-    budget = Budget(store, "job", limits, Prices(1.0, 1.0))
+    budget = Budget(store, "job", limits.changed(price_in=1.0, price_out=1.0))
     for n in range(fits):
         budget.reserve(chat_request(f"q{n:02}"))
     with pytest.raises(Exhausted, match="limit of"):
@@ -81,21 +82,21 @@ def test_nothing_is_sent_that_could_break_a_limit(
 
 
 def test_a_limit_counts_what_earlier_runs_of_the_job_spent(store: ReplyStore) -> None:
-    Budget(store, "job", Limits(calls=1)).reserve(chat_request())
+    Budget(store, "job", BudgetSettings(calls=1)).reserve(chat_request())
     with pytest.raises(Exhausted):
-        Budget(store, "job", Limits(calls=1)).reserve(chat_request())
-    Budget(store, "another", Limits(calls=1)).reserve(chat_request())
+        Budget(store, "job", BudgetSettings(calls=1)).reserve(chat_request())
+    Budget(store, "another", BudgetSettings(calls=1)).reserve(chat_request())
 
 
-def test_a_limit_on_money_needs_prices(store: ReplyStore) -> None:
+def test_a_limit_on_money_needs_prices() -> None:
     with pytest.raises(RecipeError, match="needs prices"):
-        Budget(store, "job", Limits(money=1.0))
+        BudgetSettings(money=1.0)
 
 
 def test_the_forecast_leaves_out_what_is_stored_and_counts_the_same_words_once(
     store: ReplyStore,
 ) -> None:
-    budget = Budget(store, "job", prices=Prices(1.0, 1.0))
+    budget = Budget(store, "job", BudgetSettings(price_in=1.0, price_out=1.0))
     budget.received(reserve(budget, chat_request("a")), body(prompt_tokens=1, completion_tokens=1))
     wanted = [chat_request("a"), chat_request("b" * 4000), chat_request("b" * 4000)]
     line = budget.forecast(len(wanted), budget.missing(wanted))
@@ -164,7 +165,7 @@ def test_what_is_no_answer_lies_among_the_failures_and_is_paid(store: ReplyStore
 
 def test_two_budgets_of_one_job_share_its_limits(tmp_path: Path) -> None:
     stores = [ReplyStore(tmp_path / "r.sqlite") for _ in range(2)]
-    budgets = [Budget(store, "job", Limits(calls=3)) for store in stores]
+    budgets = [Budget(store, "job", BudgetSettings(calls=3)) for store in stores]
     for n in range(3):
         reserve(budgets[n % 2], chat_request(f"q{n}"))
     for budget in budgets:
@@ -175,7 +176,7 @@ def test_two_budgets_of_one_job_share_its_limits(tmp_path: Path) -> None:
 def test_a_call_waits_for_those_under_way_and_not_for_those_that_a_kill_left_open(
     store: ReplyStore,
 ) -> None:
-    budget = Budget(store, "job", Limits(tokens=FULL + 10 + 5))
+    budget = Budget(store, "job", BudgetSettings(tokens=FULL + 10 + 5))
     owner = new_owner()
     first = chat_request("one")
     store.claims.claim(first.key, owner, LEASE_SECONDS)
@@ -193,25 +194,15 @@ def test_a_call_waits_for_those_under_way_and_not_for_those_that_a_kill_left_ope
 
 
 def test_a_limit_on_calls_does_not_wait(store: ReplyStore) -> None:
-    budget, owner = Budget(store, "job", Limits(calls=1)), new_owner()
+    budget, owner = Budget(store, "job", BudgetSettings(calls=1)), new_owner()
     store.claims.claim(chat_request("one").key, owner, LEASE_SECONDS)
     reserve(budget, chat_request("one"), owner)
     with pytest.raises(Exhausted, match="limit of 1 calls"):
         budget.reserve(chat_request("two"), owner)
 
 
-@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), -float("inf"), "3", True])
-@pytest.mark.parametrize("name", ["calls", "tokens", "money"])
-def test_a_limit_is_a_finite_number_from_0_on(name: str, value: float) -> None:
-    with pytest.raises(
-        RecipeError, match=f"the limit on {name} is {value}, expected 0 or more, and finite"
-    ):
-        Limits(**{name: value})
-
-
-@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
-def test_a_price_is_a_finite_number_from_0_on(value: float) -> None:
-    with pytest.raises(
-        RecipeError, match=f"the output price is {value}, expected 0 or more, and finite"
-    ):
-        Prices(1.0, value)
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), -float("inf"), "3x", True])
+@pytest.mark.parametrize("name", ["calls", "tokens", "money", "price_in", "price_out"])
+def test_a_limit_and_a_price_are_finite_numbers_from_0_on(name: str, value: object) -> None:
+    with pytest.raises(RecipeError, match=f"^BudgetSettings: {name}: expected a (whole )?number"):
+        BudgetSettings(**{name: value})  # type: ignore[arg-type]

@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from loopback import completion
-from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import Unreadable
 from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.completion import (
     Thinking,
-    check_thinking,
     read_answer,
     reply_of,
     stored_answer,
@@ -87,11 +85,6 @@ def test_what_a_killed_process_left_and_is_no_answer_is_to_be_bought_again(tmp_p
 def test_half_a_character_becomes_a_whole_one_or_its_replacement() -> None:
     raw = json.dumps(completion("x")).replace('"x"', r'"a \ud83d\ude00 b \ud83d c"')
     assert read_answer(raw).text == "a \U0001f600 b \ufffd c"
-
-
-def test_a_policy_that_is_none_is_one_line() -> None:
-    with pytest.raises(RecipeError, match="thinking is 'all', expected drop, keep, only"):
-        check_thinking("all")
 
 
 def test_what_is_nested_deeply_beside_a_reply_costs_it_nothing() -> None:

@@ -14,11 +14,12 @@ import pytest
 
 from loopback import Server, completion
 from smallsteps.errors import TeacherError
-from smallsteps.generation.budget import Budget, Limits
+from smallsteps.generation.budget import Budget
 from smallsteps.generation.completion import read_answer
-from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import BudgetSettings, CallSettings
 
 KEY = "sk-very-secret-key"
 
@@ -33,12 +34,12 @@ def store(tmp_path: Path) -> Iterator[ReplyStore]:
 def endpoint(
     server: Server,
     store: ReplyStore,
-    limits: Limits | None = None,
+    limits: BudgetSettings | None = None,
     job: str = "job",
     **settings: Any,
 ) -> Endpoint:
-    given = {"model": "m", "base_url": server.url, "concurrency": 8, "timeout": 5.0, **settings}
-    return Endpoint(EndpointSettings(**given), Budget(store, job, limits), KEY)
+    given = {"name": "m", "base_url": server.url, "concurrency": 8, "timeout": 5.0, **settings}
+    return Endpoint(CallSettings(**given), Budget(store, job, limits), KEY)
 
 
 def ask(
@@ -190,25 +191,25 @@ def test_a_refusal_stops_all_calls_for_as_long_as_it_says(
 
 def test_limits_hold_at_the_server_and_over_runs(server: Server, store: ReplyStore) -> None:
     texts = [f"q{n}" for n in range(20)]
-    replies = ask(endpoint(server, store, Limits(calls=7)), *texts)
+    replies = ask(endpoint(server, store, BudgetSettings(calls=7)), *texts)
     assert server.calls == 7
     left = [reply for reply in replies.values() if reply.finished == "failed"]
     assert len(replies) == 20 and len(left) == 13 and "limit of 7 calls" in (left[0].error or "")
-    ask(endpoint(server, store, Limits(calls=7)), *texts)
+    ask(endpoint(server, store, BudgetSettings(calls=7)), *texts)
     assert server.calls == 7, "the same job has nothing left"
-    ask(endpoint(server, store, Limits(calls=2), job="another"), *texts)
+    ask(endpoint(server, store, BudgetSettings(calls=2), job="another"), *texts)
     assert server.calls == 9
 
 
 def test_a_limit_on_tokens_is_never_exceeded(server: Server, store: ReplyStore) -> None:
-    ask(endpoint(server, store, Limits(tokens=200)), *(f"q{n}" for n in range(50)))
+    ask(endpoint(server, store, BudgetSettings(tokens=200)), *(f"q{n}" for n in range(50)))
     assert 0 < store.spent("job").tokens <= 200
     assert server.calls == store.spent("job").calls < 50
 
 
 def test_retries_count_as_calls(server: Server, store: ReplyStore) -> None:
     server.answer = lambda body, times: (500, {"error": {"message": "oops"}}, {})
-    ask(endpoint(server, store, Limits(calls=3), attempts=9, concurrency=1), "a")
+    ask(endpoint(server, store, BudgetSettings(calls=3), attempts=9, concurrency=1), "a")
     assert server.calls == 3
 
 

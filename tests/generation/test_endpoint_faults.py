@@ -18,10 +18,11 @@ from loopback import Answer, Server, completion
 from smallsteps.errors import RecipeError, TeacherError
 from smallsteps.generation import pauses
 from smallsteps.generation.access import Access
-from smallsteps.generation.budget import Budget, Limits
-from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import BudgetSettings, CallSettings
 
 KEY = "sk-very-secret-key"
 
@@ -45,12 +46,12 @@ class Asking:
         self,
         server: Server,
         store: ReplyStore,
-        limits: Limits | None = None,
+        limits: BudgetSettings | None = None,
         key: str = KEY,
         **settings: Any,
     ) -> None:
         given = {
-            "model": "m",
+            "name": "m",
             "base_url": server.url,
             "concurrency": 4,
             "timeout": 5.0,
@@ -59,7 +60,7 @@ class Asking:
         }
         self.lines: list[str] = []
         self.endpoint = Endpoint(
-            EndpointSettings(**given), Budget(store, "job", limits), key, self.lines.append
+            CallSettings(**given), Budget(store, "job", limits), key, self.lines.append
         )
 
     def ask(self, *texts: str, **decoding: Any) -> dict[str, Reply]:
@@ -471,7 +472,7 @@ def test_odd_usage_keeps_the_reply_and_the_limit(
     server: Server, store: ReplyStore, usage: Any
 ) -> None:
     server.answer = lambda body, times: (200, {**completion("42"), "usage": usage}, {})
-    replies = Asking(server, store, Limits(tokens=400)).ask(*questions(20))
+    replies = Asking(server, store, BudgetSettings(tokens=400)).ask(*questions(20))
     assert replies["q0"].text == "42"
     assert server.calls < 20 and 0 < store.spent("job").tokens <= 400
 
@@ -570,9 +571,9 @@ def test_extra_parameters_are_sent_and_belong_to_what_was_asked(
 
 
 def test_the_limit_in_extra_parameters_is_the_limit(server: Server, store: ReplyStore) -> None:
-    Asking(server, store, Limits(tokens=100_000), extra_body={"max_completion_tokens": 900}).ask(
-        "a"
-    )
+    Asking(
+        server, store, BudgetSettings(tokens=100_000), extra_body={"max_completion_tokens": 900}
+    ).ask("a")
     assert (
         server.bodies[-1]["max_completion_tokens"] == 900 and "max_tokens" not in server.bodies[-1]
     )
@@ -594,7 +595,7 @@ def test_the_limit_in_extra_parameters_is_the_limit(server: Server, store: Reply
 )
 def test_extra_parameters_that_cannot_be_are_refused(extra: Any, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        EndpointSettings("m", "http://127.0.0.1:1/v1", extra_body=extra)
+        CallSettings(name="m", base_url="http://127.0.0.1:1/v1", extra_body=extra)
 
 
 # ---- busy servers ----
@@ -712,7 +713,7 @@ def test_the_place_is_told_before_the_first_call(server: Server, store: ReplySto
 
 def test_stored_replies_need_no_key(server: Server, store: ReplyStore) -> None:
     Asking(server, store).ask("a")
-    settings = EndpointSettings("m", server.url)
+    settings = CallSettings(name="m", base_url=server.url)
     withheld = Endpoint(
         settings, Budget(store, "job"), Access(None, "sk-1").key_for("https://elsewhere.example/v1")
     )
@@ -728,7 +729,7 @@ def test_stored_replies_need_no_key(server: Server, store: ReplyStore) -> None:
 
 def test_a_password_in_a_url_reaches_nothing() -> None:
     with pytest.raises(RecipeError, match="carries a user name or a password") as raised:
-        EndpointSettings("m", "http://user:hunter2@127.0.0.1:1/v1")
+        CallSettings(name="m", base_url="http://user:hunter2@127.0.0.1:1/v1")
     assert "hunter2" not in str(raised.value)
 
 
@@ -766,7 +767,7 @@ def test_a_slow_server_is_told_with_the_option_that_helps(
 
 def test_a_model_without_a_name_is_refused() -> None:
     with pytest.raises(RecipeError, match="the model's name is empty"):
-        EndpointSettings(" ", "http://127.0.0.1:1/v1")
+        CallSettings(name=" ", base_url="http://127.0.0.1:1/v1")
 
 
 def test_leaving_while_all_wait_takes_no_time(server: Server, store: ReplyStore) -> None:
@@ -849,10 +850,11 @@ FAULTS: list[Answer] = [
 
 
 @pytest.mark.parametrize(
-    ("seed", "limits"), [(0, Limits()), (1, Limits(calls=50)), (2, Limits(tokens=2000))]
+    ("seed", "limits"),
+    [(0, BudgetSettings()), (1, BudgetSettings(calls=50)), (2, BudgetSettings(tokens=2000))],
 )
 def test_whatever_fails_in_between_every_request_has_an_end_and_limits_hold(
-    server: Server, store: ReplyStore, seed: int, limits: Limits
+    server: Server, store: ReplyStore, seed: int, limits: BudgetSettings
 ) -> None:
     chance = random.Random(seed)
     server.answer = lambda body, times: (

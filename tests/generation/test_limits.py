@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from loopback import Server, completion
-from smallsteps.generation.budget import Budget, Limits, Prices
-from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import BudgetSettings, CallSettings
 
 
 @pytest.fixture
@@ -30,14 +31,14 @@ def buy(
     server: Server,
     store: ReplyStore,
     count: int,
-    limits: Limits,
+    limits: BudgetSettings,
     *,
     length: int = 20,
     concurrency: int = 32,
     **more: Any,
 ) -> list[Reply]:
-    settings = EndpointSettings("m", server.url, concurrency, timeout=10.0)
-    budget = Budget(store, "job", limits, Prices(1.0, 1.0))
+    settings = CallSettings(name="m", base_url=server.url, concurrency=concurrency, timeout=10.0)
+    budget = Budget(store, "job", limits.changed(price_in=1.0, price_out=1.0))
     requests = [Request(f"q{n}", f"q{n}") for n in range(count)]
     return list(Endpoint(settings, budget, "key", **more).generate(requests, Decoding(length)))
 
@@ -65,7 +66,7 @@ def test_a_limit_on_tokens_holds_whatever_the_server_counts(
         return 200, whole, {}
 
     server.answer = answer
-    replies = buy(server, store, 40, Limits(tokens=2000), length=300)
+    replies = buy(server, store, 40, BudgetSettings(tokens=2000), length=300)
     spent = store.spent("job")
     assert 1000 < spent.tokens <= 2000, "each call costs what it may have cost at most"
     assert 4 <= server.calls < 10 and server.calls == spent.calls
@@ -83,13 +84,16 @@ def test_other_names_of_counts_are_counts(server: Server, store: ReplyStore) -> 
         completion("7") | {"usage": {"input_tokens": 40, "output_tokens": 10}},
         {},
     )
-    buy(server, store, 40, Limits(tokens=2000))
+    buy(server, store, 40, BudgetSettings(tokens=2000))
     assert server.calls == 39, "39 calls of 50 leave no room for one that may take 86"
 
 
-@pytest.mark.parametrize("limits", [Limits(tokens=2000), Limits(money=2000 / 1e6)])
+@pytest.mark.parametrize(
+    "limits",
+    [BudgetSettings(tokens=2000), BudgetSettings(money=2000 / 1e6, price_in=1.0, price_out=1.0)],
+)
 def test_a_job_waits_for_calls_under_way_before_it_calls_a_limit_reached(
-    server: Server, store: ReplyStore, limits: Limits
+    server: Server, store: ReplyStore, limits: BudgetSettings
 ) -> None:
     server.delay = (
         0.01  # each call reserves 566 tokens and takes 10, so three are under way at once
@@ -102,13 +106,15 @@ def test_a_job_waits_for_calls_under_way_before_it_calls_a_limit_reached(
 def test_two_processes_of_one_job_share_its_limits(server: Server, tmp_path: Path) -> None:
     server.delay = 0.01
     code = (
-        "import sys; from smallsteps.generation.budget import Budget, Limits\n"
-        "from smallsteps.generation.endpoint import Endpoint, EndpointSettings\n"
+        "import sys; from smallsteps.generation.budget import Budget\n"
+        "from smallsteps.generation.endpoint import Endpoint\n"
+        "from smallsteps.generation.settings import BudgetSettings, CallSettings\n"
         "from smallsteps.generation.generator import Decoding, Request\n"
         "from smallsteps.generation.replies import ReplyStore\n"
-        "budget = Budget(ReplyStore(sys.argv[1]), 'job', Limits(calls=30))\n"
+        "budget = Budget(ReplyStore(sys.argv[1]), 'job', BudgetSettings(calls=30))\n"
         "asked = [Request(f'{sys.argv[3]}-{n}', f'{sys.argv[3]}-{n}') for n in range(40)]\n"
-        "list(Endpoint(EndpointSettings('m', sys.argv[2]), budget, 'key').generate(asked, Decoding(20)))\n"
+        "endpoint = Endpoint(CallSettings(name='m', base_url=sys.argv[2]), budget, 'key')\n"
+        "list(endpoint.generate(asked, Decoding(20)))\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "r.sqlite"), server.url]
     processes = [subprocess.Popen([*command, name]) for name in "ab"]
@@ -119,5 +125,5 @@ def test_two_processes_of_one_job_share_its_limits(server: Server, tmp_path: Pat
 def test_a_bare_body_is_stored_before_it_is_read(server: Server, store: ReplyStore) -> None:
     raw = json.dumps(completion("7"))
     server.answer = lambda body, times: (200, raw, {})
-    buy(server, store, 1, Limits())
+    buy(server, store, 1, BudgetSettings())
     assert store.file.write("SELECT raw FROM replies").fetchone()[0] == raw

@@ -102,7 +102,7 @@ REFUSED = {
         "tailored/demo",
         "tailored.teacher.name=m",
         "tailored.teacher.base_url=ftp://x",
-    ): "tailored.teacher.base_url: expected a URL such as http://localhost:8000/v1",
+    ): "tailored.teacher.base_url: the URL 'ftp://x': expected http://",
     (
         "tailored/demo",
         "tailored.rationales=2",

@@ -10,11 +10,11 @@ from tests.methods.tailored.test_method import content as tailored_content
 from smallsteps.disk import damage
 from smallsteps.errors import UserError
 from smallsteps.experiment.recipe import make_recipe
+from smallsteps.generation.access import Access
 from smallsteps.methods.compare import compare
 from smallsteps.methods.guide import guide
 from smallsteps.methods.tailor import tailor
 from smallsteps.report.page import write_page
-from smallsteps.teaching.open import Access
 from tiny_runs import Listener, tiny_content
 
 from .test_guide import KEY, knows

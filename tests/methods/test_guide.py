@@ -19,13 +19,13 @@ from smallsteps.experiment.recipe import (
     recipe_names,
 )
 from smallsteps.experiment.results import read_results
+from smallsteps.generation.access import Access
 from smallsteps.methods.guide import guide
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import results_table
 from smallsteps.students.loading import load_student
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import write_rows
-from smallsteps.teaching.open import Access
 from tiny_runs import TINY_STUDENT, Commands, lasting, rows_of
 
 KEY = "sk-only-in-the-environment"

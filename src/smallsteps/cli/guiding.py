@@ -13,11 +13,12 @@ from smallsteps.cli.progress import Terminal, say
 from smallsteps.cli.solving import stored_task
 from smallsteps.devices import check_device
 from smallsteps.errors import counted
-from smallsteps.generation.budget import Budget, Limits, Prices
+from smallsteps.experiment.recipe import ReaderSettings
+from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.guided.method import Outcome, alone, guided, turned, write
-from smallsteps.methods.guided.open import ReaderSettings, open_reader
+from smallsteps.methods.guided.open import open_reader
 from smallsteps.methods.guided.reader import Asked, check_task, nothing_read
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem
@@ -36,22 +37,21 @@ def guide_file(
     out: Path,
     guide: str,
     settings: ReaderSettings,
-    limits: Limits,
-    prices: Prices,
-    store: Path | None,
-    compare: bool,
     task_name: str | None,
-    max_new_tokens: int,
     columns: Mapping[str, str],
+    *,
+    compare: bool,
+    max_new_tokens: int,
+    device: str,
     threads: int | None,
     dry_run: bool,
 ) -> None:
     """One row a question, in order; figures where gold answers are known."""
-    store = (store or STORE).expanduser()
+    store = settings.store_path
     prompts = [settings.guided, settings.standard]
     check_output(out, inputs=[source, guide, settings.name, *prompts])
     check_output(store, "--store", inputs=[source, out, *prompts])
-    check_device(settings.device)
+    check_device(device)
     set_threads(threads)
     task = _task(guide, task_name)
     check_task(task)
@@ -61,17 +61,17 @@ def guide_file(
         for problem in problems:
             task.golds(problem)  # and one whose further answers are no texts
     with closing(ReplyStore(store)) as replies, Terminal() as reporter:
-        budget = Budget(replies, str(out.resolve()), limits, prices)
-        reader = open_reader(settings, task, budget, access(), say=reporter.say).reader
+        budget = Budget(replies, str(out.resolve()), settings)
+        reader = open_reader(
+            settings, task, budget, access(), say=reporter.say, device=device
+        ).reader
         asked = [Asked(problem, "") for problem in problems] + [
             Asked(problem) for problem in problems if compare
         ]
         reporter.say(f"reader, without the rationales: {reader.forecast(asked)}")
         if dry_run:
             return
-        student = prepare(
-            load_student(guide, device=settings.device), task, path="direct", texts=sources
-        )
+        student = prepare(load_student(guide, device=device), task, path="direct", texts=sources)
         reporter.say(f"{guide} writes {counted(len(problems), 'rationale')}")
         written = [own[0] for own in write(student, problems, task, Decoding(max_new_tokens))]
         reporter.say(f"{settings.name} answers")

@@ -102,7 +102,9 @@ Temperature = Annotated[
     float,
     typer.Option("--temperature", callback=_temperature, help="Sampling temperature; 0 is greedy."),
 ]
-SamplingSeed = Annotated[int, typer.Option("--seed", help="Seed of the sampling.")]
+SamplingSeed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the sampling.")
+]
 
 # ---- a served model, and what may be spent on it ----
 

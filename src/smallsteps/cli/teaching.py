@@ -11,14 +11,14 @@ from smallsteps.cli.environment import access
 from smallsteps.cli.progress import Terminal, say
 from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, TeacherError
-from smallsteps.generation.budget import Budget, Limits, Prices
-from smallsteps.generation.generator import Decoding
-from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.replies import ReplyStore
 from smallsteps.outputs import check_output
 from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.tasks.spoken import task_for
 from smallsteps.teaching.lessons import lessons_for
-from smallsteps.teaching.open import TeacherSettings, open_teacher
+from smallsteps.teaching.open import open_teacher
+from smallsteps.teaching.settings import TeacherSettings
 from smallsteps.teaching.summary import summary_lines, why_no_reply_came, why_none_was_kept
 from smallsteps.teaching.teach import teach
 
@@ -27,14 +27,12 @@ def teach_file(
     source: Path,
     out: Path,
     settings: TeacherSettings,
-    decoding: Decoding,
-    limits: Limits,
-    prices: Prices,
-    store: Path | None,
     task_name: str,
     samples: int,
-    retries: int,
     columns: Mapping[str, str],
+    *,
+    device: str,
+    seed: int,
     threads: int | None,
     dry_run: bool,
 ) -> None:
@@ -42,12 +40,12 @@ def teach_file(
 
     Raises TeacherError, once the rows are written, where not one reply came, or all were dropped
     for one reason."""
-    store = (store or STORE).expanduser()
+    store = settings.store_path
     check_output(out, inputs=[source, settings.name, settings.initial])
     check_output(store, "--store", inputs=[source, out, settings.name, settings.initial])
-    check_device(settings.device)
+    check_device(device)
     set_threads(threads)
-    if samples > 1 and not decoding.temperature:
+    if samples > 1 and not settings.temperature:
         raise RecipeError(
             "--samples above 1 needs --temperature above 0; greedy replies are all alike."
         )
@@ -56,8 +54,10 @@ def teach_file(
         problems = read_problems(source, task, columns, reporter.say)
         lessons = lessons_for(problems, samples)
         with closing(ReplyStore(store)) as replies:
-            budget = Budget(replies, str(out.resolve()), limits, prices)
-            teacher = open_teacher(settings, task, decoding, budget, access(), reporter.say)
+            budget = Budget(replies, str(out.resolve()), settings)
+            teacher = open_teacher(
+                settings, task, budget, access(), reporter.say, device=device, seed=seed
+            )
             reporter.say(teacher.forecast(lessons))
             if dry_run:
                 return
@@ -65,7 +65,7 @@ def teach_file(
                 lessons,
                 teacher,
                 task,
-                retries,
+                settings.retries,
                 lambda done, total: reporter.advance(
                     "teaching", done, total, f"{budget.spent.calls} calls"
                 ),
@@ -73,8 +73,8 @@ def teach_file(
             write_rows(out, (reply.to_row() for reply in taught))
             spent = budget.spent
     cost = f"{spent.calls:,} calls, {spent.tokens:,} tokens"
-    if prices.input or prices.output:
-        cost += f", {prices.of(spent):,.2f} in money"
+    if settings.price_in or settings.price_out:
+        cost += f", {budget.money(spent):,.2f} in money"
     say(f"{len(taught):,} rows in {out}; {cost}")
     for line in summary_lines(taught):
         say(line)

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from smallsteps.config import (
     LARGEST_COUNT,
@@ -32,7 +31,9 @@ from smallsteps.config import (
     read_settings,
 )
 from smallsteps.errors import RecipeError, nearest
+from smallsteps.generation.settings import SPENDING_ONLY, CallSettings
 from smallsteps.segments.strategies import STRATEGIES, strategies_for_new_chains
+from smallsteps.teaching.settings import TeacherSettings
 from smallsteps.training.settings import ContrastSettings, ReinforceSettings, TrainSettings
 
 BUNDLED = "bundled"
@@ -128,103 +129,12 @@ class Evaluation(Settings):
     """End chains that run in a circle, in all arms alike, exams included."""
 
 
-class Asked(Settings):
-    """A model that is asked, and what may be spent on it."""
-
-    base_url: Name | None = None
-    """Of an OpenAI-compatible server; None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands
-    in no recipe."""
-    calls: int | None = Field(None, ge=0, le=LARGEST_COUNT, examples=[1000])
-    """Most calls of the whole run."""
-    tokens: int | None = Field(None, ge=0, le=LARGEST_COUNT, examples=[1_000_000])
-    """Most tokens of the whole run, read and written."""
-    money: float | None = Field(None, ge=0, le=1e12, examples=[5])
-    """Most money of the whole run, in the currency of the prices."""
-    price_in: NotNegative = 0.0
-    """Per million tokens read."""
-    price_out: NotNegative = 0.0
-    """Per million tokens written."""
-    store: Name | None = None
-    """The SQLite file of paid replies; None: ~/.smallsteps/replies.sqlite, shared by all runs."""
-    concurrency: int = Field(16, ge=1, le=1000)
-    """Calls under way at once."""
-    timeout: Positive = 120.0
-    """Seconds for one call."""
-    patience: float = Field(900.0, ge=0, le=1e7)
-    """Seconds for which a server may be too busy for every call before the run ends."""
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Further parameters of each request, as the server wants them; null takes one out that is sent
-    otherwise."""
-    thinking: Literal["drop", "keep", "only"] = "drop"
-    """What of a reply of a model that thinks is the reply: what follows the thought, thought and
-    reply, or the thought."""
-
-    @field_validator("extra_body")
-    @classmethod
-    def _json(cls, body: dict[str, Any]) -> dict[str, Any]:
-        try:
-            json.dumps(body, allow_nan=False)
-        except (TypeError, ValueError):
-            raise ValueError(
-                "holds a value that JSON does not have, such as inf or a date"
-            ) from None
-        return body
-
-    @field_validator("base_url")
-    @classmethod
-    def _is_url(cls, url: str | None) -> str | None:
-        """What shows before a run folder is made; `generation/access.py` looks at the rest."""
-        if url is None:
-            return None
-        if "@" in url:
-            raise ValueError(
-                "it carries a user name or a password; take it out, as recipes are written to run folders. A key belongs into "
-                "OPENAI_API_KEY"
-            )
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError("expected a URL such as http://localhost:8000/v1")
-        return url
-
-
-COSTS_ONLY = (
-    "concurrency",
-    "timeout",
-    "patience",
-    "calls",
-    "tokens",
-    "money",
-    "price_in",
-    "price_out",
-    "store",
-)
-"""Words of it that change neither what is asked nor what is answered."""
-
-
-class Teacher(Asked):
-    """Who explains."""
-
-    name: Name = "solver"
-    """A model at `base_url`, a folder of a model, a .jsonl file of replies bought elsewhere (`id`,
-    `rationale`, `attempt`), or `solver`, the exact solver of the bundled word problems."""
-    initial: Name = "initial"
-    """Prompt for a question: a bundled name or a file."""
-    feedback: Name = "feedback"
-    """Prompt for a question and a wrong rationale."""
-    blind: Name = "blind"
-    """Prompt of the arm `blind`: as `feedback`, without the wrong rationale."""
-    temperature: Literal[0] | Temperature = 0.7
-    max_new_tokens: Count = 512
-    retries: int = Field(1, ge=0, le=1000)
-    """How often a question is asked again whose reply had to be dropped."""
-
-
 class TailoredSettings(ContrastSettings):
     """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
 
     rounds: int = Field(3, ge=1, le=1000)
     """Times the student is trained; it sits the exam before the first and after each."""
-    teacher: Teacher = Field(default_factory=Teacher)
+    teacher: TeacherSettings = Field(default_factory=TeacherSettings)
     rationales: int = Field(1, ge=1, le=1000)
     """Rationales asked for each question at the start (T_0); above 1 they can be each other's
     positives."""
@@ -260,7 +170,7 @@ class TailoredSettings(ContrastSettings):
     through the model, positives and negatives of the contrast included."""
 
 
-class Reader(Asked):
+class ReaderSettings(CallSettings):
     """The large frozen model that answers."""
 
     name: Name = "trained"
@@ -303,7 +213,7 @@ class GuidedSettings(Settings):
     """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et
     al. 2024)."""
 
-    reader: Reader = Field(default_factory=Reader)
+    reader: ReaderSettings = Field(default_factory=ReaderSettings)
     reinforce: RefinementSettings = Field(default_factory=RefinementSettings)
     samples: int = Field(10, ge=2, le=1000)
     """Of self-consistency and of choosing one of n (paper: 10)."""
@@ -431,7 +341,7 @@ class Recipe(Settings):
             if content[method] is None:
                 content.pop(method)
             else:
-                words = {k: v for k, v in content[method][asked].items() if k not in COSTS_ONLY}
+                words = {k: v for k, v in content[method][asked].items() if k not in SPENDING_ONLY}
                 if not words["extra_body"]:
                     words.pop(
                         "extra_body"

@@ -13,7 +13,6 @@ waits until they are settled."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +22,7 @@ from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.completion import read_answer
 from smallsteps.generation.costs import Cost, cost_of, highest_cost
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import BudgetSettings
 from smallsteps.generation.store_tables import MAX_TOKENS
 
 NOT_ASKED = "not asked"
@@ -30,49 +30,6 @@ NOT_ASKED = "not asked"
 
 BYTES_PER_TOKEN = 4.0
 """Of English text, for the forecast only."""
-
-
-def is_amount(value: object) -> bool:
-    """Whether it is a finite number from 0 on."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What may be spent by a job in all, earlier interrupted runs of it included. None: no
-    limit."""
-
-    calls: int | None = None
-    """Requests sent, retries included."""
-    tokens: int | None = None
-    """Read and written."""
-    money: float | None = None
-    """In the currency of the prices."""
-
-    def __post_init__(self) -> None:
-        for name in ("calls", "tokens", "money"):
-            value = getattr(self, name)
-            if value is not None and not is_amount(value):
-                raise RecipeError(
-                    f"the limit on {name} is {value}, expected 0 or more, and finite."
-                )
-
-
-@dataclass(frozen=True)
-class Prices:
-    """Per million tokens, in any one currency."""
-
-    input: float = 0.0
-    output: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("input", "output"):
-            value = getattr(self, name)
-            if not is_amount(value):
-                raise RecipeError(f"the {name} price is {value}, expected 0 or more, and finite.")
-
-    def of(self, spent: Cost) -> float:
-        return (spent.input_tokens * self.input + spent.output_tokens * self.output) / 1e6
 
 
 @dataclass(frozen=True)
@@ -95,18 +52,16 @@ class Budget:
         self,
         store: ReplyStore,
         job: str,
-        limits: Limits | None = None,
-        prices: Prices | None = None,
+        settings: BudgetSettings | None = None,
     ) -> None:
-        self.store, self.job = (
-            store,
-            job.encode(errors="backslashreplace").decode(),
-        )  # paths may hold any bytes
-        self.limits, self.prices = limits or Limits(), prices or Prices()
-        if self.limits.money is not None and not (self.prices.input or self.prices.output):
-            raise RecipeError(
-                "a limit on money needs prices: name input and output price per million tokens."
-            )
+        self.store = store
+        self.job = job.encode(errors="backslashreplace").decode()  # paths may hold any bytes
+        self.settings = settings or BudgetSettings()
+
+    def money(self, cost: Cost) -> float:
+        """The money that it costs, in the currency of the prices."""
+        read, written = self.settings.price_in, self.settings.price_out
+        return (cost.input_tokens * read + cost.output_tokens * written) / 1e6
 
     @property
     def spent(self) -> Cost:
@@ -134,11 +89,11 @@ class Budget:
 
     def _broken(self, spent: Cost, more: Cost) -> list[tuple[str, float, float, float]]:
         """(unit, limit, spent, more) of each limit that `more` would break."""
-        money, more_money = self.prices.of(spent), self.prices.of(more)
+        money, more_money = self.money(spent), self.money(more)
         units = (
-            ("calls", self.limits.calls, spent.calls, more.calls),
-            ("tokens", self.limits.tokens, spent.tokens, more.tokens),
-            ("money", self.limits.money, money, more_money),
+            ("calls", self.settings.calls, spent.calls, more.calls),
+            ("tokens", self.settings.tokens, spent.tokens, more.tokens),
+            ("money", self.settings.money, money, more_money),
         )
         return [
             (unit, limit, s, m)
@@ -213,6 +168,6 @@ class Budget:
             f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), "
             f"about {read:,} tokens to read and at most {top:,} to write"
         )
-        if self.prices.input or self.prices.output:
-            line += f", at most about {self.prices.of(Cost(0, read, top)):,.2f} in money"
+        if self.settings.price_in or self.settings.price_out:
+            line += f", at most about {self.money(Cost(0, read, top)):,.2f} in money"
         return line

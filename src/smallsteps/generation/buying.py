@@ -90,7 +90,7 @@ class Buyer:
         self.budget, self.store = endpoint.budget, endpoint.store
         self.claims = Claims(endpoint.store.claims, endpoint.say)
         self.stopped: str | None = None
-        self.pauses = Pauses(self.settings.base_url, self.settings.patience, endpoint.say)
+        self.pauses = Pauses(self.endpoint.base_url, self.settings.patience, endpoint.say)
         self._queue = asyncio.Lock()
         self._heard = False
         """Whether the server has sent any response."""
@@ -147,7 +147,7 @@ class Buyer:
         rest = iter(
             sorted(chat_requests, key=lambda chat_request: chat_request.key in self._failed_before)
         )
-        async with self.claims.renewed(), open_client(self.settings.base_url) as client:
+        async with self.claims.renewed(), open_client(self.endpoint.base_url) as client:
             await self._scouts(client, rest)
             self._attempts = self.settings.attempts
             async with asyncio.TaskGroup() as group:
@@ -191,10 +191,10 @@ class Buyer:
                 if self.endpoint.proven:
                     return
                 raise TeacherError(
-                    f"{self.settings.base_url} refuses every request for model {self.settings.model!r}, first of all: "
+                    f"{self.endpoint.base_url} refuses every request for model {self.endpoint.model!r}, first of all: "
                     f"{failed[0]}. Correct the model's name or the request."
                     if failed[0].startswith(REFUSED)
-                    else f"{self.settings.base_url} answers none of the first {SCOUTS} requests: {failed[0]}. "
+                    else f"{self.endpoint.base_url} answers none of the first {SCOUTS} requests: {failed[0]}. "
                     f"{_advice(failed[0])}"
                 )
 
@@ -219,7 +219,7 @@ class Buyer:
         self._in_vain += 1
         if self._in_vain >= IN_VAIN and self._waiting >= IN_VAIN and not reason.startswith(REFUSED):
             raise TeacherError(
-                f"{self.settings.base_url}: {self._in_vain} requests in a row brought no reply, the last one: {reason}. "
+                f"{self.endpoint.base_url}: {self._in_vain} requests in a row brought no reply, the last one: {reason}. "
                 f"What came before is stored. {_advice(reason)}"
             )
 
@@ -264,7 +264,7 @@ class Buyer:
         if now - self._said_at >= QUIET:
             self._said_at = now
             self.endpoint.say(
-                f"{self.settings.base_url}: {reason}; asked again (call {failed + 1} of {self._attempts})"
+                f"{self.endpoint.base_url}: {reason}; asked again (call {failed + 1} of {self._attempts})"
             )
 
     async def _call(self, client: httpx2.AsyncClient, call: Call) -> str:
@@ -272,7 +272,7 @@ class Buyer:
         makes no sense."""
         settings, endpoint = self.settings, self.endpoint
         sent = endpoint.dialect.body(call.chat_request)
-        url = settings.base_url.rstrip("/") + "/chat/completions"
+        url = endpoint.base_url.rstrip("/") + "/chat/completions"
         task = asyncio.current_task()
         self._sending.add(task)
         try:
@@ -281,7 +281,7 @@ class Buyer:
             reason = endpoint.clean(error)
             self.budget.failed(call, reason, tokens=(0, 0) if error.unheard else None)
             if error.unheard and not self._heard:
-                variable, proxy = proxy_for(settings.base_url)
+                variable, proxy = proxy_for(endpoint.base_url)
                 through = f" through the proxy of {variable}" if proxy else ""
                 what, advice = (
                     "nobody answers there",
@@ -291,7 +291,7 @@ class Buyer:
                     what = "no safe connection"
                     advice = "SSL_CERT_FILE names further certificates to trust; a server without any wants http://."
                 raise TeacherError(
-                    f"cannot connect to {settings.base_url}{through}, {what}: {reason}. {advice}"
+                    f"cannot connect to {endpoint.base_url}{through}, {what}: {reason}. {advice}"
                 ) from None
             return reason
         finally:
@@ -352,7 +352,7 @@ class Buyer:
 
         Raises TeacherError where the job cannot go on.
         """
-        url, model, words = self.settings.base_url, self.settings.model, refusal.words or reason
+        url, model, words = self.endpoint.base_url, self.endpoint.model, refusal.words or reason
         if status == 402 or (refusal.quota and (status is None or status < 500)):
             raise TeacherError(
                 f"{url} refuses for want of money: {words}. Top up the account, then run the same command again; what is "
@@ -401,7 +401,7 @@ class Buyer:
         lasting = self._waiting >= IN_VAIN and now - since >= BLIP
         if times >= SCOUTS and (lasting or not self.endpoint.proven):
             raise TeacherError(
-                f"{self.settings.base_url} sent, {times} times in a row, {reason}. Correct the model's name or --base-url "
+                f"{self.endpoint.base_url} sent, {times} times in a row, {reason}. Correct the model's name or --base-url "
                 "(it ends in /v1 with most servers), or look at the server."
             )
         return reason

@@ -17,11 +17,12 @@ from dataclasses import replace
 from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.chat_request import ChatRequest
-from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer
+from smallsteps.generation.completion import reply_of, stored_answer
 from smallsteps.generation.endpoint import Wanted, samples_of, to_chat_request
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import REFUSED, Decoding, EngineSettings, Reply, Request
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import Thinking
 from smallsteps.students.student import Student
 from smallsteps.tasks.thoughts import split_thought
 
@@ -41,7 +42,7 @@ class LocalChat:
         settings: EngineSettings | None = None,
         thinking: Thinking = "drop",
     ) -> None:
-        self.student, self.store, self.thinking = student, store, check_thinking(thinking)
+        self.student, self.store, self.thinking = student, store, thinking
         self.engine = open_engine(student, settings or EngineSettings(batch_size=16))
         self.base_url = f"local:{student.weights_digest()[:16]}"
         self._budget = Budget(store, JOB)

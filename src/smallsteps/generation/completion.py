@@ -12,9 +12,7 @@ did not end is no reply. A server that files the whole of a finished reply as a 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
-from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import (
     Unreadable,
     choice_of,
@@ -28,17 +26,8 @@ from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.costs import cost_of, counts
 from smallsteps.generation.generator import UNFINISHED, Reply
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import Thinking
 from smallsteps.tasks.thoughts import split_thought
-
-Thinking = Literal["drop", "keep", "only"]
-"""What of a reply with a thought is the reply."""
-
-
-def check_thinking(name: str) -> Thinking:
-    """`name` as a policy. Raises RecipeError where it is none."""
-    if name not in get_args(Thinking):
-        raise RecipeError(f"thinking is {name!r}, expected {', '.join(get_args(Thinking))}.")
-    return name  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

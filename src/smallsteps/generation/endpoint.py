@@ -14,65 +14,23 @@ The key goes to the server and nowhere else, and to that server alone that it be
 
 from __future__ import annotations
 
-import math
 import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from smallsteps.errors import DataError, InternalError, RecipeError
-from smallsteps.generation.access import Withheld, check_key, check_url
+from smallsteps.generation.access import OPENAI, Withheld, check_key
 from smallsteps.generation.bodies import one_line, whole_characters
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.buying import Buyer, Outcome
 from smallsteps.generation.chat_request import ChatRequest
-from smallsteps.generation.completion import Thinking, check_thinking, reply_of, stored_answer
+from smallsteps.generation.completion import reply_of, stored_answer
 from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.generation.parameters import Dialect, check_extra_body, merged
-
-
-@dataclass(frozen=True)
-class EndpointSettings:
-    """Where to ask, whom, and how hard. Raises RecipeError where something of it cannot be."""
-
-    model: str
-    base_url: str
-    concurrency: int = 32
-    """Calls under way at once."""
-    timeout: float = 120.0
-    """Seconds for one call, from the first byte sent to the last byte received."""
-    attempts: int = 5
-    """Calls for one reply before it is given up; those that a busy server refused (429, 503) do not
-    count."""
-    patience: float = 900.0
-    """Seconds for which a server may refuse every call before the job ends."""
-    thinking: Thinking = "drop"
-    """What of a reply with a thought is the reply; replies are stored whole."""
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    """Further parameters of each request, as the server wants them; null takes one out that is sent
-    otherwise."""
-
-    def __post_init__(self) -> None:
-        check_thinking(self.thinking)
-        if not self.model.strip():
-            raise RecipeError("the model's name is empty. Name one that the server knows.")
-        if whole_characters(self.model) != self.model:
-            raise RecipeError(
-                f"the model's name {whole_characters(self.model)} is not UTF-8. "
-                "Name one that the server knows."
-            )
-        object.__setattr__(self, "base_url", check_url(self.base_url, "the base URL"))
-        object.__setattr__(self, "extra_body", check_extra_body(self.extra_body))
-        for name, ok, want in (
-            ("concurrency", 1 <= self.concurrency <= 4096, "1 to 4,096"),
-            ("timeout", 0 < self.timeout < math.inf, "above 0 seconds, and finite"),
-            ("attempts", 1 <= self.attempts <= 1000, "1 to 1,000"),
-            ("patience", 0 <= self.patience < math.inf, "0 seconds or more, and finite"),
-        ):
-            if not ok:
-                raise RecipeError(f"endpoint: {name} is {getattr(self, name)}, expected {want}.")
+from smallsteps.generation.parameters import Dialect, merged
+from smallsteps.generation.settings import CallSettings
 
 
 def samples_of(request: Request) -> range:
@@ -121,14 +79,16 @@ class Endpoint:
 
     def __init__(
         self,
-        settings: EndpointSettings,
+        settings: CallSettings,
         budget: Budget,
         key: str | Withheld | None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         """Without a key stored replies are given and nothing is bought; an empty key is none that
         is needed. `say` gets a line for the user, such as that it waits; default: standard
-        error."""
+        error. Without `settings.base_url` OpenAI is asked: `open_chat` fills in what the
+        environment says."""
+        self.base_url, self.model = settings.base_url or OPENAI, settings.name
         self.settings, self.budget, self.store, self._key = settings, budget, budget.store, key
         self.say = say or (lambda line: print(line, file=sys.stderr, flush=True))
         self.dialect = Dialect()
@@ -151,17 +111,17 @@ class Endpoint:
         if new:
             self.key()
         costs = self.budget.forecast(len(chat_requests), new)
-        return f"{self.settings.model} at {self.settings.base_url}: {costs}"
+        return f"{self.model} at {self.base_url}: {costs}"
 
     def key(self) -> str:
         """The key, as it is sent. Raises RecipeError where there is none for this server."""
         key = self._key
         if key is None:
             key = Withheld(
-                f"no key for {self.settings.base_url}: set the environment variable OPENAI_API_KEY."
+                f"no key for {self.base_url}: set the environment variable OPENAI_API_KEY."
             )
         if isinstance(key, str):
-            key = check_key(key, self.settings.base_url)
+            key = check_key(key, self.base_url)
         if isinstance(key, Withheld):
             raise RecipeError(key.reason)
         return key
@@ -173,8 +133,8 @@ class Endpoint:
         for request in requests:
             for sample in samples_of(request):
                 chat_request = to_chat_request(
-                    settings.base_url,
-                    settings.model,
+                    self.base_url,
+                    self.model,
                     request,
                     decoding,
                     sample,
@@ -221,7 +181,7 @@ class Endpoint:
         if not self._announced:
             self._announced = True
             self.say(
-                f"asking {self.settings.model} at {self.settings.base_url}, "
+                f"asking {self.model} at {self.base_url}, "
                 f"{'with the key of OPENAI_API_KEY' if key else 'without a key'}"
             )
         outcomes: queue.SimpleQueue[Outcome | BaseException | None] = queue.SimpleQueue()

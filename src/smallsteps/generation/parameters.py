@@ -73,30 +73,27 @@ class Dialect:
         return None
 
 
-def check_extra_body(extra: Any, name: str = "extra_body") -> dict[str, Any]:
-    """`extra` as what is sent along. Raises RecipeError where it is no mapping of JSON values, or
+def check_extra_body(extra: Any) -> dict[str, Any]:
+    """`extra` as what is sent along. Raises ValueError where it is no mapping of JSON values, or
     holds what is ours."""
     if not isinstance(extra, Mapping):
-        raise RecipeError(
-            f'{name}: expected a JSON object such as {{"reasoning_effort": "low"}}, '
-            f"got {extra!r:.80}."
+        raise ValueError(
+            f'expected a JSON object such as {{"reasoning_effort": "low"}}, got {extra!r:.80}.'
         )
     for key in extra:
         if not isinstance(key, str):
-            raise RecipeError(f"{name}: {key!r:.40} is no name of a parameter.")
+            raise ValueError(f"{key!r:.40} is no name of a parameter.")
         if key in OURS:
-            raise RecipeError(f"{name}: `{key}` cannot be set there; {OURS[key]}.")
+            raise ValueError(f"`{key}` cannot be set there; {OURS[key]}.")
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(extra), allow_nan=False))
         json.dumps(plain, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise RecipeError(f"{name}: not JSON ({str(error)[:100]}).") from None
+        raise ValueError(f"not JSON ({str(error)[:100]}).") from None
     for limit in LIMITS:
         value = plain.get(limit)
         if value is not None and (type(value) is not int or value < 1):
-            raise RecipeError(
-                f"{name}: `{limit}` is {value!r:.40}, expected a whole number of at least 1."
-            )
+            raise ValueError(f"`{limit}` is {value!r:.40}, expected a whole number of at least 1.")
     return plain
 
 
@@ -115,7 +112,10 @@ def read_extra_body(text: str | None, flag: str = "--extra-body") -> dict[str, A
             f"{flag} {text[:60]!r}: expected a JSON object, "
             f"""for example {flag} '{{"reasoning_effort": "low"}}'."""
         ) from None
-    return check_extra_body(extra, flag)
+    try:
+        return check_extra_body(extra)
+    except ValueError as error:
+        raise RecipeError(f"{flag}: {error}") from None
 
 
 def merged(parameters: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

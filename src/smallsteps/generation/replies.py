@@ -32,9 +32,6 @@ from smallsteps.generation.costs import Cost
 from smallsteps.generation.store_file import StoreFile
 from smallsteps.tasks.files import read_rows, write_rows
 
-STORE = Path("~/.smallsteps/replies.sqlite").expanduser()
-"""Of all methods and runs, where no other is named."""
-
 Fits = Callable[[Cost, Cost], bool]
 """Receives (all that a job has sent, the part of it that is under way); whether one more call may
 be sent."""

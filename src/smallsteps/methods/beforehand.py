@@ -18,19 +18,20 @@ from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.recipe import (
     BUNDLED,
     GuidedSettings,
-    Reader,
+    ReaderSettings,
     Recipe,
     TailoredSettings,
-    Teacher,
 )
 from smallsteps.generation.access import Access
+from smallsteps.generation.chat_models import local_folder, served_url
+from smallsteps.generation.settings import CallSettings
 from smallsteps.methods.as_es.variants import check_arms
 from smallsteps.students.lora import check_rank
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.scratch import scratch_settings
 from smallsteps.tasks import Task, get_task
-from smallsteps.teaching.open import check_no_path
 from smallsteps.teaching.prompts import check_prompts, read_prompt
+from smallsteps.teaching.settings import TeacherSettings
 
 
 def check_recipe(
@@ -164,7 +165,9 @@ def check_trackers(names: list[str]) -> None:
             )
 
 
-def _check_prompts(section: str, words: Teacher | Reader, keys: tuple[str, ...]) -> None:
+def _check_prompts(
+    section: str, words: TeacherSettings | ReaderSettings, keys: tuple[str, ...]
+) -> None:
     for key in keys:
         try:
             read_prompt(getattr(words, key))
@@ -172,15 +175,14 @@ def _check_prompts(section: str, words: Teacher | Reader, keys: tuple[str, ...])
             raise RecipeError(f"{section}.{key}: {error}") from None
 
 
-def _check_asked(section: str, words: Teacher | Reader, access: Access) -> None:
+def _check_asked(section: str, words: CallSettings, access: Access) -> None:
     """A model at a URL, or in a folder."""
     role = section.split(".")[-1]
     try:
-        if words.base_url is None and Path(words.name).is_dir():
+        if local_folder(words) is not None:
             ModelFiles.locate(words.name)
-            return
-        check_no_path(words.name, words.base_url or access.base_url, role)
-        access.url_for(words.base_url, role)
+        else:
+            served_url(words, access, role)
     except (RecipeError, StudentError) as error:
         raise RecipeError(f"{section}: {error}") from None
 
@@ -213,7 +215,7 @@ def _check_guided(recipe: Recipe, words: GuidedSettings, access: Access) -> None
     trained = reader.name == "trained"
     if not trained:
         _check_asked("guided.reader", reader, access)
-    weights = trained or (reader.base_url is None and Path(reader.name).is_dir())
+    weights = trained or local_folder(reader) is not None
     if not weights and (
         words.reinforce.uplift or any("-confidence" in name for name in recipe.arms)
     ):

@@ -35,9 +35,10 @@ from smallsteps.experiment.recipe import (
 )
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.experiment.results import Results
-from smallsteps.generation.budget import Budget, Limits, Prices
+from smallsteps.generation.access import Access
+from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.guided.judging import check_judge, needs_check
@@ -62,7 +63,7 @@ from smallsteps.methods.guided.method import (
     write,
     yields,
 )
-from smallsteps.methods.guided.open import ReaderSettings, open_reader
+from smallsteps.methods.guided.open import open_reader
 from smallsteps.methods.guided.reader import Asked, Reader, check_task, nothing_read
 from smallsteps.methods.guided.reading import train_reader
 from smallsteps.methods.guided.reward import Kind, Likelihood, Rewarder, RewardSettings
@@ -80,7 +81,6 @@ from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows
 from smallsteps.tasks.multihop import supporting_facts
-from smallsteps.teaching.open import Access
 from smallsteps.teaching.prompts import check_prompts
 from smallsteps.training.reinforce import Reinforced, read_reinforced, reinforce
 from smallsteps.training.settings import ReinforceSettings
@@ -128,12 +128,8 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
     )
     judges = open_judges(words.judge, words.encoder, recipe.student.device)
     own = words.reader
-    with closing(ReplyStore(Path(own.store).expanduser() if own.store else STORE)) as store:
-        limits, prices = (
-            Limits(own.calls, own.tokens, own.money),
-            Prices(own.price_in, own.price_out),
-        )
-        budget = Budget(store, str(run.path.resolve()), limits, prices)
+    with closing(ReplyStore(own.store_path)) as store:
+        budget = Budget(store, str(run.path.resolve()), own)
         base = base_student(recipe, questions, run)
         folder = None
         if own.name == "trained":
@@ -142,22 +138,16 @@ def _run(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Access) -> 
                 lambda place: train_reader(recipe, questions, base, place, reporter),
                 keep=True,
             )
-        settings = ReaderSettings(
-            own.name,
-            own.base_url,
-            own.guided,
-            own.standard,
-            own.cot,
-            own.max_new_tokens,
-            own.concurrency,
-            own.timeout,
-            recipe.student.device,
-            recipe.evaluation.batch_size,
-            own.patience,
-            own.extra_body,
-            own.thinking,
+        opened = open_reader(
+            own,
+            questions.task,
+            budget,
+            access,
+            folder,
+            reporter.say,
+            device=recipe.student.device,
+            batch_size=recipe.evaluation.batch_size,
         )
-        opened = open_reader(settings, questions.task, budget, access, folder, reporter.say)
         stages = Stages(
             recipe, run, questions, base, opened.reader, opened.likelihood, judges, reporter
         )

@@ -17,15 +17,15 @@ from smallsteps.experiment.page_files import GoldChain, write_test_set
 from smallsteps.experiment.recipe import Recipe, TailoredSettings
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.experiment.results import Results
-from smallsteps.generation.budget import Budget, Limits, Prices
-from smallsteps.generation.generator import Decoding
-from smallsteps.generation.replies import STORE, ReplyStore
+from smallsteps.generation.access import Access
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.beforehand import check_recipe
 from smallsteps.methods.compare import base_student, in_folder
 from smallsteps.methods.tailored.rounds import Rounds
 from smallsteps.methods.tailored.summary import ArmRounds, results
 from smallsteps.teaching.lessons import Teacher
-from smallsteps.teaching.open import Access, TeacherSettings, open_teacher
+from smallsteps.teaching.open import open_teacher
 from smallsteps.teaching.prompts import check_prompts
 
 
@@ -60,9 +60,7 @@ def run_rounds(recipe: Recipe, run: RunFolder, reporter: Reporter, access: Acces
         f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for validation, {facts['test']:,} to test; "
         f"overlap {facts['overlap']}"
     )
-    with closing(
-        ReplyStore(Path(words.teacher.store).expanduser() if words.teacher.store else STORE)
-    ) as store:
+    with closing(ReplyStore(words.teacher.store_path)) as store:
         teacher = _teacher(recipe, words, questions, store, run, access, reporter)
         rounds = Rounds(
             recipe, run, questions, base_student(recipe, questions, run), teacher, reporter
@@ -90,24 +88,11 @@ def _teacher(
 ) -> Teacher:
     """The teacher, opened."""
     own = words.teacher
-    limits = Limits(own.calls, own.tokens, own.money)
-    budget = Budget(store, str(run.path.resolve()), limits, Prices(own.price_in, own.price_out))
-    settings = TeacherSettings(
-        own.name,
-        own.base_url,
-        own.initial,
-        own.feedback,
-        own.blind,
-        own.concurrency,
-        own.timeout,
-        recipe.student.device,
-        own.patience,
-        own.extra_body,
-        own.thinking,
-    )
-    decoding = Decoding(own.max_new_tokens, own.temperature)
+    budget = Budget(store, str(run.path.resolve()), own)
     check_prompts((own.initial, own.feedback, own.blind), questions.task, questions.train[0])
-    return open_teacher(settings, questions.task, decoding, budget, access, reporter.say)
+    return open_teacher(
+        own, questions.task, budget, access, reporter.say, device=recipe.student.device
+    )
 
 
 def _write_gold(run: RunFolder, questions: Questions) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from smallsteps.errors import DataError
 from smallsteps.generation.bodies import whole_characters
-from smallsteps.generation.completion import Answer, Thinking, check_thinking
+from smallsteps.generation.completion import Answer
+from smallsteps.generation.settings import Thinking
 from smallsteps.tasks.files import at, read_rows
 from smallsteps.tasks.rows import scalar
 from smallsteps.tasks.thoughts import split_thought
@@ -48,7 +49,7 @@ class FileTeacher:
                 key = (_text_field(row, "id"), _attempt(row))
                 rationale = _text_field(row, "rationale").strip()
                 replies[key].append(FileReply(rationale, scalar(row, "answer")))
-        return cls(Path(path).name, dict(replies), check_thinking(thinking))
+        return cls(Path(path).name, dict(replies), thinking)
 
     def forecast(self, lessons: Sequence[Lesson]) -> str:
         """One line on how many replies the file holds for these lessons."""

@@ -6,9 +6,10 @@ import pytest
 
 from loopback import completion
 from smallsteps.generation.budget import Budget
-from smallsteps.generation.endpoint import Endpoint, EndpointSettings
+from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.generator import Decoding, Reply
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import CallSettings
 from smallsteps.methods.guided.reader import Answered, Asked, Reader, majority, read_off
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
@@ -135,7 +136,7 @@ def test_nothing_is_read_off_a_thought(server, tmp_path, content, finish, field,
     server.answer = lambda body, times: (200, completion(content, finish, **message), {})
     store = ReplyStore(tmp_path / "r.sqlite")
     endpoint = Endpoint(
-        EndpointSettings("m", server.url), Budget(store, "job"), "", say=lambda line: None
+        CallSettings(name="m", base_url=server.url), Budget(store, "job"), "", say=lambda line: None
     )
     ((said,),) = Reader("m", endpoint, TASK).answers([Asked(CHAINS[0].problem)])
     assert said.answer == answer and server.calls == 1

@@ -14,6 +14,7 @@ from loopback import completion
 from smallsteps.errors import DataError, RecipeError, TeacherError
 from smallsteps.experiment.recipe import TailoredSettings, load_recipe, make_recipe
 from smallsteps.experiment.results import read_results
+from smallsteps.generation.access import Access
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.tailor import tailor
 from smallsteps.methods.tailored.exam import Paper
@@ -35,7 +36,6 @@ from smallsteps.report.page import write_page
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.lessons import TeacherReply
-from smallsteps.teaching.open import Access
 from smallsteps.teaching.story_solver import StorySolver
 from tiny_runs import TINY_STUDENT, Listener, lasting, rows_of
 
@@ -203,7 +203,7 @@ def content(**sections):
 
 @pytest.fixture(autouse=True)
 def own_store(monkeypatch, tmp_path):
-    monkeypatch.setattr("smallsteps.methods.tailor.STORE", tmp_path / "replies.sqlite")
+    monkeypatch.setattr("smallsteps.generation.settings.STORE", tmp_path / "replies.sqlite")
 
 
 @pytest.fixture(scope="module")
@@ -566,7 +566,7 @@ def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_sho
 def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(
     tmp_path, server, monkeypatch
 ):
-    monkeypatch.setattr("smallsteps.methods.tailor.STORE", tmp_path / "first.sqlite")
+    monkeypatch.setattr("smallsteps.generation.settings.STORE", tmp_path / "first.sqlite")
     recipe = asked_over_an_endpoint(tmp_path, server, ["full", "t0-only"])
     tailor(recipe, tmp_path / "bought", access=Access(server.url, KEY))
     calls = server.calls
@@ -576,7 +576,7 @@ def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(
     ):
         first.export(tmp_path / "replies.jsonl")
         second.take_over(tmp_path / "replies.jsonl")
-    monkeypatch.setattr("smallsteps.methods.tailor.STORE", tmp_path / "second.sqlite")
+    monkeypatch.setattr("smallsteps.generation.settings.STORE", tmp_path / "second.sqlite")
     monkeypatch.setattr("smallsteps.generation.access.on_this_machine", lambda url: False)
     tailor(recipe, tmp_path / "replayed", access=Access(server.url, None))
     assert server.calls == calls

@@ -83,36 +83,42 @@ def guide(
 ) -> None:
     """Let a small student write the rationales with which a large model answers."""
     from smallsteps.cli.guiding import guide_file
-    from smallsteps.generation.budget import Limits, Prices
-    from smallsteps.generation.completion import check_thinking
+    from smallsteps.config import read_settings
+    from smallsteps.experiment.recipe import ReaderSettings
     from smallsteps.generation.parameters import read_extra_body
-    from smallsteps.methods.guided.open import ReaderSettings
 
-    settings = ReaderSettings(
-        reader,
-        base_url,
-        prompt,
-        standard,
-        max_new_tokens=answer_tokens,
-        concurrency=concurrency,
-        timeout=timeout,
-        device=device,
-        patience=patience,
-        extra_body=read_extra_body(extra_body),
-        thinking=check_thinking(thinking),
+    settings = read_settings(
+        ReaderSettings,
+        {
+            "name": reader,
+            "guided": prompt,
+            "standard": standard,
+            "max_new_tokens": answer_tokens,
+            "base_url": base_url,
+            "calls": max_calls,
+            "tokens": max_tokens_total,
+            "money": max_money,
+            "price_in": price[0],
+            "price_out": price[1],
+            "store": None if store is None else str(store),
+            "concurrency": concurrency,
+            "timeout": timeout,
+            "patience": patience,
+            "extra_body": read_extra_body(extra_body),
+            "thinking": thinking,
+        },
+        "guide",
     )
     guide_file(
         questions,
         out,
         guide,
         settings,
-        Limits(max_calls, max_tokens_total, max_money),
-        Prices(*price),
-        store,
-        compare,
         task,
-        max_new_tokens,
         column_names(columns),
-        threads,
-        dry_run,
+        compare=compare,
+        max_new_tokens=max_new_tokens,
+        device=device,
+        threads=threads,
+        dry_run=dry_run,
     )

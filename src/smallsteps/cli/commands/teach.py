@@ -72,7 +72,7 @@ def teach(
     max_tokens_total: MaxTokens = None,
     max_money: MaxMoney = None,
     price: Price = (0.0, 0.0),
-    concurrency: Concurrency = 32,
+    concurrency: Concurrency = 16,
     timeout: Timeout = 120.0,
     patience: Patience = 900.0,
     extra_body: ExtraBody = None,
@@ -85,35 +85,42 @@ def teach(
 ) -> None:
     """Ask a teacher for rationales, and keep those whose answer is right."""
     from smallsteps.cli.teaching import teach_file
-    from smallsteps.generation.budget import Limits, Prices
-    from smallsteps.generation.completion import check_thinking
-    from smallsteps.generation.generator import Decoding
+    from smallsteps.config import read_settings
     from smallsteps.generation.parameters import read_extra_body
-    from smallsteps.teaching.open import TeacherSettings
+    from smallsteps.teaching.settings import TeacherSettings
 
-    settings = TeacherSettings(
-        teacher,
-        base_url,
-        initial=prompt,
-        concurrency=concurrency,
-        timeout=timeout,
-        device=device,
-        patience=patience,
-        extra_body=read_extra_body(extra_body),
-        thinking=check_thinking(thinking),
+    settings = read_settings(
+        TeacherSettings,
+        {
+            "name": teacher,
+            "initial": prompt,
+            "temperature": temperature,
+            "max_new_tokens": max_new_tokens,
+            "retries": retries,
+            "base_url": base_url,
+            "calls": max_calls,
+            "tokens": max_tokens_total,
+            "money": max_money,
+            "price_in": price[0],
+            "price_out": price[1],
+            "store": None if store is None else str(store),
+            "concurrency": concurrency,
+            "timeout": timeout,
+            "patience": patience,
+            "extra_body": read_extra_body(extra_body),
+            "thinking": thinking,
+        },
+        "teach",
     )
     teach_file(
         questions,
         out,
         settings,
-        Decoding(max_new_tokens, temperature, seed=seed),
-        Limits(max_calls, max_tokens_total, max_money),
-        Prices(*price),
-        store,
         task,
         samples,
-        retries,
         column_names(columns),
-        threads,
-        dry_run,
+        device=device,
+        seed=seed,
+        threads=threads,
+        dry_run=dry_run,
     )

@@ -1,0 +1,71 @@
+"""Opens a model that answers messages: one in a folder, or one at an OpenAI-compatible URL.
+
+Teachers and readers are opened here alike. Nothing is asked yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smallsteps.errors import RecipeError
+from smallsteps.generation.access import Access
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.generator import EngineSettings
+from smallsteps.generation.settings import CallSettings
+
+if TYPE_CHECKING:
+    from smallsteps.generation.chat import LocalChat
+    from smallsteps.generation.endpoint import Endpoint
+
+
+def open_chat(
+    settings: CallSettings,
+    budget: Budget,
+    access: Access,
+    role: str,
+    *,
+    device: str = "auto",
+    batch_size: int = 16,
+    folder: Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> LocalChat | Endpoint:
+    """The model that `settings` name. `role`: teacher or reader, for messages. `device`,
+    `batch_size`: of a local model. `folder`: of a model that this run made. `say` receives a line
+    when it waits for a server.
+
+    Raises RecipeError for an invalid URL or a path where nothing is; StudentError for a folder
+    without a model. A missing key shows in the forecast: it is needed only where something is to be
+    bought."""
+    folder = folder or local_folder(settings)
+    if folder is not None:  # imported here: a served model needs no torch
+        from smallsteps.generation.chat import LocalChat
+        from smallsteps.students.loading import load_student
+
+        student = load_student(folder, device=device)
+        engine = EngineSettings(batch_size=batch_size)
+        return LocalChat(student, budget.store, engine, settings.thinking)
+    from smallsteps.generation.endpoint import Endpoint
+
+    url = served_url(settings, access, role)
+    return Endpoint(settings.changed(base_url=url), budget, access.key_for(url), say)
+
+
+def local_folder(settings: CallSettings) -> Path | None:
+    """The folder of a local model; None where the model is served."""
+    if settings.base_url is None and Path(settings.name).is_dir():
+        return Path(settings.name)
+    return None
+
+
+def served_url(settings: CallSettings, access: Access, role: str) -> str:
+    """The checked URL of a served model. Raises RecipeError for an invalid one, and where the name
+    is written as a path and nothing is there: no server of strangers is asked for it. A server of
+    the user's own may call its model by a path."""
+    elsewhere = settings.base_url or access.base_url
+    if elsewhere is None and settings.name.startswith(("/", "./", "../", "~")):
+        raise RecipeError(
+            f"the {role} {settings.name}: no such file or folder. Correct the path, or name a model "
+            "and its --base-url."
+        )
+    return access.url_for(settings.base_url, role)

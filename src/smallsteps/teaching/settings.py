@@ -1,0 +1,28 @@
+"""Settings of a teacher."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from smallsteps.config import Count, Name, TemperatureOrZero
+from smallsteps.generation.settings import CallSettings
+
+
+class TeacherSettings(CallSettings):
+    """Who explains, and how it is asked."""
+
+    name: Name = "solver"
+    """A model at `base_url`, a folder of a model, a .jsonl file of replies bought elsewhere (`id`,
+    `rationale`, `attempt`), or `solver`, the exact solver of the bundled word problems."""
+    initial: Name = "initial"
+    """Prompt for a question: a bundled name or a file."""
+    feedback: Name = "feedback"
+    """Prompt for a question and a wrong rationale."""
+    blind: Name = "blind"
+    """Prompt of the arm `blind`: as `feedback`, without the wrong rationale."""
+    temperature: TemperatureOrZero = 0.7
+    """Of sampling; 0: greedy."""
+    max_new_tokens: Count = 512
+    """Maximum length of a reply, in tokens."""
+    retries: int = Field(1, ge=0, le=1000)
+    """Further requests for a question whose reply was dropped."""

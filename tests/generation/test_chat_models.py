@@ -1,0 +1,58 @@
+"""A model in a folder or at a URL is opened by its settings, whoever asks it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smallsteps.errors import RecipeError
+from smallsteps.generation.access import Access
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.chat import LocalChat
+from smallsteps.generation.chat_models import local_folder, open_chat, served_url
+from smallsteps.generation.endpoint import Endpoint
+from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.settings import CallSettings
+
+
+@pytest.fixture
+def budget(tmp_path: Path) -> Iterator[Budget]:
+    store = ReplyStore(tmp_path / "replies.sqlite")
+    yield Budget(store, "job")
+    store.close()
+
+
+def test_a_name_at_a_url_is_an_endpoint_with_the_key_of_its_host(budget: Budget) -> None:
+    access = Access("https://models.example/v1", "sk-0123456789")
+    chat = open_chat(CallSettings(name="m", concurrency=3), budget, access, "teacher")
+    assert isinstance(chat, Endpoint)
+    assert (chat.model, chat.base_url) == ("m", "https://models.example/v1")
+    assert chat.key() == "sk-0123456789" and chat.settings.concurrency == 3
+
+
+def test_a_folder_is_a_local_model(tiny: Any, budget: Budget, tmp_path: Path) -> None:
+    tiny("llama").save(tmp_path / "student")
+    settings = CallSettings(name=str(tmp_path / "student"), thinking="keep")
+    chat = open_chat(settings, budget, Access(), "reader", device="cpu")
+    assert isinstance(chat, LocalChat) and chat.thinking == "keep"
+    assert local_folder(settings) == tmp_path / "student"
+
+
+def test_a_folder_of_this_run_comes_before_the_name(
+    tiny: Any, budget: Budget, tmp_path: Path
+) -> None:
+    tiny("llama").save(tmp_path / "student")
+    settings = CallSettings(name="trained")
+    chat = open_chat(
+        settings, budget, Access(), "reader", device="cpu", folder=tmp_path / "student"
+    )
+    assert isinstance(chat, LocalChat)
+
+
+def test_a_path_where_nothing_is_reaches_no_server_of_strangers() -> None:
+    settings = CallSettings(name="./nothing-here")
+    with pytest.raises(RecipeError, match=r"^the reader \./nothing-here: no such file or folder"):
+        served_url(settings, Access(), "reader")
+    own = Access("http://127.0.0.1:1/v1")
+    assert served_url(settings, own, "reader") == "http://127.0.0.1:1/v1"
