@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "evaluation",
         "segments",
         "students",
+        "teaching",
         "training",
         "generation",
     },

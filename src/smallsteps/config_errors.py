@@ -1,6 +1,7 @@
 """One line for an invalid value: the key, what was expected, what came, what to type.
 
-    train.learning_rate: expected a number above 0, got inf. Type for example train.learning_rate=1e-3
+    train.learning_rate: expected a number above 0, got inf. Type for example
+    train.learning_rate=1e-3
 
 What a key expects is read off its type and bounds, so that messages cannot disagree with what is
 checked. Used by `config.py` for every settings class."""

@@ -65,7 +65,7 @@ def served_url(settings: CallSettings, access: Access, role: str) -> str:
     elsewhere = settings.base_url or access.base_url
     if elsewhere is None and settings.name.startswith(("/", "./", "../", "~")):
         raise RecipeError(
-            f"the {role} {settings.name}: no such file or folder. Correct the path, or name a model "
-            "and its --base-url."
+            f"the {role} {settings.name}: no such file or folder. "
+            "Correct the path, or name a model and its --base-url."
         )
     return access.url_for(settings.base_url, role)

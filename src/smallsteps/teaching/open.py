@@ -29,8 +29,8 @@ def open_teacher(
     device: str = "auto",
     seed: int = 0,
 ) -> Teacher:
-    """The teacher; nothing is asked yet. `say` receives a line when it waits for a server. `device`:
-    of a local model. `seed`: of sampling.
+    """The teacher; nothing is asked yet. `say` receives a line when it waits for a server.
+    `device`: of a local model. `seed`: of sampling.
 
     Raises RecipeError for a missing prompt or an invalid URL; DataError for an invalid file of
     replies; StudentError for a folder without a model. A missing key shows in the forecast, as it
