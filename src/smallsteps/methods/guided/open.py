@@ -38,8 +38,8 @@ def open_reader(
     device: str = "auto",
     batch_size: int = 16,
 ) -> Opened:
-    """The reader; nothing is asked yet. `folder`: of a model that was trained for it. `say` receives
-    a line when it waits for a server. `device`, `batch_size`: of a local model.
+    """The reader; nothing is asked yet. `folder`: of a model that was trained for it. `say`
+    receives a line when it waits for a server. `device`, `batch_size`: of a local model.
 
     Raises RecipeError for a missing prompt or an invalid URL; StudentError for a folder without a
     model."""
