@@ -1,8 +1,7 @@
-"""How a command ends that cannot go on: one line and exit code 2 where the user can fix it, a
-traceback for our own bugs.
+"""How a command fails: one line and exit code 2 where the user can fix it, a traceback for a bug of
+ours.
 
-Also what lets the line be printed at all: streams whose encoding lacks a character.
-"""
+Also lets standard output and error print any text, whatever their encoding lacks."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ import typer
 from smallsteps.errors import SmallstepsError
 
 INTERRUPTED = 130
-STORAGE = {
+DISK_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
@@ -28,73 +27,73 @@ STORAGE = {
     errno.EFBIG,
     errno.ENAMETOOLONG,
 }
-"""What a disk may answer at any time: nothing that we could have known, and nothing that we can
-mend."""
+"""Errors of a disk that no check beforehand can exclude."""
 _USAGE_ERROR = next(
-    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
+"""Base class of errors in the arguments. typer brings its own copy of click."""
 
 
 def failed(error: Exception) -> int:
-    """Says what went wrong, in one line where the user can fix it; returns the exit code."""
+    """Prints what went wrong, in one line where the user can fix it, and returns the exit code."""
     if isinstance(error, SmallstepsError):
-        _complain(str(error), "error" if error.exit_code == 2 else "internal error")
+        _print_error(str(error), "error" if error.exit_code == 2 else "internal error")
         return error.exit_code
     if isinstance(error, _USAGE_ERROR):
-        if told := _number_expected(error.__cause__):
-            error.message = told  # type: ignore[attr-defined]
+        if expected := _expected_number(error.__cause__):
+            error.message = expected  # type: ignore[attr-defined]
         message = getattr(error, "format_message", error.__str__)().strip()
         command = getattr(getattr(error, "ctx", None), "command_path", "smallsteps")
         if type(error).__name__ != "NoArgsIsHelpError":  # which has shown the help already
-            _complain(f"{message.rstrip('.')}. See {command} --help")
+            _print_error(f"{message.rstrip('.')}. See {command} --help")
         return 2
-    if isinstance(error, BrokenPipeError):  # `| head` has seen enough
+    if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has closed the pipe
         _drop_output()
         return 1
-    if isinstance(error, OSError) and error.errno in STORAGE:
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         _drop_output()
         where = f"{error.filename}: " if error.filename else ""
-        _complain(
-            f"{where}{error.strerror}. What was done so far is kept; the same command goes on."
+        _print_error(
+            f"{where}{error.strerror}. The work so far is kept. "
+            "To continue, run the same command again."
         )
         return 2
     traceback.print_exc()
-    _complain("please report the lines above", "a bug of smallsteps")
+    _print_error("please report the lines above", "a bug of smallsteps")
     return 1
 
 
-def _number_expected(cause: BaseException | None) -> str:
-    """What an option's number should have been, where typer let pydantic read it; else nothing."""
+def _expected_number(cause: BaseException | None) -> str:
+    """The number that an option expected and what was typed, where typer let pydantic read it; else
+    an empty text."""
     from pydantic import ValidationError
 
     if not isinstance(cause, ValidationError):
         return ""
     fault = cause.errors()[0]
-    expected = {
+    expectation = {
         "int_parsing": "a whole number such as 4000",
         "int_parsing_size": "a whole number such as 4000",
         "float_parsing": "a number such as 0.5",
         "greater_than_equal": "a number of at least {ge}",
         "less_than_equal": "a number of at most {le}",
     }.get(fault["type"])
+    if expectation is None:
+        return ""
     typed = repr(fault["input"])
     typed = typed if len(typed) <= 41 else f"{typed[:40]}…"
-    return (
-        ""
-        if expected is None
-        else f"expected {expected.format(**fault.get('ctx', {}))}, got {typed}"
-    )
+    return f"expected {expectation.format(**fault.get('ctx', {}))}, got {typed}"
 
 
 def _drop_output() -> None:
-    """Lets what standard output could not take go, so that Python does not try again at its end."""
+    """Discards what standard output could not take, so that Python does not try again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(message: str, label: str = "error") -> None:
+def _print_error(message: str, label: str = "error") -> None:
     from smallsteps.report.visible import visible_line
 
     coloured = (
@@ -105,8 +104,8 @@ def _complain(message: str, label: str = "error") -> None:
 
 
 def print_anything() -> None:
-    """Lets standard output and error take any text: what their encoding lacks is written as JSON
-    writes it (\\u2013)."""
+    """Lets standard output and error print any text: characters that their encoding lacks are
+    written as JSON writes them (\\u2013)."""
     codecs.register_error("as-json", _as_json)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

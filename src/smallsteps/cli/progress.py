@@ -1,8 +1,7 @@
-"""The terminal: lines for what has been decided, one bar for what is being done; plain lines where
-no terminal listens.
+"""What commands print: lines, and progress bars where standard error is a terminal.
 
 Everything that is printed goes through here. Text of users, models and servers is shown as it is:
-neither its control characters nor what looks like markup or an emoji's name is obeyed."""
+control characters, markup and emoji names in it have no effect."""
 
 from __future__ import annotations
 
@@ -25,24 +24,25 @@ from smallsteps.report.visible import visible, visible_line
 
 
 def open_console(stderr: bool = False) -> Console:
-    """A console that takes text as it is. Colours only where a terminal listens and NO_COLOR is not
-    set."""
+    """A console that prints text as it is, in colours only on a terminal and without NO_COLOR."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Prints `line` on standard output, unbroken."""
+    """Prints `line` on standard output, without line breaks."""
     open_console().print(visible(line), style=style, soft_wrap=True)
 
 
 class Terminal:
-    """A `runs.Reporter` that draws bars on standard error, so that standard output stays clean."""
+    """An `experiment.Reporter` that prints lines and progress bars on standard error, so that
+    standard output holds results only."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or open_console(stderr=True)
         self._bars: dict[str, TaskID] = {}
-        self._said: dict[str, float] = {}
-        self._live = self.console.is_terminal
+        self._last_line: dict[str, float] = {}
+        """Name of a bar → seconds at which its last line was printed."""
+        self._is_live = self.console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=32),
@@ -56,7 +56,7 @@ class Terminal:
         )
 
     def __enter__(self) -> Self:
-        if self._live:
+        if self._is_live:
             self._progress.start()
         return self
 
@@ -66,23 +66,24 @@ class Terminal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._live:
+        if self._is_live:
             self._progress.stop()
 
     def say(self, line: str) -> None:
-        """A line above the bars."""
-        if self._live:
+        """Prints a line above the bars."""
+        if self._is_live:
             self._progress.console.print(visible(line), markup=False, emoji=False, soft_wrap=True)
         else:
             print(visible(line), file=sys.stderr, flush=True)
 
     def advance(self, what: str, done: float, total: float, info: str = "") -> None:
-        """Sets a bar; where no terminal listens, a line every ten seconds and at the end."""
+        """Moves the bar `what`. Where standard error is no terminal, prints a line instead, at most
+        every ten seconds and at the end."""
         what, info = visible_line(what), visible_line(info)
-        if not self._live:
+        if not self._is_live:
             now = time.monotonic()
-            if done >= total or now - self._said.get(what, 0.0) >= 10:
-                self._said[what] = now
+            if done >= total or now - self._last_line.get(what, 0.0) >= 10:
+                self._last_line[what] = now
                 print(
                     f"{what}: {100 * done / max(total, 1):.0f}% {info}".rstrip(),
                     file=sys.stderr,

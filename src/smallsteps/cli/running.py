@@ -1,4 +1,4 @@
-"""`smallsteps demo`, `compare`, `run` and `recipes`: resolve the recipe, print its plan or run it."""
+"""`smallsteps demo`, `compare`, `run` and `recipes`: plans or runs a recipe."""
 
 from __future__ import annotations
 

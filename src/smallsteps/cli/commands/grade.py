@@ -14,7 +14,7 @@ def grade(
     predictions: Annotated[
         Path,
         typer.Argument(
-            help="Rows of id and text, or of id and answer, from `smallsteps solve` or another tool."
+            help="Rows of id and text, or of id and answer, from `smallsteps solve` or any tool."
         ),
     ],
     gold: Annotated[
