@@ -142,7 +142,7 @@ def test_the_page_of_commands_is_what_the_commands_say(make_cli):
 def test_the_page_of_commands_names_every_option_that_help_names(make_cli, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     text = make_cli.page()
-    for name in make_cli.TOLD:
+    for name in make_cli.DESCRIPTIONS:
         section = text.split(f"## smallsteps {name}\n")[1].split("\n## ")[0]
         assert main([name, "--help"]) == 0
         options = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
@@ -165,14 +165,14 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
     small = ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
     student = prepare(from_scratch(["Ann has 3 pens."], small), get_task("numbers"), path="direct")
     student.save(tmp_path / "runs/mine/arms/direct-seed0/training/candidate-40")
-    for name, told in make_cli.TOLD.items():
-        program, *words = shlex.split(told.example)
+    for name, description in make_cli.DESCRIPTIONS.items():
+        program, *words = shlex.split(description.example)
         assert (program, words[0]) == ("smallsteps", name)
         # these train, or ask a server; their plan shows that every word is understood
         long = name in ("demo", "compare", "run", "teach", "guide")
         if "--out" in words and name in ("compare", "run"):
             words[words.index("--out") + 1] += "-new"  # the folder above is no run's
-        assert main([*words, *(["--dry-run"] if long else [])]) == 0, told.example
+        assert main([*words, *(["--dry-run"] if long else [])]) == 0, description.example
     assert (tmp_path / "segments.jsonl").is_file() and (tmp_path / "answers.jsonl").is_file()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import pytest
@@ -42,34 +43,34 @@ def bake(group: OptionGroup, *arguments: str) -> tuple[str, OvenSettings, bool]:
     def command(
         dough: Annotated[str, typer.Argument()],
         oven: OvenSettings,
-        dark: Annotated[bool, typer.Option("--dark")] = False,
+        heat: Annotated[bool, typer.Option("--preheat")] = False,
     ) -> None:
-        received.append((dough, oven, dark))
+        received.append((dough, oven, heat))
 
     app(list(arguments), standalone_mode=False)
     return received[0]
 
 
 def test_defaults_are_those_of_the_class() -> None:
-    dough, oven, dark = bake(GROUP, "rye", "--oven", "big")
-    assert (dough, dark) == ("rye", False)
+    dough, oven, preheat = bake(GROUP, "rye", "--oven", "big")
+    assert (dough, preheat) == ("rye", False)
     assert oven == OvenSettings(name="big")
 
 
 def test_what_is_typed_fills_the_fields_and_two_values_fill_two_fields() -> None:
-    _, oven, dark = bake(
-        GROUP, "rye", "--oven", "big", "--price", "1", "2", "--heat", "9", "--dark"
+    _, oven, preheat = bake(
+        GROUP, "rye", "--oven", "big", "--price", "1", "2", "--heat", "9", "--preheat"
     )
-    assert oven == OvenSettings(name="big", heat=9.0, price_in=1.0, price_out=2.0) and dark
+    assert oven == OvenSettings(name="big", heat=9.0, price_in=1.0, price_out=2.0) and preheat
 
 
 def test_a_command_may_have_another_default_than_the_class() -> None:
-    group = OptionGroup(OvenSettings, GROUP.options, {"heat": 20.0}, GROUP.pairs)
+    group = replace(GROUP, defaults={"heat": 20.0})
     assert bake(group, "rye", "--oven", "big")[1].heat == 20.0
 
 
 def test_a_field_without_default_is_a_required_option() -> None:
-    with pytest.raises(Exception, match="Missing parameter: name") as raised:
+    with pytest.raises(Exception, match="Missing parameter: oven_name") as raised:
         bake(GROUP, "rye")
     assert "--oven" in raised.value.format_message()
 

@@ -96,7 +96,7 @@ def test_where_no_reply_came_the_rows_say_why_and_the_command_fails(
     assert {row["dropped"].split(":")[0] for row in rows(folder)} == {"unfinished thought"} and len(
         rows(folder)
     ) == 6
-    assert "no reply came: 6 of 6 requests failed" in capsys.readouterr().err
+    assert "no reply came: all 6 requests failed" in capsys.readouterr().err
     assert len(ReplyStore(folder / "r.sqlite")) == 6, "what was paid is stored"
 
 

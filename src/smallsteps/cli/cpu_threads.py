@@ -1,16 +1,32 @@
-"""Sets the number of CPU threads of a command."""
+"""Where a command computes: the device, and the number of CPU threads."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smallsteps.devices import check_threads
+from smallsteps.devices import check_device, check_threads
 
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where a command computes."""
+
+    device: str
+    """auto, cpu, cuda, cuda:1 or mps."""
+    threads: int | None
+    """CPU threads; None: torch's choice."""
+
+    def start(self) -> None:
+        """Checks the device and sets the threads. Raises RecipeError."""
+        check_device(self.device)
+        set_threads(self.threads)
 
 
 def set_threads(

@@ -3,12 +3,15 @@
 A command takes the settings as one parameter. `fill_settings` replaces it by the options of its
 group, builds the settings from what was typed, and passes them on:
 
-    @fill_settings(teacher=OptionGroup(TeacherSettings, {"name": TeacherName, "timeout": Timeout}))
+    TEACHER = OptionGroup(TeacherSettings, {"name": TeacherName, "timeout": Timeout})
+
+    @fill_settings(teacher=TEACHER)
     def teach(questions: Path, teacher: TeacherSettings) -> None: ...
 
     smallsteps teach q.jsonl --teacher MODEL --timeout 60
 
-The defaults of options are those of the class. A command may state others (`defaults`)."""
+Defaults and checks are those of the class. A command may state another default, or require an
+option."""
 
 from __future__ import annotations
 
@@ -34,14 +37,16 @@ class OptionGroup:
     """Field of the class → its option: `Annotated[type, typer.Option(...)]`."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Field → default of the command, where it is not that of the class."""
+    required: frozenset[str] = frozenset()
+    """Fields that the command requires although the class has a default."""
     pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name in `options` → the two fields that its two values fill."""
 
-    def parameters(self) -> list[inspect.Parameter]:
-        """One keyword-only parameter per option."""
+    def parameters(self, prefix: str) -> list[inspect.Parameter]:
+        """One keyword-only parameter per option, named `prefix_name`."""
         return [
             inspect.Parameter(
-                name,
+                f"{prefix}_{name}",
                 inspect.Parameter.KEYWORD_ONLY,
                 default=self._default(name),
                 annotation=annotation,
@@ -52,11 +57,11 @@ class OptionGroup:
     def build(self, values: Mapping[str, Any]) -> Settings:
         """The settings with `values`, by the names in `options`. Raises RecipeError that names the
         option."""
-        content: dict[str, Any] = dict(self.defaults)
+        content: dict[str, Any] = {}
         for name, value in values.items():
             if name in self.pairs:
                 content.update(zip(self.pairs[name], value, strict=True))
-            else:
+            elif value is not None or self.settings.model_fields[name].default_factory is None:
                 content[name] = value
         try:
             return self.settings.model_validate(content)
@@ -72,7 +77,9 @@ class OptionGroup:
         info = self.settings.model_fields[name]
         if name in self.defaults:
             return self.defaults[name]
-        return inspect.Parameter.empty if info.is_required() else info.get_default()
+        if name in self.required or info.is_required():
+            return inspect.Parameter.empty
+        return None if info.default_factory is not None else info.default
 
     def _message(self, error: ValidationError) -> str:
         """The error in one line that begins with the option instead of the field."""
@@ -92,7 +99,7 @@ def fill_settings(**groups: OptionGroup) -> Callable[[Callable[..., None]], Call
         @functools.wraps(command)
         def filled(**values: Any) -> None:
             for parameter, group in groups.items():
-                typed = {name: values.pop(name) for name in group.options}
+                typed = {name: values.pop(f"{parameter}_{name}") for name in group.options}
                 values[parameter] = group.build(typed)
             command(**values)
 
@@ -113,7 +120,7 @@ def _expanded(command: Callable[..., None], groups: Mapping[str, OptionGroup]) -
     parameters: list[inspect.Parameter] = []
     for name, parameter in inspect.signature(command).parameters.items():
         if name in groups:
-            parameters += groups[name].parameters()
+            parameters += groups[name].parameters(name)
         else:
             kind = inspect.Parameter.KEYWORD_ONLY
             parameters.append(parameter.replace(kind=kind, annotation=hints[name]))

@@ -58,6 +58,16 @@ def column_names(pairs: Sequence[str] | None) -> dict[str, str]:
     return names
 
 
+def _path_text(text: str) -> str:
+    return str(path_of(text))
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    from smallsteps.generation.parameters import read_extra_body
+
+    return read_extra_body(text)
+
+
 def _temperature(value: float) -> float:
     from smallsteps.generation.generator import check_temperature
 
@@ -117,45 +127,31 @@ BaseUrl = Annotated[
     ),
 ]
 MaxCalls = Annotated[
-    int | None,
-    typer.Option("--max-calls", min=0, help="Maximum number of calls, retries included."),
+    int | None, typer.Option("--max-calls", help="Maximum number of calls, retries included.")
 ]
 MaxTokens = Annotated[
     int | None,
-    typer.Option("--max-tokens-total", min=0, help="Maximum number of tokens, read and written."),
+    typer.Option("--max-tokens-total", help="Maximum number of tokens, read and written."),
 ]
-MaxMoney = Annotated[
-    float | None,
-    typer.Option("--max-money", callback=number(0), help="Maximum cost. Needs --price."),
-]
+MaxMoney = Annotated[float | None, typer.Option("--max-money", help="Maximum cost. Needs --price.")]
 Price = Annotated[
     tuple[float, float],
-    typer.Option(
-        "--price",
-        callback=number(0),
-        help="INPUT and OUTPUT price per million tokens, in any currency.",
-    ),
+    typer.Option("--price", help="INPUT and OUTPUT price per million tokens, in any currency."),
 ]
 Concurrency = Annotated[
-    int,
-    typer.Option("--concurrency", min=1, max=10_000, help="Number of calls sent at the same time."),
+    int, typer.Option("--concurrency", help="Number of calls sent at the same time.")
 ]
-Timeout = Annotated[
-    float,
-    typer.Option("--timeout", callback=number(0, above=True), help="Maximum seconds for one call."),
-]
+Timeout = Annotated[float, typer.Option("--timeout", help="Maximum seconds for one call.")]
 Patience = Annotated[
     float,
-    typer.Option(
-        "--patience",
-        callback=number(0),
-        help="Stop after a server has been too busy for this many seconds.",
-    ),
+    typer.Option("--patience", help="Stop after a server has been too busy for this many seconds."),
 ]
 ExtraBody = Annotated[
-    str | None,
+    dict | None,
     typer.Option(
         "--extra-body",
+        parser=_json_object,
+        metavar="JSON",
         help="Further parameters of each request, as JSON. null removes a parameter.",
     ),
 ]
@@ -168,14 +164,29 @@ ThinkingPolicy = Annotated[
     ),
 ]
 Store = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--store",
-        parser=path_of,
+        parser=_path_text,
         metavar="PATH",
         help="Keep paid replies in this file. Default: ~/.smallsteps/replies.sqlite.",
     ),
 ]
+CALL_OPTIONS: dict[str, Any] = {
+    "base_url": BaseUrl,
+    "calls": MaxCalls,
+    "tokens": MaxTokens,
+    "money": MaxMoney,
+    "price": Price,
+    "concurrency": Concurrency,
+    "timeout": Timeout,
+    "patience": Patience,
+    "extra_body": ExtraBody,
+    "thinking": ThinkingPolicy,
+    "store": Store,
+}
+"""Field of `CallSettings` → its option. `price` fills two fields, see `PRICE_FIELDS`."""
+PRICE_FIELDS = {"price": ("price_in", "price_out")}
 
 # ---- how the command runs ----
 
