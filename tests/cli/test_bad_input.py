@@ -279,7 +279,7 @@ TABLE: list[tuple[str, str]] = [
             "folder": "folder",
             "some": "OPENAI_API_KEY",
             "torn.jsonl": "torn.jsonl:1",
-            "''": "no name given",
+            "''": "--teacher: the model's name is empty",
         }.items()
     ],
     *table(

@@ -89,7 +89,7 @@ class CallSettings(BudgetSettings):
             name.encode()
         except UnicodeEncodeError:
             raise ValueError(
-                f"the model's name {name.encode(errors='replace').decode()} is no UTF-8. "
+                f"the model's name {name.encode(errors='replace').decode()} is not UTF-8. "
                 "Name one that the server knows."
             ) from None
         return name

@@ -80,6 +80,7 @@ def guide(
     from smallsteps.cli.guiding import Guide, guide_file, task_name_for
     from smallsteps.cli.input_file import InputFile
 
-    source = InputFile(questions, task or task_name_for(guide), column_names(columns))
+    task_name = task_name_for(guide) if task is None else task
+    source = InputFile(questions, task_name, column_names(columns))
     student = Guide(guide, max_new_tokens)
     guide_file(source, out, student, reader, compare, Compute(device, threads), dry_run)
