@@ -7,9 +7,11 @@ import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import smallsteps
-from smallsteps.errors import DataError, RecipeError
+from smallsteps.errors import DataError, RecipeError, RunFolderError
 from smallsteps.experiment import arm as arm_module
 from smallsteps.experiment.arm import Workshop
+from smallsteps.experiment.folder import run_folder
+from smallsteps.experiment.reporter import Silent
 from smallsteps.experiment.results import BudgetFacts
 from smallsteps.methods.as_es import stages as stages_module
 from smallsteps.methods.compare import compare
@@ -120,7 +122,7 @@ def test_the_budget_ends_within_one_update_and_the_halves_of_a_pair_share_it(spi
     assert budget == 3000
     shares = {}
     for place, _, _, _, settings in spied.fits:
-        shares.setdefault(place, []).append(settings.budget_tokens)
+        shares.setdefault(place, []).append(settings.budget)
     for row in spied.rows.values():
         own = shares[row.folder.split("/")[1]]
         assert len(own) == (2 if "dual" in row.name else 1)
@@ -503,3 +505,14 @@ def test_long_questions_are_answered_whole_where_long_examples_are_left_out(reci
     recipe = recipe_of(train={"source_limit": 60, "overlong": "drop", "budget": 1000})
     results = compare(recipe, tmp_path / "run")
     assert results.arms[0].n == 6 and results.arms[0].missing == 0
+
+
+def test_a_folder_with_results_of_an_older_version_is_refused_before_any_work(recipe_of, tmp_path):
+    recipe, out = recipe_of(), tmp_path / "run"
+    with run_folder(out, recipe.digest(), recipe.to_yaml(), Silent()):
+        pass
+    (out / "results.json").write_text('{"title": "tiny", "arms": []}')
+    with pytest.raises(RunFolderError, match=r"results\.json: no schema_version, .* an older"):
+        compare(recipe, out)
+    assert not (out / "data").exists()
+    assert json.loads((out / "results.json").read_text())["title"] == "tiny", "left as it was"
