@@ -1,20 +1,20 @@
-"""Agreement of the segmentation strategies with gold labels: people's (IRCoT), or the generator's
-(bundled task).
+"""How well the segmentation strategies agree with gold labels, of people (IRCoT) or of the generator
+(bundled problems).
 
-IRCoT: in 69 chains people marked for every sentence which paragraph it draws on; a sentence without
-one only concludes. Taken as gold labels: drawn from a paragraph = ES, concludes = AS. The question
-is the question and its paragraphs, since that is what the sentences take over. Labels are given to
-whole sentences, the unit that people labelled. The paper made such a check by hand on 100
-sub-sentences (Appendix B: `ent` 76.9 %, `inter` 51.9 % agreement).
+IRCoT: in 69 chains, people noted for every sentence which paragraph it uses. As gold labels, a
+sentence that uses a paragraph is ES, and one that uses none is AS. The question given to the
+strategies includes the paragraphs. Labels are given to whole sentences. The paper made such a check
+by hand on 100 sub-sentences (Appendix B: `ent` 76.9 %, `inter` 51.9 % agreement).
 
-Bundled: 500 chains of the word problems, of medium difficulty and of a seed that no recipe trains
-on; the generator knows which sub-sentence restates and which infers.
+Bundled: 500 chains of word problems of medium difficulty, with a seed that no recipe trains on. The
+generator knows which sub-sentences are extractive.
 
     python benchmarks/agreement.py DATA/ircot_annotations [--student DIR] [--untrained-student DIR]
     python benchmarks/agreement.py bundled [--student DIR] [--untrained-student DIR]
 
-prints a Markdown table: agreement and Cohen's kappa with 95 % intervals over chains. `ent` and
-`loss` are read off `--student`, `ent*` off `--untrained-student`."""
+prints a Markdown table: agreement and Cohen's kappa with 95 % intervals over chains. `--student`
+adds `ent` and `loss`, `--untrained-student` adds `ent*`.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from smallsteps.tasks.stories import make_chains
 
 
 def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[list[Kind]]]:
-    """Chains whose question holds the paragraphs, the sentences of each, and the label people gave
-    to each sentence."""
+    """Chains whose questions include the paragraphs, the sentences of each chain, and the label of
+    each sentence."""
     chains: list[Chain] = []
     sentences: list[list[str]] = []
     gold: list[list[Kind]] = []
@@ -65,21 +65,23 @@ def read_annotations(folder: Path) -> tuple[list[Chain], list[list[str]], list[l
 def bundled(
     count: int = 500, seed: int = 500
 ) -> tuple[list[Chain], list[list[str]], list[list[Kind]]]:
-    """The same of bundled word problems: chains, sub-sentences, the generator's labels."""
+    """Bundled word problems: chains, their sub-sentences, and the generator's labels."""
     chains = make_chains(count, seed, "medium")
     pieces = [split(chain.rationale.text) for chain in chains]
-    return (
-        chains,
-        pieces,
-        [gold_kinds(chain, own) for chain, own in zip(chains, pieces, strict=True)],
-    )
+    kinds = [
+        gold_kinds(chain, sub_sentences)
+        for chain, sub_sentences in zip(chains, pieces, strict=True)
+    ]
+    return chains, pieces, kinds
 
 
 def agreement(
     data: str, students: dict[str, Student | None], task: Task, beta: float = 1.0
 ) -> dict[str, Agreement]:
-    """Strategy -> agreement with gold labels; `students` names the strategies and the student each
-    asks."""
+    """Strategy → agreement with gold labels.
+
+    students: strategy → the student that scores for it; None: the strategy needs none.
+    """
     chains, pieces, gold = bundled() if data == "bundled" else read_annotations(Path(data))
     return {
         name: compare_kinds(
@@ -111,7 +113,7 @@ def main(arguments: list[str]) -> int:
     from smallsteps.tasks import get_task
 
     try:
-        found = agreement(
+        result_of_strategy = agreement(
             options.data,
             students,
             get_task("stories" if options.data == "bundled" else "text"),
@@ -122,7 +124,7 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     print("| strategy | kappa | agreement % | AS % | AS % of gold | pieces | chains |")
     print("|---|---|---|---|---|---|---|")
-    for name, result in found.items():
+    for name, result in result_of_strategy.items():
         kappa = (
             f"{result.kappa:.2f} [{result.kappa_interval[0]:.2f}, {result.kappa_interval[1]:.2f}]"
         )
@@ -130,8 +132,8 @@ def main(arguments: list[str]) -> int:
             f"{result.share:.1f} [{result.share_interval[0]:.1f}, {result.share_interval[1]:.1f}]"
         )
         print(
-            f"| `{name}` | {kappa} | {share} | {result.abstractive:.1f} | {result.gold_abstractive:.1f} "
-            f"| {result.n} | {result.chains} |"
+            f"| `{name}` | {kappa} | {share} | {result.abstractive:.1f} "
+            f"| {result.gold_abstractive:.1f} | {result.n} | {result.chains} |"
         )
     return 0
 

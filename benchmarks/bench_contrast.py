@@ -1,13 +1,14 @@
-"""The price of the triplet loss: anchor tokens per second of `fit` with every item usable, beside
-`fit` without it.
+"""The cost of the triplet loss: anchor tokens per second of `fit` with it and without it.
 
-    python benchmarks/bench_contrast.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--rounds 3] [--kinds triplet,dpo] [--students causal]
+    python benchmarks/bench_contrast.py path/to/gsm8k_cot_llama3_70b/train.jsonl
+        [--rounds 3] [--kinds triplet,dpo] [--students causal]
 
-GSM8K chains; as the other right rationale and as the wrong one stand chains of other questions, of
-like length on average. Updates of 16, fp32, two threads; gradients through all three. An
-encoder-decoder of Flan-T5-small's shape with random weights, and a small causal model. Both arms of
-a round train the same anchors in the same updates; a ratio is the median of the rounds' ratios,
-with the lowest and the highest."""
+Every item is usable: chains of other questions, of similar length on average, serve as the other
+right rationale and as the wrong one. Updates of 16 examples, fp32, two threads, gradients through
+all three texts. Students: an encoder-decoder of Flan-T5-small's shape with random weights, and a
+small causal model. In each round both arms train on the same anchors in the same updates. The ratio
+is the median over rounds, with the lowest and the highest.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Buying replies: seconds for many calls beside the ideal, which is latency x calls / concurrency.
+"""Requests to a server: seconds for many calls, beside the ideal of latency x calls / concurrency.
 
     python benchmarks/bench_endpoint.py [--calls 1000] [--concurrency 32] [--latency 0.2]
 
-A server on loopback, in a process of its own, answers each call after exactly the latency. The
-second run is of the same requests and must make no call."""
+A server on loopback, in another process, replies to each call after exactly the latency. The second
+run sends the same requests and must make no call: all replies come from the store.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from smallsteps.generation.settings import CallSettings
 
 
 def serve(latency: float, port: Connection) -> None:
+    """Serves chat completions on a free port, which goes through `port`."""
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": "3 + 4 = 7."},
@@ -45,7 +47,7 @@ def serve(latency: float, port: Connection) -> None:
     )
     answer = (head + body).encode()
 
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def reply_to_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -57,7 +59,7 @@ def serve(latency: float, port: Connection) -> None:
             writer.close()
 
     async def main() -> None:
-        server = await asyncio.start_server(one, "127.0.0.1", 0, backlog=256)
+        server = await asyncio.start_server(reply_to_all, "127.0.0.1", 0, backlog=256)
         port.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 

@@ -1,13 +1,13 @@
-"""An exam's speed: our engine beside `model.generate(num_return_sequences=4)`, in one run, at the
-same memory.
+"""The speed of an exam: our engine beside `model.generate(num_return_sequences=4)`, with equal memory.
 
     python benchmarks/bench_exam.py [--n 500] [--samples 4] [--student bundled]
 
-Questions of the bundled task, a student that really ends its chains (`--student`: best one trained
-on them), sampled at temperature 1 from the 50 likeliest tokens, fp32, two threads. `generate` gets
-batches of --batch rows (questions x samples) in file order, ours has as many rows under way: so
-many rows' keys and values exist at once on either side. Draws differ, so tokens written are counted
-on both sides; the ratio is of seconds a chain, and of seconds a token."""
+Questions of the bundled problems, sampled at temperature 1 from the 50 most probable tokens, fp32,
+two threads. The student should end its chains (`--student`: best one trained on these problems).
+`generate` gets batches of --batch rows (questions x samples) in file order; our engine has the same
+number of rows in its cache. Samples differ between the two, so the tokens of both are counted, and
+ratios are given for seconds per chain and per token.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TASK = get_task("stories")
 def generate(
     student: Student, problems: list[Problem], samples: int, batch: int
 ) -> tuple[float, int]:
-    """(seconds, tokens written) of transformers' own sampling."""
+    """(seconds, tokens written) of transformers."""
     began, tokens = now(student.device.type), 0
     torch.manual_seed(0)
     each = max(1, batch // samples)
@@ -60,7 +60,7 @@ def generate(
 
 
 def ours(student: Student, problems: list[Problem], samples: int, batch: int) -> tuple[float, int]:
-    """The same by the engine."""
+    """(seconds, tokens written) of our engine."""
     began = now(student.device.type)
     solving = SolveSettings(batch_size=batch, samples=samples)
     written = list(
@@ -96,8 +96,8 @@ def main() -> None:
         ratios["chain"].append(theirs / mine)
         ratios["token"].append((theirs / their_tokens) / (mine / my_tokens))
         print(
-            f"generate {theirs / chains:.4f} s a chain of {their_tokens / chains:.1f} tokens, ours {mine / chains:.4f} s of "
-            f"{my_tokens / chains:.1f}"
+            f"generate {theirs / chains:.4f} s per chain of {their_tokens / chains:.1f} tokens, "
+            f"ours {mine / chains:.4f} s per chain of {my_tokens / chains:.1f} tokens"
         )
     for unit, values in ratios.items():
         record(f"exam: generate / ours, seconds a {unit}", values, wanted="2")

@@ -1,23 +1,23 @@
-"""Generation speed: our engine beside `model.generate`, in one run.
+"""Generation speed: our engine beside `model.generate`, in one process.
 
-    python benchmarks/bench_generation.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--n 256] [--batch 32] [--device
-    cuda]
+    python benchmarks/bench_generation.py path/to/gsm8k_cot_llama3_70b/train.jsonl
+        [--n 256] [--batch 32] [--device cuda]
 
-Greedy, fp32 unless said, a model of Flan-T5-small's shape (77M) with random weights, a tokenizer
-trained on the chains, two threads. A model with random weights does not know when to stop. So both
-sides are told: a segment has as many tokens as the gold segment (strategy `inter`), a source is the
-question and the gold segments before it, and the end token is never looked at. That makes the work
-that of a student which writes the gold chains. Every token is still computed and chosen in full,
-and the tokens of both sides are compared.
+Greedy decoding, fp32 unless stated, two threads, a model of Flan-T5-small's shape (77M) with random
+weights, a tokenizer trained on the chains. Random weights do not know when to stop. So both sides
+are given the lengths of a student that writes the gold chains: a segment has as many tokens as the
+gold segment (strategy `inter`), a source is the question with the gold segments before it, and the
+end token is ignored. Every token is still computed and chosen in full. The tokens of both sides are
+compared.
 
-    direct     the whole chain; `generate` in batches in file order, each as long as its longest reply
-    uni-path   segment by segment; `generate` in lock-step: a batch of questions, one segment each, the next round when
-    all are done
-               (chains that are done leave the batch)
+    direct     the whole chain. `generate`: batches in file order, as long as their longest reply
+    uni-path   segment by segment. `generate` in lock-step: a batch of questions, one segment each;
+               the next segments begin when all are done, without chains that have ended
     alone      the authors' loop: one question at a time (on --alone questions)
 
-Arms take turns over the same questions in each of --rounds rounds; a ratio is the median of the
-rounds' ratios, with the lowest and the highest."""
+Arms take turns over the same questions in each of --rounds rounds. A ratio is the median over
+rounds, with the lowest and the highest.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Written = dict[tuple[int, int], list[int]]
 
 
 class Lengths(StoppingCriteria):
-    """Each row is done after its own number of tokens."""
+    """Each row ends after its given number of tokens."""
 
     def __init__(self, lengths: list[int], device: torch.device) -> None:
         self.lengths = torch.tensor(lengths, device=device)
@@ -61,6 +61,7 @@ class Lengths(StoppingCriteria):
 
 @torch.inference_mode()
 def generate(student: Student, calls: list[Call]) -> list[list[int]]:
+    """The tokens of each call, in one batch of transformers."""
     ids, mask = pad([source for source, _ in calls], fill=student.pad_id)
     ids, mask = ids.to(student.device), mask.to(student.device)
     out = student.model.generate(
@@ -76,15 +77,16 @@ def generate(student: Student, calls: list[Call]) -> list[list[int]]:
 
 
 def lock_step(student: Student, chains: list[list[Call]], batch: int) -> Written:
+    """Batches of chains by `generate`: the first segments of all, then the second ones, ..."""
     written: Written = {}
     for start in range(0, len(chains), batch):
         under_way = list(range(start, min(start + batch, len(chains))))
-        round_ = 0
+        segment = 0
         while under_way:
-            rows = generate(student, [chains[n][round_] for n in under_way])
-            written.update({(n, round_): row for n, row in zip(under_way, rows, strict=True)})
-            round_ += 1
-            under_way = [n for n in under_way if len(chains[n]) > round_]
+            rows = generate(student, [chains[n][segment] for n in under_way])
+            written.update({(n, segment): row for n, row in zip(under_way, rows, strict=True)})
+            segment += 1
+            under_way = [n for n in under_way if len(chains[n]) > segment]
     return written
 
 
@@ -147,7 +149,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--alone", type=int, default=0, help="questions of the one-at-a-time loop")
     parser.add_argument(
-        "--arms", default="", help="only fp32 arms whose names hold this, such as uni"
+        "--arms", default="", help="only fp32 arms whose names contain this, such as uni"
     )
     add_options(parser, rounds=1)
     args = parser.parse_args()
@@ -157,7 +159,8 @@ def main() -> None:
     tokens = sum(n for chain in uni for _, n in chain)
     read = sum(len(source) for chain in uni for source, _ in chain)
     print(
-        f"{args.n} chains, {sum(map(len, uni))} segments; {tokens} tokens written, {read} read by uni-path"
+        f"{args.n} chains, {sum(map(len, uni))} segments; "
+        f"uni-path writes {tokens} tokens and reads {read}"
     )
     arms: dict[str, Callable[[], Written]] = {
         "generate direct": lambda: lock_step(student, direct, args.batch),
@@ -185,8 +188,8 @@ def main() -> None:
             questions = args.alone if name.endswith("alone") else args.n
             seconds[name].append((now(args.device) - began) / questions)
             record_peak(args.device, name)
-    for name, found in seconds.items():
-        record(name, found, "s a question")
+    for name, per_question in seconds.items():
+        record(name, per_question, "s a question")
 
     def ratio(name: str, slow: str, fast: str, wanted: str = "") -> None:
         if slow in seconds and fast in seconds:

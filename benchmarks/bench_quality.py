@@ -1,12 +1,13 @@
-"""The time of scoring rationales in seven aspects by lexical judges (fluency needs a student), on
-one core; and how well each aspect tells the rationales from spoilt ones (AUC; own perturbations in
-bold, † others that it notices).
+"""The time of scoring rationales in seven aspects by lexical judges, and how well each aspect
+recognises damage.
 
     python benchmarks/bench_quality.py [path/to/hotpotqa_cot/gold_context.jsonl] [--rationales 1000]
 
-Bundled two-hop facts (10 sentences of context) and, where a file is named, its chains, each
-repeated with another step dropped or swapped until there are enough, so that nothing is looked up
-twice."""
+On one core, without fluency, which needs a student. Data: bundled two-hop facts (10 sentences of
+context) and, if a file is given, its chains. Chains are repeated with a step dropped or swapped
+until there are enough, so that no text is scored twice. The table shows AUC for each aspect and
+perturbation: bold where the perturbation was made for the aspect, † where the aspect notices it too.
+"""
 
 from __future__ import annotations
 
@@ -41,23 +42,24 @@ def main() -> None:
             options.chains, get_task("hotpotqa"), allow_wrong=True
         ).chains
     for name, chains in sets.items():
-        own = [Rated.of(chain.problem, chain.rationale.text) for chain in chains]
+        rated = [Rated.of(chain.problem, chain.rationale.text) for chain in chains]
         items = [
             item
             if turn == 0
             else replace(item, text=garble(item, item, random.Random(f"{turn}/{n}")) or item.text)
-            for turn in range(-(-options.rationales // len(own)))
-            for n, item in enumerate(own)
+            for turn in range(-(-options.rationales // len(rated)))
+            for n, item in enumerate(rated)
         ][: options.rationales]
-        scorer = Scorer(references=References.of([item.text for item in own]))
+        scorer = Scorer(references=References.of([item.text for item in rated]))
         began = time.perf_counter()
         scorer.score(items)
         seconds = time.perf_counter() - began
         sentences = sum(len(item.context) for item in items) / len(items)
         print(
-            f"{name}: {len(items):,} rationales, {sentences:.0f} sentences of context each: {seconds:.2f} s"
+            f"{name}: {len(items):,} rationales, {sentences:.0f} sentences of context each: "
+            f"{seconds:.2f} s"
         )
-        print(matrix_table(matrix(own[:300], scorer)))
+        print(matrix_table(matrix(rated[:300], scorer)))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Rollouts for reinforcement learning: our engine beside `model.generate`, and the whole step.
+"""Rollouts for reinforcement learning: our engine beside `model.generate`, and a whole step of each.
 
     python benchmarks/bench_rollouts.py [--student DIR] [--prompts 16] [--samples 4] [--steps 8]
 
 Bundled two-hop questions, fp32, two threads, temperature 1, all tokens, the same batch (prompts x
-samples rows). The student is one that was distilled on them (of a run of guided/demo:
-seed0/distilled/candidate-*); without --student it is the bundled one, which never learnt to end
-such rationales. `generate` samples with `num_return_sequences`; its log-probabilities are computed
-by the pass that both need. Draws differ, so that the ratio is of tokens written per second. A step
-is rollouts, rewards by lexical judges, and one update (RLOO)."""
+samples rows). --student should be distilled on these questions (from a run of guided/demo);
+the default is the bundled student, which never learnt to end such rationales. `generate` samples
+with `num_return_sequences`; its log-probabilities come from the pass that both sides need. Samples
+differ, so the ratio is of tokens written per second. A step is rollouts, rewards by lexical judges,
+and one update (RLOO).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ LIMIT = 96
 
 
 def by_generate(prompts: list[tuple[str, list[int]]], samples: int) -> Roll:
-    """The same rollouts from transformers' own sampling."""
+    """Rollouts sampled by transformers."""
 
     @torch.inference_mode()
     def roll(student: Student, step: int, numbers: object) -> list[list[Rollout]]:
@@ -59,20 +60,20 @@ def by_generate(prompts: list[tuple[str, list[int]]], samples: int) -> Roll:
         )[:, 1:].tolist()
         groups = []
         for place, (id, source) in enumerate(chosen):
-            own = []
+            group = []
             for sample, row in enumerate(out[place * samples : (place + 1) * samples]):
                 finished = student.end_id in row
                 target = row[: row.index(student.end_id) + 1] if finished else row
                 text = student.text(target[:-1] if finished else target)
-                own.append(Rollout(id, sample, tuple(source), tuple(target), text, finished))
-            groups.append(own)
+                group.append(Rollout(id, sample, tuple(source), tuple(target), text, finished))
+            groups.append(group)
         return groups
 
     return roll
 
 
-def opened(options: argparse.Namespace) -> Student:
-    """The student, on the device, ready to write whole rationales."""
+def ready_student(options: argparse.Namespace) -> Student:
+    """The student on the device, prepared to write whole rationales."""
     student = load_student(options.student, device=options.device, dtype="float32")
     if student.drive is None:
         prepare_student(student, TASK, path="direct")
@@ -92,7 +93,7 @@ def main() -> None:
     options = parser.parse_args()
     prepare(options)
     problems = [chain.problem for chain in make_chains(200, 900)]
-    student = opened(options)
+    student = ready_student(options)
     prompts = [(problem.id, student.source_ids(TASK, TASK.render(problem))) for problem in problems]
     ways = {
         "generate": by_generate(prompts, options.samples),
@@ -109,7 +110,7 @@ def main() -> None:
             seconds = now(options.device) - began
             if step:  # the first one loads kernels
                 rates[name].append(
-                    sum(len(one.target) for group in groups for one in group) / seconds
+                    sum(len(rollout.target) for group in groups for rollout in group) / seconds
                 )
     ratios = [ours / theirs for ours, theirs in zip(rates["ours"], rates["generate"], strict=True)]
     for name, values in rates.items():
@@ -120,7 +121,7 @@ def main() -> None:
     rewarder = Rewarder({p.id: p for p in problems}, Scorer(), RewardSettings("aspects"))
     seconds: dict[str, list[float]] = {}
     for name, roll in ways.items():
-        own = opened(options)
+        trained = ready_student(options)
         settings = ReinforceSettings(
             steps=options.steps,
             prompts=options.prompts,
@@ -131,8 +132,10 @@ def main() -> None:
             patience=10_000,
         )
         with tempfile.TemporaryDirectory() as folder:
-            found = reinforce(own, len(prompts), roll, rewarder, settings, Path(folder) / "run")
-        seconds[name] = [row["seconds"] for row in found.curves[1:]]
+            result = reinforce(
+                trained, len(prompts), roll, rewarder, settings, Path(folder) / "run"
+            )
+        seconds[name] = [row["seconds"] for row in result.curves[1:]]
     steps = {name: median(values) for name, values in seconds.items()}
     for name, value in steps.items():
         record(f"whole step of RL, {name}", value, "s")

@@ -1,16 +1,17 @@
-"""Scoring speed and memory: our token scores beside the authors' procedure, in one run.
+"""Scoring speed and memory: our token scores beside the authors' procedure, in one process.
 
     python benchmarks/bench_scores.py path/to/gsm8k_cot_llama3_70b/train.jsonl [--n 96] [--theirs 4]
 
 Flan-T5-small's shape (77M) with random weights, a tokenizer trained on the chains, two threads. The
-authors' procedure: every sub-sentence alone as the target, given the question, source and target
-padded to 512, batches of 24, whole logits, their softmax and its entropy. Ours: one pass over each
-whole chain. Seconds are for each chain; theirs is measured on --theirs chains, as it takes some
-seconds for each.
+authors' procedure: every sub-sentence alone is a target, given the question; source and target are
+padded to 512 tokens; batches of 24; softmax and entropy of all logits. Ours: one pass over each
+whole chain. Figures are seconds per chain. The authors' procedure takes seconds per chain and is
+measured on --theirs chains.
 
-bf16 is set beside fp32 by the share of sub-sentences whose label (ES or AS, beta 1) changes. The
-memory check scores 16 rows of 512 with a vocabulary of 250,112 in a process of its own and prints
-the peak above the model."""
+bf16 is compared with fp32 by the share of sub-sentences whose label (ES or AS, beta 1) changes. The
+memory check scores 16 rows of 512 tokens with a vocabulary of 250,112 in another process and prints
+the peak above the model.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ TASK = get_task("gsm8k")
 def authors(
     student: Student, chains: list[Chain], width: int = 512, batch: int = 24
 ) -> list[float]:
-    """Summed entropies of each sub-sentence, as their script gets them."""
+    """The summed entropy of each sub-sentence, as the authors' script computes it."""
     pairs = [(TASK.render(c.problem), piece) for c in chains for piece in split(c.rationale.text)]
     sums: list[float] = []
     for start in range(0, len(pairs), batch):
@@ -64,15 +65,15 @@ def authors(
 
 
 def labels(chains: list[Chain], scores: list[TokenScores]) -> list[bool]:
-    """Whether each sub-sentence is AS: its mean entropy above the mean of its chain."""
-    found = []
+    """Whether each sub-sentence is AS: its mean entropy is above the mean of its chain."""
+    is_abstractive = []
     for chain, tokens in zip(chains, scores, strict=True):
         means = [
             m or 0.0
             for m in reduce_tokens(split(chain.rationale.text), tokens.entropy, tokens.spans)
         ]
-        found += [m > sum(means) / len(means) for m in means]
-    return found
+        is_abstractive += [m > sum(means) / len(means) for m in means]
+    return is_abstractive
 
 
 def memory(field: str) -> float:
@@ -103,10 +104,10 @@ def memory_check(path: Path) -> None:
     student.model = T5ForConditionalGeneration(config).eval()
     student.model.lm_head.weight = torch.nn.Parameter(
         torch.randn(250112, 512)
-    )  # mT5's head is its own
-    words = student.encode(" ".join(texts))[: 16 * 1024]
+    )  # mT5's head is not its embedding
+    ids = student.encode(" ".join(texts))[: 16 * 1024]
     rows = [
-        (student.text(words[k * 512 : k * 512 + 500]), student.text(words[8192 + k * 512 :][:500]))
+        (student.text(ids[k * 512 : k * 512 + 500]), student.text(ids[8192 + k * 512 :][:500]))
         for k in range(16)
     ]
     sizes = [len(student.encode(text)) for pair in rows for text in pair]
@@ -118,7 +119,8 @@ def memory_check(path: Path) -> None:
     token_scores(student, TASK, rows, batch_tokens=16 * 1200)
     used = memory("VmHWM") - before
     print(
-        f"16 rows of {min(sizes)} to {max(sizes)} + as many, vocabulary 250,112: {used:.0f} MB above the model (aim 1,000)"
+        f"16 rows of {min(sizes)} to {max(sizes)} tokens on each side, vocabulary 250,112: "
+        f"{used:.0f} MB above the model (aim 1,000)"
     )
 
 
@@ -161,9 +163,10 @@ def main() -> None:
     for name, wanted in (("fp32", "55, better 85"), ("bf16", "130")):
         pairs_of_rounds = zip(seconds["authors"], seconds[name], strict=True)
         record(f"scores: authors / ours {name}", [a / b for a, b in pairs_of_rounds], wanted=wanted)
-    one, other = labels(chains, scores["fp32"]), labels(chains, scores["bf16"])
-    changed = sum(a != b for a, b in zip(one, other, strict=True))
-    record("labels that bf16 changes", 100 * changed / len(one), f"% of {len(one)}")
+    in_fp32, in_bf16 = labels(chains, scores["fp32"]), labels(chains, scores["bf16"])
+    changed = sum(a != b for a, b in zip(in_fp32, in_bf16, strict=True))
+    count = len(in_fp32)
+    record("labels that bf16 changes", 100 * changed / count, f"% of {count}")
     if args.device == "cpu" and not args.skip_memory:
         command = [sys.executable, __file__, str(args.chains), "--memory-only"]
         sys.stdout.flush()

@@ -1,13 +1,14 @@
 """Training speed: real (unpadded) tokens per second of our `fit` beside transformers'
-Seq2SeqTrainer, in one run.
+Seq2SeqTrainer, in one process.
 
     python benchmarks/bench_training.py path/to/gsm8k_cot_llama3_70b/train.jsonl
 
 Unmerged AS-ES examples (strategy `inter`) of GSM8K chains, a model of Flan-T5-small's shape with
-random weights, updates of 64, fp32, two threads. The alternatives: Seq2SeqTrainer with shuffled
-batches of 64, and with its sampling by length. Then, for a small causal model: one pass over a
-chain against its examples one by one, both by our `fit`. Arms take turns within each round, so that
-a busy machine slows all."""
+random weights, updates of 64 examples, fp32, two threads. Seq2SeqTrainer runs with shuffled batches
+of 64, and with its sampling by length. Then, for a small causal model, both by our `fit`: one pass
+over whole chains, and each example alone. Arms take turns within each round, so that other load on
+the machine slows all of them.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +50,7 @@ TASK = get_task("gsm8k")
 
 
 class Clock(TrainerCallback):
-    """Seconds of Seq2SeqTrainer's steps; fetching and padding its batches is not counted against
-    it."""
+    """Measures the seconds of Seq2SeqTrainer's steps, without fetching and padding its batches."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -134,8 +134,8 @@ def ours(
 
 
 def flan_t5_small(texts: list[str]) -> Student:
-    """Flan-T5-small's shape, 77M weights drawn at random; a tokenizer trained on the chains, its
-    vocabulary filled up."""
+    """A model of Flan-T5-small's shape (77M random weights), and a tokenizer trained on the texts
+    with filled-up vocabulary."""
     tokenizer = byte_tokenizer(texts, 8192)
     torch.manual_seed(0)
     config = T5Config(
@@ -155,6 +155,7 @@ def flan_t5_small(texts: list[str]) -> Student:
 
 
 def small_causal(texts: list[str]) -> Student:
+    """A small Llama with random weights, and a tokenizer trained on the texts."""
     tokenizer = byte_tokenizer(texts, 8192)
     torch.manual_seed(0)
     config = LlamaConfig(
@@ -199,7 +200,8 @@ def main() -> None:
     examples = build_examples(chains, segments, TASK, "uni")
     rows = encode(student, TASK, examples)
     print(
-        f"{len(chains)} chains, {len(examples)} examples, {sum(r.tokens for r in rows) / len(rows):.0f} tokens each"
+        f"{len(chains)} chains, {len(examples)} examples, "
+        f"{sum(r.tokens for r in rows) / len(rows):.0f} tokens each"
     )
     speeds, padding = defaultdict(list), defaultdict(list)
     for turn in range(options.rounds):

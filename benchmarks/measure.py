@@ -1,8 +1,9 @@
-"""What the benchmarks share: device and threads, a clock that waits for the device, peak memory,
+"""Shared by the benchmarks: device and threads, a clock that waits for the device, peak memory, and
 figures as rows.
 
-`record` prints a figure for people. Where the environment variable SMALLSTEPS_FIGURES names a file,
-it also appends the figure there as a JSON line, which is what `gpu/report.py` reads."""
+`record` prints a figure for people. If the environment variable SMALLSTEPS_FIGURES names a file, it
+also appends the figure there as a JSON line, which `gpu/report.py` reads.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +19,20 @@ import torch
 
 
 def add_options(parser: argparse.ArgumentParser, rounds: int) -> None:
-    """--device, --threads and --rounds."""
+    """Adds --device, --threads and --rounds."""
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=rounds)
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Sets the number of threads. In float32 on a GPU products stay in full float32, as on a
-    CPU."""
+    """Sets the number of threads, and full float32 products on a GPU, as on a CPU."""
     torch.set_num_threads(options.threads)
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def now(device: str) -> float:
-    """Seconds, once the device has done all it was given."""
+    """The clock in seconds, after the device has finished its work."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -41,7 +41,7 @@ def now(device: str) -> float:
 def record(
     name: str, values: float | Sequence[float], unit: str = "times", wanted: str = ""
 ) -> None:
-    """Prints the median of `values`, with the lowest and the highest of several rounds."""
+    """Prints the median of `values`, with the lowest and the highest if there are several."""
     rounds = [values] if isinstance(values, (int, float)) else list(values)
     value = median(rounds)
     spread = f" ({min(rounds):.3g} to {max(rounds):.3g})" if len(rounds) > 1 else ""
@@ -55,7 +55,7 @@ def record(
 
 
 def record_peak(device: str, what: str) -> None:
-    """The most GPU memory that was held since the last call; nothing on a CPU."""
+    """Records the peak GPU memory since the last call; does nothing on a CPU."""
     if torch.device(device).type == "cuda":
         record(f"{what}: peak memory", torch.cuda.max_memory_allocated() / 2**20, "MiB")
         torch.cuda.reset_peak_memory_stats()

@@ -1,15 +1,15 @@
-"""Chains for a student that is to read paragraphs: multi-hop questions with their paragraphs and
-the sentences that answer them.
+"""Chains for a student that reads paragraphs: multi-hop questions, their paragraphs, and the sentences
+that answer them.
 
     python benchmarks/multihop_chains.py DATA OUT.jsonl
 
-DATA holds the folders hotpotqa, 2wikimultihopqa, hotpotqa_cot and ircot_annotations. The rationale
-is what the data set names as supporting sentences (HotpotQA, 2WikiMultihopQA), or a model's own
-reasoning over the paragraphs (hotpotqa_cot). The question is the question, the paragraphs that the
-rationale draws on, and one other, in the order of the file. Questions that stand in
-ircot_annotations are left out, so that a student trained on these chains has not seen those it
-labels for `benchmarks/agreement.py`; so are answers that the task `text` cannot read back ("Vol.
-2")."""
+DATA has the folders hotpotqa, 2wikimultihopqa, hotpotqa_cot and ircot_annotations. The rationale is
+the data set's supporting sentences (HotpotQA, 2WikiMultihopQA) or a model's reasoning over the
+paragraphs (hotpotqa_cot). The question is followed by the paragraphs that the rationale uses and one
+other, in the order of the file. Questions of ircot_annotations are left out, so that
+`benchmarks/agreement.py` labels chains that the student has not seen. So are answers that the task
+`text` cannot read back ("Vol. 2").
+"""
 
 from __future__ import annotations
 
@@ -34,19 +34,20 @@ def rows(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def supported(row: dict[str, Any]) -> dict[str, str]:
-    """The supporting sentences as the rationale; their paragraphs and the first other one as what
-    is read."""
+    """Question with the supporting paragraphs and the first other one; the supporting sentences as
+    rationale."""
     paragraphs = dict(row["context"])
-    drawn_on = {title for title, _ in row["supporting_facts"]}
-    other = next((title for title in paragraphs if title not in drawn_on), None)
+    supporting = {title for title, _ in row["supporting_facts"]}
+    other = next((title for title in paragraphs if title not in supporting), None)
     read = [
-        " ".join(map(str.strip, paragraphs[t])) for t in paragraphs if t in drawn_on or t == other
+        " ".join(map(str.strip, paragraphs[t])) for t in paragraphs if t in supporting or t == other
     ]
     facts = [paragraphs[title][place].strip() for title, place in row["supporting_facts"]]
     return {"question": " ".join([row["question"], *read]), "rationale": " ".join(facts)}
 
 
 def written(row: dict[str, Any]) -> dict[str, str]:
+    """Question with all paragraphs, and a model's rationale."""
     read = [" ".join(map(str.strip, sentences)) for _, sentences in row["context"]]
     return {
         "question": " ".join([row["question"].strip(), *read]),
@@ -55,6 +56,7 @@ def written(row: dict[str, Any]) -> dict[str, str]:
 
 
 def readable(answer: str) -> bool:
+    """Whether the task `text` reads the answer back."""
     try:
         get_task("text").gold(Problem(id="", question="", answer=answer))
     except DataError:
@@ -63,7 +65,7 @@ def readable(answer: str) -> bool:
 
 
 def multihop_chains(data: Path) -> list[dict[str, Any]]:
-    """Chains as own data, one for each question."""
+    """Rows of chains, one for each question."""
     labelled = sorted((data / "ircot_annotations").glob("*.jsonl"))
     seen = {row["question"].strip() for file in labelled for row in rows(file)}
     chains = []
