@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from smallsteps.cli.prediction_rows import prediction_of
+from smallsteps.cli.prediction_rows import prediction_of, prediction_row
 from smallsteps.errors import DataError
+from smallsteps.records import Prediction
 from smallsteps.tasks import get_task
 
 
@@ -112,3 +113,17 @@ def test_an_answer_that_is_null_is_extracted_only_leniently():
     row = {"id": 1, "answer": None, "text": "So 7 it is."}
     assert prediction_of(row, "file:1", get_task("gsm8k")).answer is None
     assert prediction_of(row, "file:1", get_task("gsm8k"), lenient=True).answer == "7"
+
+
+def test_a_row_that_solve_wrote_is_read_as_the_prediction_that_it_was() -> None:
+    prediction = Prediction(
+        id="a",
+        problem_id="a",
+        text="so 7",
+        segments=(("ES", "so"), (None, "7")),
+        answer="7",
+        stopped="stop_sign",
+        tokens=9,
+        author="file",
+    )
+    assert prediction_of(prediction_row(prediction), "x") == prediction

@@ -91,7 +91,7 @@ def test_an_interrupted_job_goes_on_and_ends_as_an_undisturbed_one(
     with kept.open("a") as file:
         file.write('{"question": "torn')
     assert main(solve(student, source, tmp_path / "out.jsonl")) == 0
-    assert "going on: 3 of 6 are done" in capsys.readouterr().err
+    assert "continuing: 3 of 6 questions are answered" in capsys.readouterr().err
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert not kept.exists()
 
@@ -103,7 +103,7 @@ def test_answers_of_other_questions_with_the_same_ids_are_not_used(
     assert main(solve(student, b, tmp_path / "whole.jsonl")) == 0
     interrupted(solve(student, a, tmp_path / "out.jsonl"))
     assert main(solve(student, b, tmp_path / "out.jsonl")) == 0
-    assert "going on" not in capsys.readouterr().err
+    assert "continuing:" not in capsys.readouterr().err
     assert read(tmp_path / "out.jsonl") == read(tmp_path / "whole.jsonl")
 
 
@@ -117,7 +117,7 @@ def test_one_question_that_changed_is_answered_anew_and_the_others_are_not(
     rows[int(left[0][-6:]) - 1]["question"] = "Something else?"
     write(source, rows)
     assert main(solve(student, source, tmp_path / "out.jsonl")) == 0
-    assert "going on: 4 of 6 are done" in capsys.readouterr().err
+    assert "continuing: 4 of 6 questions are answered" in capsys.readouterr().err
 
 
 SETTINGS = ["--temperature 1", "--dtype bfloat16", "--task gsm8k", "--seed 1 --temperature 1"]
@@ -131,7 +131,7 @@ def test_answers_of_other_settings_are_not_used_and_it_is_said(
     interrupted(solve(student, source, tmp_path / "out.jsonl"))
     assert main(solve(student, source, tmp_path / "out.jsonl", *change.split())) == 0
     error = capsys.readouterr().err
-    assert "going on" not in error and "of another job and are not used" in error
+    assert "continuing:" not in error and "of another job and are not used" in error
 
 
 def test_answers_of_other_weights_in_the_same_folder_are_not_used(
@@ -146,7 +146,7 @@ def test_answers_of_other_weights_in_the_same_folder_are_not_used(
     next(model.model.parameters()).data.mul_(1.5)
     model.save(tmp_path / "model")
     assert main(solve(tmp_path / "model", source, tmp_path / "out.jsonl")) == 0
-    assert "going on" not in capsys.readouterr().err
+    assert "continuing:" not in capsys.readouterr().err
 
 
 JUNK = [
@@ -178,7 +178,7 @@ def test_junk_in_the_file_of_kept_answers_is_ignored(junk, student, tmp_path, in
     kept.write_text("\n".join([lines[0], junk.replace('"x"', json.dumps(digest), 1)]) + "\n")
     assert main(solve(student, source, tmp_path / "out.jsonl")) == 0
     assert read(tmp_path / "out.jsonl") == whole
-    assert "going on" not in capsys.readouterr().err
+    assert "continuing:" not in capsys.readouterr().err
 
 
 def test_a_second_process_on_the_same_output_is_refused_before_any_work(
@@ -217,7 +217,7 @@ def test_a_model_that_is_missing_leaves_kept_answers_and_no_new_folder(
         tmp_path / "new"
     ).exists()
     assert main(solve(student, source, tmp_path / "out.jsonl")) == 0
-    assert "going on: 3 of 6 are done" in capsys.readouterr().err
+    assert "continuing: 3 of 6 questions are answered" in capsys.readouterr().err
 
 
 def test_bad_rows_are_named_before_the_weights_are_loaded(student, tmp_path, monkeypatch, capsys):

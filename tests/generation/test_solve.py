@@ -4,19 +4,21 @@ time."""
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, StudentError
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import SolveSettings
-from smallsteps.generation.solve import solve
+from smallsteps.generation.solve import load_with_task, solve, stored_task
 from smallsteps.records import Kind, Prediction, Problem
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from tiny_solving import Tiny, a_task, generated, marked, problems
 
@@ -199,3 +201,22 @@ def test_segments_are_told_as_they_are_written(tiny: Tiny) -> None:
             (kind, text) for name, _, kind, text in told if name == prediction.problem_id and text
         ]
         assert mine == list(prediction.segments)
+
+
+def test_the_task_of_a_trained_student_is_known_before_it_is_loaded(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    prepare(tiny("t5"), get_task("gsm8k"), path="uni").save(tmp_path / "student")
+    task = stored_task(str(tmp_path / "student"))
+    assert task is not None and task.name == "gsm8k"
+    tiny("t5").save(tmp_path / "untrained")
+    assert stored_task(str(tmp_path / "untrained")) is None
+    assert stored_task("bundled") is stored_task("a\0b") is stored_task("x" * 5000) is None
+
+
+def test_a_student_that_smallsteps_did_not_train_needs_a_task(tiny: Tiny, tmp_path: Path) -> None:
+    tiny("t5").save(tmp_path / "untrained")
+    with pytest.raises(StudentError, match=r"was not trained by smallsteps.*Name it: --task"):
+        load_with_task(tmp_path / "untrained")
+    loaded = load_with_task(tmp_path / "untrained", task=a_task())
+    assert loaded("How many pens").problem_id == "question"

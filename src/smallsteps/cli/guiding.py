@@ -12,7 +12,6 @@ from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.environment import access
 from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.progress import Terminal, say
-from smallsteps.cli.solving import stored_task
 from smallsteps.errors import counted
 from smallsteps.evaluation.comparison import compare_scores
 from smallsteps.evaluation.grade import grade
@@ -20,6 +19,7 @@ from smallsteps.experiment.recipe import ReaderSettings
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.solve import stored_task
 from smallsteps.methods.guide import predictions_of
 from smallsteps.methods.guided.method import Outcome, Written, alone, guided, turned, write
 from smallsteps.methods.guided.open import open_reader

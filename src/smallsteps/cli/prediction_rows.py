@@ -1,4 +1,4 @@
-"""Rows of predictions, from `smallsteps solve` or any other tool → `Prediction` records."""
+"""Rows of predictions, by `smallsteps solve` or any other tool, and `Prediction` records."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ from smallsteps.tasks.rows import scalar, type_name
 
 MAX_TOKENS = 2**53
 """Whole numbers up to here are exact as floats."""
+
+
+def prediction_row(prediction: Prediction) -> dict[str, Any]:
+    """The row that `smallsteps solve` writes."""
+    return {
+        "id": prediction.problem_id,
+        "text": prediction.text,
+        "segments": [{"kind": kind, "text": text} for kind, text in prediction.segments],
+        "answer": prediction.answer,
+        "stopped": prediction.stopped,
+        "tokens": prediction.tokens,
+    }
 
 
 def prediction_of(

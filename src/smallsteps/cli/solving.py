@@ -1,23 +1,22 @@
-"""`smallsteps solve`: one question, or a file of them whose answers survive an interruption."""
+"""`smallsteps solve`: answers one question, or a file of them."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
-from smallsteps import lock
 from smallsteps.cli.cpu_threads import set_threads
-from smallsteps.cli.prediction_rows import prediction_of
+from smallsteps.cli.kept_answers import kept_answers, question_digest
+from smallsteps.cli.prediction_rows import prediction_of, prediction_row
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError, counted
-from smallsteps.outputs import check_output, temporary_folders, writing
-from smallsteps.records import Prediction, Problem, Stopped
+from smallsteps.outputs import check_output
+from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_problems, write_rows
@@ -26,8 +25,14 @@ from smallsteps.tasks.spoken import task_for
 from smallsteps.tasks.tables import HUB
 
 if TYPE_CHECKING:
+    from smallsteps.generation.generator import Decoding
     from smallsteps.students.dual import DualStudent
     from smallsteps.students.student import Student
+
+MIN_TO_MEASURE = 32
+"""From this number of questions on, the fastest number of CPU threads is measured first."""
+
+AS_TEXT = "To ask it as a question, put a space before it inside the quotes."
 
 DATA_ENDINGS = (
     ".jsonl",
@@ -49,16 +54,13 @@ DATA_ENDINGS = (
     ".yaml",
     ".yml",
 )
-WORTH_MEASURING = 32
-"""Questions from which on the fastest number of CPU threads is measured first."""
-AS_TEXT = "To ask it as a question, put a space before it inside the quotes."
 
 
 def names_file(argument: str) -> bool:
-    """Whether the argument of `solve` is a file and not a question.
+    """Whether the argument of `solve` names a file and is not a question.
 
-    It is where something of that name exists, where it ends like a data file, or where it has a
-    path separator and is one ASCII word. A space before it makes it a question.
+    It names a file where something of that name exists, where it ends like a data file, or where it
+    is one ASCII word with a path separator. A space before it makes it a question.
 
     >>> [names_file(text) for text in ("q.tsv", "my questions.jsonl", "runs/x", "hub:a/b:test")]
     [True, True, True, True]
@@ -81,24 +83,32 @@ def names_file(argument: str) -> bool:
     )
 
 
-def solve_question(
-    model: str,
-    question: str,
-    out: Path | None,
-    task_name: str | None,
-    dtype: str,
-    temperature: float,
-    seed: int,
-    device: str,
-    threads: int | None,
-) -> None:
-    """`smallsteps solve MODEL "question"`: segments as they are written."""
-    set_threads(threads)
-    check_device(device)
-    if out is not None:
+@dataclass(frozen=True)
+class SolveOptions:
+    """What one question and a file of questions have in common."""
+
+    model: str
+    """A folder, a name on the hub, or `bundled`."""
+    decoding: Decoding
+    out: Path | None = None
+    """The file for predictions; of a file of questions only."""
+    task: str | None = None
+    """The task's name, for a model that smallsteps did not train."""
+    batch_size: int = 64
+    dtype: str = "float32"
+    device: str = "auto"
+    threads: int | None = None
+    """CPU threads; None: torch's number, or the fastest for many questions."""
+
+
+def solve_question(question: str, options: SolveOptions) -> None:
+    """`smallsteps solve MODEL "question"`: prints segments as they are written, then the answer."""
+    set_threads(options.threads)
+    check_device(options.device)
+    if options.out is not None:
         raise RecipeError(
-            f"--out {out}: only for a file of questions, and {question[:60]!r} is no file. Check "
-            "its name, or leave --out away to ask it as a question."
+            f"--out {options.out}: only for a file of questions, and {question[:60]!r} is no file. "
+            "Check its name, or leave --out away to ask it as a question."
         )
     if not question.strip():
         raise DataError(
@@ -106,237 +116,129 @@ def solve_question(
         )
     if any("\ud800" <= letter <= "\udfff" for letter in question):
         raise DataError("the question is not UTF-8. Type it again, or write it into a JSONL file.")
-    task = get_task(task_name) if task_name is not None else None
-    from smallsteps.generation.generator import Decoding
+    task = get_task(options.task) if options.task is not None else None
     from smallsteps.generation.solve import load_with_task, solve
     from smallsteps.report.terminal import segment_printer
 
-    decoding = Decoding(temperature=temperature, seed=seed)
-    solver = load_with_task(model, task=task, device=device, dtype=dtype)
-    student = solver.student
-    by_segment = student.drive is not None and student.drive.path != "direct"
+    loaded = load_with_task(options.model, task=task, device=options.device, dtype=options.dtype)
+    drive = loaded.student.drive
+    by_segment = drive is not None and drive.path != "direct"
     show = segment_printer(open_console(), question if by_segment else None)
-    for prediction in solve(
-        student,
+    predictions = solve(
+        loaded.student,
         [Problem("question", question.strip())],
-        solver.task,
-        solver.settings(),
-        decoding,
-        on_segment=lambda _, __, kind, text: show(kind, text),
-    ):
-        answer = (
-            "no answer could be read off"
-            if prediction.answer is None
-            else f"answer: {prediction.answer}"
-        )
-        say(
-            f"{answer}   ({prediction.tokens} tokens, stopped by {prediction.stopped})",
-            style="bold",
-        )
+        loaded.task,
+        loaded.settings(),
+        options.decoding,
+        on_segment=lambda _id, _sample, kind, text: show(kind, text),
+    )
+    for prediction in predictions:
+        answer = f"answer: {prediction.answer}"
+        if prediction.answer is None:
+            answer = "no answer could be read off"
+        ending = f"({prediction.tokens} tokens, stopped by {prediction.stopped})"
+        say(f"{answer}   {ending}", style="bold")
 
 
-def solve_file(
-    model: str,
-    source: str,
-    out: Path | None,
-    task_name: str | None,
-    batch_size: int,
-    dtype: str,
-    temperature: float,
-    seed: int,
-    columns: Mapping[str, str],
-    device: str,
-    threads: int | None,
-) -> None:
-    """`smallsteps solve MODEL FILE --out OUT`: one row a question, in order. Answers written before
-    an interruption are kept beside OUT, and used again for the same questions, model and
-    settings."""
-    set_threads(threads)
-    check_device(device)
+def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -> None:
+    """`smallsteps solve MODEL FILE --out OUT`: writes one row for each question, in order.
+
+    Answers written before an interruption are kept beside OUT and used again for the same
+    questions, model and settings."""
+    set_threads(options.threads)
+    check_device(options.device)
     if not source.startswith(HUB):
         try:
             check_exists(Path(source))
         except DataError as error:
             raise DataError(f"{error} {AS_TEXT}") from None
+    out, decoding = options.out, options.decoding
     if out is None:
         raise RecipeError("name the file for the predictions: --out predictions.jsonl")
-    check_output(out, inputs=[source, model])
-    task = (
-        stored_task(model)
-        if task_name is None
-        else task_for(task_name, [source], columns, say=Terminal().say)
-    )
+    check_output(out, inputs=[source, options.model])
+    task = _task_before_loading(source, columns, options)
     # before any weights are loaded
     problems = None if task is None else read_problems(source, task, columns, Terminal().say)
-    from smallsteps.cli.fastest import choose
-    from smallsteps.generation.generator import Decoding
     from smallsteps.generation.solve import load_with_task, solve
-    from smallsteps.students.dual import DualStudent
 
-    decoding = Decoding(temperature=temperature, seed=seed)
-    with Terminal() as reporter, answers_beside(out) as kept:
-        reporter.say(f"loading {model}")
-        solver = load_with_task(model, task=task, device=device, dtype=dtype)
-        student, task = solver.student, solver.task
+    with Terminal() as reporter, kept_answers(out) as kept:
+        reporter.say(f"loading {options.model}")
+        loaded = load_with_task(
+            options.model, task=task, device=options.device, dtype=options.dtype
+        )
+        student, task = loaded.student, loaded.task
         problems = problems or read_problems(source, task, columns, reporter.say)
-        limits = f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens"
-        model_facts = {"model": _digest_of(student), "drive": repr(student.drive), "dtype": dtype}
-        kept.begin({**model_facts, "task": task.name, "decode": limits, "columns": dict(columns)})
-        done = {
-            p.id: row
-            for p in problems
-            if (row := kept.rows.get(question_digest(p, task))) is not None
-        }
-        if done:
-            reporter.say(f"going on: {len(done)} of {len(problems)} are done")
+        kept.begin(
+            {
+                "model": _digest_of(student),
+                "drive": repr(student.drive),
+                "dtype": options.dtype,
+                "task": task.name,
+                "decode": f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens",
+                "columns": dict(columns),
+            }
+        )
+        rows = {}
+        digests = {problem.id: question_digest(problem, task) for problem in problems}
+        for problem in problems:
+            if (row := kept.rows.get(digests[problem.id])) is not None:
+                rows[problem.id] = row
+        if rows:
+            reporter.say(f"continuing: {len(rows)} of {len(problems)} questions are answered")
         elif kept.replaced:
             reporter.say(
                 "the answers that an interrupted call left are of another job and are not used"
             )
-        rest = {problem.id: problem for problem in problems if problem.id not in done}
-        reporter.say(f"{counted(len(rest), 'question')} to answer")
-        if threads is None and len(rest) >= WORTH_MEASURING:
-            half = student.es if isinstance(student, DualStudent) else student
-            choose(None, lambda: half)
-        for prediction in solve(
-            student, list(rest.values()), task, solver.settings(batch_size), decoding
-        ):
-            row = done[prediction.problem_id] = prediction_row(prediction)
-            kept.add(question_digest(rest[prediction.problem_id], task), row)
-            reporter.advance("answering", len(done), len(problems))
-        write_rows(out, (done[problem.id] for problem in problems))
+        unanswered = [problem for problem in problems if problem.id not in rows]
+        reporter.say(f"{counted(len(unanswered), 'question')} to answer")
+        if options.threads is None and len(unanswered) >= MIN_TO_MEASURE:
+            _choose_threads(student)
+        settings = loaded.settings(options.batch_size)
+        for prediction in solve(student, unanswered, task, settings, decoding):
+            row = rows[prediction.problem_id] = prediction_row(prediction)
+            kept.add(digests[prediction.problem_id], row)
+            reporter.advance("answering", len(rows), len(problems))
+        write_rows(out, (rows[problem.id] for problem in problems))
         kept.discard()
-    unparsed = sum(row["answer"] is None for row in done.values())
+    unparsed = sum(row["answer"] is None for row in rows.values())
     say(f"{counted(len(problems), 'answer')} in {out}; no answer could be read off {unparsed}")
     if all(problem.answer is not None for problem in problems) and task.assemble is None:
         from smallsteps.evaluation.grade import grade
 
-        predictions = [prediction_of(done[problem.id], str(out)) for problem in problems]
-        dataset = Path(source).stem
         score = grade(
-            predictions, problems, task, dataset=dataset, decode=decoding.describe(), seed=seed
+            [prediction_of(rows[problem.id], str(out)) for problem in problems],
+            problems,
+            task,
+            dataset=Path(source).stem,
+            decode=decoding.describe(),
+            seed=decoding.seed,
         )
         say(score.signature())
 
 
-def prediction_row(prediction: Prediction) -> dict[str, Any]:
-    """The row of `smallsteps solve`."""
-    return {
-        "id": prediction.problem_id,
-        "text": prediction.text,
-        "segments": [{"kind": kind, "text": text} for kind, text in prediction.segments],
-        "answer": prediction.answer,
-        "stopped": prediction.stopped,
-        "tokens": prediction.tokens,
-    }
+def _task_before_loading(
+    source: str, columns: Mapping[str, str], options: SolveOptions
+) -> Task | None:
+    """The task, where it is known before the weights are loaded."""
+    if options.task is not None:
+        return task_for(options.task, [source], columns, say=Terminal().say)
+    from smallsteps.generation.solve import stored_task
+
+    return stored_task(options.model)
 
 
-def stored_task(model: str) -> Task | None:
-    """The task that a student of smallsteps was trained for; None: only loading it can tell."""
-    from smallsteps.students.drive import DRIVE_FILE, Drive
+def _choose_threads(student: Student | DualStudent) -> None:
+    """Measures and sets the fastest number of CPU threads."""
+    from smallsteps.cli.fastest import choose
+    from smallsteps.students.dual import DualStudent
 
-    try:
-        path = Path(model).expanduser() / DRIVE_FILE
-        there = path.is_file()
-    except (OSError, ValueError, RuntimeError):  # no possible path
-        return None
-    return get_task(Drive.from_file(path).task) if there else None
+    half = student.es if isinstance(student, DualStudent) else student
+    choose(None, lambda: half)
 
 
 def _digest_of(student: Student | DualStudent) -> str:
+    """A digest of the weights, of both halves of a pair."""
     from smallsteps.students.dual import DualStudent
 
     halves = (student.es, student.as_) if isinstance(student, DualStudent) else (student,)
     return " ".join(half.weights_digest() for half in halves)
-
-
-def question_digest(problem: Problem, task: Task) -> str:
-    """Names a question by its id and by all that a student reads of it."""
-    content = [problem.id, task.render(problem), problem.choices, problem.context]
-    return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()
-
-
-class AnswersBeside:
-    """The file of answers that an interrupted job left and goes on from: the job, then one answer a
-    line."""
-
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self.path, self.file = path, file
-        self.rows: dict[str, dict[str, Any]] = {}
-        """Digest of a question → its row. Lines that are torn or foreign are left out."""
-        self.replaced = False
-        """Whether the file was of another job."""
-        self.begun = False
-
-    def begin(self, job: Mapping[str, Any]) -> None:
-        """Reads what an interrupted call left where its job was the same; anything else is thrown
-        away."""
-        content = self.file.read()
-        whole = content.rfind(b"\n") + 1
-        entries = [_entry(line) for line in content[:whole].splitlines()]
-        same = bool(entries) and entries[0] == {"job": job}
-        self.begun, self.replaced = True, bool(content) and not same
-        for entry in entries[1:] if same else ():
-            if _is_answer(entry):
-                self.rows[entry["question"]] = entry["answer"]
-        self.file.truncate(whole if same else 0)  # a torn line must not swallow the next one
-        if not same:
-            self._write({"job": job})
-
-    def add(self, digest: str, row: Mapping[str, Any]) -> None:
-        """Keeps the answer to a question; after this a kill does not lose it."""
-        self.rows[digest] = dict(row)
-        self._write({"question": digest, "answer": row})
-
-    def discard(self) -> None:
-        """Removes the file: its answers are no longer needed."""
-        self.path.unlink(missing_ok=True)
-
-    def _write(self, entry: Mapping[str, Any]) -> None:
-        with writing(self.path):
-            self.file.write(json.dumps(entry).encode() + b"\n")
-            self.file.flush()
-
-
-@contextlib.contextmanager
-def answers_beside(out: Path) -> Iterator[AnswersBeside]:
-    """The kept answers of `out`, locked. Raises RunFolderError while another process answers into
-    the same file."""
-    out = out.resolve()
-    path, lock_file = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.lock")
-    refusal = f"{out}: another process is writing it. Wait for it, or choose another --out."
-    with temporary_folders(out.parent), contextlib.ExitStack() as stack:
-        with writing(path):
-            stack.enter_context(lock.exclusive(lock_file, refusal))
-            stack.callback(lock.discard, lock_file)
-            file = stack.enter_context(path.open("ab+"))
-            file.seek(0)
-        kept = AnswersBeside(path, file)
-        try:
-            yield kept
-        finally:
-            if not kept.rows and (kept.begun or not os.fstat(file.fileno()).st_size):
-                kept.discard()
-
-
-def _entry(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_answer(entry: Any) -> bool:
-    """Whether a line of the file is an answer that `add` wrote, whole."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("question"), str):
-        return False
-    row = entry.get("answer")
-    return (
-        isinstance(row, dict)
-        and isinstance(row.get("id"), str)
-        and isinstance(row.get("text"), str)
-        and isinstance(row.get("segments"), list)
-        and isinstance(row.get("answer"), str | None)
-        and row.get("stopped") in get_args(Stopped)
-        and isinstance(row.get("tokens"), int)
-    )

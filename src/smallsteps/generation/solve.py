@@ -17,6 +17,7 @@ from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import OnSegment, PathOptions, SolveSettings, Turn, path_of
 from smallsteps.records import Prediction, Problem
+from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load
 from smallsteps.students.student import Student
@@ -122,3 +123,15 @@ def load_with_task(
             "Name it: --task numbers"
         )
     return StudentWithTask(student, task or get_task(student.drive.task if student.drive else ""))
+
+
+def stored_task(model: str) -> Task | None:
+    """The task that a student of smallsteps was trained for. None: `model` is no folder of such a
+    student, or no folder at all."""
+    try:
+        path = Path(model).expanduser() / DRIVE_FILE
+        if not path.is_file():
+            return None
+    except (OSError, ValueError, RuntimeError):  # not a possible path
+        return None
+    return get_task(Drive.from_file(path).task)

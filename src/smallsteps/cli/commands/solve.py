@@ -50,21 +50,12 @@ def solve(
     threads: Threads = None,
 ) -> None:
     """Answer one question, segment by segment, or a file of questions."""
-    from smallsteps.cli.solving import names_file, solve_file, solve_question
+    from smallsteps.cli.solving import SolveOptions, names_file, solve_file, solve_question
+    from smallsteps.generation.generator import Decoding
 
+    decoding = Decoding(temperature=temperature, seed=seed)
+    options = SolveOptions(model, decoding, out, task, batch_size, dtype, device, threads)
     if names_file(question):
-        solve_file(
-            model,
-            question,
-            out,
-            task,
-            batch_size,
-            dtype,
-            temperature,
-            seed,
-            column_names(columns),
-            device,
-            threads,
-        )
+        solve_file(question, column_names(columns), options)
     else:
-        solve_question(model, question, out, task, dtype, temperature, seed, device, threads)
+        solve_question(question, options)
