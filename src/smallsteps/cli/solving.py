@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smallsteps.cli.cpu_threads import set_threads
+from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.kept_answers import kept_answers, question_digest
 from smallsteps.cli.prediction_rows import prediction_of, prediction_row
 from smallsteps.cli.progress import Terminal, open_console, say
-from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError, counted
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem
@@ -90,21 +89,18 @@ class SolveOptions:
     model: str
     """A folder, a name on the hub, or `bundled`."""
     decoding: Decoding
+    compute: Compute
     out: Path | None = None
     """The file for predictions; of a file of questions only."""
     task: str | None = None
     """The task's name, for a model that smallsteps did not train."""
     batch_size: int = 64
     dtype: str = "float32"
-    device: str = "auto"
-    threads: int | None = None
-    """CPU threads; None: torch's number, or the fastest for many questions."""
 
 
 def solve_question(question: str, options: SolveOptions) -> None:
     """`smallsteps solve MODEL "question"`: prints segments as they are written, then the answer."""
-    set_threads(options.threads)
-    check_device(options.device)
+    options.compute.start()
     if options.out is not None:
         raise RecipeError(
             f"--out {options.out}: only for a file of questions, and {question[:60]!r} is no file. "
@@ -120,7 +116,9 @@ def solve_question(question: str, options: SolveOptions) -> None:
     from smallsteps.generation.solve import load_with_task, solve
     from smallsteps.report.terminal import segment_printer
 
-    loaded = load_with_task(options.model, task=task, device=options.device, dtype=options.dtype)
+    loaded = load_with_task(
+        options.model, task=task, device=options.compute.device, dtype=options.dtype
+    )
     drive = loaded.student.drive
     by_segment = drive is not None and drive.path != "direct"
     show = segment_printer(open_console(), question if by_segment else None)
@@ -145,8 +143,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
 
     Answers written before an interruption are kept beside OUT and used again for the same
     questions, model and settings."""
-    set_threads(options.threads)
-    check_device(options.device)
+    options.compute.start()
     if not source.startswith(HUB):
         try:
             check_exists(Path(source))
@@ -164,7 +161,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
     with Terminal() as reporter, kept_answers(out) as kept:
         reporter.say(f"loading {options.model}")
         loaded = load_with_task(
-            options.model, task=task, device=options.device, dtype=options.dtype
+            options.model, task=task, device=options.compute.device, dtype=options.dtype
         )
         student, task = loaded.student, loaded.task
         problems = problems or read_problems(source, task, columns, reporter.say)
@@ -191,7 +188,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
             )
         unanswered = [problem for problem in problems if problem.id not in rows]
         reporter.say(f"{counted(len(unanswered), 'question')} to answer")
-        if options.threads is None and len(unanswered) >= MIN_TO_MEASURE:
+        if options.compute.threads is None and len(unanswered) >= MIN_TO_MEASURE:
             _choose_threads(student)
         settings = loaded.settings(options.batch_size)
         for prediction in solve(student, unanswered, task, settings, decoding):

@@ -50,11 +50,12 @@ def solve(
     threads: Threads = None,
 ) -> None:
     """Answer one question, segment by segment, or a file of questions."""
+    from smallsteps.cli.cpu_threads import Compute
     from smallsteps.cli.solving import SolveOptions, names_file, solve_file, solve_question
     from smallsteps.generation.generator import Decoding
 
     decoding = Decoding(temperature=temperature, seed=seed)
-    options = SolveOptions(model, decoding, out, task, batch_size, dtype, device, threads)
+    options = SolveOptions(model, decoding, Compute(device, threads), out, task, batch_size, dtype)
     if names_file(question):
         solve_file(question, column_names(columns), options)
     else:
