@@ -33,6 +33,7 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
 from smallsteps.config_errors import error_line
@@ -155,7 +156,14 @@ def apply_changes(content: dict[str, Any], changes: Sequence[str]) -> None:
 
 def json_schema(settings: type[Settings]) -> dict[str, Any]:
     """The JSON Schema of a settings class: types, bounds, defaults, docstrings as descriptions."""
-    return settings.model_json_schema()
+    return settings.model_json_schema(schema_generator=_WithoutTitles)
+
+
+class _WithoutTitles(GenerateJsonSchema):
+    """Keys are their own titles."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
 
 
 def _recipe_error(error: ValidationError, model: type[BaseModel], origin: str) -> RecipeError:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from smallsteps.cli.main import main
+from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.experiment.results import read_results
 
 
@@ -85,6 +88,11 @@ def test_foreign_folders_are_left_alone(chains, uni_student, tmp_path, capsys):
         == 2
     )
     assert "is not a smallsteps run" in capsys.readouterr().err
+
+
+def test_the_schema_is_printed_as_json(capsys):
+    assert main(["recipes", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == recipe_schema()
 
 
 def test_recipes_lists_every_bundled_recipe_with_what_it_is_for(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from smallsteps.experiment.recipe import (
     make_recipe,
     recipe_names,
 )
+from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.outputs import check_output_folder
 
 if TYPE_CHECKING:
@@ -77,6 +79,11 @@ def list_recipes() -> None:
             about = load_recipe(name).about
         table.add_row(name, " ".join(about.split()))
     open_console().print(table)
+
+
+def print_schema() -> None:
+    """`smallsteps recipes --schema`."""
+    print(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))
 
 
 def _plan_or_run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:

@@ -34,3 +34,7 @@ def test_compare_makes_a_recipe_of_its_options(passed):
 
 def test_recipes_takes_nothing(passed):
     assert passed("smallsteps.cli.running.list_recipes", "recipes") == ()
+
+
+def test_recipes_with_schema_prints_it_instead(passed):
+    assert passed("smallsteps.cli.running.print_schema", "recipes", "--schema") == ()

@@ -111,8 +111,15 @@ def run(
     run_recipe(recipe, changes or [], out, threads, dry_run)
 
 
-def recipes() -> None:
+def recipes(
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a recipe, for editors.")
+    ] = False,
+) -> None:
     """List the bundled recipes."""
-    from smallsteps.cli.running import list_recipes
+    from smallsteps.cli.running import list_recipes, print_schema
 
-    list_recipes()
+    if schema:
+        print_schema()
+    else:
+        list_recipes()
