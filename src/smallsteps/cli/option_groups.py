@@ -82,13 +82,17 @@ class OptionGroup:
         return None if info.default_factory is not None else info.default
 
     def _message(self, error: ValidationError) -> str:
-        """The error in one line that begins with the option instead of the field."""
+        """The error in one line that names the option instead of the field."""
         line = error_line(error, self.settings)
         for name, annotation in self.options.items():
             option = get_args(annotation)[-1].default
             for field_name in self.pairs.get(name, (name,)):
                 if line.startswith(f"{field_name}:"):
-                    return f"{option}{line.removeprefix(field_name)}"
+                    message = f"{option}{line.removeprefix(field_name)}"
+                    advice = f" Type for example {field_name}="
+                    if name in self.pairs:  # the advice has one value, the option takes two
+                        return message.partition(advice)[0]
+                    return message.replace(advice, f" Type for example {option} ")
         return line
 
 
