@@ -23,7 +23,6 @@ WITHOUT_TEST_FILE = [
     "students/drills.py",
     "tasks/notes.py",
     "tasks/rows.py",
-    "teaching/open.py",
     "training/checkpoints.py",
     "training/trainer.py",
 ]
