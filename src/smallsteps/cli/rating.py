@@ -10,10 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
-from smallsteps.cli.cpu_threads import set_threads
+from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.progress import Terminal, open_console, say
-from smallsteps.devices import check_device
 from smallsteps.errors import DataError, counted
 from smallsteps.outputs import check_output
 from smallsteps.quality.aspects import ASPECTS, aspects_without_context
@@ -42,17 +41,15 @@ class RatingModels:
     """`lexical`, or a sentence encoder."""
     student: str | None
     """Its likelihoods measure fluency; None: fluency is not measured."""
-    device: str
 
 
 def rate_file(
-    source: InputFile, out: Path, reference: Path | None, models: RatingModels, threads: int | None
+    source: InputFile, out: Path, reference: Path | None, models: RatingModels, compute: Compute
 ) -> None:
     """Writes one row per rationale, in order, and prints the mean of each aspect. reference: a file
     of rationales that sound natural."""
     check_output(out, inputs=[source.path, reference, models.student, models.judge, models.encoder])
-    check_device(models.device)
-    set_threads(threads)
+    compute.start()
     task = get_task(source.task_name)
     with Terminal() as reporter:
         items = read_rationales(source, task, reporter, allow_empty=True)
@@ -60,7 +57,10 @@ def rate_file(
         if reference is not None:
             reference_file = InputFile(reference, source.task_name, source.columns)
             references = read_rationales(reference_file, task, reporter)
-        scorer = _open_scorer(models, task, references, reporter)
+        scorer = _open_scorer(models, task, compute.device)
+        if references is not None:
+            reporter.say(f"reading the style of {len(references):,} reference rationales")
+            _set_references(scorer, references)
         qualities = scorer.score(items, lambda done: reporter.advance("scoring", done, len(items)))
     write_rows(out, (_rounded(quality) for quality in qualities))
     _print_means(qualities)
@@ -93,17 +93,16 @@ def read_rationales(
     return items
 
 
-def _open_scorer(
-    models: RatingModels, task: Task, references: Sequence[Rated] | None, reporter: Terminal
-) -> Scorer:
-    scorer = Scorer(*open_judges(models.judge, models.encoder, models.device), task=task)
+def _open_scorer(models: RatingModels, task: Task, device: str) -> Scorer:
+    scorer = Scorer(*open_judges(models.judge, models.encoder, device), task=task)
     if models.student is not None:
-        scorer.student = load_student(models.student, device=models.device)
-    if references is not None:
-        reporter.say(f"reading the style of {len(references):,} reference rationales")
-        likelihoods = scorer.likelihoods(references) if scorer.student else ()
-        scorer.references = References.of([item.text for item in references], likelihoods)
+        scorer.student = load_student(models.student, device=device)
     return scorer
+
+
+def _set_references(scorer: Scorer, references: Sequence[Rated]) -> None:
+    likelihoods = scorer.likelihoods(references) if scorer.student else ()
+    scorer.references = References.of([item.text for item in references], likelihoods)
 
 
 def _rounded(quality: Quality) -> dict[str, Any]:

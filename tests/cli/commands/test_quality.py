@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.rating import RatingModels
 
@@ -13,8 +14,8 @@ def test_defaults(passed):
         InputFile(Path("in.jsonl"), "hotpotqa", {}),
         Path("out.jsonl"),
         None,
-        RatingModels("lexical", "lexical", None, "auto"),
-        None,
+        RatingModels("lexical", "lexical", None),
+        Compute("auto", None),
     )
 
 
@@ -25,6 +26,6 @@ def test_options(passed):
         InputFile(Path("in.jsonl"), "facts", {"context": "text"}),
         Path("out.jsonl"),
         Path("r.jsonl"),
-        RatingModels("j", "e", "s", "cpu"),
-        2,
+        RatingModels("j", "e", "s"),
+        Compute("cpu", 2),
     )

@@ -39,8 +39,10 @@ def quality(
     threads: Threads = None,
 ) -> None:
     """Score rationales in eight aspects, each from 0 to 1."""
+    from smallsteps.cli.cpu_threads import Compute
     from smallsteps.cli.input_file import InputFile
     from smallsteps.cli.rating import RatingModels, rate_file
 
     source = InputFile(rationales, task, column_names(columns))
-    rate_file(source, out, reference, RatingModels(judge, encoder, student, device), threads)
+    models = RatingModels(judge, encoder, student)
+    rate_file(source, out, reference, models, Compute(device, threads))
