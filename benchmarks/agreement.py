@@ -1,4 +1,4 @@
-"""How well the segmentation strategies agree with gold labels, of people (IRCoT) or of the generator
+"""How well segmentation strategies agree with gold labels, of people (IRCoT) or of the generator
 (bundled problems).
 
 IRCoT: in 69 chains, people noted for every sentence which paragraph it uses. As gold labels, a

@@ -1,4 +1,4 @@
-"""The speed of an exam: our engine beside `model.generate(num_return_sequences=4)`, with equal memory.
+"""The speed of an exam: our engine beside `model.generate(num_return_sequences=4)`, equal memory.
 
     python benchmarks/bench_exam.py [--n 500] [--samples 4] [--student bundled]
 

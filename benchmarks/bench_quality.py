@@ -6,7 +6,7 @@ recognises damage.
 On one core, without fluency, which needs a student. Data: bundled two-hop facts (10 sentences of
 context) and, if a file is given, its chains. Chains are repeated with a step dropped or swapped
 until there are enough, so that no text is scored twice. The table shows AUC for each aspect and
-perturbation: bold where the perturbation was made for the aspect, † where the aspect notices it too.
+perturbation: bold where the perturbation was made for the aspect, † where the aspect also reacts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rollouts for reinforcement learning: our engine beside `model.generate`, and a whole step of each.
+"""Rollouts for reinforcement learning: our engine beside `model.generate`, and a whole step.
 
     python benchmarks/bench_rollouts.py [--student DIR] [--prompts 16] [--samples 4] [--steps 8]
 

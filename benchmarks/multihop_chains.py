@@ -1,12 +1,12 @@
-"""Chains for a student that reads paragraphs: multi-hop questions, their paragraphs, and the sentences
-that answer them.
+"""Chains for a student that reads paragraphs: multi-hop questions, their paragraphs, and the
+sentences that answer them.
 
     python benchmarks/multihop_chains.py DATA OUT.jsonl
 
 DATA has the folders hotpotqa, 2wikimultihopqa, hotpotqa_cot and ircot_annotations. The rationale is
 the data set's supporting sentences (HotpotQA, 2WikiMultihopQA) or a model's reasoning over the
-paragraphs (hotpotqa_cot). The question is followed by the paragraphs that the rationale uses and one
-other, in the order of the file. Questions of ircot_annotations are left out, so that
+paragraphs (hotpotqa_cot). The question is followed by the paragraphs that the rationale uses and
+one other, in the order of the file. Questions of ircot_annotations are left out, so that
 `benchmarks/agreement.py` labels chains that the student has not seen. So are answers that the task
 `text` cannot read back ("Vol. 2").
 """

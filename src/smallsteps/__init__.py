@@ -156,10 +156,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'smallsteps' has no attribute {name!r}")
-    module, _, inner = _WHERE[name].partition(":")
-    found = getattr(import_module(f"smallsteps.{module}"), inner or name)
-    globals()[name] = found
-    return found
+    module, _, inner_name = _WHERE[name].partition(":")
+    value = getattr(import_module(f"smallsteps.{module}"), inner_name or name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
