@@ -1,1 +1,1 @@
-"""Prompts, paid replies and budgets: what teaching by a large model needs besides a generator."""
+"""Teachers: what they are asked, how they are opened, and which of their replies are kept."""
