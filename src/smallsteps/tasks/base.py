@@ -109,7 +109,8 @@ class Task:
             return self
         if self.language != "en" or self.closing is None:
             raise RecipeError(
-                f"task {self.name!r} is written in {LANGUAGES[self.language].name}, not in {code!r}."
+                f"task {self.name!r} is written in {LANGUAGES[self.language].name}, "
+                f"not in {code!r}."
             )
         language = LANGUAGES[code]
         return replace(
@@ -155,8 +156,10 @@ class Task:
             return rationale
         if answer is None:
             raise DataError(
-                f"neither an answer nor a closing such as {self.closing.format(answer='…')!r} at the end of the "
-                "rationale. Add an `answer` to the row, or end the rationale in its closing sentence."
+                f"neither an answer nor a closing such as {self.closing.format(answer='…')!r} at "
+                "the end of the "
+                "rationale. Add an `answer` to the row, or end the rationale in its closing "
+                "sentence."
             )
         closing = self.closing.format(answer=answer.strip())
         if closing[-2:] in ("..", "!.", "?.", "。."):
@@ -179,14 +182,17 @@ class Task:
         if read is None or not self.same(read, read if problem.choices else problem.answer):
             if self.overlooks_choices(problem):
                 raise DataError(
-                    f"the answer {problem.answer!r} cannot be read back by task {self.name!r}. {OVERLOOKED_CHOICES}"
+                    f"the answer {problem.answer!r} cannot be read back by task {self.name!r}. "
+                    f"{OVERLOOKED_CHOICES}"
                 )
             why = f" among the choices {list(problem.choices)}" if problem.choices else ""
             if last_sentence(closed) != closed:
                 why = ", as it holds more than one sentence"
             raise DataError(
-                f"the answer {problem.answer!r} cannot be read back from {closed!r} by task {self.name!r}{why}. "
-                "Correct the answer, or name another task: --task text compares answers as words, --task numbers as "
+                f"the answer {problem.answer!r} cannot be read back from {closed!r} by task "
+                f"{self.name!r}{why}. "
+                "Correct the answer, or name another task: --task text compares answers as words, "
+                "--task numbers as "
                 "numbers."
             )
         return read if problem.choices else problem.answer
@@ -199,8 +205,8 @@ class Task:
 
     def golds(self, problem: Problem) -> tuple[str, ...]:
         """The gold answer, where there is one, and all others that count as right."""
-        own = () if problem.answer is None else (problem.answer,)
-        return own if self.accepted is None else (*own, *self.accepted(problem))
+        gold = () if problem.answer is None else (problem.answer,)
+        return gold if self.accepted is None else (*gold, *self.accepted(problem))
 
     def grade(self, prediction: Prediction, problem: Problem) -> Grade:
         """The verdict on one prediction: value 1.0 where `prediction.answer` equals the gold answer
@@ -210,7 +216,8 @@ class Task:
         belong together."""
         if prediction.problem_id != problem.id:
             raise InternalError(
-                f"prediction {prediction.id} answers {prediction.problem_id}, graded against {problem.id}"
+                f"prediction {prediction.id} answers {prediction.problem_id}, "
+                f"graded against {problem.id}"
             )
         if problem.answer is None:
             raise DataError(
@@ -239,7 +246,8 @@ _SENTENCE_END = re.compile(r"[.!?…][\"'’”)\]*]*\s+|[。！？｡।॥؟۔
 """`(?<!\\s)`: a run of white space is looked at once, from its start; else a long run costs its
 square."""
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|vs?|approx|sq|Rs|Nr|bzw|ca|Sra?|Mme|i\.e|e\.g|[AaPp]\.[Mm]"
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|Mt|Gen|Col|Capt|Lt|Rev|Sen|Gov|vs?|approx|sq|Rs|Nr|bzw|ca"
+    r"|Sra?|Mme|i\.e|e\.g|[AaPp]\.[Mm]"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?:[A-Z]\.)*[A-Z])|^\s*[0-9]+)\.$"
 )
 _NUMERO = re.compile(r"\bN(?:o|r)\.$")
@@ -268,8 +276,8 @@ def sentences(text: str) -> list[str]:
             starts.append(match.end())
         if "\n" in match[0]:
             line = match.end()
-    found = (text[start:end].strip() for start, end in pairwise([*starts, len(text)]))
-    return [sentence for sentence in found if sentence]
+    pieces = (text[start:end].strip() for start, end in pairwise([*starts, len(text)]))
+    return [sentence for sentence in pieces if sentence]
 
 
 def _stays_whole(text: str, line: int, match: re.Match[str]) -> bool:
@@ -298,8 +306,8 @@ def closing_tail(text: str, pattern: str = ANSWER_IS) -> str | None:
     text = reply_text(text).replace(STOP_TOKEN, " ").rstrip()
     bare = text.rstrip(_FENCE)
     sentence = last_sentence(bare if "\n" in text[len(bare) :] else text)
-    found = list(re.finditer(pattern, sentence, re.IGNORECASE))
-    return sentence[found[-1].end() :].lstrip(" :：").rstrip() if found else None
+    phrases = list(re.finditer(pattern, sentence, re.IGNORECASE))
+    return sentence[phrases[-1].end() :].lstrip(" :：").rstrip() if phrases else None
 
 
 _FENCE = "`*}])$\\ \t\r\n"
@@ -309,14 +317,14 @@ _FENCE = "`*}])$\\ \t\r\n"
 _SLANTED = re.compile(r"(?<![\w*])[*_]([^\W_][^*_\n]{0,60})[*_](?![\w*])")
 
 
-def undecorated(said: str) -> str:
+def undecorated(text: str) -> str:
     """What a closing says without Markdown's emphasis and LaTeX's wrappers around it.
 
     >>> undecorated(r"$\\boxed{\\text{Rome}}$."), undecorated("**Rome**.")
     ('Rome.', 'Rome.')
     """
-    bare = _SLANTED.sub(r"\1", without_emphasis(unwrapped(said))).strip()
-    if bare != said and bare[:1] == "$":
+    bare = _SLANTED.sub(r"\1", without_emphasis(unwrapped(text))).strip()
+    if bare != text and bare[:1] == "$":
         bare = bare.replace("$", "")
     return bare
 

@@ -20,7 +20,8 @@ _STARTS_TURN = (
 )
 _ENDS_TURN = (
     r"</s>|<eos>|<end_of_turn>|<end_of_utterance>|<eot>|<eod>|\[EOS\]|<[|｜]end▁of▁sentence[|｜]>"
-    r"|<\|(?:im_end|im_sep|eot_id|eot|eom_id|endoftext|end_of_text|end|eos|return|end_of_turn|endofturn"
+    r"|<\|(?:im_end|im_sep|eot_id|eot|eom_id|endoftext|end_of_text|end|eos|return|end_of_turn"
+    r"|endofturn"
     r"|END_OF_TURN_TOKEN)\|>"
 )
 _CONTROL = re.compile(
@@ -46,34 +47,34 @@ def without_control_tokens(text: str) -> tuple[str, int]:
 
 
 def reply_text(text: str) -> str:
-    """What a model said: the text without thoughts, up to the end of its turn, without control
+    """The reply of a model: the text without thoughts, up to the end of its turn, without control
     tokens. Of a transcript that opens with the prompt, the first reply.
 
-    >>> reply_text("<think>Perhaps 9.</think>The answer is 7.<|im_end|>\\n<|im_start|>user\\nAnd 8?")
-    'The answer is 7.'
+    >>> reply_text("<think>Perhaps 9.</think>It is 7.<|im_end|>\\n<|im_start|>user\\nAnd 8?")
+    'It is 7.'
     """
     if not any(mark in text for mark in ("<", "[", "◁")):
         return text
     text = split_thought(text)[1]
-    said: list[str] = []
+    kept: list[str] = []
     asks = begun = False
     at = 0
     for token in _CONTROL.finditer(text):
         if not asks:
-            said.append(text[at : token.start()])
-            begun = begun or _says(said[-1])
+            kept.append(text[at : token.start()])
+            begun = begun or _says(kept[-1])
         at = token.end()
         if asks:
             asks = not token["replies"] and not (
                 token["starts"] and not _ASKS.search(token["starts"])
             )
         elif begun and (token["starts"] or token["ends"] or token["replies"]):
-            return "".join(said).strip()
+            return "".join(kept).strip()
         elif token["starts"]:
             asks = bool(_ASKS.search(token["starts"]))
     if not asks:
-        said.append(text[at:])
-    return "".join(said).strip()
+        kept.append(text[at:])
+    return "".join(kept).strip()
 
 
 def _says(piece: str) -> bool:

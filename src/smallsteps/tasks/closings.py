@@ -25,12 +25,14 @@ _MARK = re.compile(
     r"|\b(?:final|correct|right)\s+answer(?:[\s*_]{1,4}is\b|[\s*_]{0,4}[:：=])[\s*_]{0,6}"
     r"|^[\s#*_]{0,9}(?:the\s+)?(?:final|correct|right)\s+answer[\s*_]{0,9}$"
     r"|\banswer[*_\s]{0,4}[:：=][\s*_]{0,4}"
-    r"|\bantwort[*_\s]{0,4}[:：]|\br(?:é|e)ponse[*_\s]{0,4}[:：]|\brespuesta[*_\s]{0,4}[:：]|\brisposta[*_\s]{0,4}[:：]"
+    r"|\bantwort[*_\s]{0,4}[:：]|\br(?:é|e)ponse[*_\s]{0,4}[:：]|\brespuesta[*_\s]{0,4}[:：]"
+    r"|\brisposta[*_\s]{0,4}[:：]"
     rf"|\bresposta[*_\s]{{0,4}}[:：]|\bantwoord[*_\s]{{0,4}}[:：]|{_OTHERS}",
     re.IGNORECASE | re.MULTILINE,
 )
 _DENIAL = re.compile(
-    r"\banswer\s+(?:(?:can|could|should|would|must|was|will)\s?not|(?:ca|could|should|would|must|was|wo)n['’]t)\b",
+    r"\banswer\s+(?:(?:can|could|should|would|must|was|will)\s?not|(?:ca|could|should|would|must"
+    r"|was|wo)n['’]t)\b",
     re.IGNORECASE,
 )
 _DECORATION = " \t*_`#:：=>-–—"

@@ -159,8 +159,10 @@ def read_chains(
         chains.append(chain)
     if not chains:
         raise DataError(
-            f"{path}: no chain left, each of its {count} rows ends in a wrong answer (`correct` is false, or its "
-            f"closing names another answer than `answer`). {OVERLOOKED_CHOICES if overlooked else WRONG_ROWS}"
+            f"{path}: no chain left, each of its {count} rows ends in a wrong answer (`correct` is "
+            "false, or its "
+            "closing names another answer than `answer`). "
+            f"{OVERLOOKED_CHOICES if overlooked else WRONG_ROWS}"
         )
     return ChainFile(chains, count, len(wrong), tuple(wrong), closed)
 
@@ -175,8 +177,10 @@ def read_problems(
     """The problems of a file, for solving and grading: `question` is needed, `answer` read where
     there is one. `say` receives a line on what was guessed, and progress."""
     problems: list[Problem] = []
-    asked = {ours: theirs for ours, theirs in (columns or {}).items() if ours not in OF_CHAINS}
-    for place, identifier, row in identified(path, task, asked, say):
+    columns_of_problems = {
+        ours: theirs for ours, theirs in (columns or {}).items() if ours not in OF_CHAINS
+    }
+    for place, identifier, row in identified(path, task, columns_of_problems, say):
         with at(place):
             if task.prepare is not None:
                 text_field(row, task.row_fields[0])
@@ -209,7 +213,8 @@ def identified(
             identifier = identifier or f"line-{line:06d}"
             if identifier in seen:
                 raise DataError(
-                    f"the id {in_line(identifier)!r} stands on line {seen[identifier]} already. Ids must be unique: rename one, "
+                    f"the id {in_line(identifier)!r} stands on line {seen[identifier]} already. "
+                    "Ids must be unique: rename one, "
                     "or leave the field out and rows are named by their line."
                 )
         seen[identifier] = line
@@ -225,11 +230,15 @@ PROGRESS_SECONDS = 10.0
 def _with_progress(
     path: str | Path, rows: Iterable[tuple[int, Row]], say: Say | None
 ) -> Iterator[tuple[int, Row]]:
-    said = time.monotonic()
+    last_report = time.monotonic()
     for count, pair in enumerate(rows, start=1):
         yield pair
-        if say is not None and count % 1000 == 0 and time.monotonic() - said >= PROGRESS_SECONDS:
-            said = time.monotonic()
+        if (
+            say is not None
+            and count % 1000 == 0
+            and time.monotonic() - last_report >= PROGRESS_SECONDS
+        ):
+            last_report = time.monotonic()
             say(f"{path}: {count:,} rows read")
 
 
@@ -244,7 +253,8 @@ def _check_columns(columns: Mapping[str, str], known: Iterable[str]) -> None:
             )
         if theirs in fields_by_column:
             raise RecipeError(
-                f"--columns: {fields_by_column[theirs]!r} and {ours!r} are both to be column {theirs!r}. Name another "
+                f"--columns: {fields_by_column[theirs]!r} and {ours!r} are both to be column "
+                f"{theirs!r}. Name another "
                 "column for one of them."
             )
         fields_by_column[theirs] = ours
@@ -256,7 +266,8 @@ def _renamed(raw: Row, columns: Mapping[str, str], first: bool) -> Row:
     for ours, theirs in columns.items():
         if first and theirs not in raw:
             raise DataError(
-                f"no column {theirs!r} (given as {ours}={theirs}).{nearest(theirs, (in_line(str(name)) for name in raw))} "
+                f"no column {theirs!r} (given as "
+                f"{ours}={theirs}).{nearest(theirs, (in_line(str(name)) for name in raw))} "
                 f"Correct it: --columns {ours}=COLUMN."
             )
     taken = set(columns.values())

@@ -31,13 +31,13 @@ def extract_text(
     >>> extract_text("Ann lives in Rome. The answer is Rome.")
     'Rome'
     """
-    said = closing_tail(text, closing_pattern(language))
-    if said is None and lenient:
+    tail = closing_tail(text, closing_pattern(language))
+    if tail is None and lenient:
         reply = reply_text(text)
-        said = lenient_tail(reply) or ("" if denies(reply) else last_sentence(reply))
-    if said is None or _DENIED.match(said):
+        tail = lenient_tail(reply) or ("" if denies(reply) else last_sentence(reply))
+    if tail is None or _DENIED.match(tail):
         return None
-    bare = bare_answer(undecorated(said), language)
+    bare = bare_answer(undecorated(tail), language)
     return bare if normalise(bare) else None
 
 

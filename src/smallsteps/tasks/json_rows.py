@@ -43,8 +43,8 @@ def read_json(path: Path, notes: Notes) -> Iterator[tuple[int, Row]]:
         yield from _inside(*only, notes)  # the whole file
 
 
-def _filled(found: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    for number, line in found:
+def _filled(numbered_lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    for number, line in numbered_lines:
         text = line.strip()
         if text:
             yield number, text
@@ -115,7 +115,8 @@ def parse_row(line: str, place: str) -> Row:
         if isinstance(error, json.JSONDecodeError):
             what = f"{error.msg} at column {error.colno}"
         raise _BrokenRow(
-            f"{place}: broken JSON ({what}): {line[:60]!r}. Expected one whole JSON object on each line."
+            f"{place}: broken JSON ({what}): {line[:60]!r}. Expected one whole JSON object on each "
+            "line."
         ) from None
     return _checked(row, line, place)
 
@@ -123,7 +124,8 @@ def parse_row(line: str, place: str) -> Row:
 def _checked(row: Any, shown: str, place: str) -> Row:
     if not isinstance(row, dict):
         raise DataError(
-            f"{place}: expected a JSON object, got {type_name(row)}: {shown[:60]!r}. Write each row as {EXAMPLE}"
+            f"{place}: expected a JSON object, got {type_name(row)}: {shown[:60]!r}. "
+            f"Write each row as {EXAMPLE}"
         )
     return row
 
@@ -147,11 +149,13 @@ def _listed(path: Path, text: str) -> Iterator[tuple[int, Row]]:
             at = _skip(text, at + 1)
         elif text[at : at + 1] != "]":
             raise DataError(
-                f"{path}:{_line(text, at)}: broken JSON: expected `,` or `]` after object {count} of the list."
+                f"{path}:{_line(text, at)}: broken JSON: expected `,` or `]` after object {count} "
+                "of the list."
             )
     if text[at + 1 :].strip():
         raise DataError(
-            f"{path}:{_line(text, at)}: text after the end of the list. Keep one list, or write JSON Lines."
+            f"{path}:{_line(text, at)}: text after the end of the list. Keep one list, "
+            "or write JSON Lines."
         )
 
 
@@ -182,7 +186,8 @@ def _value(path: Path, text: str, start: int) -> tuple[Any, int]:
         return _DECODER.row_at(text, start)
     except _Twice as error:
         raise DataError(
-            f"{path}:{_line(text, start)}: the key {str(error)[:60]!r} stands twice in the row. Keep one of the two."
+            f"{path}:{_line(text, start)}: the key {str(error)[:60]!r} stands twice in the row. "
+            "Keep one of the two."
         ) from None
     except RecursionError:
         raise DataError(f"{path}:{_line(text, start)}: broken JSON (nested too deeply).") from None

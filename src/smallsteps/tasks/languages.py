@@ -189,7 +189,12 @@ _ALL = (
         no="नहीं|गलत",
     ),
     Language(
-        "bn", "Bengali", "উত্তর হল {answer}।", r"উত্তর\s*(?:হল|হলো|:)", yes="হ্যাঁ|সত্য", no="না|মিথ্যা"
+        "bn",
+        "Bengali",
+        "উত্তর হল {answer}।",
+        r"উত্তর\s*(?:হল|হলো|:)",
+        yes="হ্যাঁ|সত্য",
+        no="না|মিথ্যা",
     ),
     Language(
         "th",
@@ -249,14 +254,14 @@ def closing_pattern(code: str) -> str:
     )
 
 
-def bare_answer(said: str, code: str) -> str:
+def bare_answer(tail_text: str, code: str) -> str:
     """What a closing says without its full stop and the words that a language puts behind an
     answer.
 
     >>> bare_answer("Romeです。", "ja"), bare_answer("Dec. 10, 1817.", "en")
     ('Rome', 'Dec. 10, 1817')
     """
-    bare = said.rstrip(" .。।") or said
+    bare = tail_text.rstrip(" .。।") or tail_text
     tail = LANGUAGES[code].tail
     return (re.sub(rf"(?:{tail})$", "", bare).rstrip() or bare) if tail else bare
 
@@ -305,11 +310,13 @@ def guess(texts: Iterable[str]) -> str:
 
 
 def _latin(sample: str) -> str:
-    found = Counter(_WORD.findall(sample.lower()))
-    total = found.total()
-    scores = {code: sum(found[word] for word in frequent) for code, frequent in _FREQUENT.items()}
+    word_counts = Counter(_WORD.findall(sample.lower()))
+    total = word_counts.total()
+    scores = {
+        code: sum(word_counts[word] for word in frequent) for code, frequent in _FREQUENT.items()
+    }
     best = max(scores, key=lambda code: (scores[code], code == "en"))
-    different = sum(word in found for word in _FREQUENT[best])
+    different = sum(word in word_counts for word in _FREQUENT[best])
     clear = (
         different >= 3 and scores[best] >= max(4, 0.08 * total) and scores[best] >= 2 * scores["en"]
     )

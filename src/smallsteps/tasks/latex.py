@@ -10,7 +10,8 @@ import re
 
 _PASSES = 8
 _WRAPPER = re.compile(
-    r"\\(?:boxed|fbox|text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|emph|underline|bm"
+    r"\\(?:boxed|fbox|text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|normal)|mbox|hbox|emph"
+    r"|underline|bm"
     r"|boldsymbol|operatorname|textcolor\{\w{0,20}\}|color\{\w{0,20}\}|ensuremath)\s?\{([^{}]*)\}"
 )
 _SIGNS = {
@@ -59,7 +60,8 @@ _SIGNS = {
 }
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SPACE = re.compile(
-    r"\\[,;:> ]|(?<=[0-9])~(?=[0-9]{3})|\\(?:thinspace|quad|qquad|space|enspace|medspace|nobreakspace)(?![A-Za-z])"
+    r"\\[,;:> ]|(?<=[0-9])~(?=[0-9]{3})|\\(?:thinspace|quad|qquad|space|enspace|medspace"
+    r"|nobreakspace)(?![A-Za-z])"
 )
 _ESCAPED = re.compile(r"\\([$%#&_{}])")
 _FRACTION = re.compile(r"\\[dtc]?frac\s?(?:\{([^{}]*)\}|([0-9]))\s?(?:\{([^{}]*)\}|([0-9]))")

@@ -52,13 +52,17 @@ def exact_match(answer: str | None, gold: str | None) -> bool:
 def f1(answer: str | None, gold: str | None) -> float:
     """F1 over tokens, 0..1. Where one of the two is yes or no, anything but the same word is 0.
 
-    >>> f1("Chief of Protocol", "the Chief of Protocol of the United States"), f1("yes, it is", "yes")
-    (0.6666666666666666, 0.0)
+    >>> f1("Chief of Protocol", "the Chief of Protocol of the United States")
+    0.6666666666666666
+    >>> f1("yes, it is", "yes")
+    0.0
     """
     if answer is None or gold is None:
         return 0.0
     ours, theirs = tokens(answer), tokens(gold)
-    if ours != theirs and any(" ".join(one) in _VERDICTS for one in (ours, theirs)):
+    if ours != theirs and any(
+        " ".join(answer_tokens) in _VERDICTS for answer_tokens in (ours, theirs)
+    ):
         return 0.0
     same = sum((Counter(ours) & Counter(theirs)).values())
     return 2 * same / (len(ours) + len(theirs)) if same else 0.0
@@ -109,11 +113,13 @@ def gold_paragraphs(problem: Problem) -> tuple[Paragraph, ...]:
     )
     if not wanted:
         raise DataError(
-            f"{problem.id}: neither `supporting_facts` nor `supporting_titles`. Use the task with the whole context."
+            f"{problem.id}: neither `supporting_facts` nor `supporting_titles`. "
+            "Use the task with the whole context."
         )
     if missing := wanted - {title for title, _ in problem.context}:
         raise DataError(
-            f"{problem.id}: supporting facts name {sorted(missing)[0]!r}, and no paragraph has this title."
+            f"{problem.id}: supporting facts name {sorted(missing)[0]!r}, "
+            "and no paragraph has this title."
         )
     return tuple(paragraph for paragraph in problem.context if paragraph[0] in wanted)
 
@@ -124,17 +130,18 @@ def supporting_facts(problem: Problem) -> list[tuple[str, int]]:
     lengths: dict[str, int] = {}
     for title, sentences in problem.context:
         lengths[title] = max(lengths.get(title, 0), len(sentences))
-    found = []
+    checked = []
     facts = problem.meta.get("supporting_facts")
     if facts is None:
         return []
     for fact in facts if isinstance(facts, list | tuple) else [facts]:
         match fact:
             case [str() as title, int() as place] if not isinstance(place, bool):
-                found.append((title, place))
+                checked.append((title, place))
             case _:
                 raise DataError(
-                    f"{problem.id}: a supporting fact is [title, number of the sentence], got {str(fact)[:60]}."
+                    f"{problem.id}: a supporting fact is [title, number of the sentence], "
+                    f"got {str(fact)[:60]}."
                 )
         if title not in lengths:
             raise DataError(
@@ -142,10 +149,11 @@ def supporting_facts(problem: Problem) -> list[tuple[str, int]]:
             )
         if not 0 <= place < lengths[title]:
             raise DataError(
-                f"{problem.id}: supporting facts name sentence {place} of {title!r}, which has {lengths[title]} (counted "
+                f"{problem.id}: supporting facts name sentence {place} of {title!r}, "
+                f"which has {lengths[title]} (counted "
                 "from 0). Correct or remove the fact."
             )
-    return found
+    return checked
 
 
 def context_text(paragraphs: Sequence[Paragraph]) -> str:
@@ -173,7 +181,8 @@ def render_facts(problem: Problem) -> str:
 def _context(problem: Problem, gold: bool) -> Sequence[Paragraph]:
     if not any(sentence.strip() for _, sentences in problem.context for sentence in sentences):
         raise DataError(
-            f"{problem.id}: no context. Add a `context`: a list of [title, [sentence, …]], or of texts."
+            f"{problem.id}: no context. Add a `context`: a list of [title, [sentence, …]], "
+            "or of texts."
         )
     return gold_paragraphs(problem) if gold else problem.context
 

@@ -120,7 +120,10 @@ def _from_other_scripts(text: str) -> str:
 
 # ---- one run of digits and separators ----
 
-_RUN = r"(?:[1-9][0-9]{0,2}(?:\s[0-9]{3})+(?![0-9])(?:[.,][0-9]+)?(?![.,'’_]?[0-9])|[0-9]+(?:[.,'’_][0-9]+)*|\.[0-9]+)"
+_RUN = (
+    r"(?:[1-9][0-9]{0,2}(?:\s[0-9]{3})+(?![0-9])(?:[.,][0-9]+)?(?![.,'’_]?[0-9])"
+    r"|[0-9]+(?:[.,'’_][0-9]+)*|\.[0-9]+)"
+)
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:[.,'_ ][0-9]{3})+")
 _INDIAN = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}")
 
@@ -199,11 +202,12 @@ _MAGNITUDES = {
 }
 _WORDS = "|".join(sorted((word for word in _MAGNITUDES if len(word) > 1), key=len, reverse=True))
 _MAGNITUDE = (
-    rf"(?:\s?(?:(?P<word>(?i:{_WORDS}))(?i:s)?(?![^\W\d_])|(?P<sign>[万萬亿億千百만억](?![克米瓦])|[kK](?![^\W_])|"
+    rf"(?:\s?(?:(?P<word>(?i:{_WORDS}))(?i:s)?(?![^\W\d_])|(?P<sign>[万萬亿億千百만억](?![克米瓦])"
+    r"|[kK](?![^\W_])|"
     r"(?<=[0-9])[MB](?![^\W_]))))"
 )
 _NUMERAL = re.compile(
-    rf"""(?<![0-9])(?<![0-9][.,:/])                       # not inside another number, a time or a ratio
+    rf"""(?<![0-9])(?<![0-9][.,:/])  # not inside another number, a time or a ratio
     (?P<minus>(?:(?<![\w)])[-+]\s?)?)
     (?:(?P<whole>[0-9]{{1,9}})\s{{1,2}}(?=[0-9]+/[0-9]))?           # 1 1/2
     (?P<top>{_RUN})
@@ -225,7 +229,7 @@ _BEFORE_ODD = re.compile(r"(?:√\(?|[⟧^])\s?$")
 
 def numerals(text: str, decimal_comma: bool = False) -> list[Numeral]:
     """The numerals of a `plain_text`, in order; times (10:30) and ratios (3:4) are none."""
-    found = []
+    values = []
     for match in _NUMERAL.finditer(text):
         start = match.start()
         minus = match["minus"]
@@ -236,10 +240,10 @@ def numerals(text: str, decimal_comma: bool = False) -> list[Numeral]:
         value = None if len(match[0]) > LONGEST else _value(match, decimal_comma)
         if match["odd"] or _BEFORE_ODD.search(text, max(0, start - 3), start):
             value = None
-        found.append(
+        values.append(
             Numeral(-value if value is not None and "-" in minus else value, start, match.end())
         )
-    return found
+    return values
 
 
 def _joins(text: str, start: int) -> bool:
@@ -288,7 +292,8 @@ def _power(base: Fraction, exponent: int) -> Fraction | None:
 
 
 _UNIT_ASKED = re.compile(
-    r"\b(?:how many|in|number of)\s+(?:\w+\s+)?(hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?\b",
+    r"\b(?:how many|in|number of)\s+(?:\w+\s+)?(hundred|thousand|million|billion|trillion|dozen"
+    r"|lakh|crore)s?\b",
     re.IGNORECASE,
 )
 

@@ -29,25 +29,32 @@ class Reading(NamedTuple):
 
 
 _CONTRAST = re.compile(
-    r"(?:[,;(–—]|\s-|\band\b|\bbut\b)?\s*\b(?:not|never|nor|rather than|instead of|as opposed to)\b",
+    r"(?:[,;(–—]|\s-|\band\b|\bbut\b)?\s*\b(?:not|never|nor|rather than|instead of"
+    r"|as opposed to)\b",
     re.IGNORECASE,
 )
 _BUT = re.compile(
-    r"\s*(?:not|n['’]t|never)\b[^;]{0,80}?(?:\bbut\b|\brather\b|\binstead\b|[,;]\s*(?:it|that|this)(?:['’]s|\s+is)\b)"
+    r"\s*(?:not|n['’]t|never)\b[^;]{0,80}?(?:\bbut\b|\brather\b|\binstead\b|[,;]\s*(?:it|that"
+    r"|this)(?:['’]s|\s+is)\b)"
     r"[\s,:]*(?:rather|instead|it is|it['’]s|is)?\s*(?P<rest>.*\d.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _DENIED = re.compile(
-    r"\b(?:not|never|neither|nor|cannot|hardly|unlikely|except|no\s+(?:more|less|fewer|greater|longer|larger))\b"
-    r"|n['’]t\b|\b(?:less|fewer|more|greater|larger|smaller|higher|lower|bigger|other|different)\s+(?:than|from)\b"
-    r"|\bat\s+(?:the\s+)?(?:very\s+)?(?:least|most|minimum|maximum|best|worst)\b|\banything\s+but\b|\bfar\s+from\b"
-    r"|(?:^\s*|\bis\s+|\bbe\s+)(?:(?:just|slightly|well|anything|somewhat)\s+)?(?:under|over|above|below|beyond|up\s+to)\b"
+    r"\b(?:not|never|neither|nor|cannot|hardly|unlikely|except|no\s+(?:more|less|fewer|greater"
+    r"|longer|larger))\b"
+    r"|n['’]t\b|\b(?:less|fewer|more|greater|larger|smaller|higher|lower|bigger|other"
+    r"|different)\s+(?:than|from)\b"
+    r"|\bat\s+(?:the\s+)?(?:very\s+)?(?:least|most|minimum|maximum|best|worst)\b|\banything\s+but\b"
+    r"|\bfar\s+from\b"
+    r"|(?:^\s*|\bis\s+|\bbe\s+)(?:(?:just|slightly|well|anything|somewhat)\s+)?(?:under|over|above"
+    r"|below|beyond|up\s+to)\b"
     r"|\b(?:between|exceed(?:s|ing)?|either|(?:one|any|some)\s+of"
     r"|(?:minimum|maximum)\s+of)\b|[<>≤≥≠±≪≫]",
     re.IGNORECASE,
 )
 _OPEN_ENDED = re.compile(
-    r"\s*(?:[^\W\d_]+\s+)?(?:(?:or|and)\s+(?:more|less|fewer|greater|above|below|over|under|up|higher|lower|bigger"
+    r"\s*(?:[^\W\d_]+\s+)?(?:(?:or|and)\s+(?:more|less|fewer|greater|above|below|over|under|up"
+    r"|higher|lower|bigger"
     r"|smaller)\b|at\s+(?:the\s+)?(?:least|most|minimum|maximum)\b)|\s?\+(?!\s*[\d(])",
     re.IGNORECASE,
 )
@@ -58,7 +65,8 @@ _RANGE = re.compile(
 )
 _SPAN = re.compile(r"\s*(?:-|—|~|〜|～|\.{2,3}|…|±|\+/-)\s*")
 _SEVERAL = re.compile(
-    r"\s*(?:[^\W\d_]+\s+)?(?:and|plus|&)\s*|\s*[,;]\s*(?:and\s*)?|\s+|\s*(?:[xX×*·+÷^/:]|times|(?:multiplied|divided)\s+by)\s*",
+    r"\s*(?:[^\W\d_]+\s+)?(?:and|plus|&)\s*|\s*[,;]\s*(?:and\s*)?|\s+|\s*(?:[xX×*·+÷^/:]|times"
+    r"|(?:multiplied|divided)\s+by)\s*",
     re.IGNORECASE,
 )
 _BARE_END = re.compile(r"\s*(?:%|(?:[^\W\d_]+\s?){0,3})[\s.!?)*]*(?:[,;]|$|\band\b)")
@@ -72,8 +80,10 @@ def read_quantity(text: str, decimal_comma: bool = False) -> Reading:
     """The number that an answer text names: the first of its first clause that has one, after the
     clause's last `=`.
 
-    >>> str(read_quantity("270 + 54 = 324 miles, which is 2 more").value), read_quantity("less than 5").refused
-    ('324', True)
+    >>> str(read_quantity("270 + 54 = 324 miles, which is 2 more").value)
+    '324'
+    >>> read_quantity("less than 5").refused
+    True
     """
     return read_plain(plain_text(text[:MOST_CHARACTERS], decimal_comma), decimal_comma)
 
@@ -81,11 +91,11 @@ def read_quantity(text: str, decimal_comma: bool = False) -> Reading:
 def read_plain(text: str, decimal_comma: bool = False) -> Reading:
     """The same of a text that is a `plain_text` already."""
     text = without_contrast(text, decimal_comma)
-    found = numerals(text, decimal_comma)
-    if not found:
+    candidates = numerals(text, decimal_comma)
+    if not candidates:
         return Reading()
-    place = _after_equals(text, found)
-    chosen = found[place]
+    place = _after_equals(text, candidates)
+    chosen = candidates[place]
     before = text[: chosen.start].rsplit("=", 1)[-1]
     clause = re.split(r"[,;](?!\d)", before)[-1]
     if _DENIED.search(clause) or re.match(
@@ -93,12 +103,12 @@ def read_plain(text: str, decimal_comma: bool = False) -> Reading:
     ):
         return Reading(refused=True)
     if _OPEN_ENDED.match(text, chosen.end) or (
-        place and _OR.search(text, found[0].end, chosen.start)
+        place and _OR.search(text, candidates[0].end, chosen.start)
     ):
         return Reading(refused=True)
     if chosen.value is None:
         return Reading(unclear=True)
-    following = found[place + 1] if place + 1 < len(found) else None
+    following = candidates[place + 1] if place + 1 < len(candidates) else None
     if following is not None:
         doubt = _doubt(text, chosen, following)
         if doubt is not None:
@@ -117,22 +127,24 @@ def without_contrast(text: str, decimal_comma: bool = False) -> str:
         return but["rest"]
     if _CONTRAST.search(text) is None:
         return text
-    found = numerals(text, decimal_comma)
+    candidates = numerals(text, decimal_comma)
     cuts = (
-        cut.start() for cut in _CONTRAST.finditer(text) if found and cut.start() >= found[0].end
+        cut.start()
+        for cut in _CONTRAST.finditer(text)
+        if candidates and cut.start() >= candidates[0].end
     )
     return text[: next(cuts, len(text))]
 
 
-def _after_equals(text: str, found: list[Numeral]) -> int:
+def _after_equals(text: str, candidates: list[Numeral]) -> int:
     """The place of the numeral that counts: of the first clause with one, the first after the
     clause's last `=`."""
-    end = re.compile(r"[,;](?!\d)").search(text, found[0].end)
+    end = re.compile(r"[,;](?!\d)").search(text, candidates[0].end)
     clause = text[: end.start() if end else len(text)]
     equals = clause.rfind("=")
     if equals < 0:
         return 0
-    after = (n for n, numeral in enumerate(found) if equals < numeral.start < len(clause))
+    after = (n for n, numeral in enumerate(candidates) if equals < numeral.start < len(clause))
     return next(after, 0)
 
 

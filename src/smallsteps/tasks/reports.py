@@ -160,12 +160,12 @@ def regions(findings: str) -> list[str]:
 def items(impression: str) -> list[str]:
     """The items of an impression without their numbers and without the closing formula, each with
     its full stop."""
-    found: list[str] = []
+    full_items: list[str] = []
     for piece in _ITEM_START.split(impression):
         item = without_formula(_ITEM_NUMBER.sub("", piece))
         if item:
-            found.append(item if item[-1] in "。；：！？" else f"{item}。")
-    return found
+            full_items.append(item if item[-1] in "。；：！？" else f"{item}。")
+    return full_items
 
 
 def items_by_region(paragraphs: Sequence[str], impression: str) -> list[list[str]]:
@@ -180,10 +180,10 @@ def items_by_region(paragraphs: Sequence[str], impression: str) -> list[list[str
     abnormal = sorted(home for home in homes if home is not None)
     seeming = [i for i, paragraph in enumerate(paragraphs) if _ABNORMAL.search(paragraph)]
     first = (abnormal or seeming or [0])[0]
-    found: list[list[str]] = [[] for _ in paragraphs]
+    by_region: list[list[str]] = [[] for _ in paragraphs]
     for item, home in zip(all_items, homes, strict=True):
-        found[first if home is None else home].append(item)
-    return found
+        by_region[first if home is None else home].append(item)
+    return by_region
 
 
 def prepare(identifier: str, row: Mapping[str, Any]) -> list[Chain]:
@@ -195,22 +195,22 @@ def prepare(identifier: str, row: Mapping[str, Any]) -> list[Chain]:
             "field 'findings' holds its opening alone. Expected a paragraph for each body region."
         )
     impression = row.get("impression")
-    told = (
+    by_region = (
         items_by_region(paragraphs, impression)
         if isinstance(impression, str) and impression.strip()
         else None
     )
     whole = (
         "".join(items(impression)) or NORMAL
-        if told is not None and isinstance(impression, str)
+        if by_region is not None and isinstance(impression, str)
         else None
     )
     chains: list[Chain] = []
     for index, paragraph in enumerate(paragraphs):
-        target = None if told is None else "".join(told[index]) or NORMAL
+        target = None if by_region is None else "".join(by_region[index]) or NORMAL
         meta: dict[str, Any] = {"region": index + 1, "regions": len(paragraphs)}
-        if told is not None:
-            meta |= {"normal": not told[index], "impression": whole}
+        if by_region is not None:
+            meta |= {"normal": not by_region[index], "impression": whole}
         problem = Problem(
             f"{identifier}/{index + 1}", paragraph, target, group=identifier, meta=meta
         )
@@ -250,16 +250,16 @@ def _by_report(problems: Sequence[Problem]) -> dict[str, list[Problem]]:
 def whole_reports(problems: Sequence[Problem]) -> list[Problem]:
     """One problem a report from the problems of its regions: the findings joined, the whole
     impression as gold answer."""
-    found: list[Problem] = []
+    reports: list[Problem] = []
     for name, parts in _by_report(problems).items():
         question = "  ".join(part.question for part in parts)
         impression = parts[0].meta.get("impression")
-        found.append(
+        reports.append(
             Problem(
                 name, question, impression, meta={"regions": len(parts), "impression": impression}
             )
         )
-    return found
+    return reports
 
 
 def report_chains(chains: Sequence[Chain]) -> list[Chain]:
@@ -286,22 +286,23 @@ def assemble(problems: Sequence[Problem], predictions: Sequence[Prediction]) -> 
     (`direct-report`) pass through, their formula taken off. Raises DataError where a region has no
     prediction."""
     by_problem = {prediction.problem_id: prediction for prediction in predictions}
-    found: list[Prediction] = []
+    assembled: list[Prediction] = []
     for name, parts in _by_report(problems).items():
         if name in by_problem:
             whole = by_problem[name]
-            found.append(replace(whole, answer=extract_report(whole.text)))
+            assembled.append(replace(whole, answer=extract_report(whole.text)))
             continue
         missing = [part.id for part in parts if part.id not in by_problem]
         if missing:
             raise DataError(
-                f"report {name}: no prediction for region {', '.join(missing)}. Solve the whole file before grading it."
+                f"report {name}: no prediction for region {', '.join(missing)}. "
+                "Solve the whole file before grading it."
             )
         written = [by_problem[part.id] for part in parts]
         telling = [p for p in written if not _rest_is_normal(extract_report(p.text))]
         unparsed = all(extract_report(p.text) is None for p in written)
         text = "".join(filter(None, (extract_report(p.text) for p in telling))) or NORMAL
-        found.append(
+        assembled.append(
             Prediction(
                 id=name,
                 problem_id=name,
@@ -314,7 +315,7 @@ def assemble(problems: Sequence[Problem], predictions: Sequence[Prediction]) -> 
                 author=written[0].author,
             )
         )
-    return found
+    return assembled
 
 
 def extract_report(text: str, lenient: bool = False, problem: Problem | None = None) -> str | None:

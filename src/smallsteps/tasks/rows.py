@@ -100,7 +100,10 @@ _DEEPEST = 50
 
 def missing(row: Row, name: str) -> str:
     """What to say about a field that is not there."""
-    return f"no field {name!r}. The row has: {_names(row)}. Add it, or name its column: --columns {name}=COLUMN."
+    return (
+        f"no field {name!r}. The row has: {_names(row)}. "
+        f"Add it, or name its column: --columns {name}=COLUMN."
+    )
 
 
 def _names(row: Row) -> str:
@@ -126,7 +129,8 @@ def text_field(row: Row, name: str) -> str:
         raise DataError(missing(row, name))
     if not isinstance(value, str):
         raise DataError(
-            f"field {name!r} must be text, got {type_name(value)}: {_short(value)}. Write it in quotes."
+            f"field {name!r} must be text, got {type_name(value)}: {_short(value)}. "
+            "Write it in quotes."
         )
     if not value.strip():
         raise DataError(f"field {name!r} is empty. Fill it in, or take the row out.")
@@ -138,7 +142,8 @@ def _encodable(value: str, name: str) -> str:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise DataError(
-            f"field {name!r} holds half a character (\\u{ord(value[error.start]):04x}, a lone surrogate) at position "
+            f"field {name!r} holds half a character (\\u{ord(value[error.start]):04x}, "
+            "a lone surrogate) at position "
             f"{error.start + 1}. Take it out; text was cut in the middle of an emoji or the like."
         ) from None
     return value
@@ -217,7 +222,8 @@ def _check_facts(row: Row) -> None:
             case [str(), int()]:
                 continue
         raise DataError(
-            f"field 'supporting_facts' must be a list of [title, number of the sentence from 0], got {_short(fact)}."
+            "field 'supporting_facts' must be a list of [title, number of the sentence from 0], "
+            f"got {_short(fact)}."
         )
 
 
@@ -231,15 +237,15 @@ def chain_of(row: Row, identifier: str, task: Task, closing: Closing) -> Chain:
     is not the gold one."""
     rationale = text_field(row, "rationale")
     problem = problem_of(row, identifier, task)
-    own = task.closing_answer(rationale, problem) if task.closing is not None else None
+    stated = task.closing_answer(rationale, problem) if task.closing is not None else None
     correct = _correct(row)
     if problem.answer is not None:
-        if own is not None and not task.same(own, problem.answer):
+        if stated is not None and not task.same(stated, problem.answer):
             correct = False
         elif correct is None and "predicted" in row:
             correct = task.same(scalar(row, "predicted"), problem.answer)
     else:
-        problem = replace(problem, answer=own)
+        problem = replace(problem, answer=stated)
     text = rationale
     if closing == "add":
         reached = scalar(row, "predicted") if correct is False else None
@@ -291,22 +297,23 @@ def _context(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if value is None:
         return ()
     paragraphs = [value] if isinstance(value, str) else value
-    found: list[tuple[str, tuple[str, ...]]] = []
+    context: list[tuple[str, tuple[str, ...]]] = []
     for paragraph in paragraphs if isinstance(paragraphs, list) else [paragraphs]:
         match paragraph:
             case str():
-                found.append(("", (_encodable(paragraph, "context"),)))
+                context.append(("", (_encodable(paragraph, "context"),)))
             case [str() as title, str() as only]:
-                found.append((_encodable(title, "context"), (_encodable(only, "context"),)))
+                context.append((_encodable(title, "context"), (_encodable(only, "context"),)))
             case [str() as title, [*sentences]] if all(isinstance(s, str) for s in sentences):
                 title = _encodable(title, "context")
-                found.append((title, tuple(_encodable(s, "context") for s in sentences)))
+                context.append((title, tuple(_encodable(s, "context") for s in sentences)))
             case _:
                 raise DataError(
-                    "field 'context' must be a list of paragraphs, each a text or [title, [sentence, …]], "
+                    "field 'context' must be a list of paragraphs, each a text or [title, "
+                    "[sentence, …]], "
                     f"got {_short(paragraph)}."
                 )
-    return tuple(found)
+    return tuple(context)
 
 
 def _gold_segments(value: Any, rationale: str, text: str) -> tuple[tuple[Kind, str], ...]:
@@ -322,7 +329,8 @@ def _gold_segments(value: Any, rationale: str, text: str) -> tuple[tuple[Kind, s
             or not isinstance(item.get("text"), str)
         ):
             raise DataError(
-                f"""field 'segments' must be a list of {{"kind": "ES" or "AS", "text": "…"}}, got {_short(item)}."""
+                """field 'segments' must be a list of {"kind": "ES" or "AS", "text": "…"}, """
+                f"got {_short(item)}."
             )
         pieces.append((item["kind"], item["text"]))
     joined = "".join(piece for _, piece in pieces)
@@ -336,8 +344,10 @@ def _gold_segments(value: Any, rationale: str, text: str) -> tuple[tuple[Kind, s
             )
         )
         raise DataError(
-            f"the texts of 'segments' joined are not the rationale; they differ at character {at + 1}: "
-            f"{joined[at : at + 20]!r} against {rationale[at : at + 20]!r}. Keep every space and mark in the segments."
+            "the texts of 'segments' joined are not the rationale; "
+            f"they differ at character {at + 1}: "
+            f"{joined[at : at + 20]!r} against {rationale[at : at + 20]!r}. "
+            "Keep every space and mark in the segments."
         )
     kind, last = pieces[-1]
     added = text[len(rationale.rstrip()) :]

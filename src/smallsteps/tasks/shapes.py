@@ -100,7 +100,8 @@ def cleaned(row: Row, notes: Notes) -> Row:
                 notes.taken["thoughts"] += 1
                 if not text:
                     raise DataError(
-                        "field 'rationale' holds a thought and no reply after it. Take out the thinking tags to train "
+                        "field 'rationale' holds a thought and no reply after it. "
+                        "Take out the thinking tags to train "
                         "on the thought itself, or take out the row."
                     )
         text, count = without_control_tokens(text)
@@ -119,10 +120,10 @@ def cleaned(row: Row, notes: Notes) -> Row:
 def _fill(row: Row, task: Task, notes: Notes) -> None:
     if "question" in row and ("rationale" in row or _is_gsm8k(row.get("answer"))):
         return
-    found = _chat(row) or _pair(row)
-    if found is None:
+    exchange = _chat(row) or _pair(row)
+    if exchange is None:
         return
-    shape, question, reply, used = found
+    shape, question, reply, used = exchange
     notes.shapes[shape] += 1
     for name in used:
         if name != "question":
@@ -133,12 +134,12 @@ def _fill(row: Row, task: Task, notes: Notes) -> None:
     row["rationale"] = reply
     if _is_gsm8k(reply):
         return  # cut below
-    said = _said(reply, task)
-    if said is not None:
-        _state(row, said)
+    answer = _stated_answer(reply, task)
+    if answer is not None:
+        _state(row, answer)
 
 
-def _said(reply: str, task: Task) -> str | None:
+def _stated_answer(reply: str, task: Task) -> str | None:
     """The answer of a reply, by its closing or as teachers' texts are read; a last sentence as a
     whole is none."""
     answer = task.closing_answer(reply)
@@ -150,13 +151,13 @@ def _said(reply: str, task: Task) -> str | None:
     return answer
 
 
-def _state(row: Row, said: str) -> None:
+def _state(row: Row, answer: str) -> None:
     """The answer that a reply gives: the row's, where it has none, else what is compared with
     it."""
     if row.get("answer") is None:
-        row["answer"] = said
+        row["answer"] = answer
     else:
-        row.setdefault("predicted", said)
+        row.setdefault("predicted", answer)
 
 
 def _chat(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
@@ -175,20 +176,21 @@ def _chat(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
 def _exchange(
     turns: Sequence[Any], name: str, shape: str, used: tuple[str, ...]
 ) -> tuple[str, str, str | None, tuple[str, ...]]:
-    said: list[Turn] = []
+    merged: list[Turn] = []
     for number, turn in enumerate(turns, start=1):
-        found = _turn(turn, f"field {name!r}, turn {number}")
-        if said and said[-1].role == found.role:
-            said[-1] = Turn(found.role, f"{said[-1].text}\n{found.text}")
+        current = _turn(turn, f"field {name!r}, turn {number}")
+        if merged and merged[-1].role == current.role:
+            merged[-1] = Turn(current.role, f"{merged[-1].text}\n{current.text}")
         else:
-            said.append(found)
-    roles = [turn.role for turn in said if turn.role != "system"]
+            merged.append(current)
+    roles = [turn.role for turn in merged if turn.role != "system"]
     if roles not in (["user", "assistant"], ["user"]):
         raise DataError(
-            f"field {name!r} has the turns {', '.join(roles) or 'none'}. A chain is one question of the user and one "
+            f"field {name!r} has the turns {', '.join(roles) or 'none'}. "
+            "A chain is one question of the user and one "
             "reply of the assistant: write a longer chat as several rows."
         )
-    texts = {turn.role: turn.text for turn in said}
+    texts = {turn.role: turn.text for turn in merged}
     return f"{shape} (`{name}`)", texts["user"], texts.get("assistant"), used
 
 
@@ -301,8 +303,8 @@ def _cut_gsm8k(row: Row, notes: Notes) -> None:
         return
     cut = gsm8k_parts(text)
     if cut is not None:
-        text, said = cut
-        _state(row, said)
+        text, answer = cut
+        _state(row, answer)
         notes.shapes["GSM8K rows (`#### answer`)"] += 1
     if "<<" in text:
         text, count = _CALCULATOR.subn("", text)
@@ -326,10 +328,10 @@ def _name_choices(row: Row, notes: Notes) -> None:
         row["question"] = row.pop("question_stem")
     name = "choices" if row.get("choices") is not None else "options"
     value = _parsed(row.get(name))
-    found = _labelled(value)
-    if found is None:
+    labelled = _labelled(value)
+    if labelled is None:
         return
-    labels, texts = found
+    labels, texts = labelled
     key = next((k for k in ("answerKey", "answer_key") if row.get(k) is not None), None)
     if key is not None and row.get("answer") is None:
         row["answer"] = row.pop(key) or None
@@ -399,7 +401,8 @@ def _list_context(row: Row, notes: Notes) -> None:
         }:
             if len(titles) != len(bodies):
                 raise DataError(
-                    f"field 'context' has {len(titles)} titles and {len(bodies)} lists of sentences."
+                    f"field 'context' has {len(titles)} titles and {len(bodies)} lists of "
+                    "sentences."
                 )
             row["context"] = [list(pair) for pair in zip(titles, bodies, strict=True)]
             notes.shapes["contexts in columns (`title`, `sentences`)"] += 1

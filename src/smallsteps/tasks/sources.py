@@ -28,16 +28,18 @@ _COMPRESSED = {
 }
 """First bytes → what reads it, from the standard library."""
 
+_PICKLE = "a Python pickle, which may run any code when it is read. Convert it to JSON Lines"
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "Zstandard. Unpack it: zstd -d {name}",
     b"\x04\x22\x4d\x18": "LZ4. Unpack it: lz4 -d {name}",
     b"7z\xbc\xaf\x27\x1c": "7-Zip. Unpack it: 7z x {name}",
     b"%PDF": "a PDF. Copy its data into a .jsonl or .csv file",
     b"\xd0\xcf\x11\xe0": "an Excel or Word file. Save the table as CSV (UTF-8)",
-    b"SQLite format 3": "an SQLite data base. Write a query to CSV: sqlite3 -csv -header {name} 'SELECT …'",
+    b"SQLite format 3": "an SQLite database. Write a query to CSV: "
+    "sqlite3 -csv -header {name} 'SELECT …'",
     b"\x89HDF": "an HDF5 file. Convert it to JSON Lines or Parquet",
-    b"\x80\x04": "a Python pickle, which may run any code when it is read. Convert it to JSON Lines",
-    b"\x80\x05": "a Python pickle, which may run any code when it is read. Convert it to JSON Lines",
+    b"\x80\x04": _PICKLE,
+    b"\x80\x05": _PICKLE,
 }
 _ZIP = b"PK\x03\x04"
 
@@ -65,7 +67,8 @@ def check_exists(path: Path) -> None:
             raise DataError(f"{path}: a folder, not a file. {_inside(path)}")
         if path.exists():
             raise DataError(
-                f"{path}: a device or a pipe, not a file. Data is read more than once: write it to a .jsonl file first."
+                f"{path}: a device or a pipe, not a file. Data is read more than once: "
+                "write it to a .jsonl file first."
             )
         if not path.parent.is_dir():
             raise DataError(f"{path}: no such file, and no folder {path.parent}. Check the path.")
@@ -184,7 +187,8 @@ def lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
             number += 1
             if len(raw) == LONGEST_LINE:
                 raise DataError(
-                    f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB is no row of data."
+                    f"{path}:{number}: a line of more than {LONGEST_LINE >> 20} MiB is no row of "
+                    "data."
                 )
             try:
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -199,7 +203,8 @@ def _wide_lines(path: Path, file: IO[bytes], encoding: str) -> Iterator[tuple[in
                 yield number, line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: not {encoding.upper()} ({error.reason}); the file is cut off or mixed. Save it again as UTF-8."
+            f"{path}: not {encoding.upper()} ({error.reason}); the file is cut off or mixed. "
+            "Save it again as UTF-8."
         ) from None
 
 
@@ -216,7 +221,8 @@ def not_utf8(path: Path, raw: bytes, place: int) -> str:
     shown = raw[start : place + 13].decode(encoding, "replace").strip()
     before, after = (shlex.quote(name) for name in (path.name, f"{path.stem}-utf8{path.suffix}"))
     return (
-        f"not UTF-8 (byte {place + 1} of the line is 0x{raw[place]:02x}). Read as {encoding} it says {shown!r}; if "
+        f"not UTF-8 (byte {place + 1} of the line is 0x{raw[place]:02x}). "
+        f"Read as {encoding} it says {shown!r}; if "
         f"that is right: iconv -f {encoding} -t UTF-8 {before} > {after}"
     )
 

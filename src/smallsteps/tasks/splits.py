@@ -35,10 +35,10 @@ class Split(Generic[Item]):
 
     def __str__(self) -> str:
         sizes = zip(NAMES, (self.train, self.validation, self.test), self.groups, strict=True)
-        told = ", ".join(
+        parts = ", ".join(
             f"{name} {len(part)} rows ({groups} questions)" for name, part, groups in sizes
         )
-        return f"{told}; questions in two parts: {self.overlap}"
+        return f"{parts}; questions in two parts: {self.overlap}"
 
 
 def split_problems(
@@ -51,7 +51,8 @@ def split_problems(
     parts."""
     if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
         raise RecipeError(
-            f"shares must be three numbers from 0 to 1 that sum to 1, such as 0.8 0.1 0.1; got {shares}."
+            "shares must be three numbers from 0 to 1 that sum to 1, such as 0.8 0.1 0.1; "
+            f"got {shares}."
         )
     groups = _groups(items)
     order = sorted(set(groups))
@@ -59,7 +60,8 @@ def split_problems(
     wanted = [name for name, share in zip(NAMES, shares, strict=True) if share > 0]
     if len(order) < len(wanted):
         raise DataError(
-            f"{len(items)} rows hold {len(order)} different questions, too few for {', '.join(wanted)}. "
+            f"{len(items)} rows hold {len(order)} different questions, "
+            f"too few for {', '.join(wanted)}. "
             f"Give at least {len(wanted)} different questions, better 50 or more."
         )
     sizes = _sizes(len(order), shares)
@@ -89,8 +91,10 @@ def check_overlap(train: Sequence[Chain | Problem], test: Sequence[Chain | Probl
         shown = ", ".join(f"{ours} (in training: {theirs})" for ours, theirs in pairs[:5])
         more = f" and {len(pairs) - 5} more" if len(pairs) > 5 else ""
         raise DataError(
-            f"{len(pairs)} of {len(test)} test questions stand in the training data as well: {shown}{more}. "
-            "Take them out of one of the two files, or give one file alone and let it be split by question."
+            f"{len(pairs)} of {len(test)} test questions stand in the training data as well: "
+            f"{shown}{more}. "
+            "Take them out of one of the two files, or give one file alone and let it be split by "
+            "question."
         )
 
 

@@ -106,11 +106,11 @@ class Step:
             small = [f"{a} + {a} = {self.result}"]
         else:
             small = [f"{self.result} x {b} = {a}"]
-        said = [
+        steps = [
             f"{'Hence' if place else 'We know this:'} {equation}"
             for place, equation in enumerate(small)
         ]
-        return [*said, f"So {self.total.format(self.equation)}"]
+        return [*steps, f"So {self.total.format(self.equation)}"]
 
 
 @dataclass(frozen=True)
@@ -130,36 +130,39 @@ class Story:
 
     def text(self) -> str:
         """The question as it is put."""
-        told = [step.sentence for step in self.steps]
+        sentences = [step.sentence for step in self.steps]
         if self.aside is not None:
-            told.insert(*self.aside)
-        return " ".join(f"{sentence}." for sentence in (*self.opening, *told)) + f" {self.question}"
+            sentences.insert(*self.aside)
+        return (
+            " ".join(f"{sentence}." for sentence in (*self.opening, *sentences))
+            + f" {self.question}"
+        )
 
     def pieces(self, style: int = 0, expand: int | None = None) -> tuple[tuple[Kind, str], ...]:
         """The gold chain as (kind, sub-sentence), closing included; the texts joined are the chain.
         `expand`: the place of an inference to be taken apart into smaller ones, or, past the last,
         the result said once more."""
-        said: list[tuple[Kind, str]] = [("ES", f"{sentence}. ") for sentence in self.opening]
+        chain: list[tuple[Kind, str]] = [("ES", f"{sentence}. ") for sentence in self.opening]
         if style == 4:
-            said += [("ES", f"{step.sentence}. ") for step in self.steps]
+            chain += [("ES", f"{step.sentence}. ") for step in self.steps]
         for place, step in enumerate(self.steps):
-            told, inferred = f"{step.sentence}. ", step.total.format(step.equation)
+            restated, inferred = f"{step.sentence}. ", step.total.format(step.equation)
             if place == expand:
-                said += [("ES", told)] if style != 4 else []
-                said += [("AS", f"{small}. ") for small in step.smaller()]
+                chain += [("ES", restated)] if style != 4 else []
+                chain += [("AS", f"{small}. ") for small in step.smaller()]
             elif style == 0:
-                said += [("ES", f"{step.sentence}, "), ("AS", f"so {inferred}. ")]
+                chain += [("ES", f"{step.sentence}, "), ("AS", f"so {inferred}. ")]
             elif style == 1:
-                said += [("ES", told), ("AS", f"That means {inferred}. ")]
+                chain += [("ES", restated), ("AS", f"That means {inferred}. ")]
             elif style == 2:
-                said += [("ES", "We know this: "), ("ES", told), ("AS", f"Hence {inferred}. ")]
+                chain += [("ES", "We know this: "), ("ES", restated), ("AS", f"Hence {inferred}. ")]
             elif style == 3:
-                said += [("AS", f"{_capitalized(inferred)}: "), ("ES", told)]
+                chain += [("AS", f"{_capitalized(inferred)}: "), ("ES", restated)]
             else:
-                said += [("AS", f"Hence {inferred}. ")]
+                chain += [("AS", f"Hence {inferred}. ")]
         if expand == len(self.steps):
-            said += [("AS", f"That means {self.steps[-1].total.format(self.answer)}. ")]
-        return (*said, ("ES", f"The answer is {self.answer}."))
+            chain += [("AS", f"That means {self.steps[-1].total.format(self.answer)}. ")]
+        return (*chain, ("ES", f"The answer is {self.answer}."))
 
 
 def _capitalized(text: str) -> str:
@@ -190,7 +193,8 @@ def _try_story(rng: random.Random, steps: int) -> Story | None:
         sentence = rng.choice(
             (
                 f"{name} has {number} {rng.choice(HOLDERS)} with {each} {items} each",
-                f"{name} buys {number} {rng.choice(HOLDERS)} of {each} {items} {rng.choice(PLACES)}",
+                f"{name} buys {number} {rng.choice(HOLDERS)} of {each} {items} "
+                f"{rng.choice(PLACES)}",
             )
         )
         events.append(Step(sentence, number, "x", each, number * each, holds))
@@ -226,10 +230,10 @@ def _try_story(rng: random.Random, steps: int) -> Story | None:
             if opening or len(events) > 1
             else None
         )
-        told = rng.choice(
+        sentence = rng.choice(
             (f"{other} is {rng.randint(5, 15)} years old", f"It is {rng.randint(2, 9)} o'clock")
         )
-        aside = (place, told) if place is not None else None
+        aside = (place, sentence) if place is not None else None
     return Story(opening, tuple(events), question, aside)
 
 

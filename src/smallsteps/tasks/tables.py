@@ -64,7 +64,8 @@ def read_csv(path: Path, notes: Notes) -> Iterator[tuple[int, dict[str, Any]]]:
             if None in row or None in row.values():
                 count = len(reader.fieldnames or ())
                 raise DataError(
-                    f"{path}:{line}: the row does not have the {count} cells of the header (separated by "
+                    f"{path}:{line}: the row does not have the {count} cells of the header "
+                    "(separated by "
                     f'{separator!r}). Quote cells that hold separators or line breaks: "…, …".'
                 )
             yield line, {name: cell for name, cell in row.items() if cell != ""}
@@ -90,8 +91,8 @@ def _separator(header: str, usual: str, notes: Notes) -> str:
             return []
 
     def rank(separator: str) -> tuple[int, int, bool]:
-        found = names(separator)
-        return len(set(found) & set(FIELDS)), len(found), separator == usual
+        columns = names(separator)
+        return len(set(columns) & set(FIELDS)), len(columns), separator == usual
 
     best = max(SEPARATORS, key=rank)
     if best == usual or len(names(best)) < 2:
@@ -149,14 +150,16 @@ def read_hub(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     parts = name.removeprefix(HUB).split(":")
     if len(parts) not in (2, 3) or not all(parts):
         raise DataError(
-            f"{name}: expected hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT, such as hub:openai/gsm8k:main:train."
+            f"{name}: expected hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT, "
+            "such as hub:openai/gsm8k:main:train."
         )
     datasets = _extra("datasets", name)
     try:
         table = datasets.load_dataset(*parts[:-1], split=parts[-1])
     except Exception as error:  # what `datasets` raises is many-typed: network, name, split, format
         raise DataError(
-            f"{name}: cannot be loaded ({type(error).__name__}: {error}). Check the name, the split and the network."
+            f"{name}: cannot be loaded ({type(error).__name__}: {error}). Check the name, "
+            "the split and the network."
         ) from error
     for number, row in enumerate(table, start=1):
         yield number, {name: cell for name, cell in dict(row).items() if cell is not None}

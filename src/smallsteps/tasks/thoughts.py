@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 _MARK = re.compile(
-    r"(?P<opening><\s?(?:seed:)?(?:think|thinking|thoughts?)(?:\s[^<>\n]{0,80})?>|\[think(?:ing)?\]|◁think▷"
+    r"(?P<opening><\s?(?:seed:)?(?:think|thinking|thoughts?)(?:\s[^<>\n]{0,80})?>|\[think(?:ing)?\]"
+    r"|◁think▷"
     r"|<\|begin_of_thought\|>"
     r"|(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<\n]{0,40}<\|message\|>)"
     r"|(?P<closing><\s?/\s?(?:seed:)?(?:think|thinking|thoughts?)\s?>|\[/think(?:ing)?\]|◁/think▷"

@@ -51,8 +51,10 @@ def number(text: str | None, language: str = "en") -> Fraction | None:
     """The value an answer text names: the first number of its first clause that has one, after the
     clause's last `=`; None where it denies it, bounds it or names several.
 
-    >>> str(number("270 + 54 = 324 miles, which is 2 more")), number("no idea"), number("less than 5")
-    ('324', None, None)
+    >>> str(number("270 + 54 = 324 miles, which is 2 more"))
+    '324'
+    >>> number("no idea"), number("less than 5")
+    (None, None)
     """
     if text is not None and _SHORT.fullmatch(text):
         return Fraction(int(text.rstrip(".")))
@@ -101,22 +103,22 @@ def extract_number(
 def _read_leniently(text: str, decimal_comma: bool) -> Reading:
     tail = lenient_tail(text)
     if tail is not None:
-        reading, said = read_quantity(tail, decimal_comma), sentences(tail)
+        reading, parts = read_quantity(tail, decimal_comma), sentences(tail)
         certain = not reading.unclear or len(tail) <= _SHORTEST_CHAIN
         if (
             reading != Reading()
             and certain
-            and (len(said) == 1 or _quantity(said[0], decimal_comma) is not None)
+            and (len(parts) == 1 or _quantity(parts[0], decimal_comma) is not None)
         ):
             return reading
     if denies(text):
         return Reading(refused=True)
-    found = (
+    candidates = (
         numerals(plain_text(text[-_LAST_CHARACTERS:], decimal_comma), decimal_comma) if text else []
     )
-    if not found and len(text) > _LAST_CHARACTERS:
-        found = numerals(plain_text(text, decimal_comma), decimal_comma)
-    return Reading(found[-1].value) if found else Reading()
+    if not candidates and len(text) > _LAST_CHARACTERS:
+        candidates = numerals(plain_text(text, decimal_comma), decimal_comma)
+    return Reading(candidates[-1].value) if candidates else Reading()
 
 
 _SHORTEST_CHAIN = 20
@@ -126,7 +128,8 @@ _LAST_CHARACTERS = 4000
 """Of a text, searched for its last number first."""
 
 _ABOUT = re.compile(
-    r"(?:(?:about|around|approximately|approx\.?|roughly|nearly|exactly|just|only)\b|[=≈~]|[A-Za-z]\s?=|[(\s])*\s*",
+    r"(?:(?:about|around|approximately|approx\.?|roughly|nearly|exactly|just|only)\b|[=≈~]"
+    r"|[A-Za-z]\s?=|[(\s])*\s*",
     re.IGNORECASE,
 )
 _UNIT = re.compile(r"\s*(?:%|°|\(?[^\W\d_](?:[^\W\d_]|[./ ])*\)?)?[\s.!。)*]*")
@@ -139,10 +142,10 @@ def _quantity(text: str, decimal_comma: bool = False) -> Fraction | None:
     if len(text) > LONGEST:
         return None
     bare = without_contrast(plain_text(text.strip(), decimal_comma), decimal_comma)
-    found = numerals(bare, decimal_comma)
-    if len(found) != 1 or _NOT_PLAIN.search(bare):
+    candidates = numerals(bare, decimal_comma)
+    if len(candidates) != 1 or _NOT_PLAIN.search(bare):
         return None
-    start, end = found[0].start, found[0].end
+    start, end = candidates[0].start, candidates[0].end
     if _ABOUT.fullmatch(bare, 0, start) is None or _UNIT.fullmatch(bare, end) is None:
         return None
     return read_plain(bare, decimal_comma).value
@@ -155,8 +158,10 @@ def extract_number_or_words(
     where it is denied or left open ("not 5", "4 or 6"), else as it stands ("6th", "3:45", "Mrs.
     Hilt", "12; 4"). Lenient: else as `extract_number`.
 
-    >>> extract_number_or_words("The answer is $5.00 each."), extract_number_or_words("The answer is 3:45 p.m.")
-    ('5', '3:45 p.m')
+    >>> extract_number_or_words("The answer is $5.00 each.")
+    '5'
+    >>> extract_number_or_words("The answer is 3:45 p.m.")
+    '3:45 p.m'
     """
     tail = closing_tail(text, closing_pattern(language))
     if tail is None or not normalise(tail):

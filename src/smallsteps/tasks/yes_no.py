@@ -12,15 +12,19 @@ from smallsteps.tasks.closings import MOST_CHARACTERS, lenient_tail
 from smallsteps.tasks.languages import ENGLISH, LANGUAGES, bare_answer, closing_pattern
 
 _CLAUSE = (
-    r"because|since|as|for|but|and|or|nor|so|due|given|considering|when|while|if|unless|though|although|however|not|it|its|they"
+    r"because|since|as|for|but|and|or|nor|so|due|given|considering|when|while|if|unless|though"
+    r"|although|however|not|it|its|they"
     r"|he|she|we|you|this|these|those|there|that|which|way"
 )
 _DENIAL = (
-    r"(?:\bnot|n['’]t|\bnever|\bhardly|\bfar\s+from|\banything\s+but|\bunlikely(?:\s+to\s+be)?|\bno\s+longer)\s+"
-    r"(?:(?:an?|really|necessarily|entirely|always|actually|quite|exactly|simply|completely|definitely|just|strictly)\s+)*"
+    r"(?:\bnot|n['’]t|\bnever|\bhardly|\bfar\s+from|\banything\s+but|\bunlikely(?:\s+to\s+be)?"
+    r"|\bno\s+longer)\s+"
+    r"(?:(?:an?|really|necessarily|entirely|always|actually|quite|exactly|simply|completely"
+    r"|definitely|just|strictly)\s+)*"
 )
 _PLAIN_DENIAL = re.compile(
-    r"\s*(?:(?:definitely|certainly|probably|absolutely|of\s+course|most\s+likely|likely|clearly)\s+)?not(?:\s+(?:likely|really|at\s+all))?\s*(?:[.,;:!–—-]|$)",
+    r"\s*(?:(?:definitely|certainly|probably|absolutely|of\s+course|most\s+likely|likely"
+    r"|clearly)\s+)?not(?:\s+(?:likely|really|at\s+all))?\s*(?:[.,;:!–—-]|$)",
     re.IGNORECASE,
 )
 _BOTH = re.compile(
@@ -40,7 +44,8 @@ def _verdict(language: str, closing: bool) -> re.Pattern[str]:
         f"|(?:{here.no}){after}" if here is not ENGLISH else ""
     )
     return re.compile(
-        rf"(?P<denied>{_DENIAL})?{before}(?:(?P<no>{no})|(?P<yes>(?:{here.yes}|{ENGLISH.yes}){after}))",
+        rf"(?P<denied>{_DENIAL})?{before}(?:(?P<no>{no})|(?P<yes>(?:{here.yes}"
+        rf"|{ENGLISH.yes}){after}))",
         re.IGNORECASE,
     )
 
@@ -48,15 +53,15 @@ def _verdict(language: str, closing: bool) -> re.Pattern[str]:
 def _verdicts(text: str, language: str = "en", closing: bool = True) -> list[str]:
     """The verdicts of a text, in order; empty where two are offered as alternatives ("yes or
     no")."""
-    said: list[str] = []
+    verdicts: list[str] = []
     end = 0
     for match in _verdict(language, closing).finditer(text):
         verdict = "no" if (match["no"] is None) == (match["denied"] is not None) else "yes"
-        if said and verdict != said[-1] and _BOTH.search(text, end, match.start()):
+        if verdicts and verdict != verdicts[-1] and _BOTH.search(text, end, match.start()):
             return []
-        said.append(verdict)
+        verdicts.append(verdict)
         end = match.end()
-    return said
+    return verdicts
 
 
 def extract_yes_no(
@@ -66,31 +71,32 @@ def extract_yes_no(
     teacher's mark says, else the last one that stands as an answer ("Yes, he could."). True and
     false count as yes and no, "not true" as no.
 
-    >>> extract_yes_no("The answer is no, a yes would be wrong."), extract_yes_no("There is no such thing.", True)
-    ('no', None)
+    >>> extract_yes_no("The answer is no, a yes would be wrong.")
+    'no'
+    >>> extract_yes_no("There is no such thing.", True)
     """
     tail = closing_tail(text, closing_pattern(language))
-    said = _said(tail, language)
-    if said is not None or not lenient:
-        return said
+    verdict = _first_verdict(tail, language)
+    if verdict is not None or not lenient:
+        return verdict
     if tail is not None and _verdict(language, True).search(undecorated(tail[:MOST_CHARACTERS])):
         return None  # it offers both
     reply = reply_text(text)
-    said = _said(lenient_tail(reply), language)
-    if said is not None:
-        return said
-    found = _verdicts(undecorated(reply), language, closing=False)
-    return found[-1] if found else None
+    verdict = _first_verdict(lenient_tail(reply), language)
+    if verdict is not None:
+        return verdict
+    verdicts = _verdicts(undecorated(reply), language, closing=False)
+    return verdicts[-1] if verdicts else None
 
 
-def _said(tail: str | None, language: str) -> str | None:
+def _first_verdict(tail: str | None, language: str) -> str | None:
     if tail is None:
         return None
     bare = bare_answer(undecorated(tail[:MOST_CHARACTERS]), language)
     if _PLAIN_DENIAL.match(bare):
         return "no"
-    found = _verdicts(bare, language)
-    return found[0] if found else None
+    verdicts = _verdicts(bare, language)
+    return verdicts[0] if verdicts else None
 
 
 def same_yes_no(answer: str | None, gold: str | None, language: str = "en") -> bool:
