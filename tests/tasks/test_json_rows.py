@@ -10,9 +10,9 @@ import pytest
 
 from smallsteps.errors import DataError
 from smallsteps.tasks import get_task
+from smallsteps.tasks.fields import LongNumber
 from smallsteps.tasks.files import read_chains, read_rows
 from smallsteps.tasks.json_rows import parse_row
-from smallsteps.tasks.rows import LongNumber
 
 GOOD = {"id": "q1", "question": "How many?", "rationale": "3 + 4 = 7.", "answer": "7"}
 SECOND = {**GOOD, "id": "q2"}

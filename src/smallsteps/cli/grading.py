@@ -17,7 +17,7 @@ from smallsteps.outputs import check_output
 from smallsteps.records import Prediction, Problem
 from smallsteps.tasks import Task
 from smallsteps.tasks.files import at, identified, read_problems, read_rows, write_rows
-from smallsteps.tasks.rows import problem_of
+from smallsteps.tasks.records_from_rows import problem_of
 
 
 def grade_file(

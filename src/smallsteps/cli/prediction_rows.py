@@ -10,8 +10,8 @@ from typing import Any, get_args
 from smallsteps.errors import DataError
 from smallsteps.records import Kind, Prediction, Problem, Stopped
 from smallsteps.tasks import Task
+from smallsteps.tasks.fields import scalar, type_name
 from smallsteps.tasks.files import at
-from smallsteps.tasks.rows import scalar, type_name
 
 MAX_TOKENS = 2**53
 """Whole numbers up to here are exact as floats."""

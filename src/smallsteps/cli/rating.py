@@ -22,8 +22,9 @@ from smallsteps.quality.scorer import Quality, Scorer
 from smallsteps.students.loading import load_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
+from smallsteps.tasks.fields import text_field
 from smallsteps.tasks.files import at, identified, write_rows
-from smallsteps.tasks.rows import problem_of, text_field
+from smallsteps.tasks.records_from_rows import problem_of
 
 DIGITS = 4
 """Decimal places of a score in a row."""

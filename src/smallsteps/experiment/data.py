@@ -18,7 +18,8 @@ from smallsteps.errors import DataError, RecipeError
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import BUNDLED, Data, Recipe
 from smallsteps.records import Chain, Problem, Rationale
-from smallsteps.tasks import Task, get_task
+from smallsteps.tasks import TASKS, Task, get_task
+from smallsteps.tasks.base import Difficulty
 from smallsteps.tasks.files import identified, read_chains, read_problems, read_rows, write_rows
 from smallsteps.tasks.notes import Say
 from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
@@ -216,20 +217,17 @@ def _paths(data: Data) -> list[str]:
 def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
     """Training, validation and test problems of three different seeds; a question that comes twice
     counts once."""
-    made = _generator(data)
-    train = made(data.count, 100 + data.split_seed)
+    generate = _generator(data)
+    train = generate(data.count, 100 + data.split_seed, data.difficulty)
     seen = list(train)
     parts = []
     for seed, count in ((200, data.validation_count), (300, data.test_count)):
-        fresh = without_overlap(made(2 * count + 200, seed + data.split_seed), seen)
+        drawn = generate(2 * count + 200, seed + data.split_seed, data.difficulty)
+        fresh = without_overlap(drawn, seen)
         parts.append(fresh[:count])
         seen += parts[-1]
     source = f"bundled {data.task}, {data.difficulty}"
     return train, parts[0], parts[1], {"source": source, "chains": data.count, "wrong": 0}
-
-
-DISTRACTORS = {"easy": 2, "medium": 4, "hard": 8}
-"""Pairs of facts beside the two that count, in bundled two-hop questions."""
 
 
 def check_bundled(data: Data) -> None:
@@ -237,16 +235,15 @@ def check_bundled(data: Data) -> None:
     _generator(data)
 
 
-def _generator(data: Data) -> Callable[[int, int], list[Chain]]:
-    from smallsteps.tasks import facts, stories
-
-    if data.task == "stories":
-        return lambda count, seed: stories.make_chains(count, seed, data.difficulty)
-    if data.task == "facts":
-        return lambda count, seed: facts.make_chains(count, seed, DISTRACTORS[data.difficulty])
-    raise RecipeError(
-        f"the bundled chains belong to the tasks `stories` and `facts`, not {data.task!r}: set data.task, or name a file"
-    )
+def _generator(data: Data) -> Callable[[int, int, Difficulty], list[Chain]]:
+    task = TASKS.get(data.task)
+    if task is None or task.generate is None:
+        names = " and ".join(f"`{name}`" for name, known in TASKS.items() if known.generate)
+        raise RecipeError(
+            f"the bundled chains belong to the tasks {names}, not {data.task!r}: "
+            "set data.task, or name a file"
+        )
+    return task.generate
 
 
 def _from_files(

@@ -40,7 +40,7 @@ from typing import Literal
 from smallsteps.quality.evidence import Evidence, within_reach
 from smallsteps.quality.lexical_judge import words
 from smallsteps.quality.rated import Rated, References
-from smallsteps.tasks.base import sentences
+from smallsteps.tasks.sentences import sentences
 
 AspectFunction = Callable[[Rated, Evidence], float]
 """(a rationale that is not empty, judged pairs) → its score, 0..1."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from smallsteps.quality.judges import Pair, Verdict
-from smallsteps.tasks.base import sentences
+from smallsteps.tasks.sentences import sentences
 
 _WORD = re.compile(r"[^\W_]+(?:[.,'’\-][^\W_]+)*")
 STOPWORDS = frozenset(

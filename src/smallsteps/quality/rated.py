@@ -10,7 +10,8 @@ from statistics import fmean, pstdev
 
 from smallsteps.errors import DataError
 from smallsteps.records import Problem
-from smallsteps.tasks.base import ANSWER_IS, Task, sentences
+from smallsteps.tasks.base import ANSWER_IS, Task
+from smallsteps.tasks.sentences import sentences
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from string import ascii_lowercase
 from typing import NamedTuple
 
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task, closing_tail, normalise, same_text, sentences, undecorated
+from smallsteps.tasks.base import Task, closing_tail, normalise, same_text, undecorated
 from smallsteps.tasks.clean import reply_text
 from smallsteps.tasks.closings import MOST_CHARACTERS, denies, lenient_tail
 from smallsteps.tasks.languages import closing_pattern
 from smallsteps.tasks.latex import unwrapped
+from smallsteps.tasks.sentences import sentences
 
 _OPEN, _CLOSE = r"[(\[{<【「『〔（\"'“”‘’«`*_$]", r"[)\]}>】」』〕）\"'“”‘’»`*_$]"
 _DECORATED = re.compile(rf"{_OPEN}{{1,4}}\s?([A-Za-z])\s?([.:)]?){_CLOSE}{{1,4}}")

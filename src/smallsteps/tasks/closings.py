@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from smallsteps.tasks.base import sentences
 from smallsteps.tasks.languages import LANGUAGES
 from smallsteps.tasks.latex import unwrapped
+from smallsteps.tasks.sentences import sentences
 
 MOST_CHARACTERS = 2000
 """Of a line that are read behind a mark."""

@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 
 from smallsteps.records import Chain, Kind, Problem, Rationale
+from smallsteps.tasks.base import Difficulty
 
 PEOPLE = (
     "Ann",
@@ -153,3 +154,12 @@ def make_chains(count: int, seed: int, distractors: int = 4) -> list[Chain]:
             )
         )
     return chains
+
+
+DISTRACTORS: dict[Difficulty, int] = {"easy": 2, "medium": 4, "hard": 8}
+"""Difficulty → pairs of facts beside the two that count."""
+
+
+def generate(count: int, seed: int, difficulty: Difficulty) -> list[Chain]:
+    """`make_chains` by difficulty: `Task.generate`."""
+    return make_chains(count, seed, DISTRACTORS[difficulty])

@@ -1,5 +1,5 @@
 """Readers and the writer of data files: bytes → text (`sources`) → rows (`json_rows`, `tables`) →
-rows in our shape (`shapes`) → chains and problems (`rows`).
+rows in our shape (`shapes`) → chains and problems (`records_from_rows`).
 
 A chain file holds one JSON object a line: `id, question, rationale, answer`, and where there are
 any `predicted`, `correct`, `segments`, `choices`, `context`, `group`; further fields go to
@@ -24,18 +24,10 @@ from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem
 from smallsteps.tasks.base import OVERLOOKED_CHOICES, Task
+from smallsteps.tasks.fields import FIELDS, in_line, missing, scalar, text_field
 from smallsteps.tasks.json_rows import EXAMPLE, read_json
 from smallsteps.tasks.notes import Notes, Say
-from smallsteps.tasks.rows import (
-    FIELDS,
-    Closing,
-    chain_of,
-    in_line,
-    missing,
-    problem_of,
-    scalar,
-    text_field,
-)
+from smallsteps.tasks.records_from_rows import Closing, chain_of, problem_of
 from smallsteps.tasks.shapes import cleaned, in_our_shape
 from smallsteps.tasks.sources import check_exists, first_bytes
 from smallsteps.tasks.tables import HUB, read_arrow, read_csv, read_hub, read_parquet

@@ -9,7 +9,6 @@ from smallsteps.records import Problem
 from smallsteps.tasks.base import (
     Task,
     closing_tail,
-    last_sentence,
     normalise,
     render_question,
     same_text,
@@ -18,6 +17,7 @@ from smallsteps.tasks.base import (
 from smallsteps.tasks.clean import reply_text
 from smallsteps.tasks.closings import denies, lenient_tail
 from smallsteps.tasks.languages import bare_answer, closing_pattern
+from smallsteps.tasks.sentences import last_sentence
 
 _DENIED = re.compile(r"\s*n['’]t\b")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import DataError
+from smallsteps.tasks.fields import FIELDS, LongNumber, type_name
 from smallsteps.tasks.notes import Notes
-from smallsteps.tasks.rows import FIELDS, LongNumber, type_name
 from smallsteps.tasks.sources import lines, whole_text
 
 Row = dict[str, Any]

@@ -22,6 +22,7 @@ from functools import partial
 from smallsteps.errors import DataError
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
+from smallsteps.tasks.facts import generate as generate_facts
 from smallsteps.tasks.free_text import extract_text
 
 Paragraph = tuple[str, tuple[str, ...]]
@@ -202,4 +203,10 @@ HOTPOTQA = Task(
 HOTPOTQA_GOLD = replace(HOTPOTQA, name="hotpotqa-gold", render=partial(render, gold=True))
 TWOWIKI = replace(HOTPOTQA, name="2wikimultihopqa")
 TWOWIKI_GOLD = replace(HOTPOTQA_GOLD, name="2wikimultihopqa-gold")
-FACTS = replace(HOTPOTQA, name="facts", render=render_facts, max_chain_tokens=96)
+FACTS = replace(
+    HOTPOTQA,
+    name="facts",
+    render=render_facts,
+    max_chain_tokens=96,
+    generate=generate_facts,
+)

@@ -9,16 +9,17 @@ teachers' texts. A reply whose own answer is not the row's `answer` is wrong."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from smallsteps.errors import DataError
-from smallsteps.tasks.base import Task, last_sentence, normalise
+from smallsteps.tasks.base import Task, normalise
+from smallsteps.tasks.choice_shapes import name_choices
 from smallsteps.tasks.clean import reply_text, without_control_tokens
+from smallsteps.tasks.context_shapes import list_context, parsed_cell
 from smallsteps.tasks.notes import Notes
+from smallsteps.tasks.sentences import last_sentence
 from smallsteps.tasks.thoughts import split_thought
 
 Row = dict[str, Any]
@@ -62,7 +63,6 @@ _MOST_WORDS = 3
 """Words of a last sentence that is an answer ("72." or "Yes, he could."); a longer one is part of
 the reasoning."""
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}=[^<>\n]{0,200}>>")
-_OPTION = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*(?=\S)")
 
 
 class Turn(NamedTuple):
@@ -79,8 +79,8 @@ def in_our_shape(row: Row, task: Task, notes: Notes) -> Row:
         row["id"] = row.pop("_id")
     _fill(row, task, notes)
     _cut_gsm8k(row, notes)
-    _name_choices(row, notes)
-    _list_context(row, notes)
+    name_choices(row, notes)
+    list_context(row, notes)
     return row
 
 
@@ -163,7 +163,7 @@ def _state(row: Row, answer: str) -> None:
 def _chat(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
     """(shape, question, reply, fields used) of a row that holds turns."""
     for name, shape in CHATS.items():
-        value = _parsed(row.get(name))
+        value = parsed_cell(row.get(name))
         if isinstance(value, list) and value:
             return _exchange(value, name, shape, (name,))
     prompt, completion = row.get("prompt"), row.get("completion")
@@ -311,128 +311,3 @@ def _cut_gsm8k(row: Row, notes: Notes) -> None:
         if count:
             notes.taken["calculator annotations"] += 1
     row["rationale"] = text
-
-
-# ---- multiple choice ----
-
-
-def _name_choices(row: Row, notes: Notes) -> None:
-    """Options with labels → their texts, and the answer's label (or place) → the text it names."""
-    question = row.get("question")
-    if isinstance(question, dict) and isinstance(
-        question.get("stem"), str
-    ):  # CommonsenseQA's own files
-        row["question"] = question["stem"]
-        row.setdefault("choices", question.get("choices"))
-    if "question" not in row and isinstance(row.get("question_stem"), str):  # OpenBookQA
-        row["question"] = row.pop("question_stem")
-    name = "choices" if row.get("choices") is not None else "options"
-    value = _parsed(row.get(name))
-    labelled = _labelled(value)
-    if labelled is None:
-        return
-    labels, texts = labelled
-    key = next((k for k in ("answerKey", "answer_key") if row.get(k) is not None), None)
-    if key is not None and row.get("answer") is None:
-        row["answer"] = row.pop(key) or None
-    elif (
-        name == "options" and row.get("answer") is None and _is_label(row.get("correct"), labels)
-    ):  # AQuA
-        row["answer"] = row.pop("correct")
-    answer = row.get("answer")
-    if (
-        name == "options"
-        or not isinstance(value, list)
-        or not all(isinstance(v, str) for v in value)
-    ):
-        notes.shapes[f"multiple choice (`{name}` with labels)"] += 1
-        row.pop("options", None)
-    row["choices"] = texts
-    if isinstance(answer, bool) or answer is None or str(answer) in texts:
-        return
-    if str(answer).strip() in labels:
-        row["answer"] = texts[labels.index(str(answer).strip())]
-    elif isinstance(answer, int) and 0 <= answer < len(texts):  # MMLU
-        row["answer"] = texts[answer]
-        notes.shapes["answers as places in `choices`, counted from 0"] += 1
-
-
-def _is_label(value: Any, labels: Sequence[str]) -> bool:
-    return isinstance(value, str) and value.strip() in labels
-
-
-def _labelled(value: Any) -> tuple[list[str], list[str]] | None:
-    """(labels, texts) of options in one of the shapes of the hub; None where they are in none."""
-    match value:
-        case {"text": [*texts], "label": [*labels]} if len(texts) == len(labels):
-            pass
-        case {"text": [*texts]}:
-            labels = list(ascii_uppercase[: len(texts)])
-        case [{"text": _, "label": _}, *_] if all(
-            isinstance(v, dict) and "label" in v and "text" in v for v in value
-        ):
-            labels, texts = [v["label"] for v in value], [v["text"] for v in value]
-        case dict() if value and all(len(str(k)) == 1 for k in value):  # {"A": "zoo", "B": "river"}
-            labels, texts = list(value), list(value.values())
-        case [str(), str(), *_] if all(isinstance(v, str) for v in value):
-            starts = [_OPTION.match(v) for v in value]
-            letters = "".join(m[1].upper() for m in starts if m)
-            labels, texts = list(ascii_uppercase[: len(value)]), value
-            if letters == ascii_uppercase[: len(value)]:  # AQuA: "A)21"
-                texts = [v[m.end() :] for v, m in zip(value, starts, strict=True) if m]
-        case _:
-            return None
-    if not all(isinstance(text, str) for text in texts):
-        return None
-    return [str(label).strip() for label in labels], [str(text) for text in texts]
-
-
-# ---- questions with a context ----
-
-
-def _list_context(row: Row, notes: Notes) -> None:
-    """`{"title": [...], "sentences": [[...]]}` → [[title, [sentence, ...]], ...]; supporting facts
-    likewise."""
-    context = _parsed(row.get("context"))
-    match context:
-        case {"title": [*titles], "sentences": [*bodies]} | {
-            "title": [*titles],
-            "content": [*bodies],
-        }:
-            if len(titles) != len(bodies):
-                raise DataError(
-                    f"field 'context' has {len(titles)} titles and {len(bodies)} lists of "
-                    "sentences."
-                )
-            row["context"] = [list(pair) for pair in zip(titles, bodies, strict=True)]
-            notes.shapes["contexts in columns (`title`, `sentences`)"] += 1
-        case [dict(), *_]:
-            row["context"] = [_paragraph(p) for p in context]
-            notes.shapes["paragraphs as objects"] += 1
-        case list():
-            row["context"] = context
-    match _parsed(row.get("supporting_facts")):
-        case {"title": [*titles], "sent_id": [*places]} if len(titles) == len(places):
-            row["supporting_facts"] = [list(pair) for pair in zip(titles, places, strict=True)]
-        case [*facts]:
-            row["supporting_facts"] = facts
-
-
-def _paragraph(value: Any) -> Any:
-    """[title, text or sentences] of a paragraph that is an object (MuSiQue)."""
-    if not isinstance(value, dict):
-        return value
-    body = next(
-        (value[k] for k in ("sentences", "paragraph_text", "text", "content") if value.get(k)), None
-    )
-    return value if body is None else [str(value.get("title") or ""), body]
-
-
-def _parsed(value: Any) -> Any:
-    """A cell of a table that holds a list or an object as JSON; any other value as it is."""
-    if isinstance(value, str) and value[:1] in ("[", "{"):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value

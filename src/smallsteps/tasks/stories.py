@@ -15,13 +15,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.records import Chain, Kind, Problem, Rationale
+from smallsteps.tasks.base import Difficulty
 from smallsteps.tasks.word_problems import word_problems
-
-Difficulty = Literal["easy", "medium", "hard"]
 
 STEPS: dict[str, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 4), "hard": (4, 6)}
 """Fewest and most inferences of a chain."""
@@ -357,6 +355,10 @@ def to_chain(made: Story, identifier: str, style: int = 0) -> Chain:
 
 
 TASK = replace(
-    word_problems("stories"), max_segments=20, max_segment_tokens=160, max_chain_tokens=256
+    word_problems("stories"),
+    max_segments=20,
+    max_segment_tokens=160,
+    max_chain_tokens=256,
+    generate=make_chains,
 )
 """The task of these problems: word problems with room for long chains."""

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import DataError
+from smallsteps.tasks.fields import FIELDS
 from smallsteps.tasks.notes import Notes
-from smallsteps.tasks.rows import FIELDS
 from smallsteps.tasks.sources import lines
 
 HUB = "hub:"

@@ -22,7 +22,6 @@ from smallsteps.tasks.base import (
     normalise,
     render_question,
     same_text,
-    sentences,
     undecorated,
 )
 from smallsteps.tasks.clean import reply_text
@@ -30,6 +29,7 @@ from smallsteps.tasks.closings import denies, lenient_tail
 from smallsteps.tasks.languages import LANGUAGES, bare_answer, closing_pattern
 from smallsteps.tasks.numerals import LONGEST, in_unit_asked, numerals, plain, plain_text
 from smallsteps.tasks.quantities import Reading, read_plain, read_quantity, without_contrast
+from smallsteps.tasks.sentences import sentences
 
 _SHORT = re.compile(r"(-?[1-9][0-9]{0,14}|0)\.?")
 """Most answers: read without looking at anything else."""

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task, closing_tail, last_sentence, normalise
+from smallsteps.tasks.base import Task, closing_tail, normalise
 from smallsteps.tasks.clean import without_control_tokens
 from smallsteps.tasks.closings import denies, lenient_tail, without_mark
+from smallsteps.tasks.sentences import last_sentence
 from smallsteps.teaching.lessons import Lesson, TeacherReply
 
 PROMPT_MENTIONS = (

@@ -12,8 +12,8 @@ from smallsteps.errors import DataError
 from smallsteps.generation.bodies import whole_characters
 from smallsteps.generation.completion import Answer
 from smallsteps.generation.settings import Thinking
+from smallsteps.tasks.fields import scalar
 from smallsteps.tasks.files import at, read_rows
-from smallsteps.tasks.rows import scalar
 from smallsteps.tasks.thoughts import split_thought
 from smallsteps.teaching.lessons import Lesson, TeacherReply, count_words
 

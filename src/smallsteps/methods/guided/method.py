@@ -42,8 +42,9 @@ from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Chain, Problem, Rationale, Record
 from smallsteps.students.student import Student
-from smallsteps.tasks.base import ANSWER_IS, Task, sentences
+from smallsteps.tasks.base import ANSWER_IS, Task
 from smallsteps.tasks.multihop import supporting_facts, tokens
+from smallsteps.tasks.sentences import sentences
 
 MASK = "___"
 

@@ -15,7 +15,7 @@ import random
 from pathlib import Path
 
 from smallsteps.experiment.arm import Workshop
-from smallsteps.experiment.data import DISTRACTORS, Questions
+from smallsteps.experiment.data import Questions
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
 from smallsteps.methods.guided.method import reasoning_of
@@ -25,7 +25,7 @@ from smallsteps.quality.rated import Rated
 from smallsteps.records import Chain, Example
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import facts
-from smallsteps.tasks.base import sentences
+from smallsteps.tasks.sentences import sentences
 from smallsteps.tasks.splits import without_overlap
 from smallsteps.teaching.prompts import Prompt, read_prompt
 from smallsteps.training.checkpoints import COMPLETE
@@ -43,7 +43,7 @@ def train_reader(
     """Trains it in `folder`, whose own files it is."""
     assert recipe.guided is not None
     words = recipe.guided.reader
-    most, seed = DISTRACTORS[recipe.data.difficulty], 400 + recipe.data.split_seed
+    most, seed = facts.DISTRACTORS[recipe.data.difficulty], 400 + recipe.data.split_seed
     drawn = without_overlap(
         facts.make_chains(2 * words.count, seed, most),
         [*questions.train, *questions.validation, *questions.test],

@@ -1,181 +1,22 @@
-"""From one row of a file to records: which fields there are, of which type, and what is said when
-one is not as it should be.
+"""From the fields of one row to records: problems and chains.
 
-Messages here need no file and line: `files` puts `FILE:LINE (ID)` before them.
-"""
+Messages here need no file and line: `files` puts `FILE:LINE (ID)` before them."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime, time
-from decimal import Decimal
+from dataclasses import replace
 from functools import lru_cache
-from itertools import takewhile
 from typing import Any, Literal, get_args
 
 from smallsteps.errors import DataError
 from smallsteps.records import Chain, Kind, Problem, Rationale
 from smallsteps.tasks.base import Task
+from smallsteps.tasks.fields import FIELDS, Row, encodable, plain, scalar, short, text_field
 
 Closing = Literal["add", "keep"]
 """`add`: a rationale without a closing sentence gets one; `keep`: rationales stay as they are."""
-
-FIELDS = (
-    "id",
-    "question",
-    "rationale",
-    "answer",
-    "predicted",
-    "correct",
-    "segments",
-    "choices",
-    "context",
-    "group",
-)
-"""The fields that have a meaning of their own; all others go to `Problem.meta`."""
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class LongNumber:
-    """A number of more digits than Python reads; it can stand in a column that has no meaning
-    here."""
-
-    digits: str
-
-    def __str__(self) -> str:
-        return self.digits
-
-
-def type_name(value: object) -> str:
-    """What a JSON value is, in words."""
-    if isinstance(value, LongNumber):
-        return f"a number of {len(value.digits):,} digits"
-    if isinstance(value, float) and not math.isfinite(value):
-        return "no finite number"
-    names = {
-        str: "text",
-        int: "a number",
-        float: "a number",
-        bool: "a truth value",
-        list: "a list",
-        dict: "an object",
-        bytes: "bytes",
-        datetime: "a date",
-        date: "a date",
-        time: "a time of day",
-    }
-    return "null" if value is None else names.get(type(value), type(value).__name__)
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """A value of a column that has no meaning here, as JSON can write it: dates as text, bytes by
-    their number, numbers that are none as null, half characters replaced."""
-    match value:
-        case None | bool() | int():
-            return value
-        case float():
-            return value if math.isfinite(value) else None
-        case str():
-            return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-        case dict() if depth < _DEEPEST:
-            return {plain(str(k)): plain(v, depth + 1) for k, v in value.items()}
-        case list() | tuple() if depth < _DEEPEST:
-            return [plain(v, depth + 1) for v in value]
-        case date() | time():
-            return value.isoformat()
-        case bytes() | bytearray():
-            return f"({len(value):,} bytes)"
-    return plain(str(value)[:1000])
-
-
-_DEEPEST = 50
-"""Levels of lists and objects that are kept of a column without meaning."""
-
-
-def missing(row: Row, name: str) -> str:
-    """What to say about a field that is not there."""
-    return (
-        f"no field {name!r}. The row has: {_names(row)}. "
-        f"Add it, or name its column: --columns {name}=COLUMN."
-    )
-
-
-def _names(row: Row) -> str:
-    more = f" and {len(row) - _MOST_NAMES} more" if len(row) > _MOST_NAMES else ""
-    return (", ".join(in_line(str(name)) for name in list(row)[:_MOST_NAMES]) or "nothing") + more
-
-
-_MOST_NAMES = 30
-
-
-def in_line(text: str) -> str:
-    """A name or an id as messages show it: on one line, of whole printable characters, and not
-    without end."""
-    words = text[:200].encode("utf-8", "replace").decode("utf-8").split()
-    line = " ".join("".join(c if c.isprintable() else "?" for c in word) for word in words)
-    return line if len(line) <= 60 else f"{line[:60]}…"
-
-
-def text_field(row: Row, name: str) -> str:
-    """A field that must be text with something in it. Raises DataError where it is not."""
-    value = row.get(name)
-    if value is None:
-        raise DataError(missing(row, name))
-    if not isinstance(value, str):
-        raise DataError(
-            f"field {name!r} must be text, got {type_name(value)}: {_short(value)}. "
-            "Write it in quotes."
-        )
-    if not value.strip():
-        raise DataError(f"field {name!r} is empty. Fill it in, or take the row out.")
-    return _encodable(value, name)
-
-
-def _encodable(value: str, name: str) -> str:
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"field {name!r} holds half a character (\\u{ord(value[error.start]):04x}, "
-            "a lone surrogate) at position "
-            f"{error.start + 1}. Take it out; text was cut in the middle of an emoji or the like."
-        ) from None
-    return value
-
-
-def scalar(row: Row, name: str) -> str | None:
-    """A field that may be text, a number or (answers) a truth value, as text; None where it is
-    missing, null or empty."""
-    value = row.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) and name != "id":
-        return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    finite = isinstance(value, str | int) or (
-        isinstance(value, float | Decimal) and math.isfinite(value)
-    )
-    if finite and not isinstance(value, bool):
-        return _encodable(str(value).strip(), name) or None
-    raise DataError(
-        f"field {name!r} must be text or a number, got {type_name(value)}: {_short(value)}."
-    )
-
-
-def _short(value: object) -> str:
-    shown = (
-        json.dumps(plain(value), ensure_ascii=False)
-        if isinstance(value, dict | list | str)
-        else str(value)
-    )
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def problem_of(row: Row, identifier: str, task: Task) -> Problem:
@@ -223,7 +64,7 @@ def _check_facts(row: Row) -> None:
                 continue
         raise DataError(
             "field 'supporting_facts' must be a list of [title, number of the sentence from 0], "
-            f"got {_short(fact)}."
+            f"got {short(fact)}."
         )
 
 
@@ -273,7 +114,7 @@ def _correct(row: Row) -> bool | None:
         return value
     if str(value).strip().lower() in words:
         return words[str(value).strip().lower()]
-    raise DataError(f"field 'correct' must be true, false or null, got {_short(value)}.")
+    raise DataError(f"field 'correct' must be true, false or null, got {short(value)}.")
 
 
 def _choices(row: Row) -> tuple[str, ...]:
@@ -285,10 +126,8 @@ def _choices(row: Row) -> tuple[str, ...]:
         or len(value) < 2
         or not all(isinstance(v, str) and v.strip() for v in value)
     ):
-        raise DataError(
-            f"field 'choices' must be a list of two texts or more, got {_short(value)}."
-        )
-    return tuple(_encodable(v, "choices") for v in value)
+        raise DataError(f"field 'choices' must be a list of two texts or more, got {short(value)}.")
+    return tuple(encodable(v, "choices") for v in value)
 
 
 def _context(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -301,17 +140,17 @@ def _context(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     for paragraph in paragraphs if isinstance(paragraphs, list) else [paragraphs]:
         match paragraph:
             case str():
-                context.append(("", (_encodable(paragraph, "context"),)))
+                context.append(("", (encodable(paragraph, "context"),)))
             case [str() as title, str() as only]:
-                context.append((_encodable(title, "context"), (_encodable(only, "context"),)))
+                context.append((encodable(title, "context"), (encodable(only, "context"),)))
             case [str() as title, [*sentences]] if all(isinstance(s, str) for s in sentences):
-                title = _encodable(title, "context")
-                context.append((title, tuple(_encodable(s, "context") for s in sentences)))
+                title = encodable(title, "context")
+                context.append((title, tuple(encodable(s, "context") for s in sentences)))
             case _:
                 raise DataError(
                     "field 'context' must be a list of paragraphs, each a text or [title, "
                     "[sentence, …]], "
-                    f"got {_short(paragraph)}."
+                    f"got {short(paragraph)}."
                 )
     return tuple(context)
 
@@ -330,19 +169,14 @@ def _gold_segments(value: Any, rationale: str, text: str) -> tuple[tuple[Kind, s
         ):
             raise DataError(
                 """field 'segments' must be a list of {"kind": "ES" or "AS", "text": "…"}, """
-                f"got {_short(item)}."
+                f"got {short(item)}."
             )
         pieces.append((item["kind"], item["text"]))
     joined = "".join(piece for _, piece in pieces)
     if joined == text:
         return tuple(pieces)
     if joined != rationale or not pieces:
-        at = sum(
-            1
-            for _ in takewhile(
-                lambda pair: pair[0] == pair[1], zip(joined, rationale, strict=False)
-            )
-        )
+        at = _first_difference(joined, rationale)
         raise DataError(
             "the texts of 'segments' joined are not the rationale; "
             f"they differ at character {at + 1}: "
@@ -359,3 +193,11 @@ def _gold_segments(value: Any, rationale: str, text: str) -> tuple[tuple[Kind, s
     else:
         pieces.append(("ES", closing))
     return tuple(pieces)
+
+
+def _first_difference(first: str, second: str) -> int:
+    """Place of the first character that differs."""
+    for place, (character, other) in enumerate(zip(first, second, strict=False)):
+        if character != other:
+            return place
+    return min(len(first), len(second))
