@@ -7,8 +7,6 @@ ROOMS_WITH_CYCLES = ["generation"]
 WITHOUT_TEST_FILE = [
     "experiment/arm.py",
     "experiment/data.py",
-    "generation/buying.py",
-    "generation/parameters.py",
     "methods/as_es/gold.py",
     "methods/as_es/method.py",
     "methods/as_es/results.py",
@@ -28,7 +26,6 @@ WITHOUT_TEST_FILE = [
 WITH_LONG_LINES = [
     "experiment/data.py",
     "experiment/recipe.py",
-    "generation/buying.py",
     "methods/as_es/check.py",
     "methods/as_es/method.py",
     "methods/as_es/pairs.py",

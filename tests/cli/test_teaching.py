@@ -183,7 +183,7 @@ def test_a_job_that_was_killed_goes_on_and_buys_only_what_is_missing(
     [
         ("solver", ("--samples", "2"), "--samples above 1 needs --temperature"),
         ("m", ("--base-url", "localhost:8000"), "expected http://"),
-        ("m", ("--base-url", "http://127.0.0.1:9/v1"), "nobody answers there"),
+        ("m", ("--base-url", "http://127.0.0.1:9/v1"), "cannot connect to"),
         ("m", ("--prompt", "initiall"), "Did you mean 'initial'"),
         ("m", ("--max-money", "3"), "needs prices"),
         ("gone.jsonl", (), "gone.jsonl"),

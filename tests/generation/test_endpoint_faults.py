@@ -228,7 +228,7 @@ def test_a_blip_of_a_server_that_has_answered_ends_no_job(
 def test_a_server_that_turns_bad_ends_the_job_before_all_is_asked(
     server: Server, store: ReplyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smallsteps.generation.buying.BLIP", 0.05)
+    monkeypatch.setattr("smallsteps.generation.diagnosis.BLIP_SECONDS", 0.05)
     server.answer = lambda body, times: (
         Server.echo(body, times) if number_in(body) < 5 else (200, "<html>down", {})
     )
@@ -800,7 +800,7 @@ def test_a_flood_is_not_kept_whole(server: Server, store: ReplyStore, tmp_path: 
 
 
 def test_https_at_a_plain_server_is_one_message(server: Server, store: ReplyStore) -> None:
-    with pytest.raises(TeacherError, match="no safe connection"):
+    with pytest.raises(TeacherError, match="cannot connect securely to"):
         Asking(server, store, base_url=server.url.replace("http://", "https://")).ask("a")
 
 

@@ -18,7 +18,7 @@ from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.completion import reply_of, stored_answer
-from smallsteps.generation.endpoint import Wanted, samples_of, to_chat_request
+from smallsteps.generation.endpoint import PendingReply, samples_of, to_chat_request
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import REFUSED, Decoding, EngineSettings, Reply, Request
 from smallsteps.generation.replies import ReplyStore
@@ -78,12 +78,12 @@ class LocalChat:
         """One reply for each request and sample: stored ones first; what is asked twice is written
         once."""
         done = 0
-        new: dict[str, Wanted] = {}
+        new: dict[str, PendingReply] = {}
         for request in requests:
             for sample in samples_of(request):
                 chat_request = self._chat_request(request, decoding, sample)
                 if (stored := stored_answer(self.store, chat_request)) is None:
-                    new.setdefault(chat_request.key, Wanted(chat_request, [])).places.append(
+                    new.setdefault(chat_request.key, PendingReply(chat_request, [])).places.append(
                         (request.id, sample)
                     )
                     continue
@@ -92,22 +92,22 @@ class LocalChat:
                     progress(done)
                 yield reply_of(request.id, sample, chat_request, *stored, self.thinking)
         asked: dict[str, Request] = {}
-        for key, wanted in new.items():
+        for key, pending in new.items():
             ids = self.student.chat_ids(
-                wanted.chat_request.messages, thinking=self.thinking != "drop"
+                pending.chat_request.messages, thinking=self.thinking != "drop"
             )
             try:
                 self.student.require_room(ids, "the prompt", new_tokens=1)
             except DataError as error:  # one row that is too long is no reason to lose the others
-                for id, sample in wanted.places:
+                for id, sample in pending.places:
                     done += 1
                     yield Reply(
                         id, sample, (), "", "failed", 0, error=f"{REFUSED}: {error}", read=len(ids)
                     )
                 continue
-            limit = dict(wanted.chat_request.parameters)["max_tokens"]
+            limit = dict(pending.chat_request.parameters)["max_tokens"]
             asked[key] = Request(
-                key, ids, first_sample=wanted.chat_request.sample, max_new_tokens=limit
+                key, ids, first_sample=pending.chat_request.sample, max_new_tokens=limit
             )
         for written in self.engine.generate(asked.values(), decoding):
             chat_request = new[written.id].chat_request
