@@ -136,3 +136,11 @@ def test_no_line_is_longer_than_100_columns_and_all_is_formatted():
             continue
         long = [n for n, line in enumerate(text.splitlines(), 1) if len(line) > 100]
         assert not long, f"{file.relative_to(ROOT)}:{long[0]} has more than 100 columns"
+
+
+POSIX_ONLY = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
+
+
+def test_no_module_imports_what_windows_lacks():
+    for file in module_files().values():
+        assert not POSIX_ONLY & set(imported_modules(file)), file
