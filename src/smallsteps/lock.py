@@ -3,8 +3,8 @@
 filelock asks the operating system for the lock, so that a killed process leaves none behind, even
 where it forked. The file itself stays; who no longer needs it deletes it while holding the lock.
 
-Not tested on Windows. There the operating system refuses to delete a file that is locked or open, so
-that an empty lock file stays where a run came to nothing.
+Not tested on Windows. There the operating system refuses to delete a file that is locked or open,
+so that an empty lock file stays where a run came to nothing.
 """
 
 from __future__ import annotations
