@@ -239,9 +239,9 @@ def test_a_path_that_is_not_there_is_asked_of_no_server(
         (("--concurrency", "0"), "--concurrency"),
         (("--concurrency", "9999999"), "--concurrency"),
         (("--max-new-tokens", "0"), "--max-new-tokens"),
-        (("--max-new-tokens", str(10**30)), "max_new_tokens"),
-        (("--seed", "-1"), "seed"),
-        (("--thinking", "all"), "thinking"),
+        (("--max-new-tokens", str(10**30)), "--max-new-tokens"),
+        (("--seed", "-1"), "--seed"),
+        (("--thinking", "all"), "--thinking"),
         (("--patience", "nan"), "--patience"),
     ],
 )
