@@ -20,7 +20,7 @@ from smallsteps.evaluation.metrics import (
     bleu_note,
     get_metric,
     mean_over_items,
-    metric_title,
+    metric_name,
     missing_ratio,
     rouge_l,
 )
@@ -127,7 +127,7 @@ def test_a_mean_leaves_out_questions_without_a_score() -> None:
 
 
 def test_titles_are_read_off_the_entry_and_unknown_metrics_keep_their_name() -> None:
-    assert [metric_title(name) for name in METRICS] == [
+    assert [metric_name(name) for name in METRICS] == [
         "accuracy",
         "exact match",
         "F1",
@@ -136,7 +136,7 @@ def test_titles_are_read_off_the_entry_and_unknown_metrics_keep_their_name() -> 
         "ROUGE-L",
         "missing ratio",
     ]
-    assert metric_title("own_metric") == "own_metric"
+    assert metric_name("own_metric") == "own_metric"
     assert [name for name, metric in METRICS.items() if metric.lower_is_better] == ["missing_ratio"]
 
 

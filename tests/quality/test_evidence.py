@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smallsteps.quality.evidence import Evidence, within_reach
-from smallsteps.quality.judges import Verdict
+from smallsteps.quality.judges import Judgement
 from smallsteps.quality.lexical_judge import LexicalJudge
 from smallsteps.quality.rated import Rated
 
@@ -20,7 +20,7 @@ class Counting:
 
     def verdicts(self, pairs):
         self.calls, self.pairs = self.calls + 1, [*self.pairs, *pairs]
-        return [Verdict(0.5, 0.25) for _ in pairs]
+        return [Judgement(0.5, 0.25) for _ in pairs]
 
     def similarities(self, pairs):
         self.calls, self.pairs = self.calls + 1, [*self.pairs, *pairs]
@@ -42,7 +42,7 @@ def test_each_judge_is_called_once_for_all_rationales():
     assert len(set(judge.pairs)) == len(judge.pairs), "no pair is judged twice"
     premise = evidence.premise_of_last(items[0])
     assert premise.endswith("Ann lives in Rome. Rome is a town in Italy.")
-    assert evidence.verdict(premise, "So Ann lives in Italy.") == Verdict(0.5, 0.25)
+    assert evidence.verdict(premise, "So Ann lives in Italy.") == Judgement(0.5, 0.25)
 
 
 def test_the_context_judges_a_step_by_its_nearest_sentence_and_by_two_that_belong_together():

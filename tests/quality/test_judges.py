@@ -2,7 +2,7 @@
 
 import pytest
 
-from smallsteps.quality.judges import Verdict
+from smallsteps.quality.judges import Judgement
 from smallsteps.quality.lexical_judge import LexicalJudge
 from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Scorer
@@ -16,14 +16,14 @@ class Certain:
     nearest = 2
 
     def verdicts(self, pairs):
-        return [Verdict(entailment=1.0, contradiction=0.0) for _ in pairs]
+        return [Judgement(entailment=1.0, contradiction=0.0) for _ in pairs]
 
     def similarities(self, pairs):
         return [1.0 for _ in pairs]
 
 
 def test_a_verdict_is_how_far_it_follows_and_how_far_it_contradicts():
-    assert Verdict(0.9, 0.1) == (0.9, 0.1)
+    assert Judgement(0.9, 0.1) == (0.9, 0.1)
 
 
 def test_any_class_with_the_two_methods_judges():

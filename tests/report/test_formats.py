@@ -10,7 +10,6 @@ from smallsteps.report.formats import (
     duration,
     is_number,
     measure,
-    metric_name,
     number,
     p_value,
 )
@@ -35,7 +34,6 @@ def test_what_rounds_to_zero_has_no_minus() -> None:
 def test_accuracy_is_in_per_cent_and_other_metrics_are_named() -> None:
     assert (measure(41.25, "accuracy"), measure(34.7, "bleu")) == ("41.2 %", "34.7 BLEU")
     assert (axis_name("accuracy"), axis_name("exact_match")) == ("Accuracy (%)", "Exact match")
-    assert metric_name("my_metric") == "my_metric"
 
 
 def test_a_small_p_is_a_bound_and_not_zero() -> None:

@@ -97,10 +97,10 @@ def get_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def metric_title(name: str) -> str:
+def metric_name(name: str) -> str:
     """The metric's name in tables; an unknown name stays as it is.
 
-    >>> metric_title("exact_match"), metric_title("bleu"), metric_title("other")
+    >>> metric_name("exact_match"), metric_name("bleu"), metric_name("other")
     ('exact match', 'BLEU', 'other')
     """
     metric = METRICS.get(name)

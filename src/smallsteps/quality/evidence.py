@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from smallsteps.quality.judges import Judge, Pair, Similarity, Verdict
+from smallsteps.quality.judges import Judge, Judgement, Pair, Similarity
 from smallsteps.quality.lexical_judge import words
 from smallsteps.quality.rated import Rated, References
 
@@ -49,11 +49,11 @@ class Evidence:
         """Similarity (0..1) of two sentences."""
         return self._alike[first, second]
 
-    def verdict(self, premise: str, hypothesis: str) -> Verdict:
+    def verdict(self, premise: str, hypothesis: str) -> Judgement:
         """Whether the hypothesis follows from the premise, and whether it contradicts it."""
         return self._verdicts[premise, hypothesis]
 
-    def by_context(self, item: Rated, step: str) -> list[Verdict]:
+    def by_context(self, item: Rated, step: str) -> list[Judgement]:
         """The verdicts of the context on a step: sentence by sentence, and two that belong
         together."""
         return [self._verdicts[premise, step] for premise in self._premises(item, step)]

@@ -14,7 +14,7 @@ Pair = tuple[str, str]
 """(premise, hypothesis), or two sentences to compare."""
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """Both in [0, 1]."""
 
     entailment: float
@@ -28,7 +28,7 @@ class Judge(Protocol):
     """How many sentences of a context are worth asking about, those most like the hypothesis
     first."""
 
-    def verdicts(self, pairs: Sequence[Pair]) -> list[Verdict]:
+    def verdicts(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """One verdict for each (premise, hypothesis)."""
         ...
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from smallsteps.quality.judges import Pair, Verdict
+from smallsteps.quality.judges import Judgement, Pair
 from smallsteps.tasks.sentences import sentences
 
 _WORD = re.compile(r"[^\W_]+(?:[.,'’\-][^\W_]+)*")
@@ -110,7 +110,7 @@ class LexicalJudge:
 
     nearest = 1_000_000
 
-    def verdicts(self, pairs: Sequence[Pair]) -> list[Verdict]:
+    def verdicts(self, pairs: Sequence[Pair]) -> list[Judgement]:
         return [_verdict(premise, hypothesis) for premise, hypothesis in pairs]
 
     def similarities(self, pairs: Sequence[Pair]) -> list[float]:
@@ -123,12 +123,12 @@ NAME_SWAPPED = 0.4
 
 
 @lru_cache(maxsize=500_000)
-def _verdict(premise: str, hypothesis: str) -> Verdict:
+def _verdict(premise: str, hypothesis: str) -> Judgement:
     claim = words(hypothesis)
     if not claim.content:
-        return Verdict(0.0, 0.0)
+        return Judgement(0.0, 0.0)
     whole = _weight(claim.content, claim.names)
-    best = Verdict(0.0, 0.0)
+    best = Judgement(0.0, 0.0)
     single, linked = _together(premise)
     # what sentences say together leaves out a name that links them
     joined = (group for group, links in linked if not links <= claim.names)
@@ -141,7 +141,7 @@ def _verdict(premise: str, hypothesis: str) -> Verdict:
             entails, contradicts = 0.1 * entails, share * share
         elif share < 1 and known & claim.names and only_names_missing:
             contradicts = NAME_SWAPPED * share
-        best = Verdict(max(best.entailment, entails), max(best.contradiction, contradicts))
+        best = Judgement(max(best.entailment, entails), max(best.contradiction, contradicts))
     return best
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from smallsteps.devices import resolve_device
 from smallsteps.errors import StudentError
-from smallsteps.quality.judges import Judge, Pair, Similarity, Verdict
+from smallsteps.quality.judges import Judge, Judgement, Pair, Similarity
 from smallsteps.quality.lexical_judge import LexicalJudge
 from smallsteps.students.batching import batches_by_length
 from smallsteps.students.pretrained import ModelFiles
@@ -38,11 +38,11 @@ class NliJudge:
         self.model = model.eval().to(where)
         self.batch_tokens = batch_tokens
 
-    def verdicts(self, pairs: Sequence[Pair]) -> list[Verdict]:
+    def verdicts(self, pairs: Sequence[Pair]) -> list[Judgement]:
         """One verdict for each (premise, hypothesis); pairs are batched by length."""
         import torch
 
-        verdicts: dict[int, Verdict] = {}
+        verdicts: dict[int, Judgement] = {}
         limit = min(
             self.tokenizer.model_max_length,
             getattr(self.model.config, "max_position_embeddings", 512) - 2,
@@ -65,7 +65,7 @@ class NliJudge:
             with torch.no_grad():
                 probabilities = self.model(**inputs).logits.float().softmax(-1).tolist()
             for n, row in zip(batch, probabilities, strict=True):
-                verdicts[n] = Verdict(row[self.entails], row[self.contradicts])
+                verdicts[n] = Judgement(row[self.entails], row[self.contradicts])
         return [verdicts[n] for n in range(len(pairs))]
 
 

@@ -5,18 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from smallsteps.evaluation.metrics import metric_name
 from smallsteps.records import Stopped
 
-METRIC_NAMES = {
-    "accuracy": "accuracy",
-    "exact_match": "exact match",
-    "f1": "F1",
-    "inclusion": "inclusion",
-    "bleu": "BLEU",
-    "rouge_l": "ROUGE-L",
-    "missing_ratio": "missing ratio",
-}
-"""Metric → its name in a sentence; other metrics keep their own."""
 ENDINGS: dict[Stopped, str] = {
     "stop_sign": "stop sign",
     "end": "end",
@@ -41,11 +32,6 @@ def number(value: Any, digits: int = 1, sign: bool = False) -> str:
     if not is_number(value):
         return "–"
     return f"{value:{'+' if sign else ''}z,.{digits}f}".replace("-", "−")
-
-
-def metric_name(metric: str) -> str:
-    """`accuracy` → "accuracy", `bleu` → "BLEU"; an unknown metric keeps its name."""
-    return METRIC_NAMES.get(metric, metric)
 
 
 def metric_title(metric: str) -> str:

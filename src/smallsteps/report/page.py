@@ -23,6 +23,7 @@ from markupsafe import Markup
 
 import smallsteps
 from smallsteps.disk import write_text
+from smallsteps.evaluation.metrics import metric_name
 from smallsteps.report import charts, figures, formats
 from smallsteps.report.chains import chain_browser
 from smallsteps.report.guided_section import guided_section
@@ -86,7 +87,7 @@ def render(run: ShownRun) -> str:
         amount=formats.amount,
         duration=formats.duration,
         p_value=formats.p_value,
-        metric_name=formats.metric_name,
+        metric_name=metric_name,
         metric_title=formats.metric_title,
         plain=plain,
     )

@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smallsteps.evaluation.metrics import metric_name
 from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.experiment.results import ArmResult, ComparisonResult, Figure, Results
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Kind, Segment, Stopped
-from smallsteps.report.formats import amount, duration, metric_name, number, p_value
+from smallsteps.report.formats import amount, duration, number, p_value
 from smallsteps.report.summaries import (
     ArmSummary,
     baseline,

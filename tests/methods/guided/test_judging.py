@@ -10,7 +10,7 @@ from smallsteps.errors import RecipeError
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe, make_recipe
 from smallsteps.methods.guided.judging import SAMPLE, check_judge, needs_check
-from smallsteps.quality.judges import Verdict
+from smallsteps.quality.judges import Judgement
 from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks.facts import make_chains
@@ -93,7 +93,7 @@ def test_a_model_that_is_weak_is_said_and_not_refused(check, listener):
         nearest = 5
 
         def verdicts(self, pairs):
-            return [Verdict(0.5, 0.5)] * len(pairs)
+            return [Judgement(0.5, 0.5)] * len(pairs)
 
     found = check(recipe_of("some/model"), FACTS, Scorer(judge=Blind()))
     assert set(found.auc["factuality"].values()) == {0.5}
