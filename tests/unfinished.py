@@ -34,7 +34,6 @@ WITH_LONG_LINES = [
     "methods/beforehand.py",
     "methods/compare.py",
     "methods/guide.py",
-    "methods/guided/judging.py",
     "methods/guided/method.py",
     "methods/guided/reader.py",
     "methods/guided/reward.py",

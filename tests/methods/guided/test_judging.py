@@ -69,9 +69,8 @@ def test_a_lexical_judge_passes_where_rationales_repeat_the_words_of_the_context
     assert (
         "lexical" in listener.lines[0] and "AUC" in listener.lines[0] and len(listener.lines) == 6
     )
-    assert {row["auc"] for row in found.to_rows() if row["perturbation"] == "drop"} == {
-        round(found.auc["logicality"]["drop"], 3)
-    }
+    dropped = [row.auc for row in found.to_results() if row.perturbation == "drop"]
+    assert set(dropped) == {round(found.auc["logicality"]["drop"], 3)}
 
 
 def test_a_lexical_judge_that_fails_is_refused_unless_told_otherwise(check):

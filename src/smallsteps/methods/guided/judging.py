@@ -1,10 +1,9 @@
-"""Can the judge of a run be believed? Measured on the run's own rationales before their quality is
-rewarded.
+"""Measures the judge of a run on the run's rationales before their quality is rewarded.
 
 Refinement rewards what the judge rewards. A judge that does not notice a swapped name or a missing
-step teaches the student nothing but the judge's mistakes. So the reader's right rationales are
-spoilt in one way each (`quality.perturb`), and each rewarded aspect must rank them above the spoilt
-ones (AUC; 0.5 is chance). The lexical judge passes on the bundled facts and fails on real text."""
+step teaches the student its mistakes. So the reader's right rationales are perturbed in one way
+each (`quality.perturb`), and each rewarded aspect must rank the right ones above the perturbed ones
+(AUC; 0.5 is chance). The lexical judge passes on the bundled facts and fails on real text."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ from smallsteps.quality.sensitivity import matrix
 from smallsteps.records import Chain
 
 SAMPLE = 100
-"""Rationales that are spoilt."""
+"""Rationales that are perturbed."""
 FEWEST = 5
 """Rationales below which an AUC says nothing."""
 ENTAILED = ("factuality", "logicality", "consistency")
@@ -40,7 +39,7 @@ NEEDS_A_JUDGE = ("aspects", "both", "raft", "dpo")
 
 @dataclass(frozen=True)
 class JudgeCheck:
-    """How surely the rewarded aspects tell a run's rationales from spoilt ones."""
+    """How surely the rewarded aspects tell a run's rationales from perturbed ones."""
 
     judge: str
     encoder: str
@@ -51,8 +50,8 @@ class JudgeCheck:
     def lines(self) -> list[str]:
         """What is shown before refinement."""
         head = (
-            f"judge {self.judge!r}, encoder {self.encoder!r} on {self.rationales} rationales of this run: how often a "
-            "right rationale scores above a spoilt one (AUC; 0.5 is chance)"
+            f"judge {self.judge!r}, encoder {self.encoder!r}: how often a right rationale of this "
+            f"run scores above a perturbed one (AUC; 0.5 is chance; {self.rationales} rationales)"
         )
         return [head, *(f"  {aspect}: {_figures(values)}" for aspect, values in self.auc.items())]
 
@@ -103,7 +102,8 @@ def check_judge(
     if len(items) < FEWEST:
         if items:
             reporter.say(
-                f"judge {guided.judge!r}: not measured, only {len(items)} right rationales have a context"
+                f"judge {guided.judge!r}: not measured, because only {len(items)} right rationales "
+                "have a context"
             )
         return None
 
@@ -134,15 +134,16 @@ def check_judge(
         )
         return check
     raise RecipeError(
-        f"guided.judge: the lexical judge hardly tells this run's rationales from spoilt ones: {missed}, expected at least "
-        f"{guided.judge_min_auc:g}. Rewarding its scores would teach its mistakes. Name a model of natural-language "
-        "inference, such as guided.judge=cross-encoder/nli-deberta-v3-base (the reader's replies are stored and not asked "
-        "for again), or set guided.judge_min_auc=0 to refine all the same."
+        "guided.judge: the lexical judge hardly tells this run's rationales from perturbed ones: "
+        f"{missed}, expected at least {guided.judge_min_auc:g}. Rewarding its scores would teach "
+        "its mistakes. Name a model of natural-language inference, such as "
+        "guided.judge=cross-encoder/nli-deberta-v3-base (the reader's replies are stored and not "
+        "bought again), or set guided.judge_min_auc=0 to refine all the same."
     )
 
 
 def _measured(auc: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Without what could not be measured: no rationale could be spoilt so."""
+    """Without what could not be measured: no rationale could be perturbed so."""
     known = {
         aspect: {name: value for name, value in values.items() if value is not None}
         for aspect, values in auc.items()
