@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 
 from smallsteps.cli.main import main
-from smallsteps.cli.options import column_names, number, path_of
+from smallsteps.cli.options import TaskName, column_names, number, path_of
 from smallsteps.errors import RecipeError
+from smallsteps.segments.strategies import STRATEGIES
+from smallsteps.tasks import TASKS
 
 
 def test_a_tilde_in_an_output_is_the_home_folder(chains, tmp_path, monkeypatch, capsys):
@@ -61,3 +64,13 @@ def test_columns_are_pairs_each_named_once():
     ):
         with pytest.raises(RecipeError, match=re.escape(message)):
             column_names(pairs)
+
+
+def test_help_names_every_task_and_every_segmentation(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    tasks = re.split(r"[,.] ?", get_args(TaskName)[1].help)
+    assert {task for task in TASKS if not task.endswith("-gold")} <= set(tasks)
+    for command in ("segment", "compare"):
+        assert main([command, "--help"]) == 0
+        shown = re.split(r"[^a-z*]+", capsys.readouterr().out)
+        assert set(STRATEGIES) <= set(shown), command
