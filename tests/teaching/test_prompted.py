@@ -33,8 +33,15 @@ class Scripted:
         for request in requests:
             self.requests.append(request)
             yield Reply(
-                request.id, request.first_sample, (), "words", self.finished, 9, error="why not"
-            )  # type: ignore[arg-type]
+                request.id,
+                request.first_sample,
+                (),
+                "words",
+                self.finished,  # type: ignore[arg-type]
+                tokens=9,
+                read=4,
+                error="why not",
+            )
 
     def forecast(self, requests: Iterable[Request], decoding: Decoding) -> str:
         return f"{len(list(requests))} requests"
@@ -67,7 +74,7 @@ def test_a_hint_without_an_attempt_chooses_the_prompt_that_shows_the_answer_and_
 @pytest.mark.parametrize(
     ("finished", "reason"), [("failed", "why not"), ("limit", "cut off after 9 tokens")]
 )
-def test_what_did_not_come_whole_is_no_rationale(finished: str, reason: str) -> None:
+def test_a_reply_that_failed_or_was_cut_off_is_no_rationale(finished: str, reason: str) -> None:
     lesson = Lesson("a", PROBLEM)
     (reply,) = prompted(Scripted(finished)).explain([lesson])
     assert reply.text is None and reply.reason == reason and reply.lesson is lesson
@@ -75,4 +82,9 @@ def test_what_did_not_come_whole_is_no_rationale(finished: str, reason: str) -> 
 
 def test_tokens_are_those_read_and_written() -> None:
     (reply,) = prompted(Scripted()).explain([Lesson("a", PROBLEM)])
-    assert (reply.text, reply.tokens) == ("words", 9 + 0)
+    assert (reply.text, reply.tokens) == ("words", 4 + 9)
+
+
+def test_the_forecast_is_that_of_the_generator_for_all_lessons() -> None:
+    lessons = [Lesson("a", PROBLEM), Lesson("b", PROBLEM, "5 + 5 = 11")]
+    assert prompted(Scripted()).forecast(lessons) == "2 requests"

@@ -16,17 +16,22 @@ PROBLEMS = [Problem(name, f"{name}?", "7") for name in "abc"]
 
 @dataclass
 class Script:
-    """Says the texts of a problem one after another, by sample number asked."""
+    """A teacher with fixed texts for each problem: the first is its first reply, and so on. The
+    last one is repeated; None is no reply."""
 
-    said: dict[str, list[str | None]]
+    texts: dict[str, list[str | None]]
     name: str = "script"
-    asked: list[Lesson] = field(default_factory=list)
+    lessons: list[Lesson] = field(default_factory=list)
+    """All lessons so far."""
+
+    def forecast(self, lessons: Sequence[Lesson]) -> str:
+        return "0 calls"
 
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[TeacherReply]:
-        for lesson in reversed(lessons):  # replies come in any order
-            self.asked.append(lesson)
-            turn = sum(reply.problem.id == lesson.problem.id for reply in self.asked) - 1
-            texts = self.said[lesson.problem.id]
+        for lesson in reversed(lessons):  # replies may come in any order
+            turn = sum(earlier.problem.id == lesson.problem.id for earlier in self.lessons)
+            self.lessons.append(lesson)
+            texts = self.texts[lesson.problem.id]
             text = texts[min(turn, len(texts) - 1)]
             yield TeacherReply(lesson, text, "" if text else "status 500")
 
@@ -44,15 +49,15 @@ def test_rows_come_in_the_order_of_the_questions_with_every_reply_kept_or_droppe
         ("c", False),
         ("c", False),
     ]
-    assert len(teacher.asked) == 7, "b was right at once; c was given up after two retries"
+    assert len(teacher.lessons) == 7, "b was right at once, c was dropped after two retries"
 
 
-def test_every_asking_of_a_problem_has_a_sample_number_of_its_own() -> None:
+def test_every_request_for_a_problem_has_another_sample_number() -> None:
     teacher = Script({name: ["The answer is 9."] for name in "abc"})
     teach(lessons_for(PROBLEMS, samples=3), teacher, TASK, retries=2)
-    numbers = [lesson.sample for lesson in teacher.asked if lesson.problem.id == "a"]
-    assert sorted(numbers) == list(range(9)), "else a store would hand the same reply out again"
-    assert len({lesson.id for lesson in teacher.asked}) == 27
+    numbers = [lesson.sample for lesson in teacher.lessons if lesson.problem.id == "a"]
+    assert sorted(numbers) == list(range(9)), "else the store would return the same reply"
+    assert len({lesson.id for lesson in teacher.lessons}) == 27
 
 
 def test_the_first_turn_asks_the_lesson_itself() -> None:
