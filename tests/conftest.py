@@ -219,9 +219,8 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
             initializer_factor=3.0,
         )
         model = T5ForConditionalGeneration(config)
-        if (
-            style == "t5"
-        ):  # as Flan-T5's: transformers ties every T5 that it makes, but loads an untied one as it is
+        # as Flan-T5's: transformers ties every T5 that it makes, but loads an untied one as it is
+        if style == "t5":
             model.lm_head.weight = torch.nn.Parameter(torch.randn(vocab, 32) * 3)
             model.all_tied_weights_keys.pop("lm_head.weight")
     elif style == "bart":

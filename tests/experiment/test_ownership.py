@@ -1,4 +1,4 @@
-"""A folder belongs to one recipe. A refusal names what differs, and leaves files of others alone."""
+"""A folder belongs to one recipe. A refusal names what differs and leaves files of others alone."""
 
 import re
 from contextlib import contextmanager
