@@ -1,7 +1,7 @@
 """What tests/test_architecture.py does not yet ask for. These lists may only shrink; once they are
 empty, this file goes."""
 
-ROOMS_WITH_CYCLES = ["generation"]
+ROOMS_WITH_CYCLES: list[str] = []
 """Rooms whose modules may still import each other in a circle. May only shrink."""
 
 WITHOUT_TEST_FILE = [

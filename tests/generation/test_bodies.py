@@ -73,7 +73,7 @@ def check(raw: str) -> None:
     except Unreadable as error:
         assert str(error).isprintable()
     refusal = refusal_of(raw)
-    assert refusal.words.isprintable() and len(refusal.words) <= 300
+    assert refusal.message.isprintable() and len(refusal.message) <= 300
     assert refusal.quota in (True, False)
 
 

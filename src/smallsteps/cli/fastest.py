@@ -107,8 +107,8 @@ def _timed(work: Callable[[], None]) -> float:
 
 def _source(student: Student, row: int) -> tuple[int, ...]:
     """Ids from the middle of the vocabulary: what they say does not matter here."""
-    words = student.model.get_input_embeddings().weight.shape[0]
-    return tuple(words // 2 + (row + place) % (words // 4) for place in range(READ))
+    vocabulary = student.model.get_input_embeddings().weight.shape[0]
+    return tuple(vocabulary // 2 + (row + place) % (vocabulary // 4) for place in range(READ))
 
 
 def _decode(student: Student) -> None:

@@ -20,7 +20,7 @@ from smallsteps.generation.generator import REFUSED
 NO_COMPLETION = "no completion"
 """How the reasons begin that lie with the server and not with one request."""
 
-LONGEST_WORDS = 300
+LONGEST_MESSAGE = 300
 """Characters of what a server says that reach a message."""
 
 CUT = ("length", "max_tokens", "max_output_tokens", "model_length")
@@ -45,7 +45,7 @@ class Unreadable(ValueError):
 class Refusal:
     """What a server says in place of a completion."""
 
-    words: str
+    message: str
     """In one line."""
     status: int | None = None
     """An HTTP status that stands in the body."""
@@ -58,7 +58,7 @@ class Refusal:
     def quota(self) -> bool:
         """Whether there is no money left, so that asking again is no use."""
         names = " ".join(self.kinds)
-        return self.status == 402 or _QUOTA.search(f"{names} {self.words}") is not None
+        return self.status == 402 or _QUOTA.search(f"{names} {self.message}") is not None
 
 
 def parsed(raw: str) -> Any:
@@ -128,13 +128,14 @@ def choice_of(body: Any) -> Mapping[str, Any]:
     """The first choice of a completion. Raises Unreadable, with the server's words, where the body
     is none."""
     if not isinstance(body, Mapping):
-        words = refusal_in(body).words if isinstance(body, list) else ""
-        raise Unreadable(f"{NO_COMPLETION}, but {f'an error: {words}' if words else _kind(body)}")
+        message = refusal_in(body).message if isinstance(body, list) else ""
+        content = f"an error: {message}" if message else _kind(body)
+        raise Unreadable(f"{NO_COMPLETION}, but {content}")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or body.get("error"):
         refusal = refusal_in(body)
-        if refusal.words:
-            raise Unreadable(f"{NO_COMPLETION}, but an error: {refusal.words}")
+        if refusal.message:
+            raise Unreadable(f"{NO_COMPLETION}, but an error: {refusal.message}")
         if choices is None:
             names = (
                 ", ".join(f"`{one_line(str(name), 30)}`" for name in list(body)[:6]) or "nothing"
@@ -147,7 +148,7 @@ def choice_of(body: Any) -> Mapping[str, Any]:
     if not isinstance(choice, Mapping):
         raise Unreadable(f"{NO_COMPLETION}: the first of `choices` is {_kind(choice)}")
     if choice.get("error"):
-        raise Unreadable(f"{NO_COMPLETION}, but an error: {refusal_in(choice).words}")
+        raise Unreadable(f"{NO_COMPLETION}, but an error: {refusal_in(choice).message}")
     return choice
 
 
@@ -229,31 +230,31 @@ def refusal_of(raw: str) -> Refusal:
 
 
 def refusal_in(body: Any) -> Refusal:
-    """The same of a parsed body; without words where it says nothing."""
-    found = body
+    """The same of a parsed body; with an empty message where it says nothing."""
+    error = body
     for name in ("error", "errors", "detail"):
-        if isinstance(found, list) and found:
-            found = found[0]
-        if isinstance(found, Mapping) and found.get(name):
-            found = found[name]
-    if isinstance(found, list) and found:
-        found = found[0]
-    if not isinstance(found, Mapping):
-        return Refusal(one_line(found) if isinstance(found, str) else "")
-    words = next(
-        (found[name] for name in ("message", "msg", "error_description") if found.get(name)), ""
+        if isinstance(error, list) and error:
+            error = error[0]
+        if isinstance(error, Mapping) and error.get(name):
+            error = error[name]
+    if isinstance(error, list) and error:
+        error = error[0]
+    if not isinstance(error, Mapping):
+        return Refusal(one_line(error) if isinstance(error, str) else "")
+    message = next(
+        (error[name] for name in ("message", "msg", "error_description") if error.get(name)), ""
     )
-    codes = [found.get(name) for name in ("code", "type", "status")]
-    if found is body and not isinstance(words, str):
-        words = ""  # a `message` of another interface
-    elif found is not body and not words:
-        words = found
+    codes = [error.get(name) for name in ("code", "type", "status")]
+    if error is body and not isinstance(message, str):
+        message = ""  # a `message` of another interface
+    elif error is not body and not message:
+        message = error
     status = next((code for code in map(_status, codes) if code), None)
     kinds = tuple(code.lower()[:80] for code in codes if isinstance(code, str))
-    place = found.get("loc")
-    parameter = place[-1] if isinstance(place, list) and place else found.get("param")
+    place = error.get("loc")
+    parameter = place[-1] if isinstance(place, list) and place else error.get("param")
     return Refusal(
-        one_line(words if isinstance(words, str) else json.dumps(words)),
+        one_line(message if isinstance(message, str) else json.dumps(message)),
         status,
         kinds,
         parameter if isinstance(parameter, str) else None,
@@ -278,9 +279,9 @@ def _kind(value: Any) -> str:
     return "null" if value is None else names.get(type(value), "something else")
 
 
-def one_line(words: object, limit: int = LONGEST_WORDS) -> str:
+def one_line(message: object, limit: int = LONGEST_MESSAGE) -> str:
     """A server's words for a message: one line, nothing in it that a terminal obeys."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(words)[: 4 * limit])
+    text = "".join(letter if letter.isprintable() else " " for letter in str(message)[: 4 * limit])
     return " ".join(text.split())[:limit]
 
 

@@ -163,7 +163,7 @@ class Budget:
             )
             / BYTES_PER_TOKEN
         )
-        top = sum(one.output_tokens for one in highest)
+        top = sum(cost.output_tokens for cost in highest)
         line = (
             f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), "
             f"about {read:,} tokens to read and at most {top:,} to write"

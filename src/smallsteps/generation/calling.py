@@ -54,9 +54,9 @@ class Caller:
             status = refusal.status
         else:
             refusal, status = self._refusal(response), response.status
-            if not refusal.words:
-                refusal = replace(refusal, words=phrase(status))
-            reason = f"status {status}: {refusal.words}"
+            if not refusal.message:
+                refusal = replace(refusal, message=phrase(status))
+            reason = f"status {status}: {refusal.message}"
             self.budget.failed(call, reason, self._text(response)[:FAILED_BODY])
         if reason:
             reason = self.diagnosis.consequence(

@@ -5,7 +5,7 @@ their key is `local:` and a digest of the weights, so that another model in the 
 another teacher.
 
 Replies are those of the local engine on the model's chat template; a model without one, and every
-encoder-decoder, reads the messages one after another. A model that can think is asked to think
+encoder-decoder, reads the messages one after another. A model that can think is engine_requests to think
 where thoughts are kept (`thinking` other than `drop`), if its template knows `enable_thinking`."""
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class LocalChat:
         decoding: Decoding,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
-        """One reply for each request and sample: stored ones first; what is asked twice is written
+        """One reply for each request and sample: stored ones first; what is engine_requests twice is written
         once."""
         done = 0
         new: dict[str, PendingReply] = {}
@@ -91,7 +91,7 @@ class LocalChat:
                 if progress:
                     progress(done)
                 yield reply_of(request.id, sample, chat_request, *stored, self.thinking)
-        asked: dict[str, Request] = {}
+        engine_requests: dict[str, Request] = {}
         for key, pending in new.items():
             ids = self.student.chat_ids(
                 pending.chat_request.messages, thinking=self.thinking != "drop"
@@ -106,12 +106,12 @@ class LocalChat:
                     )
                 continue
             limit = dict(pending.chat_request.parameters)["max_tokens"]
-            asked[key] = Request(
+            engine_requests[key] = Request(
                 key, ids, first_sample=pending.chat_request.sample, max_new_tokens=limit
             )
-        for written in self.engine.generate(asked.values(), decoding):
+        for written in self.engine.generate(engine_requests.values(), decoding):
             chat_request = new[written.id].chat_request
-            prompt: list[int] = list(asked[written.id].prompt)  # type: ignore[arg-type]
+            prompt: list[int] = list(engine_requests[written.id].prompt)  # type: ignore[arg-type]
             reason = self._keep(chat_request, written, prompt)
             stored = stored_answer(self.store, chat_request) if not reason else None
             for id, sample in new[written.id].places:

@@ -96,10 +96,10 @@ class Diagnosis:
         """The reason as it is given back, or AGAIN. Raises TeacherError where the job cannot
         continue."""
         status, refusal = failed.status, failed.refusal
-        url, words = self.server.base_url, refusal.words or failed.reason
+        url, message = self.server.base_url, refusal.message or failed.reason
         if status == 402 or (refusal.quota and (status is None or status < 500)):
             raise TeacherError(
-                f"{url} refuses for want of money: {words}. Top up the account, then run the same "
+                f"{url} refuses for want of money: {message}. Top up the account, then run the same "
                 "command again; what is stored is not bought again."
             )
         if status is None:
@@ -111,21 +111,21 @@ class Diagnosis:
                 "Correct --base-url (OPENAI_BASE_URL) if that is the right place."
             )
         if status in (429, 503, 529):
-            self.pauses.refused(status, refusal.words, failed.headers)
+            self.pauses.refused(status, refusal.message, failed.headers)
             return AGAIN
         if status == 401 or (status == 403 and not self.server.proven):
             problem = "refuses the key" if self.server.key() else "wants a key"
-            raise TeacherError(f"{url} {problem}: {words}. Set OPENAI_API_KEY.")
+            raise TeacherError(f"{url} {problem}: {message}. Set OPENAI_API_KEY.")
         if status in (404, 405, 410):
             raise TeacherError(
-                f"{url} knows no model {self.server.model!r}, or no chat there: {words}. Correct "
+                f"{url} knows no model {self.server.model!r}, or no chat there: {message}. Correct "
                 "the model's name or --base-url (it ends in /v1 with most servers)."
             )
         if status >= 500 or status in (408, 409, 425):
             return failed.reason
         if status in (400, 422) and self._sent_otherwise(failed):
             return AGAIN
-        return f"{REFUSED} {status}: {words}" if status >= 400 else failed.reason
+        return f"{REFUSED} {status}: {message}" if status >= 400 else failed.reason
 
     def _sent_otherwise(self, failed: FailedCall) -> bool:
         """Whether the request will be sent with other parameters next time."""

@@ -58,15 +58,15 @@ class Dialect:
     def learn(self, refusal: Refusal, sent: Mapping[str, Any]) -> str | None:
         """What is sent otherwise from now on, in words; None where the refusal is of another
         kind."""
-        said = " ".join((refusal.words, *refusal.kinds))
-        if "max_tokens" in sent and "max_completion_tokens" in refusal.words:
+        text = " ".join((refusal.message, *refusal.kinds))
+        if "max_tokens" in sent and "max_completion_tokens" in refusal.message:
             self._renamed = True
             return "refuses `max_tokens`: `max_completion_tokens` is sent instead"
-        if not _UNKNOWN.search(said):
+        if not _UNKNOWN.search(text):
             return None
         for name in OPTIONAL:
             if name in sent and (
-                refusal.parameter == name or re.search(rf"\b{name}\b", refusal.words)
+                refusal.parameter == name or re.search(rf"\b{name}\b", refusal.message)
             ):
                 self._left_out.add(name)
                 return f"refuses `{name}`: it is no longer sent"

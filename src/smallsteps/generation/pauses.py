@@ -68,12 +68,12 @@ class Pauses:
         """Notes that the server answered."""
         self._in_a_row, self._refused_since = 0, math.inf
 
-    def refused(self, status: int, words: str, headers: Mapping[str, str]) -> None:
+    def refused(self, status: int, message: str, headers: Mapping[str, str]) -> None:
         """Begins or prolongs a pause. Raises TeacherError where waiting is no use."""
         now = time.monotonic()
         self._refused_since = min(self._refused_since, now)
         refused_for = now - self._refused_since
-        reason = f"status {status}: {words}"
+        reason = f"status {status}: {message}"
         if refused_for > self.patience:
             raise TeacherError(
                 f"{self.url} has refused every call for {refused_for:.0f} seconds ({reason}). "

@@ -184,5 +184,5 @@ def _too_long() -> str:
 
 def _cause(error: BaseException) -> str:
     """A failure of the network in a few words."""
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words}"[:200] if words else type(error).__name__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__
