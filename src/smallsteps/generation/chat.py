@@ -5,7 +5,7 @@ their key is `local:` and a digest of the weights, so that another model in the 
 another teacher.
 
 Replies are those of the local engine on the model's chat template; a model without one, and every
-encoder-decoder, reads the messages one after another. A model that can think is engine_requests to think
+encoder-decoder, reads the messages one after another. A model that can think is told to think
 where thoughts are kept (`thinking` other than `drop`), if its template knows `enable_thinking`."""
 
 from __future__ import annotations
@@ -75,59 +75,51 @@ class LocalChat:
         decoding: Decoding,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
-        """One reply for each request and sample: stored ones first; what is engine_requests twice is written
+        """One reply for each request and sample: stored ones first; the same request is written
         once."""
-        done = 0
+        for done, reply in enumerate(self._replies(requests, decoding), start=1):
+            if progress:
+                progress(done)
+            yield reply
+
+    def _replies(self, requests: Iterable[Request], decoding: Decoding) -> Iterator[Reply]:
+        """Replies from the store, then those that are written now."""
         new: dict[str, PendingReply] = {}
         for request in requests:
             for sample in samples_of(request):
                 chat_request = self._chat_request(request, decoding, sample)
-                if (stored := stored_answer(self.store, chat_request)) is None:
-                    new.setdefault(chat_request.key, PendingReply(chat_request, [])).places.append(
-                        (request.id, sample)
-                    )
-                    continue
-                done += 1
-                if progress:
-                    progress(done)
-                yield reply_of(request.id, sample, chat_request, *stored, self.thinking)
-        engine_requests: dict[str, Request] = {}
+                if stored := stored_answer(self.store, chat_request):
+                    yield reply_of(request.id, sample, chat_request, *stored, self.thinking)
+                else:
+                    pending = new.setdefault(chat_request.key, PendingReply(chat_request, []))
+                    pending.places.append((request.id, sample))
+        prompts: dict[str, list[int]] = {}
         for key, pending in new.items():
-            ids = self.student.chat_ids(
-                pending.chat_request.messages, thinking=self.thinking != "drop"
-            )
+            messages = pending.chat_request.messages
+            ids = self.student.chat_ids(messages, thinking=self.thinking != "drop")
             try:
                 self.student.require_room(ids, "the prompt", new_tokens=1)
             except DataError as error:  # one row that is too long is no reason to lose the others
-                for id, sample in pending.places:
-                    done += 1
-                    yield Reply(
-                        id, sample, (), "", "failed", 0, error=f"{REFUSED}: {error}", read=len(ids)
-                    )
+                yield from failed_replies(pending, f"{REFUSED}: {error}", read=len(ids))
                 continue
-            limit = dict(pending.chat_request.parameters)["max_tokens"]
-            engine_requests[key] = Request(
-                key, ids, first_sample=pending.chat_request.sample, max_new_tokens=limit
-            )
-        for written in self.engine.generate(engine_requests.values(), decoding):
-            chat_request = new[written.id].chat_request
-            prompt: list[int] = list(engine_requests[written.id].prompt)  # type: ignore[arg-type]
-            reason = self._keep(chat_request, written, prompt)
-            stored = stored_answer(self.store, chat_request) if not reason else None
-            for id, sample in new[written.id].places:
-                done += 1
-                if progress:
-                    progress(done)
-                if stored is None:
-                    yield Reply(
-                        id, sample, (), "", "failed", written.tokens, error=reason, read=len(prompt)
-                    )
-                else:
-                    yield reply_of(id, sample, chat_request, *stored, self.thinking)
+            prompts[key] = ids
+        engine_requests = [_engine_request(new[key], ids) for key, ids in prompts.items()]
+        for written in self.engine.generate(engine_requests, decoding):
+            yield from self._finish(new[written.id], written, prompts[written.id])
+
+    def _finish(self, pending: PendingReply, written: Reply, prompt: list[int]) -> Iterator[Reply]:
+        """Stores what was written; the reply for each place that waits for it."""
+        reason = self._keep(pending.chat_request, written, prompt)
+        stored = None if reason else stored_answer(self.store, pending.chat_request)
+        if stored is None:
+            yield from failed_replies(pending, reason, read=len(prompt), tokens=written.tokens)
+            return
+        for id, sample in pending.places:
+            yield reply_of(id, sample, pending.chat_request, *stored, self.thinking)
 
     def _keep(self, chat_request: ChatRequest, written: Reply, prompt: list[int]) -> str:
-        """Stores what was written as a server would send it; "": it is an answer, else why it is
-        none."""
+        """Stores what was written as a server would send it. Returns "" for an answer, otherwise
+        why it is none."""
         opened = not split_thought(self.student.tokenizer.decode(prompt[-TAIL:]))[2]
         text = f"<think>{written.text}" if opened else written.text
         message = {"role": "assistant", "content": text}
@@ -144,3 +136,18 @@ class LocalChat:
         if call is None:
             raise InternalError("a job without limits waits for its limits")
         return self._budget.received(call, raw)
+
+
+def _engine_request(pending: PendingReply, prompt: list[int]) -> Request:
+    """The request for the engine; its id is the key."""
+    chat_request = pending.chat_request
+    limit = dict(chat_request.parameters)["max_tokens"]
+    return Request(chat_request.key, prompt, first_sample=chat_request.sample, max_new_tokens=limit)
+
+
+def failed_replies(
+    pending: PendingReply, reason: str, *, read: int, tokens: int = 0
+) -> Iterator[Reply]:
+    """A failed reply for each place that waits."""
+    for id, sample in pending.places:
+        yield Reply(id, sample, (), "", "failed", tokens, error=reason, read=read)
