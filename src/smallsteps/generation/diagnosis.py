@@ -99,8 +99,8 @@ class Diagnosis:
         url, message = self.server.base_url, refusal.message or failed.reason
         if status == 402 or (refusal.quota and (status is None or status < 500)):
             raise TeacherError(
-                f"{url} refuses for want of money: {message}. Top up the account, then run the same "
-                "command again; what is stored is not bought again."
+                f"{url} refuses for want of money: {message}. Top up the account, then run the "
+                "same command again; what is stored is not bought again."
             )
         if status is None:
             return self._no_completion(failed.reason)
