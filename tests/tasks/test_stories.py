@@ -5,7 +5,8 @@ import pytest
 from smallsteps.errors import RecipeError
 from smallsteps.segments.split import split
 from smallsteps.tasks import get_task
-from smallsteps.tasks.stories import LARGEST, STEPS, STYLES, make_chains, story
+from smallsteps.tasks.stories import LARGEST, STEPS, make_chains, story
+from smallsteps.tasks.story import STYLES
 
 OPERATE = {"+": int.__add__, "-": int.__sub__, "x": int.__mul__, "/": int.__floordiv__}
 

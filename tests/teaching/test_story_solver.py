@@ -9,7 +9,8 @@ import pytest
 from smallsteps.errors import DataError
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
-from smallsteps.tasks.stories import STYLES, make_chains, story
+from smallsteps.tasks.stories import make_chains, story
+from smallsteps.tasks.story import STYLES
 from smallsteps.teaching.lessons import Lesson
 from smallsteps.teaching.story_solver import StorySolver, first_wrong_step
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from smallsteps.tasks import facts, stories
+from smallsteps.tasks.story import Story
 
 Pair = tuple[str, str]
 
@@ -51,11 +52,11 @@ def calculation(rng: random.Random) -> tuple[int, str, int, int]:
     return result * right, operator, right, result
 
 
-def _told(rng: random.Random) -> stories.Story:
+def _told(rng: random.Random) -> Story:
     return stories.make_story(rng, rng.randint(1, 4))
 
 
-def _sentences(made: stories.Story) -> list[str]:
+def _sentences(made: Story) -> list[str]:
     told = [step.sentence for step in made.steps]
     if made.aside is not None:
         told.insert(*made.aside)

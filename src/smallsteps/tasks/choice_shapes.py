@@ -19,9 +19,8 @@ _OPTION = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*(?=\S)")
 def name_choices(row: Row, notes: Notes) -> None:
     """Options with labels → their texts, and the answer's label (or place) → the text it names."""
     question = row.get("question")
-    if isinstance(question, dict) and isinstance(
-        question.get("stem"), str
-    ):  # CommonsenseQA's own files
+    if isinstance(question, dict) and isinstance(question.get("stem"), str):
+        # CommonsenseQA as its authors publish it
         row["question"] = question["stem"]
         row.setdefault("choices", question.get("choices"))
     if "question" not in row and isinstance(row.get("question_stem"), str):  # OpenBookQA
@@ -35,16 +34,11 @@ def name_choices(row: Row, notes: Notes) -> None:
     key = next((k for k in ("answerKey", "answer_key") if row.get(k) is not None), None)
     if key is not None and row.get("answer") is None:
         row["answer"] = row.pop(key) or None
-    elif (
-        name == "options" and row.get("answer") is None and _is_label(row.get("correct"), labels)
-    ):  # AQuA
+    elif _is_aqua(row, name, labels):
         row["answer"] = row.pop("correct")
     answer = row.get("answer")
-    if (
-        name == "options"
-        or not isinstance(value, list)
-        or not all(isinstance(v, str) for v in value)
-    ):
+    plain_list = isinstance(value, list) and all(isinstance(v, str) for v in value)
+    if name == "options" or not plain_list:
         notes.shapes[f"multiple choice (`{name}` with labels)"] += 1
         row.pop("options", None)
     row["choices"] = texts
@@ -57,8 +51,11 @@ def name_choices(row: Row, notes: Notes) -> None:
         notes.shapes["answers as places in `choices`, counted from 0"] += 1
 
 
-def _is_label(value: Any, labels: Sequence[str]) -> bool:
-    return isinstance(value, str) and value.strip() in labels
+def _is_aqua(row: Row, name: str, labels: Sequence[str]) -> bool:
+    """Whether `correct` holds the label of the answer."""
+    label = row.get("correct")
+    unanswered = name == "options" and row.get("answer") is None
+    return unanswered and isinstance(label, str) and label.strip() in labels
 
 
 def _labelled(value: Any) -> tuple[list[str], list[str]] | None:

@@ -233,9 +233,8 @@ def numerals(text: str, decimal_comma: bool = False) -> list[Numeral]:
     for match in _NUMERAL.finditer(text):
         start = match.start()
         minus = match["minus"]
-        if minus[1:] and _joins(
-            text, start
-        ):  # in "8 - 3" the sign joins two numbers, in "= -3" it belongs to one
+        if minus[1:] and _joins(text, start):
+            # in "8 - 3" the sign joins two numbers, in "= -3" it belongs to one
             start, minus = match.start("whole") if match["whole"] else match.start("top"), ""
         value = None if len(match[0]) > LONGEST else _value(match, decimal_comma)
         if match["odd"] or _BEFORE_ODD.search(text, max(0, start - 3), start):

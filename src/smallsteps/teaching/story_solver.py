@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from smallsteps.errors import DataError
 from smallsteps.records import Problem
-from smallsteps.tasks.stories import STYLES, Story, story
+from smallsteps.tasks.stories import story
+from smallsteps.tasks.story import STYLES, Story
 from smallsteps.teaching.lessons import Lesson, TeacherReply, count_words
 
 _STORY_ID = re.compile(r"stories-(easy|medium|hard)-(\d+)-(\d+)")
