@@ -47,7 +47,6 @@ WITH_LONG_LINES = [
     "students/scratch.py",
     "training/batches.py",
     "training/checkpoints.py",
-    "training/contrast.py",
     "training/fit.py",
     "training/odd.py",
     "training/preflight.py",

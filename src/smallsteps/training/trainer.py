@@ -38,18 +38,9 @@ from smallsteps.training.checkpoints import (
     tidy,
     trained_weights,
 )
-from smallsteps.training.contrast import (
-    COLUMNS,
-    Contrast,
-    ContrastLoss,
-    ContrastSums,
-    ItemBatch,
-    Items,
-    Readings,
-    anchor,
-    collate_pairs,
-    collate_sequences,
-)
+from smallsteps.training.contrast import Contrast, ContrastItem, anchor, encode_contrast
+from smallsteps.training.contrast_batches import ContrastBatch, collate_pairs, collate_sequences
+from smallsteps.training.contrast_losses import CURVE_NAMES, ContrastLoss, ContrastSums
 from smallsteps.training.losses import SummedLoss
 from smallsteps.training.preflight import Checked
 from smallsteps.training.settings import ContrastSettings, TrainSettings
@@ -115,7 +106,7 @@ class UpdateTrainer(Trainer):
         dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
         self.contrasted = bool(contrasts)
         found = {
-            name: Readings.of(student, task, one, settings.target_limit)
+            name: encode_contrast(student, task, one, settings.target_limit)
             for name, one in contrasts.items()
         }
         self.contrasts = {name: one for name, one in found.items() if one.usable}
@@ -221,14 +212,18 @@ class UpdateTrainer(Trainer):
             self.row |= {"usable": usable / len(members), "all_tokens": read}
             shares = (sums / max(usable, 1)).tolist()
             self.row |= (
-                dict(zip(COLUMNS[self.contrast_settings.contrast], shares, strict=True))
+                dict(zip(CURVE_NAMES[self.contrast_settings.contrast], shares, strict=True))
                 if usable
                 else {}
             )
         return loss
 
     def _accumulate(
-        self, model: nn.Module, items: Sequence[Encoded | Items], normaliser: float, usable: int
+        self,
+        model: nn.Module,
+        items: Sequence[Encoded | ContrastItem],
+        normaliser: float,
+        usable: int,
     ) -> tuple[Tensor, Tensor, bool]:
         """Forward and backward of each micro-batch: this process's part of the language-model loss,
         the sums of the contrast (all but the first of `ContrastSums`), and whether memory
@@ -239,7 +234,7 @@ class UpdateTrainer(Trainer):
         )
         weight = self.contrast_settings.contrast_weight / max(usable, 1)
         rows = [item for item in items if isinstance(item, Encoded)]
-        against = [item for item in items if isinstance(item, Items)]
+        against = [item for item in items if isinstance(item, ContrastItem)]
         try:
             with self.accelerator.no_sync(model):
                 for piece in micro_batches(rows, self.micro_batch_tokens):
@@ -257,10 +252,10 @@ class UpdateTrainer(Trainer):
             return total, sums, False
         return total, sums, True
 
-    def _against(self, update: int, members: Sequence[Encoded]) -> list[Items | None]:
+    def _against(self, update: int, members: Sequence[Encoded]) -> list[ContrastItem | None]:
         """Each member with a right and a wrong rationale drawn for it; None where it has none of
         either."""
-        found: list[Items | None] = []
+        found: list[ContrastItem | None] = []
         for place, row in enumerate(members):
             readings = self.contrasts.get(row.example_ids[-1])
             if readings is None:
@@ -268,7 +263,7 @@ class UpdateTrainer(Trainer):
                 continue
             drawn = readings.draw(self.plan.seed, update, place)
             found.append(
-                Items(
+                ContrastItem(
                     (
                         anchor(row),
                         *(drawn if self.contrast_settings.contrast == "triplet" else drawn[1:]),
@@ -277,7 +272,7 @@ class UpdateTrainer(Trainer):
             )
         return found
 
-    def _collate_items(self, items: Sequence[Items]) -> ItemBatch:
+    def _collate_items(self, items: Sequence[ContrastItem]) -> ContrastBatch:
         if self.start_id is None:
             return collate_sequences(items, self.contrast_settings.prompt_weight).to(
                 self.args.device

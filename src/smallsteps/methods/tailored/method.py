@@ -14,7 +14,7 @@ Beside `full`, arms at the same teacher tokens and training tokens, round by rou
     blind         the teacher is asked about the mistaken questions with their answers, but does not see the mistakes
     no-contrast   feedback, but no loss on the mistakes themselves
 
-The loss is `smallsteps.training.contrast`, the exam `smallsteps.methods.tailored.exam`, what is
+The loss is `smallsteps.training.contrast_losses`, the exam `smallsteps.methods.tailored.exam`, what is
 kept `smallsteps.teaching.filtering`. Departures are listed in docs/tailored.md: rounds accumulate with
 a cap, there is a stop rule, students may be encoder-decoders, and AS-ES students too. What lies
 where on disk stands in `rounds.py`."""
@@ -40,7 +40,7 @@ from smallsteps.tasks.base import Task
 from smallsteps.teaching.filtering import FilteredReply
 from smallsteps.teaching.lessons import Lesson, Teacher
 from smallsteps.teaching.teach import Progress, teach
-from smallsteps.training.contrast import Contrast, Written
+from smallsteps.training.contrast import Contrast, RationaleParts
 
 WITHOUT_CONTRAST = ("t0-only", "no-contrast")
 
@@ -256,7 +256,7 @@ def contrasts(task: Task, lessons: Lessons, segments: str | None) -> dict[str, C
 
 def _as_written(
     problem: Problem, texts: Sequence[str], task: Task, segments: str | None
-) -> dict[str, Written]:
+) -> dict[str, RationaleParts]:
     """Each text as the student writes it: whole, or cut into segments."""
     if segments is None:
         return {text: ((None, text),) for text in texts}
