@@ -9,13 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from smallsteps.errors import InternalError, RunFolderError, TrainingError
+from smallsteps.errors import RunFolderError
 from smallsteps.students.loading import load_student
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.tokens import prepare
@@ -101,23 +100,6 @@ def test_training_lowers_the_losses_and_keeps_the_best_checkpoints(tiny, direct,
     kept = {path.name for path in (tmp_path / "run").iterdir() if path.is_dir()}
     assert kept == {chosen.folder for chosen in result.selections.values()}
     assert json.loads((tmp_path / "run/curves.jsonl").read_text().splitlines()[2])["update"] == 3
-
-
-def test_the_checkpoint_holds_the_weights_of_its_update_and_its_validation_loss(
-    tiny, direct, task, tmp_path
-):
-    validation = direct(6, 1, "v")
-    result = fit(
-        tiny("t5", talkative=1.0), direct(24), validation, SETTINGS, tmp_path / "run", task=task
-    )
-    student = load_student(result.folders["validation_loss"], device="cpu")
-    rows = fit_module.preflight(student, direct(24), validation, SETTINGS, task).validation
-    with torch.no_grad():
-        total = trainer_module.SummedLoss(student.model.eval())(
-            trainer_module.collate(rows, student.start_id)
-        )
-    mean = total.item() / sum(row.loss_tokens for row in rows)
-    assert mean == pytest.approx(result.selections["validation_loss"].value, rel=1e-5)
 
 
 def test_same_seed_same_weights_and_the_callers_random_state_is_left_alone(
@@ -358,74 +340,6 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
         torch.testing.assert_close(value, pair[1][name], rtol=1e-3, atol=1e-4)
 
 
-def test_processes_that_do_not_find_each_other_or_have_nothing_to_do_are_an_error():
-    with pytest.raises(InternalError, match="launched as 2 processes, but Trainer sees 1"):
-        fit_module._check_processes(2, 1, 64)
-    with pytest.raises(
-        TrainingError, match=r"5 processes share updates of 4 examples: .* Launch at most 4"
-    ):
-        fit_module._check_processes(5, 5, 4)
-
-
-def test_out_of_memory_halves_the_micro_batches_and_redoes_the_update(
-    tiny, direct, task, tmp_path, monkeypatch
-):
-    """Without dropout the weights are those of a run that had the smaller micro-batches from the
-    start."""
-    found = {}
-    forward = trainer_module.SummedLoss.forward
-    for name, tokens in (("short", 600), ("small", 300)):
-        student = tiny("t5")
-        for module in student.model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
-
-        def limited(self, batch):
-            if batch.padded_tokens > 300:
-                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return forward(self, batch)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(trainer_module.SummedLoss, "forward", limited)
-            settings = SETTINGS.changed(micro_batch_tokens=tokens)
-            result = fit(
-                student, direct(24), direct(6, 1, "v"), settings, tmp_path / name, task=task
-            )
-        assert result.micro_batch_tokens == 300
-        found[name] = weights(student)
-    assert_identical(found["short"], found["small"])
-
-
-def test_out_of_memory_with_one_sequence_says_what_to_do(tiny, direct, task, tmp_path, monkeypatch):
-    def never(self, batch):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(trainer_module.SummedLoss, "forward", never)
-    with pytest.raises(
-        TrainingError, match=r"out of memory with a single sequence of \d+ tokens. Set gradient_ch"
-    ):
-        fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
-
-
-def test_other_errors_are_not_taken_for_missing_memory(tiny, direct, task, tmp_path, monkeypatch):
-    def broken(self, batch):
-        raise RuntimeError("shapes differ")
-
-    monkeypatch.setattr(trainer_module.SummedLoss, "forward", broken)
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
-
-
-def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(
-    tiny, direct, task, tmp_path
-):
-    student = tiny("t5")
-    with torch.no_grad():
-        student.model.get_output_embeddings().weight[5, 0] = float("inf")
-    with pytest.raises(TrainingError, match=r"update 1: the loss is nan. Lower learning_rate"):
-        fit(student, direct(24), [], SETTINGS, tmp_path / "run", task=task)
-
-
 def test_a_folder_of_other_settings_is_refused_and_left_as_it_was(tiny, direct, task, tmp_path):
     fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
     before = sorted(p.name for p in (tmp_path / "run").rglob("*"))
@@ -533,20 +447,3 @@ def test_lora_students_train_their_adapters_only_and_are_saved_merged(tiny, chai
     assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
     names = load_file(result.folder() / "model.safetensors")
     assert not any("lora" in name for name in names)
-
-
-def test_bfloat16_keeps_float32_weights_and_learns(tiny, direct, task, tmp_path):
-    student = tiny("t5", talkative=1.0)
-    student.model.to(torch.bfloat16)
-    settings = SETTINGS.changed(dtype="bfloat16", gradient_checkpointing=True)
-    result = fit(student, direct(24), direct(6, 1, "v"), settings, tmp_path / "run", task=task)
-    assert {p.dtype for p in student.model.parameters()} == {torch.float32}
-    assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
-
-
-def test_curves_go_on_from_the_rows_of_the_checkpoint(tmp_path):
-    path = Path(tmp_path / "curves.jsonl")
-    path.write_text("".join(json.dumps({"update": i}) + "\n" for i in range(1, 8)) + '{"upda')
-    curves = checkpoints.Curves(path, [{"update": i} for i in range(1, 6)])
-    curves.add({"update": 6, "tokens": 3})
-    assert [row["update"] for row in checkpoints.read_curves(path)] == [1, 2, 3, 4, 5, 6]

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from smallsteps.disk import (
@@ -46,6 +47,7 @@ from smallsteps.training.settings import ContrastSettings, TrainSettings
 COMPLETE = "COMPLETE"
 RESULT = "result.json"
 CURVES = "curves.jsonl"
+WEIGHTS = "weights.safetensors"
 KINDS = ("checkpoint", "candidate")
 CRITERIA = ("metric", "validation_loss", "train_loss", "bleu")
 """What a checkpoint can be chosen by: best task metric, lowest validation loss, lowest training
@@ -246,3 +248,16 @@ def trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     persistent = set(model.state_dict())
     weights = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
     return weights | {name: b.detach() for name, b in model.named_buffers() if name in persistent}
+
+
+def load_weights(student: Student, checkpoint: Path) -> None:
+    """Put the weights of a checkpoint into the student. Raises RunFolderError if they are another
+    student's."""
+    saved = safetensors.torch.load_file(checkpoint / WEIGHTS)
+    weights = trained_weights(student.model)
+    if saved.keys() != weights.keys():
+        raise RunFolderError(
+            f"{checkpoint}: weights of another student. Delete the output folder and start over."
+        )
+    for name, value in weights.items():
+        value.copy_(saved[name])
