@@ -1,5 +1,5 @@
-"""Chat templates of local models, which take less than a chat endpoint does: some know no system
-role, some demand that user and assistant alternate."""
+"""Chat templates of local models. They accept less than a chat endpoint: some have no system role,
+some demand that user and assistant take turns."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from smallsteps.errors import StudentError
 def chat_text(
     tokenizer: Any, messages: Sequence[tuple[str, str]], name: str, thinking: bool = False
 ) -> str:
-    """(role, content) in order, by the chat template, up to where the assistant's reply begins.
-    Where the template refuses a system message or leaves it out, its text joins the user's.
-    `thinking`: for templates that know `enable_thinking`.
+    """`messages`, given as (role, content), by the chat template, up to where the reply begins.
 
-    Raises StudentError where the template takes the messages in no form.
-    """
+    If the template refuses or drops a system message, its text joins the user's. thinking: for
+    templates that know `enable_thinking`. Raises StudentError if the template refuses the messages
+    in every form."""
     texts: list[str] = []
     errors: list[str] = []
     system = [content.strip() for role, content in messages if role == "system"]
@@ -29,7 +28,7 @@ def chat_text(
                 add_generation_prompt=True,
                 enable_thinking=thinking,
             )
-        except Exception as error:  # a template is a stranger's program: it may raise anything
+        except Exception as error:  # a template is foreign code: it may raise anything
             errors.append(" ".join(f"{type(error).__name__}: {error}".split()))
             continue
         if all(content in text for content in system):
@@ -37,14 +36,15 @@ def chat_text(
         texts.append(text)
     if not texts:
         raise StudentError(
-            f"{name}: its chat template refuses the messages ({errors[0]}). Correct the template, or take a model with another."
+            f"{name}: its chat template refuses the messages ({errors[0]}). "
+            "Correct the template, or use another model."
         )
     return texts[-1]
 
 
 def joined(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The messages without system role: its text stands before the user's, and neighbours of one
-    role are joined.
+    """The messages without system role: its text comes before the user's, and neighbours with the
+    same role are joined.
 
     >>> joined([("system", "Be brief."), ("user", "Why?")])
     [('user', 'Be brief.\\n\\nWhy?')]

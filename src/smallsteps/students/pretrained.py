@@ -1,5 +1,5 @@
-"""Model files: the only place where configurations, tokenizers and weights are read from a folder
-or from the hub.
+"""Model files: the only place that reads configurations, tokenizers and weights from a folder or
+from the hub.
 
 Students, teachers, readers, judges and encoders are all loaded here, so that one rule holds for all
 of them: no code that comes with a model runs (`auto_map`, kernels named in a configuration), and
@@ -38,28 +38,29 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """The files of one model, in a folder or on the hub. Every method raises StudentError with one
-    line that says what could not be read and why."""
+    """The files of one model, in a folder or on the hub. Every method raises StudentError if a file
+    cannot be read, with the reason."""
 
     label: str
-    """How messages call it."""
+    """Its name in messages."""
     source: str
     """A folder, or a hub name."""
 
     @classmethod
     def locate(cls, name: str | Path, role: str = "") -> ModelFiles:
-        """`name` as a folder, a hub name (owner/model) or `bundled`. `role` stands before the name
-        in messages.
+        """The files of `name`: a folder, a hub name (owner/model) or `bundled`. role: stands before
+        the name in messages.
 
-        Raises StudentError where the folder is missing, is no model folder, or has pickled weights
-        only."""
+        Raises StudentError if the folder is missing, is no model folder, or has only pickled
+        weights."""
         name = str(name)
         label = f"{role} {name}".strip()
         if name == "bundled":
             return cls(label, str(BUNDLED))
         if not name.strip():
             raise StudentError(
-                f"{role or 'model'}: no name given. Name a folder, or a model on the hub (owner/model)."
+                f"{role or 'model'}: no name given. "
+                "Name a folder, or a model on the hub (owner/model)."
             )
         try:
             folder = Path(name).expanduser()
@@ -87,14 +88,15 @@ class ModelFiles:
 
         try:
             config = AutoConfig.from_pretrained(self.source, trust_remote_code=False)
-        except Exception as error:  # whatever is wrong with the file is the file's fault
+        except Exception as error:  # transformers raises anything for a bad file
             raise self._unreadable("config.json", error) from None
         # `owner/kernel` here makes transformers fetch code from the hub and run it
         attention = getattr(config, "_attn_implementation", None)
         if isinstance(attention, str) and "/" in attention:
             raise StudentError(
-                f"{self.label}: its config.json asks for code from the hub (attention kernel {attention!r}), which "
-                "smallsteps does not run. Remove the attention setting from config.json, or name another model."
+                f"{self.label}: its config.json asks for code from the hub (attention kernel "
+                f"{attention!r}), which smallsteps does not run. Remove the attention setting from "
+                "config.json, or name another model."
             )
         return config
 
@@ -113,8 +115,8 @@ class ModelFiles:
             raise self._unreadable("a tokenizer (tokenizer.json)", error) from None
 
     def model(self, auto: Any, dtype: torch.dtype = torch.float32) -> tuple[Any, list[str]]:
-        """(the model on the CPU, the weights that its files lack). auto: a class of transformers,
-        such as `AutoModel`."""
+        """(the model on the CPU, names of weights that its files lack). auto: a class of
+        transformers, such as `AutoModel`."""
         try:
             with no_progress_bars():
                 model, info = auto.from_pretrained(
@@ -132,14 +134,15 @@ class ModelFiles:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if "custom code" in first or "trust_remote_code" in str(error):
             return StudentError(
-                f"{self.label}: this model needs Python code that comes with it (`auto_map` in config.json), which "
-                "smallsteps never runs. Name a model whose architecture is part of transformers."
+                f"{self.label}: this model needs Python code that comes with it (`auto_map` in "
+                "config.json), which smallsteps never runs. Name a model whose architecture is "
+                "part of transformers."
             )
         if Path(self.source).is_dir():
             return StudentError(f"{self.label}: {what} could not be read ({first}).")
         return StudentError(
-            f"{self.label}: no such folder, and {what} could not be fetched from the hub ({first}). "
-            "Check the name and the network, or give the folder of a model on disk."
+            f"{self.label}: no such folder, and {what} could not be fetched from the hub "
+            f"({first}). Check the name and the network, or give the folder of a model on disk."
         )
 
 
@@ -161,13 +164,15 @@ def _check_folder(label: str, folder: Path) -> None:
         )
     if (folder / "adapter_config.json").is_file():
         raise StudentError(
-            f"{label}: holds an adapter (adapter_config.json), whose base model would be fetched from elsewhere. Merge the "
-            "two with PEFT's merge_and_unload, save the result, and name its folder."
+            f"{label}: holds an adapter (adapter_config.json), whose base model would be fetched "
+            "from elsewhere. Merge the two with PEFT's merge_and_unload, save the result, and name "
+            "its folder."
         )
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise StudentError(
-            f"{label}: the folder has no tokenizer (tokenizer.json). Save the tokenizer of the model it came from into "
-            f"it: AutoTokenizer.from_pretrained(BASE).save_pretrained({str(folder)!r})"
+            f"{label}: the folder has no tokenizer (tokenizer.json). Save the tokenizer of the "
+            "model it came from into it: "
+            f"AutoTokenizer.from_pretrained(BASE).save_pretrained({str(folder)!r})"
         )
     pickled = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
     if pickled and not any(folder.glob("*.safetensors")):
@@ -176,8 +181,9 @@ def _check_folder(label: str, folder: Path) -> None:
             f"M.from_pretrained({str(folder)!r}).save_pretrained({str(folder)!r})"
         )
         raise StudentError(
-            f"{label}: its weights are pickled ({pickled[0]!r}), and reading a pickle can run code. "
-            f"Only safetensors are read. If you trust the file, convert it once: python -c {shlex.quote(convert)}"
+            f"{label}: its weights are pickled ({pickled[0]!r}), and reading a pickle can run "
+            "code. Only safetensors are read. If you trust the file, convert it once: "
+            f"python -c {shlex.quote(convert)}"
         )
 
 
@@ -204,9 +210,8 @@ def _architecture(folder: Path) -> str:
 
 
 def _declares_plain_tokenizer(folder: Path) -> bool:
-    """Whether the folder's tokenizer is whole in tokenizer.json. AutoTokenizer overrules that for
-    Qwen2 and other types with the pre-tokenizer of its own class, which would cut digits apart
-    behind our back."""
+    """Whether tokenizer.json holds the folder's whole tokenizer. For Qwen2 and other types,
+    AutoTokenizer replaces its pre-tokenizer by that of its own class, which cuts digits apart."""
     path = folder / "tokenizer_config.json"
     if not (folder / "tokenizer.json").is_file():
         return False
@@ -218,8 +223,7 @@ def _declares_plain_tokenizer(folder: Path) -> bool:
 
 @contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """Without the progress bars of loading and saving; a small model's flash by, and ours would
-    tear."""
+    """Turn off the progress bars of loading and saving: they would break our own ones."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -26,7 +26,7 @@ from smallsteps.students.weights import DTYPES, base_model, merged
 from smallsteps.tasks.base import Task
 
 BATCH_TOKENS = {"cpu": 2048, "cuda": 32768}
-"""Padded tokens per pass, source and target: what fits the caches of a CPU, and what fills a GPU."""
+"""Padded tokens per pass, source and target: what fits the caches of a CPU, what fills a GPU."""
 
 OTHER_BATCH_TOKENS = 8192
 """The same on other devices."""

@@ -1,10 +1,10 @@
-"""Which examples make up each update, and how an update goes through the model.
+"""Which examples each update trains, and how an update goes through the model.
 
-    Encoded → Plan (updates of 64, token counts known beforehand) → micro-batches (by length) → tensors
+    Encoded → Plan (updates of 64, tokens known beforehand) → micro-batches (by length) → tensors
 
-One update = a fixed random set of examples (AS-ES paper: 64), cut by length into micro-batches; all
-share one normaliser, so the cut changes speed and memory, never the sum. A set that the end of a
-pass leaves short is filled from the next pass: no row is lost. The budget is counted in training
+An update is a fixed random set of examples (AS-ES paper: 64), cut by length into micro-batches. All
+share one normaliser, so that the cut changes speed and memory, never the sum. A set that the end of
+a pass leaves short is filled from the next pass: no row is lost. The budget is counted in training
 tokens without padding; the plan ends at the update that reaches it, which repeats exactly."""
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ class Encoded:
         or (`all_tokens`) the number of tokens that have one."""
         if self.source or not prompt_weight:
             return self.loss_tokens
-        prompt = (
-            len(self.target) - 1 - self.loss_tokens
-        )  # nothing comes before the first token, so nobody predicts it
+        # nothing comes before the first token, so nothing predicts it
+        prompt = len(self.target) - 1 - self.loss_tokens
         return self.loss_tokens + prompt * (1.0 if all_tokens else prompt_weight)
 
 
@@ -129,27 +128,27 @@ def _permutation(seed: int, turn: int, count: int) -> np.ndarray:
 
 
 def plan_updates(tokens: Sequence[int], settings: TrainSettings, seed: int = 0) -> Plan:
-    """The plan for sequences of these token counts (source + target).
-
-    With fewer sequences than `update_examples` an update holds each once.
-    """
+    """The plan for sequences with these numbers of tokens (source + target). If there are fewer
+    sequences than `update_examples`, each update has every one once."""
     count = len(tokens)
     size = min(settings.update_examples, count)
     draft = Plan(count, size, seed, ())
-    found: list[int] = []
+    tokens_of_updates: list[int] = []
     if settings.budget is None:
         updates = max(1, -(-round(settings.passes * count) // size))
-        found = [sum(tokens[i] for i in draft.members(update)) for update in range(updates)]
+        for update in range(updates):
+            tokens_of_updates.append(sum(tokens[i] for i in draft.members(update)))
     else:
         left = settings.budget
         while left > 0:
-            found.append(sum(tokens[i] for i in draft.members(len(found))))
-            left -= found[-1]
-    return Plan(count, size, seed, tuple(found))
+            members = draft.members(len(tokens_of_updates))
+            tokens_of_updates.append(sum(tokens[i] for i in members))
+            left -= tokens_of_updates[-1]
+    return Plan(count, size, seed, tuple(tokens_of_updates))
 
 
 class Lengths(Protocol):
-    """What has a source and a target: rows, and rationales set against each other."""
+    """Anything with a source and a target: rows, and contrast items."""
 
     @property
     def source(self) -> Sequence[int]: ...

@@ -110,19 +110,20 @@ def claim(out: Path, digest: str) -> None:
     path = out / "settings.json"
     if path.exists():
         try:
-            found = read_object(path)["digest"]
+            present = read_object(path)["digest"]
         except (ValueError, KeyError):
             raise RunFolderError(f"{path}: damaged. Delete {out} and run again.") from None
-        if found != digest:
+        if present != digest:
             raise RunFolderError(
-                f"{out}: holds training with other settings, examples or student (digest {found}, now {digest}). "
-                "Give another output folder, or delete this one to start over."
+                f"{out}: holds training with other settings, examples or student (digest "
+                f"{present}, now {digest}). Give another output folder, or delete this one to "
+                "start over."
             )
         return
     if out.exists() and any(out.glob("*checkpoint-*")):
         raise RunFolderError(
-            f"{out}: holds checkpoints, but no settings.json: they are of something else, or it was "
-            "lost. Give another output folder, or delete this one to start over."
+            f"{out}: holds checkpoints, but no settings.json: they belong to something else, or it "
+            "was lost. Give another output folder, or delete this one to start over."
         )
     out.mkdir(parents=True, exist_ok=True)
     write_json(path, {"digest": digest})
@@ -132,8 +133,7 @@ def repair(out: Path, say: Callable[[str], None] | None = None) -> None:
     """Clear `out` where something in it was damaged after it was written, so that training starts
     again from nothing; says which file (by default as a warning)."""
     folders = [out, *(path for kind in KINDS for path in _numbered(out, kind))]
-    found = [(folder, damage(folder, COMPLETE)) for folder in folders]
-    files = [folder / name for folder, names in found for name in names or ()]
+    files = [folder / name for folder in folders for name in damage(folder, COMPLETE) or ()]
     if files:
         more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
         line = f"{os.path.normpath(files[0])}{more}: damaged; this training starts again"

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from smallsteps.errors import InternalError
 from smallsteps.records import Example, Kind
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Encoded
 
-Path = tuple[tuple[Kind, str], ...]
+SegmentPath = tuple[tuple[Kind, str], ...]
+"""Segments of a chain from its beginning, as (kind, text)."""
 
 
 def encode(student: Student, task: Task, examples: Sequence[Example]) -> list[Encoded]:
@@ -44,9 +46,9 @@ def chains_of(examples: Sequence[Example]) -> list[list[Example]]:
     for example in examples:
         if example.kind is not None:
             groups[example.problem_id, example.question].append(example)
-    found = alone
+    rows = alone
     for group in groups.values():
-        chains: list[tuple[Path, dict[int, Example]]] = []
+        chains: list[tuple[SegmentPath, dict[int, Example]]] = []
         for example in sorted(group, key=lambda e: (-len(e.prefix), where[id(e)])):
             path = _path(example)
             for full, taken in chains:
@@ -55,12 +57,14 @@ def chains_of(examples: Sequence[Example]) -> list[list[Example]]:
                     break
             else:
                 chains.append((path, {len(path): example}))
-        found.extend([taken[length] for length in sorted(taken)] for _, taken in chains)
-    return sorted(found, key=lambda chain: min(where[id(example)] for example in chain))
+        rows.extend([taken[length] for length in sorted(taken)] for _, taken in chains)
+    return sorted(rows, key=lambda chain: min(where[id(example)] for example in chain))
 
 
-def _path(example: Example) -> Path:
-    assert example.kind is not None
+def _path(example: Example) -> SegmentPath:
+    """The segments up to the example's target."""
+    if example.kind is None:
+        raise InternalError(f"{example.id}: a whole chain has no segments")
     return (*example.prefix, (example.kind, example.target))
 
 
@@ -79,7 +83,7 @@ def _sequence(student: Student, task: Task, chain: Sequence[Example]) -> Encoded
     return Encoded((), ids, tuple(counted), tuple(example.id for example in chain))
 
 
-def _opened(example: Example) -> Path:
+def _opened(example: Example) -> SegmentPath:
     """The prefix as a causal student reads it: a chain that opens with AS has an empty ES before
     it."""
     opener = example.prefix[0][0] if example.prefix else example.kind

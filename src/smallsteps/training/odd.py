@@ -1,10 +1,10 @@
-"""Odd chains: those that cannot be trained on as they stand, found before the first update and left
-out whole.
+"""Odd chains: chains that cannot be trained on as they are. They are found before the first update
+and left out whole.
 
-A chain is odd where a segment carries the stop sign although the chain goes on (the student would
-learn to stop early), or where a source or a target is over its limit. Real data hold a few of them:
-22 of 7,000 GSM8K chains say "the answer is 40" before their end. A few are left out and counted;
-above `MOST_ODD` something is wrong with the data, the split or the limits, and training is refused.
+A chain is odd if a segment carries the stop sign although the chain goes on (the student would
+learn to stop early), or if a source or a target is over its limit. Real data have a few of them: 22
+of 7,000 GSM8K chains say "the answer is 40" before their end. A few are left out and counted; above
+`MAX_ODD_SHARE` something is wrong with the data, the split or the limits, and training is refused.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from smallsteps.tasks.base import Task
 from smallsteps.training.settings import TrainSettings
 
 WHERE = "(compare: --set train.KEY=VALUE; run: train.KEY=VALUE; Python: TrainSettings)"
-"""Where the words of `TrainSettings` are said."""
+"""How to set a field of `TrainSettings`."""
 
-MOST_ODD = 0.02
-"""Share of chains that is left out without being asked for."""
+MAX_ODD_SHARE = 0.02
+"""Share of chains that is left out without an explicit setting."""
 
 Setting = Literal["early_stop", "overlong"]
 
 
 @dataclass(frozen=True)
 class Odd:
-    """A chain that cannot be trained on as it stands."""
+    """A chain that cannot be trained on as it is."""
 
     chain: str
     """Id of its rationale."""
     setting: Setting
-    """Which setting of training says what happens to it."""
+    """The field of `TrainSettings` that decides what happens to it."""
     reason: str
-    """Example, what came, what was expected."""
+    """The example, what was found, what was expected."""
     advice: str
-    """What to set otherwise."""
+    """What to change."""
 
 
 def chain_of(example: Example) -> str:
@@ -57,16 +57,16 @@ def odd_chains(
     student: Student, examples: Iterable[Example], task: Task, settings: TrainSettings
 ) -> list[Odd]:
     """The odd chains among those of `examples`, in their order, each with the first reason."""
-    found: dict[str, Odd] = {}
+    odd_by_chain: dict[str, Odd] = {}
     for example in examples:
         chain = chain_of(example)
-        if chain not in found:
-            odd = _early_stop(example, chain, task) or _overlong(
-                student, example, chain, task, settings
-            )
-            if odd is not None:
-                found[chain] = odd
-    return list(found.values())
+        if chain in odd_by_chain:
+            continue
+        odd = _early_stop(example, chain, task)
+        odd = odd or _overlong(student, example, chain, task, settings)
+        if odd is not None:
+            odd_by_chain[chain] = odd
+    return list(odd_by_chain.values())
 
 
 def _early_stop(example: Example, chain: str, task: Task) -> Odd | None:
@@ -76,8 +76,8 @@ def _early_stop(example: Example, chain: str, task: Task) -> Odd | None:
     return Odd(
         chain,
         "early_stop",
-        f"example {example.id}: the target carries the stop sign of task {task.name} but is not the "
-        f"chain's last segment: {example.target!r}",
+        f"example {example.id}: the target carries the stop sign of task {task.name} but is not "
+        f"the chain's last segment: {example.target!r}",
         "Correct these chains, or leave them all out by early_stop=drop",
     )
 
@@ -94,7 +94,8 @@ def _overlong(
         return Odd(
             chain,
             "overlong",
-            f"example {example.id}: target of {target} tokens, the limit is {settings.target_limit}",
+            f"example {example.id}: target of {target} tokens, "
+            f"the limit is {settings.target_limit}",
             "Targets are never cut, since they would lose their end: raise target_limit, or leave "
             "such chains out by overlong=drop",
         )
@@ -108,7 +109,7 @@ def _overlong(
         chain,
         "overlong",
         f"example {example.id}: {what} of {source} tokens, the student reads {limit}",
-        "Raise source_limit where the student allows it, or leave such chains out by overlong=drop, "
+        "Raise source_limit if the student allows it, or leave such chains out by overlong=drop, "
         "or cut them by overlong=truncate",
     )
 
@@ -120,15 +121,18 @@ def source_limit(student: Student, settings: TrainSettings) -> int | None:
 
 
 def refuse_odd(odd: Sequence[Odd], chains: int, settings: TrainSettings) -> None:
-    """Raises TrainingError where the settings do not let the odd ones of `chains` chains be left
-    out."""
-    for name in ("early_stop", "overlong"):
-        own = [one for one in odd if one.setting == name]
-        policy = getattr(settings, name)
-        if not own or policy == "drop" or (policy == "few" and len(own) <= MOST_ODD * chains):
+    """Raises TrainingError if the settings do not allow to leave out the `odd` ones of `chains`
+    chains."""
+    for name, policy in (("early_stop", settings.early_stop), ("overlong", settings.overlong)):
+        matching = [chain for chain in odd if chain.setting == name]
+        few = policy == "few" and len(matching) <= MAX_ODD_SHARE * chains
+        if not matching or policy == "drop" or few:
             continue
-        few = f", more than the {100 * MOST_ODD:g} % that are left out without being asked for"
+        limit = ""
+        if policy == "few":
+            limit = f", more than the {100 * MAX_ODD_SHARE:g} % that are left out by default"
+        first = matching[0]
         raise TrainingError(
-            f"{own[0].reason} ({len(own)} of {chains} chains are like this"
-            f"{few if policy == 'few' else ''}). {own[0].advice} {WHERE}."
+            f"{first.reason} ({len(matching)} of {chains} chains are like this{limit}). "
+            f"{first.advice} {WHERE}."
         )

@@ -1,9 +1,9 @@
-"""What will be trained on, checked and shown before the first update.
+"""Check and show what will be trained on, before the first update.
 
 Silent mistakes of fine-tuning are caught here: targets without their end, empty loss masks, sources
 longer than the student reads, chains that carry their stop sign in the middle, text that the
-tokenizer garbles, validation problems that are trained on. What cannot be right is refused with a
-TrainingError that says what to type next; the rest is counted and printed."""
+tokenizer garbles, validation problems that are trained on. Certain mistakes are refused with a
+TrainingError that says what to do; the rest is counted and printed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from smallsteps.training.settings import TrainSettings
 
 SHOWN = 3
 """Examples that are printed decoded."""
-MOST_GARBLED = 0.05
-"""Share of targets that may come back changed from the tokenizer; above it training is refused."""
+MAX_GARBLED_SHARE = 0.05
+"""Share of targets that may come back changed from the tokenizer; above it, training is refused."""
 
 
 @dataclass(frozen=True)
 class Preflight:
-    """The figures of one training set; `lines` prints them."""
+    """Figures of one training set."""
 
     examples: int
     sequences: int
-    """Rows the model reads: examples, or for causal students chains."""
+    """Rows that the model reads: examples, or chains of causal students."""
     validation: int
     validation_left_out: int
     """Validation examples of chains left out."""
@@ -69,14 +69,15 @@ class Preflight:
     def lines(self) -> list[str]:
         """The report as lines of plain text."""
         out = [
-            f"training on {self.examples:,} examples in {self.sequences:,} sequences; validation {self.validation:,} "
-            f"examples ({self.validation_left_out:,} left out)",
+            f"training on {self.examples:,} examples in {self.sequences:,} sequences; "
+            f"validation {self.validation:,} examples ({self.validation_left_out:,} left out)",
             f"one pass: {self.source_tokens:,} source and {self.target_tokens:,} target tokens, "
             f"{100 * self.padding_share:.1f} % padding in micro-batches",
-            f"plan: {self.updates:,} updates, {self.planned_tokens:,} training tokens, {self.passes:.2f} passes",
-            f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, {self.empty_targets:,} empty "
-            f"targets, {self.garbled:,} targets changed by the tokenizer, {self.out_of_reach:,} longer than the student "
-            "may write",
+            f"plan: {self.updates:,} updates, {self.planned_tokens:,} training tokens, "
+            f"{self.passes:.2f} passes",
+            f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, "
+            f"{self.empty_targets:,} empty targets, {self.garbled:,} targets changed by the "
+            f"tokenizer, {self.out_of_reach:,} longer than the student may write",
             *self._segment_lines(),
             *odd_lines(self.odd),
         ]
@@ -88,14 +89,14 @@ class Preflight:
         if not self.most_segments:
             return []
         return [
-            f"segments: at most {self.most_segments} in a chain, the student may write {self.segment_limit}; "
-            f"{self.beyond:,} chains have more"
+            f"segments: at most {self.most_segments} in a chain, the student may write "
+            f"{self.segment_limit}; {self.beyond:,} chains have more"
         ]
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What `preflight` hands to `fit`."""
+    """The result of `preflight`: what `fit` trains on."""
 
     report: Preflight
     train: tuple[Encoded, ...]
@@ -111,21 +112,23 @@ def preflight(
     task: Task,
     seed: int = 0,
 ) -> Checked:
-    """Encode both sets, refuse what cannot be trained on, and lay out the plan of updates. Raises
+    """Encode both sets, refuse what cannot be trained on, and plan the updates. Raises
     TrainingError."""
     if not train:
         raise TrainingError(
-            "no training examples: the set is empty. Check the split sizes and the `correct` fields of the data."
+            "no training examples: the set is empty. "
+            "Check the split sizes and the `correct` fields of the data."
         )
     _refuse_overlap(train, validation)
     odd = odd_chains(student, [*train, *validation], task, settings)
     refuse_odd(odd, len({chain_of(e) for e in (*train, *validation)}), settings)
-    left_out = {one.chain for one in odd}
+    left_out = {chain.chain for chain in odd}
     kept = [e for e in train if chain_of(e) not in left_out]
     if not kept:
         raise TrainingError(
-            f"no training example is left: all {len(left_out):,} chains are left out, the first because of "
-            f"{odd[0].reason}. Raise source_limit and target_limit, or set overlong=truncate {WHERE}."
+            f"no training example is left: all {len(left_out):,} chains are left out, the first "
+            f"because of {odd[0].reason}. Raise source_limit and target_limit, or set "
+            f"overlong=truncate {WHERE}."
         )
     rows, truncated = _cut(encode(student, task, kept), settings, student)
     kept_validation = [e for e in validation if chain_of(e) not in left_out]
@@ -165,8 +168,8 @@ def _refuse_overlap(train: Sequence[Example], validation: Sequence[Example]) -> 
     both = sorted({e.problem_id for e in train} & {e.problem_id for e in validation})
     if both:
         raise TrainingError(
-            f"{len(both)} problems are in training and validation alike (first: {both[0]}). Split by question: "
-            "all chains of a problem go to one side."
+            f"{len(both)} problems are in training and validation alike (first: {both[0]}). "
+            "Split by question: all chains of a problem go to one side."
         )
 
 
@@ -210,16 +213,19 @@ def _refuse_bad_masks(student: Student, rows: Sequence[Encoded]) -> int:
         name = row.example_ids[0]
         if not any(row.counted):
             raise TrainingError(
-                f"example {name}: the loss counts none of its {len(row.target)} target tokens. Check its target."
+                f"example {name}: the loss counts none of its {len(row.target)} target tokens. "
+                "Check its target."
             )
         if not row.counted[-1]:
             raise TrainingError(
-                f"example {name}: the end of its target is not in the loss. Check the student's target_ids."
+                f"example {name}: the end of its target is not in the loss. "
+                "Check the student's target_ids."
             )
         if student.architecture == "encoder-decoder" and row.target[-1] != student.end_id:
             raise TrainingError(
-                f"example {name}: its target ends in id {row.target[-1]}, not in end-of-sequence ({student.end_id}), "
-                "so the student would never learn to stop. Check the tokenizer's eos_token."
+                f"example {name}: its target ends in id {row.target[-1]}, not in end-of-sequence "
+                f"({student.end_id}), so the student would never learn to stop. "
+                "Check the tokenizer's eos_token."
             )
         empty += row.loss_tokens == 1
     return empty
@@ -227,7 +233,7 @@ def _refuse_bad_masks(student: Student, rows: Sequence[Encoded]) -> int:
 
 def _garbled(student: Student, task: Task, examples: Sequence[Example]) -> int:
     """How many targets come back changed (white space apart). Raises TrainingError above
-    `MOST_GARBLED`."""
+    `MAX_GARBLED_SHARE`."""
     changed: list[tuple[Example, str]] = []
     for text, example in {e.target: e for e in examples}.items():
         ids = student.target_ids(task, text, False)
@@ -236,11 +242,12 @@ def _garbled(student: Student, task: Task, examples: Sequence[Example]) -> int:
             changed.append((example, back))
     counts = Counter(e.target for e in examples)
     total = sum(counts[example.target] for example, _ in changed)
-    if total > MOST_GARBLED * len(examples):
+    if total > MAX_GARBLED_SHARE * len(examples):
         example, back = changed[0]
         raise TrainingError(
-            f"example {example.id}: the tokenizer turns {example.target!r} into {back!r}; so it does with {total} of "
-            f"{len(examples)} targets. Use a student whose tokenizer knows this text."
+            f"example {example.id}: the tokenizer turns {example.target!r} into {back!r}; it "
+            f"changes {total} of {len(examples)} targets. "
+            "Use a student whose tokenizer knows this text."
         )
     return total
 
@@ -249,10 +256,11 @@ def odd_lines(odd: Sequence[Odd]) -> list[str]:
     """How many chains are left out, and the first of them."""
     if not odd:
         return ["chains left out: 0"]
-    early = sum(one.setting == "early_stop" for one in odd)
+    early = sum(chain.setting == "early_stop" for chain in odd)
     return [
-        f"chains left out: {len(odd):,} ({early:,} with a stop sign before their end, {len(odd) - early:,} over a limit)",
-        *(f"  {one.reason}" for one in odd[:SHOWN]),
+        f"chains left out: {len(odd):,} ({early:,} with a stop sign before their end, "
+        f"{len(odd) - early:,} over a limit)",
+        *(f"  {chain.reason}" for chain in odd[:SHOWN]),
         *(["  ..."] if len(odd) > SHOWN else []),
     ]
 

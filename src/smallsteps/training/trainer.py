@@ -123,11 +123,9 @@ class UpdateTrainer(Trainer):
         self.tokens_after = [int(tokens) for tokens in np.cumsum(self.plan.tokens)]
         self._prepare_model()
         self.loss_model = self.updates.loss_model()
+        numbers: Any = [{"update": update} for update in range(self.plan.updates)]
         super().__init__(
-            self.loss_model,
-            arguments,
-            train_dataset=[{"update": update} for update in range(self.plan.updates)],  # type: ignore[arg-type]
-            callbacks=[_Steering(self)],
+            self.loss_model, arguments, train_dataset=numbers, callbacks=[_Steering(self)]
         )
         self.remove_callback(PrinterCallback)
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
@@ -258,7 +256,8 @@ class UpdateTrainer(Trainer):
         if self.micro_batch_tokens < longest:
             raise TrainingError(
                 f"out of memory with a single sequence of {longest} tokens. Set "
-                "gradient_checkpointing, use dtype bfloat16, or lower source_limit and target_limit."
+                "gradient_checkpointing, use dtype bfloat16, or lower source_limit and "
+                "target_limit."
             )
         self.micro_batch_tokens //= 2
         if self.args.device.type == "cuda":
