@@ -10,7 +10,7 @@ def test_the_public_names_are_these():
         smallsteps.__all__, key=lambda name: (name[0].islower(), name)
     )
     assert set(smallsteps.__all__) == set(smallsteps._WHERE)
-    assert {"read", "segment", "build", "fit", "solve", "grade", "load", "compare"} <= set(
+    assert {"read", "segment", "build", "fit", "solve", "grade", "load", "run"} <= set(
         smallsteps.__all__
     )
 

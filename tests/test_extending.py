@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from smallsteps.methods.as_es.variants import variants
 
 from smallsteps.errors import RecipeError
 from smallsteps.evaluation.comparison import compare_scores
 from smallsteps.evaluation.grade import grade
 from smallsteps.evaluation.metrics import METRICS, Metric, mean_over_items
 from smallsteps.experiment.recipe import make_recipe
-from smallsteps.methods.as_es.variants import variants
 from smallsteps.quality.aspects import ASPECTS, Aspect
 from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Scorer

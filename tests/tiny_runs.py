@@ -89,7 +89,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 # for each command.
 FORK_SERVER = """
 import gc, json, os, signal, sys, time
-import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.methods.compare, smallsteps.report.page
+import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.experiment.run, smallsteps.report.page
 import smallsteps.report.terminal, smallsteps.experiment.fail_points, transformers.models.t5.modeling_t5, transformers.models.auto
 os.fsync = lambda handle: None  # as in conftest.py
 gc.collect()

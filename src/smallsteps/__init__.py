@@ -1,8 +1,8 @@
 """Teach small language models to reason step by step, and measure whether it helped.
 
 The Python API has the names of the stages: `read`, `segment`, `build`, `fit`, `solve`, `grade`;
-`compare`, `tailor` and `guide` run them all. Names are imported when they are first used, so that
-`import smallsteps` is instant."""
+`run` runs a whole recipe. Names are imported when they are first used, so that `import smallsteps`
+is instant."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ if TYPE_CHECKING:
     from smallsteps.evaluation.grade import grade
     from smallsteps.experiment.recipe import Recipe, load_recipe
     from smallsteps.experiment.results import Results, read_results
+    from smallsteps.experiment.run import run
     from smallsteps.generation.engine import open_engine
     from smallsteps.generation.generator import Decoding, EngineSettings, Generator
     from smallsteps.generation.paths import SolveSettings
     from smallsteps.generation.replies import ReplyStore
     from smallsteps.generation.solve import load_with_task as load
     from smallsteps.generation.solve import solve
-    from smallsteps.methods.compare import compare
-    from smallsteps.methods.guide import guide
     from smallsteps.methods.guided.reader import Reader
     from smallsteps.methods.guided.reward import Rewarder, RewardSettings
     from smallsteps.methods.guided.rollouts import roller
-    from smallsteps.methods.tailor import tailor
     from smallsteps.methods.tailored.exam import sit
     from smallsteps.quality.rated import Rated
     from smallsteps.quality.scorer import Scorer
@@ -64,9 +62,10 @@ _WHERE = {
     "Rationale": "records",
     "Reader": "methods.guided.reader",
     "Recipe": "experiment.recipe",
+    "Results": "experiment.results",
+    "read_results": "experiment.results",
     "ReinforceSettings": "training.settings",
     "ReplyStore": "generation.replies",
-    "Results": "experiment.results",
     "RewardSettings": "methods.guided.reward",
     "Rewarder": "methods.guided.reward",
     "Scorer": "quality.scorer",
@@ -75,12 +74,10 @@ _WHERE = {
     "StorySolver": "teaching.story_solver",
     "TrainSettings": "training.settings",
     "build": "segments.examples:build_examples",
-    "compare": "methods.compare",
     "compare_scores": "evaluation.comparison",
     "fit": "training.fit",
     "get_task": "tasks",
     "grade": "evaluation.grade",
-    "guide": "methods.guide",
     "load": "generation.solve:load_with_task",
     "load_recipe": "experiment.recipe",
     "load_student": "students.loading",
@@ -88,14 +85,13 @@ _WHERE = {
     "prepare": "students.tokens",
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
-    "read_results": "experiment.results",
     "reinforce": "training.reinforce",
     "roller": "methods.guided.rollouts",
     "segment": "segments.label:segment_chains",
     "sit": "methods.tailored.exam",
     "solve": "generation.solve",
     "split": "tasks.splits:split_problems",
-    "tailor": "methods.tailor",
+    "run": "experiment.run",
     "teach": "teaching.teach",
     "write_page": "report.page",
 }
@@ -127,12 +123,10 @@ __all__ = [
     "StorySolver",
     "TrainSettings",
     "build",
-    "compare",
     "compare_scores",
     "fit",
     "get_task",
     "grade",
-    "guide",
     "load",
     "load_recipe",
     "load_student",
@@ -143,11 +137,11 @@ __all__ = [
     "read_results",
     "reinforce",
     "roller",
+    "run",
     "segment",
     "sit",
     "solve",
     "split",
-    "tailor",
     "teach",
     "write_page",
 ]

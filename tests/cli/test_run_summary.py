@@ -1,4 +1,4 @@
-"""The command that a run proposes next."""
+"""What the terminal shows after a run."""
 
 from __future__ import annotations
 
@@ -6,21 +6,38 @@ import shlex
 
 import pytest
 
-from smallsteps.cli.run_summary import next_command
+from smallsteps.cli.run_summary import print_run_summary
+from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import load_recipe
 
 
 @pytest.mark.parametrize("name", ["my runs/a", "a[/b]c", "it's"])
-def test_the_command_that_comes_next_can_be_pasted(name, tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "method", "first"),
+    [
+        ("demo", "baselines", ["smallsteps", "solve"]),
+        ("demo", "as-es", ["smallsteps", "solve"]),
+        ("tailored/demo", "tailored", ["smallsteps", "solve"]),
+        ("guided/demo", "guided", ["smallsteps", "guide"]),
+    ],
+)
+def test_the_proposed_command_can_be_pasted(name, recipe, method, first, tmp_path):
     out = tmp_path / name
-    command = next_command(load_recipe("demo", []), out, out / "arms/direct-seed0")
-    assert shlex.split(shlex.join(command)) == [
-        "smallsteps",
-        "solve",
-        f"{out}/arms/direct-seed0",
-        "your question",
-    ]
-    command = next_command(load_recipe("guided/demo", []), out, out / "seed0/both")
-    assert command[:4] == ["smallsteps", "guide", "questions.jsonl", "--guide"] and command[
-        6
-    ] == str(out / "reader")
+    student = out / "arms/student"
+    command = before_module(method).next_command(load_recipe(recipe, []), out, student)
+    assert command[:2] == first and str(student) in command
+    assert shlex.split(shlex.join(command)) == command
+
+
+def test_a_run_that_trains_no_student_proposes_no_command(tmp_path, monkeypatch, capsys):
+    class NothingTrained:
+        comparisons = ()
+        pooled_comparisons = ()
+        best = None
+
+    monkeypatch.setattr("smallsteps.cli.run_summary.write_page", lambda out: out / "report.html")
+    monkeypatch.setattr("smallsteps.cli.run_summary.tables", lambda results: [])
+    print_run_summary(load_recipe("guided/demo", []), NothingTrained(), tmp_path)
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert "report.html" in shown
+    assert "best student" not in shown and "try it" not in shown

@@ -11,7 +11,6 @@ from smallsteps.experiment.recipe import (
     apply_changes,
     load_recipe,
     make_recipe,
-    parse_arm,
     recipe_names,
 )
 
@@ -247,17 +246,6 @@ def test_the_digest_hangs_on_the_content_and_not_on_the_device():
     assert plain.digest() != make_recipe({"seeds": [1]}).digest()
 
 
-def test_arm_names_are_taken_apart():
-    spec = parse_arm("ases-cue-ent*")
-    assert (spec.path, spec.strategy, spec.cue, spec.slug) == (
-        "uni",
-        "ent*",
-        True,
-        "ases-cue-ent-star",
-    )
-    assert parse_arm("ases-dual-inter").path == "dual"
-
-
 @pytest.mark.parametrize("section", ["tailored.teacher", "guided.reader"])
 def test_a_password_in_a_url_is_refused_and_not_repeated(section):
     content = {}
@@ -287,7 +275,7 @@ def test_extra_parameters_change_the_digest_and_patience_does_not():
     def digest(**teacher):
         budget = {"budget": 1000}
         return make_recipe(
-            {"arms": ["full"], "tailored": {"teacher": teacher}, "train": budget}
+            {"arms": ["tailored-full"], "tailored": {"teacher": teacher}, "train": budget}
         ).digest()
 
     assert (

@@ -8,7 +8,7 @@ from tests.conftest import make_student
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import smallsteps
-from smallsteps.methods.compare import compare
+from smallsteps.experiment.run import run
 from smallsteps.students.loading import load
 from tiny_runs import rows_of, tiny_content
 
@@ -16,7 +16,7 @@ ARMS = ["direct", "ases-uni-inter", "ases-uni-ent", "ases-dual-rouge"]
 
 
 @pytest.fixture(scope="module", params=["llama", "qwen"])
-def run(request, tmp_path_factory):
+def finished(request, tmp_path_factory):
     """(run folder, results) of a causal student of this style."""
     out = tmp_path_factory.mktemp(request.param)
     student = make_student(request.param)
@@ -30,11 +30,11 @@ def run(request, tmp_path_factory):
         evaluation={"segment_bleu": True},
     )
     content["student"].pop("scratch")
-    return out / "run", compare(smallsteps.experiment.recipe.make_recipe(content), out / "run")
+    return out / "run", run(smallsteps.experiment.recipe.make_recipe(content), out / "run")
 
 
-def test_every_arm_is_trained_and_graded(run):
-    out, results = run
+def test_every_arm_is_trained_and_graded(finished):
+    out, results = finished
     assert [row.name for row in results.arms] == ARMS
     for row in results.arms:
         assert row.n == 6 and row.train_tokens >= 9000
@@ -42,8 +42,8 @@ def test_every_arm_is_trained_and_graded(run):
         assert len(rows_of(out / row.folder / "predictions.jsonl")) == 6
 
 
-def test_the_students_are_ordinary_folders_that_answer(run):
-    out, results = run
+def test_the_students_are_ordinary_folders_that_answer(finished):
+    out, results = finished
     for row in results.arms:
         folder = out / row.student
         student = load(folder)
@@ -62,8 +62,8 @@ def test_the_students_are_ordinary_folders_that_answer(run):
         )
 
 
-def test_a_causal_student_learns(run):
-    out, _ = run
+def test_a_causal_student_learns(finished):
+    out, _ = finished
     held = json.loads((out / "arms/ases-uni-inter-seed0/training/trained.json").read_text())
     losses = [row["train_loss"] for row in held["curves"]]
     assert len(losses) >= 5 and losses[-1] < 0.95 * losses[0]

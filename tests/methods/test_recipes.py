@@ -6,14 +6,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.experiment.test_run import REPORTS
 
+from smallsteps.experiment.method import method_of
+from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import load_recipe, recipe_names
-from smallsteps.methods.as_es.variants import variants
-from smallsteps.methods.compare import compare
+from smallsteps.experiment.run import run
 from smallsteps.tasks.stories import make_chains
 from tiny_runs import TINY_STUDENT
-
-from .test_compare import REPORTS
 
 BUNDLED = ("demo", "as-es/bundled")
 NAMES = [name for name in recipe_names() if name.startswith("as-es/") and name not in BUNDLED]
@@ -64,7 +64,11 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
     if "beta" in published.sweep:
         changes.append("sweep.beta=[0.8, 1.0]")
     recipe = load_recipe(name, changes)
-    found = compare(recipe, tmp_path / "run")
-    assert [arm.name for arm in found.arms] == [variant.name for variant in variants(recipe)]
+    found = run(recipe, tmp_path / "run")
+    assert [arm.name for arm in found.arms] == [
+        name
+        for arm in recipe.arms
+        for name in before_module(method_of(arm).name).variants(recipe, [arm])
+    ]
     assert all(arm.train_tokens >= 600 and arm.n > 0 for arm in found.arms)
     assert bool(found.paper_protocol) == recipe.evaluation.paper_protocol

@@ -20,10 +20,10 @@ from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.solve import stored_task
-from smallsteps.methods.guide import predictions_of
-from smallsteps.methods.guided.method import Outcome, Written, alone, guided, turned, write
+from smallsteps.methods.guided.method import GuidedAnswer, Written, alone, guided, turned, write
 from smallsteps.methods.guided.open import open_reader
 from smallsteps.methods.guided.reader import Asked, check_task, nothing_read
+from smallsteps.methods.guided.stages import predictions_of
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
@@ -60,12 +60,12 @@ class _Answers:
 
     task: Task
     problems: Sequence[Problem]
-    guided: Sequence[Outcome]
+    guided: Sequence[GuidedAnswer]
     """With rationales."""
-    alone: Sequence[Outcome] | None
+    alone: Sequence[GuidedAnswer] | None
     """Without; None: not asked for."""
 
-    def correct(self, outcomes: Sequence[Outcome]) -> list[bool]:
+    def correct(self, outcomes: Sequence[GuidedAnswer]) -> list[bool]:
         """Whether each outcome is a gold answer of its problem."""
         return [
             any(self.task.same(outcome.answer, gold) for gold in self.task.golds(problem))
@@ -94,7 +94,7 @@ class _Answers:
         return rows
 
     def _add_correctness(
-        self, rows: list[dict[str, Any]], outcomes: Sequence[Outcome], name: str
+        self, rows: list[dict[str, Any]], outcomes: Sequence[GuidedAnswer], name: str
     ) -> None:
         corrects = self.correct(outcomes)
         for row, problem, correct in zip(rows, self.problems, corrects, strict=True):

@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 
 from smallsteps.cli.progress import open_console, say
+from smallsteps.experiment.method import method_of, recipe_arm
+from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.results import Results
 from smallsteps.report.page import write_page
@@ -29,21 +31,6 @@ def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
         say(f"best student: {best.name} (seed {best.seed}, chosen on validation), in {folder}")
     say(f"results: {out / 'results.json'}   page: {page}")
     if best is not None:
-        say(f"try it: {shlex.join(next_command(recipe, out, out / best.folder))}")
-
-
-def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
-    """The arguments of a command that asks the student of a run."""
-    if recipe.guided is None:
-        return ["smallsteps", "solve", str(student), "your question"]
-    settings = recipe.guided.reader
-    reader = str(out / "reader") if settings.name == "trained" else settings.name
-    command = ["smallsteps", "guide", "questions.jsonl", "--guide", str(student)]
-    command += ["--reader", reader, "--out", "answers.jsonl"]
-    if recipe.data.task != "hotpotqa":
-        command += ["--task", recipe.data.task]
-    if settings.guided != "read":
-        command += ["--prompt", settings.guided]
-    if settings.base_url is not None:
-        command += ["--base-url", settings.base_url]
-    return command
+        method = method_of(recipe_arm(recipe, best.name))
+        command = before_module(method.name).next_command(recipe, out, out / best.folder)
+        say(f"try it: {shlex.join(command)}")

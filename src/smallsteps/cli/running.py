@@ -13,7 +13,6 @@ from rich.table import Table
 
 from smallsteps.cli.cpu_threads import set_threads
 from smallsteps.cli.environment import access
-from smallsteps.cli.planning import plan_lines
 from smallsteps.cli.progress import open_console, say
 from smallsteps.config import apply_changes
 from smallsteps.devices import check_device, check_threads
@@ -97,10 +96,12 @@ def _plan_or_run(recipe: Recipe, out: Path | None, threads: int | None, dry_run:
 
 
 def _print_plan(recipe: Recipe, out: Path | None) -> None:
-    from smallsteps.methods.beforehand import rehearse
+    from smallsteps.experiment.beforehand import rehearse
 
     if out is not None:
         _check_run_folder(recipe, out)
+    from smallsteps.experiment.plan import plan_lines
+
     say(recipe.to_yaml())
     rehearse(recipe, access())
     for line in plan_lines(recipe):
@@ -108,28 +109,19 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
 
 
 def _run(recipe: Recipe, out: Path, threads: int | None) -> None:
+    from smallsteps.experiment.beforehand import check_recipe
     from smallsteps.experiment.folder import complete
-    from smallsteps.methods.beforehand import check_recipe
 
     _check_run_folder(recipe, out)
     check_recipe(recipe, access(), data_is_there=complete(out / "data"))
     set_threads(threads, out, lambda: _student_to_measure(recipe))
     from smallsteps.cli.progress import Terminal
     from smallsteps.cli.run_summary import print_run_summary
-    from smallsteps.methods.compare import compare
+    from smallsteps.experiment.run import run
 
     command = shlex.join(["smallsteps", *sys.argv[1:]])
     with Terminal() as reporter:
-        if recipe.tailored is not None:
-            from smallsteps.methods.tailor import tailor
-
-            results = tailor(recipe, out, reporter, command, access())
-        elif recipe.guided is not None:
-            from smallsteps.methods.guide import guide
-
-            results = guide(recipe, out, reporter, command, access())
-        else:
-            results = compare(recipe, out, reporter, command)
+        results = run(recipe, out, reporter, command, access())
     print_run_summary(recipe, results, out)
 
 

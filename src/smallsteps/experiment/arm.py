@@ -1,332 +1,80 @@
-"""What the arms of a comparison share: a base student, trained within the budget, and measured on
-the way.
+"""What an arm is: any way of getting from the training data to answers for the test questions, at
+a known cost.
 
-An arm is a function `(Workshop, chains, validation chains, ...) -> Trained` (`direct.py`,
-`as_es.py`). It decides what is learnt; how much, with what settings and by which measures is the
-same for all and stands here, so that arms differ in one thing. Sec. 4.2 of Xi et al. 2024; budgets
-in tokens and the choice of checkpoints are ours (section 5 of the method page). Not here: which
-arms there are (`variants.py`), and their stages on disk (`stages.py`)."""
+    arm.run(lab, seed) -> Outcome: the answers, the student behind them, and what they cost
+
+Each method says which arms it has (`methods/*/config.py`) and makes them (`methods/*/arms.py`); the
+runner (`run.py`) grades every outcome in the same way. What an arm works with is the `Lab`."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
-import torch
-
-from smallsteps.disk import write_json
-from smallsteps.evaluation.grade import grade
-from smallsteps.evaluation.metrics import bleu
-from smallsteps.experiment.forecast import Forecast
-from smallsteps.experiment.recipe import Recipe
-from smallsteps.experiment.reporter import Reporter, Silent
-from smallsteps.generation.engine import open_engine
-from smallsteps.generation.generator import Decoding, EngineSettings, Request
-from smallsteps.generation.paths import SolveSettings
-from smallsteps.generation.solve import solve
-from smallsteps.records import Example, Kind, Prediction, Problem
-from smallsteps.segments.examples import segment_limit
-from smallsteps.students.dual import DualStudent
-from smallsteps.students.loading import load_student
-from smallsteps.students.lora import LoraSettings, add_lora, has_lora
-from smallsteps.students.student import Student
-from smallsteps.tasks.base import STOP_TOKEN, Task
-from smallsteps.training.checkpoints import CRITERIA
-from smallsteps.training.contrast import Contrast
-from smallsteps.training.encode import encode
-from smallsteps.training.fit import FitResult, Training
-from smallsteps.training.preflight import Preflight
-from smallsteps.training.settings import NO_PROMPT_LOSS, TrainSettings
-
-PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
-"""The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""
-NO_CAP = 100_000
-"""New tokens of a reply: the task's own limits rule."""
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.outcome import ChainSelection, Outcome
+from smallsteps.experiment.trained import Part
+from smallsteps.records import Chain
 
 
-@dataclass(frozen=True)
-class Part:
-    """One model of an arm, not trained yet, and what it learns from."""
-
-    student: Student
-    train: list[Example]
-    validation: list[Example]
-    share: float = 1.0
-    """Of the arm's budget."""
-    kind: Kind | None = None
-    """Which half of a dual pair it is; None: the arm has one model."""
-
-    def label(self, arm: str) -> str:
-        """What the part is called in messages: its arm, and which half it is."""
-        return f"{arm}, {self.kind} half" if self.kind else arm
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What an arm leaves: a student's folder for each criterion by which a checkpoint is chosen,
-    and what it cost."""
-
-    folders: dict[str, Path]
-    train_tokens: int
-    """Source + target, no padding; a dual pair's two together."""
-    passes: float
-    """Over the arm's examples, weighted by their tokens."""
-    seconds: float
-    """Of the updates; evaluations not counted."""
-    validation: float | None
-    """The task's figure (0 to 100) that the checkpoint `metric` reached on validation; None: not
-    measured."""
-    curves: list[dict[str, Any]]
-    """One row an update, as `fit` has them; `half` says which student of a dual pair."""
+class Arm(Protocol):
+    """One arm of an experiment."""
 
     @property
-    def all_tokens(self) -> int:
-        """Tokens that went through the model: `train_tokens`, and the positives and negatives of a
-        contrast."""
-        read = [row["all_tokens"] for row in self.curves if "all_tokens" in row]
-        return sum(read) if read else self.train_tokens
+    def name(self) -> str:
+        """`ases-uni-ent`; in a sweep also the value: `ases-uni-ent-beta=0.8`."""
+        ...
 
-    @classmethod
-    def of(cls, result: FitResult) -> Self:
-        """What one training leaves."""
-        best = result.selections.get("metric")
-        value = None if best is None else best.value
-        return cls(
-            result.folders, result.train_tokens, result.passes, result.seconds, value, result.curves
-        )
+    @property
+    def method(self) -> str:
+        """The method that the arm belongs to, by its name in the registry."""
+        ...
 
-    def folder(self, criterion: str) -> Path:
-        """The student chosen by `criterion`, or by the next best one that was measured."""
-        return next(self.folders[name] for name in (criterion, *CRITERIA) if name in self.folders)
+    def against(self, names: Sequence[str]) -> list[str]:
+        """Which of the arms `names` the method compares this one with. The recipe's baseline joins
+        them where none of them belongs to its method."""
+        ...
 
-    def write(self, place: Path) -> None:
-        """`trained.json` in `place`, which holds the students' folders."""
-        folders = {
-            criterion: str(folder.relative_to(place)) for criterion, folder in self.folders.items()
-        }
-        write_json(place / "trained.json", {**asdict(self), "folders": folders})
-
-    @classmethod
-    def read(cls, place: Path) -> Self:
-        """What `write` wrote."""
-        held = json.loads((place / "trained.json").read_text(encoding="utf-8"))
-        return cls(
-            **{
-                **held,
-                "folders": {criterion: place / name for criterion, name in held["folders"].items()},
-            }
-        )
+    def run(self, lab: Lab, seed: int) -> Outcome:
+        """Trains and answers, or reads what an earlier call left."""
+        ...
 
 
-@dataclass
-class Workshop:
-    """Everything an arm needs besides its data."""
+@runtime_checkable
+class ChainArm(Protocol):
+    """An arm that trains on chains of thought. Its examples are built and checked before any arm
+    trains."""
 
-    recipe: Recipe
-    task: Task
-    seed: int
-    out: Path
-    """Where checkpoints go."""
-    base_folder: Path | str
-    """Where the untrained student lies."""
-    texts: Sequence[str]
-    """All training text: what the student's tokenizer must be able to write."""
-    validation_problems: Sequence[Problem]
-    budget: int | None
-    """Training tokens of the arm; None: each arm makes the recipe's passes (`fair: passes`)."""
-    reporter: Reporter = field(default_factory=Silent)
-    label: str = "arm"
-    forecast: Forecast | None = None
-    """Of the whole run; it learns from each training how long the others will take."""
+    @property
+    def name(self) -> str: ...
 
-    def base(self) -> Student:
-        """The untrained student, freshly loaded."""
-        words = self.recipe.student
-        student = load_student(
-            self.base_folder,
-            device=words.device,
-            dtype="float32" if words.dtype == "auto" else words.dtype,
-        )
-        if words.dropout is not None:
-            set_dropout(student.model, words.dropout)
-        return student
+    @property
+    def selection(self) -> ChainSelection: ...
 
-    def segment_limit(self, examples: Sequence[Example]) -> int:
-        """Segments a student trained on `examples` may write: what the recipe says, else what they
-        need, with room."""
-        return self.recipe.segmentation.max_segments or segment_limit(examples)
+    def parts(
+        self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
+    ) -> list[Part]:
+        """The models of the arm with their examples. Segments that need a trained student's scores
+        are replaced by the finest ones."""
+        ...
 
-    @cached_property
-    def causal(self) -> bool:
-        """Whether the student is a causal model."""
-        return self.base().architecture == "causal"
-
-    # ---- training ----
-
-    def settings(self, share: float = 1.0) -> TrainSettings:
-        """The recipe's settings of training; `share` of the budget for one half of a pair."""
-        if self.budget is None:
-            return self.recipe.train.changed(budget=None)
-        return self.recipe.train.changed(budget=max(1, round(self.budget * share)))
-
-    def train_one(
-        self,
-        student: Student,
-        examples: Sequence[Example],
-        validation: Sequence[Example],
-        *,
-        share: float = 1.0,
-        measured: bool = True,
-        metric: Callable[[Student], float] | None = None,
-        contrasts: Mapping[str, Contrast] | None = None,
-    ) -> Trained:
-        """Trains one model within its share of the budget. `measured`: also by the task's figure on
-        validation; `metric`: by another figure, higher is better. `contrasts`: of `fit`."""
-        part = Part(student, list(examples), list(validation), share)
-        measure = (metric or self.validation_metric) if measured else None
-        training = self.training(part, measure, contrasts)
-        training.go_on()
-        return Trained.of(training.finish())
-
-    def training(
-        self,
-        part: Part,
-        metric: Callable[[Student], float] | None = None,
-        contrasts: Mapping[str, Contrast] | None = None,
-    ) -> Training:
-        """The training of one model, announced and not begun; half a pair has a folder of its
-        own."""
-        student = part.student
-        rank = self.recipe.student.lora
-        if rank and not has_lora(student):
-            add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
-        label = part.label(self.label)
-        segment_bleu = self.recipe.evaluation.segment_bleu
-        return Training(
-            student,
-            part.train,
-            part.validation,
-            self.settings(part.share),
-            self.out / part.kind.lower() if part.kind else self.out,
-            task=self.task,
-            metric=metric,
-            bleu=(lambda s: self.validation_bleu(s, part.validation)) if segment_bleu else None,
-            progress=lambda done, total, row: self.advance(label, done, total, row),
-            announce=lambda report: self.announce(label, report),
-            contrasts=contrasts,
-            contrast_settings=self.recipe.tailored or NO_PROMPT_LOSS,
-            say=self.reporter.say,
-            seed=self.seed,
-        )
-
-    def advance(
-        self, label: str, done: int, total: int, row: Mapping[str, float | int | None]
-    ) -> None:
-        """Shows how far a training is and, where the run has a forecast, how long all of it will
-        take."""
-        left = ""
-        if self.forecast is not None:
-            line = self.forecast.heard(label, row, time.monotonic())
-            if line:
-                self.reporter.say(line)
-            left = self.forecast.brief()
-        info = ", ".join(part for part in (_brief(row), left) if part)
-        self.reporter.advance(f"training {label}", done, total, info)
-
-    def announce(self, label: str, report: Preflight) -> None:
-        """Tells what will be trained on, before the first step."""
-        self.reporter.say(f"{label}:")
-        for line in report.lines():
-            self.reporter.say(f"  {line}")
-
-    def tokens(self, student: Student, examples: Sequence[Example]) -> int:
-        """Training tokens of one pass over `examples`: source + target, no padding."""
-        return sum(row.tokens for row in encode(student, self.task, examples))
-
-    # ---- measuring ----
-
-    def validation_metric(self, student: Student | DualStudent) -> float:
-        """The task's main figure on the validation problems, greedy, generated the way the
-        student's path generates."""
-        predictions = self.answers(student, self.validation_problems)
-        return grade(predictions, self.validation_problems, self.task).value
-
-    def validation_bleu(self, student: Student, examples: Sequence[Example]) -> float:
-        """BLEU of targets written on gold prefixes (the authors' validation figure); empty targets
-        left out."""
-        chosen = [example for example in examples if example.target]
-        return bleu(
-            self.targets(student, chosen),
-            [example.target for example in chosen],
-            self.task.language,
-        )
-
-    def targets(self, student: Student, examples: Sequence[Example]) -> list[str]:
-        """What the student writes for each example, given the gold segments before it; greedy."""
-        settings = EngineSettings(batch_size=self.recipe.evaluation.batch_size)
-        engine = open_engine(student, settings)
-        causal = student.architecture == "causal"
-        markers = set(student.markers.values()) if causal else set()
-        requests = []
-        for index, example in enumerate(examples):
-            cue = example.kind if causal else example.cue
-            ids = student.source_ids(self.task, example.question, example.prefix, cue)
-            limit = self.task.max_segment_tokens if example.kind else self.task.max_chain_tokens
-            # a causal student ends a segment by the marker of the next
-            stop = (lambda written: written[-1] in markers) if markers else None
-            requests.append(Request(str(index), ids, max_new_tokens=limit, stop=stop))
-        found = {reply.id: reply.text for reply in engine.generate(requests, Decoding(NO_CAP))}
-        return [found[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
-
-    def answers(
-        self, student: Student | DualStudent, problems: Sequence[Problem], label: str | None = None
-    ) -> list[Prediction]:
-        """Greedy predictions for `problems`, in their order; with `label` under a progress bar of
-        that name."""
-        found: dict[str, Prediction] = {}
-        for prediction in solve(student, problems, self.task, self.solving(), Decoding(NO_CAP)):
-            found[prediction.problem_id] = prediction
-            if label is not None:
-                self.reporter.advance(f"answering {label}", len(found), len(problems))
-        return [found[problem.id] for problem in problems]
-
-    def solving(self) -> SolveSettings:
-        """How answers are generated. Where long examples are not refused, long questions are read
-        whole instead: no question may be left out of a figure."""
-        words = self.recipe.train
-        limit = words.source_limit if words.overlong in ("few", "error") else None
-        evaluation = self.recipe.evaluation
-        return SolveSettings(
-            batch_size=evaluation.batch_size,
-            source_limit=limit,
-            stop_repetition=evaluation.stop_repetition,
-        )
+    def scorers(self) -> Sequence[ChainArm]:
+        """Arms whose students score chains for this one."""
+        ...
 
 
-def set_dropout(model: Any, rate: float) -> None:
-    """Sets every dropout of a model, those that its configuration names included."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = rate
-        elif isinstance(getattr(module, "dropout", None), float):
-            module.dropout = rate
-    for name in (
-        "dropout_rate",
-        "dropout",
-        "attention_dropout",
-        "hidden_dropout",
-        "activation_dropout",
-    ):
-        if hasattr(model.config, name):
-            setattr(model.config, name, rate)
+class MethodRun(Protocol):
+    """One method within one run: its arms, and what they share."""
 
+    def arms(self, name: str) -> list[Arm]:
+        """The arm `name`, once for each value of a sweep that concerns it."""
+        ...
 
-def _brief(row: Mapping[str, float | int | None]) -> str:
-    """The newest figures of a curve, for the progress bar."""
-    figures = {"loss": row.get("train_loss"), "validation": row.get("metric")}
-    return ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if value is not None)
+    def prepare(self) -> None:
+        """What is bought or checked before the first arm. Raises UserError."""
+        ...
+
+    def results(self, graded: Sequence[Any]) -> Any:
+        """The method's own part of the results; None: it has none."""
+        ...

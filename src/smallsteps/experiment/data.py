@@ -27,45 +27,39 @@ from smallsteps.tasks.spoken import task_for
 
 
 @dataclass(frozen=True)
-class Material:
-    """The data of a run."""
-
-    task: Task
-    train: list[Chain]
-    validation: list[Chain]
-    test: list[Problem]
-    gold: list[Chain]
-    """Test problems that have a chain of their own, for the page."""
-    also: dict[str, tuple[Task, list[Problem]]]
-    """Further test sets."""
-    facts: dict[str, Any]
-    """Sizes, overlap, rows left out."""
-
-    @property
-    def texts(self) -> list[str]:
-        """Questions and chains of the training part, as the student meets them."""
-        return [
-            text for c in self.train for text in (self.task.render(c.problem), c.rationale.text)
-        ]
-
-
-@dataclass(frozen=True)
-class Questions:
-    """The data of a run whose rationales a teacher is to write."""
+class RunData:
+    """The data of a run: questions in three parts, and chains of thought where its arms learn from
+    them."""
 
     task: Task
     train: list[Problem]
     validation: list[Problem]
     test: list[Problem]
+    train_chains: list[Chain]
+    """Empty where no arm needs chains."""
+    validation_chains: list[Chain]
     gold: list[Chain]
     """Test problems that have a chain of their own, for the page."""
+    further: dict[str, tuple[Task, list[Problem]]]
+    """Further test sets: name → task and problems."""
     facts: dict[str, Any]
-    """Sizes and overlap."""
+    """Sizes, overlap, rows left out."""
 
     @property
     def texts(self) -> list[str]:
-        """Questions of the training part, as the student meets them."""
-        return [self.task.render(problem) for problem in self.train]
+        """Questions, and chains where there are any, of the training part, as the student meets
+        them."""
+        if not self.train_chains:
+            return [self.task.render(problem) for problem in self.train]
+        return [
+            text
+            for chain in self.train_chains
+            for text in (self.task.render(chain.problem), chain.rationale.text)
+        ]
+
+    def check_answers(self) -> None:
+        """Raises DataError where a question has no gold answer."""
+        check_answers([*self.train, *self.validation, *self.test])
 
 
 def data_task(data: Data, say: Say | None = None) -> Task:
@@ -81,17 +75,47 @@ def data_task(data: Data, say: Say | None = None) -> Task:
     return task_for(data.task, _paths(data), data.columns, data.language, say)
 
 
-def load_questions(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Questions:
-    """Makes the stage `data` of questions where it is not there yet, and reads it. `say` receives
-    what was guessed."""
-    folder = run.stage("data", lambda place: _make_questions(recipe.data, place, say), fixed=True)
-    train, validation, test = (
-        [Problem.from_row(row) for row in read_json_lines(folder / f"{name}.jsonl")]
-        for name in ("train", "validation", "problems")
-    )
+def load_data(recipe: Recipe, run: RunFolder, chains: bool, say: Say | None = None) -> RunData:
+    """Makes the stage `data` where it is not there yet, and reads it. `chains`: whether arms learn
+    from chains of thought; else the questions are enough. `say` receives what was guessed."""
+    make = _make_chains if chains else _make_questions
+    folder = run.stage("data", lambda place: make(recipe.data, place, say), fixed=True)
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     task = get_task(facts.get("task", recipe.data.task))
-    return Questions(task, train, validation, test, _read(folder / "test.jsonl"), facts)
+    test = _read_problems(folder / "problems.jsonl")
+    gold = _read_chains(folder / "test.jsonl")
+    further = {}
+    for name, path in recipe.data.also_test.items():
+        further_task = task_for(name, [path], say=say)
+        further[name] = (further_task, read_problems(path, further_task, say=say))
+    if chains:
+        train_chains, validation_chains = (
+            _read_chains(folder / f"{name}.jsonl") for name in ("train", "validation")
+        )
+        train, validation = _problems_of(train_chains), _problems_of(validation_chains)
+    else:
+        train_chains, validation_chains = [], []
+        train, validation = (
+            _read_problems(folder / f"{name}.jsonl") for name in ("train", "validation")
+        )
+    return RunData(
+        task, train, validation, test, train_chains, validation_chains, gold, further, facts
+    )
+
+
+def _problems_of(chains: Sequence[Chain]) -> list[Problem]:
+    """The problems of chains, each once."""
+    return list({chain.problem.id: chain.problem for chain in chains}.values())
+
+
+def check_answers(problems: Sequence[Problem]) -> None:
+    """Raises DataError where a question has no gold answer."""
+    bare = next((problem for problem in problems if problem.answer is None), None)
+    if bare is not None:
+        raise DataError(
+            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row, or leave out those "
+            "without one. (`smallsteps teach` explains questions without answers.)"
+        )
 
 
 def _make_questions(data: Data, folder: Path, say: Say | None) -> None:
@@ -103,12 +127,7 @@ def _make_questions(data: Data, folder: Path, say: Say | None) -> None:
     else:
         train, validation, test = _question_files(data, task, say)
         facts = {"source": ", ".join(Path(path).name for path in _paths(data))}
-    bare = next((p for p in (*train, *validation, *test) if p.answer is None), None)
-    if bare is not None:
-        raise DataError(
-            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row, or leave out those without one. "
-            "(`smallsteps teach` explains questions without answers.)"
-        )
+    check_answers([*train, *validation, *test])
     parts = {"training": train, "validation": validation, "test": test}
     _check_parts(parts, len(train) + len(validation) + len(test))
     for name, problems in zip(("train", "validation", "problems"), parts.values(), strict=True):
@@ -141,29 +160,6 @@ def _question_files(
     )
 
 
-def load_material(recipe: Recipe, run: RunFolder, say: Say | None = None) -> Material:
-    """Makes the stage `data` where it is not there yet, and reads it. `say` receives what was
-    guessed."""
-    folder = run.stage("data", lambda place: _make(recipe.data, place, say), fixed=True)
-    also = {}
-    for name, path in recipe.data.also_test.items():
-        other = task_for(name, [path], say=say)
-        also[name] = (other, read_problems(path, other, say=say))
-    gold = _read(folder / "test.jsonl")
-    test = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
-    facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-    task = get_task(facts.get("task", recipe.data.task))
-    return Material(
-        task,
-        _read(folder / "train.jsonl"),
-        _read(folder / "validation.jsonl"),
-        test,
-        gold,
-        also,
-        facts,
-    )
-
-
 def read_parts(
     data: Data, task: Task, say: Say | None = None
 ) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
@@ -171,7 +167,7 @@ def read_parts(
     return _bundled(data) if data.chains == BUNDLED else _from_files(data, task, say)
 
 
-def _make(data: Data, folder: Path, say: Say | None) -> None:
+def _make_chains(data: Data, folder: Path, say: Say | None) -> None:
     task = data_task(data, say)
     train, validation, test, facts = read_parts(data, task, say)
     problems = (
@@ -299,7 +295,11 @@ def _gold_chains(data: Data, task: Task) -> list[Chain]:
     return read_chains(data.test, task, data.columns, allow_wrong=True).chains
 
 
-def _read(path: Path) -> list[Chain]:
+def _read_problems(path: Path) -> list[Problem]:
+    return [Problem.from_row(row) for row in read_json_lines(path)]
+
+
+def _read_chains(path: Path) -> list[Chain]:
     rows = read_json_lines(path)
     return [
         Chain(Problem.from_row(row["problem"]), Rationale.from_row(row["rationale"]))

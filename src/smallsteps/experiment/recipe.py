@@ -31,8 +31,8 @@ from smallsteps.config import (
     read_settings,
 )
 from smallsteps.errors import RecipeError, nearest
+from smallsteps.experiment.method import method_of, methods, methods_of, needs_chains
 from smallsteps.generation.settings import SPENDING_ONLY, CallSettings
-from smallsteps.segments.strategies import STRATEGIES, strategies_for_new_chains
 from smallsteps.teaching.settings import TeacherSettings
 from smallsteps.training.settings import ContrastSettings, ReinforceSettings, TrainSettings
 
@@ -239,10 +239,12 @@ class Recipe(Settings):
     arms: list[str] = Field(
         default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1
     )
-    """`direct`, `direct-report`, or `ases-PATH-STRATEGY`: PATH uni, cue or dual; STRATEGY inter,
-    ent, ent*, loss, bleu, rouge, gold. With `tailored`: `full`, and beside it at the same cost
-    `t0-only`, `blind` (feedback without the mistake), `no-contrast`. With `guided`: `standard` and
-    any of `guided_arms()`."""
+    """Ways of teaching to compare, of one method or of several: `direct`, `direct-report`;
+    `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold);
+    `tailored-full`, `tailored-t0-only`, ...; `guided-standard`, `guided-distilled`, ..."""
+    baseline: str | None = None
+    """The arm that the others are compared with. None: the first of direct, tailored-full and
+    guided-standard in `arms`, else the first arm."""
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1, max_length=1000)
     """Training seeds."""
     sweep: dict[str, Annotated[list[NotNegative], Field(min_length=1)]] = Field(
@@ -255,31 +257,42 @@ class Recipe(Settings):
     train: TrainSettings = Field(default_factory=TrainSettings)
     evaluation: Evaluation = Field(default_factory=Evaluation)
     tailored: TailoredSettings | None = None
-    """Tailored learning instead of a comparison of segmentations; `{}` for its defaults."""
+    """Tailored learning; read by arms `tailored-...`."""
     guided: GuidedSettings | None = None
-    """LM-guided chain of thought instead; `{}` for its defaults."""
+    """LM-guided chain of thought; read by arms `guided-...`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_sections(cls, content: Any) -> Any:
+        """A method whose arms are named gets its section, with defaults where it is left out."""
+        if not isinstance(content, dict) or not isinstance(content.get("arms"), list):
+            return content
+        content = dict(content)
+        for arm in content["arms"]:
+            method = method_of(arm) if isinstance(arm, str) else None
+            if method and method.section and content.get(method.section) is None:
+                content[method.section] = {}
+        return content
 
     @model_validator(mode="after")
     def _check(self) -> Recipe:
-        if self.tailored is not None and self.guided is not None:
-            raise ValueError("a recipe is of one method: tailored or guided, not both")
-        for arm in self.arms:
-            if self.tailored is not None:
-                check_tailored_arm(arm)
-            elif self.guided is not None:
-                check_guided_arm(arm)
-            else:
-                parse_arm(arm)
-        if self.tailored is not None:
-            self._check_tailored(self.tailored)
-        if self.guided is not None:
-            self._check_guided(self.guided)
         named: dict[str, list[Any]] = {"arms": self.arms, "seeds": self.seeds}
         for key, values in named.items():
             twice = next((value for value in values if values.count(value) > 1), None)
             if twice is not None:
                 raise ValueError(f"{key}: {twice} is named twice")
+        if self.baseline is not None and self.baseline not in self.arms:
+            raise ValueError(f"baseline: {self.baseline!r} is none of the arms")
         self._check_sweep()
+        arms = methods_of(self)
+        for name, method in methods().items():
+            if name in arms:
+                method.check(self, arms[name])
+            elif method.section in ("tailored", "guided") and getattr(self, method.section):
+                raise ValueError(
+                    f"{method.section}: no arm reads this section. Name one, such as "
+                    f"{method.baseline}, or take the section out"
+                )
         return self
 
     def _check_sweep(self) -> None:
@@ -292,67 +305,22 @@ class Recipe(Settings):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"sweep.{knob}: {twice} is named twice")
-        if self.sweep and (self.tailored is not None or self.guided is not None):
-            raise ValueError("sweep: only comparisons of segmentations have one; leave it out")
-
-    def _check_tailored(self, words: TailoredSettings) -> None:
-        if "full" not in self.arms:
-            raise ValueError(
-                "arms of tailored learning are compared at the cost of `full`: name it among them"
-            )
-        unscored = strategies_for_new_chains()
-        if words.segments not in (None, *unscored):
-            raise ValueError(
-                f"tailored.segments: {words.segments!r} is none of {', '.join(unscored)}"
-            )
-        if self.data.also_test:
-            raise ValueError("data.also_test: tailored learning reads one test set")
-        if self.train.fair == "passes":
-            raise ValueError(
-                "arms of tailored learning have training tokens in common: train.fair must be tokens"
-            )
-        if self.train.budget is None:
-            raise ValueError(
-                "tailored learning needs train.budget, the training tokens of an arm over all rounds"
-            )
-
-    def _check_guided(self, words: GuidedSettings) -> None:
-        if "standard" not in self.arms:
-            raise ValueError(
-                "arms of guided chain of thought are compared with `standard`: name it among them"
-            )
-        if self.data.also_test:
-            raise ValueError("data.also_test: guided chain of thought reads one test set")
-        if self.train.budget is None:
-            raise ValueError(
-                "guided chain of thought needs train.budget, the training tokens of the distilled student"
-            )
-        if words.reader.name == "trained" and self.data.task != "facts":
-            raise ValueError(
-                "guided.reader.name: `trained` reads the bundled facts only; name a model or a folder"
-            )
+        if self.sweep and not needs_chains(self):
+            raise ValueError("sweep: only AS-ES arms have one; leave it out")
 
     def digest(self) -> str:
         """Names the recipe's content: equal digests mean equal runs. Where it runs (device), how
         fast a teacher is asked and what it may cost are left out."""
         content = self.model_dump(mode="json")
         content["student"].pop("device")
-        for method, asked in (("tailored", "teacher"), ("guided", "reader")):
-            if content[method] is None:
-                content.pop(method)
+        for section, model in (("tailored", "teacher"), ("guided", "reader")):
+            if content[section] is None:
+                content.pop(section)
             else:
-                words = {k: v for k, v in content[method][asked].items() if k not in SPENDING_ONLY}
-                if not words["extra_body"]:
-                    words.pop(
-                        "extra_body"
-                    )  # recipes without it keep the digest that they had before it was there
-                if words["thinking"] == "drop":
-                    words.pop("thinking")
-                content[method][asked] = words
-        if content.get("guided"):
-            content["guided"].pop(
-                "judge_min_auc"
-            )  # decides whether a run goes on, not what comes out
+                for key in SPENDING_ONLY:
+                    content[section][model].pop(key)
+        if "guided" in content:
+            content["guided"].pop("judge_min_auc")  # decides whether a run goes on, nothing else
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
@@ -360,116 +328,6 @@ class Recipe(Settings):
         return yaml.safe_dump(
             self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110
         )
-
-
-class ArmSpec(Settings):
-    """An arm's name taken apart."""
-
-    name: str
-    path: Literal["direct", "uni", "dual"]
-    strategy: str | None = None
-    cue: bool = False
-    whole_report: bool = False
-
-    @property
-    def slug(self) -> str:
-        """The name as a folder."""
-        return self.name.replace("*", "-star")
-
-
-TAILORED_ARMS = ("full", "t0-only", "blind", "no-contrast")
-GUIDED_ARMS = (
-    "standard",
-    "cot",
-    "cot-sc",
-    "small",
-    "untrained",
-    "unfiltered",
-    "distilled",
-    "aspects",
-    "task",
-    "both",
-    "raft",
-    "dpo",
-)
-WRITERS = ("untrained", "unfiltered", "distilled", "aspects", "task", "both", "raft", "dpo")
-"""Arms whose rationales can also vote (`-sc`), be chosen from (`-quality`, `-confidence`, `-gold`),
-or be controlled (`-other`, `-masked`)."""
-FURTHER = ("sc", "quality", "confidence", "gold", "other", "masked")
-WITHOUT_A_STUDENT = ("gold-facts", "random-context")
-"""Controls that need no student; as long as the distilled student's rationales."""
-
-
-REFINED_ARMS = ("aspects", "task", "both", "raft", "dpo")
-"""Writers that begin as the distilled student and are refined by reinforcement learning."""
-NO_METHOD = ("gold", "other", "masked")
-"""Further arms that are ceilings or controls."""
-
-
-def guided_parts(arm: str) -> tuple[str, str | None]:
-    """A guided arm's name taken apart.
-
-    >>> guided_parts("distilled-sc"), guided_parts("both"), guided_parts("gold-facts")
-    (('distilled', 'sc'), ('both', None), ('gold-facts', None))
-    """
-    writer, _, how = arm.partition("-")
-    return (writer, how or None) if writer in WRITERS else (arm, None)
-
-
-def guided_students(arms: Sequence[str]) -> list[str]:
-    """The students that have to be trained for these arms, at one seed.
-
-    >>> guided_students(["standard", "cot", "both-sc", "small"])
-    ['small', 'distilled', 'both']
-    """
-    writers = {guided_parts(arm)[0] for arm in arms}
-    if writers & {*REFINED_ARMS, "random-context"}:
-        writers.add("distilled")
-    return [name for name in ("small", "unfiltered", "distilled", *REFINED_ARMS) if name in writers]
-
-
-def guided_arms() -> list[str]:
-    """All arms of LM-guided chain of thought, controls included."""
-    return [
-        *GUIDED_ARMS,
-        *(f"{arm}-{how}" for arm in WRITERS for how in FURTHER),
-        *WITHOUT_A_STUDENT,
-    ]
-
-
-def check_guided_arm(name: str) -> None:
-    """Raises ValueError with the nearest arm."""
-    if name not in guided_arms():
-        raise ValueError(
-            f"unknown arm {name!r} of guided chain of thought.{nearest(name, guided_arms())}"
-        )
-
-
-def check_tailored_arm(name: str) -> None:
-    """Raises ValueError with the nearest arm."""
-    if name not in TAILORED_ARMS:
-        raise ValueError(
-            f"unknown arm {name!r} of tailored learning.{nearest(name, TAILORED_ARMS)}"
-        )
-
-
-def parse_arm(name: str) -> ArmSpec:
-    """`ases-uni-ent` → its parts. Raises ValueError with the nearest arm."""
-    if name == "direct":
-        return ArmSpec(name=name, path="direct")
-    if name == "direct-report":
-        return ArmSpec(name=name, path="direct", whole_report=True)
-    known = [
-        f"ases-{path}-{strategy}" for path in ("uni", "cue", "dual") for strategy in STRATEGIES
-    ]
-    if name not in known:
-        raise ValueError(
-            f"unknown arm {name!r}.{nearest(name, ['direct', 'direct-report', *known])}"
-        )
-    _, path, strategy = name.split("-", 2)
-    return ArmSpec(
-        name=name, path="dual" if path == "dual" else "uni", strategy=strategy, cue=path == "cue"
-    )
 
 
 def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from smallsteps.experiment.arm import Workshop
+from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.results import read_results
+from smallsteps.experiment.run import run
 from smallsteps.methods.as_es import pairs as pairs_module
-from smallsteps.methods.compare import compare
 from smallsteps.students.dual import DualStudent
 from smallsteps.training.fit import Training
 from tiny_runs import lasting, rows_of, tiny_content, weights
@@ -31,7 +31,7 @@ def same(one, other):
 def scripted(monkeypatch, figures):
     """The pair's figure at each evaluation, and what the students' weights were then."""
     seen, left = [], list(figures)
-    measure = Workshop.validation_metric
+    measure = TrainingJob.validation_metric
 
     def metric(workshop, student):
         if not isinstance(student, DualStudent):
@@ -44,13 +44,13 @@ def scripted(monkeypatch, figures):
         )
         return left.pop(0)
 
-    monkeypatch.setattr(Workshop, "validation_metric", metric)
+    monkeypatch.setattr(TrainingJob, "validation_metric", metric)
     return seen
 
 
 def test_the_checkpoint_is_the_pair_of_the_best_evaluation(recipe_of, tmp_path, monkeypatch):
     seen = scripted(monkeypatch, [10.0, 40.0, 30.0, 40.0])
-    results = compare(recipe_of(arms=["ases-dual-gold"], train=TRAIN), tmp_path / "run")
+    results = run(recipe_of(arms=["ases-dual-gold"], train=TRAIN), tmp_path / "run")
     assert len(seen) == 4, "once an evaluation"
     row = results.arms[0]
     assert row.validation == 40.0 and row.student.endswith("pair-2"), "of equals the earlier"
@@ -73,7 +73,7 @@ def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(
     recipe_of, tmp_path, monkeypatch
 ):
     recipe = recipe_of(arms=["ases-dual-gold"], train=TRAIN)
-    compare(recipe, tmp_path / "slices")
+    run(recipe, tmp_path / "slices")
     go_on = Training.go_on
 
     def alone(training, until=None):
@@ -83,7 +83,7 @@ def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(
 
     monkeypatch.setattr(Training, "go_on", alone)
     monkeypatch.setattr(pairs_module, "_measured", lambda *_: {"metric": 1.0, "half": "pair"})
-    compare(recipe, tmp_path / "whole")
+    run(recipe, tmp_path / "whole")
     for kind in ("es", "as"):
         one, other = (tmp_path / name / PLACE / kind for name in ("slices", "whole"))
         first, second = (
@@ -125,7 +125,7 @@ def test_damage_between_two_calls_starts_the_pair_again(
     recipe_of, listener, tmp_path, monkeypatch, what
 ):
     recipe = recipe_of(arms=["ases-dual-gold"], train=TRAIN)
-    compare(recipe, tmp_path / "whole")
+    run(recipe, tmp_path / "whole")
 
     class Killed(BaseException):
         pass
@@ -137,7 +137,7 @@ def test_damage_between_two_calls_starts_the_pair_again(
     with monkeypatch.context() as patch:
         patch.setattr(pairs_module, "fail_point", killed)
         with pytest.raises(Killed):
-            compare(recipe, tmp_path / "cut")
+            run(recipe, tmp_path / "cut")
     place = tmp_path / "cut" / PLACE
     if what == "log":
         (place / "pairs.json").write_text("{")
@@ -146,7 +146,7 @@ def test_damage_between_two_calls_starts_the_pair_again(
         (best / "es" / "model.safetensors").write_bytes(b"nothing")
     else:
         shutil.rmtree(place / "as")
-    compare(recipe, tmp_path / "cut", listener)
+    run(recipe, tmp_path / "cut", listener)
     assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
     said = any("the training of this pair starts again" in line for line in listener.lines)
     assert said == (what != "half"), (

@@ -21,11 +21,11 @@ FACTS = make_chains(40, 7)
 def recipe_of(
     judge: str = "lexical",
     chains: str = "own.jsonl",
-    arms: tuple[str, ...] = ("both",),
+    arms: tuple[str, ...] = ("guided-both",),
     **guided: Any,
 ) -> Recipe:
     content = {
-        "arms": ["standard", *arms],
+        "arms": ["guided-standard", *arms],
         "data": {"chains": chains, "task": "facts"},
         "train": {"budget": 1000},
         "guided": {"reader": {"name": "m"}, "judge": judge, **guided},
@@ -55,25 +55,28 @@ def paraphrased(count: int) -> list[Chain]:
 
 @pytest.fixture
 def check(tmp_path, listener):
-    def run(recipe: Recipe, chains: list[Chain], scorer: Scorer | None = None):
+    def measure(recipe: Recipe, chains: list[Chain], scorer: Scorer | None = None):
         folder = RunFolder(tmp_path / "run", recipe.digest(), recipe.to_yaml())
         return check_judge(recipe, folder, chains, scorer or Scorer(), listener)
 
-    return run
+    return measure
 
 
 def test_a_lexical_judge_passes_where_rationales_repeat_the_words_of_the_context(check, listener):
-    found = check(recipe_of(), FACTS)
-    assert found.rationales == 40 and not found.weak(0.7)
-    assert found.auc["factuality"]["swap"] > 0.8 < found.auc["logicality"]["drop"]
+    measured = check(recipe_of(), FACTS)
+    assert measured.rationales == 40 and not measured.weak(0.7)
+    assert measured.auc["factuality"]["swap"] > 0.8 < measured.auc["logicality"]["drop"]
     assert (
         "lexical" in listener.lines[0] and "AUC" in listener.lines[0] and len(listener.lines) == 6
     )
-    dropped = [row.auc for row in found.to_results() if row.perturbation == "drop"]
-    assert set(dropped) == {round(found.auc["logicality"]["drop"], 3)}
+    dropped = [row for row in measured.to_results() if row.perturbation == "drop"]
+    assert [(row.aspect, row.auc) for row in dropped] == [
+        ("logicality", round(measured.auc["logicality"]["drop"], 3))
+    ]
+    assert {row.judge for row in measured.to_results()} == {"lexical"}
 
 
-def test_a_lexical_judge_that_fails_is_refused_unless_told_otherwise(check):
+def test_a_lexical_judge_that_fails_is_refused_unless_the_recipe_allows_it(check):
     chains = paraphrased(30)
     with pytest.raises(
         RecipeError,
@@ -83,19 +86,19 @@ def test_a_lexical_judge_that_fails_is_refused_unless_told_otherwise(check):
     assert "guided.judge=cross-encoder/" in str(refused.value) and "guided.judge_min_auc=0" in str(
         refused.value
     )
-    found = check(recipe_of(judge_min_auc=0.0), chains)
-    assert found.weak(0.7), "the figures of the run are still there"
+    measured = check(recipe_of(judge_min_auc=0.0), chains)
+    assert measured.weak(0.7), "the figures of the run are still there"
 
 
-def test_a_model_that_is_weak_is_said_and_not_refused(check, listener):
+def test_a_weak_model_is_reported_and_not_refused(check, listener):
     class Blind:
         nearest = 5
 
         def verdicts(self, pairs):
             return [Judgement(0.5, 0.5)] * len(pairs)
 
-    found = check(recipe_of("some/model"), FACTS, Scorer(judge=Blind()))
-    assert set(found.auc["factuality"].values()) == {0.5}
+    measured = check(recipe_of("some/model"), FACTS, Scorer(judge=Blind()))
+    assert set(measured.auc["factuality"].values()) == {0.5}
     assert "judge 'some/model' is weak on this text: factuality 0.50 (swap)" in listener.lines[-1]
 
 
@@ -113,10 +116,10 @@ def test_the_measure_is_made_once_on_a_sample_and_needs_rationales_with_contexts
 @pytest.mark.parametrize(
     ("chains", "arms", "needed"),
     [
-        ("own.jsonl", ("both",), True),
-        ("own.jsonl", ("dpo-sc",), True),
-        ("own.jsonl", ("task", "distilled"), False),
-        ("bundled", ("both",), False),
+        ("own.jsonl", ("guided-both",), True),
+        ("own.jsonl", ("guided-dpo-sc",), True),
+        ("own.jsonl", ("guided-task", "guided-distilled"), False),
+        ("bundled", ("guided-both",), False),
     ],
 )
 def test_only_runs_that_reward_quality_on_text_of_their_own_are_checked(chains, arms, needed):

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from smallsteps.errors import TrainingError
-from smallsteps.experiment.arm import Part, Trained, Workshop
-from smallsteps.experiment.recipe import ArmSpec
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.trained import Part, Trained
+from smallsteps.methods.as_es.config import ArmSpec
 from smallsteps.methods.as_es.pairs import train_side_by_side
 from smallsteps.records import Chain, Example, Kind, Segment
 from smallsteps.segments.examples import build_examples
@@ -36,15 +37,15 @@ KINDS: tuple[Kind, Kind] = ("ES", "AS")
 
 
 def segment(
-    workshop: Workshop, chains: Sequence[Chain], strategy: str, beta: float, scorer: Student | None
+    job: TrainingJob, chains: Sequence[Chain], strategy: str, beta: float, scorer: Student | None
 ) -> list[list[Segment]]:
     """The segments of each chain. `scorer`: the direct student for `ent` and `loss`, the base
     student for `ent*`."""
-    words = workshop.recipe.segmentation
+    words = job.recipe.segmentation
     return segment_chains(
         chains,
         strategy,
-        task=workshop.task,
+        task=job.task,
         beta=beta,
         student=scorer,
         reduce=words.reduce,
@@ -56,13 +57,11 @@ def segment(
 
 
 def datasets(
-    workshop: Workshop, spec: ArmSpec, chains: Sequence[Chain], segments: Segments
+    job: TrainingJob, spec: ArmSpec, chains: Sequence[Chain], segments: Segments
 ) -> list[Example]:
     """D_ES and D_AS in the order of the chains; `Example.kind` parts them. An example each segment:
     (question, earlier segments) → the segment."""
-    return build_examples(
-        chains, segments, workshop.task, spec.path, cue=spec.cue, causal=workshop.causal
-    )
+    return build_examples(chains, segments, job.task, spec.path, cue=spec.cue, causal=job.causal)
 
 
 def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
@@ -74,69 +73,69 @@ def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
 
 
 def train_as_es(
-    workshop: Workshop,
+    job: TrainingJob,
     spec: ArmSpec,
     train: tuple[Sequence[Chain], Segments],
     validation: tuple[Sequence[Chain], Segments],
 ) -> Trained:
     """The arm `spec`, uni-path or dual-path, on chains and their segments."""
-    examples, held_out = datasets(workshop, spec, *train), datasets(workshop, spec, *validation)
-    parts = as_es_parts(workshop, spec, examples, held_out)
+    examples, held_out = datasets(job, spec, *train), datasets(job, spec, *validation)
+    parts = as_es_parts(job, spec, examples, held_out)
     if spec.path == "dual":
-        return train_dual(workshop, parts)
-    return train_uni(workshop, parts[0])
+        return train_dual(job, parts)
+    return train_uni(job, parts[0])
 
 
 def as_es_parts(
-    workshop: Workshop, spec: ArmSpec, examples: list[Example], validation: list[Example]
+    job: TrainingJob, spec: ArmSpec, examples: list[Example], validation: list[Example]
 ) -> list[Part]:
     """The models of the arm with what each learns from: USM, or ESM and ASM.
 
     The halves of a pair share the budget as their data share all tokens (about half each).
     """
     if spec.path != "dual":
-        return [Part(_student(workshop, spec, examples), examples, validation)]
+        return [Part(_student(job, spec, examples), examples, validation)]
     halves = []
     for kind in KINDS:
         data = of_kind(examples, kind)
         if not data:
             raise TrainingError(
-                f"{workshop.label}: no segment is {kind}, so one half of the pair has nothing to learn. "
+                f"{job.label}: no segment is {kind}, so one half of the pair has nothing to learn. "
                 "Change segmentation.beta, or choose another strategy or a uni-path arm."
             )
-        student = _student(workshop, spec, examples, kind)
+        student = _student(job, spec, examples, kind)
         halves.append(Part(student, data, of_kind(validation, kind), kind=kind))
-    tokens = [workshop.tokens(half.student, half.train) for half in halves]
+    tokens = [job.tokens(half.student, half.train) for half in halves]
     return [
         replace(half, share=own / sum(tokens)) for half, own in zip(halves, tokens, strict=True)
     ]
 
 
 def _student(
-    workshop: Workshop, spec: ArmSpec, examples: Sequence[Example], role: Kind | None = None
+    job: TrainingJob, spec: ArmSpec, examples: Sequence[Example], role: Kind | None = None
 ) -> Student:
     """The base student, able to write segments, as many as the chains need."""
     return prepare(
-        workshop.base(),
-        workshop.task,
+        job.base(),
+        job.task,
         path=spec.path,
         cue=spec.cue,
         role=role,
-        texts=workshop.texts,
-        seed=workshop.seed,
-        max_segments=workshop.segment_limit(examples),
+        texts=job.texts,
+        seed=job.seed,
+        max_segments=job.segment_limit(examples),
     )
 
 
-def train_uni(workshop: Workshop, part: Part) -> Trained:
+def train_uni(job: TrainingJob, part: Part) -> Trained:
     """USM: one model, D_ES and D_AS, the whole budget (Eq. 9)."""
-    return workshop.train_one(part.student, part.train, part.validation)
+    return job.train_one(part.student, part.train, part.validation)
 
 
-def train_dual(workshop: Workshop, parts: Sequence[Part]) -> Trained:
+def train_dual(job: TrainingJob, parts: Sequence[Part]) -> Trained:
     """ESM on D_ES (Eq. 7) and ASM on D_AS (Eq. 8), each with its share of the budget, side by side
     (the paper trains one after the other and names that as its limitation).
 
     At every evaluation the two answer together; the checkpoint is the pair that answers best.
     """
-    return train_side_by_side(workshop, parts)
+    return train_side_by_side(job, parts)

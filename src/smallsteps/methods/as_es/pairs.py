@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import digests, read_object, write_json
-from smallsteps.experiment.arm import PAPER_CRITERIA, Part, Trained, Workshop
 from smallsteps.experiment.fail_points import fail_point
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.trained import PAPER_CRITERIA, Part, Trained
 from smallsteps.students.drive import Drive
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load_student
@@ -80,27 +81,27 @@ class Log:
         fail_point(f"after-pair:{len(self.rows)}")
 
 
-def train_side_by_side(workshop: Workshop, parts: Sequence[Part]) -> Trained:
+def train_side_by_side(job: TrainingJob, parts: Sequence[Part]) -> Trained:
     """The best pair, the pairs by the paper's criteria, and what both halves cost together."""
-    trainings = [workshop.training(part) for part in parts]
-    marks = _marks(workshop, trainings)
-    log = Log.read(workshop.out)
+    trainings = [job.training(part) for part in parts]
+    marks = _marks(job, trainings)
+    log = Log.read(job.out)
     if log is None or not _fits(log, trainings, marks):
-        workshop.reporter.say(f"{workshop.label}: damaged; the training of this pair starts again")
-        log, trainings = Log(workshop.out), _afresh(workshop, parts)
+        job.reporter.say(f"{job.label}: damaged; the training of this pair starts again")
+        log, trainings = Log(job.out), _afresh(job, parts)
     for number, ends in enumerate(marks):
         for training, end in zip(trainings, ends, strict=True):
             training.go_on(end)
         if number >= len(log.rows):
-            pair = _pair(workshop, *(training.student for training in trainings))
-            log.add(_measured(workshop, pair, trainings, ends), pair)
-    return _trained(workshop, trainings, log)
+            pair = _pair(job, *(training.student for training in trainings))
+            log.add(_measured(job, pair, trainings, ends), pair)
+    return _trained(job, trainings, log)
 
 
-def _marks(workshop: Workshop, trainings: Sequence[Training]) -> list[tuple[int, ...]]:
+def _marks(job: TrainingJob, trainings: Sequence[Training]) -> list[tuple[int, ...]]:
     """After which update of each half the pair is evaluated: at equal shares of each half's
     tokens."""
-    times = workshop.settings().evaluations
+    times = job.settings().evaluations
     return list(zip(*(training.plan.marks(times) for training in trainings), strict=True))
 
 
@@ -116,25 +117,25 @@ def _fits(log: Log, trainings: Sequence[Training], marks: Sequence[tuple[int, ..
     )
 
 
-def _afresh(workshop: Workshop, parts: Sequence[Part]) -> list[Training]:
+def _afresh(job: TrainingJob, parts: Sequence[Part]) -> list[Training]:
     """New trainings in empty folders. The students still hold the weights they began with."""
-    for path in [*workshop.out.glob("pair*"), *(workshop.out / str(p.kind).lower() for p in parts)]:
+    for path in [*job.out.glob("pair*"), *(job.out / str(p.kind).lower() for p in parts)]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    return [workshop.training(part) for part in parts]
+    return [job.training(part) for part in parts]
 
 
 def _measured(
-    workshop: Workshop, pair: DualStudent, trainings: Sequence[Training], ends: Sequence[int]
+    job: TrainingJob, pair: DualStudent, trainings: Sequence[Training], ends: Sequence[int]
 ) -> dict[str, Any]:
     """A row of the curves: both halves' updates, tokens and seconds together, and the task's figure
     on validation."""
     began = time.monotonic()
-    value = workshop.validation_metric(pair)
-    if workshop.forecast is not None:
-        workshop.forecast.measured(time.monotonic() - began)
+    value = job.validation_metric(pair)
+    if job.forecast is not None:
+        job.forecast.measured(time.monotonic() - began)
     tokens = sum(sum(t.plan.tokens[:end]) for t, end in zip(trainings, ends, strict=True))
     seconds = sum(training.seconds for training in trainings)
     return {
@@ -146,12 +147,12 @@ def _measured(
     }
 
 
-def _trained(workshop: Workshop, trainings: Sequence[Training], log: Log) -> Trained:
+def _trained(job: TrainingJob, trainings: Sequence[Training], log: Log) -> Trained:
     es, as_ = (Trained.of(training.finish()) for training in trainings)
     pairs = {
         criterion: _pair(
-            workshop, *(load_student(half.folders[criterion], device="cpu") for half in (es, as_))
-        ).save(workshop.out / f"pair-{criterion}")
+            job, *(load_student(half.folders[criterion], device="cpu") for half in (es, as_))
+        ).save(job.out / f"pair-{criterion}")
         for criterion in PAPER_CRITERIA
         if criterion in es.folders and criterion in as_.folders
     }
@@ -169,6 +170,6 @@ def _trained(workshop: Workshop, trainings: Sequence[Training], log: Log) -> Tra
     )
 
 
-def _pair(workshop: Workshop, es: Student, as_: Student) -> DualStudent:
+def _pair(job: TrainingJob, es: Student, as_: Student) -> DualStudent:
     limit = None if es.drive is None else es.drive.max_segments
-    return DualStudent(es, as_, Drive(workshop.task.name, path="dual", max_segments=limit))
+    return DualStudent(es, as_, Drive(job.task.name, path="dual", max_segments=limit))

@@ -8,38 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smallsteps.experiment.arm import Part, Trained, Workshop
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.trained import Part, Trained
 from smallsteps.records import Chain
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 
 
-def train_direct(
-    workshop: Workshop, chains: Sequence[Chain], validation: Sequence[Chain]
-) -> Trained:
+def train_direct(job: TrainingJob, chains: Sequence[Chain], validation: Sequence[Chain]) -> Trained:
     """Q → R, one model, the whole budget."""
-    part = direct_part(workshop, chains, validation)
-    return workshop.train_one(part.student, part.train, part.validation)
+    part = direct_part(job, chains, validation)
+    return job.train_one(part.student, part.train, part.validation)
 
 
-def direct_part(workshop: Workshop, chains: Sequence[Chain], validation: Sequence[Chain]) -> Part:
+def direct_part(job: TrainingJob, chains: Sequence[Chain], validation: Sequence[Chain]) -> Part:
     """The model and its examples, a whole chain each."""
-    examples = build_examples(chains, [], workshop.task, "direct")
-    held_out = build_examples(validation, [], workshop.task, "direct")
-    return Part(direct_student(workshop), examples, held_out)
+    examples = build_examples(chains, [], job.task, "direct")
+    validation_examples = build_examples(validation, [], job.task, "direct")
+    return Part(direct_student(job), examples, validation_examples)
 
 
-def direct_student(workshop: Workshop) -> Student:
+def direct_student(job: TrainingJob) -> Student:
     """The base student, able to write the task's text; not trained yet."""
-    return prepare(
-        workshop.base(), workshop.task, path="direct", texts=workshop.texts, seed=workshop.seed
-    )
-
-
-def direct_tokens(workshop: Workshop, chains: Sequence[Chain]) -> int:
-    """Training tokens of one pass over the whole chains: the measure of a budget given in
-    passes."""
-    return workshop.tokens(
-        direct_student(workshop), build_examples(chains, [], workshop.task, "direct")
-    )
+    return prepare(job.base(), job.task, path="direct", texts=job.texts, seed=job.seed)

@@ -84,7 +84,7 @@ def needs_check(recipe: Recipe) -> bool:
     """Whether the run rewards quality on text that is not bundled; for the bundled facts
     docs/guided.md has the figures."""
     return recipe.data.chains != BUNDLED and any(
-        arm.split("-")[0] in NEEDS_A_JUDGE for arm in recipe.arms
+        arm.split("-")[1] in NEEDS_A_JUDGE for arm in recipe.arms if arm.startswith("guided-")
     )
 
 

@@ -155,7 +155,7 @@ def write(
 
 
 @dataclass(frozen=True)
-class Outcome(Record):
+class GuidedAnswer(Record):
     """What an arm answered to one problem, and what it cost."""
 
     problem_id: str
@@ -173,21 +173,21 @@ class Outcome(Record):
 
 def guided(
     problems: Sequence[Problem], rationales: Sequence[Written], reader: Reader
-) -> list[Outcome]:
+) -> list[GuidedAnswer]:
     """M_L's answers with these rationales."""
     began = perf_counter()
     asked = [Asked(problem, one.text) for problem, one in zip(problems, rationales, strict=True)]
     answers = [own[0] for own in reader.answers(asked)]
     seconds = (perf_counter() - began) / max(1, len(problems))
     return [
-        Outcome(p.id, a.answer, w.text, a.found, w.tokens, a.tokens, large_seconds=seconds)
+        GuidedAnswer(p.id, a.answer, w.text, a.found, w.tokens, a.tokens, large_seconds=seconds)
         for p, w, a in zip(problems, rationales, answers, strict=True)
     ]
 
 
 def alone(
     problems: Sequence[Problem], reader: Reader, cot: Decoding | None = None, samples: int = 1
-) -> list[Outcome]:
+) -> list[GuidedAnswer]:
     """M_L without M_S: standard prompting, or (`cot`) reasoning first; several samples vote."""
     began = perf_counter()
     prompt = None if cot is None else reader.cot
@@ -195,7 +195,7 @@ def alone(
     seconds = (perf_counter() - began) / max(1, len(problems))
     votes = [majority(own, reader.task.same) for own in answers]
     return [
-        Outcome(
+        GuidedAnswer(
             p.id,
             a.answer,
             None if cot is None else reasoning_of(a.text),
@@ -210,20 +210,22 @@ def alone(
 
 def small_alone(
     problems: Sequence[Problem], rationales: Sequence[Written], task: Task
-) -> list[Outcome]:
+) -> list[GuidedAnswer]:
     """M_S without M_L: a student of whole chains, whose closing says the answer."""
     found = []
     for problem, one in zip(problems, rationales, strict=True):
         answer = task.extract(one.text, True, problem)
         found.append(
-            Outcome(problem.id, answer, one.text, "closing" if answer else "none", one.tokens, 0)
+            GuidedAnswer(
+                problem.id, answer, one.text, "closing" if answer else "none", one.tokens, 0
+            )
         )
     return found
 
 
 def voted(
     problems: Sequence[Problem], samples: Sequence[Sequence[Written]], reader: Reader
-) -> list[Outcome]:
+) -> list[GuidedAnswer]:
     """Self-consistency over rationales: M_L answers with each, the answers vote."""
     flat = [one for own in samples for one in own]
     repeated = [problem for problem, own in zip(problems, samples, strict=True) for _ in own]

@@ -13,9 +13,9 @@ class GuidanceResult(ResultRecord):
 
     arm: str
     seed: int
-    turned: dict[str, int]
+    turned: dict[str, int] | None
     """`wrong->right` and the other three → questions: right without the rationale → right with
-    it."""
+    it. Null: the reader was not asked without a rationale (no arm `guided-standard`)."""
     read_from: dict[str, int]
     """Where the reader's answers were read from → questions."""
     small_tokens: float

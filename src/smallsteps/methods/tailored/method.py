@@ -1,23 +1,24 @@
 """Tailored learning (Wang et al., EMNLP 2023): the method, from top to bottom.
 
     round 0   N_0 = wrong rationales of the untrained student's exam on its training questions
-              T_0 = the teacher's rationales for all of them; those whose answer is right are kept
+              T_0 = the teacher's rationales for all of them; those with the right answer are kept
               M_1 = the student trained on T_0, its mistakes N_0 as negatives
     round r   N_r = wrong rationales of M_r's exam
-              stop where the rounds are over, hardly a mistake is left, or validation gained too little
-              T_r = the teacher's rationales, each for one of N_r and the gold answer; right ones are kept
+              stop: the rounds are over, hardly a mistake is left, or validation gained too little
+              T_r = the teacher's rationales, each for one of N_r and the gold answer; right ones kept
               M_r+1 = M_r trained on T_0 ... T_r, with N_r as negatives and a fresh optimizer
 
 Beside `full`, arms at the same teacher tokens and training tokens, round by round:
 
-    t0-only       what feedback would cost buys more rationales of T_0's kind, for all questions in turn; no contrast
-    blind         the teacher is asked about the mistaken questions with their answers, but does not see the mistakes
+    t0-only       the cost of feedback buys more rationales of T_0's kind instead; no contrast
+    blind         the teacher is asked about the mistaken questions with their answers, but does not
+                  see the mistakes
     no-contrast   feedback, but no loss on the mistakes themselves
 
-The loss is `smallsteps.training.contrast_losses`, the exam `smallsteps.methods.tailored.exam`, what is
-kept `smallsteps.teaching.filtering`. Departures are listed in docs/tailored.md: rounds accumulate with
-a cap, there is a stop rule, students may be encoder-decoders, and AS-ES students too. What lies
-where on disk stands in `rounds.py`."""
+The loss is `smallsteps.training.contrast_losses`, the exam `exam.py`, what is kept of the teacher's
+replies `smallsteps.teaching.filtering`. Departures are listed in docs/tailored.md: rounds accumulate
+with a cap, there is a stop rule, students may be encoder-decoders, and AS-ES students too. The
+stages on disk are in `rounds.py`."""
 
 from __future__ import annotations
 
@@ -25,10 +26,12 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from smallsteps.errors import counted
-from smallsteps.experiment.arm import Trained, Workshop
+from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.recipe import TailoredSettings
+from smallsteps.experiment.trained import Trained
 from smallsteps.generation.budget import NOT_ASKED
 from smallsteps.methods.tailored.exam import Paper
 from smallsteps.records import Chain, Problem, Rationale, Record
@@ -46,113 +49,116 @@ WITHOUT_CONTRAST = ("t0-only", "no-contrast")
 
 
 @dataclass(frozen=True)
-class Bought(Record):
-    """One reply of the teacher with its lineage."""
+class TeacherReply(Record):
+    """One rationale of the teacher with its lineage."""
 
     id: str
     problem_id: str
     round: int
-    """The exam before which it did not exist: 0 for T_0."""
+    """The exam after which the teacher was asked; 0: T_0."""
     text: str | None
     mistake: str | None = None
     """The wrong rationale that it answers."""
     dropped: str | None = None
-    """Why it is not learnt from."""
+    """Why the student does not learn from it; None: it does."""
     tokens: int = 0
-    """That the teacher read and wrote for it."""
+    """Read and written by the teacher."""
     author: str = "teacher"
     sample: int = 0
-    """Which of several replies to the same it was."""
+    """Which of several replies to the same request it is."""
 
 
 # ---- what the teacher is asked ----
 
 
-def first_lessons(problems: Sequence[Problem], words: TailoredSettings) -> list[Lesson]:
+def first_lessons(problems: Sequence[Problem], settings: TailoredSettings) -> list[Lesson]:
     """T_0: every question, `rationales` times."""
-    return [Lesson(f"{p.id}/0.{n}", p, sample=n) for p in problems for n in range(words.rationales)]
+    return [
+        Lesson(f"{problem.id}/0.{sample}", problem, sample=sample)
+        for problem in problems
+        for sample in range(settings.rationales)
+    ]
 
 
 def feedback_lessons(
-    problems: Sequence[Problem], papers: Sequence[Paper], round: int, words: TailoredSettings
+    problems: Sequence[Problem], papers: Sequence[Paper], round: int, settings: TailoredSettings
 ) -> list[Lesson]:
     """T_r: each mistaken question with its first wrong rationales."""
-    own = {problem.id: problem for problem in problems}
+    by_id = {problem.id: problem for problem in problems}
     return [
-        Lesson(f"{paper.id}/{round}.{place}", own[paper.id], attempt, place)
+        Lesson(f"{paper.id}/{round}.{number}", by_id[paper.id], attempt, number)
         for paper in papers
-        for place, attempt in enumerate(paper.wrong[: words.mistakes])
+        for number, attempt in enumerate(paper.wrong[: settings.mistakes])
     ]
 
 
 def further_lessons(
-    problems: Sequence[Problem], bought: Sequence[Bought], round: int, seed: int, hint: bool = False
+    problems: Sequence[Problem],
+    replies: Sequence[TeacherReply],
+    round: int,
+    seed: int,
+    hint: bool = False,
 ) -> Iterator[Lesson]:
     """More of T_0's kind without end: all `problems` in a shuffled order, then all once more, each
-    time a sample that was not asked for in T_0 or since. `hint`: the teacher is shown the gold
-    answer, as in feedback."""
-    asked: Counter[str] = Counter()
-    for one in bought:
-        if one.mistake is None:
-            asked[one.problem_id] = max(asked[one.problem_id], one.sample + 1)
+    time a new sample. `hint`: the teacher is shown the gold answer, as in feedback."""
+    samples_taken: Counter[str] = Counter()
+    for reply in replies:
+        if reply.mistake is None:
+            taken = max(samples_taken[reply.problem_id], reply.sample + 1)
+            samples_taken[reply.problem_id] = taken
     order = random.Random(f"further/{seed}/{round}").sample(list(problems), len(problems))
     for turn in range(1_000_000):
         for problem in order:
-            yield Lesson(
-                f"{problem.id}/{round}.{turn}", problem, sample=asked[problem.id] + turn, hint=hint
-            )
+            sample = samples_taken[problem.id] + turn
+            yield Lesson(f"{problem.id}/{round}.{turn}", problem, sample=sample, hint=hint)
 
 
-def taught(
+def ask_teacher(
     lessons: Sequence[Lesson],
     teacher: Teacher,
     task: Task,
-    words: TailoredSettings,
     round: int,
+    retries: int,
     progress: Progress | None = None,
-    retries: int | None = None,
-) -> list[Bought]:
-    """All replies to the lessons, kept and dropped. `retries`: None, as the recipe says."""
-    found = teach(
-        lessons, teacher, task, words.teacher.retries if retries is None else retries, progress
-    )
-    return [_bought(one, round, teacher.name) for one in found]
+) -> list[TeacherReply]:
+    """All replies to the lessons, kept and dropped. A dropped reply is asked for again at most
+    `retries` times."""
+    graded = teach(lessons, teacher, task, retries, progress)
+    return [_reply(reply, round, teacher.name) for reply in graded]
 
 
-def taught_up_to(
-    allowance: int,
-    lessons: Iterator[Lesson],
-    teacher: Teacher,
-    task: Task,
-    words: TailoredSettings,
-    round: int,
-) -> list[Bought]:
-    """Replies to as many lessons as `allowance` tokens buy: by portions, each as large as the
-    tokens left pay for at the price of the dearest reply so far, until they are spent; the last may
-    go over. A reply that is dropped is not asked for again: what is left buys others."""
-    found: list[Bought] = []
+def ask_teacher_within(
+    allowance: int, lessons: Iterator[Lesson], teacher: Teacher, task: Task, round: int
+) -> list[TeacherReply]:
+    """Replies to as many lessons as `allowance` teacher tokens pay for.
+
+    Lessons are asked in portions, each as large as the tokens left pay for at the price of the
+    dearest reply so far; the last may go over. A dropped reply is not asked for again: what is left
+    pays for others."""
+    replies: list[TeacherReply] = []
     if allowance <= 0:
-        return found
+        return replies
     portion = 1
     while True:
-        lot = [lesson for _, lesson in zip(range(portion), lessons, strict=False)]
-        found += taught(lot, teacher, task, words, round, retries=0) if lot else []
-        spent = sum(one.tokens for one in found)
-        if spent >= allowance or not lot or not spent:
-            return found
-        portion = max(1, (allowance - spent) // max(one.tokens for one in found))
+        batch = list(islice(lessons, portion))
+        if batch:
+            replies += ask_teacher(batch, teacher, task, round, retries=0)
+        spent = sum(reply.tokens for reply in replies)
+        if spent >= allowance or not batch or not spent:
+            return replies
+        portion = max(1, (allowance - spent) // max(reply.tokens for reply in replies))
 
 
-def _bought(one: FilteredReply, round: int, author: str) -> Bought:
-    lesson = one.lesson
-    return Bought(
+def _reply(graded: FilteredReply, round: int, author: str) -> TeacherReply:
+    lesson = graded.lesson
+    return TeacherReply(
         lesson.id,
         lesson.problem.id,
         round,
-        one.rationale,
+        graded.rationale,
         lesson.attempt,
-        one.dropped,
-        one.tokens,
+        graded.dropped,
+        graded.tokens,
         author,
         lesson.sample,
     )
@@ -161,113 +167,112 @@ def _bought(one: FilteredReply, round: int, author: str) -> Bought:
 # ---- what the student learns ----
 
 
-def collected(bought: Sequence[Bought], words: TailoredSettings) -> list[Bought]:
-    """The rationales to learn from: right ones of all rounds (or of the newest), each text of a
-    question once, the newest `cap` of each question; in the order in which they were bought."""
-    newest = max((one.round for one in bought), default=0)
-    by_problem: dict[str, dict[str, Bought]] = defaultdict(dict)
-    for one in bought:
-        if (
-            one.dropped is None
-            and one.text
-            and (words.collect == "accumulate" or one.round == newest)
-        ):
-            by_problem[one.problem_id].setdefault(one.text, one)
-    kept = {one.id for own in by_problem.values() for one in list(own.values())[-words.cap :]}
-    return [one for one in bought if one.id in kept]
+def collected(replies: Sequence[TeacherReply], settings: TailoredSettings) -> list[TeacherReply]:
+    """The replies to learn from: right ones of all rounds (or of the newest), each text of a
+    question once, the newest `cap` of each question; in the order in which they came."""
+    newest = max((reply.round for reply in replies), default=0)
+    by_problem: dict[str, dict[str, TeacherReply]] = defaultdict(dict)
+    for reply in replies:
+        counts = settings.collect == "accumulate" or reply.round == newest
+        if reply.dropped is None and reply.text and counts:
+            by_problem[reply.problem_id].setdefault(reply.text, reply)
+    kept = {
+        reply.id
+        for by_text in by_problem.values()
+        for reply in list(by_text.values())[-settings.cap :]
+    }
+    return [reply for reply in replies if reply.id in kept]
 
 
-def rationale_of(one: Bought) -> Rationale:
-    """As a record of the kind that chains are made of."""
-    assert one.text is not None
-    return Rationale(one.id, one.problem_id, one.text, one.author, True)
+def rationale_of(reply: TeacherReply) -> Rationale:
+    """The reply as a record of the kind that chains are made of."""
+    assert reply.text is not None
+    return Rationale(reply.id, reply.problem_id, reply.text, reply.author, True)
 
 
 @dataclass(frozen=True)
-class Lessons:
+class RoundMaterial:
     """What a round's training is made from."""
 
     chains: list[Chain]
     negatives: Mapping[str, Sequence[str]]
-    """Problem id → wrong rationales of the newest exam; none: no contrast."""
+    """Problem id → wrong rationales of the newest exam; empty: no contrast."""
 
 
 def train(
-    workshop: Workshop,
+    job: TrainingJob,
     student: Student,
-    lessons: Lessons,
+    material: RoundMaterial,
+    settings: TailoredSettings,
     share: float,
     demonstrations: Sequence[tuple[str, str]] = (),
 ) -> Trained:
     """One round's training, with a fresh optimizer and this round's `share` of the tokens.
+
     `demonstrations`: (question, rationale) of worked training questions that stand before every
     question."""
-    words = workshop.recipe.tailored
-    assert words is not None
-    path: SegmentPath = "uni" if words.segments else "direct"
-    texts = [*workshop.texts, *(chain.rationale.text for chain in lessons.chains)]
-    cut = (
-        segment_chains(lessons.chains, words.segments, task=workshop.task) if words.segments else []
-    )
+    strategy = settings.segments
+    path: SegmentPath = "uni" if strategy else "direct"
+    texts = [*job.texts, *(chain.rationale.text for chain in material.chains)]
+    segments = segment_chains(material.chains, strategy, task=job.task) if strategy else []
     causal = student.architecture == "causal"
-    examples = build_examples(lessons.chains, cut, workshop.task, path, causal=causal)
-    limit = workshop.segment_limit(examples) if words.segments else None
+    examples = build_examples(material.chains, segments, job.task, path, causal=causal)
     student = prepare(
         student,
-        workshop.task,
+        job.task,
         path=path,
         texts=texts,
-        seed=workshop.seed,
-        max_segments=limit,
+        seed=job.seed,
+        max_segments=job.segment_limit(examples) if strategy else None,
         demonstrations=demonstrations,
     )
-    against = contrasts(workshop.task, lessons, words.segments)
-    # a rationale is compared where it ends: in its whole text, or in its last segment
-    ends = {example.id: example.id.rpartition("/")[0] for example in examples if example.last}
-    found = {
-        id: against[rationale_id] for id, rationale_id in ends.items() if rationale_id in against
-    }
-    return workshop.train_one(student, examples, [], share=share, contrasts=found)
+    by_rationale = contrasts(job.task, material, strategy)
+    by_example: dict[str, Contrast] = {}
+    for example in examples:
+        # a rationale is compared where it ends: in its whole text, or in its last segment
+        rationale_id = example.id.rpartition("/")[0]
+        if example.last and rationale_id in by_rationale:
+            by_example[example.id] = by_rationale[rationale_id]
+    return job.train_one(
+        student, examples, [], share=share, contrasts=by_example, contrast_settings=settings
+    )
 
 
-def contrasts(task: Task, lessons: Lessons, segments: str | None) -> dict[str, Contrast]:
-    """Rationale id → the other right rationales of its question and the student's wrong ones. An
-    item that lacks one of the two is not usable, and its triplet loss is left out."""
-    if not lessons.negatives:
+def contrasts(task: Task, material: RoundMaterial, strategy: str | None) -> dict[str, Contrast]:
+    """Rationale id → the other right rationales of its question (positives) and the student's wrong
+    ones (negatives). An item that lacks one of the two has no triplet loss."""
+    if not material.negatives:
         return {}
-    problems = {chain.problem.id: chain.problem for chain in lessons.chains}
-    right: dict[str, list[str]] = defaultdict(list)
-    for chain in lessons.chains:
-        right[chain.problem.id].append(chain.rationale.text)
-    written = {
-        id: _as_written(problems[id], [*right[id], *lessons.negatives.get(id, ())], task, segments)
-        for id in problems
-    }
-    return {
-        chain.rationale.id: Contrast(
-            task.render(chain.problem),
-            tuple(own[text] for text in right[chain.problem.id] if text != chain.rationale.text),
-            tuple(own[text] for text in lessons.negatives.get(chain.problem.id, ())),
-        )
-        for chain in lessons.chains
-        for own in [written[chain.problem.id]]
-    }
+    chains_by_problem: dict[str, list[Chain]] = defaultdict(list)
+    for chain in material.chains:
+        chains_by_problem[chain.problem.id].append(chain)
+    by_rationale: dict[str, Contrast] = {}
+    for problem_id, chains in chains_by_problem.items():
+        problem = chains[0].problem
+        right = [chain.rationale.text for chain in chains]
+        wrong = material.negatives.get(problem_id, ())
+        written = _as_written(problem, [*right, *wrong], task, strategy)
+        negatives = tuple(written[text] for text in wrong)
+        for chain in chains:
+            positives = tuple(written[text] for text in right if text != chain.rationale.text)
+            by_rationale[chain.rationale.id] = Contrast(task.render(problem), positives, negatives)
+    return by_rationale
 
 
 def _as_written(
-    problem: Problem, texts: Sequence[str], task: Task, segments: str | None
+    problem: Problem, texts: Sequence[str], task: Task, strategy: str | None
 ) -> dict[str, RationaleParts]:
     """Each text as the student writes it: whole, or cut into segments."""
-    if segments is None:
+    if strategy is None:
         return {text: ((None, text),) for text in texts}
     chains = [
-        Chain(problem, Rationale(f"{problem.id}/{n}", problem.id, text))
-        for n, text in enumerate(texts)
+        Chain(problem, Rationale(f"{problem.id}/{number}", problem.id, text))
+        for number, text in enumerate(texts)
     ]
-    cut = segment_chains(chains, segments, task=task)
+    cuts = segment_chains(chains, strategy, task=task)
     return {
-        text: tuple((s.kind, s.text.strip()) for s in own)
-        for text, own in zip(texts, cut, strict=True)
+        text: tuple((segment.kind, segment.text.strip()) for segment in segments)
+        for text, segments in zip(texts, cuts, strict=True)
     }
 
 
@@ -278,30 +283,33 @@ def stop_reason(
     round: int,
     papers: Sequence[Paper],
     validation: Sequence[float],
-    bought: Sequence[Bought],
-    words: TailoredSettings,
+    replies: Sequence[TeacherReply],
+    settings: TailoredSettings,
 ) -> str | None:
-    """Why no further round is trained; None: go on. `validation`: the figure of every student so
-    far, the untrained one first. `bought`: before this round."""
-    if round >= words.rounds:
-        return f"{counted(words.rounds, 'round')} {'is' if words.rounds == 1 else 'are'} over"
-    if any((one.dropped or "").startswith(NOT_ASKED) for one in bought):
+    """Why no further round is trained; None: continue. `validation`: the metric of every student so
+    far, the untrained one first. `replies`: of the rounds before this one."""
+    if round >= settings.rounds:
+        verb = "is" if settings.rounds == 1 else "are"
+        return f"{counted(settings.rounds, 'round')} {verb} over"
+    if any((reply.dropped or "").startswith(NOT_ASKED) for reply in replies):
         return "the teacher's budget is spent"
     failed = 100 * sum(paper.right < paper.samples for paper in papers) / max(1, len(papers))
-    if failed < words.min_failed:
-        return f"{failed:.1f} % of the questions are not answered right each time, less than {words.min_failed:g} %"
-    if (
-        words.min_gain is not None
-        and round > 1
-        and validation[-1] - validation[-2] < words.min_gain
-    ):
-        return f"validation gained {validation[-1] - validation[-2]:.1f} points, less than {words.min_gain:g}"
+    if failed < settings.min_failed:
+        return (
+            f"{failed:.1f} % of the questions are not answered right each time, less than "
+            f"{settings.min_failed:g} %"
+        )
+    if settings.min_gain is not None and round > 1:
+        gain = validation[-1] - validation[-2]
+        if gain < settings.min_gain:
+            return f"validation gained {gain:.1f} points, less than {settings.min_gain:g}"
     return None
 
 
 def fate(before: Sequence[Paper], after: Sequence[Paper]) -> tuple[int, int]:
     """(repaired, broken): questions with a mistake in the exam before and none now, and the other
     way round."""
-    had = {paper.id: paper.mistaken for paper in before}
-    repaired = sum(had[paper.id] and not paper.mistaken for paper in after)
-    return repaired, sum(not had[paper.id] and paper.mistaken for paper in after)
+    mistaken_before = {paper.id: paper.mistaken for paper in before}
+    repaired = sum(mistaken_before[paper.id] and not paper.mistaken for paper in after)
+    broken = sum(not mistaken_before[paper.id] and paper.mistaken for paper in after)
+    return repaired, broken

@@ -1,0 +1,165 @@
+"""What is refused before a run does any work; `--dry-run` refuses the same by the same functions.
+
+`check_recipe` looks at names, files and settings, `rehearse` also at the data. What needs the
+student's tokenizer (questions longer than it reads, odd chains) shows in the run, before its first
+training.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallsteps.devices import check_device
+from smallsteps.errors import RecipeError, StudentError, nearest
+from smallsteps.experiment.data import check_bundled, load_data
+from smallsteps.experiment.folder import run_folder
+from smallsteps.experiment.method import methods_of, needs_chains
+from smallsteps.experiment.method_modules import before_module
+from smallsteps.experiment.recipe import BUNDLED, Recipe
+from smallsteps.generation.access import Access
+from smallsteps.generation.chat_models import local_folder, served_url
+from smallsteps.generation.settings import CallSettings
+from smallsteps.students.lora import check_rank
+from smallsteps.students.pretrained import ModelFiles
+from smallsteps.students.scratch import scratch_settings
+from smallsteps.tasks import Task, get_task
+from smallsteps.teaching.prompts import read_prompt
+
+
+def check_recipe(
+    recipe: Recipe, access: Access | None = None, *, data_is_there: bool = False
+) -> None:
+    """Raises UserError, in one line that names the key, where the recipe cannot be run.
+
+    data_is_there: the run folder holds the data already; the files that it came from may be gone.
+    """
+    check_device(recipe.student.device, "student.device")
+    task = _task("data.task", recipe.data.task)
+    for name in recipe.data.also_test:
+        _task("data.also_test", name)
+    if not data_is_there:
+        _check_files(recipe)
+    causal = _check_student(recipe)
+    check_trackers(recipe.train.report_to)
+    for name, arms in methods_of(recipe).items():
+        before_module(name).check(recipe, arms, task, access or Access(), bool(causal))
+
+
+def rehearse(recipe: Recipe, access: Access | None = None) -> None:
+    """`check_recipe`, and reads or makes the data as a run does. Leaves nothing behind."""
+    check_recipe(recipe, access)
+    with (
+        tempfile.TemporaryDirectory(prefix="smallsteps-") as place,
+        run_folder(Path(place) / "run", recipe.digest(), recipe.to_yaml()) as run,
+    ):
+        data = load_data(recipe, run, needs_chains(recipe))
+        for name, arms in methods_of(recipe).items():
+            before_module(name).check_data(recipe, arms, data)
+
+
+def _task(key: str, name: str) -> Task:
+    try:
+        return get_task(name)
+    except RecipeError as error:
+        raise RecipeError(f"{key}: {error}") from None
+
+
+def _check_files(recipe: Recipe) -> None:
+    data = recipe.data
+    chains = [data.chains] if isinstance(data.chains, str) else data.chains
+    if chains == [BUNDLED]:
+        check_bundled(data)
+    named: list[tuple[str, str | None]] = [
+        ("data.chains", path) for path in chains if path != BUNDLED or len(chains) > 1
+    ]
+    named += [("data.validation", data.validation), ("data.test", data.test)]
+    named += [(f"data.also_test.{name}", path) for name, path in data.also_test.items()]
+    for key, path in named:
+        if path is None or path.startswith("hub:"):
+            continue
+        try:
+            there = Path(path).is_file()
+        except (OSError, ValueError):  # no possible path
+            there = False
+        if not there:
+            what = "a folder" if Path(path.replace("\0", "")[:200]).is_dir() else "no such file"
+            raise RecipeError(
+                f"{key}: {path!r:.200}: {what}. Type {key}=PATH, or change into the folder where "
+                "it lies."
+            )
+
+
+def _check_student(recipe: Recipe) -> bool | None:
+    """Whether the student is a causal model; None where that is not known without the hub."""
+    words = recipe.student
+    if words.scratch:
+        settings = scratch_settings(words.scratch)
+        check_rank(words.lora, settings.d_model)
+        return False
+    try:
+        files = ModelFiles.locate(words.name)
+    except StudentError as error:
+        raise StudentError(f"student.name: {error}") from None
+    if not Path(files.source).is_dir():
+        return None
+    config = files.config()
+    check_rank(words.lora, getattr(config, "d_model", None) or getattr(config, "hidden_size", None))
+    return not getattr(config, "is_encoder_decoder", False)
+
+
+TRACKERS = {
+    "azure_ml": "azureml.core",
+    "clearml": "clearml",
+    "codecarbon": "codecarbon",
+    "comet_ml": "comet_ml",
+    "dagshub": "dagshub",
+    "dvclive": "dvclive",
+    "flyte": "flytekit",
+    "mlflow": "mlflow",
+    "neptune": "neptune",
+    "swanlab": "swanlab",
+    "tensorboard": "tensorboard",
+    "trackio": "trackio",
+    "wandb": "wandb",
+}
+"""Trackers of transformers' Trainer → the module that they need."""
+
+
+def check_trackers(names: list[str]) -> None:
+    """Raises RecipeError where a tracker is not known or not installed."""
+    for name in names:
+        if name not in TRACKERS:
+            raise RecipeError(f"train.report_to: no tracker {name!r}.{nearest(name, TRACKERS)}")
+        module = TRACKERS[name]
+        top = module.split(".")[0]
+        found = importlib.util.find_spec(top) or (
+            name == "tensorboard" and importlib.util.find_spec("tensorboardX")
+        )
+        if not found:
+            raise RecipeError(
+                f"train.report_to: {name} is not installed. Type pip install {top}, or leave it "
+                "out."
+            )
+
+
+def check_prompt_files(section: str, settings: CallSettings, keys: Sequence[str]) -> None:
+    """Raises RecipeError where a prompt that the section names is not there."""
+    for key in keys:
+        try:
+            read_prompt(getattr(settings, key))
+        except RecipeError as error:
+            raise RecipeError(f"{section}.{key}: {error}") from None
+
+
+def check_served(section: str, settings: CallSettings, access: Access) -> None:
+    """Raises UserError where a model is neither in a folder nor at a URL."""
+    try:
+        if local_folder(settings) is not None:
+            ModelFiles.locate(settings.name)
+        else:
+            served_url(settings, access, section.split(".")[-1])
+    except (RecipeError, StudentError) as error:
+        raise RecipeError(f"{section}: {error}") from None

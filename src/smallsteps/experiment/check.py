@@ -1,0 +1,185 @@
+"""The examples of every arm that learns from chains, built and checked before the first arm
+trains: nothing is refused after hours.
+
+    check/    left-out.json: odd chains, which every arm leaves out
+    plan/     plans.json: the training tokens of each model
+
+All arms leave out the same chains, so that they still differ in one thing. Segments that need a
+student's scores are not known yet; their arms are checked as if every sub-sentence were a segment,
+which finds every place where a cut could fall."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from smallsteps.disk import write_json
+from smallsteps.errors import TrainingError, counted
+from smallsteps.experiment.arm import ChainArm
+from smallsteps.experiment.forecast import Forecast
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.lab import Lab, names_of
+from smallsteps.experiment.outcome import label_of
+from smallsteps.records import Chain, Problem
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks.base import Task
+from smallsteps.training.odd import Odd, odd_chains, refuse_odd
+from smallsteps.training.preflight import odd_lines, preflight
+
+LARGEST_SPREAD = 0.05
+"""Share by which the tokens of arms may differ without a message."""
+
+
+def check_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
+    """Refuses now what could not be done after hours. Raises UserError."""
+    _check_room(lab, _test_sets(lab, arms))
+    leave_out_odd(lab, arms)
+    validation = [chain.problem for chain in lab.validation_chains(arms[0].selection)]
+    _check_room(lab, [(lab.task, validation)])
+
+
+def _check_room(lab: Lab, sets: Sequence[tuple[Task, list[Problem]]]) -> None:
+    """Raises DataError where a question to be answered is longer than the student reads."""
+    job = lab.job(lab.recipe.seeds[0], lab.run.path)
+    student = prepare(job.base(), lab.task, path="uni", cue=not job.causal, texts=job.texts)
+    limit = job.solving().source_limit
+    for task, problems in sets:
+        for problem in problems:
+            ids = student.source_ids(task, task.render(problem), cue="ES")
+            student.require_room(ids, problem.id, new_tokens=1, limit=limit)
+
+
+def _test_sets(lab: Lab, arms: Sequence[ChainArm]) -> list[tuple[Task, list[Problem]]]:
+    """All problems that trained students will answer, as the arms read them."""
+    test = lab.data.test
+    whole = [arm for arm in arms if arm.selection.whole_report]
+    sets = [(lab.task, lab.problems(arm.selection, test)) for arm in whole[:1]]
+    if len(whole) < len(arms):
+        sets += [(lab.task, test), *lab.data.further.values()]
+    return sets
+
+
+def leave_out_odd(lab: Lab, arms: Sequence[ChainArm]) -> None:
+    """Names the odd chains of all arms in `lab.left_out`. Raises TrainingError where they are too
+    many."""
+    folder = lab.run.stage("check", lambda place: _find_odd(lab, arms, place), fixed=True)
+    rows = json.loads((folder / "left-out.json").read_text(encoding="utf-8"))
+    odd = [Odd(**row["odd"]) for row in rows]
+    lab.left_out = frozenset(name for row in rows for name in row["names"])
+    lab.odd = len(odd)
+    if odd:
+        suffix = "" if len(lab.recipe.arms) == 1 else ", in every arm"
+        first, *others = odd_lines(odd)
+        lab.reporter.say(f"{first}{suffix}")
+        for line in others:
+            lab.reporter.say(line)
+
+
+def _find_odd(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
+    found: dict[str, tuple[Odd, Chain, bool]] = {}
+    for arm, job in _jobs(lab, arms, folder):
+        chains = [*lab.train_chains(arm.selection), *lab.validation_chains(arm.selection)]
+        by_id = {chain.rationale.id: chain for chain in chains}
+        for part in arm.parts(job, chains, []):
+            for odd in odd_chains(part.student, part.train, lab.task, job.settings(part.share)):
+                whole = arm.selection.whole_report
+                found.setdefault(odd.chain, (odd, by_id[odd.chain], whole))
+    chain_count = len(lab.data.train_chains) + len(lab.data.validation_chains)
+    settings = lab.job(lab.recipe.seeds[0], folder).settings()
+    refuse_odd([odd for odd, _, _ in found.values()], chain_count, settings)
+    rows = []
+    for odd, chain, whole in found.values():
+        chain_name, report_name = names_of(chain)
+        names = [chain_name]
+        if whole or chain.problem.group:
+            names.append(report_name)
+        rows.append({"odd": asdict(odd), "names": names})
+    write_json(folder / "left-out.json", rows)
+
+
+def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
+    """Builds what each arm trains on, checks it, and plans the run. Raises TrainingError that names
+    the arm."""
+    folder = lab.run.stage("plan", lambda place: _plan(lab, arms, place))
+    plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
+    tokens: dict[str, int] = {}
+    for seed in lab.recipe.seeds:
+        for arm in arms:
+            tokens |= _tokens_of_models(plans[arm.name], label_of(arm.name, seed))
+            for scorer in arm.scorers():
+                for note in _scorer_notes(lab):
+                    label = label_of(scorer.name, seed) + note
+                    tokens |= _tokens_of_models(plans[scorer.name], label)
+    arm_count, model_count = counted(len(plans), "arm"), counted(len(tokens), "model")
+    lab.reporter.say(
+        f"checked before training: {arm_count}, {model_count}, about {sum(tokens.values()):,} "
+        "training tokens in all"
+    )
+    spread = _spread(plans)
+    if lab.recipe.train.fair == "tokens" and spread > LARGEST_SPREAD:
+        lab.reporter.say(
+            f"arms differ by {100 * spread:.0f} % in training tokens, because updates are whole: "
+            "raise the budget, or lower train.update_examples (now "
+            f"{lab.recipe.train.update_examples})"
+        )
+    validation = lab.data.validation_chains[: lab.recipe.train.validation_chains]
+    tests = len(lab.data.test) + sum(len(rows) for _, rows in lab.data.further.values())
+    answers = tests / max(1, len(validation))
+    lab.forecast = Forecast(tokens, lab.recipe.train.evaluations, answers)
+
+
+def _tokens_of_models(plan: Mapping[str, Any], label: str) -> dict[str, int]:
+    """Label of each model of an arm → its training tokens."""
+    return {
+        f"{label}, {half} half" if half else label: count for half, count in plan["tokens"].items()
+    }
+
+
+def _scorer_notes(lab: Lab) -> list[str]:
+    """What the labels of scorers end in: with `folds` a scorer is trained once for each fold."""
+    count = lab.recipe.segmentation.folds
+    return [""] if count == 1 else [f", without fold {fold}" for fold in range(count)]
+
+
+def _spread(plans: Mapping[str, Any]) -> float:
+    """By how much the arm with the most training tokens exceeds the one with the fewest, as a share
+    of the latter."""
+    totals = [sum(plan["tokens"].values()) for plan in plans.values()]
+    return max(totals) / max(1, min(totals)) - 1
+
+
+def _plan(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
+    plans: dict[str, Any] = {}
+    for arm, job in _jobs(lab, arms, folder):
+        train, validation = lab.train_chains(arm.selection), lab.validation_chains(arm.selection)
+        tokens = {}
+        for part in arm.parts(job, train, validation):
+            settings = job.settings(part.share)
+            try:
+                checked = preflight(
+                    part.student, part.train, part.validation, settings, lab.task, job.seed
+                )
+            except TrainingError as error:
+                raise TrainingError(f"{part.label(arm.name)}: {error}") from None
+            tokens[part.kind or ""] = checked.report.planned_tokens
+        plans[arm.name] = {"tokens": tokens}
+    write_json(folder / "plans.json", plans)
+
+
+def _jobs(
+    lab: Lab, arms: Sequence[ChainArm], folder: Path
+) -> Iterator[tuple[ChainArm, TrainingJob]]:
+    """Each arm, and each scorer, once, with its training at the first seed."""
+    seed = lab.recipe.seeds[0]
+    named = {arm.name: arm for arm in arms}
+    for arm in arms:
+        for scorer in arm.scorers():
+            named.setdefault(scorer.name, scorer)
+    activity = "checking the examples of each arm"
+    for number, arm in enumerate(named.values()):
+        lab.reporter.advance(activity, number, len(named), arm.name)
+        yield arm, lab.chain_job(arm.selection, seed, folder, label_of(arm.name, seed))
+    lab.reporter.advance(activity, len(named), len(named))

@@ -1,0 +1,261 @@
+"""One training within the lab: a base student, trained within the arm's budget and measured on the
+way.
+
+How much an arm trains, with what settings and by which measures is the same for all and stands
+here, so that arms differ in one thing. Sec. 4.2 of Xi et al. 2024; budgets in tokens and the choice
+of checkpoints are ours (section 5 of the method page)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smallsteps.evaluation.grade import grade
+from smallsteps.evaluation.metrics import bleu
+from smallsteps.experiment.forecast import Forecast
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.trained import Part, Trained
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings, Request
+from smallsteps.generation.paths import SolveSettings
+from smallsteps.generation.solve import solve
+from smallsteps.records import Chain, Example, Prediction, Problem
+from smallsteps.segments.examples import build_examples, segment_limit
+from smallsteps.students.dual import DualStudent
+from smallsteps.students.loading import load_student
+from smallsteps.students.lora import LoraSettings, add_lora, has_lora
+from smallsteps.students.student import Student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks.base import STOP_TOKEN, Task
+from smallsteps.training.contrast import Contrast
+from smallsteps.training.encode import encode
+from smallsteps.training.fit import Training
+from smallsteps.training.preflight import Preflight
+from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
+
+NO_CAP = 100_000
+"""New tokens of a reply: the task's own limits rule."""
+
+
+@dataclass
+class TrainingJob:
+    """Everything a training needs besides its examples."""
+
+    recipe: Recipe
+    task: Task
+    seed: int
+    out: Path
+    """Where checkpoints go."""
+    base_folder: Path | str
+    """Where the untrained student lies."""
+    texts: Sequence[str]
+    """All training text: what the student's tokenizer must be able to write."""
+    validation_problems: Sequence[Problem]
+    budget: int | None
+    """Training tokens of the arm; None: each arm makes the recipe's passes (`fair: passes`)."""
+    reporter: Reporter = field(default_factory=Silent)
+    label: str = "arm"
+    forecast: Forecast | None = None
+    """Of the whole run; it learns from each training how long the others will take."""
+
+    def base(self) -> Student:
+        """The untrained student, freshly loaded."""
+        words = self.recipe.student
+        student = load_student(
+            self.base_folder,
+            device=words.device,
+            dtype="float32" if words.dtype == "auto" else words.dtype,
+        )
+        if words.dropout is not None:
+            set_dropout(student.model, words.dropout)
+        return student
+
+    def segment_limit(self, examples: Sequence[Example]) -> int:
+        """Segments a student trained on `examples` may write: what the recipe says, else what they
+        need, with room."""
+        return self.recipe.segmentation.max_segments or segment_limit(examples)
+
+    @cached_property
+    def causal(self) -> bool:
+        """Whether the student is a causal model."""
+        return self.base().architecture == "causal"
+
+    # ---- training ----
+
+    def settings(self, share: float = 1.0) -> TrainSettings:
+        """The recipe's settings of training; `share` of the budget for one half of a pair."""
+        if self.budget is None:
+            return self.recipe.train.changed(budget=None)
+        return self.recipe.train.changed(budget=max(1, round(self.budget * share)))
+
+    def train_one(
+        self,
+        student: Student,
+        examples: Sequence[Example],
+        validation: Sequence[Example],
+        *,
+        share: float = 1.0,
+        measured: bool = True,
+        metric: Callable[[Student], float] | None = None,
+        contrasts: Mapping[str, Contrast] | None = None,
+        contrast_settings: ContrastSettings = NO_PROMPT_LOSS,
+    ) -> Trained:
+        """Trains one model within its share of the budget. `measured`: also by the task's figure on
+        validation; `metric`: by another figure, higher is better. `contrasts`, `contrast_settings`: of `fit`."""
+        part = Part(student, list(examples), list(validation), share)
+        measure = (metric or self.validation_metric) if measured else None
+        training = self.training(part, measure, contrasts, contrast_settings)
+        training.go_on()
+        return Trained.of(training.finish())
+
+    def training(
+        self,
+        part: Part,
+        metric: Callable[[Student], float] | None = None,
+        contrasts: Mapping[str, Contrast] | None = None,
+        contrast_settings: ContrastSettings = NO_PROMPT_LOSS,
+    ) -> Training:
+        """The training of one model, announced and not begun; half a pair has a folder of its
+        own."""
+        student = part.student
+        rank = self.recipe.student.lora
+        if rank and not has_lora(student):
+            add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
+        label = part.label(self.label)
+        segment_bleu = self.recipe.evaluation.segment_bleu
+        return Training(
+            student,
+            part.train,
+            part.validation,
+            self.settings(part.share),
+            self.out / part.kind.lower() if part.kind else self.out,
+            task=self.task,
+            metric=metric,
+            bleu=(lambda s: self.validation_bleu(s, part.validation)) if segment_bleu else None,
+            progress=lambda done, total, row: self.advance(label, done, total, row),
+            announce=lambda report: self.announce(label, report),
+            contrasts=contrasts,
+            contrast_settings=contrast_settings,
+            seed=self.seed,
+            say=self.reporter.say,
+        )
+
+    def advance(
+        self, label: str, done: int, total: int, row: Mapping[str, float | int | None]
+    ) -> None:
+        """Shows how far a training is and, where the run has a forecast, how long all of it will
+        take."""
+        left = ""
+        if self.forecast is not None:
+            line = self.forecast.heard(label, row, time.monotonic())
+            if line:
+                self.reporter.say(line)
+            left = self.forecast.brief()
+        info = ", ".join(part for part in (_brief(row), left) if part)
+        self.reporter.advance(f"training {label}", done, total, info)
+
+    def announce(self, label: str, report: Preflight) -> None:
+        """Tells what will be trained on, before the first step."""
+        self.reporter.say(f"{label}:")
+        for line in report.lines():
+            self.reporter.say(f"  {line}")
+
+    def tokens(self, student: Student, examples: Sequence[Example]) -> int:
+        """Training tokens of one pass over `examples`: source + target, no padding."""
+        return sum(row.tokens for row in encode(student, self.task, examples))
+
+    def pass_tokens(self, chains: Sequence[Chain]) -> int:
+        """Training tokens of one pass of `direct` over whole chains: the measure of a budget given
+        in passes."""
+        student = prepare(self.base(), self.task, path="direct", texts=self.texts, seed=self.seed)
+        return self.tokens(student, build_examples(chains, [], self.task, "direct"))
+
+    # ---- measuring ----
+
+    def validation_metric(self, student: Student | DualStudent) -> float:
+        """The task's main figure on the validation problems, greedy, generated the way the
+        student's path generates."""
+        predictions = self.answers(student, self.validation_problems)
+        return grade(predictions, self.validation_problems, self.task).value
+
+    def validation_bleu(self, student: Student, examples: Sequence[Example]) -> float:
+        """BLEU of targets written on gold prefixes (the authors' validation figure); empty targets
+        left out."""
+        chosen = [example for example in examples if example.target]
+        return bleu(
+            self.targets(student, chosen),
+            [example.target for example in chosen],
+            self.task.language,
+        )
+
+    def targets(self, student: Student, examples: Sequence[Example]) -> list[str]:
+        """What the student writes for each example, given the gold segments before it; greedy."""
+        settings = EngineSettings(batch_size=self.recipe.evaluation.batch_size)
+        engine = open_engine(student, settings)
+        causal = student.architecture == "causal"
+        markers = set(student.markers.values()) if causal else set()
+        requests = []
+        for index, example in enumerate(examples):
+            cue = example.kind if causal else example.cue
+            ids = student.source_ids(self.task, example.question, example.prefix, cue)
+            limit = self.task.max_segment_tokens if example.kind else self.task.max_chain_tokens
+            # a causal student ends a segment by the marker of the next
+            stop = (lambda written: written[-1] in markers) if markers else None
+            requests.append(Request(str(index), ids, max_new_tokens=limit, stop=stop))
+        found = {reply.id: reply.text for reply in engine.generate(requests, Decoding(NO_CAP))}
+        return [found[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
+
+    def answers(
+        self, student: Student | DualStudent, problems: Sequence[Problem], label: str | None = None
+    ) -> list[Prediction]:
+        """Greedy predictions for `problems`, in their order; with `label` under a progress bar of
+        that name."""
+        found: dict[str, Prediction] = {}
+        for prediction in solve(student, problems, self.task, self.solving(), Decoding(NO_CAP)):
+            found[prediction.problem_id] = prediction
+            if label is not None:
+                self.reporter.advance(f"answering {label}", len(found), len(problems))
+        return [found[problem.id] for problem in problems]
+
+    def solving(self) -> SolveSettings:
+        """How answers are generated. Where long examples are not refused, long questions are read
+        whole instead: no question may be left out of a figure."""
+        words = self.recipe.train
+        limit = words.source_limit if words.overlong in ("few", "error") else None
+        evaluation = self.recipe.evaluation
+        return SolveSettings(
+            batch_size=evaluation.batch_size,
+            source_limit=limit,
+            stop_repetition=evaluation.stop_repetition,
+        )
+
+
+def set_dropout(model: Any, rate: float) -> None:
+    """Sets every dropout of a model, those that its configuration names included."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = rate
+        elif isinstance(getattr(module, "dropout", None), float):
+            module.dropout = rate
+    for name in (
+        "dropout_rate",
+        "dropout",
+        "attention_dropout",
+        "hidden_dropout",
+        "activation_dropout",
+    ):
+        if hasattr(model.config, name):
+            setattr(model.config, name, rate)
+
+
+def _brief(row: Mapping[str, float | int | None]) -> str:
+    """The newest figures of a curve, for the progress bar."""
+    figures = {"loss": row.get("train_loss"), "validation": row.get("metric")}
+    return ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if value is not None)

@@ -1,0 +1,218 @@
+"""The lab: all that the arms of one run share. An arm is trained and answers in the lab.
+
+    arms/<arm>-seed<k>/training/            checkpoints, curves, trained.json
+    arms/<arm>-seed<k>/answers/parts.jsonl  predictions for the test problems (reports: regions)
+
+Arms share work through named stages of the run folder: whoever asks first makes it, all others read
+it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from smallsteps.experiment.data import RunData, read_json_lines
+from smallsteps.experiment.folder import RunFolder
+from smallsteps.experiment.forecast import Forecast
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.reporter import Reporter
+from smallsteps.experiment.trained import PAPER_CRITERIA, Trained
+from smallsteps.generation.access import Access
+from smallsteps.records import Chain, Prediction, Problem
+from smallsteps.students.loading import load
+from smallsteps.tasks.base import Task
+from smallsteps.tasks.files import write_rows
+
+
+@dataclass
+class Lab:
+    """The run folder and all that arms are made from."""
+
+    recipe: Recipe
+    run: RunFolder
+    data: RunData
+    base_folder: Path | str
+    """Where the untrained student lies."""
+    reporter: Reporter
+    access: Access
+    """Base URL and key of served models, which no recipe and no file names."""
+    budget: int | None = None
+    """Training tokens of an arm; None with `fair: passes`."""
+    left_out: frozenset[str] = frozenset()
+    """`names_of` odd chains, and of reports that hold one: no arm trains on them."""
+    odd: int = 0
+    """Number of chains that are left out because they are odd."""
+    forecast: Forecast | None = None
+    resources: ExitStack = field(default_factory=ExitStack)
+    """Closed at the end of the run: stores of replies."""
+    trained: dict[str, Trained] = field(default_factory=dict)
+    """Stages of training that were read already: the digests of large weights take a while."""
+
+    @property
+    def task(self) -> Task:
+        return self.data.task
+
+    # ---- the data, as arms read it ----
+
+    def train_chains(self, selection: ChainSelection) -> list[Chain]:
+        """Training chains: whole reports, or regions of which normal ones may be left out (gamma);
+        else all."""
+        return self._select(selection, self.data.train_chains, thin=True)
+
+    def validation_chains(self, selection: ChainSelection) -> list[Chain]:
+        """The first validation chains, groups (reports) whole."""
+        chains, limit = self.data.validation_chains, self.recipe.train.validation_chains
+        while 0 < limit < len(chains) and _same_group(chains[limit - 1], chains[limit]):
+            limit += 1
+        return self._select(selection, chains[:limit])
+
+    def validation_problems(self) -> list[Problem]:
+        """The first validation problems."""
+        return self.data.validation[: self.recipe.train.validation_chains]
+
+    def problems(self, selection: ChainSelection, problems: Sequence[Problem]) -> list[Problem]:
+        """What an arm answers: regions, or whole reports."""
+        if selection.whole_report and self.task.wholes:
+            return self.task.wholes(problems)
+        return list(problems)
+
+    def _select(
+        self, selection: ChainSelection, chains: Sequence[Chain], thin: bool = False
+    ) -> list[Chain]:
+        if selection.whole_report and self.task.whole_chains:
+            chosen = self.task.whole_chains(chains)
+        elif thin and self.task.select:
+            chosen = self.task.select(chains, selection.gamma, self.recipe.data.split_seed)
+        else:
+            chosen = list(chains)
+        # after the choice, so that the others are the same whatever is left out
+        return [chain for chain in chosen if not self.left_out & set(names_of(chain))]
+
+    # ---- training ----
+
+    def job(
+        self,
+        seed: int,
+        folder: Path,
+        label: str = "arm",
+        validation: Sequence[Problem] | None = None,
+    ) -> TrainingJob:
+        """One training at `seed` in `folder`. `validation`: problems by which checkpoints are
+        measured; None: the first of the validation part."""
+        return TrainingJob(
+            recipe=self.recipe,
+            task=self.task,
+            seed=seed,
+            out=folder,
+            base_folder=self.base_folder,
+            texts=self.data.texts,
+            budget=self.budget,
+            reporter=self.reporter,
+            forecast=self.forecast,
+            label=label,
+            validation_problems=self.validation_problems() if validation is None else validation,
+        )
+
+    def chain_job(
+        self, selection: ChainSelection, seed: int, folder: Path, label: str
+    ) -> TrainingJob:
+        """One training on the selected chains; measured on the problems of the validation chains."""
+        validation = [chain.problem for chain in self.validation_chains(selection)]
+        return self.job(seed, folder, label, validation)
+
+    def train_once(self, place: str, label: str, make: Callable[[Path], Trained]) -> Trained:
+        """The training in the stage `place`, made where it is not there yet."""
+        if place not in self.trained:
+            folder = self.run.stage(place, lambda out: make(out).write(out), keep=True)
+            self.trained[place] = Trained.read(folder)
+            if self.forecast is not None:
+                self.forecast.finished(label)
+        return self.trained[place]
+
+    # ---- answers ----
+
+    def answer(
+        self,
+        place: str,
+        student: Path,
+        problems: Sequence[Problem],
+        job: Callable[[Path], TrainingJob],
+        *,
+        name: str,
+        task: Task | None = None,
+    ) -> list[Prediction]:
+        """Greedy answers of the student in the folder `student`, made once in the stage
+        `arms/<place>/<name>`; each has its share of the seconds."""
+
+        def make(folder: Path) -> None:
+            evaluation = self.recipe.evaluation
+            loaded = load(student, device=self.recipe.student.device, dtype=evaluation.dtype)
+            answering = replace(job(folder), task=task or self.task)
+            began = time.monotonic()
+            predictions = answering.answers(loaded, problems, f"{answering.label}, {name}")
+            seconds = round((time.monotonic() - began) / len(problems), 6)
+            # the author is named by its arm: a run folder may be moved
+            signed = (replace(p, seconds=seconds, author=place) for p in predictions)
+            write_rows(folder / "parts.jsonl", (prediction.to_row() for prediction in signed))
+
+        folder = self.run.stage(f"arms/{place}/{name}", make)
+        return [Prediction.from_row(row) for row in read_json_lines(folder / "parts.jsonl")]
+
+    def outcome(
+        self,
+        name: str,
+        seed: int,
+        selection: ChainSelection,
+        trained: Trained,
+    ) -> Outcome:
+        """The answers of an arm whose trained student writes chains by itself."""
+        place, label = place_of(name, seed), label_of(name, seed)
+        student = trained.folder(self.recipe.evaluation.checkpoint)
+        problems = self.problems(selection, self.data.test)
+
+        def job(folder: Path) -> TrainingJob:
+            return self.chain_job(selection, seed, folder, label)
+
+        predictions = self.answer(place, student, problems, job, name="answers")
+        further = {
+            test: self.answer(place, student, rows, job, name=f"answers-{test}", task=task)
+            for test, (task, rows) in self.data.further.items()
+        }
+        by_criterion = {}
+        for criterion in PAPER_CRITERIA if self.recipe.evaluation.paper_protocol else ():
+            if criterion in trained.folders:
+                checkpoint = trained.folders[criterion]
+                # criteria often agree on a checkpoint, which then answers once
+                stage = "answers" if checkpoint == student else f"answers-{checkpoint.name}"
+                by_criterion[criterion] = self.answer(place, checkpoint, problems, job, name=stage)
+        assemble = self.task.assemble
+        return Outcome(
+            predictions,
+            shown=assemble(problems, predictions) if assemble else predictions,
+            student=student,
+            validation=trained.validation,
+            cost={
+                "train_tokens": trained.train_tokens,
+                "passes": round(trained.passes, 3),
+                "seconds": round(trained.seconds, 2),
+            },
+            further=further,
+            by_criterion=by_criterion,
+            curves=trained.curves,
+        )
+
+
+def names_of(chain: Chain) -> tuple[str, str]:
+    """Names by which a chain can be left out: its own, and that of the report which it is or is
+    part of."""
+    report = chain.problem.group or chain.problem.id
+    return f"chain {chain.rationale.id}", f"report {report}"
+
+
+def _same_group(first: Chain, second: Chain) -> bool:
+    return first.problem.group is not None and first.problem.group == second.problem.group

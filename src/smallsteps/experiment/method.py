@@ -1,0 +1,98 @@
+"""The registry of methods: every folder below `smallsteps/methods` that has a `config.py` with a
+`METHOD` is one. Adding a method means adding such a folder; nothing else changes.
+
+    methods/<name>/config.py   METHOD: its arms' names, and what must hold in a recipe that has them
+    methods/<name>/before.py   what is checked and said before a run: `method_modules.BeforeModule`
+    methods/<name>/arms.py     its arms in a run: `method_modules.ArmsModule`"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Protocol
+
+from smallsteps.errors import nearest
+
+
+class Arms(Protocol):
+    """What of a recipe is needed here."""
+
+    @property
+    def arms(self) -> Sequence[str]: ...
+
+    @property
+    def baseline(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of teaching."""
+
+    name: str
+    """`as-es`; the module of its folder is `as_es`."""
+    arm_names: Callable[[], Sequence[str]]
+    """All arms that a recipe may name."""
+    baseline: str | None = None
+    """The arm that the others are compared with."""
+    needs_chains: bool = False
+    """Whether its arms learn from chains of thought; else questions and answers are enough."""
+    section: str | None = None
+    """The section of the recipe that only this method reads."""
+    check: Callable[[Any, Sequence[str]], None] = lambda recipe, names: None
+    """(recipe, the method's arms in it): raises ValueError where they do not go together."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Earlier name of an arm → its name."""
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Name → method, baselines first."""
+    package = import_module("smallsteps.methods")
+    found = {}
+    for info in iter_modules(package.__path__):
+        if info.ispkg:
+            method = import_module(f"smallsteps.methods.{info.name}.config").METHOD
+            found[method.name] = method
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "baselines", item[0])))
+
+
+def method_of(arm: str) -> Method:
+    """The method that has the arm `arm`. Raises ValueError with the new name or the nearest one."""
+    known: list[str] = []
+    for method in methods().values():
+        if arm in method.arm_names():
+            return method
+        known += method.arm_names()
+    for method in methods().values():
+        if arm in method.renamed:
+            raise ValueError(f"the arm {arm!r} is called {method.renamed[arm]!r} now")
+    raise ValueError(f"unknown arm {arm!r}.{nearest(arm, known)}")
+
+
+def methods_of(recipe: Arms) -> dict[str, list[str]]:
+    """Method → its arms in the recipe, in the order of the recipe."""
+    arms: dict[str, list[str]] = {}
+    for arm in recipe.arms:
+        arms.setdefault(method_of(arm).name, []).append(arm)
+    return arms
+
+
+def needs_chains(recipe: Arms) -> bool:
+    """Whether an arm of the recipe learns from chains of thought."""
+    return any(methods()[name].needs_chains for name in methods_of(recipe))
+
+
+def baseline_of(recipe: Arms) -> str:
+    """The arm that all others are compared with: the one that the recipe names, else the first that
+    is the baseline of its method, else the first."""
+    if recipe.baseline is not None:
+        return recipe.baseline
+    return next((arm for arm in recipe.arms if arm == method_of(arm).baseline), recipe.arms[0])
+
+
+def recipe_arm(recipe: Arms, name: str) -> str:
+    """The arm of the recipe whose name an arm of a sweep begins with."""
+    return next(arm for arm in recipe.arms if name == arm or name.startswith(f"{arm}-"))

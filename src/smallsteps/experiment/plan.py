@@ -1,0 +1,133 @@
+"""The plan of a recipe, as a dry run prints it: arms, models, data, sizes, and the calls that it
+may send."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from smallsteps.errors import StudentError, counted
+from smallsteps.experiment.data import data_task, read_parts
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.method import methods_of, needs_chains
+from smallsteps.experiment.method_modules import before_module
+from smallsteps.experiment.recipe import BUNDLED, Recipe
+from smallsteps.records import Chain
+from smallsteps.tasks.files import read_problems
+
+
+def plan_lines(recipe: Recipe) -> list[str]:
+    """What a run of the recipe does, with sizes where its files are on this machine."""
+    scratch = recipe.student.scratch
+    student = f"from scratch {scratch}" if scratch else recipe.student.name
+    arms = methods_of(recipe)
+    return [*_arm_lines(recipe, arms), *_data_lines(recipe, arms), f"student: {student}"]
+
+
+def _arm_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
+    variants: dict[str, list[str]] = {}
+    models = 0
+    for name, names in arms.items():
+        before = before_module(name)
+        models += before.models(recipe, names)
+        for arm in names:
+            variants[arm] = before.variants(recipe, [arm])
+    named = [variant for arm in recipe.arms for variant in variants[arm]]
+    trained = recipe.guided is not None and recipe.guided.reader.name == "trained"
+    return [
+        f"arms ({len(named)}): {', '.join(named)}",
+        f"seeds: {', '.join(map(str, recipe.seeds))}",
+        f"models trained: {len(recipe.seeds) * models}{' and the reader' if trained else ''}",
+    ]
+
+
+def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
+    data, from_chains = recipe.data, needs_chains(recipe)
+    chains = [data.chains] if isinstance(data.chains, str) else data.chains
+    is_bundled = BUNDLED in chains
+    lines = []
+    for path in [*chains, data.validation, data.test, *data.also_test.values()]:
+        if path is not None and path != BUNDLED:
+            is_there = path.startswith("hub:") or Path(path).is_file()
+            lines.append(f"data: {path}{'' if is_there else '  (missing: set data.chains=PATH)'}")
+    if is_bundled and not from_chains:
+        counts = f"{data.count} + {data.validation_count} + {data.test_count}"
+        lines.append(f"data: {counts} bundled problems")
+    if not is_bundled and all(Path(path).is_file() for path in chains):
+        data_task(data, lines.append)
+    needed = list(chains)
+    if from_chains:
+        needed += [path for path in (data.validation, data.test) if path]
+    is_complete = all(path == BUNDLED or Path(path).is_file() for path in needed)
+    if is_complete and from_chains:
+        lines += chain_sizes(recipe)
+    if is_complete and not is_bundled:
+        questions = _count_questions(recipe, chains)
+        further = [path for path in (data.validation, data.test) if path and Path(path).is_file()]
+        in_all = questions + _count_questions(recipe, further)
+        for name, names in arms.items():
+            lines += before_module(name).plan(recipe, names, questions, in_all)
+    return lines
+
+
+def _count_questions(recipe: Recipe, paths: Sequence[str]) -> int:
+    task = data_task(recipe.data)
+    return sum(len(read_problems(path, task, recipe.data.columns)) for path in paths)
+
+
+def chain_sizes(recipe: Recipe) -> list[str]:
+    """Numbers of chains, and training tokens of an arm and of all, as far as data and student are
+    on this machine."""
+    task = data_task(recipe.data)
+    train, validation, test, _ = read_parts(recipe.data, task)
+    problems = len(test) if recipe.data.test is None else len(read_problems(recipe.data.test, task))
+    sizes = [
+        f"sizes: {counted(len(train), 'chain')} to train on, {len(validation):,} for validation, "
+        f"{counted(problems, 'problem')} to test"
+    ]
+    budget, about = recipe.train.budget, ""
+    if budget is None:
+        tokens = _tokens_of_a_pass(recipe, train)
+        about = "about "
+        budget = round(recipe.train.passes * tokens)
+        sizes.append(f"one pass of direct: about {tokens:,} training tokens (source + target)")
+        if recipe.train.fair == "passes":
+            return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
+    arms, seeds = _count_variants(recipe), len(recipe.seeds)
+    return [
+        *sizes,
+        f"budget: {about}{budget:,} training tokens an arm; {counted(arms, 'arm')} x "
+        f"{counted(seeds, 'seed')}: {about}{arms * seeds * budget:,} in all. The run says how long "
+        "that takes after its first updates.",
+    ]
+
+
+def _count_variants(recipe: Recipe) -> int:
+    return sum(
+        len(before_module(name).variants(recipe, names))
+        for name, names in methods_of(recipe).items()
+    )
+
+
+def _tokens_of_a_pass(recipe: Recipe, chains: Sequence[Chain]) -> int:
+    """Training tokens of one pass over whole chains; a quarter of the characters where no student
+    is on this machine."""
+    task = data_task(recipe.data)
+    texts = [
+        text for chain in chains for text in (task.render(chain.problem), chain.rationale.text)
+    ]
+    if not recipe.student.scratch:
+        job = TrainingJob(
+            recipe=recipe,
+            task=task,
+            seed=0,
+            out=Path(),
+            base_folder=recipe.student.name,
+            texts=texts,
+            validation_problems=[],
+            budget=None,
+        )
+        with contextlib.suppress(StudentError):
+            return job.pass_tokens(chains)
+    return sum(map(len, texts)) // 4

@@ -1,0 +1,179 @@
+"""The runner: every arm at every seed, on one student, one data set and one test set.
+
+    data -> base student -> checks and plan -> for each seed and arm: train, answer, grade
+         -> intervals and paired tests -> results.json
+
+All arms share the lab. The test part is read once, by the student that validation chose. Everything
+lies in stages of one run folder: killed anywhere, the same call continues."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallsteps.errors import counted
+from smallsteps.experiment.arm import ChainArm, MethodRun
+from smallsteps.experiment.beforehand import check_recipe
+from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
+from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.data import RunData, load_data
+from smallsteps.experiment.fail_points import fail_point
+from smallsteps.experiment.folder import RunFolder, complete, run_folder
+from smallsteps.experiment.gold import write_gold
+from smallsteps.experiment.grading import (
+    GradedArm,
+    arm_result,
+    best_student,
+    by_arm,
+    compared_pairs,
+    further_results,
+    grade_arm,
+)
+from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.method import baseline_of, method_of, methods_of, needs_chains
+from smallsteps.experiment.method_modules import arms_module, before_module
+from smallsteps.experiment.provenance import provenance
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.results import (
+    FILE_NAME,
+    BudgetFacts,
+    DataFacts,
+    Provenance,
+    Results,
+    read_results,
+    write_results,
+)
+from smallsteps.generation.access import Access
+from smallsteps.students.scratch import from_scratch, scratch_settings
+
+
+def run(
+    recipe: Recipe,
+    out: Path | str,
+    reporter: Reporter | None = None,
+    command: str = "",
+    access: Access | None = None,
+) -> Results:
+    """Runs the recipe in the folder `out`, or continues it; returns what `results.json` holds.
+
+    `access`: base URL and key of served models, which no recipe and no file names. Raises
+    UserError where something cannot be done as the recipe says, before the first training and the
+    first paid call where that can be known."""
+    listener = reporter or Silent()
+    began = time.monotonic()
+    with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:
+        earlier = None
+        if (folder.path / FILE_NAME).exists() and not folder.damaged(FILE_NAME):
+            earlier = read_results(folder.path)  # refused here where another version wrote them
+        results = _run_arms(recipe, folder, listener, access or Access())
+        folder.name_other_damage()
+        if earlier is not None:  # the same call again: the first command and provenance stay
+            origin = {"command": earlier.command, "provenance": earlier.provenance}
+        else:
+            seconds = round(time.monotonic() - began, 1)
+            facts = Provenance(**provenance(), seconds=seconds, recipe=recipe.digest())
+            origin = {"command": command, "provenance": facts}
+        results = results.model_copy(update=origin)
+        folder.sign(write_results(folder.path, results).name)
+        fail_point("after:results")
+    return results
+
+
+def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Access) -> Results:
+    """All arms at all seeds, graded and compared."""
+    check_recipe(recipe, access, data_is_there=complete(folder.path / "data"))
+    data = load_data(recipe, folder, needs_chains(recipe), reporter.say)
+    lab = Lab(recipe, folder, data, base_student(recipe, data, folder), reporter, access)
+    with lab.resources:
+        _say_data(lab)
+        for name, names in methods_of(recipe).items():
+            before_module(name).check_data(recipe, names, data)
+        runs = {
+            name: arms_module(name).open_run(lab, names)
+            for name, names in methods_of(recipe).items()
+        }
+        arms = [arm for name in recipe.arms for arm in runs[method_of(name).name].arms(name)]
+        chain_arms = [arm for arm in arms if isinstance(arm, ChainArm)]
+        if chain_arms:
+            check_chain_arms(lab, chain_arms)
+        _set_budget(lab, chain_arms)
+        if chain_arms:
+            plan_chain_arms(lab, chain_arms)
+        for method_run in runs.values():
+            method_run.prepare()
+        graded = [grade_arm(lab, arm, seed) for seed in recipe.seeds for arm in arms]
+        write_gold(lab, arms)
+        return _results(lab, runs, graded)
+
+
+def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str:
+    """The untrained student: a name, or the folder of one made from scratch, whose tokenizer knows
+    the training text. Raises RecipeError for an unknown key of `student.scratch`."""
+    if not recipe.student.scratch:
+        return recipe.student.name
+    settings = scratch_settings(recipe.student.scratch)
+
+    def make(place: Path) -> None:
+        from_scratch(data.texts, settings, seed=0).save(place / "student")
+
+    return folder.stage("base", make, fixed=True) / "student"
+
+
+def _say_data(lab: Lab) -> None:
+    facts = lab.data.facts
+    if lab.data.train_chains:
+        lab.reporter.say(
+            f"data: {counted(facts['train'], 'chain')} to train on, {facts['validation']:,} for "
+            f"validation, {counted(facts['test'], 'problem')} to test; overlap {facts['overlap']}; "
+            f"{counted(facts['wrong'], 'chain')} with a wrong answer left out"
+        )
+        return
+    lab.reporter.say(
+        f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for validation, "
+        f"{facts['test']:,} to test; overlap {facts['overlap']}"
+    )
+
+
+def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
+    """Training tokens of an arm; none where arms make the same passes."""
+    train = lab.recipe.train
+    if not chain_arms:
+        lab.budget = train.budget
+        return
+    if train.fair == "passes":
+        lab.reporter.say(f"budget: {train.passes:g} passes over each arm's examples")
+        return
+    lab.budget = train.budget
+    source = ""
+    if lab.budget is None:
+        selection = chain_arms[0].selection.of_direct()
+        job = lab.chain_job(selection, lab.recipe.seeds[0], lab.run.path, "direct")
+        lab.budget = round(train.passes * job.pass_tokens(lab.train_chains(selection)))
+        source = f", what {train.passes:g} passes cost direct"
+    lab.reporter.say(
+        f"budget: {lab.budget:,} training tokens an arm (source + target, no padding{source})"
+    )
+
+
+def _results(lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm]) -> Results:
+    recipe = lab.recipe
+    baseline = runs[method_of(baseline_of(recipe)).name].arms(baseline_of(recipe))[0].name
+    pairs = compared_pairs(graded, baseline)
+    scores = {name: [own.score for own in seeds] for name, seeds in by_arm(graded).items()}
+    compared = compare_arms(scores, pairs, recipe.seeds, resamples=recipe.evaluation.bootstrap)
+    parts = {name: method_run.results(graded) for name, method_run in runs.items()}
+    facts = lab.data.facts | ({"odd": lab.odd} if lab.data.train_chains else {})
+    return Results(
+        title=recipe.title,
+        about=recipe.about,
+        arms=[arm_result(lab, own) for own in graded],
+        **vars(compared),
+        further_tests=further_results(lab, graded),
+        paper_protocol=[own.paper for own in graded if own.paper],
+        data=DataFacts.model_validate(facts),
+        budget=BudgetFacts(fair=recipe.train.fair, tokens=lab.budget, passes=recipe.train.passes),
+        best=best_student(lab, graded),
+        methods={name: part for name, part in parts.items() if part is not None},
+    )

@@ -1,0 +1,90 @@
+"""One model of an arm before its training, and what the training leaves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from smallsteps.disk import write_json
+from smallsteps.records import Example, Kind
+from smallsteps.students.student import Student
+from smallsteps.training.checkpoints import CRITERIA
+from smallsteps.training.fit import FitResult
+
+PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
+"""The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model of an arm, not trained yet, and what it learns from."""
+
+    student: Student
+    train: list[Example]
+    validation: list[Example]
+    share: float = 1.0
+    """Of the arm's budget."""
+    kind: Kind | None = None
+    """Which half of a dual pair it is; None: the arm has one model."""
+
+    def label(self, arm: str) -> str:
+        """What the part is called in messages: its arm, and which half it is."""
+        return f"{arm}, {self.kind} half" if self.kind else arm
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: a student's folder for each criterion by which a checkpoint is
+    chosen, and what it cost."""
+
+    folders: dict[str, Path]
+    train_tokens: int
+    """Source + target, no padding; a dual pair's two together."""
+    passes: float
+    """Over the arm's examples, weighted by their tokens."""
+    seconds: float
+    """Of the updates; evaluations not counted."""
+    validation: float | None
+    """The task's metric (0 to 100) that the checkpoint `metric` reached on validation; None: not
+    measured."""
+    curves: list[dict[str, Any]]
+    """One row per update, as `fit` has them; `half` says which student of a dual pair."""
+
+    @property
+    def all_tokens(self) -> int:
+        """Tokens that went through the model: `train_tokens`, and the positives and negatives of a
+        contrast."""
+        counts = [row["all_tokens"] for row in self.curves if "all_tokens" in row]
+        return sum(counts) if counts else self.train_tokens
+
+    @classmethod
+    def of(cls, result: FitResult) -> Self:
+        """What one training leaves."""
+        best = result.selections.get("metric")
+        value = None if best is None else best.value
+        return cls(
+            result.folders,
+            result.train_tokens,
+            result.passes,
+            result.seconds,
+            value,
+            result.curves,
+        )
+
+    def folder(self, criterion: str) -> Path:
+        """The student chosen by `criterion`, or by the next criterion that was measured."""
+        return next(self.folders[name] for name in (criterion, *CRITERIA) if name in self.folders)
+
+    def write(self, place: Path) -> None:
+        """Writes `trained.json` in `place`, which holds the students' folders."""
+        folders = {name: str(folder.relative_to(place)) for name, folder in self.folders.items()}
+        write_json(place / "trained.json", {**asdict(self), "folders": folders})
+
+    @classmethod
+    def read(cls, place: Path) -> Self:
+        """Reads what `write` wrote."""
+        content = json.loads((place / "trained.json").read_text(encoding="utf-8"))
+        folders = {criterion: place / name for criterion, name in content["folders"].items()}
+        return cls(**{**content, "folders": folders})

@@ -1,0 +1,70 @@
+"""What is checked and said of AS-ES arms before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment.data import RunData
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.generation.access import Access
+from smallsteps.methods.as_es.arms import as_es_arms
+from smallsteps.methods.as_es.config import parse_arm
+from smallsteps.records import Chain
+from smallsteps.segments.strategies import get_strategy
+from smallsteps.tasks.base import Task
+
+
+def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
+    """Raises RecipeError where an arm cannot be trained on this task or student."""
+    if "gamma" in recipe.sweep and task.select is None:
+        raise RecipeError(
+            f"sweep.gamma leaves out normal regions of reports; the task {task.name!r} has none"
+        )
+    for name in names:
+        arm = parse_arm(name)
+        if arm.cue and causal:
+            raise RecipeError(
+                f"the arm {name} is for encoder-decoder students: a causal student always reads the "
+                f"marker of the next segment. Use ases-uni-{arm.strategy}"
+            )
+
+
+def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
+    """Raises DataError where an arm needs labelled segments and chains have none."""
+    chains = [*data.train_chains, *data.validation_chains]
+    for name in names:
+        if get_strategy(parse_arm(name).strategy).needs_gold:
+            _check_gold(name, chains)
+
+
+def _check_gold(name: str, chains: Sequence[Chain]) -> None:
+    bare = [chain for chain in chains if not chain.rationale.gold]
+    if bare:
+        raise DataError(
+            f"{bare[0].rationale.id}: the arm {name} needs labelled segments, and {len(bare)} of "
+            f'{len(chains)} chains have none. Give their rows "segments": [{{"kind": "ES" or "AS", '
+            '"text": ...}], or choose another strategy.'
+        )
+
+
+def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """The arms as they run, once for each value of a sweep."""
+    return [arm.name for name in names for arm in as_es_arms(recipe, name)]
+
+
+def models(recipe: Recipe, names: Sequence[str]) -> int:
+    """Two for each dual pair, else one."""
+    arms = [arm for name in names for arm in as_es_arms(recipe, name)]
+    return sum(2 if arm.spec.path == "dual" else 1 for arm in arms)
+
+
+def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
+    """Nothing beside the sizes of the chains."""
+    return []
+
+
+def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
+    """The command that asks the student of a run."""
+    return ["smallsteps", "solve", str(student), "your question"]

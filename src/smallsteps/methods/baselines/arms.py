@@ -1,0 +1,97 @@
+"""The baselines as arms: `direct` and, on reports, `direct-report`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smallsteps.experiment.arm import Arm
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.trained import Part, Trained
+from smallsteps.methods.baselines.method import direct_part, train_direct
+from smallsteps.records import Chain
+
+METHOD = "baselines"
+
+
+@dataclass(frozen=True)
+class DirectArm:
+    """Whole chains: read the question, write the chain."""
+
+    selection: ChainSelection
+    swept: tuple[str, ...] = ()
+    """Knobs of a sweep whose values stand in the name."""
+    method: str = METHOD
+
+    @property
+    def name(self) -> str:
+        base = "direct-report" if self.selection.whole_report else "direct"
+        return base + "".join(f"-{knob}={getattr(self.selection, knob):g}" for knob in self.swept)
+
+    def against(self, names: Sequence[str]) -> list[str]:
+        return []
+
+    def parts(
+        self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
+    ) -> list[Part]:
+        return [direct_part(job, train, validation)]
+
+    def scorers(self) -> Sequence[DirectArm]:
+        return ()
+
+    def train(self, lab: Lab, seed: int) -> Trained:
+        """The student trained on all selected chains."""
+        place = f"arms/{place_of(self.name, seed)}/training"
+        return self.train_on(lab, seed, place, lab.train_chains(self.selection))
+
+    def train_on(
+        self, lab: Lab, seed: int, place: str, chains: Sequence[Chain], note: str = ""
+    ) -> Trained:
+        """A student trained on `chains` alone, in the stage `place`. `note` is added to its label."""
+        label = label_of(self.name, seed) + note
+
+        def make(folder: Path) -> Trained:
+            job = lab.chain_job(self.selection, seed, folder, label)
+            return train_direct(job, chains, lab.validation_chains(self.selection))
+
+        return lab.train_once(place, label, make)
+
+    def run(self, lab: Lab, seed: int) -> Outcome:
+        return lab.outcome(self.name, seed, self.selection, self.train(lab, seed))
+
+
+def direct_arms(recipe: Recipe, name: str) -> list[DirectArm]:
+    """`direct`, once for each gamma of a sweep, or `direct-report`."""
+    if name == "direct-report":  # whole reports hold all their regions
+        return [DirectArm(ChainSelection(recipe.segmentation.gamma, whole_report=True))]
+    arm = DirectArm(ChainSelection(recipe.segmentation.gamma))
+    return [
+        replace(arm, selection=ChainSelection(gamma), swept=("gamma",))
+        for gamma in recipe.sweep.get("gamma", ())
+    ] or [arm]
+
+
+@dataclass(frozen=True)
+class BaselinesRun:
+    """The baselines of one run."""
+
+    lab: Lab
+
+    def arms(self, name: str) -> list[Arm]:
+        return list(direct_arms(self.lab.recipe, name))
+
+    def prepare(self) -> None:
+        pass
+
+    def results(self, graded: Sequence[Any]) -> None:
+        return None
+
+
+def open_run(lab: Lab, names: Sequence[str]) -> BaselinesRun:
+    """The baselines `names` in this lab."""
+    return BaselinesRun(lab)

@@ -1,0 +1,49 @@
+"""What is checked and said of the baselines before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallsteps.errors import RecipeError
+from smallsteps.experiment.data import RunData
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.generation.access import Access
+from smallsteps.methods.baselines.arms import direct_arms
+from smallsteps.tasks.base import Task
+
+
+def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
+    """Raises RecipeError where an arm cannot be trained on this task."""
+    if "direct-report" in names and task.whole_chains is None:
+        raise RecipeError(
+            f"the arm direct-report is for reports; the task {task.name!r} has no parts. Use direct"
+        )
+    if "gamma" in recipe.sweep and task.select is None:
+        raise RecipeError(
+            f"sweep.gamma leaves out normal regions of reports; the task {task.name!r} has none"
+        )
+
+
+def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
+    """Nothing: whole chains can be learnt from any chains."""
+
+
+def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """The arms as they run, once for each value of a sweep."""
+    return [arm.name for name in names for arm in direct_arms(recipe, name)]
+
+
+def models(recipe: Recipe, names: Sequence[str]) -> int:
+    """One for each arm."""
+    return len(variants(recipe, names))
+
+
+def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
+    """Nothing beside the sizes of the chains."""
+    return []
+
+
+def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
+    """The command that asks the student of a run."""
+    return ["smallsteps", "solve", str(student), "your question"]

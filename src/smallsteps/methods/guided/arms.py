@@ -1,0 +1,318 @@
+"""LM-guided chain of thought as arms: the reader's answers with each kind of rationale, and what
+becomes of them in the results."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from smallsteps.errors import RecipeError
+from smallsteps.evaluation.grade import Score, grade
+from smallsteps.evaluation.significance import rank_correlation
+from smallsteps.experiment.arm import Arm
+from smallsteps.experiment.grading import GradedArm
+from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.outcome import Details, Outcome
+from smallsteps.generation.budget import Budget
+from smallsteps.generation.replies import ReplyStore
+from smallsteps.methods.guided.config import (
+    NO_METHOD,
+    PREFIX,
+    REFINED_ARMS,
+    STANDARD,
+    WITHOUT_A_STUDENT,
+    guided_parts,
+    guided_students,
+)
+from smallsteps.methods.guided.judging import JudgeCheck, check_judge, needs_check
+from smallsteps.methods.guided.method import GuidedAnswer, turned, yields
+from smallsteps.methods.guided.open import open_reader
+from smallsteps.methods.guided.reader import check_task
+from smallsteps.methods.guided.results import GuidanceResult, GuidedResults, RefinementResult
+from smallsteps.methods.guided.reward import REWARDED
+from smallsteps.methods.guided.stages import REFINED, GuidedStages, predictions_of
+from smallsteps.methods.guided.trained_reader import train_reader
+from smallsteps.quality.aspects import ASPECTS
+from smallsteps.quality.model_judges import open_judges
+from smallsteps.records import Problem
+from smallsteps.tasks.multihop import supporting_facts
+from smallsteps.training.reinforce import Reinforced
+
+METHOD = "guided"
+DISTILLED = f"{PREFIX}distilled"
+
+
+@dataclass(frozen=True)
+class GuidedDetail:
+    """What this method reports of an arm beside its answers."""
+
+    answers: list[GuidedAnswer]
+    quality: list[dict[str, Any]] | None
+    """The aspects of what the reader was given; None: it was given nothing."""
+    refined: Reinforced | None
+    """How the student was refined."""
+
+
+@dataclass(frozen=True)
+class GuidedArm:
+    """One kind of rationale with which the reader answers."""
+
+    name: str
+    stages: GuidedStages
+    method: str = METHOD
+
+    @property
+    def kind(self) -> str:
+        """The name without its prefix."""
+        return self.name.removeprefix(PREFIX)
+
+    def against(self, names: Sequence[str]) -> list[str]:
+        compared = [STANDARD] if STANDARD in names else []
+        if DISTILLED in names and self.kind in (*REFINED_ARMS, "cot", "small"):
+            compared.append(DISTILLED)
+        return compared
+
+    def run(self, lab: Lab, seed: int) -> Outcome:
+        answers = self.stages.answers(self.kind, seed)
+        predictions = predictions_of(answers)
+        refined = self.stages.refined(self.kind, seed) if self.kind in REFINED else None
+        quality = self.stages.quality(answers, seed)
+        student, validation, cost = self._student(seed)
+        return Outcome(
+            predictions,
+            shown=predictions,
+            student=student,
+            validation=validation,
+            cost=cost,
+            writes_chains=False,
+            details=lambda score: self._details(lab, seed, answers, quality, refined, score),
+            control=self.kind in WITHOUT_A_STUDENT or guided_parts(self.kind)[1] in NO_METHOD,
+            handed_out=self._handed_out(),
+            detail=GuidedDetail(answers, quality, refined),
+        )
+
+    def _student(self, seed: int) -> tuple[Path | None, float | None, dict[str, Any]]:
+        """(the folder of the arm's student, its metric on validation, what its training cost)."""
+        writer, _ = guided_parts(self.kind)
+        if writer == "untrained" or writer not in guided_students([writer]):
+            return None, None, {}
+        fitted = self.stages.fitted("distilled" if writer in REFINED else writer, seed)
+        cost = {
+            "train_tokens": fitted.train_tokens,
+            "passes": round(fitted.passes, 3),
+            "seconds": round(fitted.seconds, 2),
+        }
+        folder = Path(self.stages.student(writer, seed))
+        if writer in REFINED:
+            return folder, self.stages.refined(writer, seed).best.value, cost
+        return folder, fitted.validation, cost
+
+    def _handed_out(self) -> bool:
+        """Of the students that guide, all; the one that answers alone only where none guides."""
+        if guided_parts(self.kind)[1] is not None:
+            return False
+        guides = [
+            name
+            for name in self.stages.names
+            if guided_parts(name)[1] is None and guided_students([name]) and name != "small"
+        ]
+        return self.kind != "small" or not [g for g in guides if g not in WITHOUT_A_STUDENT]
+
+    def _details(
+        self,
+        lab: Lab,
+        seed: int,
+        answers: Sequence[GuidedAnswer],
+        quality: Sequence[Mapping[str, Any]] | None,
+        refined: Reinforced | None,
+        score: Score,
+    ) -> Details:
+        """Rationales with the answers that the reader gave with and without them."""
+        without: list[tuple[str | None, bool | None]] = [(None, None)] * len(answers)
+        if "standard" in self.stages.names:
+            plain = self.stages.answers("standard", seed)
+            plain_grades = grade(predictions_of(plain), lab.data.test, lab.task).grades
+            without = [
+                (answer.answer, graded.value == 1.0)
+                for answer, graded in zip(plain, plain_grades, strict=True)
+            ]
+        rows = []
+        for number, answer in enumerate(answers):
+            aspects = None if quality is None else quality[number]
+            rows.append(
+                {
+                    "problem_id": answer.problem_id,
+                    "rationale": answer.rationale,
+                    "answer": answer.answer,
+                    "right": score.grades[number].value == 1.0,
+                    "answer_without": without[number][0],
+                    "right_without": without[number][1],
+                    "quality": aspects and {name: aspects.get(name) for name in ASPECTS},
+                }
+            )
+        details: dict[str, Sequence[Mapping[str, Any]]] = {"guided": rows}
+        if refined:
+            details["refined"] = refined.curves
+        return details
+
+
+def guidance_result(graded: GradedArm, plain: GradedArm | None) -> GuidanceResult:
+    """What the rationales of an arm changed and cost. `plain`: the reader without any."""
+    detail: GuidedDetail = graded.outcome.detail
+    answers, count = detail.answers, len(detail.answers)
+    right = _right(graded)
+    aspects = correlation = None
+    if detail.quality is not None:
+        aspects = {}
+        for name in ASPECTS:
+            values = [row[name] for row in detail.quality if row.get(name) is not None]
+            if values:
+                aspects[name] = round(fmean(values), 4)
+        overall = [
+            fmean(row[name] for name in REWARDED if row[name] is not None) for row in detail.quality
+        ]
+        correlation = rank_correlation(overall, [float(value) for value in right])
+    return GuidanceResult(
+        arm=graded.name,
+        seed=graded.seed,
+        turned=None if plain is None else turned(_right(plain), right),
+        read_from=dict(sorted(Counter(answer.found for answer in answers).items())),
+        small_tokens=round(sum(answer.small_tokens for answer in answers) / count, 1),
+        large_tokens=round(sum(answer.large_tokens for answer in answers) / count, 1),
+        small_seconds=round(sum(answer.small_seconds for answer in answers) / count, 6),
+        large_seconds=round(sum(answer.large_seconds for answer in answers) / count, 6),
+        quality=aspects,
+        correlation=correlation,
+    )
+
+
+def _right(graded: GradedArm) -> list[bool]:
+    return [own.value == 1.0 for own in graded.score.grades]
+
+
+def refinement_result(arm: str, seed: int, refined: Reinforced) -> RefinementResult:
+    """How the refinement went: means over the first and the last tenth of its steps."""
+    tenth = max(1, len(refined.curves) // 10)
+    first, last = refined.curves[:tenth], refined.curves[-tenth:]
+    gauges = dict.fromkeys(
+        name
+        for row in refined.curves
+        for name, value in row.items()
+        if name not in ("update", "metric") and isinstance(value, int | float)
+    )
+    return RefinementResult(
+        arm=arm,
+        seed=seed,
+        steps=refined.steps,
+        stopped=refined.stopped,
+        update=refined.best.update,
+        value=refined.best.value,
+        start=refined.start,
+        first={name: _mean(first, name) for name in gauges},
+        last={name: _mean(last, name) for name in gauges},
+    )
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [row[name] for row in rows if row.get(name) is not None]
+    return round(fmean(values), 4) if values else None
+
+
+@dataclass
+class GuidedRun:
+    """The arms of LM-guided chain of thought in one run."""
+
+    lab: Lab
+    stages: GuidedStages
+    judge: JudgeCheck | None = None
+
+    def arms(self, name: str) -> list[Arm]:
+        return [GuidedArm(name, self.stages)]
+
+    def prepare(self) -> None:
+        """Where the quality of rationales is rewarded, the judge is measured first."""
+        if needs_check(self.lab.recipe):
+            self.judge = check_judge(
+                self.lab.recipe,
+                self.lab.run,
+                self.stages.right_chains,
+                self.stages.scorer,
+                self.lab.reporter,
+            )
+
+    def results(self, graded: Sequence[GradedArm]) -> GuidedResults:
+        guided = [arm for arm in graded if arm.arm.method == METHOD]
+        plain = {arm.seed: arm for arm in guided if arm.name == STANDARD}
+        return GuidedResults(
+            reader=self.stages.reader.name,
+            yields=yields(self.stages.replies) if self.stages.distils else None,
+            guidance=[guidance_result(arm, plain.get(arm.seed)) for arm in guided],
+            refinement=[
+                refinement_result(arm.name, arm.seed, arm.outcome.detail.refined)
+                for arm in guided
+                if arm.outcome.detail.refined
+            ],
+            judge=[] if self.judge is None else self.judge.to_results(),
+        )
+
+
+def open_run(lab: Lab, names: Sequence[str]) -> GuidedRun:
+    """The arms of this method in the lab; the reader is opened, or trained, and nothing asked."""
+    settings = lab.recipe.guided
+    assert settings is not None
+    kinds = [name.removeprefix(PREFIX) for name in names]
+    check_questions(lab, kinds)
+    judges = open_judges(settings.judge, settings.encoder, lab.recipe.student.device)
+    store = lab.resources.enter_context(closing(ReplyStore(settings.reader.store_path)))
+    folder = None
+    if settings.reader.name == "trained":
+        folder = lab.run.stage("reader", lambda place: train_reader(lab, place), keep=True)
+    opened = open_reader(
+        settings.reader,
+        lab.task,
+        Budget(store, str(lab.run.path.resolve()), settings.reader),
+        lab.access,
+        folder,
+        lab.reporter.say,
+        device=lab.recipe.student.device,
+        batch_size=lab.recipe.evaluation.batch_size,
+    )
+    stages = GuidedStages(lab, settings, kinds, opened.reader, opened.likelihood, judges)
+    return GuidedRun(lab, stages)
+
+
+def check_questions(lab: Lab, kinds: Sequence[str]) -> None:
+    """Looks for what the arms need of the rows before the first call.
+
+    Raises RecipeError for a task whose answers are not right or wrong, or a control that the rows
+    have nothing for; DataError for a row that cannot be read."""
+    data, task = lab.data, lab.task
+    check_task(task)
+    everything = (*data.train, *data.validation, *data.test)
+    for problem in everything:
+        task.render(problem)
+        task.golds(problem)
+        supporting_facts(problem)
+    needs: dict[str, tuple[str, Callable[[Problem], object]]] = {
+        "gold-facts": ("`supporting_facts`", supporting_facts),
+        "random-context": ("`context`", lambda problem: problem.context),
+    }
+    for kind, (column, of_problem) in needs.items():
+        bare = next((problem for problem in data.test if not of_problem(problem)), None)
+        if kind in kinds and bare is not None:
+            raise RecipeError(
+                f"arm {PREFIX + kind!r} needs {column} in every test row, and {bare.id} has none. "
+                "Add it, or leave the arm out of arms."
+            )
+    bare_count = sum(not problem.context for problem in everything)
+    if bare_count:
+        lab.reporter.say(
+            f"{bare_count:,} of {len(everything):,} questions have no context: factuality, "
+            "relevance, logicality and consistency are null for them, and of the rewarded aspects "
+            "coherence alone counts"
+        )

@@ -1,0 +1,106 @@
+"""What is checked and said of LM-guided chain of thought before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallsteps.errors import RecipeError, StudentError
+from smallsteps.experiment.beforehand import check_prompt_files, check_served
+from smallsteps.experiment.data import RunData
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.generation.access import Access
+from smallsteps.generation.chat_models import local_folder
+from smallsteps.methods.guided.config import PREFIX, REFINED_ARMS, guided_parts, guided_students
+from smallsteps.students.pretrained import ModelFiles
+from smallsteps.tasks.base import Task
+from smallsteps.teaching.prompts import check_prompts
+
+PROMPTS = ("guided", "standard", "cot")
+
+
+def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
+    """Raises UserError where judge, encoder or reader cannot be used as the recipe says."""
+    settings = recipe.guided
+    assert settings is not None
+    for key, name in (("guided.judge", settings.judge), ("guided.encoder", settings.encoder)):
+        if name != "lexical":
+            try:
+                ModelFiles.locate(name)
+            except StudentError as error:
+                raise StudentError(f"{key}: {error}") from None
+    reader = settings.reader
+    check_prompt_files("guided.reader", reader, PROMPTS)
+    trained = reader.name == "trained"
+    if not trained:
+        check_served("guided.reader", reader, access)
+    weights = trained or local_folder(reader) is not None
+    needs_weights = settings.reinforce.uplift or any("-confidence" in name for name in names)
+    if needs_weights and not weights:
+        raise RecipeError(
+            "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: "
+            "name a folder as guided.reader.name, or leave them out."
+        )
+
+
+def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
+    """Raises UserError where the prompts do not fit the data, or a question has no gold answer."""
+    assert recipe.guided is not None
+    data.check_answers()
+    prompts = [getattr(recipe.guided.reader, prompt) for prompt in PROMPTS]
+    check_prompts(prompts, data.task, data.train[0])
+
+
+def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """The arms as they are."""
+    return list(names)
+
+
+def models(recipe: Recipe, names: Sequence[str]) -> int:
+    """The students that the arms share."""
+    return len(guided_students([name.removeprefix(PREFIX) for name in names]))
+
+
+def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
+    """The calls that the reader may get. `in_all`: questions of all parts."""
+    settings = recipe.guided
+    assert settings is not None
+    kinds = [name.removeprefix(PREFIX) for name in names]
+    students, seeds = guided_students(kinds), len(recipe.seeds)
+    reinforce = settings.reinforce
+    calls_per_question = sum(settings.samples if _samples_several(kind) else 1 for kind in kinds)
+    rewards = reinforce.steps * reinforce.prompts * reinforce.samples
+    refined = seeds * sum(name in REFINED_ARMS for name in students)
+    distilled = seeds * sum(name in ("distilled", "unfiltered") for name in students)
+    evaluations = distilled * recipe.train.evaluations + refined * reinforce.evaluations
+    to_learn_from = in_all if students else 0
+    answers = seeds * calls_per_question * in_all
+    total = to_learn_from + answers + refined * rewards + evaluations * in_all
+    return [
+        f"sizes: {in_all:,} questions",
+        f"reader: 1 call per training question, {calls_per_question:,} per test question and seed, "
+        f"at most {rewards:,} rewards for each of {refined} refinements. With {in_all:,} "
+        f"questions in all, at most {total:,} calls, and a second call where a reply cannot be "
+        "read",
+    ]
+
+
+def _samples_several(kind: str) -> bool:
+    """Whether the arm asks the reader about several rationales of a question."""
+    return guided_parts(kind)[1] in ("sc", "gold", "confidence") or kind == "cot-sc"
+
+
+def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
+    """The command that lets the student of a run guide its reader."""
+    assert recipe.guided is not None
+    settings = recipe.guided.reader
+    reader = str(out / "reader") if settings.name == "trained" else settings.name
+    command = ["smallsteps", "guide", "questions.jsonl", "--guide", str(student)]
+    command += ["--reader", reader, "--out", "answers.jsonl"]
+    if recipe.data.task != "hotpotqa":
+        command += ["--task", recipe.data.task]
+    if settings.guided != "read":
+        command += ["--prompt", settings.guided]
+    if settings.base_url is not None:
+        command += ["--base-url", settings.base_url]
+    return command

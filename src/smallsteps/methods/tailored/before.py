@@ -1,0 +1,75 @@
+"""What is checked and said of tailored learning before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from smallsteps.errors import RecipeError
+from smallsteps.experiment.beforehand import check_prompt_files, check_served
+from smallsteps.experiment.data import RunData
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.generation.access import Access
+from smallsteps.tasks.base import Task
+from smallsteps.teaching.prompts import check_prompts
+
+PROMPTS = ("initial", "feedback", "blind")
+
+
+def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
+    """Raises UserError where the teacher cannot be asked as the recipe says."""
+    settings = recipe.tailored
+    assert settings is not None
+    teacher = settings.teacher
+    if settings.rationales > 1 and not teacher.temperature:
+        raise RecipeError(
+            "tailored.rationales above 1 needs tailored.teacher.temperature above 0; greedy ones "
+            "are all alike."
+        )
+    check_prompt_files("tailored.teacher", teacher, PROMPTS)
+    if teacher.name == "solver":
+        return
+    if teacher.name.endswith(".jsonl"):
+        if not Path(teacher.name).is_file():
+            raise RecipeError(f"tailored.teacher.name: {teacher.name}: no such file.")
+        return
+    check_served("tailored.teacher", teacher, access)
+
+
+def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
+    """Raises UserError where the prompts do not fit the data, or a question has no gold answer."""
+    assert recipe.tailored is not None
+    data.check_answers()
+    prompts = [getattr(recipe.tailored.teacher, prompt) for prompt in PROMPTS]
+    check_prompts(prompts, data.task, data.train[0])
+
+
+def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """The arms as they are."""
+    return list(names)
+
+
+def models(recipe: Recipe, names: Sequence[str]) -> int:
+    """One for each arm and round."""
+    assert recipe.tailored is not None
+    return recipe.tailored.rounds * len(names)
+
+
+def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
+    """The calls that the teacher may get."""
+    settings = recipe.tailored
+    assert settings is not None
+    first = questions * settings.rationales
+    feedback = questions * settings.mistakes * (settings.rounds - 1)
+    return [
+        f"sizes: {questions:,} questions; validation and test questions are taken from them where "
+        "the recipe names no files",
+        f"teacher: at most {first:,} calls at the start (T_0) and {feedback:,} for the feedback of "
+        f"a seed, each at most {1 + settings.teacher.retries} times; other arms may spend as much "
+        "as `tailored-full`",
+    ]
+
+
+def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
+    """The command that asks the student of a run."""
+    return ["smallsteps", "solve", str(student), "your question"]

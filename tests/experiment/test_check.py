@@ -1,0 +1,134 @@
+"""Every arm's examples are checked before the first arm trains, and all arms leave out the same odd
+chains."""
+
+import json
+
+import pytest
+
+from smallsteps.errors import TrainingError
+from smallsteps.experiment import job as job_module
+from smallsteps.experiment.check import _spread
+from smallsteps.experiment.run import run
+from smallsteps.tasks import get_task
+from smallsteps.tasks.stories import make_chains
+from tiny_runs import rows_of
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """What `fit` was asked to train, in order: (folder, training examples, student)."""
+    calls, fit = [], job_module.Training
+
+    def spy(student, train, validation, settings, out, **words):
+        calls.append((out, train, student))
+        return fit(student, train, validation, settings, out, **words)
+
+    monkeypatch.setattr(job_module, "Training", spy)
+    return calls
+
+
+def write_chains(path, count, odd=()):
+    """Bundled chains as a file; those at the places `odd` say their answer before they end."""
+    with path.open("w") as file:
+        for place, (problem, rationale) in enumerate(make_chains(count, 7, "easy")):
+            text = rationale.text
+            if place in odd:
+                text = f"However, the answer is {problem.answer}, {text}"
+            row = {"id": problem.id, "question": problem.question, "rationale": text}
+            file.write(json.dumps(row | {"answer": problem.answer}) + "\n")
+    return str(path)
+
+
+def test_one_odd_chain_is_left_out_of_every_arm_and_shown_before_training(
+    recipe_of, listener, tmp_path, fits
+):
+    chains = write_chains(tmp_path / "chains.jsonl", 100, odd=(0,))
+    recipe = recipe_of(
+        arms=["direct", "ases-uni-rouge", "ases-dual-ent"],
+        data={"chains": chains, "task": "gsm8k"},
+        train={"budget": 600, "validation_chains": 4, "evaluations": 1},
+    )
+    results = run(recipe, tmp_path / "run", listener)
+    assert results.data.odd == 1
+    problems = [{example.problem_id for example in train} for _, train, _ in fits]
+    odd = rows_of(tmp_path / "chains.jsonl")[0]["id"]
+    train = {row["problem"]["id"] for row in rows_of(tmp_path / "run/data/train.jsonl")}
+    assert odd in train, "the data stage keeps it; choose another place if the split changes"
+    assert problems[0] == train - {odd} and problems[1] == train - {odd}
+    assert problems[2] | problems[3] == train - {odd}, "the halves of a pair together"
+    lines = "\n".join(listener.lines)
+    said = "chains left out: 1 (1 with a stop sign before their end, 0 over a limit), in every arm"
+    assert lines.index(said) < lines.index("direct, seed 0:")
+    assert "the target carries the stop sign of task gsm8k" in lines
+
+
+def test_many_odd_chains_are_refused_before_the_first_arm_trains(recipe_of, tmp_path, fits):
+    chains = write_chains(tmp_path / "chains.jsonl", 100, odd=range(0, 100, 20))
+    recipe = recipe_of(
+        arms=["direct", "ases-uni-ent"],
+        data={"chains": chains, "task": "gsm8k"},
+        train={"budget": 600},
+    )
+    with pytest.raises(
+        TrainingError,
+        match=r"carries the stop sign of task gsm8k .* of 90 chains are like this, more than the 2 %.*early_stop=drop",
+    ):
+        run(recipe, tmp_path / "run")
+    assert fits == [] and not (tmp_path / "run").exists()
+
+
+def test_an_arm_that_cannot_be_trained_is_named_before_the_first_arm_trains(
+    recipe_of, tmp_path, fits
+):
+    recipe = recipe_of(
+        arms=["direct", "ases-dual-bleu"], segmentation={"beta": 1e-9}, train={"budget": 600}
+    )
+    with pytest.raises(
+        TrainingError, match=r"ases-dual-bleu, seed 0: no segment is AS.*Change segmentation\.beta"
+    ):
+        run(recipe, tmp_path / "run")
+    assert fits == []
+
+
+def test_students_may_write_as_many_segments_as_their_longest_chain_has_and_a_quarter_more(
+    recipe_of, tmp_path, fits
+):
+    chains = tmp_path / "chains.jsonl"
+    long = " ".join(f"Then she has {n}." for n in range(2, 18))
+    with chains.open("w") as file:
+        for n in range(40):
+            row = {"id": f"q{n}", "question": f"What is {n} plus 1?", "answer": str(n + 1)}
+            file.write(json.dumps(row | {"rationale": long}) + "\n")
+    recipe = recipe_of(
+        arms=["ases-uni-inter"],
+        data={"chains": str(chains), "task": "gsm8k"},
+        train={"budget": 300, "evaluations": 1},
+    )
+    results = run(recipe, tmp_path / "run")
+    ((_, examples, student),) = fits
+    assert max(len(example.prefix) + 1 for example in examples) == 17
+    assert student.drive.max_segments == 21 < get_task("gsm8k").max_segments
+    saved = json.loads((tmp_path / "run" / results.best.folder / "smallsteps.json").read_text())
+    assert saved["max_segments"] == 21, "so that `solve` knows it"
+
+
+def test_what_is_planned_is_said_with_the_models_and_tokens_of_all_arms_and_seeds(
+    recipe_of, listener, tmp_path
+):
+    recipe = recipe_of(
+        arms=["direct", "ases-dual-gold"], seeds=[0, 1], train={"budget": 600, "evaluations": 1}
+    )
+    results = run(recipe, tmp_path / "run", listener)
+    total = sum(row.train_tokens for row in results.arms)
+    (line,) = (line for line in listener.lines if line.startswith("checked before training"))
+    assert line.startswith("checked before training: 2 arms, 6 models, about ")
+    said = int(line.split("about ")[1].split()[0].replace(",", ""))
+    assert said == pytest.approx(total, rel=0.2), (
+        "the last update of a seed may be longer or shorter"
+    )
+
+
+def test_arms_whose_tokens_differ_by_whole_updates_are_named():
+    plans = {"direct": {"tokens": {"": 1000}}, "dual": {"tokens": {"ES": 600, "AS": 520}}}
+    assert _spread(plans) == pytest.approx(0.12)
+    assert _spread({"direct": {"tokens": {"": 1000}}}) == 0

@@ -1,0 +1,79 @@
+"""The plan of a recipe: models, data and calls, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from smallsteps.experiment.plan import plan_lines
+from smallsteps.experiment.recipe import load_recipe
+from smallsteps.tasks.files import write_rows
+
+
+def plan(name: str, *changes: str) -> list[str]:
+    return plan_lines(load_recipe(name, changes))
+
+
+@pytest.fixture
+def questions(tmp_path):
+    """A file of 4 questions with contexts."""
+    rows = [
+        {"id": f"q{n}", "question": f"Who {n}?", "context": "X is Y.", "answer": "Y"}
+        for n in range(4)
+    ]
+    write_rows(tmp_path / "q.jsonl", rows)
+    return tmp_path / "q.jsonl"
+
+
+def test_a_dual_arm_trains_two_models():
+    lines = plan("demo", "arms=[direct, ases-uni-inter, ases-dual-inter]", "seeds=[0, 1]")
+    assert lines[:3] == [
+        "arms (3): direct, ases-uni-inter, ases-dual-inter",
+        "seeds: 0, 1",
+        "models trained: 8",
+    ]
+    assert lines[-1] == "student: bundled"
+
+
+def test_an_arm_of_tailored_learning_trains_once_per_round():
+    lines = plan(
+        "tailored/demo", "tailored.rounds=3", "arms=[tailored-full, tailored-blind]", "seeds=[0]"
+    )
+    assert "models trained: 6" in lines
+
+
+def test_a_missing_file_is_marked_and_nothing_is_counted():
+    lines = plan("tailored/own", "data.chains=none.jsonl")
+    assert "data: none.jsonl  (missing: set data.chains=PATH)" in lines
+    assert not any(line.startswith("sizes") for line in lines)
+
+
+def test_calls_of_a_teacher(questions):
+    lines = plan(
+        "tailored/own",
+        f"data.chains={questions}",
+        "data.task=hotpotqa",
+        "tailored.rounds=3",
+        "tailored.rationales=2",
+        "tailored.mistakes=1",
+        "tailored.teacher.retries=1",
+    )
+    assert any(line.startswith("sizes: 4 questions") for line in lines)
+    # 4 questions x 2 rationales; 4 questions x 1 mistake x 2 rounds after the first
+    assert any("8 calls at the start (T_0) and 8 for the feedback" in line for line in lines)
+    assert any("each at most 2 times" in line for line in lines)
+
+
+def test_calls_of_a_reader(questions):
+    lines = plan(
+        "guided/own",
+        f"data.chains={questions}",
+        "arms=[guided-standard, guided-cot]",
+        "guided.samples=5",
+    )
+    # no student: nothing to learn from, 2 arms x 4 questions
+    assert any("With 4 questions in all, at most 8 calls" in line for line in lines)
+
+
+def test_a_student_from_scratch_is_named_by_its_sizes():
+    lines = plan("demo", "student.scratch={d_model: 16, layers: 1}")
+    assert lines[-1] == "student: from scratch {'d_model': 16, 'layers': 1}"

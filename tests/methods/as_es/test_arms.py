@@ -1,0 +1,47 @@
+"""Which AS-ES arms a recipe asks for, and what they share."""
+
+from smallsteps.experiment.recipe import load_recipe
+from smallsteps.methods.as_es.arms import as_es_arms, folds
+from smallsteps.tasks.stories import make_chains
+
+
+def test_a_sweep_runs_each_arm_that_has_the_knob_once_for_each_value():
+    recipe = load_recipe("as-es/figure-3", ["sweep={beta: [0.8, 1.2]}"])
+    arms = [arm for name in recipe.arms if name != "direct" for arm in as_es_arms(recipe, name)]
+    assert [(arm.name, arm.beta) for arm in arms] == [
+        ("ases-uni-ent-beta=0.8", 0.8),
+        ("ases-uni-ent-beta=1.2", 1.2),
+        ("ases-dual-ent-beta=0.8", 0.8),
+        ("ases-dual-ent-beta=1.2", 1.2),
+    ]
+
+
+def test_an_arm_without_the_knob_runs_once(recipe_of):
+    recipe = recipe_of(arms=["direct", "ases-uni-inter"], sweep={"beta": [0.8, 1.2]})
+    assert [arm.name for arm in as_es_arms(recipe, "ases-uni-inter")] == ["ases-uni-inter"]
+
+
+def test_an_arm_is_compared_with_direct_on_the_same_chains(recipe_of):
+    recipe = recipe_of(
+        arms=["direct", "ases-uni-rouge"],
+        data={"task": "pet", "chains": "x"},
+        sweep={"gamma": [0, 1]},
+    )
+    arms = as_es_arms(recipe, "ases-uni-rouge")
+    names = ["direct-gamma=0", "direct-gamma=1"]
+    assert [arm.against(names) for arm in arms] == [[name] for name in names]
+    assert arms[0].against(["ases-uni-rouge-gamma=0"]) == []
+
+
+def test_only_strategies_with_a_trained_scorer_name_one(recipe_of):
+    recipe = recipe_of(arms=["ases-uni-ent", "ases-uni-ent*", "ases-uni-rouge"])
+    scorers = {name: as_es_arms(recipe, name)[0].scorers() for name in recipe.arms}
+    assert [arm.name for arm in scorers["ases-uni-ent"]] == ["direct"]
+    assert scorers["ases-uni-ent*"] == () == scorers["ases-uni-rouge"]
+
+
+def test_all_chains_of_a_problem_go_to_one_fold():
+    chains = make_chains(9, 5, "easy")
+    fold_of = folds([*chains, *chains], 3)
+    assert len(fold_of) == 9
+    assert sorted(fold_of.values()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]

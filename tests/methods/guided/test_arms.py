@@ -1,0 +1,399 @@
+"""Every arm against a reader on loopback: what it costs, what the page shows, what the rows must
+hold, and which student is handed out."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from loopback import completion
+from smallsteps.errors import RecipeError, UserError
+from smallsteps.evaluation.grade import grade
+from smallsteps.experiment.grading import GradedArm, best_student
+from smallsteps.methods.guided.arms import GuidedArm, guidance_result, refinement_result
+from smallsteps.methods.guided.config import arm_names
+from smallsteps.methods.guided.method import GuidedAnswer
+from smallsteps.records import Problem
+from smallsteps.report.page import write_page
+from smallsteps.report.terminal import results_table
+from smallsteps.tasks import get_task
+from smallsteps.tasks.facts import make_chains
+from smallsteps.tasks.files import write_rows
+from smallsteps.training.checkpoints import Selection
+from smallsteps.training.reinforce import Reinforced
+from tiny_guided import KEY, facts_reader, name_rows, names_reader
+from tiny_runs import rows_of
+
+WITHOUT_A_WRITER = (
+    "guided-standard",
+    "guided-cot",
+    "guided-cot-sc",
+    "guided-gold-facts",
+    "guided-random-context",
+)
+
+
+def test_every_arm_runs_and_says_what_it_cost(recipe_of, run_recipe, tmp_path, server):
+    # those that end in -confidence need the reader's weights
+    arms = [arm for arm in arm_names() if not arm.endswith("-confidence")]
+    results = run_recipe(recipe_of(arms=arms))
+    assert [arm.name for arm in results.arms] == arms
+    assert {arm.method for arm in results.arms} == {"guided"}
+    part = results.methods["guided"]
+    for row in part.guidance:
+        assert sum(row.turned.values()) == 6
+        assert (row.small_tokens > 0) == (row.arm not in WITHOUT_A_WRITER), row.arm
+        assert (row.large_tokens > 0) == (row.arm != "guided-small"), row.arm
+    guidance = {row.arm: row for row in part.guidance}
+    both, voting = guidance["guided-both"], guidance["guided-both-sc"]
+    assert voting.small_tokens > both.small_tokens, "samples are paid for"
+    assert guidance["guided-cot-sc"].large_tokens == 2 * guidance["guided-cot"].large_tokens
+    values = {arm.name: arm.value for arm in results.arms}
+    assert values["guided-cot"] == values["guided-cot-sc"] == values["guided-gold-facts"] == 100
+    assert part.yields == {"replies": 12, "parsed": 12, "right": 12, "kept": 12}
+    refined = [f"guided-{kind}" for kind in ("aspects", "task", "both", "raft", "dpo")]
+    assert [row.arm for row in part.refinement] == refined
+    for row in part.refinement:
+        assert row.steps == 2 and row.stopped is None
+        assert {"reward", "kl", "no_signal"} <= set(row.last)
+    assert [arm.name for arm in results.arms if arm.control] == [
+        arm for arm in arms if arm.endswith(("-gold", "-other", "-masked", "-facts", "-context"))
+    ]
+    assert results.best.name in ("guided-unfiltered", "guided-distilled", *refined)
+    assert (tmp_path / "run" / results.best.folder / "config.json").is_file(), (
+        "what `smallsteps guide --guide` takes"
+    )
+    against = [(row.arm, row.against) for row in results.comparisons]
+    assert ("guided-both", "guided-standard") in against
+    assert ("guided-distilled", "guided-standard") in against
+    assert ("guided-both", "guided-distilled") in against
+    page = write_page(tmp_path / "run").read_text()
+    rows = rows_of(tmp_path / "run/arms/guided-both-seed0/page/guided.jsonl")
+    assert all(len(row["quality"]) == 8 for row in rows)
+    assert all(None not in row["quality"].values() for row in rows), "all eight aspects"
+    assert "Refinement" in page and "wrong → right" in page
+    assert "built-in" not in page and KEY not in page
+    for path in (tmp_path / "run").rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+
+BARE = {
+    "numbers": lambda n: {
+        "question": f"Who has {n} pens and {n} more? How many pens?",
+        "answer": str(2 * n),
+    },
+    "strategyqa": lambda n: {"question": f"Is {n} even?", "answer": n % 2 == 0},
+    "text": lambda n: {"question": f"What is the name of {n}?", "answer": f"name {n}"},
+    "commonsenseqa": lambda n: {
+        "question": f"Where is {n}?",
+        "choices": [f"shop {n}", f"bank {n}"],
+        "answer": f"bank {n}",
+    },
+}
+"""Task → row of a question without a context."""
+
+
+@pytest.mark.parametrize("task", BARE)
+def test_a_task_without_contexts_works_and_what_needs_one_is_null(
+    task, recipe_of, run_recipe, tmp_path, server
+):
+    rows = [{"id": str(n), **BARE[task](n)} for n in range(1, 31)]
+    write_rows(tmp_path / "own.jsonl", rows)
+    answers = {
+        row["question"]: {True: "yes", False: "no"}.get(row["answer"], row["answer"])
+        for row in rows
+    }
+
+    def reads(body, times):
+        request = body["messages"][-1]["content"]
+        answer = next(answer for question, answer in answers.items() if question in request)
+        if "step by step" in request:
+            answer = f"It says so. So it is {answer}. Prediction: {answer}"
+        return 200, completion(answer), {}
+
+    server.answer = reads
+    arms = ["guided-standard", "guided-cot-sc"]
+    if task == "numbers":  # the arms that look at quality and at gold answers
+        arms += [
+            "guided-small",
+            "guided-distilled",
+            "guided-both",
+            "guided-distilled-quality",
+            "guided-distilled-gold",
+            "guided-distilled-masked",
+        ]
+    data = {"chains": str(tmp_path / "own.jsonl"), "task": task}
+    results = run_recipe(recipe_of(arms=arms, data=data))
+    by_name = {arm.name: arm for arm in results.arms}
+    assert list(by_name) == arms and {arm.metric for arm in results.arms} == {"accuracy"}
+    without_the_answer = ("guided-small", "guided-distilled-masked")
+    assert {arm.value for arm in results.arms if arm.name not in without_the_answer} == {100}
+    assert "Guidance" in write_page(tmp_path / "run").read_text()
+    if "guided-distilled" in arms:
+        part = results.methods["guided"]
+        (quality,) = [row.quality for row in part.guidance if row.arm == "guided-distilled"]
+        assert {"coherence", "readability", "fluency", "naturalness"} == set(quality)
+        assert "reward_factuality" not in part.refinement[0].last
+    lines = rows_of(tmp_path / f"run/arms/{arms[-1]}-seed0/page/guided.jsonl")
+    assert all(row["quality"]["factuality"] is None for row in lines)
+    assert all(row["quality"]["coherence"] is not None for row in lines)
+
+
+# ---- what the rows must hold ----
+
+
+@pytest.mark.parametrize(
+    ("task", "arm", "message"),
+    [
+        ("numbers", "guided-gold-facts", "needs `supporting_facts` in every test row"),
+        ("numbers", "guided-random-context", "needs `context` in every test row"),
+        ("pet", "guided-cot", "'pet': its answers are whole texts, measured by bleu"),
+    ],
+)
+def test_what_a_task_cannot_have_is_refused_before_the_first_call(
+    task, arm, message, recipe_of, run_recipe, tmp_path, server
+):
+    rows = [{"id": str(n), "question": f"How many is {n}?", "answer": str(n)} for n in range(30)]
+    if task == "pet":
+        rows = [
+            {"id": str(n), "findings": f"Brain: normal {n}.", "impression": f"Brain: normal {n}."}
+            for n in range(30)
+        ]
+    write_rows(tmp_path / "own.jsonl", rows)
+    data = {"chains": str(tmp_path / "own.jsonl"), "task": task}
+    named = message if task == "pet" else f"{arm!r} {message}"
+    with pytest.raises(UserError, match=named):
+        run_recipe(recipe_of(arms=["guided-standard", arm], data=data))
+    assert not server.bodies
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"context": None}, "context"),
+        ({"context": []}, "context"),
+        ({"supporting_facts": [["Nobody", 0]]}, "Nobody"),
+        ({"answer": None}, "answer"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_named(recipe_of, run_recipe, tmp_path, row, message):
+    rows = []
+    for chain in make_chains(20, 3, 2):
+        problem = chain.problem
+        rows.append(
+            {
+                "id": problem.id,
+                "question": problem.question,
+                "answer": problem.answer,
+                "context": [[title, list(sentences)] for title, sentences in problem.context],
+                "supporting_facts": problem.meta["supporting_facts"],
+            }
+        )
+    rows[4] = {name: value for name, value in (rows[4] | row).items() if value is not None}
+    write_rows(tmp_path / "own.jsonl", rows)
+    data = {"chains": str(tmp_path / "own.jsonl"), "task": "facts"}
+    with pytest.raises(UserError, match=message):
+        run_recipe(recipe_of(arms=["guided-standard", "guided-gold-facts"], data=data))
+
+
+# ---- the run ----
+
+
+def test_the_same_call_again_asks_nobody_and_changes_nothing(recipe_of, run_recipe, server):
+    first = run_recipe(recipe_of())
+    calls = len(server.bodies)
+    assert run_recipe(recipe_of()) == first and len(server.bodies) == calls
+    elsewhere = run_recipe(recipe_of(), "other")
+    assert len(server.bodies) == calls, "another folder finds the replies in the store"
+    assert [arm.value for arm in elsewhere.arms] == [arm.value for arm in first.arms]
+
+
+def test_page_and_table_appear_where_replies_are_missing_and_nothing_is_counted(
+    recipe_of, run_recipe, tmp_path, server
+):
+    """Empty and refused replies are wrong answers; no reply says what it cost; some hold no answer
+    even when asked twice."""
+
+    def answers(body, times):
+        if body["messages"][-1]["content"] == "Prediction:":  # asked a second time
+            return 200, completion("..."), {}
+        status, content, headers = facts_reader(body, times)
+        content.pop("usage")
+        number = zlib.crc32(body["messages"][0]["content"].encode()) % 6
+        if number == 0:
+            content = completion("")
+        elif number == 1:
+            content = completion("I cannot say.")
+        elif number == 2:
+            content = completion(None, refusal="I must not.")
+        return status, content, headers
+
+    server.answer = answers
+    kinds = [
+        "standard",
+        "cot",
+        "cot-sc",
+        "small",
+        "distilled",
+        "both",
+        "distilled-sc",
+        "gold-facts",
+    ]
+    results = run_recipe(recipe_of(arms=[f"guided-{kind}" for kind in kinds]))
+    part = results.methods["guided"]
+    sources = {row.arm: row.read_from for row in part.guidance}
+    assert any(row.get("none") for row in sources.values())
+    assert sum(sources["guided-standard"].values()) == 6
+    assert part.yields["replies"] == 12 > part.yields["parsed"]
+    page = write_page(tmp_path / "run").read_text()
+    assert "Guidance" in page and "no answer" in page
+    assert results_table(results).row_count >= 8
+
+
+def test_a_run_that_trains_nobody_names_no_student(recipe_of, run_recipe, tmp_path):
+    results = run_recipe(recipe_of(arms=["guided-standard", "guided-cot"]))
+    assert results.best is None and results.methods["guided"].yields is None
+    assert "Best student" not in write_page(tmp_path / "run").read_text()
+
+
+def test_a_lexical_judge_that_fails_on_real_text_ends_the_run_before_anything_is_trained(
+    recipe_of, run_recipe, tmp_path, server, listener
+):
+    """Its scores would be rewarded. The replies are kept, and the same folder goes on where the
+    recipe allows it."""
+    server.answer = names_reader
+    rows = [
+        {name: value for name, value in row.items() if name != "supporting_facts"}
+        for row in name_rows(30)
+    ]
+    write_rows(tmp_path / "own.jsonl", rows)
+    data = {"chains": str(tmp_path / "own.jsonl"), "task": "hotpotqa"}
+    with pytest.raises(
+        RecipeError, match=r"lexical judge hardly tells .*: .*0\.\d\d.*judge_min_auc=0"
+    ):
+        run_recipe(recipe_of(data=data))
+    assert len(server.bodies) == 24, "what the students learn from, and no more"
+    assert not (tmp_path / "run/seed0").exists()
+    unjudged = recipe_of(data=data, arms=["guided-standard", "guided-distilled", "guided-task"])
+    run_recipe(unjudged, "task")
+    recipe = recipe_of(data=data)
+    allowed = recipe.model_copy(
+        update={"guided": recipe.guided.model_copy(update={"judge_min_auc": 0.0})}
+    )
+    assert allowed.digest() == recipe.digest(), "the same run"
+    results = run_recipe(allowed)
+    assert any("AUC; 0.5 is chance" in line for line in listener.lines)
+    assert any(line.strip().startswith("logicality: 0.") for line in listener.lines)
+    judged = {row.aspect for row in results.methods["guided"].judge}
+    assert judged >= {"factuality", "logicality", "consistency"}
+    assert "perturbation" in write_page(tmp_path / "run").read_text()
+
+
+# ---- which student is handed out ----
+
+
+class StagesOf:
+    """The stages of arms that are trained and have answered; nothing is on disk."""
+
+    def __init__(self, out: Path, names: list[str], validation: dict[tuple[str, int], float]):
+        self.out, self.names, self.validation = out, names, validation
+
+    def answers(self, kind, seed):
+        return [GuidedAnswer("p", "7", "So it is 7.", "direct", 5, 5)]
+
+    def quality(self, answers, seed):
+        return None
+
+    def student(self, name, seed):
+        return self.out / f"seed{seed}/{name}"
+
+    def fitted(self, name, seed):
+        value = self.validation.get((name, seed))
+        return SimpleNamespace(train_tokens=9, passes=1.0, seconds=1.0, validation=value)
+
+    def refined(self, name, seed):
+        return SimpleNamespace(best=SimpleNamespace(value=self.validation[name, seed]))
+
+
+def handed_out(out, names, validation, seeds=(0,)):
+    """The student that a run of these arms (without prefix) hands out."""
+    lab = SimpleNamespace(run=SimpleNamespace(path=out))
+    stages = StagesOf(out, names, validation)
+    arms = [GuidedArm(f"guided-{name}", stages) for name in names]
+    graded = [
+        GradedArm(arm, seed, arm.run(lab, seed), None, {}, {}, None, "")
+        for seed in seeds
+        for arm in arms
+    ]
+    return best_student(lab, graded)
+
+
+def test_arm_and_seed_are_chosen_on_validation_alone(tmp_path):
+    validation = {
+        ("distilled", 0): 40.0,
+        ("distilled", 1): 42.0,
+        ("both", 0): 44.0,
+        ("both", 1): 43.0,
+    }
+    chosen = handed_out(tmp_path, ["standard", "distilled", "both"], validation, seeds=(0, 1))
+    assert (chosen.name, chosen.seed, chosen.folder) == ("guided-both", 0, "seed0/both")
+    assert chosen.validation == 44.0
+
+
+def test_what_answers_alone_and_what_votes_is_not_handed_out_while_a_student_guides(tmp_path):
+    validation = {("small", 0): 90.0, ("distilled", 0): 10.0}
+    names = ["standard", "small", "distilled", "distilled-sc"]
+    assert handed_out(tmp_path, names, validation).name == "guided-distilled"
+    assert handed_out(tmp_path, names[:2], validation).name == "guided-small"
+    controls = ["standard", "small", "untrained", "random-context"]
+    assert handed_out(tmp_path, controls, validation).name == "guided-small", "nobody else trains"
+
+
+def test_where_nothing_was_trained_there_is_no_choice(tmp_path):
+    assert handed_out(tmp_path, ["standard", "cot", "untrained"], {}) is None
+
+
+# ---- what the method reports of an arm ----
+
+
+def test_what_guidance_changed_is_unknown_where_the_reader_was_not_asked_alone():
+    """A mixed run need not have `guided-standard`."""
+    problems = [Problem("a", "1 + 1?", "2"), Problem("b", "1 + 2?", "3")]
+
+    def graded(name, *answers):
+        rows = [
+            GuidedAnswer(problem.id, answer, None, "direct", 4, 6)
+            for problem, answer in zip(problems, answers, strict=True)
+        ]
+        stages = SimpleNamespace(
+            names=[name], answers=lambda kind, seed: rows, quality=lambda answers, seed: None
+        )
+        arm = GuidedArm(f"guided-{name}", stages)
+        outcome = arm.run(None, 0)
+        score = grade(outcome.predictions, problems, get_task("numbers"), resamples=100)
+        return GradedArm(arm, 0, outcome, score, {}, {}, None, "")
+
+    cot, standard = graded("cot", "2", "3"), graded("standard", "2", "9")
+    assert guidance_result(cot, None).turned is None
+    assert guidance_result(cot, standard).turned == {
+        "right->right": 1,
+        "right->wrong": 0,
+        "wrong->right": 1,
+        "wrong->wrong": 0,
+    }
+    assert guidance_result(cot, None).read_from == {"direct": 2}
+    assert guidance_result(cot, None).large_tokens == 6.0
+
+
+def test_a_gauge_that_was_not_measured_in_a_tenth_of_the_steps_is_null_there():
+    curves = [{"update": n, "reward": n / 20, "metric": 50.0} for n in range(1, 21)]
+    curves[-1]["reward_fluency"] = 0.5
+    best = Selection(update=20, value=60.0)
+    refined = Reinforced(Path("x"), best, 40.0, 20, None, curves)
+    result = refinement_result("guided-both", 1, refined)
+    assert result.first == {"reward": 0.075, "reward_fluency": None}
+    assert result.last == {"reward": 0.975, "reward_fluency": 0.5}
+    assert (result.arm, result.seed, result.start, result.value) == ("guided-both", 1, 40.0, 60.0)

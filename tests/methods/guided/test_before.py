@@ -1,0 +1,82 @@
+"""What is refused before the first call and the first training, and what a dry run says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smallsteps.errors import RecipeError, UserError
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.run import run
+from smallsteps.generation.access import Access
+from smallsteps.methods.guided.before import models, next_command, plan, variants
+from smallsteps.students.loading import load_student
+from tiny_guided import guided_content
+
+
+def test_a_reader_that_cannot_be_asked_shows_before_any_training(tmp_path):
+    content = guided_content(tmp_path / "replies.sqlite")
+    content["guided"]["reader"]["base_url"] = "https://nobody.invalid/v1"
+    with pytest.raises(RecipeError, match="OPENAI_API_KEY"):
+        run(make_recipe(content), tmp_path / "run", access=Access(None, None))
+    assert not list((tmp_path / "run").glob("seed*"))
+
+
+def test_a_device_that_is_not_there_shows_before_anything_is_read(recipe_of, run_recipe, server):
+    with pytest.raises(RecipeError, match=r"student\.device cuda:99: "):
+        run_recipe(recipe_of(student={"device": "cuda:99"}))
+    assert not server.bodies
+
+
+def test_a_judge_that_is_none_shows_before_the_first_call(recipe_of, run_recipe, tmp_path, server):
+    load_student("bundled").save(tmp_path / "t5")
+    guided = guided_content(tmp_path / "replies.sqlite")["guided"]
+    with pytest.raises(UserError, match="judge"):
+        run_recipe(recipe_of(guided={**guided, "judge": str(tmp_path / "t5")}))
+    assert not server.bodies
+
+
+def test_confidence_and_uplift_need_the_weights_of_the_reader(
+    recipe_of, run_recipe, tmp_path, server
+):
+    guided = guided_content(tmp_path / "replies.sqlite")["guided"]
+    for changes in (
+        {"arms": ["guided-standard", "guided-distilled-confidence"]},
+        {"guided": {**guided, "reinforce": {"uplift": True}}},
+    ):
+        with pytest.raises(RecipeError, match="need the reader's weights"):
+            run_recipe(recipe_of(**changes))
+    assert not server.bodies
+
+
+def test_a_dry_run_counts_the_calls_that_the_reader_may_get():
+    """By hand, with 10 questions in all: 10 to learn from; of two seeds 2 x (1 + 1 + 2 samples) x
+    10 answers; 2 refinements x 2 steps x 2 prompts x 2 samples; 2 x (1 + 1) evaluations x 10."""
+    arms = ["guided-standard", "guided-both", "guided-distilled-sc"]
+    recipe = make_recipe(guided_content("x", arms=arms, seeds=[0, 1]))
+    sizes, calls = plan(recipe, arms, 8, 10)
+    assert sizes == "sizes: 10 questions"
+    assert "4 per test question and seed, at most 8 rewards for each of 2 refinements" in calls
+    assert f"at most {10 + 80 + 16 + 40} calls" in calls
+
+
+def test_students_that_arms_share_are_trained_once():
+    arms = ["guided-standard", "guided-both", "guided-both-sc", "guided-random-context"]
+    recipe = make_recipe(guided_content("x", arms=arms))
+    assert models(recipe, arms) == 2, "distilled, and both"
+    assert variants(recipe, arms) == arms
+
+
+def test_the_next_command_names_what_differs_from_the_defaults():
+    recipe = make_recipe(guided_content("x"))
+    content = guided_content("x")
+    content["guided"]["reader"] |= {"name": "trained"}
+    trained = make_recipe(content)
+    out, student = Path("runs/a"), Path("runs/a/seed0/both")
+    assert " ".join(next_command(recipe, out, student)) == (
+        "smallsteps guide questions.jsonl --guide runs/a/seed0/both --reader m "
+        "--out answers.jsonl --task facts"
+    )
+    command = next_command(trained, out, student)
+    assert command[command.index("--reader") + 1] == "runs/a/reader"

@@ -1,0 +1,249 @@
+"""The rounds in the run folder: what arms share and cost, that nothing is bought or made twice, and
+that a run killed anywhere ends the same."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import pytest
+import yaml
+
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.results import read_results
+from smallsteps.experiment.run import run
+from smallsteps.generation.access import Access
+from smallsteps.generation.replies import ReplyStore
+from smallsteps.methods.tailored import rounds as rounds_module
+from smallsteps.report.page import write_page
+from smallsteps.teaching.story_solver import StorySolver
+from tiny_runs import lasting, rows_of
+from tiny_tailored import (
+    KEY,
+    causal_student,
+    rounds_of,
+    sums_recipe,
+    tailored_content,
+    write_json_lines,
+)
+
+# ---- what arms cost ----
+
+
+def test_arms_cost_the_same_teacher_and_training_tokens(four_arms):
+    rows = rounds_of(four_arms.results)
+    dearest = 130
+    for arm in ("tailored-t0-only", "tailored-blind"):
+        for number in (1, 2):
+            paid = rows[arm, number].teacher_tokens
+            allowed = rows["tailored-full", number].teacher_tokens
+            assert allowed <= paid <= allowed + dearest, "the last reply may go over"
+    full = rows["tailored-full", 2].train_tokens
+    for arm in ("tailored-t0-only", "tailored-blind", "tailored-no-contrast"):
+        assert rows[arm, 2].train_tokens == pytest.approx(full, rel=0.2)
+    assert rows["tailored-full", 1].usable > 0 and rows["tailored-no-contrast", 2].usable is None
+
+
+def test_tokens_of_positives_and_negatives_are_counted_beside_the_anchors(four_arms):
+    rows = rounds_of(four_arms.results)
+    assert four_arms.results.methods["tailored"].equal == "anchors"
+    full, plain = rows["tailored-full", 1], rows["tailored-no-contrast", 1]
+    assert full.all_tokens > 1.3 * full.train_tokens
+    assert plain.all_tokens == plain.train_tokens
+
+
+def test_arms_can_be_equal_in_all_tokens(tmp_path):
+    arms = ["tailored-full", "tailored-no-contrast"]
+    recipe = make_recipe(tailored_content(arms=arms, tailored={"equal": "all"}))
+    rows = rounds_of(run(recipe, tmp_path / "run"))
+    for number in (1, 2):
+        full, plain = rows["tailored-full", number], rows["tailored-no-contrast", number]
+        assert plain.all_tokens == pytest.approx(full.all_tokens, rel=0.2)
+        assert plain.train_tokens > 1.2 * full.train_tokens
+    assert "all tokens" in write_page(tmp_path / "run").read_text(encoding="utf-8")
+
+
+# ---- what is shared, and made once ----
+
+
+def test_arms_that_learn_the_same_share_a_student(four_arms):
+    places = sorted(path.name for path in (four_arms.out / "start/seed0").iterdir())
+    assert places == ["round-0", "round-1-plain", "round-1-triplet"]
+
+
+def test_the_same_call_again_asks_nobody_and_changes_nothing(four_arms, monkeypatch):
+    monkeypatch.setattr(StorySolver, "explain", lambda *_: pytest.fail("asked again"))
+    assert run(four_arms.recipe, four_arms.out) == four_arms.results
+
+
+def test_a_run_killed_anywhere_ends_the_same(command, tmp_path):
+    content = tailored_content(
+        arms=["tailored-full", "tailored-t0-only"],
+        tailored={"teacher": {"store": str(tmp_path / "store")}},
+    )
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
+    arguments = ("run", str(tmp_path / "recipe.yaml"), "--threads", "1", "--out")
+    assert command(*arguments, str(tmp_path / "whole")) == 0, command.errors()
+    cut = str(tmp_path / "cut")
+    for point in (
+        "before-manifest:start/seed0/round-0/exam/block-000",
+        "after:start/lessons",
+        "before-manifest:start/seed0/round-1-triplet/training",
+        "before-manifest:arms/tailored-full-seed0/lessons-1",
+        "before-manifest:arms/tailored-t0-only-seed0/round-2/test",
+        "after:results",
+    ):
+        assert command(*arguments, cut, fail_at=point) == -9, f"{point}: {command.errors()}"
+    assert command(*arguments, cut) == 0, command.errors()
+    whole, other = (lasting(read_results(tmp_path / name)) for name in ("whole", "cut"))
+    assert whole == other
+    assert (tmp_path / "cut/report.html").is_file()
+    for name in ("fates.jsonl", "grades.jsonl"):
+        path = f"arms/tailored-full-seed0/page/{name}"
+        assert (tmp_path / "whole" / path).read_text() == (tmp_path / "cut" / path).read_text()
+
+
+def test_an_exam_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    """A killed exam loses at most a block of questions."""
+    monkeypatch.setattr(rounds_module, "BLOCK", 5)
+    sizes = []
+    sit = rounds_module.sit
+
+    def interrupted_in_the_second_block(student, problems, *args, **more):
+        sizes.append(len(problems))
+        if len(sizes) == 2:
+            raise KeyboardInterrupt
+        return sit(student, problems, *args, **more)
+
+    monkeypatch.setattr(rounds_module, "sit", interrupted_in_the_second_block)
+    recipe = make_recipe(tailored_content(tailored={"rounds": 1}))
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "run")
+    sizes[:] = [0, 0]
+    run(recipe, tmp_path / "run")
+    assert sizes[2:] == [5, 5, 5], "the first block of the first exam was kept"
+
+
+# ---- settings ----
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"segments": "inter"}, {"contrast": "dpo", "collect": "replace"}, {"start": "restart"}],
+)
+def test_other_settings_run_too(tmp_path, changes):
+    results = run(make_recipe(tailored_content(tailored=changes)), tmp_path / "run")
+    rounds = results.methods["tailored"].rounds
+    assert [row.round for row in rounds] == [0, 1, 2]
+    assert "segments" in changes or rounds[1].usable > 0
+    drive = json.loads((tmp_path / "run" / results.best.folder / "smallsteps.json").read_text())
+    assert ((drive["max_segments"] or 0) > 2) == ("segments" in changes), (
+        "from the longest chain it learnt from"
+    )
+
+
+def test_demonstrations_are_training_questions_and_go_with_the_student(tmp_path, tiny):
+    recipe = make_recipe(
+        tailored_content(
+            student={"name": causal_student(tiny, tmp_path / "student")},
+            tailored={"demonstrations": 2, "rounds": 1},
+            train={"overlong": "drop", "source_limit": 2000, "target_limit": 2000},
+        )
+    )
+    results = run(recipe, tmp_path / "run")
+    replies = rows_of(tmp_path / "run/start/lessons/replies.jsonl")
+    right = {row["text"] for row in replies if "dropped" not in row}
+    folder = tmp_path / "run" / results.best.folder
+    drive = json.loads((folder / "smallsteps.json").read_text())
+    questions = {row["question"] for row in rows_of(tmp_path / "run/data/train.jsonl")}
+    assert len(drive["demonstrations"]) == 2
+    for question, rationale in drive["demonstrations"]:
+        assert rationale in right and question in questions
+
+
+def test_demonstrations_are_refused_for_an_encoder_decoder_before_the_teacher_is_asked(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(StorySolver, "explain", lambda *_: pytest.fail("asked"))
+    recipe = make_recipe(tailored_content(tailored={"demonstrations": 2}))
+    with pytest.raises(
+        RecipeError, match="bundled is an encoder-decoder: demonstrations are for causal"
+    ):
+        run(recipe, tmp_path / "run")
+
+
+# ---- a teacher of no use, and one that is paid ----
+
+
+def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_before_the_first_exam(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rounds_module, "sit", lambda *_, **__: pytest.fail("an exam for nothing"))
+    rows = [{"id": f"q{n}", "question": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
+    replies = [{"id": row["id"], "rationale": "The answer is 99."} for row in rows]
+    questions = write_json_lines(tmp_path / "q.jsonl", rows)
+    teacher = {"name": write_json_lines(tmp_path / "replies.jsonl", replies)}
+    recipe = make_recipe(
+        tailored_content(
+            data={"chains": questions, "task": "numbers"},
+            tailored={"rationales": 1, "teacher": teacher},
+        )
+    )
+    with pytest.raises(
+        DataError, match=r"not one of \d+ rationales .* was kept \(wrong answer: \d+"
+    ):
+        run(recipe, tmp_path / "run")
+
+
+def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_shows_the_key(
+    tmp_path, server, listener
+):
+    """Against a server on loopback: T_0 is bought once for all arms, the key stands in no file of
+    the run."""
+    arms = ["tailored-full", "tailored-t0-only"]
+    store = str(tmp_path / "store")
+    recipe = sums_recipe(tmp_path, server, arms, base_url=server.url, store=store, calls=20)
+    results = run(recipe, tmp_path / "run", listener, access=Access(key=KEY))
+    assert server.calls == 20, "the limit holds for all arms together"
+    ends = "ends after round 2: the teacher's budget is spent"
+    assert any(ends in line for line in listener.lines)
+    assert any("16 calls" in line for line in listener.lines), (
+        "the forecast comes before the first call"
+    )
+    assert [row.round for row in results.methods["tailored"].rounds] == [0, 1, 2, 0, 1, 2]
+    for path in [*(tmp_path / "run").rglob("*"), *tmp_path.glob("store*")]:
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+    assert KEY not in "".join(listener.lines)
+
+
+def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(
+    tmp_path, server, monkeypatch
+):
+    store = "smallsteps.generation.settings.STORE"
+    monkeypatch.setattr(store, tmp_path / "first.sqlite")
+    recipe = sums_recipe(tmp_path, server, ["tailored-full", "tailored-t0-only"], rounds=2)
+    run(recipe, tmp_path / "bought", access=Access(server.url, KEY))
+    calls = server.calls
+    with (
+        closing(ReplyStore(tmp_path / "first.sqlite")) as first,
+        closing(ReplyStore(tmp_path / "second.sqlite")) as second,
+    ):
+        first.export(tmp_path / "replies.jsonl")
+        second.take_over(tmp_path / "replies.jsonl")
+    monkeypatch.setattr(store, tmp_path / "second.sqlite")
+    monkeypatch.setattr("smallsteps.generation.access.on_this_machine", lambda url: False)
+    run(recipe, tmp_path / "replayed", access=Access(server.url, None))
+    assert server.calls == calls
+    lasting_files = {
+        "replies.jsonl",
+        "fates.jsonl",
+        "grades.jsonl",
+        "papers.jsonl",
+        "model.safetensors",
+    }
+    paths = [path for path in (tmp_path / "bought").rglob("*") if path.name in lasting_files]
+    assert {path.name for path in paths} == lasting_files and len(paths) > 10
+    for path in paths:
+        replayed = tmp_path / "replayed" / path.relative_to(tmp_path / "bought")
+        assert path.read_bytes() == replayed.read_bytes(), path

@@ -1,0 +1,32 @@
+"""Fixtures of the tests that make whole runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from smallsteps.experiment.recipe import Recipe, make_recipe
+from tiny_runs import Commands, Listener, tiny_content
+
+
+@pytest.fixture
+def recipe_of():
+    """`recipe_of(arms=[...], train={...})`: the tiny recipe with these sections changed."""
+
+    def make(**sections: Any) -> Recipe:
+        return make_recipe(tiny_content(**sections))
+
+    return make
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory):
+    commands = Commands(tmp_path_factory.mktemp("log") / "stderr")
+    yield commands
+    commands.close()
