@@ -20,7 +20,8 @@ from smallsteps.generation.engine import ENGINES
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.segments.strategies import STRATEGIES
 from smallsteps.students.loading import load_student
-from smallsteps.students.scratch import ScratchSettings, from_scratch
+from smallsteps.students.scratch import from_scratch
+from smallsteps.students.settings import ScratchSettings
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import TASKS, get_task
 from smallsteps.tasks.stories import make_chains

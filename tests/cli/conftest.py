@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from smallsteps.cli.main import main
-from smallsteps.students.scratch import ScratchSettings, from_scratch
+from smallsteps.students.scratch import from_scratch
+from smallsteps.students.settings import ScratchSettings
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import write_rows

@@ -10,7 +10,8 @@ from smallsteps import lock
 from smallsteps.cli import solving
 from smallsteps.cli.main import main
 from smallsteps.cli.solving import names_file
-from smallsteps.students.scratch import ScratchSettings, from_scratch
+from smallsteps.students.scratch import from_scratch
+from smallsteps.students.settings import ScratchSettings
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 

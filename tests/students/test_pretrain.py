@@ -16,7 +16,7 @@ from smallsteps.students.pretrain import (
     pretrain_settings,
     rate,
 )
-from smallsteps.students.scratch import ScratchSettings
+from smallsteps.students.settings import ScratchSettings
 from smallsteps.tasks.stories import LARGEST, make_chains
 
 TINY = PretrainSettings(
@@ -87,7 +87,9 @@ def test_an_interrupted_run_goes_on_with_its_tokenizer_and_ends_with_a_student(t
 
 
 def test_an_unknown_setting_is_named():
-    with pytest.raises(RecipeError, match="stepz"):
+    with pytest.raises(
+        RecipeError, match=r"^student/bundled: unknown key 'stepz'\. Did you mean 'steps'"
+    ):
         pretrain_settings({"stepz": 3})
 
 

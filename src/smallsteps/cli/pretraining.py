@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import yaml
@@ -30,7 +29,7 @@ def pretrain_bundled(
     content = recipe_content(name)
     apply_changes(content, changes)
     settings = pretrain_settings(content)
-    resolved = yaml.safe_dump(asdict(settings), sort_keys=False)
+    resolved = yaml.safe_dump(settings.model_dump(), sort_keys=False)
     if dry_run:
         say(resolved)
         return

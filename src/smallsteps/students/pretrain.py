@@ -14,54 +14,45 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 from transformers import T5ForConditionalGeneration
 
+from smallsteps.config import Seed, Settings, read_settings
 from smallsteps.disk import atomic_file, atomic_folder, write_json
-from smallsteps.errors import RecipeError, StudentError, nearest
+from smallsteps.errors import StudentError
 from smallsteps.students.drills import GROUPS, Group, drills
 from smallsteps.students.padding import pad
 from smallsteps.students.pretrained import read_tokenizer
-from smallsteps.students.scratch import ScratchSettings, byte_tokenizer, make_t5
+from smallsteps.students.scratch import byte_tokenizer, make_t5
+from smallsteps.students.settings import ScratchSettings
 from smallsteps.tasks import facts, stories
 
-NUMBERS = (
-    ("steps", int, 1, 10**7),
-    ("scale", float, 0.001, 1000),
-    ("learning_rate", float, 1e-9, 10),
-    ("warmup", int, 0, 10**7),
-    ("decay", float, 0, 1),
-    ("seed", int, 0, 2**32 - 1),
-    ("save_every", int, 1, 10**7),
-)
-"""Settings that are numbers: kind, least, most."""
 
+class PretrainSettings(Settings):
+    """How the bundled student is made."""
 
-@dataclass(frozen=True)
-class PretrainSettings:
-    """Every knob of the bundled student."""
-
-    steps: int = 3000
-    """Updates."""
-    scale: float = 1.0
+    steps: int = Field(3000, ge=1, le=10**7)
+    """Number of updates."""
+    scale: float = Field(1.0, ge=0.001, le=1000)
     """Multiplies the rows of every batch of an update (see `drills.GROUPS`)."""
     bf16: bool = True
-    """Multiplies matrices in bfloat16; weights and optimizer stay in float32."""
+    """Multiply matrices in bfloat16; weights and optimizer stay in float32."""
     compile: bool = True
-    """Compiles the model for the few shapes of its batches (on a CPU 1.5 times as fast; needs a C++
+    """Compile the model for the few shapes of its batches (on a CPU 1.5 times as fast; needs a C++
     compiler)."""
-    learning_rate: float = 2e-3
-    warmup: int = 200
+    learning_rate: float = Field(2e-3, ge=1e-9, le=10)
+    """Highest learning rate."""
+    warmup: int = Field(200, ge=0, le=10**7)
     """Updates of linear warm-up."""
-    decay: float = 0.2
+    decay: float = Field(0.2, ge=0, le=1)
     """Share of the updates over which the rate falls to nothing."""
-    student: ScratchSettings = field(
+    student: ScratchSettings = Field(
         default_factory=lambda: ScratchSettings(
             tokenizer="bytes",
             vocabulary=1536,
@@ -73,47 +64,18 @@ class PretrainSettings:
             dropout=0.0,
         )
     )
-    seed: int = 0
-    save_every: int = 250
+    """Size and tokenizer."""
+    seed: Seed = 0
+    """Seed of weights and drills."""
+    save_every: int = Field(250, ge=1, le=10**7)
     """Updates between checkpoints."""
 
-    def __post_init__(self) -> None:
-        for name, kind, least, most in NUMBERS:
-            value = getattr(self, name)
-            fits = isinstance(value, int if kind is int else int | float) and not isinstance(
-                value, bool
-            )
-            if not fits or not least <= value <= most:
-                what = "a whole number" if kind is int else "a number"
-                raise RecipeError(
-                    f"{name}: expected {what} from {least:g} to {most:g}, got {value!r:.60}."
-                )
-        for name in ("bf16", "compile"):
-            if not isinstance(getattr(self, name), bool):
-                raise RecipeError(
-                    f"{name}: expected true or false, got {getattr(self, name)!r:.60}."
-                )
 
-
-def pretrain_settings(content: dict[str, Any]) -> PretrainSettings:
-    """Settings from a recipe's mapping. Raises RecipeError on a key or a value that is none."""
-    content = {name: value for name, value in content.items() if name != "about"}
-    student = content.pop("student", {})
-    if not isinstance(student, dict):
-        raise RecipeError(f"student/bundled: student: expected a mapping, got {student!r:.60}.")
-    for section, keys, known in (
-        ("", content, PretrainSettings.__dataclass_fields__),
-        ("student.", student, ScratchSettings.__dataclass_fields__),
-    ):
-        for name in keys:
-            if name not in known:
-                raise RecipeError(
-                    f"student/bundled: no setting {section}{name}.{nearest(str(name), known)}"
-                )
-    try:
-        return PretrainSettings(**content, student=ScratchSettings(**student))
-    except RecipeError as error:
-        raise RecipeError(f"student/bundled: {error}") from None
+def pretrain_settings(content: Mapping[str, Any]) -> PretrainSettings:
+    """Settings from a recipe's mapping. Raises RecipeError for an unknown key or an invalid
+    value."""
+    settings = {name: value for name, value in content.items() if name != "about"}
+    return read_settings(PretrainSettings, settings, "student/bundled")
 
 
 WORDINGS = 3
@@ -266,7 +228,7 @@ def _export(
 ) -> Path:
     folder = out / "student"
     made = {
-        "settings": asdict(settings),
+        "settings": settings.model_dump(),
         "log": log,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),

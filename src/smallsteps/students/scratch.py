@@ -7,87 +7,20 @@ characters suit Chinese."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from smallsteps.errors import RecipeError, nearest
-from smallsteps.students.characters import MARKERS
+from smallsteps.config import read_settings
+from smallsteps.students.settings import SPECIAL, ScratchSettings
 from smallsteps.students.student import Student
-from smallsteps.tasks.base import STOP_TOKEN
-
-SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]
-"""Ids 0 to 5."""
 
 
-TOKENIZERS = ("bytes", "characters")
-FEWEST_TOKENS = {"bytes": 256 + len(SPECIAL), "characters": len(SPECIAL) + 2}
-SIZES = (
-    ("d_model", 1, 16_384),
-    ("d_kv", 1, 4_096),
-    ("heads", 1, 512),
-    ("d_ff", 1, 131_072),
-    ("layers", 1, 200),
-)
-"""Of the model: the least and the most."""
-
-
-@dataclass(frozen=True)
-class ScratchSettings:
-    """A student's size and tokenizer."""
-
-    tokenizer: Literal["bytes", "characters"] = "bytes"
-    """`bytes`: byte-level BPE, digits apart. `characters`: one token a character."""
-    vocabulary: int = 4096
-    """Most tokens."""
-    d_model: int = 256
-    d_kv: int = 64
-    heads: int = 4
-    d_ff: int = 640
-    """Width of the gated feed-forward layers."""
-    layers: int = 4
-    """Of the encoder, and of the decoder."""
-    dropout: float = 0.1
-    neighbours: bool = True
-    """Start some heads off attending to neighbouring tokens (see `lean_on_neighbours`)."""
-
-    def __post_init__(self) -> None:
-        if self.tokenizer not in TOKENIZERS:
-            raise RecipeError(
-                f"no tokenizer {self.tokenizer!r}.{nearest(str(self.tokenizer), TOKENIZERS)}"
-            )
-        least = FEWEST_TOKENS[self.tokenizer]
-        for name, low, high in (("vocabulary", least, 1_000_000), *SIZES):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise RecipeError(
-                    f"student.scratch.{name}: expected a whole number from {low:,} to {high:,}, got {value!r:.60}."
-                )
-        if (
-            isinstance(self.dropout, bool)
-            or not isinstance(self.dropout, int | float)
-            or not 0 <= self.dropout < 1
-        ):
-            raise RecipeError(
-                f"student.scratch.dropout: expected a number of at least 0 and below 1, got {self.dropout!r:.60}."
-            )
-        if not isinstance(self.neighbours, bool):
-            raise RecipeError(
-                f"student.scratch.neighbours: expected true or false, got {self.neighbours!r:.60}."
-            )
-
-
-def scratch_settings(words: Mapping[str, Any]) -> ScratchSettings:
-    """The settings that a recipe's `student.scratch` names. Raises RecipeError for a word or a
-    value that is none."""
-    known = ScratchSettings.__dataclass_fields__
-    for name in words:
-        if name not in known:
-            raise RecipeError(f"student.scratch: unknown key {name!r}.{nearest(str(name), known)}")
-    return ScratchSettings(**words)
+def scratch_settings(content: Mapping[str, Any]) -> ScratchSettings:
+    """The settings that a recipe's `student.scratch` names. Raises RecipeError."""
+    return read_settings(ScratchSettings, content, "student.scratch")
 
 
 def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0) -> Student:
