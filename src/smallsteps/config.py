@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -97,6 +97,9 @@ class Settings(BaseModel, metaclass=_SettingsMeta):
         frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    no_effect: ClassVar[frozenset[str]] = frozenset()
+    """Keys that change no result."""
+
     @field_validator("*", mode="before")
     @classmethod
     def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
@@ -111,6 +114,16 @@ class Settings(BaseModel, metaclass=_SettingsMeta):
     def changed(self, **values: Any) -> Self:
         """A copy with other values, checked like any other. Raises RecipeError."""
         return type(self)(**{**dict(self), **values})
+
+    def effects(self) -> dict[str, Any]:
+        """The settings as JSON values, without the keys that change no result, in nested sections
+        too."""
+        content = self.model_dump(mode="json", exclude=set(self.no_effect))
+        for name in content:
+            value = getattr(self, name)
+            if isinstance(value, Settings):
+                content[name] = value.effects()
+        return content
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

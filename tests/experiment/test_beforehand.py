@@ -17,28 +17,28 @@ REFUSED = {
     (
         "demo",
         "student.scratch={layers: 0}",
-    ): "student.scratch.layers: expected a whole number from 1 to 200, got 0.",
+    ): "student.scratch.layers: expected a whole number of at least 1, got 0.",
     (
         "demo",
         "student.scratch={layers: -1}",
-    ): "student.scratch.layers: expected a whole number from 1 to 200, got -1.",
+    ): "student.scratch.layers: expected a whole number of at least 1, got -1.",
     (
         "demo",
         "student.scratch={layers: 1.5}",
-    ): "student.scratch.layers: expected a whole number from 1 to 200",
+    ): "student.scratch.layers: expected a whole number of at least 1",
     (
         "demo",
         "student.scratch={heads: true}",
-    ): "student.scratch.heads: expected a whole number from 1 to 512, got True",
+    ): "student.scratch.heads: expected a whole number of at least 1, got true",
     (
         "demo",
         "student.scratch={d_model: x}",
-    ): "student.scratch.d_model: expected a whole number from 1 to 16,384",
+    ): "student.scratch.d_model: expected a whole number of at least 1",
     ("demo", "student.scratch={d_ff: [8]}"): "student.scratch.d_ff: expected a whole number",
     (
         "demo",
         "student.scratch={layer: 1}",
-    ): "student.scratch: unknown key 'layer'. Did you mean 'layers'?",
+    ): "unknown key 'student.scratch.layer'. Did you mean 'layers'?",
     (
         "demo",
         "student.scratch={vocabulary: 10}",
@@ -50,8 +50,11 @@ REFUSED = {
     (
         "demo",
         "student.scratch={neighbours: 3}",
-    ): "student.scratch.neighbours: expected true or false, got 3.",
-    ("demo", "student.scratch={tokenizer: words}"): "no tokenizer 'words'",
+    ): "student.scratch.neighbours: expected true or false, got 3",
+    (
+        "demo",
+        "student.scratch={tokenizer: words}",
+    ): "student.scratch.tokenizer: expected one of bytes, characters, got 'words'",
     ("demo", "student.lora=161"): "student.lora: a rank of 161 is beyond the model's width, 160.",
     (
         "demo",

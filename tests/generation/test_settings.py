@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from smallsteps.errors import RecipeError
-from smallsteps.generation.settings import SPENDING_ONLY, STORE, CallSettings
+from smallsteps.generation.settings import STORE, CallSettings
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"name": " "}, "name: the model's name is empty"),
-        ({"name": "m\ud800"}, r"name: the model's name m\? is no UTF-8"),
+        ({"name": "m\ud800"}, r"name: the model's name m\? is not UTF-8"),
         ({"base_url": "localhost:8000"}, r"base_url: the URL 'localhost:8000': expected http://"),
         ({"base_url": "http://h/v1?key=1"}, r"base_url: the URL 'http://h/v1': expected no `\?`"),
         ({"concurrency": 0}, "concurrency: expected a whole number of at least 1, got 0"),
@@ -46,5 +46,5 @@ def test_the_store_is_shared_where_none_is_named() -> None:
 
 
 def test_what_is_asked_is_no_matter_of_spending() -> None:
-    asked = set(CallSettings.model_fields) - SPENDING_ONLY
+    asked = set(CallSettings(name="m").effects())
     assert asked == {"name", "base_url", "extra_body", "thinking"}

@@ -3,7 +3,7 @@
 import pytest
 
 from smallsteps.errors import RecipeError
-from smallsteps.students.settings import ScratchSettings
+from smallsteps.students.settings import ScratchSettings, StudentSettings
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,18 @@ def test_invalid_settings_are_refused(values, message):
         ScratchSettings(**values)
 
 
-def test_a_value_in_two_sections_names_the_smallest_vocabulary_of_its_tokenizer():
+def test_each_tokenizer_has_a_smallest_vocabulary_of_its_own():
     assert ScratchSettings(tokenizer="characters", vocabulary=8).vocabulary == 8
     with pytest.raises(RecipeError, match="from 8 to 1,000,000 with the tokenizer characters"):
         ScratchSettings(tokenizer="characters", vocabulary=7)
+
+
+@pytest.mark.parametrize("scratch", [{}, None])
+def test_nothing_named_is_no_student_from_scratch(scratch):
+    assert StudentSettings(scratch=scratch).scratch is None
+    assert StudentSettings(scratch={"layers": 2}).scratch == ScratchSettings(layers=2)
+
+
+def test_the_device_changes_no_result():
+    assert StudentSettings(device="cpu").effects() == StudentSettings(device="cuda").effects()
+    assert StudentSettings(lora=8).effects() != StudentSettings().effects()

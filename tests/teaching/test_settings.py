@@ -3,7 +3,6 @@
 import pytest
 
 from smallsteps.errors import RecipeError
-from smallsteps.generation.settings import SPENDING_ONLY
 from smallsteps.teaching.settings import TeacherSettings
 
 
@@ -27,4 +26,4 @@ def test_a_temperature_is_zero_or_one_that_can_be_sampled_at(value):
 
 
 def test_a_temperature_changes_replies_and_so_does_the_prompt():
-    assert not {"temperature", "initial", "max_new_tokens"} & SPENDING_ONLY
+    assert {"temperature", "initial", "max_new_tokens"} <= set(TeacherSettings().effects())

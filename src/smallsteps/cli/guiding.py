@@ -15,11 +15,11 @@ from smallsteps.cli.progress import Terminal, say
 from smallsteps.errors import counted
 from smallsteps.evaluation.comparison import compare_scores
 from smallsteps.evaluation.grade import grade
-from smallsteps.experiment.recipe import ReaderSettings
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.solve import stored_task
+from smallsteps.methods.guided.config import ReaderSettings
 from smallsteps.methods.guided.method import GuidedAnswer, Written, alone, guided, turned, write
 from smallsteps.methods.guided.open import open_reader
 from smallsteps.methods.guided.reader import Asked, check_task, nothing_read

@@ -18,7 +18,6 @@ from smallsteps.config import apply_changes
 from smallsteps.devices import check_device, check_threads
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.recipe import (
-    BUNDLED,
     Recipe,
     load_recipe,
     make_recipe,
@@ -26,6 +25,7 @@ from smallsteps.experiment.recipe import (
 )
 from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.outputs import check_output_folder
+from smallsteps.students.settings import BUNDLED
 
 if TYPE_CHECKING:
     from smallsteps.students.student import Student

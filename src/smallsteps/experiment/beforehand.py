@@ -18,13 +18,13 @@ from smallsteps.experiment.data import check_bundled, load_data
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
-from smallsteps.experiment.recipe import BUNDLED, Recipe
+from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.generation.chat_models import local_folder, served_url
 from smallsteps.generation.settings import CallSettings
 from smallsteps.students.lora import check_rank
 from smallsteps.students.pretrained import ModelFiles
-from smallsteps.students.scratch import scratch_settings
+from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import Task, get_task
 from smallsteps.teaching.prompts import read_prompt
 
@@ -96,8 +96,7 @@ def _check_student(recipe: Recipe) -> bool | None:
     """Whether the student is a causal model; None where that is not known without the hub."""
     words = recipe.student
     if words.scratch:
-        settings = scratch_settings(words.scratch)
-        check_rank(words.lora, settings.d_model)
+        check_rank(words.lora, words.scratch.d_model)
         return False
     try:
         files = ModelFiles.locate(words.name)

@@ -16,8 +16,10 @@ from typing import Any
 from smallsteps.disk import write_json
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.experiment.folder import RunFolder
-from smallsteps.experiment.recipe import BUNDLED, Data, Recipe
+from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.settings import DataSettings
 from smallsteps.records import Chain, Problem, Rationale
+from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import TASKS, Task, get_task
 from smallsteps.tasks.base import Difficulty
 from smallsteps.tasks.files import identified, read_chains, read_problems, read_rows, write_rows
@@ -62,7 +64,7 @@ class RunData:
         check_answers([*self.train, *self.validation, *self.test])
 
 
-def data_task(data: Data, say: Say | None = None) -> Task:
+def data_task(data: DataSettings, say: Say | None = None) -> Task:
     """The task of a recipe in the language of its data. `say` receives the language where it was
     guessed."""
     if data.chains == BUNDLED:
@@ -118,7 +120,7 @@ def check_answers(problems: Sequence[Problem]) -> None:
         )
 
 
-def _make_questions(data: Data, folder: Path, say: Say | None) -> None:
+def _make_questions(data: DataSettings, folder: Path, say: Say | None) -> None:
     task = data_task(data, say)
     gold: list[Chain] = []
     if data.chains == BUNDLED:
@@ -138,7 +140,7 @@ def _make_questions(data: Data, folder: Path, say: Say | None) -> None:
 
 
 def _question_files(
-    data: Data, task: Task, say: Say | None
+    data: DataSettings, task: Task, say: Say | None
 ) -> tuple[list[Problem], list[Problem], list[Problem]]:
     problems = [
         problem for path in _paths(data) for problem in read_problems(path, task, data.columns, say)
@@ -161,13 +163,13 @@ def _question_files(
 
 
 def read_parts(
-    data: Data, task: Task, say: Say | None = None
+    data: DataSettings, task: Task, say: Say | None = None
 ) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
     """Training, validation and test chains, made or read, and facts about them."""
     return _bundled(data) if data.chains == BUNDLED else _from_files(data, task, say)
 
 
-def _make_chains(data: Data, folder: Path, say: Say | None) -> None:
+def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
     task = data_task(data, say)
     train, validation, test, facts = read_parts(data, task, say)
     problems = (
@@ -206,11 +208,11 @@ def _write_chains(path: Path, chains: Sequence[Chain]) -> None:
     )
 
 
-def _paths(data: Data) -> list[str]:
+def _paths(data: DataSettings) -> list[str]:
     return [data.chains] if isinstance(data.chains, str) else data.chains
 
 
-def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+def _bundled(data: DataSettings) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
     """Training, validation and test problems of three different seeds; a question that comes twice
     counts once."""
     generate = _generator(data)
@@ -226,12 +228,12 @@ def _bundled(data: Data) -> tuple[list[Chain], list[Chain], list[Chain], dict[st
     return train, parts[0], parts[1], {"source": source, "chains": data.count, "wrong": 0}
 
 
-def check_bundled(data: Data) -> None:
+def check_bundled(data: DataSettings) -> None:
     """Raises RecipeError where nothing bundled belongs to the task."""
     _generator(data)
 
 
-def _generator(data: Data) -> Callable[[int, int, Difficulty], list[Chain]]:
+def _generator(data: DataSettings) -> Callable[[int, int, Difficulty], list[Chain]]:
     task = TASKS.get(data.task)
     if task is None or task.generate is None:
         names = " and ".join(f"`{name}`" for name, known in TASKS.items() if known.generate)
@@ -243,7 +245,7 @@ def _generator(data: Data) -> Callable[[int, int, Difficulty], list[Chain]]:
 
 
 def _from_files(
-    data: Data, task: Task, say: Say | None
+    data: DataSettings, task: Task, say: Say | None
 ) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
     paths = _paths(data)
     chains: list[Chain] = []
@@ -281,7 +283,7 @@ def _from_files(
     return chains, validation, _gold_chains(data, task), facts
 
 
-def _gold_chains(data: Data, task: Task) -> list[Chain]:
+def _gold_chains(data: DataSettings, task: Task) -> list[Chain]:
     """The chains of a test file where it has them; the problems alone otherwise."""
     assert data.test is not None
     if task.prepare is None:

@@ -14,6 +14,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol
 
+from smallsteps.config import Settings
 from smallsteps.errors import nearest
 
 
@@ -39,8 +40,10 @@ class Method:
     """The arm that the others are compared with."""
     needs_chains: bool = False
     """Whether its arms learn from chains of thought; else questions and answers are enough."""
-    section: str | None = None
-    """The section of the recipe that only this method reads."""
+    section: str = ""
+    """The key of the recipe's section that only this method reads; "": it has none."""
+    settings: type[Settings] | None = None
+    """The class of that section."""
     check: Callable[[Any, Sequence[str]], None] = lambda recipe, names: None
     """(recipe, the method's arms in it): raises ValueError where they do not go together."""
     renamed: Mapping[str, str] = field(default_factory=dict)

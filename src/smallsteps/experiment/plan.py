@@ -12,15 +12,17 @@ from smallsteps.experiment.data import data_task, read_parts
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
-from smallsteps.experiment.recipe import BUNDLED, Recipe
+from smallsteps.experiment.recipe import Recipe
 from smallsteps.records import Chain
+from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import read_problems
 
 
 def plan_lines(recipe: Recipe) -> list[str]:
     """What a run of the recipe does, with sizes where its files are on this machine."""
     scratch = recipe.student.scratch
-    student = f"from scratch {scratch}" if scratch else recipe.student.name
+    sizes = scratch.model_dump(exclude_unset=True) if scratch else None
+    student = f"from scratch {sizes}" if sizes else recipe.student.name
     arms = methods_of(recipe)
     return [*_arm_lines(recipe, arms), *_data_lines(recipe, arms), f"student: {student}"]
 
@@ -34,11 +36,10 @@ def _arm_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
         for arm in names:
             variants[arm] = before.variants(recipe, [arm])
     named = [variant for arm in recipe.arms for variant in variants[arm]]
-    trained = recipe.guided is not None and recipe.guided.reader.name == "trained"
     return [
         f"arms ({len(named)}): {', '.join(named)}",
         f"seeds: {', '.join(map(str, recipe.seeds))}",
-        f"models trained: {len(recipe.seeds) * models}{' and the reader' if trained else ''}",
+        f"models trained: {len(recipe.seeds) * models}",
     ]
 
 

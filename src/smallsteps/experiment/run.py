@@ -46,7 +46,7 @@ from smallsteps.experiment.results import (
     write_results,
 )
 from smallsteps.generation.access import Access
-from smallsteps.students.scratch import from_scratch, scratch_settings
+from smallsteps.students.scratch import from_scratch
 
 
 def run(
@@ -110,10 +110,10 @@ def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Acc
 
 def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str:
     """The untrained student: a name, or the folder of one made from scratch, whose tokenizer knows
-    the training text. Raises RecipeError for an unknown key of `student.scratch`."""
-    if not recipe.student.scratch:
+    the training text."""
+    settings = recipe.student.scratch
+    if settings is None:
         return recipe.student.name
-    settings = scratch_settings(recipe.student.scratch)
 
     def make(place: Path) -> None:
         from_scratch(data.texts, settings, seed=0).save(place / "student")

@@ -7,7 +7,7 @@ environment alone (`access.py`)."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -49,6 +49,17 @@ class CallSettings(BudgetSettings):
 
     Of `concurrency` there is one default, 16: what recipes always had, and what small servers
     bear."""
+
+    no_effect: ClassVar[frozenset[str]] = frozenset(
+        {
+            *BudgetSettings.model_fields,
+            "store",
+            "concurrency",
+            "timeout",
+            "attempts",
+            "patience",
+        }
+    )
 
     name: Name
     """A model at `base_url`, or a folder of a model."""
@@ -110,16 +121,3 @@ class CallSettings(BudgetSettings):
         from smallsteps.generation.parameters import check_extra_body
 
         return check_extra_body(extra)
-
-
-SPENDING_ONLY = frozenset(
-    {
-        *BudgetSettings.model_fields,
-        "store",
-        "concurrency",
-        "timeout",
-        "attempts",
-        "patience",
-    }
-)
-"""Settings of a call that change neither what is asked nor what is answered."""

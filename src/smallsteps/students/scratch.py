@@ -6,21 +6,15 @@ characters suit Chinese."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from smallsteps.config import read_settings
 from smallsteps.students.settings import SPECIAL, ScratchSettings
 from smallsteps.students.student import Student
-
-
-def scratch_settings(content: Mapping[str, Any]) -> ScratchSettings:
-    """The settings that a recipe's `student.scratch` names. Raises RecipeError."""
-    return read_settings(ScratchSettings, content, "student.scratch")
 
 
 def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0) -> Student:

@@ -1,15 +1,17 @@
-"""Settings of a student made from scratch."""
+"""Settings of a student: which one learns, and how one is made from scratch."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from smallsteps.config import Settings
+from smallsteps.config import Name, Settings
 from smallsteps.students.characters import MARKERS
 from smallsteps.tasks.base import STOP_TOKEN
 
+BUNDLED = "bundled"
+"""The student, and the data, that ship in the package."""
 SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]
 """Tokens with ids 0 to 5."""
 SMALLEST_VOCABULARY = {"bytes": 256 + len(SPECIAL), "characters": len(SPECIAL) + 2}
@@ -37,12 +39,37 @@ class ScratchSettings(Settings):
     neighbours: bool = True
     """Start some heads off attending to neighbouring tokens (see `scratch.lean_on_neighbours`)."""
 
-    @model_validator(mode="after")
-    def _has_room_for_every_text(self) -> Self:
-        smallest = SMALLEST_VOCABULARY[self.tokenizer]
-        if self.vocabulary < smallest:
+    @field_validator("vocabulary")
+    @classmethod
+    def _has_room_for_every_text(cls, vocabulary: int, info: ValidationInfo) -> int:
+        tokenizer = info.data.get("tokenizer", "characters")
+        smallest = SMALLEST_VOCABULARY[tokenizer]
+        if vocabulary < smallest:
             raise ValueError(
-                f"vocabulary: expected a whole number from {smallest:,} to 1,000,000 with the "
-                f"tokenizer {self.tokenizer}, got {self.vocabulary}."
+                f"expected a whole number from {smallest:,} to 1,000,000 with the tokenizer "
+                f"{tokenizer}, got {vocabulary}."
             )
-        return self
+        return vocabulary
+
+
+class StudentSettings(Settings):
+    """Who learns."""
+
+    no_effect: ClassVar[frozenset[str]] = frozenset({"device"})
+
+    name: Name = BUNDLED
+    """`bundled`, a folder, or a hub name."""
+    lora: int = Field(0, ge=0, le=100_000)
+    """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
+    device: Name = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the loaded weights; training keeps them in float32 whatever they were saved in."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """None: as the model's configuration has it."""
+    scratch: ScratchSettings | None = None
+    """Make a student from scratch instead: its size and tokenizer. `{}` and null: take `name`."""
+
+    @field_validator("scratch", mode="before")
+    @classmethod
+    def _nothing_named(cls, scratch: Any) -> Any:
+        return scratch or None

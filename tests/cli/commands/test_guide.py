@@ -5,7 +5,7 @@ from pathlib import Path
 from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.guiding import Guide
 from smallsteps.cli.input_file import InputFile
-from smallsteps.experiment.recipe import ReaderSettings
+from smallsteps.methods.guided.config import ReaderSettings
 
 JOB = "smallsteps.cli.guiding.guide_file"
 NEEDED = ("guide", "q.jsonl", "--guide", "g", "--reader", "m", "--out", "o.jsonl")

@@ -8,10 +8,10 @@ import pytest
 
 from loopback import completion
 from smallsteps.errors import RecipeError
-from smallsteps.experiment.recipe import ReaderSettings
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.methods.guided.config import ReaderSettings
 from smallsteps.methods.guided.open import open_reader
 from smallsteps.methods.guided.reader import Asked
 from smallsteps.tasks import get_task

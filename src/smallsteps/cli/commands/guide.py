@@ -18,7 +18,7 @@ from smallsteps.cli.options import (
     Threads,
     column_names,
 )
-from smallsteps.experiment.recipe import ReaderSettings
+from smallsteps.methods.guided.config import ReaderSettings
 
 READER = OptionGroup(
     ReaderSettings,

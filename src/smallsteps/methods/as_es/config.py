@@ -42,5 +42,4 @@ METHOD = Method(
     name="as-es",
     arm_names=arm_names,
     needs_chains=True,
-    section="segmentation",
 )

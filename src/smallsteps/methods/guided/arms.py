@@ -26,6 +26,7 @@ from smallsteps.methods.guided.config import (
     REFINED_ARMS,
     STANDARD,
     WITHOUT_A_STUDENT,
+    GuidedSettings,
     guided_parts,
     guided_students,
 )
@@ -263,8 +264,7 @@ class GuidedRun:
 
 def open_run(lab: Lab, names: Sequence[str]) -> GuidedRun:
     """The arms of this method in the lab; the reader is opened, or trained, and nothing asked."""
-    settings = lab.recipe.guided
-    assert settings is not None
+    settings = lab.recipe.section(GuidedSettings)
     kinds = [name.removeprefix(PREFIX) for name in names]
     check_questions(lab, kinds)
     judges = open_judges(settings.judge, settings.encoder, lab.recipe.student.device)

@@ -11,7 +11,13 @@ from smallsteps.experiment.data import RunData
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.generation.chat_models import local_folder
-from smallsteps.methods.guided.config import PREFIX, REFINED_ARMS, guided_parts, guided_students
+from smallsteps.methods.guided.config import (
+    PREFIX,
+    REFINED_ARMS,
+    GuidedSettings,
+    guided_parts,
+    guided_students,
+)
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.prompts import check_prompts
@@ -21,8 +27,7 @@ PROMPTS = ("guided", "standard", "cot")
 
 def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
     """Raises UserError where judge, encoder or reader cannot be used as the recipe says."""
-    settings = recipe.guided
-    assert settings is not None
+    settings = recipe.section(GuidedSettings)
     for key, name in (("guided.judge", settings.judge), ("guided.encoder", settings.encoder)):
         if name != "lexical":
             try:
@@ -45,9 +50,9 @@ def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, caus
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
     """Raises UserError where the prompts do not fit the data, or a question has no gold answer."""
-    assert recipe.guided is not None
     data.check_answers()
-    prompts = [getattr(recipe.guided.reader, prompt) for prompt in PROMPTS]
+    reader = recipe.section(GuidedSettings).reader
+    prompts = [getattr(reader, prompt) for prompt in PROMPTS]
     check_prompts(prompts, data.task, data.train[0])
 
 
@@ -63,11 +68,10 @@ def models(recipe: Recipe, names: Sequence[str]) -> int:
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
     """The calls that the reader may get. `in_all`: questions of all parts."""
-    settings = recipe.guided
-    assert settings is not None
+    settings = recipe.section(GuidedSettings)
     kinds = [name.removeprefix(PREFIX) for name in names]
     students, seeds = guided_students(kinds), len(recipe.seeds)
-    reinforce = settings.reinforce
+    reinforce, trained = settings.reinforce, settings.reader.name == "trained"
     calls_per_question = sum(settings.samples if _samples_several(kind) else 1 for kind in kinds)
     rewards = reinforce.steps * reinforce.prompts * reinforce.samples
     refined = seeds * sum(name in REFINED_ARMS for name in students)
@@ -78,7 +82,7 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     total = to_learn_from + answers + refined * rewards + evaluations * in_all
     return [
         f"sizes: {in_all:,} questions",
-        f"reader: 1 call per training question, {calls_per_question:,} per test question and seed, "
+        f"reader{', trained first' if trained else ''}: 1 call per training question, {calls_per_question:,} per test question and seed, "
         f"at most {rewards:,} rewards for each of {refined} refinements. With {in_all:,} "
         f"questions in all, at most {total:,} calls, and a second call where a reply cannot be "
         "read",
@@ -92,8 +96,7 @@ def _samples_several(kind: str) -> bool:
 
 def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
     """The command that lets the student of a run guide its reader."""
-    assert recipe.guided is not None
-    settings = recipe.guided.reader
+    settings = recipe.section(GuidedSettings).reader
     reader = str(out / "reader") if settings.name == "trained" else settings.name
     command = ["smallsteps", "guide", "questions.jsonl", "--guide", str(student)]
     command += ["--reader", reader, "--out", "answers.jsonl"]

@@ -1,4 +1,4 @@
-"""LM-guided chain of thought in a recipe: the names of its arms, and what must hold beside them.
+"""LM-guided chain of thought in a recipe: its section, its arms, and what must hold beside them.
 
 guided-KIND          who writes the rationale with which the reader answers (`KINDS`)
 guided-WRITER-HOW    rationales of a writer that vote, are chosen from, or are controlled"""
@@ -6,9 +6,14 @@ guided-WRITER-HOW    rationales of a writer that vote, are chosen from, or are c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from smallsteps.config import LARGEST_COUNT, Count, Name, Settings, Temperature
 from smallsteps.experiment.method import Method
+from smallsteps.generation.settings import CallSettings
+from smallsteps.training.settings import ReinforceSettings
 
 PREFIX = "guided-"
 STANDARD = f"{PREFIX}standard"
@@ -37,6 +42,68 @@ REFINED_ARMS = ("aspects", "task", "both", "raft", "dpo")
 """Writers that begin as the distilled student and are refined by reinforcement learning."""
 NO_METHOD = ("gold", "other", "masked")
 """Further kinds that are ceilings or controls."""
+
+
+class ReaderSettings(CallSettings):
+    """The large frozen model that answers."""
+
+    name: Name = "trained"
+    """A model at `base_url`, a folder of a model, or `trained`: a small one that learns to read
+    bundled facts in this run and is then frozen."""
+    guided: Name = "read"
+    """Prompt with a rationale: a bundled name or a file."""
+    standard: Name = "standard"
+    """Prompt without one."""
+    cot: Name = "cot"
+    """Prompt for reasoning and prediction in one go."""
+    max_new_tokens: Count = 32
+    """Of an answer."""
+    cot_tokens: Count = 256
+    """Of reasoning and prediction."""
+    count: int = Field(1500, ge=10, le=1_000_000)
+    """`trained` only: questions it learns from, none of them the run's."""
+    budget: int = Field(1_000_000, ge=1, le=LARGEST_COUNT)
+    """`trained` only: its training tokens."""
+    noise: float = Field(0.5, ge=0, le=1)
+    """`trained` only: share of the rationales it learns to read that are spoilt, so that it does
+    not believe them all."""
+
+
+class RefinementSettings(ReinforceSettings):
+    """The refinement of the distilled student by reinforcement learning."""
+
+    temperature: Temperature = 1.0
+    """Of the rollouts."""
+    reward: Literal["balanced", "paper"] = "balanced"
+    """Reward of the arm `both`."""
+    uplift: bool = False
+    """Usefulness is the uplift of the gold answer's likelihood instead of the F1 of the reader's
+    answer; needs the reader's weights."""
+    longest: Count = 160
+    """Words of a rationale beyond which it is worth nothing."""
+
+
+class GuidedSettings(Settings):
+    """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et
+    al. 2024)."""
+
+    no_effect: ClassVar[frozenset[str]] = frozenset({"judge_min_auc"})  # whether a run goes on
+
+    reader: ReaderSettings = Field(default_factory=ReaderSettings)
+    reinforce: RefinementSettings = Field(default_factory=RefinementSettings)
+    samples: int = Field(10, ge=2, le=1000)
+    """Of self-consistency and of choosing one of n (paper: 10)."""
+    temperature: Temperature = 0.7
+    """Of those samples (paper: 0.7)."""
+    max_new_tokens: Count = 96
+    """Of a rationale."""
+    judge: Name = "lexical"
+    """Of the aspects: lexical, or a model of natural-language inference."""
+    encoder: Name = "lexical"
+    """Of the aspects: lexical, or a sentence encoder."""
+    judge_min_auc: float = Field(0.7, ge=0, le=1)
+    """On text that is not bundled the judge is measured before refinement: how often it ranks a
+    rationale of this run above a spoilt one. A lexical judge below this ends the run; 0: never."""
 
 
 def kinds() -> list[str]:
@@ -96,6 +163,7 @@ METHOD = Method(
     arm_names=arm_names,
     baseline=STANDARD,
     section="guided",
+    settings=GuidedSettings,
     check=check,
     renamed={kind: PREFIX + kind for kind in kinds()},
 )

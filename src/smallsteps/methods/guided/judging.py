@@ -17,8 +17,9 @@ from typing import Any
 from smallsteps.disk import write_json
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.folder import RunFolder
-from smallsteps.experiment.recipe import BUNDLED, Recipe
+from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
+from smallsteps.methods.guided.config import GuidedSettings
 from smallsteps.methods.guided.results import JudgeResult
 from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import ASPECTS
@@ -26,6 +27,7 @@ from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Scorer
 from smallsteps.quality.sensitivity import matrix
 from smallsteps.records import Chain
+from smallsteps.students.settings import BUNDLED
 
 SAMPLE = 100
 """Rationales that are perturbed."""
@@ -94,8 +96,7 @@ def check_judge(
     """Measures the judge on `chains` (the reader's right rationales) once and says what came out;
     None where too few have a context. Raises RecipeError where a lexical judge is too weak to be
     rewarded for."""
-    guided = recipe.guided
-    assert guided is not None
+    guided = recipe.section(GuidedSettings)
     items = [
         Rated.of(chain.problem, chain.rationale.text) for chain in chains if chain.problem.context
     ]

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from smallsteps.experiment.recipe import ReaderSettings
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.chat import LocalChat
 from smallsteps.generation.chat_models import open_chat
 from smallsteps.generation.generator import Decoding
+from smallsteps.methods.guided.config import ReaderSettings
 from smallsteps.methods.guided.reader import Reader
 from smallsteps.methods.guided.reward import Likelihood
 from smallsteps.tasks.base import Task

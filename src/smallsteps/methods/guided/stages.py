@@ -24,10 +24,15 @@ from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of, place_of
-from smallsteps.experiment.recipe import GuidedSettings
 from smallsteps.experiment.trained import Trained
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.config import PREFIX, WRITERS, guided_parts, guided_students
+from smallsteps.methods.guided.config import (
+    PREFIX,
+    WRITERS,
+    GuidedSettings,
+    guided_parts,
+    guided_students,
+)
 from smallsteps.methods.guided.method import (
     GuidedAnswer,
     Reasoned,

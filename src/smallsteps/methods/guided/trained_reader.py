@@ -17,6 +17,7 @@ from pathlib import Path
 
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
+from smallsteps.methods.guided.config import GuidedSettings
 from smallsteps.methods.guided.method import reasoning_of
 from smallsteps.methods.guided.reader import MARK
 from smallsteps.quality.perturb import PERTURBATIONS
@@ -40,8 +41,7 @@ FACTS_ALONE = 0.4
 def train_reader(lab: Lab, folder: Path) -> None:
     """Trains the reader in `folder`, which then holds its files."""
     recipe = lab.recipe
-    assert recipe.guided is not None
-    settings = recipe.guided.reader
+    settings = recipe.section(GuidedSettings).reader
     prompts = {name: read_prompt(getattr(settings, name)) for name in ("guided", "standard", "cot")}
     chains = _chains(lab, settings.count)
     examples = [

@@ -16,11 +16,10 @@ from smallsteps.experiment.arm import Arm
 from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Outcome
-from smallsteps.experiment.recipe import TailoredSettings
 from smallsteps.experiment.results import Figure
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
-from smallsteps.methods.tailored.config import FULL, PREFIX
+from smallsteps.methods.tailored.config import FULL, PREFIX, TailoredSettings
 from smallsteps.methods.tailored.exam import Paper, marks
 from smallsteps.methods.tailored.method import fate
 from smallsteps.methods.tailored.results import RoundResult, TailoredResults
@@ -183,8 +182,7 @@ class TailoredRun:
 
 def open_run(lab: Lab, names: Sequence[str]) -> TailoredRun:
     """The arms of tailored learning in this lab; the teacher is opened, and nothing asked yet."""
-    settings = lab.recipe.tailored
-    assert settings is not None
+    settings = lab.recipe.section(TailoredSettings)
     return TailoredRun(Rounds(lab, settings, _teacher(lab, settings)))
 
 

@@ -10,6 +10,7 @@ from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
+from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.prompts import check_prompts
 
@@ -18,8 +19,7 @@ PROMPTS = ("initial", "feedback", "blind")
 
 def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
     """Raises UserError where the teacher cannot be asked as the recipe says."""
-    settings = recipe.tailored
-    assert settings is not None
+    settings = recipe.section(TailoredSettings)
     teacher = settings.teacher
     if settings.rationales > 1 and not teacher.temperature:
         raise RecipeError(
@@ -38,9 +38,9 @@ def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, caus
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
     """Raises UserError where the prompts do not fit the data, or a question has no gold answer."""
-    assert recipe.tailored is not None
     data.check_answers()
-    prompts = [getattr(recipe.tailored.teacher, prompt) for prompt in PROMPTS]
+    teacher = recipe.section(TailoredSettings).teacher
+    prompts = [getattr(teacher, prompt) for prompt in PROMPTS]
     check_prompts(prompts, data.task, data.train[0])
 
 
@@ -51,14 +51,12 @@ def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
 
 def models(recipe: Recipe, names: Sequence[str]) -> int:
     """One for each arm and round."""
-    assert recipe.tailored is not None
-    return recipe.tailored.rounds * len(names)
+    return recipe.section(TailoredSettings).rounds * len(names)
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
     """The calls that the teacher may get."""
-    settings = recipe.tailored
-    assert settings is not None
+    settings = recipe.section(TailoredSettings)
     first = questions * settings.rationales
     feedback = questions * settings.mistakes * (settings.rounds - 1)
     return [

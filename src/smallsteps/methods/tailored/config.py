@@ -1,18 +1,65 @@
-"""Tailored learning in a recipe: the names of its arms, and what must hold beside them."""
+"""Tailored learning in a recipe: its section, the names of its arms, and what must hold beside
+them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import Field
+
+from smallsteps.config import Count, Temperature
 from smallsteps.experiment.method import Method
 from smallsteps.segments.strategies import strategies_for_new_chains
+from smallsteps.teaching.settings import TeacherSettings
+from smallsteps.training.settings import ContrastSettings
 
 PREFIX = "tailored-"
 KINDS = ("full", "t0-only", "blind", "no-contrast")
 ARMS = tuple(PREFIX + kind for kind in KINDS)
 FULL = f"{PREFIX}full"
 """The arm at whose cost the others are made."""
+
+
+class TailoredSettings(ContrastSettings):
+    """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
+
+    rounds: int = Field(3, ge=1, le=1000)
+    """Times the student is trained; it sits the exam before the first and after each."""
+    teacher: TeacherSettings = Field(default_factory=TeacherSettings)
+    rationales: int = Field(1, ge=1, le=1000)
+    """Rationales asked for each question at the start (T_0); above 1 they can be each other's
+    positives."""
+    mistakes: int = Field(1, ge=1, le=1000)
+    """Wrong rationales of a question that the teacher is shown in a round, each in a call of its
+    own."""
+    samples: int = Field(4, ge=1, le=1000)
+    """Chains a question in an exam (code: 4)."""
+    temperature: Temperature = 1.0
+    """Of the exam (code: 1)."""
+    top_k: Count = 50
+    """Of the exam (code: 50)."""
+    collect: Literal["accumulate", "replace"] = "accumulate"
+    """Rationales to learn from: those of all rounds, or of the newest alone."""
+    cap: int = Field(8, ge=1, le=1000)
+    """`accumulate`: most rationales of a question, the newest first."""
+    start: Literal["continue", "restart"] = "continue"
+    """Where a round's training begins: at the last round's student (code), or at the untrained
+    one."""
+    min_gain: float | None = Field(None, ge=-100, le=100, examples=[0.5])
+    """Stop where a round brought less on validation, in points; None: never."""
+    min_failed: float = Field(1.0, ge=0, le=100)
+    """Stop where less than this share of the questions, in per cent, has a sample that is not
+    right."""
+    segments: str | None = None
+    """None: the student writes whole chains; `inter`, `bleu` or `rouge`: it learns and writes them
+    segment by segment (uni-path AS-ES)."""
+    demonstrations: int = Field(0, ge=0, le=32)
+    """Causal students: worked training questions, fixed by the seed, that stand before every
+    question in training, exam and test. They weigh `prompt_weight`."""
+    equal: Literal["anchors", "all"] = "anchors"
+    """What training tokens arms have in common: those of the rationales trained on, or all that go
+    through the model, positives and negatives of the contrast included."""
 
 
 def check(recipe: Any, names: Sequence[str]) -> None:
@@ -42,6 +89,7 @@ METHOD = Method(
     arm_names=lambda: ARMS,
     baseline=FULL,
     section="tailored",
+    settings=TailoredSettings,
     check=check,
     renamed=dict(zip(KINDS, ARMS, strict=True)),
 )

@@ -30,9 +30,9 @@ from itertools import islice
 
 from smallsteps.errors import counted
 from smallsteps.experiment.job import TrainingJob
-from smallsteps.experiment.recipe import TailoredSettings
 from smallsteps.experiment.trained import Trained
 from smallsteps.generation.budget import NOT_ASKED
+from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.methods.tailored.exam import Paper
 from smallsteps.records import Chain, Problem, Rationale, Record
 from smallsteps.segments.examples import SegmentPath, build_examples

@@ -28,10 +28,9 @@ from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.job import NO_CAP
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of
-from smallsteps.experiment.recipe import TailoredSettings
 from smallsteps.experiment.trained import Trained
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.tailored.config import PREFIX
+from smallsteps.methods.tailored.config import PREFIX, TailoredSettings
 from smallsteps.methods.tailored.exam import Paper, sit
 from smallsteps.methods.tailored.method import (
     WITHOUT_CONTRAST,
