@@ -29,7 +29,6 @@ WITH_LONG_LINES: list[str] = [
     "experiment/data.py",
     "experiment/job.py",
     "experiment/lab.py",
-    "experiment/recipe.py",
     "experiment/run.py",
     "methods/as_es/before.py",
     "methods/as_es/config.py",

@@ -43,7 +43,8 @@ class BaseRecipe(Settings):
         default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1
     )
     """Ways of teaching to compare, of one method or of several: `direct`, `direct-report`;
-    `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold);
+    `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge or
+    gold);
     `tailored-full`, `tailored-t0-only`, ...; `guided-standard`, `guided-distilled`, ..."""
     baseline: str | None = None
     """The arm that the others are compared with. None: the first of direct, tailored-full and
@@ -186,12 +187,14 @@ def _recipe_path(name: str) -> Path:
             what = " (it is a folder)" if path.is_dir() else ""
             name_alone = str(path.with_suffix(""))
             raise RecipeError(
-                f"no recipe file {name}{what}. Bundled recipes go by name.{nearest(name_alone, recipe_names())}"
+                f"no recipe file {name}{what}. Bundled recipes go by name."
+                f"{nearest(name_alone, recipe_names())}"
             )
         return path
     if name not in recipe_names():
         raise RecipeError(
-            f"no recipe {name!r}.{nearest(name, recipe_names())} Your own is a path that ends in .yaml"
+            f"no recipe {name!r}.{nearest(name, recipe_names())} "
+            "Your own is a path that ends in .yaml"
         )
     with resources.as_file(resources.files("smallsteps") / "recipes") as folder:
         return folder / f"{name}.yaml"

@@ -82,8 +82,8 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     total = to_learn_from + answers + refined * rewards + evaluations * in_all
     return [
         f"sizes: {in_all:,} questions",
-        f"reader{', trained first' if trained else ''}: 1 call per training question, {calls_per_question:,} per test question and seed, "
-        f"at most {rewards:,} rewards for each of {refined} refinements. With {in_all:,} "
+        f"reader{', trained first' if trained else ''}: 1 call per training question, "
+        f"{calls_per_question:,} per test question and seed, at most {rewards:,} rewards for each of {refined} refinements. With {in_all:,} "
         f"questions in all, at most {total:,} calls, and a second call where a reply cannot be "
         "read",
     ]
