@@ -83,9 +83,9 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     return [
         f"sizes: {in_all:,} questions",
         f"reader{', trained first' if trained else ''}: 1 call per training question, "
-        f"{calls_per_question:,} per test question and seed, at most {rewards:,} rewards for each of {refined} refinements. With {in_all:,} "
-        f"questions in all, at most {total:,} calls, and a second call where a reply cannot be "
-        "read",
+        f"{calls_per_question:,} per test question and seed, at most {rewards:,} rewards for each "
+        f"of {refined} refinements. With {in_all:,} questions in all, at most {total:,} calls, "
+        "and a second call where a reply cannot be read",
     ]
 
 
