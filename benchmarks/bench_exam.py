@@ -64,7 +64,13 @@ def ours(student: Student, problems: list[Problem], samples: int, batch: int) ->
     began = now(student.device.type)
     solving = SolveSettings(batch_size=batch, samples=samples)
     written = list(
-        solve(student, problems, TASK, solving, Decoding(100_000, temperature=1.0, top_k=50))
+        solve(
+            student,
+            problems,
+            TASK,
+            solving,
+            Decoding(max_new_tokens=100_000, temperature=1.0, top_k=50),
+        )
     )
     return now(student.device.type) - began, sum(prediction.tokens for prediction in written)
 

@@ -21,7 +21,8 @@ import torch
 from measure import add_options, now, prepare, record, record_peak
 
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.reward import Rewarder, RewardSettings
+from smallsteps.methods.guided.config import RewardSettings
+from smallsteps.methods.guided.reward import Rewarder
 from smallsteps.methods.guided.rollouts import roller
 from smallsteps.quality.scorer import Scorer
 from smallsteps.students.loading import load_student
@@ -98,7 +99,10 @@ def main() -> None:
     ways = {
         "generate": by_generate(prompts, options.samples),
         "ours": roller(
-            prompts, options.samples, Decoding(LIMIT, 1.0), options.prompts * options.samples
+            prompts,
+            options.samples,
+            Decoding(max_new_tokens=LIMIT, temperature=1.0),
+            options.prompts * options.samples,
         ),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
@@ -118,7 +122,7 @@ def main() -> None:
     record("rollouts: ours / generate", ratios, wanted="2")
     record_peak(options.device, "rollouts")
 
-    rewarder = Rewarder({p.id: p for p in problems}, Scorer(), RewardSettings("aspects"))
+    rewarder = Rewarder({p.id: p for p in problems}, Scorer(), RewardSettings(reward="aspects"))
     seconds: dict[str, list[float]] = {}
     for name, roll in ways.items():
         trained = ready_student(options)

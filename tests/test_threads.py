@@ -53,5 +53,9 @@ def test_the_engine_decodes_on_its_number(tiny, monkeypatch):
     use(Threads(training=2, decoding=1))
     for style in ("t5", "bart", "llama"):
         student = tiny(style)
-        list(open_engine(student).generate([Request("a", student.encode("Ann has"))], Decoding(4)))
+        list(
+            open_engine(student).generate(
+                [Request("a", student.encode("Ann has"))], Decoding(max_new_tokens=4)
+            )
+        )
     assert seen == {1}

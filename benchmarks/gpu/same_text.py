@@ -27,7 +27,7 @@ def written(student: Student, questions: list[str], device: str) -> dict[str, tu
     copied.model.to(device)
     requests = [Request(text, copied.source_ids(TASK, text)) for text in questions]
     engine = open_engine(copied, EngineSettings(batch_size=16))
-    return {reply.id: reply.ids for reply in engine.generate(requests, Decoding(64))}
+    return {reply.id: reply.ids for reply in engine.generate(requests, Decoding(max_new_tokens=64))}
 
 
 def main() -> None:

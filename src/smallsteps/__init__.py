@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from smallsteps.generation.replies import ReplyStore
     from smallsteps.generation.solve import load_with_task as load
     from smallsteps.generation.solve import solve
+    from smallsteps.methods.guided.config import RewardSettings
     from smallsteps.methods.guided.reader import Reader
-    from smallsteps.methods.guided.reward import Rewarder, RewardSettings
+    from smallsteps.methods.guided.reward import Rewarder
     from smallsteps.methods.guided.rollouts import roller
     from smallsteps.methods.tailored.exam import sit
     from smallsteps.quality.rated import Rated
@@ -66,7 +67,7 @@ _WHERE = {
     "read_results": "experiment.results",
     "ReinforceSettings": "training.settings",
     "ReplyStore": "generation.replies",
-    "RewardSettings": "methods.guided.reward",
+    "RewardSettings": "methods.guided.config",
     "Rewarder": "methods.guided.reward",
     "Scorer": "quality.scorer",
     "Segment": "records",

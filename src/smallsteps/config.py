@@ -54,7 +54,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NotNegative = Annotated[float, Field(ge=0, le=1e12)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Temperature = Annotated[float, Field(ge=0.01, le=1000)]
+LEAST_TEMPERATURE = 0.01
+"""Below it sampling is greedy but for ties, and logits divided by it may overflow."""
+MOST_TEMPERATURE = 1000.0
+Temperature = Annotated[float, Field(ge=LEAST_TEMPERATURE, le=MOST_TEMPERATURE)]
 """Of sampling only; see TemperatureOrZero."""
 Name = Annotated[str, Field(min_length=1, max_length=4000)]
 
@@ -63,15 +66,25 @@ def _zero_or_temperature(value: int | float) -> int | float:
     """Zero keeps its type: 0 and 0.0 are different requests to the store of paid replies."""
     if value == 0:
         return value
-    if not 0.01 <= value <= 1000:
-        raise ValueError(f"expected 0 (greedy) or a number from 0.01 to 1000, got {value:g}.")
+    if not LEAST_TEMPERATURE <= value <= MOST_TEMPERATURE:
+        raise ValueError(
+            f"expected 0 (greedy) or a number from {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}, "
+            f"got {value:g}."
+        )
     return float(value)
 
 
 TemperatureOrZero = Annotated[
     int | float,
     AfterValidator(_zero_or_temperature),
-    WithJsonSchema({"anyOf": [{"const": 0}, {"type": "number", "minimum": 0.01, "maximum": 1000}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": 0},
+                {"type": "number", "minimum": LEAST_TEMPERATURE, "maximum": MOST_TEMPERATURE},
+            ]
+        }
+    ),
 ]
 """Of sampling; 0: greedy."""
 

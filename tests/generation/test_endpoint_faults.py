@@ -717,14 +717,14 @@ def test_stored_replies_need_no_key(server: Server, store: ReplyStore) -> None:
     withheld = Endpoint(
         settings, Budget(store, "job"), Access(None, "sk-1").key_for("https://elsewhere.example/v1")
     )
-    assert [reply.text for reply in withheld.generate([Request("a", "a")], Decoding(20))] == [
-        "re: a"
-    ]
+    assert [
+        reply.text for reply in withheld.generate([Request("a", "a")], Decoding(max_new_tokens=20))
+    ] == ["re: a"]
     with pytest.raises(
         RecipeError,
         match=r"OPENAI_BASE_URL is not set, so OPENAI_API_KEY goes to api[.]openai[.]com alone",
     ):
-        list(withheld.generate([Request("b", "b")], Decoding(20)))
+        list(withheld.generate([Request("b", "b")], Decoding(max_new_tokens=20)))
 
 
 def test_a_password_in_a_url_reaches_nothing() -> None:

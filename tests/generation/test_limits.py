@@ -40,7 +40,11 @@ def buy(
     settings = CallSettings(name="m", base_url=server.url, concurrency=concurrency, timeout=10.0)
     budget = Budget(store, "job", limits.changed(price_in=1.0, price_out=1.0))
     requests = [Request(f"q{n}", f"q{n}") for n in range(count)]
-    return list(Endpoint(settings, budget, "key", **more).generate(requests, Decoding(length)))
+    return list(
+        Endpoint(settings, budget, "key", **more).generate(
+            requests, Decoding(max_new_tokens=length)
+        )
+    )
 
 
 USAGES: list[Any] = [
@@ -114,7 +118,7 @@ def test_two_processes_of_one_job_share_its_limits(server: Server, tmp_path: Pat
         "budget = Budget(ReplyStore(sys.argv[1]), 'job', BudgetSettings(calls=30))\n"
         "asked = [Request(f'{sys.argv[3]}-{n}', f'{sys.argv[3]}-{n}') for n in range(40)]\n"
         "endpoint = Endpoint(CallSettings(name='m', base_url=sys.argv[2]), budget, 'key')\n"
-        "list(endpoint.generate(asked, Decoding(20)))\n"
+        "list(endpoint.generate(asked, Decoding(max_new_tokens=20)))\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "r.sqlite"), server.url]
     processes = [subprocess.Popen([*command, name]) for name in "ab"]

@@ -117,7 +117,9 @@ def test_a_prefix_that_outgrows_the_student_ends_the_chain(tiny: Tiny) -> None:
 def test_a_whole_chain_stays_within_what_a_causal_student_reads(tiny: Tiny) -> None:
     task = a_task(max_chain_tokens=10_000)
     student = prepare(tiny("llama"), task, path="direct")
-    turn = path_of(student, PathOptions(task, SolveSettings(), Decoding(9_000), lambda *_: None))
+    turn = path_of(
+        student, PathOptions(task, SolveSettings(), Decoding(max_new_tokens=9_000), lambda *_: None)
+    )
     request = turn.first(draft()).request
     assert student.max_source_tokens is not None
     assert len(request.prompt) + (request.max_new_tokens or 0) == student.max_source_tokens

@@ -19,7 +19,7 @@ SETTINGS = ReinforceSettings(
 
 
 def rollouts_of(student):
-    roll = roller(PROMPTS, SETTINGS.samples, Decoding(6, temperature=1.0, seed=3))
+    roll = roller(PROMPTS, SETTINGS.samples, Decoding(max_new_tokens=6, temperature=1.0, seed=3))
     return roll(student, 0, range(len(PROMPTS)))
 
 

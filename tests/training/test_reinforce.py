@@ -27,7 +27,7 @@ SETTINGS = ReinforceSettings(
 
 
 def roll(samples=4):
-    return roller(PROMPTS, samples, Decoding(6, temperature=1.0, seed=3))
+    return roller(PROMPTS, samples, Decoding(max_new_tokens=6, temperature=1.0, seed=3))
 
 
 def rewards_only(values):

@@ -114,7 +114,7 @@ def _source(student: Student, row: int) -> tuple[int, ...]:
 def _decode(student: Student) -> None:
     requests = [Request(str(row), _source(student, row)) for row in range(ROWS)]
     for _ in open_engine(student, EngineSettings(batch_size=ROWS)).generate(
-        requests, Decoding(WRITTEN)
+        requests, Decoding(max_new_tokens=WRITTEN)
     ):
         pass
 

@@ -50,7 +50,7 @@ class Guide:
         sources = [task.render(problem) for problem in problems]
         student = load_student(self.name, device=device)
         student = prepare(student, task, path="direct", texts=sources)
-        decoding = Decoding(self.max_new_tokens)
+        decoding = Decoding(max_new_tokens=self.max_new_tokens)
         return [samples[0] for samples in write(student, problems, task, decoding)]
 
 

@@ -209,7 +209,10 @@ class TrainingJob:
             # a causal student ends a segment by the marker of the next
             stop = (lambda written: written[-1] in markers) if markers else None
             requests.append(Request(str(index), ids, max_new_tokens=limit, stop=stop))
-        found = {reply.id: reply.text for reply in engine.generate(requests, Decoding(NO_CAP))}
+        found = {
+            reply.id: reply.text
+            for reply in engine.generate(requests, Decoding(max_new_tokens=NO_CAP))
+        }
         return [found[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
 
     def answers(
@@ -218,7 +221,9 @@ class TrainingJob:
         """Greedy predictions for `problems`, in their order; with `label` under a progress bar of
         that name."""
         found: dict[str, Prediction] = {}
-        for prediction in solve(student, problems, self.task, self.solving(), Decoding(NO_CAP)):
+        for prediction in solve(
+            student, problems, self.task, self.solving(), Decoding(max_new_tokens=NO_CAP)
+        ):
             found[prediction.problem_id] = prediction
             if label is not None:
                 self.reporter.advance(f"answering {label}", len(found), len(problems))

@@ -12,7 +12,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from smallsteps.config import Count, Name, Settings
+from pydantic import Field
+
+from smallsteps.config import (
+    LEAST_TEMPERATURE,
+    MOST_TEMPERATURE,
+    Count,
+    Name,
+    Settings,
+    TemperatureOrZero,
+)
 from smallsteps.errors import RecipeError
 
 Finished = Literal["end", "stop", "limit", "failed"]
@@ -28,11 +37,6 @@ Messages = Sequence[tuple[str, str]]
 """(role, content) in order."""
 
 
-LEAST_TEMPERATURE = 0.01
-"""Below it sampling is greedy but for ties, and logits divided by it may overflow."""
-MOST_TEMPERATURE = 1000.0
-
-
 def check_temperature(value: float, name: str = "temperature") -> float:
     """`value` itself. Raises RecipeError where it is neither 0 nor within the bounds; `name` says
     what was set."""
@@ -43,35 +47,23 @@ def check_temperature(value: float, name: str = "temperature") -> float:
     )
 
 
-@dataclass(frozen=True)
-class Decoding:
+class Decoding(Settings):
     """How tokens are chosen."""
 
-    max_new_tokens: int = 256
+    max_new_tokens: int = Field(256, ge=1, le=10_000_000)
     """Per reply, the end included."""
-    temperature: float = 0.0
+    temperature: TemperatureOrZero = 0.0
     """0: greedy. Otherwise logits are divided by it before a token is drawn."""
-    top_k: int = 0
+    top_k: int = Field(0, ge=0)
     """Only the k likeliest tokens; 0: all. Ties with the k-th are kept."""
-    top_p: float = 1.0
+    top_p: float = Field(1.0, gt=0, le=1)
     """Only the likeliest tokens that together reach this probability."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     """A reply depends on (seed, request id, sample) and on nothing else: neither on batch size nor
     on order."""
     logprobs: bool = False
     """Whether replies carry the log-probability of each token under the distribution it was drawn
     from."""
-
-    def __post_init__(self) -> None:
-        for name, ok, want in (
-            ("max_new_tokens", 1 <= self.max_new_tokens <= 10_000_000, "1 to 10,000,000"),
-            ("top_k", self.top_k >= 0, "0 (all tokens) or more"),
-            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
-            ("seed", 0 <= self.seed < 2**63, "0 or more, below 2^63"),
-        ):
-            if not ok:
-                raise RecipeError(f"decoding: {name} is {getattr(self, name)}, expected {want}.")
-        check_temperature(self.temperature, "decoding: temperature")
 
     def describe(self) -> str:
         """For a score's signature.

@@ -45,5 +45,7 @@ def open_teacher(
         read_prompt(name) for name in (settings.initial, settings.feedback, settings.blind)
     )
     chat = open_chat(settings, budget, access, "teacher", device=device, say=say)
-    decoding = Decoding(settings.max_new_tokens, settings.temperature, seed=seed)
+    decoding = Decoding(
+        max_new_tokens=settings.max_new_tokens, temperature=settings.temperature, seed=seed
+    )
     return PromptedTeacher(settings.name, chat, task, initial, feedback, decoding, blind)

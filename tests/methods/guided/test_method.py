@@ -74,7 +74,7 @@ def test_replies_are_filtered_by_their_answer_and_lose_it():
         "I guess so. Prediction: Atlantis",
         f"Prediction: {answers[2]}",
     )
-    replies = reasoned(PROBLEMS[:3], Reader("m", model, TASK), Decoding(100))
+    replies = reasoned(PROBLEMS[:3], Reader("m", model, TASK), Decoding(max_new_tokens=100))
     assert [one.correct for one in replies] == [True, False, True]
     assert replies[0].rationale == f"Ann is there. So it is {answers[0]}."
     assert yields(replies) == {"replies": 3, "parsed": 3, "right": 2, "kept": 1}
@@ -111,7 +111,7 @@ def test_arms_differ_in_what_the_reader_gets():
         and with_gold[0].large_tokens == 12
     )
     assert not any(right(alone(PROBLEMS, reader)))
-    cot = alone(PROBLEMS, reader, Decoding(50, 0.7), samples=3)
+    cot = alone(PROBLEMS, reader, Decoding(max_new_tokens=50, temperature=0.7), samples=3)
     assert (
         [one.answer for one in cot] == ["Atlantis"] * 8
         and cot[0].large_tokens == 36
@@ -175,8 +175,10 @@ def test_masking_knows_whole_words_and_aliases():
 
 def test_a_student_writes_samples_that_can_be_told_apart(tiny):
     student = tiny("t5-scaled")
-    found = write(student, PROBLEMS[:2], TASK, Decoding(5, 1.0, seed=1), samples=3)
+    found = write(
+        student, PROBLEMS[:2], TASK, Decoding(max_new_tokens=5, temperature=1.0, seed=1), samples=3
+    )
     assert [len(own) for own in found] == [3, 3] and found == write(
-        student, PROBLEMS[:2], TASK, Decoding(5, 1.0, seed=1), 3
+        student, PROBLEMS[:2], TASK, Decoding(max_new_tokens=5, temperature=1.0, seed=1), 3
     )
     assert found[0][0].tokens > len(student.source_ids(TASK, TASK.render(PROBLEMS[0])))

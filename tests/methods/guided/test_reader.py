@@ -75,7 +75,7 @@ def test_a_rationale_goes_into_the_prompt_and_none_into_the_standard_one():
     (guided, decoding), (standard, _) = model.asked
     assert "Reasoning: Ann lives in Rome." in guided[-1][1] and "Reasoning" not in standard[-1][1]
     assert all(said[-1][1].startswith(TASK.render(chain.problem)) for said in (guided, standard))
-    assert decoding == Decoding(32), "greedy, few tokens"
+    assert decoding == Decoding(max_new_tokens=32), "greedy, few tokens"
     assert [one[0].answer for one in answers] == ["Italy", "Italy"] and answers[0][0].tokens == 7
 
 
@@ -104,7 +104,9 @@ def test_the_answer_that_most_give_wins():
 def test_samples_are_answers_of_their_own():
     model = Model("Italy", "Norway", "Italy")
     found = Reader("m", model, TASK).answers(
-        [Asked(CHAINS[0].problem, "x")], decoding=Decoding(32, 0.7), samples=3
+        [Asked(CHAINS[0].problem, "x")],
+        decoding=Decoding(max_new_tokens=32, temperature=0.7),
+        samples=3,
     )
     assert [one.answer for one in found[0]] == ["Italy", "Norway", "Italy"]
 

@@ -9,12 +9,12 @@ import torch
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Reply
+from smallsteps.methods.guided.config import RewardSettings
 from smallsteps.methods.guided.reader import Asked, Reader
 from smallsteps.methods.guided.reward import (
     REWARDED,
     Likelihood,
     Rewarder,
-    RewardSettings,
     copied,
     usefulness,
 )
@@ -50,7 +50,9 @@ def rollout(n, text, finished=True):
 
 
 def rewarder(kind="balanced", **more):
-    return Rewarder(PROBLEMS, Scorer(), RewardSettings(kind, **more), Reader("m", Follows(), TASK))
+    return Rewarder(
+        PROBLEMS, Scorer(), RewardSettings(reward=kind, **more), Reader("m", Follows(), TASK)
+    )
 
 
 def parts_of(reward):
@@ -91,7 +93,9 @@ def test_what_is_empty_unfinished_or_too_long_is_worth_nothing_and_costs_no_call
 def test_a_score_of_exactly_0_stays_in_the_curves():
     """Left out, it would raise the mean of those that are left."""
     dense = "Notwithstanding institutional considerations characteristically materialise internationally."
-    model = Rewarder(PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings("aspects"))
+    model = Rewarder(
+        PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings(reward="aspects")
+    )
     found = model.rewards([rollout(0, dense), rollout(0, GOLD[0].lower())])
     assert found[0].parts["readability"] == 0.0 and found[1].parts["naturalness"] == 0.0
     assert "fluency" not in found[0].parts, "not measured: no student"
@@ -135,7 +139,9 @@ def test_an_uplift_is_how_much_likelier_the_answer_gets(tiny):
     assert likelihood.of([(messages, answer)] * 3) == pytest.approx([wanted] * 3, rel=1e-4)
 
     reader = Reader("m", Follows(), TASK)
-    model = Rewarder(PROBLEMS, Scorer(), RewardSettings("task", uplift=True), reader, likelihood)
+    model = Rewarder(
+        PROBLEMS, Scorer(), RewardSettings(reward="task", uplift=True), reader, likelihood
+    )
     found = model.rewards([rollout(0, GOLD[0])])[0]
     gains = likelihood.of(
         [
@@ -148,14 +154,17 @@ def test_an_uplift_is_how_much_likelier_the_answer_gets(tiny):
 
 
 def test_what_cannot_be_rewarded_is_refused():
-    with pytest.raises(RecipeError, match=r"no kind .balance.\. Did you mean .balanced."):
-        RewardSettings("balance")
+    with pytest.raises(
+        RecipeError,
+        match=r"reward: expected one of balanced, .* got 'balance'\. Did you mean 'balanced'",
+    ):
+        RewardSettings(reward="balance")
     with pytest.raises(RecipeError, match="needs a reader"):
         Rewarder(PROBLEMS, Scorer())
     with pytest.raises(RecipeError, match="needs the reader's weights"):
         rewarder(uplift=True)
     with pytest.raises(RecipeError, match="uplift has no part in 'paper'"):
-        RewardSettings("paper", uplift=True)
+        RewardSettings(reward="paper", uplift=True)
     assert Rewarder(
-        PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings("aspects")
+        PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings(reward="aspects")
     ).rewards([rollout(0, GOLD[0])])

@@ -12,7 +12,7 @@ from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.rollouts import roller
 
 PROMPTS = [("a", (5, 6, 7, 1)), ("b", (8, 9, 1)), ("c", (10, 11, 12, 1))]
-DECODING = Decoding(8, temperature=1.0, seed=3)
+DECODING = Decoding(max_new_tokens=8, temperature=1.0, seed=3)
 
 
 @pytest.mark.parametrize("style", ["t5-scaled", "llama"])
@@ -40,7 +40,7 @@ def test_steps_samples_and_seeds_draw_different_rollouts(tiny):
     targets = [rollout.target for group in first for rollout in group]
     assert len(set(targets)) > len(PROMPTS)
     assert roll(student, 1, [0, 1, 2]) != first
-    other_seed = roller(PROMPTS, 4, Decoding(8, temperature=1.0, seed=4))
+    other_seed = roller(PROMPTS, 4, Decoding(max_new_tokens=8, temperature=1.0, seed=4))
     assert other_seed(student, 0, [0, 1, 2]) != first
 
 

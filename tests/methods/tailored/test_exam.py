@@ -101,4 +101,4 @@ def test_an_exam_depends_neither_on_batch_nor_on_order_and_its_samples_differ(
     assert together == apart[::-1]
     assert all(paper.samples == 3 for paper in together)
     assert any(paper.unknown + len(paper.wrong) + paper.unfinished > 1 for paper in together)
-    assert together != sit(student, PROBLEMS, task, samples=3, decoding=replace(decoding, seed=4))
+    assert together != sit(student, PROBLEMS, task, samples=3, decoding=decoding.changed(seed=4))

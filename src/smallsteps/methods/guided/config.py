@@ -6,9 +6,9 @@ guided-WRITER-HOW    rationales of a writer that vote, are chosen from, or are c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from smallsteps.config import LARGEST_COUNT, Count, Name, Settings, Temperature
 from smallsteps.experiment.method import Method
@@ -44,6 +44,9 @@ NO_METHOD = ("gold", "other", "masked")
 """Further kinds that are ceilings or controls."""
 
 
+RewardKind = Literal["balanced", "paper", "aspects", "task"]
+
+
 class ReaderSettings(CallSettings):
     """The large frozen model that answers."""
 
@@ -69,18 +72,31 @@ class ReaderSettings(CallSettings):
     not believe them all."""
 
 
-class RefinementSettings(ReinforceSettings):
-    """The refinement of the distilled student by reinforcement learning."""
+class RewardSettings(Settings):
+    """The reward of a rationale; `reward.py` says what each kind is."""
 
-    temperature: Temperature = 1.0
-    """Of the rollouts."""
-    reward: Literal["balanced", "paper"] = "balanced"
-    """Reward of the arm `both`."""
+    reward: RewardKind = "balanced"
+    """Kind of reward."""
     uplift: bool = False
     """Usefulness is the uplift of the gold answer's likelihood instead of the F1 of the reader's
     answer; needs the reader's weights."""
     longest: Count = 160
     """Words of a rationale beyond which it is worth nothing."""
+
+    @model_validator(mode="after")
+    def _uplift_is_rewarded(self) -> Self:
+        if self.uplift and self.reward in ("paper", "aspects"):
+            raise ValueError(f"uplift has no part in {self.reward!r}; name balanced or task.")
+        return self
+
+
+class RefinementSettings(ReinforceSettings, RewardSettings):
+    """The refinement of the distilled student by reinforcement learning."""
+
+    temperature: Temperature = 1.0
+    """Of the rollouts."""
+    reward: Literal["balanced", "paper"] = "balanced"
+    """Reward of the arm `guided-both`."""
 
 
 class GuidedSettings(Settings):

@@ -54,6 +54,6 @@ def open_reader(
         folder=folder,
         say=say,
     )
-    decoding = Decoding(settings.max_new_tokens)
+    decoding = Decoding(max_new_tokens=settings.max_new_tokens)
     reader = Reader(settings.name, chat, task, **prompts, decoding=decoding)
     return Opened(reader, Likelihood(chat.student) if isinstance(chat, LocalChat) else None)

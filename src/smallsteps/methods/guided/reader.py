@@ -67,7 +67,7 @@ class Reader:
     guided: Prompt = field(default_factory=lambda: read_prompt("read"))
     standard: Prompt = field(default_factory=lambda: read_prompt("standard"))
     cot: Prompt = field(default_factory=lambda: read_prompt("cot"))
-    decoding: Decoding = field(default_factory=lambda: Decoding(32))
+    decoding: Decoding = field(default_factory=lambda: Decoding(max_new_tokens=32))
 
     def answers(
         self,
@@ -143,7 +143,9 @@ class Reader:
         requests = [Request(str(place), asked[key]) for place, key in enumerate(keys)]
         if not requests:
             return
-        for reply in self.generator.generate(requests, Decoding(self.decoding.max_new_tokens)):
+        for reply in self.generator.generate(
+            requests, Decoding(max_new_tokens=self.decoding.max_new_tokens)
+        ):
             key = keys[int(reply.id)]
             if reply.finished == "failed":
                 found[key] = replace(found[key], error=reply.error or "no reply")

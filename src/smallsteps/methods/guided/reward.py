@@ -21,9 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from smallsteps.errors import RecipeError, nearest
+from smallsteps.errors import RecipeError
+from smallsteps.methods.guided.config import RewardSettings
 from smallsteps.methods.guided.reader import Answered, Asked, Reader
 from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Quality, Scorer
@@ -34,8 +34,6 @@ from smallsteps.tasks.multihop import f1, inclusion
 from smallsteps.training.policy import target_log_probs
 from smallsteps.training.rollouts import Rewarded, Rollout
 
-Kind = Literal["balanced", "paper", "aspects", "task"]
-KINDS = ("balanced", "paper", "aspects", "task")
 REWARDED = ("factuality", "relevance", "logicality", "consistency", "coherence")
 """Aspects that are worth something; the other three are watched."""
 WATCHED = ("readability", "naturalness", "fluency")
@@ -53,27 +51,6 @@ def usefulness(task: Task, problem: Problem, answer: str | None) -> float:
     0 for a wrong one."""
     measure = f1 if "f1" in task.also else task.same
     return max((float(measure(answer, gold)) for gold in task.golds(problem)), default=0.0)
-
-
-@dataclass(frozen=True)
-class RewardSettings:
-    """Raises RecipeError on values that cannot be."""
-
-    kind: Kind = "balanced"
-    uplift: bool = False
-    """T is the uplift of the gold answer's likelihood instead of the F1 of the reader's answer."""
-    longest: int = 160
-    """Words of a rationale beyond which it is worth nothing."""
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise RecipeError(f"reward: no kind {self.kind!r}.{nearest(self.kind, KINDS)}")
-        if self.longest < 1:
-            raise RecipeError(f"reward: longest is {self.longest}, expected at least 1 word.")
-        if self.uplift and self.kind in ("paper", "aspects"):
-            raise RecipeError(
-                f"reward: uplift has no part in {self.kind!r}; name balanced or task."
-            )
 
 
 @dataclass(frozen=True)
@@ -108,8 +85,8 @@ class Rewarder:
     _bare: dict[str, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if self.reader is None and self.settings.kind != "aspects":
-            raise RecipeError(f"reward {self.settings.kind!r} needs a reader.")
+        if self.reader is None and self.settings.reward != "aspects":
+            raise RecipeError(f"reward {self.settings.reward!r} needs a reader.")
         if self.settings.uplift and self.likelihood is None:
             raise RecipeError(
                 "reward: uplift needs the reader's weights: name a folder as the reader, or leave uplift out."
@@ -144,7 +121,7 @@ class Rewarder:
 
     def _useful(self, rollouts: Sequence[Rollout]) -> list[tuple[float, float]]:
         """(T, exact match) of each."""
-        if self.settings.kind == "aspects" or self.reader is None:
+        if self.settings.reward == "aspects" or self.reader is None:
             return [(0.0, 0.0)] * len(rollouts)
         asked = [Asked(self.problems[one.prompt], one.text) for one in rollouts]
         answers = [own[0] for own in self.reader.answers(asked)]
@@ -192,7 +169,7 @@ class Rewarder:
 
     def _sum(self, one: Rollout, quality: Quality, useful: float, exact: float) -> Rewarded:
         aspects = rewarded_aspects(quality)
-        kind = self.settings.kind
+        kind = self.settings.reward
         weight = {"paper": 1.0, "task": 0.0}.get(kind, 0.5 / len(aspects))
         terms = {name: weight * value for name, value in aspects.items() if weight}
         if kind != "aspects":

@@ -21,10 +21,10 @@ def roller(
 
     def roll(student: Student, step: int, numbers: Sequence[int]) -> list[list[Rollout]]:
         own = Decoding(
-            decoding.max_new_tokens,
-            decoding.temperature,
-            decoding.top_k,
-            decoding.top_p,
+            max_new_tokens=decoding.max_new_tokens,
+            temperature=decoding.temperature,
+            top_k=decoding.top_k,
+            top_p=decoding.top_p,
             seed=decoding.seed * 1_000_003 + step,
             logprobs=True,
         )

@@ -30,6 +30,8 @@ from smallsteps.methods.guided.config import (
     PREFIX,
     WRITERS,
     GuidedSettings,
+    RewardKind,
+    RewardSettings,
     guided_parts,
     guided_students,
 )
@@ -55,7 +57,7 @@ from smallsteps.methods.guided.method import (
     yields,
 )
 from smallsteps.methods.guided.reader import Asked, Reader, nothing_read
-from smallsteps.methods.guided.reward import Kind, Likelihood, Rewarder, RewardSettings
+from smallsteps.methods.guided.reward import Likelihood, Rewarder
 from smallsteps.methods.guided.rollouts import roller
 from smallsteps.quality.judges import Judge, Similarity
 from smallsteps.quality.rated import Rated, References
@@ -69,7 +71,7 @@ from smallsteps.tasks.files import write_rows
 from smallsteps.training.reinforce import Reinforced, read_reinforced, reinforce
 from smallsteps.training.settings import ReinforceSettings
 
-REFINED: dict[str, tuple[Kind | None, str | None]] = {
+REFINED: dict[str, tuple[RewardKind | None, str | None]] = {
     "aspects": ("aspects", None),
     "task": ("task", None),
     "both": (None, None),
@@ -102,7 +104,7 @@ class GuidedStages:
 
     @cached_property
     def cot(self) -> Decoding:
-        return Decoding(self.settings.reader.cot_tokens)
+        return Decoding(max_new_tokens=self.settings.reader.cot_tokens)
 
     # ---- M_L's replies to the training questions ----
 
@@ -203,11 +205,19 @@ class GuidedStages:
                 (problem.id, student.source_ids(lab.task, lab.task.render(problem)))
                 for problem in lab.data.train
             ]
-            decoding = Decoding(self.settings.max_new_tokens, refinement.temperature, seed=seed)
+            decoding = Decoding(
+                max_new_tokens=self.settings.max_new_tokens,
+                temperature=refinement.temperature,
+                seed=seed,
+            )
             rewarder = Rewarder(
                 problems,
                 self.scorer,
-                RewardSettings(kind, refinement.uplift and kind != "aspects", refinement.longest),
+                RewardSettings(
+                    reward=kind,
+                    uplift=refinement.uplift and kind != "aspects",
+                    longest=refinement.longest,
+                ),
                 self.reader,
                 self.likelihood,
             )
@@ -238,7 +248,7 @@ class GuidedStages:
         """Validation, the same for every student that guides: per cent of the questions that M_L
         answers right with its greedy rationales."""
         problems, task = self.lab.validation_problems(), self.lab.task
-        decoding = Decoding(self.settings.max_new_tokens)
+        decoding = Decoding(max_new_tokens=self.settings.max_new_tokens)
         batch_size = self.lab.recipe.evaluation.batch_size
         samples = write(student, problems, task, decoding, batch_size=batch_size)
         answers = guided(problems, [greedy for greedy, *_ in samples], self.reader)
@@ -303,7 +313,9 @@ class GuidedStages:
             )
             student = prepare(student, task, path="direct", texts=self.lab.data.texts)
             temperature = self.settings.temperature if samples > 1 else 0.0
-            decoding = Decoding(self.settings.max_new_tokens, temperature, seed=seed)
+            decoding = Decoding(
+                max_new_tokens=self.settings.max_new_tokens, temperature=temperature, seed=seed
+            )
             began = perf_counter()
             written = write(
                 student, problems, task, decoding, samples, recipe.evaluation.batch_size
@@ -344,7 +356,7 @@ class GuidedStages:
         """Answers, and the seconds that M_S took for each."""
         problems, reader = self.lab.data.test, self.reader
         cot_tokens, temperature = self.settings.reader.cot_tokens, self.settings.temperature
-        sampled = Decoding(cot_tokens, temperature, seed=seed)
+        sampled = Decoding(max_new_tokens=cot_tokens, temperature=temperature, seed=seed)
         without_student: dict[str, Callable[[], list[GuidedAnswer]]] = {
             "standard": lambda: alone(problems, reader),
             "cot": lambda: alone(problems, reader, self.cot),

@@ -202,9 +202,9 @@ class Rounds:
                     self.lab.task,
                     samples=samples,
                     decoding=Decoding(
-                        NO_CAP,
-                        self.settings.temperature,
-                        self.settings.top_k,
+                        max_new_tokens=NO_CAP,
+                        temperature=self.settings.temperature,
+                        top_k=self.settings.top_k,
                         seed=seed * 1000 + number,
                     ),
                     solving=self.lab.job(seed, folder).solving(),
