@@ -48,7 +48,8 @@ def test_the_signature_reads_as_the_style_page_says() -> None:
     ]
     score = grade(given, gold, TASK, dataset="test", decode="temperature 0.7", seed=1)
     assert score.signature() == (
-        "acc = 50.0 ± 50.0 | task:words/test | n:4 | unparsed:1 | decode:temperature 0.7 | seed:1 | smallsteps:0.1.0"
+        "acc = 50.0 ± 50.0 | task:words/test | n:4 | unparsed:1 | decode:temperature 0.7 | "
+        "seed:1 | smallsteps:0.1.0"
     )
     assert " | unparsed:0 | missing:2 | " in grade(given[::2], gold, TASK).signature()
     assert grade(given, gold, TASK).signature().startswith("acc = 50.0 ± 50.0 | task:words | n:4")

@@ -1,4 +1,4 @@
-"""The matrix of aspects and perturbations: a measure is accepted if it notices what belongs to it."""
+"""The matrix of aspects and perturbations: an accepted measure notices what belongs to it."""
 
 from __future__ import annotations
 

@@ -281,7 +281,8 @@ def test_progress_is_said_while_a_long_file_is_read(
         ),
         (
             [but(rationale=None)],
-            r"chains\.jsonl:1 \(q1\): no field 'rationale'\. The row has: id, .*--columns rationale=",
+            r"chains\.jsonl:1 \(q1\): no field 'rationale'\. The row has: id, .*--columns "
+            r"rationale=",
         ),
         ([but(question=None)], r"chains\.jsonl:1 \(q1\): no field 'question'"),
         ([but(rationale=["a"])], r"\(q1\): field 'rationale' must be text, got a list: \[\"a\"\]"),
@@ -301,7 +302,8 @@ def test_progress_is_said_while_a_long_file_is_read(
         ),
         (
             ['{"question": "q", "rationale": "r", "answer": %s}' % ("9" * 5000)],
-            r":1 \(line-000001\): field 'answer' must be text or a number, got a number of 5,000 digits: 9{57}\.\.\.",
+            r":1 \(line-000001\): field 'answer' must be text or a number, got a number of 5,000 "
+            r"digits: 9{57}\.\.\.",
         ),
         (
             [json.dumps(GOOD).replace('"q1"', "9" * 4991)],
@@ -337,7 +339,8 @@ def test_progress_is_said_while_a_long_file_is_read(
         ([GOOD, but(id=None)], r"chains\.jsonl:2: no field 'id'\. .*give every row an id, or none"),
         (
             [GOOD, '{"id": "q2", "question": "caf\xe9"}'.encode("latin1")],
-            r":2: not UTF-8 \(byte 30 .* 0xe9\)\. Read as WINDOWS-1252 it says 'stion\": \"café\"}'.*iconv -f WINDOWS-1252 -t",
+            r":2: not UTF-8 \(byte 30 .* 0xe9\)\. Read as WINDOWS-1252 it says 'stion\": "
+            r"\"café\"}'.*iconv -f WINDOWS-1252 -t",
         ),
         (
             [but(answer=None)],
@@ -360,11 +363,13 @@ def test_progress_is_said_while_a_long_file_is_read(
         ),
         (
             [but(segments=[{"kind": "ES", "text": "3 + 4 =7."}])],
-            r"'segments' joined are not the rationale; they differ at character 8: '7\.' against ' 7\.'",
+            r"'segments' joined are not the rationale; they differ at character 8: '7\.' against ' "
+            r"7\.'",
         ),
         (
             [but(correct=False)],
-            r"chains\.jsonl: no chain left, each of its 1 rows ends in a wrong answer.* from Python, read_chains\(\.\.\., "
+            r"chains\.jsonl: no chain left, each of its 1 rows ends in a wrong answer.* from "
+            r"Python, read_chains\(\.\.\., "
             r"allow_wrong=True\) keeps such rows",
         ),
         (
@@ -375,7 +380,8 @@ def test_progress_is_said_while_a_long_file_is_read(
                     rationale="So it is. The answer is bank.",
                 )
             ],
-            r"\(q1\): the answer 'bank' cannot be read back by task 'gsm8k'\. The rows have `choices`.*--task commonsen",
+            r"\(q1\): the answer 'bank' cannot be read back by task 'gsm8k'\. The rows have "
+            r"`choices`.*--task commonsen",
         ),
     ],
 )

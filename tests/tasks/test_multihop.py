@@ -128,11 +128,13 @@ def test_figures_of_a_file_are_means_over_questions_and_the_best_alias_counts():
 
 def test_a_student_reads_the_question_with_its_context():
     assert get_task("hotpotqa").render(problem()) == (
-        "Where does Ann live? Context: Rome: Rome is old. It is a town in Italy. Ann: Ann lives in Rome. Oslo: Cold."
+        "Where does Ann live? Context: Rome: Rome is old. It is a town in Italy. Ann: "
+        "Ann lives in Rome. Oslo: Cold."
     )
     gold = problem(supporting_facts=[["Ann", 0], ["Rome", 1]])
     assert get_task("hotpotqa-gold").render(gold) == (
-        "Where does Ann live? Context: Rome: Rome is old. It is a town in Italy. Ann: Ann lives in Rome."
+        "Where does Ann live? Context: Rome: Rome is old. It is a town in Italy. Ann: "
+        "Ann lives in Rome."
     )
     assert supporting_facts(gold) == [("Ann", 0), ("Rome", 1)]
     assert "Oslo" not in get_task("2wikimultihopqa-gold").render(problem(supporting_titles=["Ann"]))

@@ -26,7 +26,8 @@ def test_shares_and_order() -> None:
     assert [len(split.train), len(split.validation), len(split.test)] == [80, 10, 10]
     assert split.train == sorted(split.train, key=lambda p: int(p.id[1:]))
     assert str(split) == (
-        "train 80 rows (80 questions), validation 10 rows (10 questions), test 10 rows (10 questions); "
+        "train 80 rows (80 questions), validation 10 rows (10 questions), "
+        "test 10 rows (10 questions); "
         "questions in two parts: 0"
     )
 

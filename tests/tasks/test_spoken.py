@@ -42,7 +42,8 @@ def test_the_guess_is_said_and_a_named_language_is_not_guessed(chinese):
     said: list[str] = []
     assert task_for("numbers", [chinese], say=said.append).name == "numbers-zh"
     assert said == [
-        "language: Chinese (zh), guessed; the task becomes numbers-zh. If that is wrong, name the task numbers-en."
+        "language: Chinese (zh), guessed; the task becomes numbers-zh. If that is wrong, "
+        "name the task numbers-en."
     ]
     assert task_for("numbers-en", [chinese], say=said.append).name == "numbers"
     assert task_for("numbers", [chinese], language="de", say=said.append).name == "numbers-de"

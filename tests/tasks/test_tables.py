@@ -58,7 +58,8 @@ def test_tsv_and_a_list_of_choices_in_a_cell(tmp_path: Path) -> None:
     [
         (
             b"id,question\n1,a,b\n",
-            r"c\.csv:2: the row does not have the 2 cells of the header \(separated by ','\)\. Quote cells",
+            r"c\.csv:2: the row does not have the 2 cells of the header \(separated by ','\)\. "
+            r"Quote cells",
         ),
         (b"id,question\n1\n", r"c\.csv:2: the row does not have the 2 cells"),
         (b'id,question\n1,"a"b\n', r"c\.csv:2: broken CSV .* Check the quotes"),

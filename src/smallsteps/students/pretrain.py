@@ -79,7 +79,7 @@ def pretrain_settings(content: Mapping[str, Any]) -> PretrainSettings:
 
 
 WORDINGS = 3
-"""Of stories (`stories.STYLES`), that the vocabulary is made from; later ones use the same
+"""Of stories (`story.STYLES`), that the vocabulary is made from; later ones use the same
 words."""
 
 

@@ -22,7 +22,7 @@ _SIGNS = {"*": "x", "×": "x", "÷": "/"}
 class StorySolver:
     """The exact solver of the bundled word problems. It remakes a problem from its id.
 
-    Explanations of one problem differ in wording and order (`stories.STYLES`). With an attempt, the
+    Explanations of one problem differ in wording and order (`story.STYLES`). With an attempt, the
     solver splits the first wrong step into smaller steps, in a wording that depends on the attempt.
     Where only the closing sentence is wrong, it states the result once more."""
 
