@@ -26,7 +26,7 @@ from smallsteps.generation.settings import BudgetSettings
 from smallsteps.generation.store_tables import MAX_TOKENS
 
 NOT_ASKED = "not asked"
-"""How the reason begins with which a request comes back that a limit kept from being sent."""
+"""How the reason of a request begins that was not sent because of a limit."""
 
 BYTES_PER_TOKEN = 4.0
 """Of English text, for the forecast only."""
@@ -34,15 +34,29 @@ BYTES_PER_TOKEN = 4.0
 
 @dataclass(frozen=True)
 class Call:
-    """A call under way and all that it may cost."""
+    """A call under way."""
 
     number: int
+    """Of the call in the store."""
     chat_request: ChatRequest
     highest: Cost
+    """All that it may cost."""
 
 
 class Exhausted(Exception):
     """The next call could break a limit."""
+
+
+@dataclass(frozen=True)
+class BrokenLimit:
+    """A limit that a further call would break."""
+
+    unit: str
+    """calls, tokens or money."""
+    limit: float
+    spent: float
+    more: float
+    """What the call may cost."""
 
 
 class Budget:
@@ -81,36 +95,31 @@ class Budget:
 
         def fits(spent: Cost, under_way: Cost) -> bool:
             settled = spent - replace(under_way, calls=0)  # a call that is settled stays a call
-            self._check(settled, highest)
-            return not self._broken(spent, highest)
+            if broken := self._broken(settled, highest):
+                raise Exhausted(
+                    f"limit of {broken.limit:,} {broken.unit}: {broken.spent:,.6g} spent, "
+                    f"the next call may take {broken.more:,.6g} more"
+                )
+            return self._broken(spent, highest) is None
 
         number = self.store.sent(self.job, chat_request.key, highest, owner, fits)
         return None if number is None else Call(number, chat_request, highest)
 
-    def _broken(self, spent: Cost, more: Cost) -> list[tuple[str, float, float, float]]:
-        """(unit, limit, spent, more) of each limit that `more` would break."""
-        money, more_money = self.money(spent), self.money(more)
+    def _broken(self, spent: Cost, more: Cost) -> BrokenLimit | None:
+        """The first limit that `more` would break; None: there is none."""
         units = (
             ("calls", self.settings.calls, spent.calls, more.calls),
             ("tokens", self.settings.tokens, spent.tokens, more.tokens),
-            ("money", self.settings.money, money, more_money),
+            ("money", self.settings.money, self.money(spent), self.money(more)),
         )
-        return [
-            (unit, limit, s, m)
-            for unit, limit, s, m in units
-            if limit is not None and s + m > limit
-        ]
-
-    def _check(self, spent: Cost, highest: Cost) -> None:
-        for unit, limit, sum_, more in self._broken(spent, highest):
-            raise Exhausted(
-                f"limit of {limit:,} {unit}: {sum_:,.6g} spent, "
-                f"the next call may take {more:,.6g} more"
-            )
+        for unit, limit, spent_units, more_units in units:
+            if limit is not None and spent_units + more_units > limit:
+                return BrokenLimit(unit, limit, spent_units, more_units)
+        return None
 
     def received(self, call: Call, raw: bytes) -> str:
-        """Stores the body that came, then reads it, then notes what it cost. "": it is an answer;
-        else why it is none, and the body lies among the failures."""
+        """Stores the body that came, then reads it, then notes what it cost. Returns "" for an
+        answer, otherwise why it is none; the body is then among the failures."""
         key, new = call.chat_request.key, self.store.received(call.chat_request, raw)
         try:
             answer = read_answer(raw)
@@ -143,31 +152,19 @@ class Budget:
         )
 
     def missing(self, chat_requests: Iterable[ChatRequest]) -> list[ChatRequest]:
-        """Those of them that are not stored, the same one once."""
-        return [
-            chat_request
-            for chat_request in {
-                chat_request.key: chat_request for chat_request in chat_requests
-            }.values()
-            if self.store.get(chat_request.key) is None
-        ]
+        """The requests that are not stored, each once."""
+        by_key = {chat_request.key: chat_request for chat_request in chat_requests}
+        return [request for key, request in by_key.items() if self.store.get(key) is None]
 
     def forecast(self, wanted: int, new: Sequence[ChatRequest]) -> str:
-        """What buying the `new` of the `wanted` may take, in a line."""
-        highest = [highest_cost(chat_request) for chat_request in new]
-        read = int(
-            sum(
-                len(content.encode())
-                for chat_request in new
-                for _, content in chat_request.messages
-            )
-            / BYTES_PER_TOKEN
-        )
-        top = sum(cost.output_tokens for cost in highest)
+        """One line about what buying the `new` of `wanted` requests may cost."""
+        contents = [content for request in new for _, content in request.messages]
+        read = int(sum(len(content.encode()) for content in contents) / BYTES_PER_TOKEN)
+        written = sum(highest_cost(request).output_tokens for request in new)
         line = (
             f"{wanted:,} requests: {len(new):,} calls (the others are stored, or the same), "
-            f"about {read:,} tokens to read and at most {top:,} to write"
+            f"about {read:,} tokens to read and at most {written:,} to write"
         )
         if self.settings.price_in or self.settings.price_out:
-            line += f", at most about {self.money(Cost(0, read, top)):,.2f} in money"
+            line += f", at most about {self.money(Cost(0, read, written)):,.2f} in money"
         return line
