@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from smallsteps.methods.as_es.variants import variants
 
 from smallsteps.errors import RecipeError
 from smallsteps.evaluation.comparison import compare_scores
 from smallsteps.evaluation.grade import grade
 from smallsteps.evaluation.metrics import METRICS, Metric, mean_over_items
 from smallsteps.experiment.recipe import make_recipe
+from smallsteps.methods.as_es.arms import as_es_arms
 from smallsteps.quality.aspects import ASPECTS, Aspect
 from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Scorer
@@ -29,8 +29,8 @@ def test_a_segmentation_is_an_arm_of_recipes_and_has_a_beta_where_it_has_scores(
         make_recipe({"arms": ["direct", "ases-uni-length"]})
     monkeypatch.setitem(STRATEGIES, "length", length)
     recipe = make_recipe({"arms": ["direct", "ases-uni-length"], "sweep": {"beta": [0.5, 1.0]}})
-    names = [variant.name for variant in variants(recipe)]
-    assert names == ["direct", "ases-uni-length-beta=0.5", "ases-uni-length-beta=1"]
+    names = [arm.name for arm in as_es_arms(recipe, "ases-uni-length")]
+    assert names == ["ases-uni-length-beta=0.5", "ases-uni-length-beta=1"]
     chains = make_chains(6, seed=3)
     segments = segment_chains(chains, "length", task=get_task("stories"))
     assert {segment.kind for row in segments for segment in row} == {"ES", "AS"}
@@ -39,8 +39,8 @@ def test_a_segmentation_is_an_arm_of_recipes_and_has_a_beta_where_it_has_scores(
 def test_a_segmentation_by_a_trained_student_waits_for_the_direct_student(monkeypatch):
     certain = Strategy("certain", per_chain(lambda c, p: [1.0] * len(p)), "high", scorer="trained")
     monkeypatch.setitem(STRATEGIES, "certain", certain)
-    (arm,) = variants(make_recipe({"arms": ["ases-dual-certain"]}), seed=7)
-    assert arm.segments_place == "certain-seed7", "each seed has a scorer of its own"
+    (arm,) = as_es_arms(make_recipe({"arms": ["ases-dual-certain"]}), "ases-dual-certain")
+    assert [scorer.name for scorer in arm.scorers()] == ["direct"], "its scorer is trained first"
     with pytest.raises(RecipeError, match="'certain' reads a student trained on whole chains"):
         segment_chains(make_chains(1, seed=3), "certain", task=get_task("stories"))
 
