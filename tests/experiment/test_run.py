@@ -4,6 +4,8 @@ readable after."""
 import json
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import smallsteps
@@ -344,11 +346,15 @@ def test_lora_is_merged_into_an_ordinary_folder(recipe_of, tmp_path):
     assert not list(folder.glob("adapter*"))
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert len(tokenizer) <= model.get_input_embeddings().weight.shape[0]
     ids = tokenizer("Ann has 3 pens. <es>", return_tensors="pt")["input_ids"]
-    assert (
-        len(tokenizer) <= model.get_input_embeddings().weight.shape[0]
-        and model.generate(ids, max_new_tokens=3) is not None
-    )
+    assert model.generate(ids, min_new_tokens=3, max_new_tokens=3).shape == (1, 4)
+    base = load_file(tmp_path / "run/base/student/model.safetensors")
+    merged = load_file(folder / "model.safetensors")
+    assert merged.keys() == base.keys()
+    changed = [name for name in base if not torch.equal(base[name], merged[name])]
+    assert any("SelfAttention.q" in name for name in changed)
+    assert not any("layer_norm" in name for name in changed), "no adapter is there"
 
 
 REPORTS = [

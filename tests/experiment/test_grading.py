@@ -1,0 +1,95 @@
+"""Grading: which arms are compared, and what leads."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from smallsteps.evaluation.grade import grade
+from smallsteps.experiment.grading import (
+    GradedArm,
+    best_student,
+    by_arm,
+    compared_pairs,
+    further_results,
+    within,
+)
+from smallsteps.experiment.outcome import Outcome
+from smallsteps.records import Prediction, Problem
+from smallsteps.tasks import get_task
+
+
+class FakeArm:
+    def __init__(self, name, method, *others):
+        self.name, self.method, self.others = name, method, others
+
+    def against(self, names):
+        return [name for name in self.others if name in names]
+
+
+def graded(arm, seed=0, further=None, **outcome):
+    left = Outcome([], [], **outcome)
+    return GradedArm(arm, seed, left, None, {}, further or {}, None, f"arms/{arm.name}/page")
+
+
+DIRECT = FakeArm("direct", "baselines")
+ASES = FakeArm("ases-uni-ent", "as-es", "direct")
+TAILORED = FakeArm("tailored-full", "tailored", "tailored-t0")
+FIRST = FakeArm("tailored-t0", "tailored")
+
+
+def test_arms_are_compared_with_what_their_method_names_and_with_the_baseline():
+    arms = [graded(arm, seed) for arm in (DIRECT, ASES, TAILORED, FIRST) for seed in (0, 1)]
+    assert compared_pairs(arms, "direct") == [
+        ("ases-uni-ent", "direct"),
+        ("tailored-full", "direct"),
+        ("tailored-t0", "direct"),
+        ("tailored-full", "tailored-t0"),
+    ]
+
+
+def test_the_baseline_is_not_compared_with_itself_and_no_pair_comes_twice():
+    arms = [graded(arm) for arm in (FIRST, TAILORED)]
+    assert compared_pairs(arms, "tailored-t0") == [("tailored-full", "tailored-t0")]
+
+
+def test_seeds_are_grouped_in_the_order_of_the_recipe():
+    arms = [graded(ASES, 0), graded(DIRECT, 0), graded(ASES, 1)]
+    groups = by_arm(arms)
+    assert list(groups) == ["ases-uni-ent", "direct"]
+    assert [arm.seed for arm in groups["ases-uni-ent"]] == [0, 1]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    data = SimpleNamespace(further={"svamp": None})
+    return SimpleNamespace(run=SimpleNamespace(path=tmp_path), data=data)
+
+
+def test_a_control_is_never_handed_out_and_the_folder_is_relative_to_the_run(lab, tmp_path):
+    folders = {name: tmp_path / "arms" / name for name in ("a", "b")}
+    control = graded(FakeArm("a", "m"), student=folders["a"], validation=90.0, handed_out=False)
+    usable = graded(FakeArm("b", "m"), student=folders["b"], validation=10.0)
+    best = best_student(lab, [control, usable])
+    assert (best.name, best.folder, best.validation) == ("b", "arms/b", 10.0)
+    assert best_student(lab, [control]) is None
+    assert best_student(lab, [graded(FakeArm("c", "m"))]) is None, "an arm without a student"
+    assert within(lab, None) is None
+
+
+def test_each_arm_is_pooled_on_each_further_test_set(lab):
+    task = get_task("numbers")
+    problems = [Problem("p", "?", "7"), Problem("q", "?", "8")]
+
+    def score(*answers):
+        predictions = [
+            Prediction(f"{p.id}/0", p.id, f"The answer is {a}.", (), a, "stop_sign")
+            for p, a in zip(problems, answers, strict=True)
+        ]
+        return grade(predictions, problems, task, dataset="test", seed=0)
+
+    arms = [
+        graded(DIRECT, 0, {"svamp": score("7", "8")}),
+        graded(DIRECT, 1, {"svamp": score("7", "1")}),
+    ]
+    (row,) = further_results(lab, arms)
+    assert (row.name, row.value) == ("direct", 75.0)
