@@ -21,7 +21,7 @@ from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.solve import stored_task
 from smallsteps.methods.guided.config import ReaderSettings
 from smallsteps.methods.guided.method import GuidedAnswer, Written, alone, guided, turned, write
-from smallsteps.methods.guided.open import open_reader
+from smallsteps.methods.guided.open_reader import open_reader
 from smallsteps.methods.guided.reader import Asked, check_task, nothing_read
 from smallsteps.methods.guided.stages import predictions_of
 from smallsteps.outputs import check_output

@@ -18,7 +18,7 @@ from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.teaching.filtering import FilteredReply
 from smallsteps.teaching.lessons import lessons_for
-from smallsteps.teaching.open import open_teacher
+from smallsteps.teaching.open_teacher import open_teacher
 from smallsteps.teaching.settings import TeacherSettings
 from smallsteps.teaching.summary import summary_lines, why_no_reply_came, why_none_was_kept
 from smallsteps.teaching.teach import teach

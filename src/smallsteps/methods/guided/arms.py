@@ -32,7 +32,7 @@ from smallsteps.methods.guided.config import (
 )
 from smallsteps.methods.guided.judging import JudgeCheck, check_judge, needs_check
 from smallsteps.methods.guided.method import GuidedAnswer, turned, yields
-from smallsteps.methods.guided.open import open_reader
+from smallsteps.methods.guided.open_reader import open_reader
 from smallsteps.methods.guided.reader import check_task
 from smallsteps.methods.guided.results import GuidanceResult, GuidedResults, RefinementResult
 from smallsteps.methods.guided.reward import REWARDED

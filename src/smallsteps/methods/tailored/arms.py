@@ -26,7 +26,7 @@ from smallsteps.methods.tailored.results import RoundResult, TailoredResults
 from smallsteps.methods.tailored.rounds import Round, Rounds
 from smallsteps.records import Problem
 from smallsteps.teaching.lessons import Teacher
-from smallsteps.teaching.open import open_teacher
+from smallsteps.teaching.open_teacher import open_teacher
 
 METHOD = "tailored"
 

@@ -15,7 +15,7 @@ from smallsteps.generation.chat import LocalChat
 from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.tasks import get_task
-from smallsteps.teaching.open import open_teacher
+from smallsteps.teaching.open_teacher import open_teacher
 from smallsteps.teaching.prompted import PromptedTeacher
 from smallsteps.teaching.reply_file import FileTeacher
 from smallsteps.teaching.settings import TeacherSettings

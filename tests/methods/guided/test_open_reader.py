@@ -12,7 +12,7 @@ from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.guided.config import ReaderSettings
-from smallsteps.methods.guided.open import open_reader
+from smallsteps.methods.guided.open_reader import open_reader
 from smallsteps.methods.guided.reader import Asked
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
