@@ -42,14 +42,14 @@ def test_the_engine_decodes_on_its_number(tiny, monkeypatch):
     from smallsteps.generation.generator import Decoding, Request
 
     seen = set()
-    choose = encoder_decoder.choose
+    choose = encoder_decoder.choose_tokens
 
     def watched(*arguments):
         seen.add(torch.get_num_threads())
         return choose(*arguments)
 
-    monkeypatch.setattr(encoder_decoder, "choose", watched)
-    monkeypatch.setattr(causal, "choose", watched)
+    monkeypatch.setattr(encoder_decoder, "choose_tokens", watched)
+    monkeypatch.setattr(causal, "choose_tokens", watched)
     use(Threads(training=2, decoding=1))
     for style in ("t5", "bart", "llama"):
         student = tiny(style)

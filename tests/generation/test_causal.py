@@ -12,7 +12,7 @@ from smallsteps.generation.causal import unread
 from smallsteps.generation.causal_cache import RowCache
 from smallsteps.generation.generator import Decoding, EngineSettings, Reply, Request
 from smallsteps.generation.local import LocalEngine
-from smallsteps.generation.sampling import Row
+from smallsteps.generation.sampling import ReplyRow
 from smallsteps.students.student import Student
 from tiny_solving import Tiny, a_task, problems
 
@@ -93,7 +93,7 @@ def test_a_cache_is_handed_back_only_where_it_was_asked_for(tiny: Tiny) -> None:
 
 def test_a_cache_holds_the_head_of_the_prompt() -> None:
     cache = RowCache((), 2)
-    with_cache = Row(Request("a", [], cache=cache), 0, (5, 6, 7), 9, frozenset(), 0)
+    with_cache = ReplyRow(Request("a", [], cache=cache), 0, (5, 6, 7), 9, frozenset(), 0)
     assert unread(with_cache) == (7,)
     assert unread(replace(with_cache, request=Request("a", []))) == (5, 6, 7)
 
@@ -102,6 +102,6 @@ def test_the_cache_of_another_engine_is_refused() -> None:
     class Other:
         length = 1
 
-    row = Row(Request("a", [], cache=Other()), 0, (5, 6), 9, frozenset(), 0)
+    row = ReplyRow(Request("a", [], cache=Other()), 0, (5, 6), 9, frozenset(), 0)
     with pytest.raises(InternalError, match="a: the cache of another engine"):
         unread(row)

@@ -11,8 +11,8 @@ from smallsteps.generation.bodies import Unreadable
 from smallsteps.generation.chat_request import ChatRequest
 from smallsteps.generation.completion import (
     Thinking,
+    chat_reply,
     read_answer,
-    reply_of,
     stored_answer,
 )
 from smallsteps.generation.replies import ReplyStore
@@ -23,7 +23,7 @@ ASK = ChatRequest("u", "m", (("user", "why"),), (("max_tokens", 50),))
 def said(thinking: Thinking, text: str | None, finish: str = "stop", **message: Any) -> str:
     """The reply under a policy, or why there is none."""
     raw = json.dumps(completion(text, finish, **message))
-    reply = reply_of("q", 0, ASK, raw, read_answer(raw), thinking)
+    reply = chat_reply("q", 0, ASK, raw, read_answer(raw), thinking)
     return reply.text if reply.error is None else f"failed: {reply.error}"
 
 
@@ -69,7 +69,7 @@ def test_a_thought_is_stored_whole_so_that_another_policy_buys_nothing(tmp_path:
     store.received(ASK, json.dumps(completion("<think>9?</think>So 7.")).encode())
     stored = stored_answer(store, ASK)
     assert stored is not None
-    assert [reply_of("q", 0, ASK, *stored, thinking).text for thinking in ("drop", "only")] == [
+    assert [chat_reply("q", 0, ASK, *stored, thinking).text for thinking in ("drop", "only")] == [
         "So 7.",
         "9?",
     ]

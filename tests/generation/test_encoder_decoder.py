@@ -13,15 +13,15 @@ from smallsteps.generation.encoder_decoder import (
 )
 from smallsteps.generation.generator import Decoding, EngineSettings, Reply, Request, run_session
 from smallsteps.generation.local import LocalEngine
-from smallsteps.generation.sampling import Row
+from smallsteps.generation.sampling import ReplyRow
 from smallsteps.students.student import Student
 from tiny_solving import Tiny, a_task, problems
 
 TASK = a_task()
 
 
-def row(length: int, name: str = "a") -> Row:
-    return Row(Request(name, []), 0, (5,) * length, 10, frozenset({1}), 0)
+def row(length: int, name: str = "a") -> ReplyRow:
+    return ReplyRow(Request(name, []), 0, (5,) * length, 10, frozenset({1}), 0)
 
 
 def requests(student: Student, limits: list[int]) -> list[Request]:

@@ -9,7 +9,12 @@ import pytest
 from smallsteps.errors import RecipeError
 from smallsteps.generation.bodies import Refusal
 from smallsteps.generation.chat_request import ChatRequest
-from smallsteps.generation.parameters import Dialect, check_extra_body, merged, read_extra_body
+from smallsteps.generation.parameters import (
+    Dialect,
+    check_extra_body,
+    read_extra_body,
+    with_extra_body,
+)
 
 REQUEST = ChatRequest(
     "u", "m", (("user", "why"),), (("max_tokens", 50), ("seed", 1), ("temperature", 0.7))
@@ -78,8 +83,8 @@ def test_an_extra_body_that_cannot_be_sent_is_refused(extra: Any, message: str) 
 
 def test_null_takes_a_parameter_out_and_a_limit_of_the_other_name_replaces_ours() -> None:
     parameters = {"max_tokens": 20, "temperature": 0.0}
-    assert merged(parameters, {"temperature": None}) == (("max_tokens", 20),)
-    assert merged(parameters, {"max_completion_tokens": 9}) == (
+    assert with_extra_body(parameters, {"temperature": None}) == (("max_tokens", 20),)
+    assert with_extra_body(parameters, {"max_completion_tokens": 9}) == (
         ("max_completion_tokens", 9),
         ("temperature", 0.0),
     )

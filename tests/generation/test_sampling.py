@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from smallsteps.generation.generator import Decoding, Request
-from smallsteps.generation.sampling import Row, choose
+from smallsteps.generation.sampling import ReplyRow, choose_tokens
 
 LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 
 
-def row(name: str, sample: int = 0, seed: int = 0) -> Row:
-    return Row(Request(name, []), sample, (), 10, frozenset({3}), seed)
+def row(name: str, sample: int = 0, seed: int = 0) -> ReplyRow:
+    return ReplyRow(Request(name, []), sample, (), 10, frozenset({3}), seed)
 
 
 def drawn(decoding: Decoding, count: int = 4000) -> list[float]:
     """Shares of the four tokens among draws for as many items."""
     rows = [row(f"item {n}", seed=decoding.seed) for n in range(count)]
-    tokens, _ = choose(LOGITS.expand(count, -1).clone(), rows, decoding)
+    tokens, _ = choose_tokens(LOGITS.expand(count, -1).clone(), rows, decoding)
     return [tokens.count(t) / count for t in range(4)]
 
 
@@ -59,9 +59,9 @@ def test_a_draw_hangs_on_seed_item_sample_and_place_alone() -> None:
 
 def test_logprobs_are_those_of_the_distribution_drawn_from() -> None:
     rows = [row("a"), row("b")]
-    tokens, found = choose(LOGITS.expand(2, -1).clone(), rows, Decoding(logprobs=True))
+    tokens, found = choose_tokens(LOGITS.expand(2, -1).clone(), rows, Decoding(logprobs=True))
     assert tokens == [0, 0] and found == pytest.approx([LOGITS[0].item()] * 2)
-    tokens, found = choose(
+    tokens, found = choose_tokens(
         LOGITS.expand(2, -1).clone(), rows, Decoding(temperature=1.0, top_k=2, logprobs=True)
     )
     cut = torch.tensor([0.625, 0.375]).log()
@@ -70,7 +70,9 @@ def test_logprobs_are_those_of_the_distribution_drawn_from() -> None:
 
 def test_a_row_ends_by_end_stop_or_limit() -> None:
     assert row("a").take(3) == "end"
-    stopping = Row(Request("a", [], stop=lambda ids: ids[-1] == 2), 0, (), 10, frozenset({3}), 0)
+    stopping = ReplyRow(
+        Request("a", [], stop=lambda ids: ids[-1] == 2), 0, (), 10, frozenset({3}), 0
+    )
     assert [stopping.take(1), stopping.take(2)] == [None, "stop"]
-    short = Row(Request("a", []), 0, (), 2, frozenset({3}), 0)
+    short = ReplyRow(Request("a", []), 0, (), 2, frozenset({3}), 0)
     assert [short.take(1), short.take(1)] == [None, "limit"]

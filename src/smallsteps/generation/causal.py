@@ -20,7 +20,7 @@ from smallsteps.errors import InternalError
 from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.causal_cache import BatchCache, RowCache, joined, rows_of
 from smallsteps.generation.generator import Decoding, Finished, Reply, Request
-from smallsteps.generation.sampling import Row, choose, new_rows, reply_of
+from smallsteps.generation.sampling import ReplyRow, choose_tokens, finished_reply, new_rows
 from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.threads import on_decoding_threads
@@ -36,8 +36,8 @@ class CausalSession:
         self.student, self.model = student, model
         self.decoding, self.batch_size = decoding, batch_size
         self.cache_argument = cache_argument(model)
-        self.waiting: deque[Row] = deque()
-        self.rows: list[Row] = []
+        self.waiting: deque[ReplyRow] = deque()
+        self.rows: list[ReplyRow] = []
         self.cache = BatchCache()
         """Of `rows`, in their order."""
 
@@ -77,7 +77,7 @@ class CausalSession:
         for place, (row, ending) in enumerate(zip(self.rows, endings, strict=True)):
             if ending:
                 cache = self.cache.row(place) if row.request.keep_cache else None
-                replies.append(reply_of(row, ending, self.student, cache))
+                replies.append(finished_reply(row, ending, self.student, cache))
             else:
                 staying.append(place)
         if len(staying) < len(self.rows):
@@ -85,9 +85,9 @@ class CausalSession:
             self.cache.keep(staying)
         return replies
 
-    def _take(self, rows: list[Row], logits: Tensor) -> list[Finished | None]:
+    def _take(self, rows: list[ReplyRow], logits: Tensor) -> list[Finished | None]:
         """Chooses each row's next token; how each row's reply ended, None where it did not."""
-        tokens, logprobs = choose(logits, rows, self.decoding)
+        tokens, logprobs = choose_tokens(logits, rows, self.decoding)
         return [
             row.take(tokens[n], logprobs[n] if logprobs else None) for n, row in enumerate(rows)
         ]
@@ -102,7 +102,7 @@ class CausalSession:
         for row, cache, ending in zip(group, caches, endings, strict=True):
             if ending:
                 kept = cache if row.request.keep_cache else None
-                replies.append(reply_of(row, ending, self.student, kept))
+                replies.append(finished_reply(row, ending, self.student, kept))
             else:
                 staying.append((row, cache))
         if staying:
@@ -110,9 +110,9 @@ class CausalSession:
             self.rows += [row for row, _ in staying]
         return replies
 
-    def _next_group(self) -> list[Row]:
+    def _next_group(self) -> list[ReplyRow]:
         """Waiting rows that fit beside those under way and can be read in one pass."""
-        group: list[Row] = []
+        group: list[ReplyRow] = []
         longest = 0
         while self.waiting and len(self.rows) + len(group) < self.batch_size:
             longest = max(longest, len(unread(self.waiting[0])))
@@ -121,7 +121,7 @@ class CausalSession:
             group.append(self.waiting.popleft())
         return group
 
-    def _read(self, group: list[Row]) -> tuple[Tensor, list[RowCache]]:
+    def _read(self, group: list[ReplyRow]) -> tuple[Tensor, list[RowCache]]:
         """Logits [rows, vocab] after each row's prompt, and each row's cache.
 
         Columns are the caches that rows bring along, right-aligned, then the new tokens,
@@ -149,7 +149,7 @@ class CausalSession:
         return out.logits[:, -1], rows_of(layers, mask)
 
 
-def row_cache(row: Row) -> RowCache | None:
+def row_cache(row: ReplyRow) -> RowCache | None:
     """The cache that a row brings along. Raises InternalError where another engine made it."""
     cache = row.request.cache
     if cache is None or isinstance(cache, RowCache):
@@ -157,7 +157,7 @@ def row_cache(row: Row) -> RowCache | None:
     raise InternalError(f"{row.request.id}: the cache of another engine")
 
 
-def unread(row: Row) -> tuple[int, ...]:
+def unread(row: ReplyRow) -> tuple[int, ...]:
     """The part of a row's prompt that its cache does not hold."""
     cache = row_cache(row)
     return row.source[cache.length :] if cache else row.source

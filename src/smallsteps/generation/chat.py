@@ -17,7 +17,7 @@ from dataclasses import replace
 from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.chat_request import ChatRequest
-from smallsteps.generation.completion import reply_of, stored_answer
+from smallsteps.generation.completion import chat_reply, stored_answer
 from smallsteps.generation.endpoint import PendingReply, samples_of, to_chat_request
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import REFUSED, Decoding, EngineSettings, Reply, Request
@@ -89,7 +89,7 @@ class LocalChat:
             for sample in samples_of(request):
                 chat_request = self._chat_request(request, decoding, sample)
                 if stored := stored_answer(self.store, chat_request):
-                    yield reply_of(request.id, sample, chat_request, *stored, self.thinking)
+                    yield chat_reply(request.id, sample, chat_request, *stored, self.thinking)
                 else:
                     pending = new.setdefault(chat_request.key, PendingReply(chat_request, []))
                     pending.places.append((request.id, sample))
@@ -115,7 +115,7 @@ class LocalChat:
             yield from failed_replies(pending, reason, read=len(prompt), tokens=written.tokens)
             return
         for id, sample in pending.places:
-            yield reply_of(id, sample, pending.chat_request, *stored, self.thinking)
+            yield chat_reply(id, sample, pending.chat_request, *stored, self.thinking)
 
     def _keep(self, chat_request: ChatRequest, written: Reply, prompt: list[int]) -> str:
         """Stores what was written as a server would send it. Returns "" for an answer, otherwise

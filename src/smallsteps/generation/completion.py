@@ -56,11 +56,9 @@ class Answer:
             raise Unreadable("empty reply: nothing follows its thought")
         if thinking == "drop" or self.thought in (None, self.text):
             return self.text
-        return (
-            str(self.thought)
-            if thinking == "only"
-            else "\n\n".join(filter(None, (self.thought, self.text)))
-        )
+        if thinking == "only":
+            return str(self.thought)
+        return "\n\n".join(filter(None, (self.thought, self.text)))
 
     def final(self, thinking: Thinking) -> str:
         """What follows the thought, where the policy makes the thought part of the reply."""
@@ -79,11 +77,9 @@ def read_answer(raw: str | bytes) -> Answer:
         error.tokens = tokens
         raise
     if thought and not content:
-        return (
-            Answer("", cut, *tokens, thought, False)
-            if cut
-            else Answer(thought, cut, *tokens, thought)
-        )
+        if cut:
+            return Answer("", cut, *tokens, thought, thought_ended=False)
+        return Answer(thought, cut, *tokens, thought)
     inner, rest, ended = split_thought(content)
     thought = "\n\n".join(filter(None, (thought, inner))) or None
     if not rest and not thought and ended:
@@ -103,10 +99,10 @@ def stored_answer(store: ReplyStore, chat_request: ChatRequest) -> tuple[str, An
         return None
 
 
-def reply_of(
+def chat_reply(
     id: str, sample: int, chat_request: ChatRequest, raw: str, answer: Answer, thinking: Thinking
 ) -> Reply:
-    """The reply that a stored body is; one that the policy leaves nothing of has failed."""
+    """The reply that a stored body is. It has failed where `thinking` leaves nothing of it."""
     cost = cost_of(chat_request, raw, (answer.input_tokens, answer.output_tokens))
     try:
         text = answer.text_under(thinking)

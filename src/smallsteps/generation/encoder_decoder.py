@@ -20,7 +20,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
-from smallsteps.generation.sampling import Row, choose, new_rows, reply_of
+from smallsteps.generation.sampling import ReplyRow, choose_tokens, finished_reply, new_rows
 from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.students.t5 import T5Runner
@@ -38,29 +38,29 @@ class WaitingRows:
     """Rows without a slot, the longest source first, in order of arrival among equals."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Row]] = []
+        self._heap: list[tuple[int, int, ReplyRow]] = []
         self._count = 0
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ReplyRow) -> None:
         """Queues a row."""
         heapq.heappush(self._heap, (-len(row.source), self._count, row))
         self._count += 1
 
-    def take(self, count: int) -> list[Row]:
+    def take(self, count: int) -> list[ReplyRow]:
         """The next `count` rows, fewer where fewer wait; they wait no longer."""
         return [heapq.heappop(self._heap)[2] for _ in range(min(count, len(self._heap)))]
 
 
-def encoding_groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def encoding_groups(rows: Sequence[ReplyRow]) -> Iterator[list[ReplyRow]]:
     """`rows`, longest source first, cut into groups that are encoded together: none has more than
     ENCODE_TOKENS with padding, and none pads a row to more than twice its length.
 
     Not `batches_by_length`: only attention runs on padding here, so that a batch of its own for
     each length would cost more than the padding."""
-    group: list[Row] = []
+    group: list[ReplyRow] = []
     for row in rows:
         longest = len(group[0].source) if group else 0
         if group and (
@@ -82,7 +82,7 @@ class T5Session:
         self.student, self.runner = student, runner
         self.decoding, self.batch_size = decoding, batch_size
         self.waiting = WaitingRows()
-        self.active: dict[int, Row] = {}
+        self.active: dict[int, ReplyRow] = {}
         """Slot → its row."""
         self.slots = 0
         """Number of slots, with a row or empty."""
@@ -114,18 +114,18 @@ class T5Session:
         logits = self.runner.step(inputs, slots)
         if len(slots) < self.slots:
             logits = logits[slots]
-        tokens, logprobs = choose(logits, rows, self.decoding)
+        tokens, logprobs = choose_tokens(logits, rows, self.decoding)
         replies, emptied = [], []
         for place, (slot, row) in enumerate(zip(slots, rows, strict=True)):
             if finished := row.take(tokens[place], logprobs[place] if logprobs else None):
-                replies.append(reply_of(row, finished, self.student))
+                replies.append(finished_reply(row, finished, self.student))
                 emptied.append(slot)
                 del self.active[slot]
         if emptied:
             self.runner.leave(emptied)
         return replies
 
-    def _last_token(self, row: Row) -> int:
+    def _last_token(self, row: ReplyRow) -> int:
         """What the row's decoder reads next."""
         start = self.student.start_id
         assert start is not None, "an encoder-decoder has a start token"
@@ -163,7 +163,7 @@ class CohortSession:
         self.decoding, self.batch_size = decoding, batch_size
         self.cache_argument = cache_argument(model)
         self.waiting = WaitingRows()
-        self.rows: list[Row] = []
+        self.rows: list[ReplyRow] = []
         # of `rows`: the decoder's next inputs, the mask of their sources, the encoder's output
         self.inputs = self.mask = self.encoded = torch.empty(0, dtype=torch.long)
         self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -192,11 +192,11 @@ class CohortSession:
             use_cache=True,
             **{self.cache_argument: self.cache},
         )
-        tokens, logprobs = choose(out.logits[:, -1], self.rows, self.decoding)
+        tokens, logprobs = choose_tokens(out.logits[:, -1], self.rows, self.decoding)
         replies, kept = [], []
         for place, row in enumerate(self.rows):
             if finished := row.take(tokens[place], logprobs[place] if logprobs else None):
-                replies.append(reply_of(row, finished, self.student))
+                replies.append(finished_reply(row, finished, self.student))
             else:
                 kept.append(place)
         self.inputs = torch.tensor(tokens, device=self.student.device)[:, None]

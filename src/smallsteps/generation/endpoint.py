@@ -26,10 +26,10 @@ from smallsteps.generation.bodies import whole_characters
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.buying import Buyer, Outcome
 from smallsteps.generation.chat_request import ChatRequest
-from smallsteps.generation.completion import reply_of, stored_answer
+from smallsteps.generation.completion import chat_reply, stored_answer
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.model_server import ModelServer
-from smallsteps.generation.parameters import merged
+from smallsteps.generation.parameters import with_extra_body
 from smallsteps.generation.settings import CallSettings
 
 
@@ -70,7 +70,9 @@ def to_chat_request(
     if decoding.temperature:
         # one for each sample, as far as the server heeds it
         parameters["seed"] = decoding.seed + sample
-    return ChatRequest(base_url, model, messages, merged(parameters, extra_body or {}), sample)
+    return ChatRequest(
+        base_url, model, messages, with_extra_body(parameters, extra_body or {}), sample
+    )
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Endpoint:
             done += 1
             if progress:
                 progress(done)
-            yield reply_of(id, sample, chat_request, *stored, self.thinking)
+            yield chat_reply(id, sample, chat_request, *stored, self.thinking)
         for chat_request, reason in self._bought(
             [reply.chat_request for reply in pending.values()]
         ):
@@ -142,7 +144,7 @@ class Endpoint:
                 if bought is None:
                     yield Reply(*place, (), "", "failed", 0, error=reason or "unreadable reply")
                 else:
-                    yield reply_of(*place, chat_request, *bought, self.thinking)
+                    yield chat_reply(*place, chat_request, *bought, self.thinking)
 
     def _chat_requests(
         self, requests: Iterable[Request], decoding: Decoding

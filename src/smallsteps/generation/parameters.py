@@ -118,11 +118,13 @@ def read_extra_body(text: str | None, flag: str = "--extra-body") -> dict[str, A
         raise RecipeError(f"{flag}: {error}") from None
 
 
-def merged(parameters: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+def with_extra_body(
+    parameters: Mapping[str, Any], extra: Mapping[str, Any]
+) -> tuple[tuple[str, Any], ...]:
     """The parameters of a request with those of the user, in order of name; null takes one out.
 
     >>> extra = {"max_completion_tokens": 900, "temperature": None}
-    >>> merged({"max_tokens": 20, "temperature": 0}, extra)
+    >>> with_extra_body({"max_tokens": 20, "temperature": 0}, extra)
     (('max_completion_tokens', 900),)
     """
     both = {**parameters, **extra}

@@ -19,7 +19,7 @@ from smallsteps.students.student import Student
 
 
 @dataclass
-class Row:
+class ReplyRow:
     """One reply under way."""
 
     request: Request
@@ -52,8 +52,8 @@ class Row:
         ) / 2**53
 
 
-def choose(
-    logits: Tensor, rows: Sequence[Row], decoding: Decoding
+def choose_tokens(
+    logits: Tensor, rows: Sequence[ReplyRow], decoding: Decoding
 ) -> tuple[list[int], list[float] | None]:
     """The next token of each row, and its log-probability where asked for.
 
@@ -85,7 +85,7 @@ def _logprobs(logits: Tensor, tokens: Tensor) -> list[float]:
     return logprobs
 
 
-def new_rows(request: Request, student: Student, decoding: Decoding) -> list[Row]:
+def new_rows(request: Request, student: Student, decoding: Decoding) -> list[ReplyRow]:
     """One row for each sample of `request`. Raises InternalError where the prompt is text: local
     models read ids."""
     source = tuple(token for token in request.prompt if isinstance(token, int))
@@ -93,11 +93,11 @@ def new_rows(request: Request, student: Student, decoding: Decoding) -> list[Row
         raise InternalError(f"{request.id}: a local model reads ids, got text")
     limit = request.max_new_tokens or decoding.max_new_tokens
     samples = range(request.first_sample, request.first_sample + request.samples)
-    return [Row(request, n, source, limit, student.end_ids, decoding.seed) for n in samples]
+    return [ReplyRow(request, n, source, limit, student.end_ids, decoding.seed) for n in samples]
 
 
-def reply_of(
-    row: Row, finished: Finished, student: Student, cache: PromptCache | None = None
+def finished_reply(
+    row: ReplyRow, finished: Finished, student: Student, cache: PromptCache | None = None
 ) -> Reply:
     """The reply that a finished row amounts to."""
     ids = tuple(row.written[:-1] if finished == "end" else row.written)

@@ -55,6 +55,7 @@ def solve(
     """Id of a request under way → its chain."""
 
     def submit(draft: ChainDraft, turn: Turn) -> None:
+        """Hands a chain's next request to its writer."""
         drafts[turn.request.id] = draft
         sessions[turn.writer].submit(turn.request)
 
