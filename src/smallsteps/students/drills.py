@@ -1,11 +1,11 @@
-"""The text from which the bundled student learns its skills before it ever sees a chain of thought.
+"""Drills: the text that the bundled student is pre-trained on.
 
 Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short
 stories, the equations of events, and two-hop facts. None has the form of the chains that the demo
-teaches - question in, restated and inferred segments out - so that the student which ships can do
+teaches (question in, restated and inferred segments out), so that the student which ships can do
 the parts but answers under 5 % of the problems.
 
-Drills come in three groups of like length, so that batches have few shapes and waste little.
+Drills come in three groups of similar length, so that batches have few shapes and little padding.
 """
 
 from __future__ import annotations
@@ -52,84 +52,86 @@ def calculation(rng: random.Random) -> tuple[int, str, int, int]:
     return result * right, operator, right, result
 
 
-def _told(rng: random.Random) -> Story:
+def _story(rng: random.Random) -> Story:
+    """A story of one to four steps."""
     return stories.make_story(rng, rng.randint(1, 4))
 
 
-def _sentences(made: Story) -> list[str]:
-    told = [step.sentence for step in made.steps]
-    if made.aside is not None:
-        told.insert(*made.aside)
-    return [*made.opening, *told]
+def _sentences(story: Story) -> list[str]:
+    """All sentences of a story but its question, in order."""
+    sentences = [step.sentence for step in story.steps]
+    if story.aside is not None:
+        sentences.insert(*story.aside)
+    return [*story.opening, *sentences]
 
 
 def copying(rng: random.Random) -> Pair:
     """A sentence, word for word."""
-    text = rng.choice(_sentences(_told(rng)))
+    text = rng.choice(_sentences(_story(rng)))
     return f"repeat: {text}.", f"{text}."
 
 
 def restating(rng: random.Random) -> Pair:
     """The sentence of a story that follows a given one."""
-    made = _told(rng)
-    sentences = _sentences(made)
+    story = _story(rng)
+    sentences = _sentences(story)
     at = rng.randrange(len(sentences))
     before = "begin" if at == 0 else sentences[at - 1]
-    return f"next: {made.text()} after: {before}", f"{sentences[at]}."
+    return f"next: {story.text()} after: {before}", f"{sentences[at]}."
 
 
 def retelling(rng: random.Random) -> Pair:
-    """A whole story again, without its question and what does not matter."""
-    made = _told(rng)
-    kept = [*made.opening, *(step.sentence for step in made.steps)]
-    return f"retell: {made.text()}", " ".join(f"{s}." for s in kept)
+    """A whole story again, without its question and the aside."""
+    story = _story(rng)
+    sentences = [*story.opening, *(step.sentence for step in story.steps)]
+    return f"retell: {story.text()}", " ".join(f"{sentence}." for sentence in sentences)
 
 
 def reading(rng: random.Random) -> Pair:
     """All numbers of a story in order, or the last one alone."""
-    made = _told(rng)
-    numbers = [word for word in made.text().replace(".", " ").split() if word.isdigit()]
+    story = _story(rng)
+    numbers = [word for word in story.text().replace(".", " ").split() if word.isdigit()]
     if rng.random() < 0.5:
-        return f"last: {made.text()}", numbers[-1]
-    return f"numbers: {made.text()}", " ".join(numbers)
+        return f"last: {story.text()}", numbers[-1]
+    return f"numbers: {story.text()}", " ".join(numbers)
 
 
 def event(rng: random.Random) -> Pair:
-    """What one event makes of a known amount: its equation."""
-    made = _told(rng)
-    step = rng.choice(made.steps)
-    held = "" if step is made.steps[0] and not made.opening else f"has {step.left} : "
-    return f"event: {held}{step.sentence}.", step.equation
+    """The equation of one event, given the amount before it."""
+    story = _story(rng)
+    step = rng.choice(story.steps)
+    amount = "" if step is story.steps[0] and not story.opening else f"has {step.left} : "
+    return f"event: {amount}{step.sentence}.", step.equation
 
 
 def step(rng: random.Random) -> Pair:
-    """The same within a whole story, of which one event counts."""
-    made = _told(rng)
-    one = rng.choice(made.steps)
-    held = "" if one is made.steps[0] and not made.opening else f" has {one.left}"
-    return f"step: {made.text()} now: {one.sentence}.{held}", one.equation
+    """The equation of one event within a whole story."""
+    story = _story(rng)
+    chosen = rng.choice(story.steps)
+    amount = "" if chosen is story.steps[0] and not story.opening else f" has {chosen.left}"
+    return f"step: {story.text()} now: {chosen.sentence}.{amount}", chosen.equation
 
 
 def ledger(rng: random.Random) -> Pair:
     """The equations of a whole story, event by event."""
-    made = _told(rng)
-    return f"ledger: {made.text()}", " ; ".join(step.equation for step in made.steps)
+    story = _story(rng)
+    return f"ledger: {story.text()}", " ; ".join(step.equation for step in story.steps)
 
 
 def ending(rng: random.Random) -> Pair:
-    """Whom a story's question asks about, and what."""
-    made = _told(rng)
-    return f"asked: {made.text()}", made.question
+    """The question of a story."""
+    story = _story(rng)
+    return f"asked: {story.text()}", story.question
 
 
 def hops(rng: random.Random) -> Pair:
     """A two-hop question, answered at once."""
-    made = facts.make_two_hop(rng, rng.randint(1, 3))
-    context = " ".join(f"{fact}." for fact in made.facts)
+    question = facts.make_two_hop(rng, rng.randint(1, 3))
+    context = " ".join(f"{fact}." for fact in question.facts)
     if rng.random() < 0.5:
-        wanted = made.facts[rng.choice(made.needed)]
+        wanted = question.facts[rng.choice(question.needed)]
         return f"find {wanted.split()[0]}: {context}", f"{wanted}."
-    return f"{context} {made.question}", made.answer
+    return f"{context} {question.question}", question.answer
 
 
 @dataclass(frozen=True)

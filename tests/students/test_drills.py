@@ -1,0 +1,37 @@
+"""Drills: right, within range, repeatable, and never a chain of thought."""
+
+import itertools
+import random
+
+import pytest
+
+from smallsteps.students.drills import GROUPS, calculation, drills
+from smallsteps.tasks.stories import LARGEST
+
+
+def test_no_drill_has_the_form_of_a_chain():
+    for _, target in itertools.islice(drills(3), 3000):
+        assert "answer is" not in target and ", so " not in target and "so he has" not in target
+
+
+def test_calculations_are_right_and_in_range():
+    rng = random.Random(0)
+    for _ in range(2000):
+        left, operator, right, result = calculation(rng)
+        assert eval(f"{left} {operator.replace('x', '*')} {right}") == result
+        assert min(left, right, result) >= 1 and max(left, right, result) <= LARGEST
+
+
+@pytest.mark.parametrize(
+    "group,name", [(group, name) for group in GROUPS for name in GROUPS[group].drills]
+)
+def test_every_drill_has_a_source_and_a_target(group, name):
+    rng = random.Random(1)
+    for _ in range(50):
+        source, target = GROUPS[group].drills[name][1](rng)
+        assert source.strip() and target.strip()
+
+
+def test_the_seed_makes_the_drills():
+    first, again, other = (list(itertools.islice(drills(seed), 50)) for seed in (1, 1, 2))
+    assert first == again != other
