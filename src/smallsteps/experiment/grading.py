@@ -101,7 +101,10 @@ def _graded_problems(lab: Lab, outcome: Outcome) -> list[Problem]:
 
 
 def _references(lab: Lab, problems: Sequence[Problem]) -> dict[str, str]:
-    """Problem id → gold chain, where every test problem has one; else nothing."""
+    """Problem id → gold chain, where every test problem has one; else nothing. Tasks that assemble
+    answers (reports) have references of their own."""
+    if lab.task.assemble is not None:
+        return {}
     references = {chain.problem.id: chain.rationale.text for chain in lab.data.gold}
     return references if {problem.id for problem in problems} <= set(references) else {}
 
