@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Protocol
 
 from smallsteps.config import Settings
-from smallsteps.errors import nearest
 
 
 class Arms(Protocol):
@@ -63,7 +63,7 @@ def methods() -> dict[str, Method]:
 
 
 def method_of(arm: str) -> Method:
-    """The method that has the arm `arm`. Raises ValueError with the new name or the nearest one."""
+    """The method that has the arm `arm`. Raises ValueError with its new name or the nearest one."""
     known: list[str] = []
     for method in methods().values():
         if arm in method.arm_names():
@@ -72,7 +72,10 @@ def method_of(arm: str) -> Method:
     for method in methods().values():
         if arm in method.renamed:
             raise ValueError(f"the arm {arm!r} is called {method.renamed[arm]!r} now")
-    raise ValueError(f"unknown arm {arm!r}.{nearest(arm, known)}")
+    similar = get_close_matches(arm, known, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+    first = ", ".join(method.arm_names()[0] for method in methods().values())
+    raise ValueError(f"unknown arm {arm!r}.{hint} Arms are {first} and others: docs/vocabulary.md.")
 
 
 def methods_of(recipe: Arms) -> dict[str, list[str]]:

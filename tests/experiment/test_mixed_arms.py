@@ -1,0 +1,123 @@
+"""A recipe with arms of all methods: one student, one data set, one test set, one table."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from smallsteps.errors import RecipeError
+from smallsteps.experiment.data import read_parts
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.results import read_results
+from smallsteps.experiment.run import run
+from smallsteps.generation.access import Access
+from smallsteps.report.page import write_page
+from smallsteps.report.terminal import tables
+from smallsteps.tasks import get_task
+from tiny_guided import KEY, facts_reader, guided_content
+from tiny_runs import rows_of, weights
+
+ARMS = ["direct", "ases-uni-rouge", "tailored-full", "guided-standard", "guided-distilled"]
+
+
+def mixed_content(folder, server, **sections):
+    """The tiny facts with a file of gold chains as the teacher, and a reader on loopback."""
+    server.answer = facts_reader
+    content = guided_content(folder / "store.sqlite", arms=ARMS, **sections)
+    content["guided"]["reader"]["base_url"] = server.url
+    teacher = {"name": str(folder / "replies.jsonl"), "retries": 0}
+    content["tailored"] = {"rounds": 2, "samples": 2, "teacher": teacher}
+    recipe = make_recipe({**content, "arms": ["direct"], "tailored": None, "guided": None})
+    train, *_ = read_parts(recipe.data, get_task("facts"))
+    rows = ({"id": chain.problem.id, "rationale": chain.rationale.text} for chain in train)
+    (folder / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return content
+
+
+@pytest.fixture
+def recipe(tmp_path, server):
+    return make_recipe(mixed_content(tmp_path, server))
+
+
+def test_arms_of_all_methods_run_in_one_recipe(recipe, tmp_path, listener):
+    out = tmp_path / "run"
+    results = run(recipe, out, listener, access=Access(None, KEY))
+    assert [arm.name for arm in results.arms] == ARMS
+    assert [arm.method for arm in results.arms] == [
+        "baselines",
+        "as-es",
+        "tailored",
+        "guided",
+        "guided",
+    ]
+    problems = [row["id"] for row in rows_of(out / "problems.jsonl")]
+    assert len(problems) == 6
+    for arm in results.arms:
+        predictions = rows_of(out / arm.folder / "predictions.jsonl")
+        assert [row["problem_id"] for row in predictions] == problems, "one test set for all"
+        assert (arm.metric, arm.n, arm.task) == ("exact_match", 6, "facts")
+    trained = {arm.name: arm.train_tokens for arm in results.arms}
+    assert trained.pop("guided-standard") is None, "nobody is trained for it"
+    assert all(2500 < tokens < 4000 for tokens in trained.values()), "one budget for all"
+
+
+def test_each_arm_is_compared_with_the_baseline_and_with_its_methods_own(recipe, tmp_path):
+    results = run(recipe, tmp_path / "run", access=Access(None, KEY))
+    assert {(test.arm, test.against) for test in results.comparisons} == {
+        ("ases-uni-rouge", "direct"),
+        ("tailored-full", "direct"),
+        ("guided-standard", "direct"),
+        ("guided-distilled", "direct"),
+        ("guided-distilled", "guided-standard"),
+    }
+    values = {arm.name: arm.value for arm in results.arms}
+    for test in results.comparisons:
+        gap = values[test.arm] - values[test.against]
+        assert test.difference == pytest.approx(gap)
+    assert results.methods.keys() == {"tailored", "guided"}
+    assert read_results(tmp_path / "run") == results
+    page = write_page(tmp_path / "run").read_text()
+    assert all(arm in page for arm in ARMS)
+    assert len(tables(results)) == 2, "one of all arms, one of the rounds"
+
+
+def test_an_arm_learns_the_same_beside_others_as_alone(recipe, tmp_path, server):
+    run(recipe, tmp_path / "mixed", access=Access(None, KEY))
+    content = mixed_content(tmp_path, server)
+    content |= {"arms": ["direct", "ases-uni-rouge"], "tailored": None, "guided": None}
+    run(make_recipe(content), tmp_path / "alone")
+    mixed, alone = weights(tmp_path / "mixed"), weights(tmp_path / "alone")
+    for arm in ("direct-seed0", "ases-uni-rouge-seed0"):
+        assert mixed[arm] == alone[arm] != []
+
+
+def test_a_recipe_names_its_baseline(tmp_path, server):
+    content = mixed_content(tmp_path, server) | {"baseline": "ases-uni-rouge"}
+    assert make_recipe(content).baseline == "ases-uni-rouge"
+    with pytest.raises(RecipeError, match="baseline: 'tailored-blind' is none of the arms"):
+        make_recipe(content | {"baseline": "tailored-blind"})
+
+
+def test_a_guided_arm_needs_no_standard_beside_another_baseline(tmp_path, server):
+    content = mixed_content(tmp_path, server)
+    recipe = make_recipe(content | {"arms": ["direct", "guided-distilled"], "tailored": None})
+    results = run(recipe, tmp_path / "run", access=Access(None, KEY))
+    (guidance,) = results.methods["guided"].guidance
+    assert guidance.arm == "guided-distilled" and guidance.turned is None
+    (test,) = results.comparisons
+    assert (test.arm, test.against) == ("guided-distilled", "direct")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("full", "tailored-full"), ("distilled-sc", "guided-distilled-sc"), ("cot", "guided-cot")],
+)
+def test_an_old_name_is_refused_with_the_new_one(old, new):
+    with pytest.raises(RecipeError, match=f"the arm '{old}' is called '{new}' now"):
+        make_recipe({"arms": ["direct", old]})
+
+
+def test_a_section_that_no_arm_reads_is_refused():
+    with pytest.raises(RecipeError, match=r"tailored: no arm reads this section.*tailored-full"):
+        make_recipe({"arms": ["direct"], "tailored": {}})
