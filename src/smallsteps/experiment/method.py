@@ -72,10 +72,10 @@ def method_of(arm: str) -> Method:
     for method in methods().values():
         if arm in method.renamed:
             raise ValueError(f"the arm {arm!r} is called {method.renamed[arm]!r} now")
-    similar = get_close_matches(arm, known, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+    similar = get_close_matches(arm, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {similar[0]!r}?" if similar else ""
     first = ", ".join(method.arm_names()[0] for method in methods().values())
-    raise ValueError(f"unknown arm {arm!r}.{hint} Arms are {first} and others: docs/vocabulary.md.")
+    raise ValueError(f"unknown arm {arm!r}.{hint} Arms are {first} and others like them.")
 
 
 def methods_of(recipe: Arms) -> dict[str, list[str]]:
