@@ -22,7 +22,7 @@ def used(monkeypatch):
 def chosen(monkeypatch):
     """Run folders for which the fastest number was chosen."""
     folders: list[object] = []
-    monkeypatch.setattr(fastest, "choose", lambda out, load: folders.append(out))
+    monkeypatch.setattr(fastest, "choose_threads", lambda out, load: folders.append(out))
     return folders
 
 

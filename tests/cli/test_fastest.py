@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from smallsteps.cli import fastest as module
-from smallsteps.cli.fastest import choose, fastest, recorded
+from smallsteps.cli.fastest import choose_threads, fastest, recorded
 from smallsteps.threads import Threads, in_use
 
 
@@ -38,12 +38,12 @@ def takes(monkeypatch, seconds):
 )
 def test_more_threads_are_taken_only_where_they_pay(monkeypatch, seconds, wanted):
     takes(monkeypatch, seconds)
-    assert module._choose([1, 2, 4], lambda: None) == wanted
+    assert module._fastest_count([1, 2, 4], lambda: None) == wanted
 
 
 def test_a_hopeless_number_is_tried_once(monkeypatch):
     calls = takes(monkeypatch, {1: 1.0, 2: 25.0})
-    module._choose([1, 2], lambda: None)
+    module._fastest_count([1, 2], lambda: None)
     assert calls.count(2) == 1
 
 
@@ -64,7 +64,7 @@ def test_measuring_leaves_the_student_as_it_was(tiny, monkeypatch, style):
 
 
 def test_a_large_student_gets_every_core_without_a_measurement(tiny, monkeypatch):
-    monkeypatch.setattr(module, "SMALL", 10)
+    monkeypatch.setattr(module, "MAX_WEIGHTS", 10)
     monkeypatch.setattr(module, "_cores", lambda: 2)
     monkeypatch.setattr(module, "_timed", lambda work: pytest.fail("measured"))
     assert fastest(tiny("t5")) == Threads(2, 2)
@@ -73,7 +73,7 @@ def test_a_large_student_gets_every_core_without_a_measurement(tiny, monkeypatch
 def test_a_resumed_run_keeps_the_numbers_that_its_folder_names(tmp_path):
     row = {"provenance": {"threads": {"training": 2, "decoding": 1}}}
     (tmp_path / "run.json").write_text(json.dumps(row))
-    assert choose(tmp_path, lambda: pytest.fail("loaded")) == Threads(2, 1)
+    assert choose_threads(tmp_path, lambda: pytest.fail("loaded")) == Threads(2, 1)
     assert in_use() == Threads(2, 1)
 
 

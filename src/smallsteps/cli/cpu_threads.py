@@ -42,6 +42,6 @@ def set_threads(
 
         use(Threads(threads, threads))
     elif load is not None:
-        from smallsteps.cli.fastest import choose
+        from smallsteps.cli.fastest import choose_threads
 
-        choose(out, load)
+        choose_threads(out, load)

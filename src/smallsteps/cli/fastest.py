@@ -21,24 +21,24 @@ from smallsteps.threads import Threads, use
 from smallsteps.training.batches import Encoded, collate
 from smallsteps.training.losses import SummedLoss
 
-SMALL = 100_000_000
-"""Weights above which nothing is measured: large products gain from every core."""
+MAX_WEIGHTS = 100_000_000
+"""Weights of the largest student that is measured: larger products gain from every core."""
 
 GAIN = 1.15
-"""By this factor more threads must be faster, else fewer are taken."""
+"""More threads must be faster by this factor, otherwise fewer are used."""
 
-HOPELESS = 3.0
+TOO_SLOW = 3.0
 """A number of threads whose first try takes longer by this factor is not tried again."""
 
 ROWS, READ, WRITTEN = 16, 64, 24
-"""What is measured: rows at once, tokens of each source, tokens that each writes."""
+"""What is measured: rows in a batch, tokens that each row reads, tokens that each row writes."""
 
 ROUNDS = 2
-"""The faster of so many rounds counts: whatever else the machine does can only slow one down."""
+"""Rounds of a measurement. The fastest counts: other work of the machine only slows one down."""
 
 
 def recorded(out: Path) -> Threads | None:
-    """The numbers that the run folder `out` was begun with; None where it names none."""
+    """The numbers that the run folder `out` names; None where it names none."""
     try:
         row = json.loads((out / "run.json").read_text(encoding="utf-8"))["provenance"]["threads"]
         return Threads(int(row["training"]), int(row["decoding"]))
@@ -48,17 +48,18 @@ def recorded(out: Path) -> Threads | None:
 
 def fastest(student: Student) -> Threads:
     """What trains and what decodes `student` fastest here. Leaves the student as it was. Takes
-    about a second for a student of a few million weights; one of more than `SMALL` weights, or on
-    another device, gets every core."""
+    about a second for a student of a few million weights; one of more than `MAX_WEIGHTS` weights, or on
+    another device, gets all cores."""
     cores = _cores()
-    small = sum(parameter.numel() for parameter in student.model.parameters()) <= SMALL
+    small = sum(parameter.numel() for parameter in student.model.parameters()) <= MAX_WEIGHTS
     if cores == 1 or not small or student.device.type != "cpu":
         return Threads(cores, cores)
     before = torch.get_num_threads()
     try:
         counts = sorted({1, 2, cores // 2, cores} - {0})
         return Threads(
-            _choose(counts, lambda: _train(student)), _choose(counts, lambda: _decode(student))
+            _fastest_count(counts, lambda: _train(student)),
+            _fastest_count(counts, lambda: _decode(student)),
         )
     finally:
         torch.set_num_threads(before)
@@ -66,9 +67,9 @@ def fastest(student: Student) -> Threads:
         student.model.eval()
 
 
-def choose(out: Path | None, load: Callable[[], Student | None]) -> Threads:
+def choose_threads(out: Path | None, load: Callable[[], Student | None]) -> Threads:
     """Sets this process's threads: what the run folder names, else the fastest for the student that
-    `load` opens (None: every core)."""
+    `load` opens (None: all cores)."""
     threads = recorded(out) if out else None
     if threads is None:
         student = load()
@@ -84,14 +85,14 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _choose(counts: list[int], work: Callable[[], None]) -> int:
+def _fastest_count(counts: list[int], work: Callable[[], None]) -> int:
     """The smallest of `counts` that no larger one beats by `GAIN`."""
     torch.set_num_threads(counts[0])
     work()  # the first call loads kernels
     chosen, least = counts[0], min(_timed(work) for _ in range(ROUNDS))
     for count in counts[1:]:
         torch.set_num_threads(count)
-        if _timed(work) > HOPELESS * least:
+        if _timed(work) > TOO_SLOW * least:
             continue
         seconds = min(_timed(work) for _ in range(ROUNDS))
         if seconds * GAIN < least:
@@ -100,6 +101,7 @@ def _choose(counts: list[int], work: Callable[[], None]) -> int:
 
 
 def _timed(work: Callable[[], None]) -> float:
+    """Seconds that `work` takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -112,14 +114,14 @@ def _source(student: Student, row: int) -> tuple[int, ...]:
 
 
 def _decode(student: Student) -> None:
+    """Decodes one batch."""
     requests = [Request(str(row), _source(student, row)) for row in range(ROWS)]
-    for _ in open_engine(student, EngineSettings(batch_size=ROWS)).generate(
-        requests, Decoding(max_new_tokens=WRITTEN)
-    ):
-        pass
+    engine = open_engine(student, EngineSettings(batch_size=ROWS))
+    list(engine.generate(requests, Decoding(max_new_tokens=WRITTEN)))
 
 
 def _train(student: Student) -> None:
+    """Computes the gradients of one batch."""
     rows = []
     for row in range(ROWS):
         ids = _source(student, row)

@@ -136,13 +136,13 @@ def _student_to_measure(recipe: Recipe) -> Student | None:
     """The recipe's student, for measuring the fastest number of threads; None where it is large or
     not in a local folder. A student from scratch is about as small as the bundled one, which is
     measured in its place."""
-    from smallsteps.cli.fastest import SMALL
+    from smallsteps.cli.fastest import MAX_WEIGHTS
     from smallsteps.students.loading import load_student
 
     name = BUNDLED if recipe.student.scratch else recipe.student.name
     weights = [] if name == BUNDLED else list(Path(name).glob("*.safetensors"))
     if recipe.student.device not in ("auto", "cpu") or (name != BUNDLED and not weights):
         return None
-    if sum(file.stat().st_size for file in weights) > 4 * SMALL:
+    if sum(file.stat().st_size for file in weights) > 4 * MAX_WEIGHTS:
         return None
     return load_student(name, device=recipe.student.device)

@@ -226,11 +226,11 @@ def _task_before_loading(
 
 def _choose_threads(student: Student | DualStudent) -> None:
     """Measures and sets the fastest number of CPU threads."""
-    from smallsteps.cli.fastest import choose
+    from smallsteps.cli.fastest import choose_threads
     from smallsteps.students.dual import DualStudent
 
     half = student.es if isinstance(student, DualStudent) else student
-    choose(None, lambda: half)
+    choose_threads(None, lambda: half)
 
 
 def _digest_of(student: Student | DualStudent) -> str:
