@@ -47,9 +47,10 @@ def recorded(out: Path) -> Threads | None:
 
 
 def fastest(student: Student) -> Threads:
-    """What trains and what decodes `student` fastest here. Leaves the student as it was. Takes
-    about a second for a student of a few million weights; one of more than `MAX_WEIGHTS` weights, or on
-    another device, gets all cores."""
+    """What trains and what decodes `student` fastest here. Leaves the student as it was.
+
+    Takes about a second for a student of a few million weights. One of more than MAX_WEIGHTS
+    weights, or on another device, gets all cores."""
     cores = _cores()
     small = sum(parameter.numel() for parameter in student.model.parameters()) <= MAX_WEIGHTS
     if cores == 1 or not small or student.device.type != "cpu":
