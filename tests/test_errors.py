@@ -28,3 +28,10 @@ def test_the_tree_in_the_docstring_is_the_tree():
 
 def test_a_name_like_no_other_gets_the_list_alone():
     assert nearest("zzz", ["b", "a"]) == " Known: a, b."
+
+
+def test_of_a_long_list_only_the_most_similar_names_are_named():
+    names = [f"guided-{n}" for n in range(80)] + ["direct", "direct-report"]
+    message = nearest("dirct", names)
+    assert message.startswith(" Did you mean 'direct'? Known, among 82: direct, direct-report, ")
+    assert len(message) < 120

@@ -64,8 +64,13 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+MAX_LISTED = 40
+"""Maximum number of known names in a message; of a longer list the five most similar are named."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the most similar known name, and all of them.
+    """The end of a message about an unknown name: the most similar known name, and all of
+    them.
 
     >>> nearest("beto", ["beta", "budget"])
     " Did you mean 'beta'? Known: beta, budget."
@@ -73,4 +78,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known_names = sorted(known)
     similar = get_close_matches(name, known_names, n=1, cutoff=0.5)
     hint = f" Did you mean {similar[0]!r}?" if similar else ""
-    return f"{hint} Known: {', '.join(known_names)}."
+    if len(known_names) <= MAX_LISTED:
+        return f"{hint} Known: {', '.join(known_names)}."
+    closest = get_close_matches(name, known_names, n=5, cutoff=0.0)
+    return f"{hint} Known, among {len(known_names)}: {', '.join(closest)}."

@@ -91,8 +91,8 @@ RECIPES = {
     "x" * 300: "recipe",
 }
 PRETRAINING = {
-    "nothing=1": "no setting nothing",
-    "student.nothing=1": "no setting student.nothing",
+    "nothing=1": "unknown key 'nothing'",
+    "student.nothing=1": "unknown key 'student.nothing'",
     "student=1": "student",
     "steps=0": "steps",
     "steps=1.5": "steps",
