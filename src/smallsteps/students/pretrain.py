@@ -119,14 +119,17 @@ def update(
 def _batches(
     group: Group, rng: random.Random, tokenizer: Any, scale: float
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Fills every shape with pairs that fit no narrower one."""
+    """(source ids, labels) of each shape of the group, filled with pairs that fit no narrower
+    shape."""
     wanted = [max(1, round(rows * scale)) for rows, _, _ in group.shapes]
-    held: list[list[tuple[list[int], list[int]]]] = [[] for _ in group.shapes]
-    while any(len(rows) < n for rows, n in zip(held, wanted, strict=True)):
+    rows_by_shape: list[list[tuple[list[int], list[int]]]] = [[] for _ in group.shapes]
+    while any(len(rows) < n for rows, n in zip(rows_by_shape, wanted, strict=True)):
         pairs = [group.draw(rng) for _ in range(sum(wanted))]
         ids = tokenizer([text for pair in pairs for text in pair])["input_ids"]
         for source, target in zip(ids[::2], ids[1::2], strict=True):
-            for rows, (_, longest_source, longest_target) in zip(held, group.shapes, strict=True):
+            for rows, (_, longest_source, longest_target) in zip(
+                rows_by_shape, group.shapes, strict=True
+            ):
                 if len(source) <= longest_source and len(target) <= longest_target:
                     rows.append((source, target))
                     break
@@ -136,7 +139,7 @@ def _batches(
             pad([target for _, target in rows[:n]], -100, longest_target)[0],
         )
         for rows, n, (_, longest_source, longest_target) in zip(
-            held, wanted, group.shapes, strict=True
+            rows_by_shape, wanted, group.shapes, strict=True
         )
     ]
 

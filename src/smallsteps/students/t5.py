@@ -31,8 +31,8 @@ twice that)."""
 
 
 ONE_BY_ONE = ("cpu",)
-"""Devices on which each source attends in a call of its own, and long rows of a step apart from the
-others."""
+"""Devices on which each source attends in a separate call, and the long rows of a step apart from
+the others."""
 
 COPIED, SPLIT_GAIN = 4, 0.85
 """What the keys of a long row cost more when it attends apart, and what attending apart must save
@@ -142,9 +142,9 @@ class T5Runner:
         rows = []
         for row in fused.split(lengths):
             q, k, v = self._split(row[None])
-            own = bias[:, :, : len(row), : len(row)]
+            row_bias = bias[:, :, : len(row), : len(row)]
             rows.append(
-                F.scaled_dot_product_attention(q, k, v, attn_mask=own, scale=1.0)[0]
+                F.scaled_dot_product_attention(q, k, v, attn_mask=row_bias, scale=1.0)[0]
                 .transpose(0, 1)
                 .flatten(1)
             )
