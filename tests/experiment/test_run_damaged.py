@@ -5,17 +5,16 @@ import json
 import shutil
 
 import pytest
-from tests.methods.tailored.test_method import content as tailored_content
 
 from smallsteps.disk import damage
 from smallsteps.errors import UserError
 from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.run import run
 from smallsteps.generation.access import Access
 from smallsteps.report.page import write_page
+from tiny_guided import KEY, facts_reader, guided_content
 from tiny_runs import Listener, tiny_content
-
-from .test_guide import KEY, knows
-from .test_guide import content as guided_content
+from tiny_tailored import tailored_content
 
 
 def truncated(path):
@@ -39,9 +38,9 @@ SPOIL = (truncated, flipped, deleted)
 class Damaged:
     """A finished run, copied for each damage."""
 
-    def __init__(self, out, run):
-        self.out, self.run = out, run
-        run(out, Listener())
+    def __init__(self, out, run_in):
+        self.out, self.run_in = out, run_in
+        run_in(out, Listener())
         self.files = sorted(
             str(path.relative_to(out))
             for path in out.rglob("*")
@@ -69,7 +68,7 @@ class Damaged:
             spoil(out / name)
         listener = Listener()
         try:
-            self.run(out, listener)
+            self.run_in(out, listener)
         except UserError as error:
             return listener.lines, str(error)
         return listener.lines, None
@@ -109,11 +108,11 @@ def comparison(tmp_path_factory):
         )
     )
 
-    def run(out, listener):
+    def run_in(out, listener):
         run(recipe, out, listener)
         write_page(out)
 
-    return Damaged(tmp_path_factory.mktemp("whole") / "run", run)
+    return Damaged(tmp_path_factory.mktemp("whole") / "run", run_in)
 
 
 def candidate_of(comparison, arm):
@@ -196,23 +195,23 @@ def test_any_damaged_file_of_tailored_learning_is_made_anew_or_named(tmp_path):
         tailored_content(tailored={"teacher": {"store": str(tmp_path / "replies.sqlite")}})
     )
 
-    def run(out, listener):
+    def run_in(out, listener):
         run(recipe, out, listener)
         write_page(out)
 
-    sweep(Damaged(tmp_path / "whole", run), tmp_path)
+    sweep(Damaged(tmp_path / "whole", run_in), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_any_damaged_file_of_a_guided_run_is_made_anew_or_named(tmp_path, server):
-    server.answer = knows
+    server.answer = facts_reader
     content = guided_content(tmp_path / "replies.sqlite")
     content["guided"]["reader"]["base_url"] = server.url
     recipe = make_recipe(content)
 
-    def run(out, listener):
+    def run_in(out, listener):
         run(recipe, out, listener, access=Access(None, KEY))
         write_page(out)
 
-    sweep(Damaged(tmp_path / "whole", run), tmp_path)
+    sweep(Damaged(tmp_path / "whole", run_in), tmp_path)

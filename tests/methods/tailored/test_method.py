@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from smallsteps.experiment.recipe import TailoredSettings
+from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.methods.tailored.exam import Paper
 from smallsteps.methods.tailored.method import (
     RoundMaterial,
