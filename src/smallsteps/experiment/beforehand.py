@@ -94,18 +94,20 @@ def _check_files(recipe: Recipe) -> None:
 
 def _check_student(recipe: Recipe) -> bool | None:
     """Whether the student is a causal model; None where that is not known without the hub."""
-    words = recipe.student
-    if words.scratch:
-        check_rank(words.lora, words.scratch.d_model)
+    student = recipe.student
+    if student.scratch:
+        check_rank(student.lora, student.scratch.d_model)
         return False
     try:
-        files = ModelFiles.locate(words.name)
+        files = ModelFiles.locate(student.name)
     except StudentError as error:
         raise StudentError(f"student.name: {error}") from None
     if not Path(files.source).is_dir():
         return None
     config = files.config()
-    check_rank(words.lora, getattr(config, "d_model", None) or getattr(config, "hidden_size", None))
+    check_rank(
+        student.lora, getattr(config, "d_model", None) or getattr(config, "hidden_size", None)
+    )
     return not getattr(config, "is_encoder_decoder", False)
 
 
@@ -134,10 +136,10 @@ def check_trackers(names: list[str]) -> None:
             raise RecipeError(f"train.report_to: no tracker {name!r}.{nearest(name, TRACKERS)}")
         module = TRACKERS[name]
         top = module.split(".")[0]
-        found = importlib.util.find_spec(top) or (
+        installed = importlib.util.find_spec(top) or (
             name == "tensorboard" and importlib.util.find_spec("tensorboardX")
         )
-        if not found:
+        if not installed:
             raise RecipeError(
                 f"train.report_to: {name} is not installed. Type pip install {top}, or leave it "
                 "out."

@@ -79,19 +79,19 @@ def leave_out_odd(lab: Lab, arms: Sequence[ChainArm]) -> None:
 
 
 def _find_odd(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
-    found: dict[str, tuple[Odd, Chain, bool]] = {}
+    odd_by_chain: dict[str, tuple[Odd, Chain, bool]] = {}
     for arm, job in _jobs(lab, arms, folder):
         chains = [*lab.train_chains(arm.selection), *lab.validation_chains(arm.selection)]
         by_id = {chain.rationale.id: chain for chain in chains}
         for part in arm.parts(job, chains, []):
             for odd in odd_chains(part.student, part.train, lab.task, job.settings(part.share)):
                 whole = arm.selection.whole_report
-                found.setdefault(odd.chain, (odd, by_id[odd.chain], whole))
+                odd_by_chain.setdefault(odd.chain, (odd, by_id[odd.chain], whole))
     chain_count = len(lab.data.train_chains) + len(lab.data.validation_chains)
     settings = lab.job(lab.recipe.seeds[0], folder).settings()
-    refuse_odd([odd for odd, _, _ in found.values()], chain_count, settings)
+    refuse_odd([odd for odd, _, _ in odd_by_chain.values()], chain_count, settings)
     rows = []
-    for odd, chain, whole in found.values():
+    for odd, chain, whole in odd_by_chain.values():
         chain_name, report_name = names_of(chain)
         names = [chain_name]
         if whole or chain.problem.group:

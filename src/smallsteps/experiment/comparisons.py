@@ -42,7 +42,7 @@ def compare_arms(
     ]
     if len(seeds) == 1:
         return ComparedArms(comparisons, [], [])
-    pooled = {arm: pool_scores(own, resamples=resamples) for arm, own in scores.items()}
+    pooled = {arm: pool_scores(by_seed, resamples=resamples) for arm, by_seed in scores.items()}
     pooled_comparisons = [
         ComparisonResult.of(
             arm, against, None, compare_scores(pooled[arm], pooled[against], resamples=resamples)

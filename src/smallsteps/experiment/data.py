@@ -251,10 +251,10 @@ def _from_files(
     chains: list[Chain] = []
     wrong = closed = 0
     for path in paths:
-        found = read_chains(path, task, data.columns, say=say)
-        chains += found.chains
-        wrong += found.wrong
-        closed += found.closed
+        read = read_chains(path, task, data.columns, say=say)
+        chains += read.chains
+        wrong += read.wrong
+        closed += read.closed
     if data.limit is not None:
         chains = chains[: data.limit]
     twice = next(

@@ -102,7 +102,7 @@ def _graded_problems(lab: Lab, outcome: Outcome) -> list[Problem]:
 
 def _references(lab: Lab, problems: Sequence[Problem]) -> dict[str, str]:
     """Problem id → gold chain, where every test problem has one; else nothing. Tasks that assemble
-    answers (reports) have references of their own."""
+    answers (reports) have references of their graded_arm."""
     if lab.task.assemble is not None:
         return {}
     references = {chain.problem.id: chain.rationale.text for chain in lab.data.gold}
@@ -186,15 +186,15 @@ def within(lab: Lab, folder: Path | None) -> str | None:
 def by_arm(graded: Sequence[GradedArm]) -> dict[str, list[GradedArm]]:
     """Arm → its outcomes, one for each seed, in the order of the recipe."""
     groups: dict[str, list[GradedArm]] = {}
-    for one_seed in graded:
-        groups.setdefault(one_seed.name, []).append(one_seed)
+    for graded_arm in graded:
+        groups.setdefault(graded_arm.name, []).append(graded_arm)
     return groups
 
 
 def compared_pairs(graded: Sequence[GradedArm], baseline: str) -> list[tuple[str, str]]:
     """(arm, arm that it is compared with): those that its method names, and the baseline where
     none of them belongs to the baseline's method."""
-    arms = {name: seeds[0].arm for name, seeds in by_arm(graded).items()}
+    arms = {name: by_seed[0].arm for name, by_seed in by_arm(graded).items()}
     first: list[tuple[str, str]] = []
     further: list[tuple[str, str]] = []
     for name, arm in arms.items():
@@ -211,17 +211,22 @@ def compared_pairs(graded: Sequence[GradedArm], baseline: str) -> list[tuple[str
 def further_results(lab: Lab, graded: Sequence[GradedArm]) -> list[PooledResult]:
     """Each arm on each further test set, over all seeds."""
     return [
-        PooledResult.of(name, pool_scores([own.further[test] for own in seeds]))
+        PooledResult.of(name, pool_scores([graded_arm.further[test] for graded_arm in by_seed]))
         for test in lab.data.further
-        for name, seeds in by_arm(graded).items()
+        for name, by_seed in by_arm(graded).items()
     ]
 
 
 def best_student(lab: Lab, graded: Sequence[GradedArm]) -> BestStudent | None:
     """The student that the run hands out: of arms that a user can use, chosen on validation."""
     candidates = [
-        Candidate(own.name, own.seed, own.outcome.validation, str(within(lab, own.outcome.student)))
-        for own in graded
-        if own.outcome.student is not None and own.outcome.handed_out
+        Candidate(
+            graded_arm.name,
+            graded_arm.seed,
+            graded_arm.outcome.validation,
+            str(within(lab, graded_arm.outcome.student)),
+        )
+        for graded_arm in graded
+        if graded_arm.outcome.student is not None and graded_arm.outcome.handed_out
     ]
     return best_on_validation(candidates) if candidates else None

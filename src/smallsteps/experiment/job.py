@@ -67,14 +67,14 @@ class TrainingJob:
 
     def base(self) -> Student:
         """The untrained student, freshly loaded."""
-        words = self.recipe.student
+        settings = self.recipe.student
         student = load_student(
             self.base_folder,
-            device=words.device,
-            dtype="float32" if words.dtype == "auto" else words.dtype,
+            device=settings.device,
+            dtype="float32" if settings.dtype == "auto" else settings.dtype,
         )
-        if words.dropout is not None:
-            set_dropout(student.model, words.dropout)
+        if settings.dropout is not None:
+            set_dropout(student.model, settings.dropout)
         return student
 
     def segment_limit(self, examples: Sequence[Example]) -> int:
@@ -209,31 +209,31 @@ class TrainingJob:
             # a causal student ends a segment by the marker of the next
             stop = (lambda written: written[-1] in markers) if markers else None
             requests.append(Request(str(index), ids, max_new_tokens=limit, stop=stop))
-        found = {
+        texts = {
             reply.id: reply.text
             for reply in engine.generate(requests, Decoding(max_new_tokens=NO_CAP))
         }
-        return [found[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
+        return [texts[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
 
     def answers(
         self, student: Student | DualStudent, problems: Sequence[Problem], label: str | None = None
     ) -> list[Prediction]:
         """Greedy predictions for `problems`, in their order; with `label` under a progress bar of
         that name."""
-        found: dict[str, Prediction] = {}
+        predictions: dict[str, Prediction] = {}
         for prediction in solve(
             student, problems, self.task, self.solving(), Decoding(max_new_tokens=NO_CAP)
         ):
-            found[prediction.problem_id] = prediction
+            predictions[prediction.problem_id] = prediction
             if label is not None:
-                self.reporter.advance(f"answering {label}", len(found), len(problems))
-        return [found[problem.id] for problem in problems]
+                self.reporter.advance(f"answering {label}", len(predictions), len(problems))
+        return [predictions[problem.id] for problem in problems]
 
     def solving(self) -> SolveSettings:
         """How answers are generated. Where long examples are not refused, long questions are read
         whole instead: no question may be left out of a figure."""
-        words = self.recipe.train
-        limit = words.source_limit if words.overlong in ("few", "error") else None
+        train = self.recipe.train
+        limit = train.source_limit if train.overlong in ("few", "error") else None
         evaluation = self.recipe.evaluation
         return SolveSettings(
             batch_size=evaluation.batch_size,

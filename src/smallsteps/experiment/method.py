@@ -54,12 +54,12 @@ class Method:
 def methods() -> dict[str, Method]:
     """Name → method, baselines first."""
     package = import_module("smallsteps.methods")
-    found = {}
+    by_name = {}
     for info in iter_modules(package.__path__):
         if info.ispkg:
             method = import_module(f"smallsteps.methods.{info.name}.config").METHOD
-            found[method.name] = method
-    return dict(sorted(found.items(), key=lambda item: (item[0] != "baselines", item[0])))
+            by_name[method.name] = method
+    return dict(sorted(by_name.items(), key=lambda item: (item[0] != "baselines", item[0])))
 
 
 def method_of(arm: str) -> Method:

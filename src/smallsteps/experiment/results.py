@@ -364,9 +364,9 @@ def _check_version(path: Path, content: Mapping[str, Any]) -> None:
             f"{path}: schema_version {version}, expected {SCHEMA_VERSION}: a newer smallsteps "
             "wrote this file. Update smallsteps to read it."
         )
-    found = "no schema_version" if version is None else f"schema_version {version}"
+    version_found = "no schema_version" if version is None else f"schema_version {version}"
     raise RunFolderError(
-        f"{path}: {found}, expected {SCHEMA_VERSION}: an older smallsteps wrote this file. "
+        f"{path}: {version_found}, expected {SCHEMA_VERSION}: an older smallsteps wrote this file. "
         "Run the recipe again in a new folder (--out DIR), or install that version to read it."
     )
 

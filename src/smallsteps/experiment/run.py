@@ -161,17 +161,20 @@ def _results(lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm]) 
     recipe = lab.recipe
     baseline = runs[method_of(baseline_of(recipe)).name].arms(baseline_of(recipe))[0].name
     pairs = compared_pairs(graded, baseline)
-    scores = {name: [own.score for own in seeds] for name, seeds in by_arm(graded).items()}
+    scores = {
+        name: [graded_arm.score for graded_arm in by_seed]
+        for name, by_seed in by_arm(graded).items()
+    }
     compared = compare_arms(scores, pairs, recipe.seeds, resamples=recipe.evaluation.bootstrap)
     parts = {name: method_run.results(graded) for name, method_run in runs.items()}
     facts = lab.data.facts | ({"odd": lab.odd} if lab.data.train_chains else {})
     return Results(
         title=recipe.title,
         about=recipe.about,
-        arms=[arm_result(lab, own) for own in graded],
+        arms=[arm_result(lab, graded_arm) for graded_arm in graded],
         **vars(compared),
         further_tests=further_results(lab, graded),
-        paper_protocol=[own.paper for own in graded if own.paper],
+        paper_protocol=[graded_arm.paper for graded_arm in graded if graded_arm.paper],
         data=DataFacts.model_validate(facts),
         budget=BudgetFacts(fair=recipe.train.fair, tokens=lab.budget, passes=recipe.train.passes),
         best=best_student(lab, graded),
