@@ -127,6 +127,36 @@ def test_the_page_on_architecture_names_every_module_and_none_that_is_gone():
     assert not untold, f"docs/architecture.md does not name {sorted(untold)}"
 
 
+def test_modules_named_in_the_vocabulary_exist():
+    text = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    modules = re.findall(r"`(\w+/[\w/]*|\w+\.py|\w+/[\w/]+\.py)`", "\n".join(rows))
+    assert len(modules) > 100
+    for module in set(modules):
+        assert (ROOT / "src" / "smallsteps" / module).exists(), module
+
+
+def test_names_beside_a_module_in_the_vocabulary_exist():
+    text = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+)\.py`, `(\w+)(?:\.(\w+))?`", text)
+    assert len(named) > 10
+    for module, name, attribute in named:
+        thing = getattr(importlib.import_module(f"smallsteps.{module.replace('/', '.')}"), name)
+        assert not attribute or hasattr(thing, attribute), (module, name, attribute)
+
+
+def test_the_mixed_recipe_of_the_quick_start_is_one(tmp_path, monkeypatch, capsys):
+    page = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))  # the store of paid replies
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:9/v1")
+    (tmp_path / "mixed.yaml").write_text(recipe, encoding="utf-8")
+    write_chains(tmp_path / "my.jsonl", 60)
+    assert main(["run", "mixed.yaml", "--dry-run", "--out", "runs/mixed"]) == 0
+    assert "arms (5): direct, ases-uni-rouge, tailored-full" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def make_cli():
     spec = importlib.util.spec_from_file_location("make_cli", ROOT / "docs" / "make_cli.py")
