@@ -49,11 +49,11 @@ def test_a_reply_that_left_its_loop_is_no_loop():
 def _circling(monkeypatch, words):
     """Every row writes `words` over and over, whatever the model says."""
 
-    def choose(logits, rows, decoding):
+    def choose_tokens(logits, rows, decoding):
         return [words[len(row.written) % len(words)] for row in rows], None
 
-    monkeypatch.setattr(causal, "choose", choose)
-    monkeypatch.setattr(encoder_decoder, "choose", choose)
+    monkeypatch.setattr(causal, "choose_tokens", choose_tokens)
+    monkeypatch.setattr(encoder_decoder, "choose_tokens", choose_tokens)
 
 
 @pytest.mark.parametrize("style", ["t5", "bart", "llama"])
