@@ -6,11 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from smallsteps.experiment.data import DISTRACTORS
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.methods.guided.trained_reader import _chains, reader_examples
 from smallsteps.tasks import get_task
-from smallsteps.tasks.facts import make_chains
+from smallsteps.tasks.facts import DISTRACTORS, make_chains
 from smallsteps.teaching.prompts import read_prompt
 from tiny_guided import guided_content
 
