@@ -23,7 +23,7 @@ from measure import add_options, now, prepare, record, record_peak
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.config import RewardSettings
 from smallsteps.methods.guided.reward import Rewarder
-from smallsteps.methods.guided.rollouts import roller
+from smallsteps.methods.guided.roller import roller
 from smallsteps.quality.scorer import Scorer
 from smallsteps.students.loading import load_student
 from smallsteps.students.padding import pad

@@ -133,7 +133,8 @@ DESCRIPTIONS = {
         "smallsteps guide hops.jsonl --guide runs/mine/seed0/distilled/candidate-40 "
         "--reader MODEL --base-url http://localhost:8000/v1 --compare --out answers.jsonl",
         'Writes a row for each question, in order: `{"id", "question", "context", "rationale", '
-        '"answer", "found"}`. `found` names the place in the reply that the answer was read from. '
+        '"answer", "read_from"}`. `read_from` names the place in the reply that the answer was read '
+        "from. "
         "With `--compare`, rows also have `answer_without`. Where gold answers are known, rows "
         "have `correct` (and `correct_without`), and the scores are printed. Replies are stored, "
         "so that the same command never pays for a reply twice.",

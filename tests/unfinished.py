@@ -17,7 +17,6 @@ WITH_LONG_LINES: list[str] = [
     "methods/as_es/method.py",
     "methods/as_es/pairs.py",
     "methods/baselines/arms.py",
-    "methods/guided/method.py",
     "methods/guided/reader.py",
     "methods/guided/reward.py",
     "methods/guided/stages.py",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from smallsteps.methods.guided.config import RewardSettings
     from smallsteps.methods.guided.reader import Reader
     from smallsteps.methods.guided.reward import Rewarder
-    from smallsteps.methods.guided.rollouts import roller
+    from smallsteps.methods.guided.roller import roller
     from smallsteps.methods.tailored.exam import sit
     from smallsteps.quality.rated import Rated
     from smallsteps.quality.scorer import Scorer
@@ -87,7 +87,7 @@ _WHERE = {
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
     "reinforce": "training.reinforce",
-    "roller": "methods.guided.rollouts",
+    "roller": "methods.guided.roller",
     "segment": "segments.label:segment_chains",
     "sit": "methods.tailored.exam",
     "solve": "generation.solve",

@@ -80,7 +80,7 @@ def test_rows_have_rationale_and_answer(
     assert [row["answer"] for row in rows] == ["Italy", "Norway"] and all(
         row["rationale"] for row in rows
     )
-    assert [row["found"] for row in rows] == ["prediction", "direct"]
+    assert [row["read_from"] for row in rows] == ["prediction", "direct"]
     assert all("answer_without" not in row for row in rows) and len(server.bodies) == 2
     assert rows[0]["rationale"] in server.bodies[0]["messages"][-1]["content"]
     assert "em = 100.0" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.rollouts import roller
+from smallsteps.methods.guided.roller import roller
 from smallsteps.training.estimators import (
     ESTIMATORS,
     Advantages,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.rollouts import roller
+from smallsteps.methods.guided.roller import roller
 from smallsteps.training.learner import Learner
 from smallsteps.training.policy import Policy
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout

@@ -8,7 +8,7 @@ import torch
 
 from smallsteps.errors import RunFolderError
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.rollouts import roller
+from smallsteps.methods.guided.roller import roller
 from smallsteps.students.loading import load_student
 from smallsteps.training.reinforce import (
     PromptOrder,

@@ -20,10 +20,15 @@ from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.solve import stored_task
 from smallsteps.methods.guided.config import ReaderSettings
-from smallsteps.methods.guided.method import GuidedAnswer, Written, alone, guided, turned, write
+from smallsteps.methods.guided.method import (
+    guided_answers,
+    turned,
+    unguided_answers,
+    write_rationales,
+)
 from smallsteps.methods.guided.open_reader import open_reader
-from smallsteps.methods.guided.reader import Asked, check_task, nothing_read
-from smallsteps.methods.guided.stages import predictions_of
+from smallsteps.methods.guided.rationales import GuidedAnswer, WrittenRationale, predictions_of
+from smallsteps.methods.guided.reader import ReaderQuestion, check_task, nothing_read
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
@@ -45,13 +50,15 @@ class Guide:
     max_new_tokens: int
     """Maximum length of a rationale."""
 
-    def rationales(self, problems: Sequence[Problem], task: Task, device: str) -> list[Written]:
+    def rationales(
+        self, problems: Sequence[Problem], task: Task, device: str
+    ) -> list[WrittenRationale]:
         """One rationale per problem, in order."""
         sources = [task.render(problem) for problem in problems]
         student = load_student(self.name, device=device)
         student = prepare(student, task, path="direct", texts=sources)
         decoding = Decoding(max_new_tokens=self.max_new_tokens)
-        return [samples[0] for samples in write(student, problems, task, decoding)]
+        return [samples[0] for samples in write_rationales(student, problems, task, decoding)]
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class _Answers:
                 "context": problem.context,
                 "rationale": outcome.rationale,
                 "answer": outcome.answer,
-                "found": outcome.found,
+                "read_from": outcome.read_from,
             }
             for problem, outcome in zip(self.problems, self.guided, strict=True)
         ]
@@ -141,8 +148,8 @@ def guide_file(
             reader = open_reader(
                 settings, task, budget, access(), say=reporter.say, device=compute.device
             ).reader
-            without_rationale = [Asked(problem) for problem in problems] if compare else []
-            questions = [Asked(problem, "") for problem in problems] + without_rationale
+            without_rationale = [ReaderQuestion(problem) for problem in problems] if compare else []
+            questions = [ReaderQuestion(problem, "") for problem in problems] + without_rationale
             reporter.say(f"reader, without the rationales: {reader.forecast(questions)}")
             if dry_run:
                 return
@@ -152,8 +159,8 @@ def guide_file(
             answers = _Answers(
                 task,
                 problems,
-                guided(problems, rationales, reader),
-                alone(problems, reader) if compare else None,
+                guided_answers(problems, rationales, reader),
+                unguided_answers(problems, reader) if compare else None,
             )
             spent = budget.spent
     if not any(outcome.answer for outcome in answers.guided):

@@ -15,7 +15,7 @@ from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.grading import GradedArm, best_student
 from smallsteps.methods.guided.arms import GuidedArm, guidance_result, refinement_result
 from smallsteps.methods.guided.config import arm_names
-from smallsteps.methods.guided.method import GuidedAnswer
+from smallsteps.methods.guided.rationales import GuidedAnswer
 from smallsteps.records import Problem
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import results_table

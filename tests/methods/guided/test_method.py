@@ -1,95 +1,70 @@
-"""The pieces of LM-guided chain of thought: what is learnt, what the reader gets in each arm,
-controls, counts."""
+"""LM-guided chain of thought: what the student learns, and what the reader gets in each arm."""
 
 from __future__ import annotations
 
 import pytest
 
-from smallsteps.generation.generator import Decoding, Reply
+from fake_readers import CHAINS, GOLD, PROBLEMS, TASK, LastWordModel
+from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.method import (
-    MASK,
-    Reasoned,
-    Written,
-    alone,
-    by_gold,
-    by_quality,
-    chosen,
-    gold_facts,
-    guided,
-    lessons,
-    masked,
-    other,
-    random_context,
-    reasoned,
+    ReaderReply,
+    count_replies,
+    distillation_chains,
+    guided_answers,
+    reader_replies,
     reasoning_of,
-    small_alone,
+    student_answers,
     turned,
-    voted,
-    write,
-    yields,
+    unguided_answers,
+    voted_answers,
+    write_rationales,
 )
+from smallsteps.methods.guided.rationales import WrittenRationale
 from smallsteps.methods.guided.reader import Reader
-from smallsteps.quality.rated import Rated
-from smallsteps.quality.scorer import Scorer
-from smallsteps.records import Problem
-from smallsteps.tasks import get_task
-from smallsteps.tasks.facts import make_chains
-
-TASK = get_task("facts")
-CHAINS = make_chains(8, 4)
-PROBLEMS = [chain.problem for chain in CHAINS]
-GOLD = [Written(" ".join(Rated.of(c.problem, c.rationale.text).steps), 30) for c in CHAINS]
 
 
-class Model:
-    """With a rationale it says its last word; when it is to reason, what it was told to; else
-    nothing right."""
-
-    def __init__(self, *reasoning):
-        self.reasoning, self.asked = reasoning, []
-
-    def generate(self, requests, decoding, progress=None):
-        for request in requests:
-            said = request.prompt[-1][1]
-            for sample in range(request.samples):
-                self.asked.append(said)
-                if "Reasoning: " in said:
-                    words = said.split("Reasoning: ")[1].split("\n")[0].split()
-                    text = words[-1].strip(".") if words else ""
-                elif "step by step" in said:
-                    text = self.reasoning[(len(self.asked) - 1) % len(self.reasoning)]
-                else:
-                    text = "Nowhere"
-                yield Reply(request.id, sample, (), text, "end", 2, read=10)
+def right(answers):
+    return [
+        TASK.same(answer.answer, problem.answer)
+        for answer, problem in zip(answers, PROBLEMS, strict=True)
+    ]
 
 
-def right(outcomes, problems=PROBLEMS):
-    return [TASK.same(one.answer, p.answer) for one, p in zip(outcomes, problems, strict=True)]
+# ---- distil ----
+
+
+def replies_to_three_problems():
+    golds = [problem.answer for problem in PROBLEMS[:3]]
+    model = LastWordModel(
+        f"Ann is there. So it is {golds[0]}. The answer is {golds[0]}. Prediction: {golds[0]}",
+        "I guess so. Prediction: Atlantis",
+        f"Prediction: {golds[2]}",
+    )
+    decoding = Decoding(max_new_tokens=100)
+    return reader_replies(PROBLEMS[:3], Reader("m", model, TASK), decoding)
 
 
 def test_replies_are_filtered_by_their_answer_and_lose_it():
-    answers = [p.answer for p in PROBLEMS[:3]]
-    model = Model(
-        f"Ann is there. So it is {answers[0]}. The answer is {answers[0]}. Prediction: {answers[0]}",
-        "I guess so. Prediction: Atlantis",
-        f"Prediction: {answers[2]}",
-    )
-    replies = reasoned(PROBLEMS[:3], Reader("m", model, TASK), Decoding(max_new_tokens=100))
-    assert [one.correct for one in replies] == [True, False, True]
-    assert replies[0].rationale == f"Ann is there. So it is {answers[0]}."
-    assert yields(replies) == {"replies": 3, "parsed": 3, "right": 2, "kept": 1}
-    kept = lessons(replies, PROBLEMS)
-    assert [chain.problem.id for chain in kept] == [PROBLEMS[0].id], (
-        "an empty rationale teaches nothing"
-    )
-    assert len(lessons(replies, PROBLEMS, filtered=False)) == 2
-    assert all(
-        isinstance(one, Reasoned) and Reasoned.from_row(one.to_row()) == one for one in replies
-    )
+    replies = replies_to_three_problems()
+    assert [reply.correct for reply in replies] == [True, False, True]
+    assert replies[0].rationale == f"Ann is there. So it is {PROBLEMS[0].answer}."
+    assert count_replies(replies) == {"replies": 3, "parsed": 3, "right": 2, "kept": 1}
+    kept = distillation_chains(replies, PROBLEMS)
+    assert [chain.problem.id for chain in kept] == [PROBLEMS[0].id], "an empty one teaches nothing"
+
+
+def test_without_the_filter_wrong_reasoning_is_learnt_too():
+    chains = distillation_chains(replies_to_three_problems(), PROBLEMS, filtered=False)
+    assert [chain.rationale.correct for chain in chains] == [True, False]
+
+
+def test_a_reply_comes_back_from_its_row():
+    for reply in replies_to_three_problems():
+        assert ReaderReply.from_row(reply.to_row()) == reply
 
 
 @pytest.mark.parametrize(
-    ("reply", "left"),
+    ("reply", "reasoning"),
     [
         ("It is so. It is that. The answer is C.", "It is so. It is that."),
         ("The answer is C.", ""),
@@ -97,88 +72,69 @@ def test_replies_are_filtered_by_their_answer_and_lose_it():
         ("", ""),
     ],
 )
-def test_the_closing_goes_and_nothing_else(reply, left):
-    assert reasoning_of(reply) == left
+def test_the_closing_goes_and_nothing_else(reply, reasoning):
+    assert reasoning_of(reply) == reasoning
 
 
-def test_arms_differ_in_what_the_reader_gets():
-    model = Model("Well. Prediction: Atlantis")
-    reader = Reader("m", model, TASK)
-    with_gold = guided(PROBLEMS, GOLD, reader)
-    assert (
-        all(right(with_gold))
-        and with_gold[0].small_tokens == 30
-        and with_gold[0].large_tokens == 12
-    )
-    assert not any(right(alone(PROBLEMS, reader)))
-    cot = alone(PROBLEMS, reader, Decoding(max_new_tokens=50, temperature=0.7), samples=3)
-    assert (
-        [one.answer for one in cot] == ["Atlantis"] * 8
-        and cot[0].large_tokens == 36
-        and cot[0].rationale == "Well."
-    )
-    whole = [Written(chain.rationale.text, 9) for chain in CHAINS]
-    assert all(right(small_alone(PROBLEMS, whole, TASK)))
-    assert turned(right(alone(PROBLEMS, reader)), right(with_gold)) == {
-        "right->right": 0,
-        "right->wrong": 0,
-        "wrong->right": 8,
-        "wrong->wrong": 0,
+# ---- guide ----
+
+
+def test_the_reader_answers_with_the_rationale_and_both_models_are_paid_for():
+    answers = guided_answers(PROBLEMS, GOLD, Reader("m", LastWordModel(), TASK))
+    assert all(right(answers))
+    assert answers[0].rationale == GOLD[0].text
+    assert (answers[0].small_tokens, answers[0].large_tokens) == (30, 12)
+
+
+def test_the_reader_alone_gets_no_rationale():
+    answers = unguided_answers(PROBLEMS, Reader("m", LastWordModel(), TASK))
+    assert not any(right(answers))
+    assert answers[0].rationale is None and answers[0].small_tokens == 0
+
+
+def test_samples_of_reasoning_vote_and_all_are_paid_for():
+    reader = Reader("m", LastWordModel("Well. Prediction: Atlantis"), TASK)
+    sampled = Decoding(max_new_tokens=50, temperature=0.7)
+    answers = unguided_answers(PROBLEMS, reader, sampled, samples=3)
+    assert [answer.answer for answer in answers] == ["Atlantis"] * 8
+    assert answers[0].large_tokens == 36 and answers[0].rationale == "Well."
+
+
+def test_the_student_alone_answers_by_its_closing():
+    chains = [WrittenRationale(chain.rationale.text, 9) for chain in CHAINS]
+    answers = student_answers(PROBLEMS, chains, TASK)
+    assert all(right(answers))
+    assert {answer.read_from for answer in answers} == {"closing"}
+    assert {answer.large_tokens for answer in answers} == {0}
+
+
+def test_answers_with_several_rationales_vote_and_all_are_paid_for():
+    noise = WrittenRationale("So it is Atlantis.", 10)
+    samples = [
+        [noise, gold, WrittenRationale(gold.text.replace("So ", "Hence "), 30)] for gold in GOLD
+    ]
+    answers = voted_answers(PROBLEMS, samples, Reader("m", LastWordModel(), TASK))
+    assert all(right(answers))
+    assert answers[0].small_tokens == 70 and answers[0].large_tokens == 36
+    assert answers[0].rationale == GOLD[0].text, "the first that agrees with the vote"
+
+
+def test_what_guidance_repaired_and_broke_is_counted():
+    before, after = [True, True, False, False, False], [True, False, True, True, False]
+    assert turned(before, after) == {
+        "right->right": 1,
+        "right->wrong": 1,
+        "wrong->right": 2,
+        "wrong->wrong": 1,
     }
-
-
-def test_rationales_vote_and_are_chosen_and_all_are_paid_for():
-    reader = Reader("m", Model(), TASK)
-    noise = Written("So it is Atlantis.", 10)
-    samples = [[noise, gold, replace_text(gold)] for gold in GOLD]
-    outcomes = voted(PROBLEMS, samples, reader)
-    assert (
-        all(right(outcomes)) and outcomes[0].small_tokens == 70 and outcomes[0].large_tokens == 36
-    )
-    for choice in (by_gold(reader), by_quality(Scorer())):
-        picked = chosen(PROBLEMS, samples, choice)
-        assert all(one.text != noise.text for one in picked) and picked[0].tokens == 70
-
-
-def replace_text(gold):
-    return Written(gold.text.replace("So ", "Hence "), 30)
-
-
-def test_controls_hold_what_they_say():
-    swapped = other(PROBLEMS, GOLD)
-    assert all(a != b for a, b in zip(swapped, GOLD, strict=True)) and {*swapped} == {*GOLD}
-    blank = masked(PROBLEMS, GOLD, TASK)
-    assert all(
-        MASK in one.text and p.answer not in one.text
-        for one, p in zip(blank, PROBLEMS, strict=True)
-    )
-    facts = gold_facts(PROBLEMS)
-    assert all(gold.text.startswith(one.text) for one, gold in zip(facts, GOLD, strict=True))
-    drawn = random_context(PROBLEMS, GOLD)
-    assert drawn == random_context(PROBLEMS, GOLD) != random_context(PROBLEMS, GOLD, seed=1)
-    for one, gold, problem in zip(drawn, GOLD, PROBLEMS, strict=True):
-        assert abs(len(one.text.split()) - len(gold.text.split())) <= 6
-        assert all(
-            s + "." in {t for _, own in problem.context for t in own}
-            for s in one.text.rstrip(".").split(". ")
-        )
-
-
-def test_masking_knows_whole_words_and_aliases():
-    problem = Problem("p", "Who?", "Ann Lee", meta={"answer_aliases": ["A. Lee"]})
-    said = Written("It was Ann-Lee, not Annlee; A. Lee wrote it.")
-    assert (
-        masked([problem], [said], get_task("2wikimultihopqa"))[0].text
-        == f"It was {MASK}, not Annlee; {MASK} wrote it."
-    )
 
 
 def test_a_student_writes_samples_that_can_be_told_apart(tiny):
     student = tiny("t5-scaled")
-    found = write(
-        student, PROBLEMS[:2], TASK, Decoding(max_new_tokens=5, temperature=1.0, seed=1), samples=3
-    )
-    assert [len(own) for own in found] == [3, 3] and found == write(
-        student, PROBLEMS[:2], TASK, Decoding(max_new_tokens=5, temperature=1.0, seed=1), 3
-    )
-    assert found[0][0].tokens > len(student.source_ids(TASK, TASK.render(PROBLEMS[0])))
+    sampled = Decoding(max_new_tokens=5, temperature=1.0, seed=1)
+    samples = write_rationales(student, PROBLEMS[:2], TASK, sampled, samples=3)
+    assert [len(rationales) for rationales in samples] == [3, 3]
+    assert len({rationale.text for rationale in samples[0]}) > 1
+    assert samples == write_rationales(student, PROBLEMS[:2], TASK, sampled, samples=3)
+    read = len(student.source_ids(TASK, TASK.render(PROBLEMS[0])))
+    assert samples[0][0].tokens > read, "what it reads is counted too"

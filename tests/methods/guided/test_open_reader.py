@@ -13,7 +13,7 @@ from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.guided.config import ReaderSettings
 from smallsteps.methods.guided.open_reader import open_reader
-from smallsteps.methods.guided.reader import Asked
+from smallsteps.methods.guided.reader import ReaderQuestion
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 
@@ -30,10 +30,10 @@ def budget(tmp_path):
 def test_a_folder_reads_with_its_weights_and_tells_likelihoods(tiny_chat, tmp_path, budget):
     settings = ReaderSettings(name=str(tiny_chat(tmp_path / "model")), max_new_tokens=4)
     opened = open_reader(settings, TASK, budget, Access())
-    ((answer,),) = opened.reader.answers([Asked(PROBLEM)])
+    ((answer,),) = opened.reader.answers([ReaderQuestion(PROBLEM)])
     assert answer.tokens > 4 and opened.reader.name == settings.name
-    messages = opened.reader.messages(Asked(PROBLEM))
-    assert opened.likelihood.of([(messages, "Italy")])[0] < 0
+    messages = opened.reader.messages(ReaderQuestion(PROBLEM))
+    assert opened.likelihood.log_probs([(messages, "Italy")])[0] < 0
 
 
 def test_a_reader_that_the_run_trained_lies_in_a_folder_that_its_name_does_not_say(
@@ -48,7 +48,7 @@ def test_a_served_model_has_no_likelihoods(server, budget):
     server.answer = lambda body, times: (200, completion("Italy"), {})
     settings = ReaderSettings(name="m", base_url=server.url)
     opened = open_reader(settings, TASK, budget, Access())
-    ((answer,),) = opened.reader.answers([Asked(PROBLEM)])
+    ((answer,),) = opened.reader.answers([ReaderQuestion(PROBLEM)])
     assert answer.answer == "Italy" and opened.likelihood is None
     assert server.bodies[0]["model"] == "m" and server.bodies[0]["max_tokens"] == 32
 

@@ -10,7 +10,13 @@ from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.generator import Decoding, Reply
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.settings import CallSettings
-from smallsteps.methods.guided.reader import Answered, Asked, Reader, majority, read_off
+from smallsteps.methods.guided.reader import (
+    Reader,
+    ReaderAnswer,
+    ReaderQuestion,
+    majority,
+    read_off,
+)
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
@@ -71,7 +77,9 @@ def test_a_rationale_goes_into_the_prompt_and_none_into_the_standard_one():
     model = Model("Italy")
     reader = Reader("m", model, TASK)
     chain = CHAINS[0]
-    answers = reader.answers([Asked(chain.problem, "Ann lives in Rome."), Asked(chain.problem)])
+    answers = reader.answers(
+        [ReaderQuestion(chain.problem, "Ann lives in Rome."), ReaderQuestion(chain.problem)]
+    )
     (guided, decoding), (standard, _) = model.asked
     assert "Reasoning: Ann lives in Rome." in guided[-1][1] and "Reasoning" not in standard[-1][1]
     assert all(said[-1][1].startswith(TASK.render(chain.problem)) for said in (guided, standard))
@@ -81,9 +89,9 @@ def test_a_rationale_goes_into_the_prompt_and_none_into_the_standard_one():
 
 def test_a_reply_without_an_answer_gets_a_second_call_and_no_reply_is_wrong():
     model = Model("I think so.", None, "Rome lies in Italy", "Italy.")
-    asked = [Asked(chain.problem) for chain in CHAINS]
+    asked = [ReaderQuestion(chain.problem) for chain in CHAINS]
     answers = [one[0] for one in Reader("m", model, TASK).answers(asked, read_prompt("cot"))]
-    assert [one.found for one in answers] == ["second", "none", "second"]
+    assert [one.read_from for one in answers] == ["second", "none", "second"]
     assert model.asked[3][0][-2:] == (("assistant", "I think so."), ("user", "Prediction:"))
     assert (
         answers[1].error == "empty reply" and answers[1].answer is None and answers[0].tokens == 14
@@ -91,7 +99,7 @@ def test_a_reply_without_an_answer_gets_a_second_call_and_no_reply_is_wrong():
 
 
 def answered(*texts):
-    return [Answered("p", text, "direct", text or "", 3) for text in texts]
+    return [ReaderAnswer("p", text, "direct", text or "", 3) for text in texts]
 
 
 def test_the_answer_that_most_give_wins():
@@ -104,7 +112,7 @@ def test_the_answer_that_most_give_wins():
 def test_samples_are_answers_of_their_own():
     model = Model("Italy", "Norway", "Italy")
     found = Reader("m", model, TASK).answers(
-        [Asked(CHAINS[0].problem, "x")],
+        [ReaderQuestion(CHAINS[0].problem, "x")],
         decoding=Decoding(max_new_tokens=32, temperature=0.7),
         samples=3,
     )
@@ -118,7 +126,7 @@ def test_samples_are_answers_of_their_own():
 def test_an_option_may_be_named_by_its_letter(said, answer):
     problem = Problem("p", "Where is money kept?", "bank", choices=("shop", "bank"))
     task = get_task("commonsenseqa")
-    ((found,),) = Reader("m", Model(said), task).answers([Asked(problem)])
+    ((found,),) = Reader("m", Model(said), task).answers([ReaderQuestion(problem)])
     assert found.answer == answer and task.same(found.answer, "bank") == (answer == "bank")
 
 
@@ -140,7 +148,7 @@ def test_nothing_is_read_off_a_thought(server, tmp_path, content, finish, field,
     endpoint = Endpoint(
         CallSettings(name="m", base_url=server.url), Budget(store, "job"), "", say=lambda line: None
     )
-    ((said,),) = Reader("m", endpoint, TASK).answers([Asked(CHAINS[0].problem)])
+    ((said,),) = Reader("m", endpoint, TASK).answers([ReaderQuestion(CHAINS[0].problem)])
     assert said.answer == answer and server.calls == 1
     assert (said.error or "").startswith("unfinished thought") == (answer is None)
     assert said.tokens == 10, "a thought is paid, whatever becomes of it"

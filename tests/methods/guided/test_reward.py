@@ -10,12 +10,12 @@ import torch
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Reply
 from smallsteps.methods.guided.config import RewardSettings
-from smallsteps.methods.guided.reader import Asked, Reader
+from smallsteps.methods.guided.reader import Reader, ReaderQuestion
 from smallsteps.methods.guided.reward import (
     REWARDED,
     Likelihood,
     Rewarder,
-    copied,
+    longest_copy,
     usefulness,
 )
 from smallsteps.quality.rated import Rated, References
@@ -126,7 +126,7 @@ def test_gauges_tell_of_leaks_and_copies():
         [rollout(0, f"It is {answer}."), rollout(0, CHAINS[0].problem.context[0][1][0])]
     )
     assert leak.parts["leak"] == 1 and copy.parts["copy"] == 1 and leak.parts["copy"] < 0.5
-    assert copied("x y z", CHAINS[0].problem) == 0
+    assert longest_copy("x y z", CHAINS[0].problem) == 0
 
 
 def test_an_uplift_is_how_much_likelier_the_answer_gets(tiny):
@@ -136,17 +136,17 @@ def test_an_uplift_is_how_much_likelier_the_answer_gets(tiny):
     ids = torch.tensor([student.chat_ids(messages)])
     target = torch.tensor([[*student.encode(answer), student.end_id]])
     wanted = -student.model(input_ids=ids, labels=target).loss.item() * target.shape[1]
-    assert likelihood.of([(messages, answer)] * 3) == pytest.approx([wanted] * 3, rel=1e-4)
+    assert likelihood.log_probs([(messages, answer)] * 3) == pytest.approx([wanted] * 3, rel=1e-4)
 
     reader = Reader("m", Follows(), TASK)
     model = Rewarder(
         PROBLEMS, Scorer(), RewardSettings(reward="task", uplift=True), reader, likelihood
     )
     found = model.rewards([rollout(0, GOLD[0])])[0]
-    gains = likelihood.of(
+    gains = likelihood.log_probs(
         [
-            (reader.messages(Asked(CHAINS[0].problem, GOLD[0])), CHAINS[0].problem.answer),
-            (reader.messages(Asked(CHAINS[0].problem)), CHAINS[0].problem.answer),
+            (reader.messages(ReaderQuestion(CHAINS[0].problem, GOLD[0])), CHAINS[0].problem.answer),
+            (reader.messages(ReaderQuestion(CHAINS[0].problem)), CHAINS[0].problem.answer),
         ]
     )
     assert found.value == pytest.approx((min(2, max(-2, gains[0] - gains[1])) + 2) / 4, abs=1e-5)

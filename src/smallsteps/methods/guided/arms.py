@@ -31,12 +31,13 @@ from smallsteps.methods.guided.config import (
     guided_students,
 )
 from smallsteps.methods.guided.judging import JudgeCheck, check_judge, needs_check
-from smallsteps.methods.guided.method import GuidedAnswer, turned, yields
+from smallsteps.methods.guided.method import count_replies, turned
 from smallsteps.methods.guided.open_reader import open_reader
+from smallsteps.methods.guided.rationales import GuidedAnswer, predictions_of
 from smallsteps.methods.guided.reader import check_task
 from smallsteps.methods.guided.results import GuidanceResult, GuidedResults, RefinementResult
 from smallsteps.methods.guided.reward import REWARDED
-from smallsteps.methods.guided.stages import REFINED, GuidedStages, predictions_of
+from smallsteps.methods.guided.stages import REFINED, GuidedStages
 from smallsteps.methods.guided.trained_reader import train_reader
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.quality.model_judges import open_judges
@@ -182,7 +183,7 @@ def guidance_result(graded: GradedArm, plain: GradedArm | None) -> GuidanceResul
         arm=graded.name,
         seed=graded.seed,
         turned=None if plain is None else turned(_right(plain), right),
-        read_from=dict(sorted(Counter(answer.found for answer in answers).items())),
+        read_from=dict(sorted(Counter(answer.read_from for answer in answers).items())),
         small_tokens=round(sum(answer.small_tokens for answer in answers) / count, 1),
         large_tokens=round(sum(answer.large_tokens for answer in answers) / count, 1),
         small_seconds=round(sum(answer.small_seconds for answer in answers) / count, 6),
@@ -193,7 +194,7 @@ def guidance_result(graded: GradedArm, plain: GradedArm | None) -> GuidanceResul
 
 
 def _right(graded: GradedArm) -> list[bool]:
-    return [own.value == 1.0 for own in graded.score.grades]
+    return [grade.value == 1.0 for grade in graded.score.grades]
 
 
 def refinement_result(arm: str, seed: int, refined: Reinforced) -> RefinementResult:
@@ -251,7 +252,7 @@ class GuidedRun:
         plain = {arm.seed: arm for arm in guided if arm.name == STANDARD}
         return GuidedResults(
             reader=self.stages.reader.name,
-            yields=yields(self.stages.replies) if self.stages.distils else None,
+            yields=count_replies(self.stages.replies) if self.stages.distils else None,
             guidance=[guidance_result(arm, plain.get(arm.seed)) for arm in guided],
             refinement=[
                 refinement_result(arm.name, arm.seed, arm.outcome.detail.refined)

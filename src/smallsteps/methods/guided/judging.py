@@ -19,7 +19,7 @@ from smallsteps.errors import RecipeError
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
-from smallsteps.methods.guided.config import GuidedSettings
+from smallsteps.methods.guided.config import PREFIX, GuidedSettings, guided_parts
 from smallsteps.methods.guided.results import JudgeResult
 from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import ASPECTS
@@ -41,7 +41,7 @@ NEEDS_A_JUDGE = ("aspects", "both", "raft", "dpo")
 
 @dataclass(frozen=True)
 class JudgeCheck:
-    """How surely the rewarded aspects tell a run's rationales from perturbed ones."""
+    """How well the rewarded aspects tell a run's rationales from perturbed ones."""
 
     judge: str
     encoder: str
@@ -50,7 +50,7 @@ class JudgeCheck:
     """Aspect → perturbation that belongs to it → AUC."""
 
     def lines(self) -> list[str]:
-        """What is shown before refinement."""
+        """The figures as they are shown before refinement."""
         head = (
             f"judge {self.judge!r}, encoder {self.encoder!r}: how often a right rationale of this "
             f"run scores above a perturbed one (AUC; 0.5 is chance; {self.rationales} rationales)"
@@ -85,17 +85,17 @@ class JudgeCheck:
 def needs_check(recipe: Recipe) -> bool:
     """Whether the run rewards quality on text that is not bundled; for the bundled facts
     docs/guided.md has the figures."""
-    return recipe.data.chains != BUNDLED and any(
-        arm.split("-")[1] in NEEDS_A_JUDGE for arm in recipe.arms if arm.startswith("guided-")
-    )
+    kinds = [arm.removeprefix(PREFIX) for arm in recipe.arms if arm.startswith(PREFIX)]
+    writers = {writer for writer, _ in map(guided_parts, kinds)}
+    return recipe.data.chains != BUNDLED and not writers.isdisjoint(NEEDS_A_JUDGE)
 
 
 def check_judge(
     recipe: Recipe, run: RunFolder, chains: Sequence[Chain], scorer: Scorer, reporter: Reporter
 ) -> JudgeCheck | None:
-    """Measures the judge on `chains` (the reader's right rationales) once and says what came out;
-    None where too few have a context. Raises RecipeError where a lexical judge is too weak to be
-    rewarded for."""
+    """Measures the judge once on `chains`, the reader's right rationales, and reports the figures.
+    None: too few chains have a context. Raises RecipeError where a lexical judge is too weak to
+    reward its scores."""
     guided = recipe.section(GuidedSettings)
     items = [
         Rated.of(chain.problem, chain.rationale.text) for chain in chains if chain.problem.context
@@ -110,12 +110,12 @@ def check_judge(
 
     def make(folder: Path) -> None:
         sample = random.Random("judge").sample(items, min(SAMPLE, len(items)))
-        spoilings = {aspect: ASPECTS[aspect].lowered_by for aspect in REWARDED}
-        names = {name for lowered_by in spoilings.values() for name in lowered_by}
-        measured = matrix(sample, scorer, names=names)
+        perturbations = {aspect: ASPECTS[aspect].lowered_by for aspect in REWARDED}
+        all_names = {name for names in perturbations.values() for name in names}
+        measured = matrix(sample, scorer, names=all_names)
         auc = {
-            aspect: {name: measured[aspect][name] for name in lowered_by}
-            for aspect, lowered_by in spoilings.items()
+            aspect: {name: measured[aspect][name] for name in names}
+            for aspect, names in perturbations.items()
         }
         write_json(folder / "judge.json", {"rationales": len(sample), "auc": auc})
 
@@ -144,7 +144,7 @@ def check_judge(
 
 
 def _measured(auc: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Without what could not be measured: no rationale could be perturbed so."""
+    """Without the perturbations that fit no rationale: their AUC is null."""
     known = {
         aspect: {name: value for name, value in values.items() if value is not None}
         for aspect, values in auc.items()

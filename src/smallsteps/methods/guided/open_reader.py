@@ -20,7 +20,7 @@ from smallsteps.teaching.prompts import read_prompt
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenReader:
     """A reader, and its likelihoods where its weights are here."""
 
     reader: Reader
@@ -37,9 +37,9 @@ def open_reader(
     *,
     device: str = "auto",
     batch_size: int = 16,
-) -> Opened:
-    """The reader; nothing is asked yet. `folder`: of a model that was trained for it. `say`
-    receives a line when it waits for a server. `device`, `batch_size`: of a local model.
+) -> OpenReader:
+    """The reader; no call is made yet. `folder`: of a reader that this run trained. `say` receives
+    a line when the reader waits for a server. `device`, `batch_size`: of a local model.
 
     Raises RecipeError for a missing prompt or an invalid URL; StudentError for a folder without a
     model."""
@@ -56,4 +56,4 @@ def open_reader(
     )
     decoding = Decoding(max_new_tokens=settings.max_new_tokens)
     reader = Reader(settings.name, chat, task, **prompts, decoding=decoding)
-    return Opened(reader, Likelihood(chat.student) if isinstance(chat, LocalChat) else None)
+    return OpenReader(reader, Likelihood(chat.student) if isinstance(chat, LocalChat) else None)

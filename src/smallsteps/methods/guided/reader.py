@@ -1,55 +1,68 @@
 """The reader: a large frozen model that answers a question, with a rationale or without (Lee et al.
 2024, M_L).
 
-It is a `Generator`, as teachers are: an OpenAI-compatible endpoint or a folder, its replies kept in
-the store of paid replies, so that no (question, rationale, prompt) is asked twice. Only its text is
+It is a `Generator`, as teachers are: an OpenAI-compatible endpoint or a folder. Its replies are kept
+in the store of paid replies, so that no (question, rationale, prompt) is paid twice. Only its text is
 needed. Greedy, few tokens.
 
-How an answer is read off a reply: what follows the last "Prediction:"; else what follows "the
-answer is"; else, where the prompt itself ends in a colon ("Prediction:"), the reply's first line;
-else the reader is asked once more, with its own reply and "Prediction:". Which of them it was is
-counted. What cannot be read off is no answer, which is wrong, and so is an empty or refused reply.
-A reply that did not come (a limit, the network) is no answer to anything: it ends the job, which
-can go on."""
+An answer is read from the first of these places, which is counted:
+
+    prediction   what follows the last "Prediction:"
+    closing      what follows "the answer is"
+    direct       the reply's first line, where the prompt itself ends in a colon ("Prediction:")
+    second       a second reply: the reader gets its own reply and "Prediction:"
+    none         nowhere: no answer, which is wrong; so is an empty or refused reply
+
+A reply that did not come (a limit, the network) is different: it ends the job, which can continue
+later."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from smallsteps.errors import RecipeError, TeacherError
-from smallsteps.generation.generator import LASTING, ChatGenerator, Decoding, Messages, Request
+from smallsteps.generation.generator import (
+    LASTING,
+    ChatGenerator,
+    Decoding,
+    Messages,
+    Reply,
+    Request,
+)
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task, closing_tail
 from smallsteps.tasks.clean import reply_text
 from smallsteps.teaching.prompts import Prompt, read_prompt
 
-Found = Literal["prediction", "closing", "direct", "second", "none"]
-"""Where an answer was read off: after "Prediction:", after "the answer is", the first line, a
-second reply, nowhere."""
+ReadFrom = Literal["prediction", "closing", "direct", "second", "none"]
+"""The place in a reply from which an answer was read."""
 
 _PREDICTION = re.compile(r"\bprediction\s*:", re.IGNORECASE)
 MARK = "Prediction:"
 
+AnswerKey = tuple[int, int]
+"""(number of the question, sample)"""
+
 
 @dataclass(frozen=True)
-class Asked:
+class ReaderQuestion:
     """A question to the reader."""
 
     problem: Problem
-    reasoning: str | None = None
+    rationale: str | None = None
     """None: without a rationale."""
 
 
 @dataclass(frozen=True)
-class Answered:
-    """What the reader said."""
+class ReaderAnswer:
+    """The reader's reply to a question, and the answer read from it."""
 
     problem_id: str
     answer: str | None
-    found: Found
+    read_from: ReadFrom
     text: str
     tokens: int = 0
     """Read and written."""
@@ -59,164 +72,205 @@ class Answered:
 
 @dataclass(frozen=True)
 class Reader:
-    """Asks the model by prompts."""
+    """A model with the prompts by which it is asked."""
 
     name: str
     generator: ChatGenerator
     task: Task
     guided: Prompt = field(default_factory=lambda: read_prompt("read"))
+    """Prompt with a rationale."""
     standard: Prompt = field(default_factory=lambda: read_prompt("standard"))
+    """Prompt without one."""
     cot: Prompt = field(default_factory=lambda: read_prompt("cot"))
+    """Prompt for reasoning and prediction in one go."""
     decoding: Decoding = field(default_factory=lambda: Decoding(max_new_tokens=32))
 
     def answers(
         self,
-        asked: Sequence[Asked],
+        questions: Sequence[ReaderQuestion],
         prompt: Prompt | None = None,
         decoding: Decoding | None = None,
         samples: int = 1,
         progress: Callable[[int], None] | None = None,
-    ) -> list[list[Answered]]:
-        """`samples` answers to each, in order. `prompt`: another than `guided` (with a rationale)
-        or `standard`.
+    ) -> list[list[ReaderAnswer]]:
+        """`samples` answers to each question, in order. `prompt`: another than `guided` (with a
+        rationale) or `standard`.
 
-        Raises TeacherError where replies did not come; those that came are stored.
-        """
-        how = decoding or self.decoding
-        messages = [self.messages(one, prompt) for one in asked]
-        requests = [Request(str(n), said, samples) for n, said in enumerate(messages)]
-        found: dict[tuple[int, int], Answered] = {}
-        again: dict[tuple[int, int], Messages] = {}
-        for reply in self.generator.generate(requests, how, progress):
-            n, problem = int(reply.id), asked[int(reply.id)].problem
-            if reply.finished == "failed":
-                cost, why = reply.read + reply.tokens, reply.error or "no reply"
-                found[n, reply.sample] = Answered(problem.id, None, "none", "", cost, why)
-                continue
-            ends_open = messages[n][-1][1].rstrip().endswith(":")
-            answer, where = self._read_off(problem, reply.text, ends_open)
-            found[n, reply.sample] = Answered(
-                problem.id, answer, where, reply.text, reply.read + reply.tokens
-            )
-            if where == "none" and reply.text.strip():
-                again[n, reply.sample] = (*messages[n], ("assistant", reply.text), ("user", MARK))
-        self._ask_again(again, found, [one.problem for one in asked])
-        missing = [
-            one.error for one in found.values() if one.error and not one.error.startswith(LASTING)
+        Raises TeacherError where replies did not come; those that came are stored."""
+        messages = [self.messages(question, prompt) for question in questions]
+        requests = [Request(str(number), text, samples) for number, text in enumerate(messages)]
+        answers: dict[AnswerKey, ReaderAnswer] = {}
+        second_requests: dict[AnswerKey, Messages] = {}
+        for reply in self.generator.generate(requests, decoding or self.decoding, progress):
+            number = int(reply.id)
+            key = number, reply.sample
+            prompt_messages = messages[number]
+            ends_open = prompt_messages[-1][1].rstrip().endswith(":")
+            answers[key] = answer = self._answer(questions[number].problem, reply, ends_open)
+            if answer.read_from == "none" and answer.text.strip():
+                conversation = (("assistant", reply.text), ("user", MARK))
+                second_requests[key] = (*prompt_messages, *conversation)
+        self._ask_again(second_requests, answers, questions)
+        self._check_all_came(answers.values())
+        return [
+            [answers[number, sample] for sample in range(samples)]
+            for number in range(len(questions))
         ]
-        if missing:
-            raise TeacherError(
-                f"reader {self.name!r}: {len(missing):,} of {len(found):,} replies did not come, first of all: {missing[0]}. Those "
-                "that came are stored: with a higher limit, or when the server is back, the same command goes on from there."
-            )
-        return [[found[n, sample] for sample in range(samples)] for n in range(len(asked))]
+
+    def first_answers(
+        self,
+        questions: Sequence[ReaderQuestion],
+        prompt: Prompt | None = None,
+        decoding: Decoding | None = None,
+    ) -> list[ReaderAnswer]:
+        """One answer to each question, in order; otherwise as `answers`."""
+        return [answers[0] for answers in self.answers(questions, prompt, decoding)]
 
     def forecast(
-        self, asked: Sequence[Asked], prompt: Prompt | None = None, decoding: Decoding | None = None
+        self,
+        questions: Sequence[ReaderQuestion],
+        prompt: Prompt | None = None,
+        decoding: Decoding | None = None,
     ) -> str:
-        """What asking may cost, in a line. Raises RecipeError where it cannot be asked for want of
-        a key."""
-        requests = (Request(str(n), self.messages(one, prompt)) for n, one in enumerate(asked))
+        """One line on what asking may cost. Raises RecipeError where a key is needed and missing."""
+        requests = (
+            Request(str(number), self.messages(question, prompt))
+            for number, question in enumerate(questions)
+        )
         return self.generator.forecast(requests, decoding or self.decoding)
 
-    def messages(self, one: Asked, prompt: Prompt | None = None) -> Messages:
-        """What the reader is asked."""
-        chosen = prompt or (self.standard if one.reasoning is None else self.guided)
-        return chosen.render(self.task, one.problem, reasoning=one.reasoning)
+    def messages(self, question: ReaderQuestion, prompt: Prompt | None = None) -> Messages:
+        """The messages of a question, with its rationale where it has one."""
+        default = self.standard if question.rationale is None else self.guided
+        chosen = prompt or default
+        return chosen.render(self.task, question.problem, reasoning=question.rationale)
 
-    def _read_off(self, problem: Problem, text: str, ends_open: bool) -> tuple[str | None, Found]:
-        """`read_off`; of a multiple-choice question the option that the reply names, as "(B)" is
-        one."""
-        answer, where = read_off(text, ends_open)
+    def is_right(self, answer: ReaderAnswer, problem: Problem) -> bool:
+        """Whether the answer is a gold answer of its problem."""
+        return any(self.task.same(answer.answer, gold) for gold in self.task.golds(problem))
+
+    def _answer(self, problem: Problem, reply: Reply, ends_open: bool) -> ReaderAnswer:
+        cost = reply.read + reply.tokens
+        if reply.finished == "failed":
+            return ReaderAnswer(problem.id, None, "none", "", cost, reply.error or "no reply")
+        answer, read_from = self._read_off(problem, reply.text, ends_open)
+        return ReaderAnswer(problem.id, answer, read_from, reply.text, cost)
+
+    def _read_off(
+        self, problem: Problem, text: str, ends_open: bool
+    ) -> tuple[str | None, ReadFrom]:
+        """`read_off`. For a multiple-choice question, the option that the reply names, for example
+        by its letter "(B)"."""
+        answer, read_from = read_off(text, ends_open)
         if answer is None or not problem.choices:
-            return answer, where
-        return self.task.extract(self.task.close("", answer), True, problem) or answer, where
+            return answer, read_from
+        option = self.task.extract(self.task.close("", answer), True, problem)
+        return option or answer, read_from
 
     def _ask_again(
         self,
-        asked: dict[tuple[int, int], Messages],
-        found: dict[tuple[int, int], Answered],
-        problems: Sequence[Problem],
+        second_requests: dict[AnswerKey, Messages],
+        answers: dict[AnswerKey, ReaderAnswer],
+        questions: Sequence[ReaderQuestion],
     ) -> None:
-        """A second call, greedy, for replies that nothing could be read off."""
-        keys = list(asked)
-        requests = [Request(str(place), asked[key]) for place, key in enumerate(keys)]
-        if not requests:
+        """A second call, greedy, for replies from which nothing could be read. Updates `answers`."""
+        if not second_requests:
             return
-        for reply in self.generator.generate(
-            requests, Decoding(max_new_tokens=self.decoding.max_new_tokens)
-        ):
+        keys = list(second_requests)
+        requests = [Request(str(place), second_requests[key]) for place, key in enumerate(keys)]
+        decoding = Decoding(max_new_tokens=self.decoding.max_new_tokens)
+        for reply in self.generator.generate(requests, decoding):
             key = keys[int(reply.id)]
+            first = answers[key]
             if reply.finished == "failed":
-                found[key] = replace(found[key], error=reply.error or "no reply")
+                answers[key] = replace(first, error=reply.error or "no reply")
                 continue
-            problem = problems[key[0]]
-            answer, _ = self._read_off(problem, reply.text, ends_open=True)
-            cost = found[key].tokens + reply.read + reply.tokens
-            found[key] = replace(
-                found[key], answer=answer, found="second" if answer else "none", tokens=cost
+            answer, _ = self._read_off(questions[key[0]].problem, reply.text, ends_open=True)
+            answers[key] = replace(
+                first,
+                answer=answer,
+                read_from="second" if answer else "none",
+                tokens=first.tokens + reply.read + reply.tokens,
+            )
+
+    def _check_all_came(self, answers: Iterable[ReaderAnswer]) -> None:
+        errors = [answer.error for answer in answers]
+        missing = [error for error in errors if error and not error.startswith(LASTING)]
+        if missing:
+            raise TeacherError(
+                f"reader {self.name!r}: {len(missing):,} of {len(errors):,} replies did not come; "
+                f"the first error: {missing[0]}. The replies that came are stored. Raise the limit "
+                "or wait for the server, and run the same command again: it goes on from there."
             )
 
 
 def check_task(task: Task) -> None:
-    """Raises RecipeError for a task whose answers are whole texts (reports), which no reader names
+    """Raises RecipeError for a task whose answers are whole texts (reports): no reader names them
     in a line."""
     if task.closing is None:
         raise RecipeError(
-            f"task {task.name!r}: its answers are whole texts, measured by {task.metric} and not right or wrong, so that no "
-            "reader can give them. Name a task with short answers, such as hotpotqa, numbers or text."
+            f"task {task.name!r}: its answers are whole texts, measured by {task.metric}, and not "
+            "right or wrong. A reader cannot give them. Name a task with short answers, such as "
+            "hotpotqa, numbers or text."
         )
 
 
 def nothing_read(reader: Reader, count: int) -> TeacherError:
     """The error where no reply of a reader holds an answer."""
     return TeacherError(
-        f"reader {reader.name!r}: not one of {count:,} replies could be read. Look at what it says to one question, name another "
-        'prompt, or let it write more tokens: an answer follows "Prediction:" or "the answer is".'
+        f"reader {reader.name!r}: not one of {count:,} replies could be read. Look at its reply to "
+        "one question. Name another prompt, or allow more tokens: an answer follows "
+        '"Prediction:" or "the answer is".'
     )
 
 
-def read_off(text: str, ends_open: bool) -> tuple[str | None, Found]:
-    """(answer, where it was found) of a reply; `ends_open`: its prompt ended in a colon.
+def read_off(text: str, ends_open: bool) -> tuple[str | None, ReadFrom]:
+    """(answer, the place from which it was read) of a reply. `ends_open`: its prompt ended in a
+    colon.
 
-    >>> read_off("Ann lives in Rome. Prediction: Italy.", False), read_off("Italy\\nIt is.", True), read_off("Well.", False)
-    (('Italy', 'prediction'), ('Italy', 'direct'), (None, 'none'))
+    >>> read_off("Ann lives in Rome. Prediction: Italy.", ends_open=False)
+    ('Italy', 'prediction')
+    >>> read_off("Italy\\nIt is.", ends_open=True)
+    ('Italy', 'direct')
+    >>> read_off("Well.", ends_open=False)
+    (None, 'none')
     """
-    text = reply_text(text)  # what stands in a thought was considered, not said
+    text = reply_text(text)  # without thoughts: what stands in a thought is no answer
     marks = list(_PREDICTION.finditer(text))
     if marks:
-        return _first_line(text[marks[-1].end() :]), "prediction" if _first_line(
-            text[marks[-1].end() :]
-        ) else "none"
-    said = closing_tail(text)
-    if said and said.rstrip(" ."):
-        return said.rstrip(" ."), "closing"
+        prediction = _first_line(text[marks[-1].end() :])
+        return prediction, "prediction" if prediction else "none"
+    closing = (closing_tail(text) or "").rstrip(" .")
+    if closing:
+        return closing, "closing"
     if ends_open and (line := _first_line(text)):
         return line, "direct"
     return None, "none"
 
 
 def _first_line(text: str) -> str | None:
+    """The first line with text, without quotes and full stops around it; None: there is none."""
     lines = (line.strip().strip("\"'“”*").rstrip(" .") for line in text.strip().splitlines())
     return next((line for line in lines if line), None)
 
 
 def majority(
-    answers: Sequence[Answered], same: Callable[[str | None, str | None], bool]
-) -> Answered:
-    """The answer that most of them give (self-consistency); of equals the one that came first. No
-    answer has no vote."""
-    votes: list[tuple[Answered, int]] = []
-    for one in answers:
-        for place, (held, count) in enumerate(votes):
-            if same(one.answer, held.answer):
-                votes[place] = (held, count + 1)
+    answers: Sequence[ReaderAnswer], same: Callable[[str | None, str | None], bool]
+) -> ReaderAnswer:
+    """The answer that most of `answers` give (self-consistency), the first of equals, at the cost
+    of all. A reply without an answer has no vote."""
+    candidates: list[ReaderAnswer] = []
+    votes: list[int] = []
+    for answer in answers:
+        for number, candidate in enumerate(candidates):
+            if same(answer.answer, candidate.answer):
+                votes[number] += 1
                 break
         else:
-            if one.answer is not None:
-                votes.append((one, 1))
-    if not votes:
+            if answer.answer is not None:
+                candidates.append(answer)
+                votes.append(1)
+    if not candidates:
         return answers[0]
-    best = max(count for _, count in votes)
-    won = next(held for held, count in votes if count == best)
-    return replace(won, tokens=sum(one.tokens for one in answers))
+    winner = candidates[votes.index(max(votes))]
+    return replace(winner, tokens=sum(answer.tokens for answer in answers))

@@ -26,6 +26,12 @@ from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of, place_of
 from smallsteps.experiment.trained import Trained
 from smallsteps.generation.generator import Decoding
+from smallsteps.methods.guided.choices import (
+    by_confidence,
+    by_gold,
+    by_quality,
+    choose_rationales,
+)
 from smallsteps.methods.guided.config import (
     PREFIX,
     WRITERS,
@@ -35,34 +41,31 @@ from smallsteps.methods.guided.config import (
     guided_parts,
     guided_students,
 )
-from smallsteps.methods.guided.method import (
-    GuidedAnswer,
-    Reasoned,
-    Written,
-    alone,
-    by_confidence,
-    by_gold,
-    by_quality,
-    chosen,
+from smallsteps.methods.guided.controls import (
     gold_facts,
-    guided,
-    lessons,
-    masked,
-    other,
+    masked_rationales,
+    other_rationales,
     random_context,
-    reasoned,
-    small_alone,
-    voted,
-    write,
-    yields,
 )
-from smallsteps.methods.guided.reader import Asked, Reader, nothing_read
+from smallsteps.methods.guided.method import (
+    ReaderReply,
+    count_replies,
+    distillation_chains,
+    guided_answers,
+    reader_replies,
+    student_answers,
+    unguided_answers,
+    voted_answers,
+    write_rationales,
+)
+from smallsteps.methods.guided.rationales import GuidedAnswer, WrittenRationale, predictions_of
+from smallsteps.methods.guided.reader import Reader, ReaderQuestion, nothing_read
 from smallsteps.methods.guided.reward import Likelihood, Rewarder
-from smallsteps.methods.guided.rollouts import roller
+from smallsteps.methods.guided.roller import roller
 from smallsteps.quality.judges import Judge, Similarity
 from smallsteps.quality.rated import Rated, References
 from smallsteps.quality.scorer import Scorer
-from smallsteps.records import Chain, Prediction, Problem
+from smallsteps.records import Chain, Problem
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
@@ -109,28 +112,28 @@ class GuidedStages:
     # ---- M_L's replies to the training questions ----
 
     @cached_property
-    def replies(self) -> list[Reasoned]:
+    def replies(self) -> list[ReaderReply]:
         """M_L's reasoning about the training questions."""
         problems = self.lab.data.train
 
         def make(folder: Path) -> None:
-            questions = [Asked(problem) for problem in problems]
+            questions = [ReaderQuestion(problem) for problem in problems]
             forecast = self.reader.forecast(questions, self.reader.cot, self.cot)
             self.lab.reporter.say(f"reader, reasoning: {forecast}")
-            rows = (reply.to_row() for reply in reasoned(problems, self.reader, self.cot))
+            rows = (reply.to_row() for reply in reader_replies(problems, self.reader, self.cot))
             write_rows(folder / "replies.jsonl", rows)
 
         folder = self.lab.run.stage("replies", make)
         rows = read_json_lines(folder / "replies.jsonl")
-        replies = [Reasoned.from_row(row) for row in rows]
-        counts = ", ".join(f"{count:,} {name}" for name, count in yields(replies).items())
+        replies = [ReaderReply.from_row(row) for row in rows]
+        counts = ", ".join(f"{count:,} {name}" for name, count in count_replies(replies).items())
         self.lab.reporter.say(f"reasoning of {self.reader.name}: {counts}")
         return replies
 
     @cached_property
     def right_chains(self) -> list[Chain]:
         """M_L's reasoning that led to the right answer: what `distilled` learns."""
-        chains = lessons(self.replies, self.lab.data.train)
+        chains = distillation_chains(self.replies, self.lab.data.train)
         if not chains:
             raise DataError(
                 f"not one of {len(self.replies):,} replies of {self.reader.name!r} was right and "
@@ -146,12 +149,12 @@ class GuidedStages:
         problems = self.lab.validation_problems()
 
         def make(folder: Path) -> None:
-            rows = (reply.to_row() for reply in reasoned(problems, self.reader, self.cot))
+            rows = (reply.to_row() for reply in reader_replies(problems, self.reader, self.cot))
             write_rows(folder / "replies.jsonl", rows)
 
         rows = read_json_lines(self.lab.run.stage("held-out", make) / "replies.jsonl")
-        replies = [Reasoned.from_row(row) for row in rows]
-        return lessons(replies, problems) or self.right_chains
+        replies = [ReaderReply.from_row(row) for row in rows]
+        return distillation_chains(replies, problems) or self.right_chains
 
     # ---- students ----
 
@@ -170,7 +173,7 @@ class GuidedStages:
         answers, of `small` its own."""
         task = self.lab.task
         if name == "unfiltered":
-            chains = lessons(self.replies, self.lab.data.train, filtered=False)
+            chains = distillation_chains(self.replies, self.lab.data.train, filtered=False)
         elif name == "small":
             chains = [_closed(chain, task.close) for chain in self.right_chains]
         else:
@@ -250,8 +253,8 @@ class GuidedStages:
         problems, task = self.lab.validation_problems(), self.lab.task
         decoding = Decoding(max_new_tokens=self.settings.max_new_tokens)
         batch_size = self.lab.recipe.evaluation.batch_size
-        samples = write(student, problems, task, decoding, batch_size=batch_size)
-        answers = guided(problems, [greedy for greedy, *_ in samples], self.reader)
+        samples = write_rationales(student, problems, task, decoding, batch_size=batch_size)
+        answers = guided_answers(problems, [greedy for greedy, *_ in samples], self.reader)
         return grade(predictions_of(answers), problems, task).value
 
     # ---- aspects ----
@@ -300,7 +303,7 @@ class GuidedStages:
 
     # ---- rationales for the test questions ----
 
-    def rationales(self, name: str, seed: int, samples: int = 1) -> list[list[Written]]:
+    def rationales(self, name: str, seed: int, samples: int = 1) -> list[list[WrittenRationale]]:
         """What a student wrote for the test questions: greedy, or several samples."""
         place = f"seed{seed}/rationales/{name}-{samples}"
         recipe, problems, task = self.lab.recipe, self.lab.data.test, self.lab.task
@@ -317,7 +320,7 @@ class GuidedStages:
                 max_new_tokens=self.settings.max_new_tokens, temperature=temperature, seed=seed
             )
             began = perf_counter()
-            written = write(
+            written = write_rationales(
                 student, problems, task, decoding, samples, recipe.evaluation.batch_size
             )
             seconds = round((perf_counter() - began) / len(problems), 6)
@@ -333,7 +336,7 @@ class GuidedStages:
 
         rows = read_json_lines(self.lab.run.stage(place, make) / "rationales.jsonl")
         self._seconds[place] = rows[0]["seconds"] if rows else 0.0
-        return [[Written(*text) for text in row["written"]] for row in rows]
+        return [[WrittenRationale(*text) for text in row["written"]] for row in rows]
 
     # ---- answers ----
 
@@ -358,26 +361,26 @@ class GuidedStages:
         cot_tokens, temperature = self.settings.reader.cot_tokens, self.settings.temperature
         sampled = Decoding(max_new_tokens=cot_tokens, temperature=temperature, seed=seed)
         without_student: dict[str, Callable[[], list[GuidedAnswer]]] = {
-            "standard": lambda: alone(problems, reader),
-            "cot": lambda: alone(problems, reader, self.cot),
-            "cot-sc": lambda: alone(problems, reader, sampled, self.settings.samples),
-            "gold-facts": lambda: guided(problems, gold_facts(problems), reader),
-            "random-context": lambda: guided(problems, self._random_context(seed), reader),
+            "standard": lambda: unguided_answers(problems, reader),
+            "cot": lambda: unguided_answers(problems, reader, self.cot),
+            "cot-sc": lambda: unguided_answers(problems, reader, sampled, self.settings.samples),
+            "gold-facts": lambda: guided_answers(problems, gold_facts(problems), reader),
+            "random-context": lambda: guided_answers(problems, self._random_context(seed), reader),
         }
         if name in without_student:
             return without_student[name](), 0.0
         if name == "small":
-            answers = small_alone(problems, self._greedy("small", seed), self.lab.task)
+            answers = student_answers(problems, self._greedy("small", seed), self.lab.task)
             return answers, self._seconds[f"seed{seed}/rationales/small-1"]
         writer, how = guided_parts(name)
         written = self._rationales_of(name, seed)
         seconds = self._seconds[f"seed{seed}/rationales/{writer}-{self._samples(how)}"]
         return self._guided_by(written, how, seed), seconds
 
-    def _random_context(self, seed: int) -> list[Written]:
+    def _random_context(self, seed: int) -> list[WrittenRationale]:
         return random_context(self.lab.data.test, self._greedy("distilled", seed), seed)
 
-    def _rationales_of(self, name: str, seed: int) -> list[list[Written]]:
+    def _rationales_of(self, name: str, seed: int) -> list[list[WrittenRationale]]:
         """The rationales that an arm rests on; empty for arms without a student."""
         writer, how = guided_parts("distilled" if name == "random-context" else name)
         if writer == "small" or writer in WRITERS:
@@ -387,50 +390,39 @@ class GuidedStages:
     def _samples(self, how: str | None) -> int:
         return self.settings.samples if how in ("sc", "quality", "confidence", "gold") else 1
 
-    def _greedy(self, name: str, seed: int) -> list[Written]:
+    def _greedy(self, name: str, seed: int) -> list[WrittenRationale]:
         return [greedy for greedy, *_ in self.rationales(name, seed)]
 
     def _guided_by(
-        self, written: Sequence[Sequence[Written]], how: str | None, seed: int
+        self, written: Sequence[Sequence[WrittenRationale]], how: str | None, seed: int
     ) -> list[GuidedAnswer]:
         """M_L's answers with the rationales as `how` turns or chooses them."""
         problems, reader = self.lab.data.test, self.reader
         first = [samples[0] for samples in written]
         if how == "sc":
-            return voted(problems, written, reader)
+            return voted_answers(problems, written, reader)
         if how == "other":
-            return guided(problems, other(problems, first, seed), reader)
+            return guided_answers(problems, other_rationales(first, seed), reader)
         if how == "masked":
-            return guided(problems, masked(problems, first, self.lab.task), reader)
+            return guided_answers(
+                problems, masked_rationales(problems, first, self.lab.task), reader
+            )
         if how == "quality":
-            return guided(problems, chosen(problems, written, by_quality(self.scorer)), reader)
+            return guided_answers(
+                problems, choose_rationales(problems, written, by_quality(self.scorer)), reader
+            )
         if how == "gold":
-            return guided(problems, chosen(problems, written, by_gold(reader)), reader)
+            return guided_answers(
+                problems, choose_rationales(problems, written, by_gold(reader)), reader
+            )
         if how == "confidence":
             assert self.likelihood is not None
             choice = by_confidence(reader, self.likelihood)
-            return guided(problems, chosen(problems, written, choice), reader)
-        return guided(problems, first, reader)
+            return guided_answers(problems, choose_rationales(problems, written, choice), reader)
+        return guided_answers(problems, first, reader)
 
 
 def _closed(chain: Chain, close: Callable[[str, str | None, Problem], str]) -> Chain:
     """The chain with a closing sentence that names its answer."""
     text = close(chain.rationale.text, chain.problem.answer, chain.problem)
     return Chain(chain.problem, replace(chain.rationale, text=text))
-
-
-def predictions_of(answers: Sequence[GuidedAnswer]) -> list[Prediction]:
-    """The answers as `grade` reads them."""
-    return [
-        Prediction(
-            f"{answer.problem_id}/answer",
-            answer.problem_id,
-            answer.rationale or "",
-            ((None, answer.rationale or ""),),
-            answer.answer,
-            "end",
-            answer.small_tokens + answer.large_tokens,
-            answer.small_seconds + answer.large_seconds,
-        )
-        for answer in answers
-    ]

@@ -1,4 +1,4 @@
-"""Rollouts of a student by the local engine, for reinforcement learning."""
+"""Writes rollouts of a student with the local engine, for reinforcement learning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def roller(
     on its number, the prompt and the sample alone; the decoding's seed tells runs apart."""
 
     def roll(student: Student, step: int, numbers: Sequence[int]) -> list[list[Rollout]]:
-        own = Decoding(
+        step_decoding = Decoding(
             max_new_tokens=decoding.max_new_tokens,
             temperature=decoding.temperature,
             top_k=decoding.top_k,
@@ -29,17 +29,22 @@ def roller(
             logprobs=True,
         )
         chosen = [prompts[number] for number in numbers]
-        groups: dict[str, dict[int, Rollout]] = {id: {} for id, _ in chosen}
         sources = {id: tuple(source) for id, source in chosen}
-        end = student.end_id
-        engine = open_engine(
-            student, EngineSettings(batch_size=batch_size)
-        )  # the weights as they are now
-        for reply in engine.generate([Request(id, source, samples) for id, source in chosen], own):
+        requests = [Request(id, source, samples) for id, source in chosen]
+        # a new engine in each step: it takes the weights as they are now
+        engine = open_engine(student, EngineSettings(batch_size=batch_size))
+        groups: dict[str, dict[int, Rollout]] = {id: {} for id in sources}
+        for reply in engine.generate(requests, step_decoding):
             finished = reply.finished == "end"
-            ids = (*reply.ids, end) if finished else reply.ids
+            target = (*reply.ids, student.end_id) if finished else reply.ids
             groups[reply.id][reply.sample] = Rollout(
-                reply.id, reply.sample, sources[reply.id], ids, reply.text, finished, reply.logprobs
+                prompt=reply.id,
+                sample=reply.sample,
+                source=sources[reply.id],
+                target=target,
+                text=reply.text,
+                finished=finished,
+                logprobs=reply.logprobs,
             )
         return [[groups[id][sample] for sample in range(samples)] for id, _ in chosen]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.rollouts import roller
+from smallsteps.methods.guided.roller import roller
 
 PROMPTS = [("a", (5, 6, 7, 1)), ("b", (8, 9, 1)), ("c", (10, 11, 12, 1))]
 DECODING = Decoding(max_new_tokens=8, temperature=1.0, seed=3)
