@@ -27,8 +27,8 @@ def test_a_name_at_a_url_is_an_endpoint_with_the_key_of_its_host(budget: Budget)
     access = Access("https://models.example/v1", "sk-0123456789")
     chat = open_chat(CallSettings(name="m", concurrency=3), budget, access, "teacher")
     assert isinstance(chat, Endpoint)
-    assert (chat.model, chat.base_url) == ("m", "https://models.example/v1")
-    assert chat.key() == "sk-0123456789" and chat.settings.concurrency == 3
+    assert (chat.server.model, chat.server.base_url) == ("m", "https://models.example/v1")
+    assert chat.server.key() == "sk-0123456789" and chat.server.settings.concurrency == 3
 
 
 def test_a_folder_is_a_local_model(tiny: Any, budget: Budget, tmp_path: Path) -> None:
