@@ -12,16 +12,5 @@ WITH_LONG_LINES: list[str] = [
     "experiment/job.py",
     "experiment/lab.py",
     "experiment/run.py",
-    "methods/as_es/before.py",
-    "methods/as_es/config.py",
-    "methods/as_es/method.py",
-    "methods/as_es/pairs.py",
-    "methods/baselines/arms.py",
-    "methods/guided/reader.py",
-    "methods/guided/reward.py",
-    "methods/guided/stages.py",
-    "methods/tailored/exam.py",
-    "methods/tailored/method.py",
-    "methods/tailored/rounds.py",
 ]
 """Modules with lines of more than 100 columns. May only shrink."""

@@ -11,7 +11,7 @@ from smallsteps.experiment.results import read_results
 from smallsteps.experiment.trained import Trained
 from smallsteps.methods.tailored.arms import best_round, fates, joined_curves, round_results
 from smallsteps.methods.tailored.exam import Paper
-from smallsteps.methods.tailored.method import TeacherReply
+from smallsteps.methods.tailored.method import RoundReply
 from smallsteps.methods.tailored.rounds import Round
 from smallsteps.records import Prediction, Problem
 from smallsteps.tasks import get_task
@@ -83,7 +83,7 @@ def round_of(
     mistaken: list[bool],
     validation: int,
     curves: list[dict[str, Any]] | None = None,
-    replies: list[TeacherReply] | None = None,
+    replies: list[RoundReply] | None = None,
 ) -> Round:
     return Round(
         number=number,
@@ -99,8 +99,8 @@ def round_of(
 
 def rounds() -> list[Round]:
     replies = [
-        TeacherReply("b0", "p0", 0, "So 0.", tokens=30),
-        TeacherReply("b1", "p1", 1, None, mistake="So 99.", dropped="no reply", tokens=0),
+        RoundReply("b0", "p0", 0, "So 0.", tokens=30),
+        RoundReply("b1", "p1", 1, None, mistake="So 99.", dropped="no reply", tokens=0),
     ]
     return [
         round_of(0, [True, True, False, False], validation=4),

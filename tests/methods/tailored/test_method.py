@@ -11,7 +11,7 @@ from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.methods.tailored.exam import Paper
 from smallsteps.methods.tailored.method import (
     RoundMaterial,
-    TeacherReply,
+    RoundReply,
     ask_teacher,
     ask_teacher_within,
     collected,
@@ -39,7 +39,7 @@ def settings_with(**changes):
 
 
 def reply(id, round, text="The answer is 1.", problem="p", **more):
-    return TeacherReply(id, problem, round, text, **more)
+    return RoundReply(id, problem, round, text, **more)
 
 
 # ---- what the teacher is asked ----

@@ -1,4 +1,4 @@
-"""What is checked and said of AS-ES arms before a run."""
+"""Checks of AS-ES arms before a run, and their part of its plan."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, caus
         arm = parse_arm(name)
         if arm.cue and causal:
             raise RecipeError(
-                f"the arm {name} is for encoder-decoder students: a causal student always reads the "
-                f"marker of the next segment. Use ases-uni-{arm.strategy}"
+                f"the arm {name} is for encoder-decoder students: a causal student always reads "
+                f"the marker of the next segment. Use ases-uni-{arm.strategy}"
             )
 
 

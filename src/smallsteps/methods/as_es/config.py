@@ -1,7 +1,7 @@
 """AS-ES learning in a recipe: the names of its arms.
 
 ases-PATH-STRATEGY    PATH: uni, cue (uni-path with a cue that names the next kind) or dual
-                      STRATEGY: how chains are cut, see `smallsteps.segments.strategies.STRATEGIES`"""
+                      STRATEGY: how chains are cut, see `segments.strategies.STRATEGIES`"""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
 """AS-ES learning (Xi et al., Findings of ACL 2024): the method, from top to bottom.
 
-    1. Cut each chain of thought into sub-sentences and score them (Sec. 3.1, Eq. 3-4), label each extractive (ES) or
-       abstractive (AS) by its score against beta times the chain's mean (Eq. 1-2, 5-6), merge neighbours.
-    2. Make a data set of segments: read the question and every earlier segment, write the next one. D_ES holds the
-       extractive ones, D_AS the abstractive ones.
-    3. Uni-path (Eq. 9): one model, USM, learns D_ES and D_AS together. Dual-path (Eq. 7-8): ESM learns D_ES, ASM learns
-       D_AS, within the same budget.
-    4. Answer by writing one segment at a time until the stop sign (Alg. 1 and 2: `smallsteps.generation.solve`).
+    1. Cut each chain of thought into sub-sentences and score them (Sec. 3.1, Eq. 3-4). Label each
+       extractive (ES) or abstractive (AS): compare its score with beta times the chain's mean
+       (Eq. 1-2, 5-6). Merge neighbours of the same kind.
+    2. Make a data set of segments: read the question and every earlier segment, write the next
+       segment. D_ES holds the extractive segments, D_AS the abstractive ones.
+    3. Uni-path (Eq. 9): one model, USM, learns D_ES and D_AS together. Dual-path (Eq. 7-8): ESM
+       learns D_ES and ASM learns D_AS, within the same budget.
+    4. Answer: write segment after segment until the stop sign (Alg. 1 and 2:
+       `smallsteps.generation.solve`).
 
 Departures, each measured or forced, are listed in docs/as-es.md: one scoring pass over the whole
 chain, merging, a budget in tokens, an optional cue that tells uni-path which kind comes next,
@@ -29,7 +31,7 @@ from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 
 Segments = Sequence[Sequence[Segment]]
-"""Of each chain."""
+"""The segments of each chain."""
 KINDS: tuple[Kind, Kind] = ("ES", "AS")
 
 
@@ -41,15 +43,15 @@ def segment(
 ) -> list[list[Segment]]:
     """The segments of each chain. `scorer`: the direct student for `ent` and `loss`, the base
     student for `ent*`."""
-    words = job.recipe.segmentation
+    settings = job.recipe.segmentation
     return segment_chains(
         chains,
         strategy,
         task=job.task,
         beta=beta,
         student=scorer,
-        reduce=words.reduce,
-        conditioning=words.conditioning,
+        reduce=settings.reduce,
+        conditioning=settings.conditioning,
     )
 
 
@@ -59,8 +61,8 @@ def segment(
 def datasets(
     job: TrainingJob, spec: ArmSpec, chains: Sequence[Chain], segments: Segments
 ) -> list[Example]:
-    """D_ES and D_AS in the order of the chains; `Example.kind` parts them. An example each segment:
-    (question, earlier segments) → the segment."""
+    """D_ES and D_AS in the order of the chains; `Example.kind` tells them apart. One example for
+    each segment: (question, earlier segments) → the segment."""
     return build_examples(chains, segments, job.task, spec.path, cue=spec.cue, causal=job.causal)
 
 
@@ -79,8 +81,9 @@ def train_as_es(
     validation: tuple[Sequence[Chain], Segments],
 ) -> Trained:
     """The arm `spec`, uni-path or dual-path, on chains and their segments."""
-    examples, held_out = datasets(job, spec, *train), datasets(job, spec, *validation)
-    parts = as_es_parts(job, spec, examples, held_out)
+    examples = datasets(job, spec, *train)
+    validation_examples = datasets(job, spec, *validation)
+    parts = as_es_parts(job, spec, examples, validation_examples)
     if spec.path == "dual":
         return train_dual(job, parts)
     return train_uni(job, parts[0])
@@ -97,24 +100,23 @@ def as_es_parts(
         return [Part(_student(job, spec, examples), examples, validation)]
     halves = []
     for kind in KINDS:
-        data = of_kind(examples, kind)
-        if not data:
+        examples_of_kind = of_kind(examples, kind)
+        if not examples_of_kind:
             raise TrainingError(
                 f"{job.label}: no segment is {kind}, so one half of the pair has nothing to learn. "
                 "Change segmentation.beta, or choose another strategy or a uni-path arm."
             )
         student = _student(job, spec, examples, kind)
-        halves.append(Part(student, data, of_kind(validation, kind), kind=kind))
+        halves.append(Part(student, examples_of_kind, of_kind(validation, kind), kind=kind))
     tokens = [job.tokens(half.student, half.train) for half in halves]
-    return [
-        replace(half, share=own / sum(tokens)) for half, own in zip(halves, tokens, strict=True)
-    ]
+    total = sum(tokens)
+    return [replace(half, share=count / total) for half, count in zip(halves, tokens, strict=True)]
 
 
 def _student(
     job: TrainingJob, spec: ArmSpec, examples: Sequence[Example], role: Kind | None = None
 ) -> Student:
-    """The base student, able to write segments, as many as the chains need."""
+    """The base student, prepared to write as many segments as the chains need."""
     return prepare(
         job.base(),
         job.task,

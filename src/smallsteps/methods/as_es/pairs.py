@@ -1,13 +1,13 @@
-"""The two halves of a dual pair trained side by side, and evaluated as the pair that they are.
+"""Trains the two halves of a dual pair side by side, and evaluates them as a pair.
 
     es/, as/                the halves' trainings, as `training.fit` leaves them
     pair-<evaluation>/      the best pair so far: what `smallsteps.load` takes
-    pairs.json              the figure of every evaluation, which pair is the best, and the digests of its files
+    pairs.json              the figure of every evaluation, the best pair, and digests of its files
     pair-<criterion>/       at the end: both halves' checkpoints by one criterion of the paper
 
 The halves train in turn from one evaluation to the next, so that only one optimizer is in memory at
-a time; each goes on from its checkpoint as a killed run would. What the pair answers on validation
-chooses the checkpoint: which ESM fits which ASM cannot be told from their losses."""
+a time; each continues from its checkpoint as a killed run would. The checkpoint is chosen by the
+pair's answers on validation: their losses do not show which ESM fits which ASM."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from smallsteps.training.fit import Training
 
 LOG = "pairs.json"
 HALF = "pair"
-"""What `half` says in rows of the curves that are of both together."""
+"""Value of `half` in those rows of the curves that describe both halves together."""
 
 
 @dataclass
-class Log:
-    """What is known of the pairs so far."""
+class PairLog:
+    """The evaluations of the pairs so far."""
 
     out: Path
     rows: list[dict[str, Any]] = field(default_factory=list)
-    """One an evaluation."""
+    """One for each evaluation."""
     best: Selection | None = None
     """`update` counts evaluations here."""
     files: dict[str, str] = field(default_factory=dict)
@@ -53,8 +53,8 @@ class Log:
         return self.out / f"pair-{self.best.update}"
 
     @classmethod
-    def read(cls, out: Path) -> Log | None:
-        """What an earlier call left; None where it is damaged."""
+    def read(cls, out: Path) -> PairLog | None:
+        """The log that an earlier call left; None: it is damaged."""
         if not (out / LOG).is_file():
             return cls(out)
         try:
@@ -65,8 +65,8 @@ class Log:
         return log if digests(log.folder, "") == log.files else None
 
     def add(self, row: dict[str, Any], pair: DualStudent) -> None:
-        """Takes the newest evaluation; keeps the pair where it is the best. Written before the next
-        slice begins."""
+        """Adds the newest evaluation and keeps the pair if it is the best. The log is on disk
+        before the training continues."""
         self.rows.append(row)
         if better("metric", row["metric"], self.best):
             self.best = Selection(len(self.rows), row["metric"])
@@ -85,10 +85,10 @@ def train_side_by_side(job: TrainingJob, parts: Sequence[Part]) -> Trained:
     """The best pair, the pairs by the paper's criteria, and what both halves cost together."""
     trainings = [job.training(part) for part in parts]
     marks = _marks(job, trainings)
-    log = Log.read(job.out)
+    log = PairLog.read(job.out)
     if log is None or not _fits(log, trainings, marks):
         job.reporter.say(f"{job.label}: damaged; the training of this pair starts again")
-        log, trainings = Log(job.out), _afresh(job, parts)
+        log, trainings = PairLog(job.out), _afresh(job, parts)
     for number, ends in enumerate(marks):
         for training, end in zip(trainings, ends, strict=True):
             training.go_on(end)
@@ -105,9 +105,9 @@ def _marks(job: TrainingJob, trainings: Sequence[Training]) -> list[tuple[int, .
     return list(zip(*(training.plan.marks(times) for training in trainings), strict=True))
 
 
-def _fits(log: Log, trainings: Sequence[Training], marks: Sequence[tuple[int, ...]]) -> bool:
-    """Whether the halves' checkpoints go no further than the evaluation that comes next; a half
-    that lags behind is trained again to the same weights."""
+def _fits(log: PairLog, trainings: Sequence[Training], marks: Sequence[tuple[int, ...]]) -> bool:
+    """Whether no half's checkpoint is beyond the next evaluation. A half that lags behind is
+    trained again, to the same weights."""
     if len(log.rows) >= len(marks):
         return len(log.rows) == len(marks)
     ends = marks[len(log.rows)]
@@ -119,7 +119,7 @@ def _fits(log: Log, trainings: Sequence[Training], marks: Sequence[tuple[int, ..
 
 def _afresh(job: TrainingJob, parts: Sequence[Part]) -> list[Training]:
     """New trainings in empty folders. The students still hold the weights they began with."""
-    for path in [*job.out.glob("pair*"), *(job.out / str(p.kind).lower() for p in parts)]:
+    for path in [*job.out.glob("pair*"), *(job.out / str(part.kind).lower() for part in parts)]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -136,7 +136,9 @@ def _measured(
     value = job.validation_metric(pair)
     if job.forecast is not None:
         job.forecast.measured(time.monotonic() - began)
-    tokens = sum(sum(t.plan.tokens[:end]) for t, end in zip(trainings, ends, strict=True))
+    tokens = sum(
+        sum(training.plan.tokens[:end]) for training, end in zip(trainings, ends, strict=True)
+    )
     seconds = sum(training.seconds for training in trainings)
     return {
         "update": sum(ends),
@@ -147,29 +149,27 @@ def _measured(
     }
 
 
-def _trained(job: TrainingJob, trainings: Sequence[Training], log: Log) -> Trained:
-    es, as_ = (Trained.of(training.finish()) for training in trainings)
-    pairs = {
-        criterion: _pair(
-            job, *(load_student(half.folders[criterion], device="cpu") for half in (es, as_))
-        ).save(job.out / f"pair-{criterion}")
-        for criterion in PAPER_CRITERIA
-        if criterion in es.folders and criterion in as_.folders
-    }
-    total = es.train_tokens + as_.train_tokens
+def _trained(job: TrainingJob, trainings: Sequence[Training], log: PairLog) -> Trained:
+    esm, asm = (Trained.of(training.finish()) for training in trainings)
+    folders = {"metric": log.folder}
+    for criterion in PAPER_CRITERIA:
+        if criterion in esm.folders and criterion in asm.folders:
+            halves = [load_student(half.folders[criterion], device="cpu") for half in (esm, asm)]
+            folders[criterion] = _pair(job, *halves).save(job.out / f"pair-{criterion}")
+    total = esm.train_tokens + asm.train_tokens
     curves = [
-        {**row, "half": kind} for kind, half in (("ES", es), ("AS", as_)) for row in half.curves
+        {**row, "half": kind} for kind, half in (("ES", esm), ("AS", asm)) for row in half.curves
     ]
     return Trained(
-        folders={"metric": log.folder, **pairs},
+        folders=folders,
         train_tokens=total,
-        passes=(es.passes * es.train_tokens + as_.passes * as_.train_tokens) / total,
-        seconds=es.seconds + as_.seconds,
+        passes=(esm.passes * esm.train_tokens + asm.passes * asm.train_tokens) / total,
+        seconds=esm.seconds + asm.seconds,
         validation=None if log.best is None else log.best.value,
         curves=[*curves, *log.rows],
     )
 
 
-def _pair(job: TrainingJob, es: Student, as_: Student) -> DualStudent:
-    limit = None if es.drive is None else es.drive.max_segments
-    return DualStudent(es, as_, Drive(job.task.name, path="dual", max_segments=limit))
+def _pair(job: TrainingJob, esm: Student, asm: Student) -> DualStudent:
+    limit = None if esm.drive is None else esm.drive.max_segments
+    return DualStudent(esm, asm, Drive(job.task.name, path="dual", max_segments=limit))

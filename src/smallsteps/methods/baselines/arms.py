@@ -52,7 +52,7 @@ class DirectArm:
     def train_on(
         self, lab: Lab, seed: int, place: str, chains: Sequence[Chain], note: str = ""
     ) -> Trained:
-        """A student trained on `chains` alone, in the stage `place`. `note` is added to its label."""
+        """A student trained on `chains` alone, in the stage `place`. `note` ends its label."""
         label = label_of(self.name, seed) + note
 
         def make(folder: Path) -> Trained:

@@ -1,4 +1,4 @@
-"""What is checked and said of the baselines before a run."""
+"""Checks of the baselines before a run, and their part of its plan."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ def guidance_result(graded: GradedArm, plain: GradedArm | None) -> GuidanceResul
 
 
 def _right(graded: GradedArm) -> list[bool]:
-    return [grade.value == 1.0 for grade in graded.score.grades]
+    return [item.value == 1.0 for item in graded.score.grades]
 
 
 def refinement_result(arm: str, seed: int, refined: Reinforced) -> RefinementResult:
@@ -264,7 +264,7 @@ class GuidedRun:
 
 
 def open_run(lab: Lab, names: Sequence[str]) -> GuidedRun:
-    """The arms of this method in the lab; the reader is opened, or trained, and nothing asked."""
+    """The arms of this method in the lab; the reader is opened or trained; no call is made."""
     settings = lab.recipe.section(GuidedSettings)
     kinds = [name.removeprefix(PREFIX) for name in names]
     check_questions(lab, kinds)

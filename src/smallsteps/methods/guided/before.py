@@ -1,4 +1,4 @@
-"""What is checked and said of LM-guided chain of thought before a run."""
+"""Checks of LM-guided chain of thought before a run, and its part of the plan."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The reader: a large frozen model that answers a question, with a rationale or without (Lee et al.
 2024, M_L).
 
-It is a `Generator`, as teachers are: an OpenAI-compatible endpoint or a folder. Its replies are kept
-in the store of paid replies, so that no (question, rationale, prompt) is paid twice. Only its text is
-needed. Greedy, few tokens.
+It is a `Generator`, as teachers are: an OpenAI-compatible endpoint or a folder. Its replies are
+stored, so that no (question, rationale, prompt) is paid twice. Only its text is needed; it decodes
+greedily and few tokens.
 
 An answer is read from the first of these places, which is counted:
 
@@ -132,7 +132,7 @@ class Reader:
         prompt: Prompt | None = None,
         decoding: Decoding | None = None,
     ) -> str:
-        """One line on what asking may cost. Raises RecipeError where a key is needed and missing."""
+        """One line on the possible cost. Raises RecipeError where a key is needed and missing."""
         requests = (
             Request(str(number), self.messages(question, prompt))
             for number, question in enumerate(questions)
@@ -173,7 +173,7 @@ class Reader:
         answers: dict[AnswerKey, ReaderAnswer],
         questions: Sequence[ReaderQuestion],
     ) -> None:
-        """A second call, greedy, for replies from which nothing could be read. Updates `answers`."""
+        """A second call, greedy, for replies without a readable answer. Updates `answers`."""
         if not second_requests:
             return
         keys = list(second_requests)

@@ -8,9 +8,9 @@
     task       T alone
 
 T is the F1 of the reader's answer (1 or 0 where a task's answers have no F1, as numbers). With
-`uplift`, for which the reader's weights must be here, T is how much likelier the rationale makes the
-gold answer: log p(a | q, c, r) - log p(a | q, c), clipped to [-2, 2] and scaled to [0, 1]. A
-rationale that is empty, unfinished or too long is worth 0, whatever it says. Aspects that need a
+`uplift`, which needs the reader's weights, T is how much likelier the rationale makes the gold
+answer: log p(a | q, c, r) - log p(a | q, c), clipped to [-2, 2] and scaled to [0, 1]. A rationale
+that is empty, unfinished or too long is worth 0, whatever it says. Aspects that need a
 context are left out of sum and mean where a question has none. The surface aspects (fluency,
 naturalness, readability) are reported and not rewarded: a student raises them cheaply.
 

@@ -3,9 +3,10 @@
     reader/                            `trained` only: the model that learns to read, then frozen
     replies/replies.jsonl              M_L's reasoning and predictions for the training questions
     held-out/replies.jsonl             the same for the validation questions
-    seed<k>/<student>/                 students: small, distilled, unfiltered (fitted); aspects, task,
-                                       both, raft, dpo (refined, with run/curves.jsonl)
-    seed<k>/rationales/<student>-<n>/  what they wrote for the test questions: greedy (n = 1), samples
+    seed<k>/<student>/                 fitted students: small, distilled, unfiltered; refined ones,
+                                       with run/curves.jsonl: aspects, task, both, raft, dpo
+    seed<k>/rationales/<student>-<n>/  their rationales for the test questions: greedy (n = 1), or
+                                       samples
     arms/<arm>-seed<k>/outcomes/       the reader's answers
 
 What students learn, and what arms there are, is in `method.py`."""
@@ -167,10 +168,11 @@ class GuidedStages:
         return self.fitted(name, seed).folder("metric")
 
     def fitted(self, name: str, seed: int) -> Trained:
-        """distilled: right reasoning; unfiltered: all of it; small: right reasoning with its answer.
+        """A student of M_L's reasoning: right reasoning (`distilled`), all of it (`unfiltered`), or
+        right reasoning with its answer (`small`).
 
-        The checkpoint is the one whose arm answers most validation questions right: the reader's
-        answers, of `small` its own."""
+        The checkpoint is the one whose arm answers most validation questions right: by the reader's
+        answers, for `small` by its own."""
         task = self.lab.task
         if name == "unfiltered":
             chains = distillation_chains(self.replies, self.lab.data.train, filtered=False)

@@ -162,7 +162,7 @@ class TailoredRun:
         return [TailoredArm(name, self.rounds)]
 
     def prepare(self) -> None:
-        """T_0 is bought before the first exam, so that a teacher who cannot be asked shows before
+        """Buys T_0 before the first exam, so that a teacher that cannot answer ends the run before
         any work."""
         self.rounds.check_student()
         self.rounds.ask_first()
@@ -181,7 +181,7 @@ class TailoredRun:
 
 
 def open_run(lab: Lab, names: Sequence[str]) -> TailoredRun:
-    """The arms of tailored learning in this lab; the teacher is opened, and nothing asked yet."""
+    """The arms of tailored learning in this lab; the teacher is opened; no call is made yet."""
     settings = lab.recipe.section(TailoredSettings)
     return TailoredRun(Rounds(lab, settings, _teacher(lab, settings)))
 

@@ -1,4 +1,4 @@
-"""What is checked and said of tailored learning before a run."""
+"""Checks of tailored learning before a run, and its part of the plan."""
 
 from __future__ import annotations
 

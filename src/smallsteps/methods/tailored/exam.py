@@ -1,13 +1,16 @@
-"""The exam: a student answers its own training questions several times, and its wrong chains are
-sorted out.
+"""The exam: a student answers its training questions several times, and its chains are sorted into
+right and wrong.
 
-Sampled with the local engine, a seed for each item (Wang et al. 2023: 4 samples, temperature 1, the
-50 likeliest tokens). A chain is right by the task's strict reading, and wrong only where its
-lenient reading is wrong too. Two kinds of chains are neither, since nobody knows what they came to;
-they are counted, and nothing is learnt from them: unfinished ones, which ran into a limit, and
-finished ones whose correctness is unknown, because they have no readable answer or only the lenient
-reading finds the gold one. The authors' exam cuts chains at 128 tokens and takes them for mistakes;
-the limits here are those of the test."""
+The local engine samples the chains with a seed for each item (Wang et al. 2023: 4 samples,
+temperature 1, the 50 likeliest tokens). A chain is right by the task's strict reading. It is wrong
+only if its lenient reading is wrong too. Two kinds of chains are neither; they are counted, and the
+student learns nothing from them:
+
+    unfinished   the chain ran into a limit
+    unknown      the chain has no readable answer, or only the lenient reading finds the gold answer
+
+The authors' exam cuts chains at 128 tokens and counts them as mistakes; here the limits are the
+same as in the test."""
 
 from __future__ import annotations
 
@@ -25,12 +28,12 @@ from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 
 SAMPLING = Decoding(max_new_tokens=10_000, temperature=1.0, top_k=50)
-"""The authors' exam; the task's own limits of tokens hold."""
+"""The authors' exam; the task limits the tokens."""
 
 
 @dataclass(frozen=True)
 class Paper(Record):
-    """What became of one question in one exam."""
+    """A student's answers to one question in one exam."""
 
     id: str
     """Of the problem."""
@@ -47,7 +50,7 @@ class Paper(Record):
 
     @property
     def mistaken(self) -> bool:
-        """Whether there is a mistake to learn from."""
+        """Whether the student can learn from a mistake."""
         return bool(self.wrong)
 
 
@@ -81,14 +84,15 @@ def sit(
     for problem in problems:
         if problem.answer is None:
             raise DataError(
-                f"{problem.id}: an exam needs a gold answer. Add an `answer` to the row, or take it out."
+                f"{problem.id}: an exam needs a gold answer. Add `answer` to the row, or remove "
+                "the row."
             )
     chosen = (solving or SolveSettings()).changed(samples=samples)
     return mark(solve(student, problems, task, chosen, decoding, progress=progress), problems, task)
 
 
 def mark(predictions: Iterable[Prediction], problems: Sequence[Problem], task: Task) -> list[Paper]:
-    """The papers that the predictions amount to, in the order of the problems."""
+    """The papers of the predictions, in the order of the problems."""
     by_problem: dict[str, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
         by_problem[prediction.problem_id].append(prediction)

@@ -5,20 +5,21 @@
               M_1 = the student trained on T_0, its mistakes N_0 as negatives
     round r   N_r = wrong rationales of M_r's exam
               stop: the rounds are over, hardly a mistake is left, or validation gained too little
-              T_r = the teacher's rationales, each for one of N_r and the gold answer; right ones kept
+              T_r = the teacher's rationales, each for one of N_r and the gold answer; right ones
+                    are kept
               M_r+1 = M_r trained on T_0 ... T_r, with N_r as negatives and a fresh optimizer
 
 Beside `full`, arms at the same teacher tokens and training tokens, round by round:
 
     t0-only       the cost of feedback buys more rationales of T_0's kind instead; no contrast
-    blind         the teacher is asked about the mistaken questions with their answers, but does not
-                  see the mistakes
+    blind         the teacher gets the mistaken questions with their answers, but does not see the
+                  mistakes
     no-contrast   feedback, but no loss on the mistakes themselves
 
-The loss is `smallsteps.training.contrast_losses`, the exam `exam.py`, what is kept of the teacher's
-replies `smallsteps.teaching.filtering`. Departures are listed in docs/tailored.md: rounds accumulate
-with a cap, there is a stop rule, students may be encoder-decoders, and AS-ES students too. The
-stages on disk are in `rounds.py`."""
+The loss is `smallsteps.training.contrast_losses`, the exam `exam.py`. Which of the teacher's
+replies are kept is decided in `smallsteps.teaching.filtering`. Departures are listed in
+docs/tailored.md: rounds accumulate with a cap, there is a stop rule, and students may be
+encoder-decoders or AS-ES students. The stages on disk are in `rounds.py`."""
 
 from __future__ import annotations
 
@@ -49,8 +50,8 @@ WITHOUT_CONTRAST = ("t0-only", "no-contrast")
 
 
 @dataclass(frozen=True)
-class TeacherReply(Record):
-    """One rationale of the teacher with its lineage."""
+class RoundReply(Record):
+    """The teacher's reply to one lesson of a round, and what it answers."""
 
     id: str
     problem_id: str
@@ -60,7 +61,7 @@ class TeacherReply(Record):
     mistake: str | None = None
     """The wrong rationale that it answers."""
     dropped: str | None = None
-    """Why the student does not learn from it; None: it does."""
+    """Why the student does not learn from it; None: the student does."""
     tokens: int = 0
     """Read and written by the teacher."""
     author: str = "teacher"
@@ -68,7 +69,7 @@ class TeacherReply(Record):
     """Which of several replies to the same request it is."""
 
 
-# ---- what the teacher is asked ----
+# ---- lessons and replies ----
 
 
 def first_lessons(problems: Sequence[Problem], settings: TailoredSettings) -> list[Lesson]:
@@ -94,7 +95,7 @@ def feedback_lessons(
 
 def further_lessons(
     problems: Sequence[Problem],
-    replies: Sequence[TeacherReply],
+    replies: Sequence[RoundReply],
     round: int,
     seed: int,
     hint: bool = False,
@@ -120,22 +121,22 @@ def ask_teacher(
     round: int,
     retries: int,
     progress: Progress | None = None,
-) -> list[TeacherReply]:
-    """All replies to the lessons, kept and dropped. A dropped reply is asked for again at most
-    `retries` times."""
-    graded = teach(lessons, teacher, task, retries, progress)
-    return [_reply(reply, round, teacher.name) for reply in graded]
+) -> list[RoundReply]:
+    """All replies to the lessons, kept and dropped. A lesson whose reply is dropped is repeated at
+    most `retries` times."""
+    filtered = teach(lessons, teacher, task, retries, progress)
+    return [_reply(reply, round, teacher.name) for reply in filtered]
 
 
 def ask_teacher_within(
     allowance: int, lessons: Iterator[Lesson], teacher: Teacher, task: Task, round: int
-) -> list[TeacherReply]:
+) -> list[RoundReply]:
     """Replies to as many lessons as `allowance` teacher tokens pay for.
 
-    Lessons are asked in portions, each as large as the tokens left pay for at the price of the
-    dearest reply so far; the last may go over. A dropped reply is not asked for again: what is left
-    pays for others."""
-    replies: list[TeacherReply] = []
+    Lessons go to the teacher in portions, each as large as the remaining tokens pay for at the
+    price of the dearest reply so far; the last portion may go over. A lesson whose reply is dropped
+    is not repeated: the remaining tokens pay for others."""
+    replies: list[RoundReply] = []
     if allowance <= 0:
         return replies
     portion = 1
@@ -149,29 +150,29 @@ def ask_teacher_within(
         portion = max(1, (allowance - spent) // max(reply.tokens for reply in replies))
 
 
-def _reply(graded: FilteredReply, round: int, author: str) -> TeacherReply:
-    lesson = graded.lesson
-    return TeacherReply(
-        lesson.id,
-        lesson.problem.id,
-        round,
-        graded.rationale,
-        lesson.attempt,
-        graded.dropped,
-        graded.tokens,
-        author,
-        lesson.sample,
+def _reply(filtered: FilteredReply, round: int, author: str) -> RoundReply:
+    lesson = filtered.lesson
+    return RoundReply(
+        id=lesson.id,
+        problem_id=lesson.problem.id,
+        round=round,
+        text=filtered.rationale,
+        mistake=lesson.attempt,
+        dropped=filtered.dropped,
+        tokens=filtered.tokens,
+        author=author,
+        sample=lesson.sample,
     )
 
 
 # ---- what the student learns ----
 
 
-def collected(replies: Sequence[TeacherReply], settings: TailoredSettings) -> list[TeacherReply]:
+def collected(replies: Sequence[RoundReply], settings: TailoredSettings) -> list[RoundReply]:
     """The replies to learn from: right ones of all rounds (or of the newest), each text of a
     question once, the newest `cap` of each question; in the order in which they came."""
     newest = max((reply.round for reply in replies), default=0)
-    by_problem: dict[str, dict[str, TeacherReply]] = defaultdict(dict)
+    by_problem: dict[str, dict[str, RoundReply]] = defaultdict(dict)
     for reply in replies:
         counts = settings.collect == "accumulate" or reply.round == newest
         if reply.dropped is None and reply.text and counts:
@@ -184,7 +185,7 @@ def collected(replies: Sequence[TeacherReply], settings: TailoredSettings) -> li
     return [reply for reply in replies if reply.id in kept]
 
 
-def rationale_of(reply: TeacherReply) -> Rationale:
+def rationale_of(reply: RoundReply) -> Rationale:
     """The reply as a record of the kind that chains are made of."""
     assert reply.text is not None
     return Rationale(reply.id, reply.problem_id, reply.text, reply.author, True)
@@ -239,8 +240,8 @@ def train(
 
 
 def contrasts(task: Task, material: RoundMaterial, strategy: str | None) -> dict[str, Contrast]:
-    """Rationale id → the other right rationales of its question (positives) and the student's wrong
-    ones (negatives). An item that lacks one of the two has no triplet loss."""
+    """Rationale id → the other right rationales of its question (positives) and the student's
+    wrong ones (negatives). An item without positives or without negatives has no triplet loss."""
     if not material.negatives:
         return {}
     chains_by_problem: dict[str, list[Chain]] = defaultdict(list)
@@ -283,11 +284,11 @@ def stop_reason(
     round: int,
     papers: Sequence[Paper],
     validation: Sequence[float],
-    replies: Sequence[TeacherReply],
+    replies: Sequence[RoundReply],
     settings: TailoredSettings,
 ) -> str | None:
     """Why no further round is trained; None: continue. `validation`: the metric of every student so
-    far, the untrained one first. `replies`: of the rounds before this one."""
+    far, the untrained student first. `replies`: of the rounds before this one."""
     if round >= settings.rounds:
         verb = "is" if settings.rounds == 1 else "are"
         return f"{counted(settings.rounds, 'round')} {verb} over"

@@ -1,16 +1,16 @@
-"""The rounds of tailored learning in the run folder: exam → lessons → training → exam → ..., each a
-stage made once.
+"""The rounds of tailored learning in the run folder: exam → lessons → training → exam → ...; each
+step is a stage that is made once.
 
-    start/seed<k>/round-0/               the untrained student: exam, validation, test; for every arm
+    start/seed<k>/round-0/               the untrained student, for every arm
     start/lessons/                       T_0, bought once for all arms and seeds
-    start/seed<k>/round-1-<contrast>/    the first trained student; arms that learn the same share it
+    start/seed<k>/round-1-<contrast>/    the first trained student, for arms that learn the same
     arms/<arm>-seed<k>/round-<r>/        the student of round r >= 2
         training/                        checkpoints, curves, trained.json
         exam/block-<n>/papers.jsonl      exam papers of the training questions, in blocks of stages
         validation/, test/               predictions, greedy
     arms/<arm>-seed<k>/lessons-<r>/      the teacher's replies after round r >= 1, kept and dropped
 
-What the arms *are* is in `method.py`."""
+What the arms are is in `method.py`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from smallsteps.methods.tailored.exam import Paper, sit
 from smallsteps.methods.tailored.method import (
     WITHOUT_CONTRAST,
     RoundMaterial,
-    TeacherReply,
+    RoundReply,
     ask_teacher,
     ask_teacher_within,
     collected,
@@ -73,7 +73,7 @@ class Round:
     """On the test problems."""
     student: Path | str
     """Its folder."""
-    replies: list[TeacherReply]
+    replies: list[RoundReply]
     """What the teacher was asked for to make it; nothing for the untrained one."""
 
     @property
@@ -103,8 +103,8 @@ class Rounds:
         return list(self._rounds(arm, seed, self._full[seed]))
 
     def _rounds(self, arm: str, seed: int, full: Sequence[Round] | None) -> Iterator[Round]:
-        replies: list[TeacherReply] = []
-        newest: list[TeacherReply] = []
+        replies: list[RoundReply] = []
+        newest: list[RoundReply] = []
         student: Path | str = self.lab.base_folder
         trained: Trained | None = None
         validation: list[float] = []
@@ -152,7 +152,7 @@ class Rounds:
         number: int,
         student: Path | str,
         trained: Trained | None,
-        replies: list[TeacherReply],
+        replies: list[RoundReply],
     ) -> Round:
         place = self.place(arm, seed, number)
         label = f"{label_of(PREFIX + arm, seed)}, round {number}"
@@ -258,9 +258,9 @@ class Rounds:
         arm: str,
         seed: int,
         finished: Round,
-        replies: Sequence[TeacherReply],
+        replies: Sequence[RoundReply],
         allowance: int | None,
-    ) -> list[TeacherReply]:
+    ) -> list[RoundReply]:
         """The replies asked for after the exam of `finished`, for the training of the next round,
         for at most `allowance` teacher tokens."""
         problems, number = self.lab.data.train, finished.number
@@ -270,7 +270,7 @@ class Rounds:
             mistaken = {paper.id for paper in finished.papers if paper.mistaken}
             problems = [problem for problem in problems if problem.id in mistaken]
 
-        def ask() -> list[TeacherReply]:
+        def ask() -> list[RoundReply]:
             if arm in ("t0-only", "blind"):
                 lessons = further_lessons(problems, replies, number, seed, hint=arm == "blind")
             else:
@@ -281,7 +281,7 @@ class Rounds:
 
         return self._replies(f"arms/{PREFIX}{arm}-seed{seed}/lessons-{number}", ask)
 
-    def _ask(self, lessons: Sequence[Lesson], number: int) -> list[TeacherReply]:
+    def _ask(self, lessons: Sequence[Lesson], number: int) -> list[RoundReply]:
         retries = self.settings.teacher.retries
         return ask_teacher(
             lessons, self.teacher, self.lab.task, number, retries, self._show_progress
@@ -311,10 +311,10 @@ class Rounds:
             )
 
     @cached_property
-    def first_replies(self) -> list[TeacherReply]:
+    def first_replies(self) -> list[RoundReply]:
         """T_0."""
 
-        def ask() -> list[TeacherReply]:
+        def ask() -> list[RoundReply]:
             problems = self.lab.data.train
             lessons = first_lessons(problems, self.settings)
             if isinstance(self.teacher, PromptedTeacher):
@@ -352,7 +352,7 @@ class Rounds:
     def _show_progress(self, done: int, total: int) -> None:
         self.lab.reporter.advance("teaching", done, total)
 
-    def _replies(self, place: str, ask: Callable[[], list[TeacherReply]]) -> list[TeacherReply]:
+    def _replies(self, place: str, ask: Callable[[], list[RoundReply]]) -> list[RoundReply]:
         """The teacher's replies in a stage, asked for where it is not there yet."""
 
         def make(folder: Path) -> None:
@@ -360,7 +360,7 @@ class Rounds:
 
         folder = self.lab.run.stage(place, make)
         rows = read_json_lines(folder / "replies.jsonl")
-        replies = [TeacherReply.from_row(row) for row in rows]
+        replies = [RoundReply.from_row(row) for row in rows]
         kept = sum(reply.dropped is None for reply in replies)
         tokens = sum(reply.tokens for reply in replies)
         self.lab.reporter.say(
@@ -376,7 +376,7 @@ class Rounds:
         seed: int,
         number: int,
         before: Path | str,
-        replies: Sequence[TeacherReply],
+        replies: Sequence[RoundReply],
         papers: Sequence[Paper],
         budget: int | None,
     ) -> Trained:
@@ -410,7 +410,7 @@ class Rounds:
         return Trained.read(self.lab.run.stage(place, make, keep=True))
 
 
-def _reasons(replies: Sequence[TeacherReply]) -> str:
+def _reasons(replies: Sequence[RoundReply]) -> str:
     """Why replies were dropped, with counts."""
     counts = Counter((reply.dropped or "").split(":")[0] for reply in replies)
     return ", ".join(f"{reason}: {count}" for reason, count in counts.items())
