@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from smallsteps.disk import write_json
 from smallsteps.errors import DataError, RecipeError
@@ -146,19 +146,33 @@ def _question_files(
         problem for path in _paths(data) for problem in read_problems(path, task, data.columns, say)
     ]
     problems = problems[: data.limit]
-    known = {
-        name: None if path is None else read_problems(path, task, data.columns, say)
-        for name, path in (("validation", data.validation), ("test", data.test))
-    }
-    if all(part is not None for part in known.values()):
-        return problems, known["validation"] or [], known["test"] or []
-    validation, test = known["validation"], known["test"]
-    first, second = (0.1 if part is None else 0.0 for part in (validation, test))
-    parts = split_problems(problems, data.split_seed, (1 - first - second, first, second))
+    validation, test = (
+        None if path is None else read_problems(path, task, data.columns, say)
+        for path in (data.validation, data.test)
+    )
+    return _in_parts(problems, validation, test, data.split_seed)
+
+
+SHARES = {
+    (False, False): (0.8, 0.1, 0.1),
+    (False, True): (0.9, 0.1, 0.0),
+    (True, False): (0.9, 0.0, 0.1),
+}
+"""(validation, test) have files of their own → shares of the training, validation and test part."""
+Item = TypeVar("Item", Chain, Problem)
+
+
+def _in_parts(
+    items: list[Item], validation: list[Item] | None, test: list[Item] | None, seed: int
+) -> tuple[list[Item], list[Item], list[Item]]:
+    """Training, validation and test part. A part without a file of its own is a tenth of `items`."""
+    if validation is not None and test is not None:
+        return items, validation, test
+    split = split_problems(items, seed, SHARES[validation is not None, test is not None])
     return (
-        parts.train,
-        parts.validation if validation is None else validation,
-        parts.test if test is None else test,
+        split.train,
+        split.validation if validation is None else validation,
+        split.test if test is None else test,
     )
 
 
@@ -262,7 +276,8 @@ def _from_files(
     )
     if twice is not None and len(paths) > 1:
         raise DataError(
-            f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem its own."
+            f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem "
+            "its own."
         )
     facts = {
         "source": ", ".join(Path(path).name for path in paths),
@@ -270,17 +285,12 @@ def _from_files(
         "wrong": wrong,
         "closed": closed,
     }
-    if data.validation is None and data.test is None:
-        parts = split_problems(chains, data.split_seed)
-        return parts.train, parts.validation, parts.test, facts
-    if data.validation is None:
-        parts = split_problems(chains, data.split_seed, (0.9, 0.1, 0.0))
-        return parts.train, parts.validation, _gold_chains(data, task), facts
-    validation = read_chains(data.validation, task, data.columns, say=say).chains
-    if data.test is None:
-        parts = split_problems(chains, data.split_seed, (0.9, 0.0, 0.1))
-        return parts.train, validation, parts.test, facts
-    return chains, validation, _gold_chains(data, task), facts
+    validation = test = None
+    if data.validation is not None:
+        validation = read_chains(data.validation, task, data.columns, say=say).chains
+    if data.test is not None:
+        test = _gold_chains(data, task)
+    return *_in_parts(chains, validation, test, data.split_seed), facts
 
 
 def _gold_chains(data: DataSettings, task: Task) -> list[Chain]:

@@ -108,7 +108,8 @@ class TrainingJob:
         contrast_settings: ContrastSettings = NO_PROMPT_LOSS,
     ) -> Trained:
         """Trains one model within its share of the budget. `measured`: also by the task's figure on
-        validation; `metric`: by another figure, higher is better. `contrasts`, `contrast_settings`: of `fit`."""
+        validation; `metric`: by another figure, higher is better. `contrasts`,
+        `contrast_settings`: of `fit`."""
         part = Part(student, list(examples), list(validation), share)
         measure = (metric or self.validation_metric) if measured else None
         training = self.training(part, measure, contrasts, contrast_settings)

@@ -121,7 +121,7 @@ class Lab:
     def chain_job(
         self, selection: ChainSelection, seed: int, folder: Path, label: str
     ) -> TrainingJob:
-        """One training on the selected chains; measured on the problems of the validation chains."""
+        """One training on the selected chains, measured on the validation chains."""
         validation = [chain.problem for chain in self.validation_chains(selection)]
         return self.job(seed, folder, label, validation)
 

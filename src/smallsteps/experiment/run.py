@@ -131,8 +131,8 @@ def _say_data(lab: Lab) -> None:
         )
         return
     lab.reporter.say(
-        f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for validation, "
-        f"{facts['test']:,} to test; overlap {facts['overlap']}"
+        f"data: {facts['train']:,} questions to learn from, {facts['validation']:,} for "
+        f"validation, {facts['test']:,} to test; overlap {facts['overlap']}"
     )
 
 
