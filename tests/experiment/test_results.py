@@ -162,7 +162,7 @@ def test_a_wrong_key_is_named_with_its_place(tmp_path: Path, change: Any, messag
     [
         (None, "no such file. The run has not finished"),
         ("{", "not whole JSON. Delete the file"),
-        ("[]", "expected a JSON object, found list"),
+        ("[]", "expected a JSON object, got list"),
     ],
 )
 def test_a_missing_or_damaged_file_says_what_to_do(

@@ -16,7 +16,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.reporter import Silent
 from smallsteps.experiment.results import BudgetFacts
 from smallsteps.experiment.run import run
-from smallsteps.methods.as_es import arms as arms_module
+from smallsteps.methods.as_es.arms import AsEsArm
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load
 from smallsteps.students.student import Student
@@ -64,7 +64,7 @@ class Spied:
         self.rows = {arm.name: arm for arm in self.results.arms}
 
     def spy(self, patch):
-        fit, segment, answers = job_module.Training, arms_module.segment, TrainingJob.answers
+        fit, cut, answers = job_module.Training, AsEsArm.cut, TrainingJob.answers
 
         def fit_spy(student, train, validation, settings, out, **words):
             self.fits.append(
@@ -72,16 +72,16 @@ class Spied:
             )
             return fit(student, train, validation, settings, out, **words)
 
-        def segment_spy(workshop, chains, strategy, beta, scorer):
-            self.cuts.append((strategy, len(chains), scorer))
-            return segment(workshop, chains, strategy, beta, scorer)
+        def cut_spy(arm, lab, seed, folder, chains, scorer):
+            self.cuts.append((arm.strategy, len(chains), scorer))
+            return cut(arm, lab, seed, folder, chains, scorer)
 
         def answers_spy(workshop, student, problems, label=None):
             self.asked.append((workshop.label, [problem.id for problem in problems], label))
             return answers(workshop, student, problems, label)
 
         patch.setattr(job_module, "Training", fit_spy)
-        patch.setattr(arms_module, "segment", segment_spy)
+        patch.setattr(AsEsArm, "cut", cut_spy)
         patch.setattr(TrainingJob, "answers", answers_spy)
 
 
@@ -318,17 +318,17 @@ def test_a_budget_in_passes_is_what_direct_costs(recipe_of, tmp_path):
 
 
 def test_folds_score_each_chain_by_a_student_that_has_not_seen_it(recipe_of, tmp_path, monkeypatch):
-    cuts, fits, segment, fit = [], [], arms_module.segment, job_module.Training
+    cuts, fits, cut, fit = [], [], AsEsArm.cut, job_module.Training
 
-    def segment_spy(workshop, chains, strategy, beta, scorer):
+    def cut_spy(arm, lab, seed, folder, chains, scorer):
         cuts.append(({chain.problem.id for chain in chains}, scorer.name))
-        return segment(workshop, chains, strategy, beta, scorer)
+        return cut(arm, lab, seed, folder, chains, scorer)
 
     def fit_spy(student, train, validation, settings, out, **words):
         fits.append((str(out), {example.problem_id for example in train}))
         return fit(student, train, validation, settings, out, **words)
 
-    monkeypatch.setattr(arms_module, "segment", segment_spy)
+    monkeypatch.setattr(AsEsArm, "cut", cut_spy)
     monkeypatch.setattr(job_module, "Training", fit_spy)
     recipe = recipe_of(arms=["ases-uni-loss"], segmentation={"folds": 2}, train={"budget": 1500})
     results = run(recipe, tmp_path / "run")
@@ -465,12 +465,7 @@ REFUSED = [
     (
         {"sweep": {"gamma": [0.5]}},
         RecipeError,
-        "sweep.gamma thins out the normal regions of reports",
-    ),
-    (
-        {"student": {"scratch": {"layer": 3}}},
-        RecipeError,
-        r"student.scratch: .*'layer'.* Known: .*layers",
+        r"sweep\.gamma leaves out normal regions of reports; the task 'stories' has none",
     ),
     (
         {"train": {"source_limit": 12}},
@@ -488,6 +483,11 @@ def test_what_cannot_be_done_is_refused_before_the_first_arm(
     with pytest.raises(error, match=message):
         run(recipe, tmp_path / "run")
     assert not (tmp_path / "run" / "arms").exists()
+
+
+def test_an_unknown_key_of_a_student_from_scratch_is_named(recipe_of):
+    with pytest.raises(RecipeError, match=r"'student\.scratch\.layer'\. Did you mean 'layers'"):
+        recipe_of(arms=["direct"], student={"scratch": {"layer": 3}})
 
 
 def test_gold_segments_are_asked_for_before_the_first_arm(recipe_of, tmp_path):
