@@ -61,6 +61,19 @@ def test_relative_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda p: p.name)
+def test_prose_is_at_most_100_columns_wide_tables_and_code_are_not_prose(page):
+    in_code = False
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.strip()
+        if text.startswith("```"):
+            in_code = not in_code
+        only_a_link = re.fullmatch(r"[-*]? ?!?\[[^\]]*\]\([^)]*\)[.,:;)]*", text)
+        if in_code or text.startswith("|") or only_a_link:
+            continue
+        assert len(line) <= 100, f"{page.name}:{number} has {len(line)} columns"
+
+
 METHOD_PAGES = ["as-es.md", "tailored.md", "guided.md"]
 
 
