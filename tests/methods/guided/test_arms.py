@@ -11,19 +11,14 @@ import pytest
 
 from loopback import completion
 from smallsteps.errors import RecipeError, UserError
-from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.grading import GradedArm, best_student
-from smallsteps.methods.guided.arms import GuidedArm, guidance_result, refinement_result
+from smallsteps.methods.guided.arms import GuidedArm
 from smallsteps.methods.guided.config import arm_names
 from smallsteps.methods.guided.rationales import GuidedAnswer
-from smallsteps.records import Problem
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import results_table
-from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from smallsteps.tasks.files import write_rows
-from smallsteps.training.checkpoints import Selection
-from smallsteps.training.reinforce import Reinforced
 from tiny_guided import KEY, facts_reader, name_rows, names_reader
 from tiny_runs import rows_of
 
@@ -296,10 +291,12 @@ def test_a_lexical_judge_that_fails_on_real_text_ends_the_run_before_anything_is
 
 
 class StagesOf:
-    """The stages of arms that are trained and have answered; nothing is on disk."""
+    """The stages of arms that are trained and have answered, and their writers; nothing is on
+    disk."""
 
     def __init__(self, out: Path, names: list[str], validation: dict[tuple[str, int], float]):
         self.out, self.names, self.validation = out, names, validation
+        self.writers = self
 
     def answers(self, kind, seed):
         return [GuidedAnswer("p", "7", "So it is 7.", "direct", 5, 5)]
@@ -354,46 +351,3 @@ def test_what_answers_alone_and_what_votes_is_not_handed_out_while_a_student_gui
 
 def test_where_nothing_was_trained_there_is_no_choice(tmp_path):
     assert handed_out(tmp_path, ["standard", "cot", "untrained"], {}) is None
-
-
-# ---- what the method reports of an arm ----
-
-
-def test_what_guidance_changed_is_unknown_where_the_reader_was_not_asked_alone():
-    """A mixed run need not have `guided-standard`."""
-    problems = [Problem("a", "1 + 1?", "2"), Problem("b", "1 + 2?", "3")]
-
-    def graded(name, *answers):
-        rows = [
-            GuidedAnswer(problem.id, answer, None, "direct", 4, 6)
-            for problem, answer in zip(problems, answers, strict=True)
-        ]
-        stages = SimpleNamespace(
-            names=[name], answers=lambda kind, seed: rows, quality=lambda answers, seed: None
-        )
-        arm = GuidedArm(f"guided-{name}", stages)
-        outcome = arm.run(None, 0)
-        score = grade(outcome.predictions, problems, get_task("numbers"), resamples=100)
-        return GradedArm(arm, 0, outcome, score, {}, {}, None, "")
-
-    cot, standard = graded("cot", "2", "3"), graded("standard", "2", "9")
-    assert guidance_result(cot, None).turned is None
-    assert guidance_result(cot, standard).turned == {
-        "right->right": 1,
-        "right->wrong": 0,
-        "wrong->right": 1,
-        "wrong->wrong": 0,
-    }
-    assert guidance_result(cot, None).read_from == {"direct": 2}
-    assert guidance_result(cot, None).large_tokens == 6.0
-
-
-def test_a_gauge_that_was_not_measured_in_a_tenth_of_the_steps_is_null_there():
-    curves = [{"update": n, "reward": n / 20, "metric": 50.0} for n in range(1, 21)]
-    curves[-1]["reward_fluency"] = 0.5
-    best = Selection(update=20, value=60.0)
-    refined = Reinforced(Path("x"), best, 40.0, 20, None, curves)
-    result = refinement_result("guided-both", 1, refined)
-    assert result.first == {"reward": 0.075, "reward_fluency": None}
-    assert result.last == {"reward": 0.975, "reward_fluency": 0.5}
-    assert (result.arm, result.seed, result.start, result.value) == ("guided-both", 1, 40.0, 60.0)

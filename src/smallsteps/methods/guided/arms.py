@@ -3,23 +3,25 @@ becomes of them in the results."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from smallsteps.errors import RecipeError
 from smallsteps.evaluation.grade import Score, grade
-from smallsteps.evaluation.significance import rank_correlation
 from smallsteps.experiment.arm import Arm
 from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Details, Outcome
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.methods.guided.arm_results import (
+    GuidedDetail,
+    guidance_result,
+    refinement_result,
+)
 from smallsteps.methods.guided.config import (
     NO_METHOD,
     PREFIX,
@@ -31,14 +33,14 @@ from smallsteps.methods.guided.config import (
     guided_students,
 )
 from smallsteps.methods.guided.judging import JudgeCheck, check_judge, needs_check
-from smallsteps.methods.guided.method import count_replies, turned
+from smallsteps.methods.guided.method import count_replies
 from smallsteps.methods.guided.open_reader import open_reader
 from smallsteps.methods.guided.rationales import GuidedAnswer, predictions_of
 from smallsteps.methods.guided.reader import check_task
-from smallsteps.methods.guided.results import GuidanceResult, GuidedResults, RefinementResult
-from smallsteps.methods.guided.reward import REWARDED
-from smallsteps.methods.guided.stages import REFINED, GuidedStages
+from smallsteps.methods.guided.results import GuidedResults
+from smallsteps.methods.guided.stages import GuidedStages
 from smallsteps.methods.guided.trained_reader import train_reader
+from smallsteps.methods.guided.writers import REFINED, Writers
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.quality.model_judges import open_judges
 from smallsteps.records import Problem
@@ -47,17 +49,6 @@ from smallsteps.training.reinforce import Reinforced
 
 METHOD = "guided"
 DISTILLED = f"{PREFIX}distilled"
-
-
-@dataclass(frozen=True)
-class GuidedDetail:
-    """What this method reports of an arm beside its answers."""
-
-    answers: list[GuidedAnswer]
-    quality: list[dict[str, Any]] | None
-    """The aspects of what the reader was given; None: it was given nothing."""
-    refined: Reinforced | None
-    """How the student was refined."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ class GuidedArm:
     def run(self, lab: Lab, seed: int) -> Outcome:
         answers = self.stages.answers(self.kind, seed)
         predictions = predictions_of(answers)
-        refined = self.stages.refined(self.kind, seed) if self.kind in REFINED else None
+        refined = self.stages.writers.refined(self.kind, seed) if self.kind in REFINED else None
         quality = self.stages.quality(answers, seed)
         student, validation, cost = self._student(seed)
         return Outcome(
@@ -103,15 +94,15 @@ class GuidedArm:
         writer, _ = guided_parts(self.kind)
         if writer == "untrained" or writer not in guided_students([writer]):
             return None, None, {}
-        fitted = self.stages.fitted("distilled" if writer in REFINED else writer, seed)
+        fitted = self.stages.writers.fitted("distilled" if writer in REFINED else writer, seed)
         cost = {
             "train_tokens": fitted.train_tokens,
             "passes": round(fitted.passes, 3),
             "seconds": round(fitted.seconds, 2),
         }
-        folder = Path(self.stages.student(writer, seed))
+        folder = Path(self.stages.writers.student(writer, seed))
         if writer in REFINED:
-            return folder, self.stages.refined(writer, seed).best.value, cost
+            return folder, self.stages.writers.refined(writer, seed).best.value, cost
         return folder, fitted.validation, cost
 
     def _handed_out(self) -> bool:
@@ -163,68 +154,6 @@ class GuidedArm:
         return details
 
 
-def guidance_result(graded: GradedArm, plain: GradedArm | None) -> GuidanceResult:
-    """What the rationales of an arm changed and cost. `plain`: the reader without any."""
-    detail: GuidedDetail = graded.outcome.detail
-    answers, count = detail.answers, len(detail.answers)
-    right = _right(graded)
-    aspects = correlation = None
-    if detail.quality is not None:
-        aspects = {}
-        for name in ASPECTS:
-            values = [row[name] for row in detail.quality if row.get(name) is not None]
-            if values:
-                aspects[name] = round(fmean(values), 4)
-        overall = [
-            fmean(row[name] for name in REWARDED if row[name] is not None) for row in detail.quality
-        ]
-        correlation = rank_correlation(overall, [float(value) for value in right])
-    return GuidanceResult(
-        arm=graded.name,
-        seed=graded.seed,
-        turned=None if plain is None else turned(_right(plain), right),
-        read_from=dict(sorted(Counter(answer.read_from for answer in answers).items())),
-        small_tokens=round(sum(answer.small_tokens for answer in answers) / count, 1),
-        large_tokens=round(sum(answer.large_tokens for answer in answers) / count, 1),
-        small_seconds=round(sum(answer.small_seconds for answer in answers) / count, 6),
-        large_seconds=round(sum(answer.large_seconds for answer in answers) / count, 6),
-        quality=aspects,
-        correlation=correlation,
-    )
-
-
-def _right(graded: GradedArm) -> list[bool]:
-    return [item.value == 1.0 for item in graded.score.grades]
-
-
-def refinement_result(arm: str, seed: int, refined: Reinforced) -> RefinementResult:
-    """How the refinement went: means over the first and the last tenth of its steps."""
-    tenth = max(1, len(refined.curves) // 10)
-    first, last = refined.curves[:tenth], refined.curves[-tenth:]
-    gauges = dict.fromkeys(
-        name
-        for row in refined.curves
-        for name, value in row.items()
-        if name not in ("update", "metric") and isinstance(value, int | float)
-    )
-    return RefinementResult(
-        arm=arm,
-        seed=seed,
-        steps=refined.steps,
-        stopped=refined.stopped,
-        update=refined.best.update,
-        value=refined.best.value,
-        start=refined.start,
-        first={name: _mean(first, name) for name in gauges},
-        last={name: _mean(last, name) for name in gauges},
-    )
-
-
-def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    values = [row[name] for row in rows if row.get(name) is not None]
-    return round(fmean(values), 4) if values else None
-
-
 @dataclass
 class GuidedRun:
     """The arms of LM-guided chain of thought in one run."""
@@ -242,17 +171,18 @@ class GuidedRun:
             self.judge = check_judge(
                 self.lab.recipe,
                 self.lab.run,
-                self.stages.right_chains,
-                self.stages.scorer,
+                self.stages.writers.right_chains,
+                self.stages.writers.scorer,
                 self.lab.reporter,
             )
 
     def results(self, graded: Sequence[GradedArm]) -> GuidedResults:
+        writers = self.stages.writers
         guided = [arm for arm in graded if arm.arm.method == METHOD]
         plain = {arm.seed: arm for arm in guided if arm.name == STANDARD}
         return GuidedResults(
-            reader=self.stages.reader.name,
-            yields=count_replies(self.stages.replies) if self.stages.distils else None,
+            reader=writers.reader.name,
+            yields=count_replies(writers.replies) if writers.names else None,
             guidance=[guidance_result(arm, plain.get(arm.seed)) for arm in guided],
             refinement=[
                 refinement_result(arm.name, arm.seed, arm.outcome.detail.refined)
@@ -283,8 +213,8 @@ def open_run(lab: Lab, names: Sequence[str]) -> GuidedRun:
         device=lab.recipe.student.device,
         batch_size=lab.recipe.evaluation.batch_size,
     )
-    stages = GuidedStages(lab, settings, kinds, opened.reader, opened.likelihood, judges)
-    return GuidedRun(lab, stages)
+    writers = Writers(lab, settings, kinds, opened.reader, opened.likelihood, judges)
+    return GuidedRun(lab, GuidedStages(lab, settings, kinds, writers))
 
 
 def check_questions(lab: Lab, kinds: Sequence[str]) -> None:

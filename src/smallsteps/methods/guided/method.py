@@ -22,7 +22,7 @@ Arms beside it, all with the same reader, the trained ones at the same cost:
 
 The reward of step 2 is `reward.py`, its loop `smallsteps.training.reinforce`. Choosing one of n
 rationales is `choices.py`. The controls, which decide whether M_S contributes any reasoning, are
-`controls.py`. The stages on disk are in `stages.py`."""
+`controls.py`. The stages on disk are in `writers.py` and `stages.py`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class WrittenRationale:
+class WrittenRationale(Record):
     """A rationale of M_S, or what a control puts in its place."""
 
     text: str

@@ -1,0 +1,253 @@
+"""M_S, the small model, in the run folder: what it learns from, and its students, each made once.
+
+    replies/replies.jsonl     M_L's reasoning and predictions for the training questions
+    held-out/replies.jsonl    the same for the validation questions
+    seed<k>/<student>/        fitted students: small, distilled, unfiltered; refined ones, with
+                              run/curves.jsonl: aspects, task, both, raft, dpo
+
+How replies become chains is in `method.py`; what students do for the arms is in `stages.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from smallsteps.errors import DataError
+from smallsteps.evaluation.grade import grade
+from smallsteps.experiment.data import read_json_lines
+from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.outcome import label_of
+from smallsteps.experiment.trained import Trained
+from smallsteps.generation.generator import Decoding
+from smallsteps.methods.guided.config import (
+    PREFIX,
+    GuidedSettings,
+    RewardKind,
+    RewardSettings,
+    guided_students,
+)
+from smallsteps.methods.guided.method import (
+    ReaderReply,
+    count_replies,
+    distillation_chains,
+    guided_answers,
+    reader_replies,
+    write_rationales,
+)
+from smallsteps.methods.guided.rationales import predictions_of
+from smallsteps.methods.guided.reader import Reader, ReaderQuestion
+from smallsteps.methods.guided.reward import Likelihood, Rewarder
+from smallsteps.methods.guided.roller import roller
+from smallsteps.quality.judges import Judge, Similarity
+from smallsteps.quality.rated import References
+from smallsteps.quality.scorer import Scorer
+from smallsteps.records import Chain, Problem
+from smallsteps.segments.examples import build_examples
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks.files import write_rows
+from smallsteps.training.reinforce import Reinforced, read_reinforced, reinforce
+from smallsteps.training.settings import ReinforceSettings
+
+REFINED: dict[str, tuple[RewardKind | None, str | None]] = {
+    "aspects": ("aspects", None),
+    "task": ("task", None),
+    "both": (None, None),
+    "raft": (None, "raft"),
+    "dpo": (None, "dpo"),
+}
+"""Refined student → (kind of reward, estimator); None: the recipe's."""
+
+
+@dataclass
+class Writers:
+    """The students that write rationales, and the reader's replies that they learn from."""
+
+    lab: Lab
+    settings: GuidedSettings
+    kinds: Sequence[str]
+    """The arms of this run, without prefix."""
+    reader: Reader
+    likelihood: Likelihood | None
+    """None: the reader's weights are not here."""
+    judges: tuple[Judge, Similarity]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The students that the arms need. Empty: no arm learns from M_L's replies to the training
+        questions, or needs the length of such rationales."""
+        return guided_students(self.kinds)
+
+    @cached_property
+    def cot(self) -> Decoding:
+        """Greedy decoding of reasoning and prediction."""
+        return Decoding(max_new_tokens=self.settings.reader.cot_tokens)
+
+    # ---- M_L's replies to the training questions ----
+
+    @cached_property
+    def replies(self) -> list[ReaderReply]:
+        """M_L's reasoning about the training questions."""
+        problems = self.lab.data.train
+
+        def make(folder: Path) -> None:
+            questions = [ReaderQuestion(problem) for problem in problems]
+            forecast = self.reader.forecast(questions, self.reader.cot, self.cot)
+            self.lab.reporter.say(f"reader, reasoning: {forecast}")
+            rows = (reply.to_row() for reply in reader_replies(problems, self.reader, self.cot))
+            write_rows(folder / "replies.jsonl", rows)
+
+        folder = self.lab.run.stage("replies", make)
+        rows = read_json_lines(folder / "replies.jsonl")
+        replies = [ReaderReply.from_row(row) for row in rows]
+        counts = ", ".join(f"{count:,} {name}" for name, count in count_replies(replies).items())
+        self.lab.reporter.say(f"reasoning of {self.reader.name}: {counts}")
+        return replies
+
+    @cached_property
+    def right_chains(self) -> list[Chain]:
+        """M_L's reasoning that led to the right answer: what `distilled` learns."""
+        chains = distillation_chains(self.replies, self.lab.data.train)
+        if not chains:
+            raise DataError(
+                f"not one of {len(self.replies):,} replies of {self.reader.name!r} was right and "
+                f"had any reasoning. Look at {self.lab.run.path / 'replies'}, and change the "
+                "prompt or the reader."
+            )
+        return chains
+
+    @cached_property
+    def validation_chains(self) -> list[Chain]:
+        """M_L's right reasoning about the validation questions; where there is none, what M_S
+        learnt."""
+        problems = self.lab.validation_problems()
+
+        def make(folder: Path) -> None:
+            rows = (reply.to_row() for reply in reader_replies(problems, self.reader, self.cot))
+            write_rows(folder / "replies.jsonl", rows)
+
+        rows = read_json_lines(self.lab.run.stage("held-out", make) / "replies.jsonl")
+        replies = [ReaderReply.from_row(row) for row in rows]
+        return distillation_chains(replies, problems) or self.right_chains
+
+    # ---- students ----
+
+    def student(self, name: str, seed: int) -> Path | str:
+        """The folder of M_S as an arm uses it."""
+        if name == "untrained":
+            return self.lab.base_folder
+        if name in REFINED:
+            return self.refined(name, seed).folder
+        return self.fitted(name, seed).folder("metric")
+
+    def fitted(self, name: str, seed: int) -> Trained:
+        """A student of M_L's reasoning: right reasoning (`distilled`), all of it (`unfiltered`), or
+        right reasoning with its answer (`small`).
+
+        The checkpoint is the one whose arm answers most validation questions right: by the reader's
+        answers, for `small` by its own."""
+        task = self.lab.task
+        if name == "unfiltered":
+            chains = distillation_chains(self.replies, self.lab.data.train, filtered=False)
+        elif name == "small":
+            chains = [_closed(chain, task.close) for chain in self.right_chains]
+        else:
+            chains = self.right_chains
+
+        def make(folder: Path) -> Trained:
+            job = self.lab.job(seed, folder, label_of(PREFIX + name, seed))
+            texts = [*job.texts, *(chain.rationale.text for chain in chains)]
+            student = prepare(job.base(), task, path="direct", texts=texts)
+            causal = student.architecture == "causal"
+            examples = build_examples(chains, [], task, "direct", causal=causal)
+            metric = job.validation_metric if name == "small" else self._usefulness
+            return job.train_one(student, examples, [], metric=metric)
+
+        return self.lab.train_once(f"seed{seed}/{name}", label_of(PREFIX + name, seed), make)
+
+    def refined(self, name: str, seed: int) -> Reinforced:
+        """The distilled student, refined by reinforcement learning."""
+        refinement, lab = self.settings.reinforce, self.lab
+        kind, estimator = REFINED[name]
+        kind = kind or refinement.reward
+        settings: ReinforceSettings = refinement
+        if estimator:
+            settings = refinement.changed(estimator=estimator, epochs=1)
+        distilled = self.student("distilled", seed)
+        label = label_of(PREFIX + name, seed)
+
+        def make(folder: Path) -> None:
+            student = load_student(distilled, device=lab.recipe.student.device, dtype="float32")
+            problems = {problem.id: problem for problem in lab.data.train}
+            prompts = [
+                (problem.id, student.source_ids(lab.task, lab.task.render(problem)))
+                for problem in lab.data.train
+            ]
+            decoding = Decoding(
+                max_new_tokens=self.settings.max_new_tokens,
+                temperature=refinement.temperature,
+                seed=seed,
+            )
+            rewarder = Rewarder(
+                problems,
+                self.scorer,
+                RewardSettings(
+                    reward=kind,
+                    uplift=refinement.uplift and kind != "aspects",
+                    longest=refinement.longest,
+                ),
+                self.reader,
+                self.likelihood,
+            )
+            reinforce(
+                student,
+                len(prompts),
+                roller(prompts, refinement.samples, decoding, lab.recipe.evaluation.batch_size),
+                rewarder,
+                settings,
+                folder / "run",
+                metric=self._usefulness,
+                progress=lambda done, total, row: lab.reporter.advance(
+                    f"reinforcing {label}", done, total, f"reward {row.get('reward', 0.0):.3f}"
+                ),
+                digest=f"{name}/{kind}",
+                seed=seed,
+                micro_batch_tokens=lab.recipe.train.micro_batch_tokens,
+                say=lab.reporter.say,
+            )
+
+        folder = lab.run.stage(f"seed{seed}/{name}", make, keep=True)
+        result = read_reinforced(folder / "run")
+        if result.stopped:
+            lab.reporter.say(f"{label}: ended after step {result.steps}: {result.stopped}")
+        return result
+
+    def _usefulness(self, student: Student) -> float:
+        """Validation, the same for every student that guides: per cent of the questions that M_L
+        answers right with its greedy rationales."""
+        problems, task = self.lab.validation_problems(), self.lab.task
+        decoding = Decoding(max_new_tokens=self.settings.max_new_tokens)
+        batch_size = self.lab.recipe.evaluation.batch_size
+        samples = write_rationales(student, problems, task, decoding, batch_size=batch_size)
+        answers = guided_answers(problems, [greedy for greedy, *_ in samples], self.reader)
+        return grade(predictions_of(answers), problems, task).value
+
+    # ---- aspects ----
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Aspects against M_L's own right reasoning; without fluency, which is not rewarded."""
+        judge, similarity = self.judges
+        references = None
+        if self.names:
+            references = References.of([chain.rationale.text for chain in self.right_chains])
+        return Scorer(judge=judge, similarity=similarity, references=references, task=self.lab.task)
+
+
+def _closed(chain: Chain, close: Callable[[str, str | None, Problem], str]) -> Chain:
+    """The chain with a closing sentence that names its answer."""
+    text = close(chain.rationale.text, chain.problem.answer, chain.problem)
+    return Chain(chain.problem, replace(chain.rationale, text=text))
