@@ -70,7 +70,8 @@ def data_task(data: DataSettings, say: Say | None = None) -> Task:
     if data.chains == BUNDLED:
         if data.language not in (None, "en"):
             raise RecipeError(
-                f"data.language: the bundled chains are English, not {data.language!r}. Take it out, or name your own "
+                f"data.language: the bundled chains are English, not {data.language!r}. Take it "
+                "out, or name your own "
                 "file: data.chains=PATH"
             )
         return get_task(data.task)
@@ -115,8 +116,8 @@ def check_answers(problems: Sequence[Problem]) -> None:
     bare = next((problem for problem in problems if problem.answer is None), None)
     if bare is not None:
         raise DataError(
-            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row, or leave out those "
-            "without one. (`smallsteps teach` explains questions without answers.)"
+            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row, or leave out "
+            "those without one. (`smallsteps teach` explains questions without answers.)"
         )
 
 
@@ -165,7 +166,7 @@ Item = TypeVar("Item", Chain, Problem)
 def _in_parts(
     items: list[Item], validation: list[Item] | None, test: list[Item] | None, seed: int
 ) -> tuple[list[Item], list[Item], list[Item]]:
-    """Training, validation and test part. A part without a file of its own is a tenth of `items`."""
+    """Training, validation and test part. A part without a file is a tenth of `items`."""
     if validation is not None and test is not None:
         return items, validation, test
     split = split_problems(items, seed, SHARES[validation is not None, test is not None])
@@ -209,7 +210,8 @@ def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> N
     for name, part in parts.items():
         if not part:
             raise DataError(
-                f"the {name} part is empty ({rows} rows in all). Give at least 10 different questions."
+                f"the {name} part is empty ({rows} rows in all). Give at least 10 different "
+                "questions."
             )
     train, validation, test = parts.values()
     check_overlap(train, validation)

@@ -46,11 +46,11 @@ def arm_names(results: Results) -> list[str]:
 def summaries(results: Results) -> list[ArmSummary]:
     """One for each arm, in the order of the results."""
     pooled = {score.name: score for score in results.pooled}
-    found = []
+    per_arm = []
     for name in arm_names(results):
         seeds = [arm for arm in results.arms if arm.name == name]
         score = seeds[0] if len(seeds) == 1 else pooled[name]
-        found.append(
+        per_arm.append(
             ArmSummary(
                 name=name,
                 control=seeds[0].control,
@@ -70,7 +70,7 @@ def summaries(results: Results) -> list[ArmSummary]:
                 seeds=seeds,
             )
         )
-    return found
+    return per_arm
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
