@@ -80,8 +80,9 @@ DESCRIPTIONS = {
     ),
     "run": Description(
         "smallsteps run as-es/gsm8k data.chains=my.jsonl 'seeds=[0,1,2]' --out runs/gsm8k",
-        f"Writes a {RUN_FOLDER}, as `compare` does. A run folder belongs to one recipe: with other "
-        "changes, name another `--out`. The recipe `student/bundled` compares nothing: it "
+        f"Writes a {RUN_FOLDER}, as `compare` does. A recipe may name arms of "
+        "[several methods](quickstart.md#mixed-recipes). A run folder belongs to one recipe: with "
+        "other changes, name another `--out`. The recipe `student/bundled` compares nothing: it "
         "pre-trains [the bundled student](students.md#the-bundled-student).",
         "no recipe of that name (the nearest one is named), an unknown key, no `--out`, and all "
         "that `compare` refuses",
