@@ -1,6 +1,7 @@
 """Recipes: strict keys, changes on the command line, digests, every bundled one resolves."""
 
 import re
+from importlib import resources
 
 import pytest
 import yaml
@@ -11,10 +12,12 @@ from smallsteps.experiment.recipe import (
     apply_changes,
     load_recipe,
     make_recipe,
+    recipe_content,
     recipe_names,
 )
 
 COMPARISONS = [name for name in recipe_names() if not name.startswith("student/")]
+RECIPES = resources.files("smallsteps") / "recipes"
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
@@ -22,6 +25,19 @@ def test_every_bundled_recipe_resolves_and_says_what_it_is(name):
     recipe = load_recipe(name)
     assert recipe.about
     assert make_recipe(yaml.safe_load(recipe.to_yaml())) == recipe
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_no_line_of_a_bundled_recipe_is_longer_than_100_columns(name):
+    lines = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_bundled_recipe_says_what_it_is_in_one_paragraph_below_200_characters(name):
+    about = recipe_content(name)["about"]
+    assert 0 < len(about) < 200
+    assert " ".join(about.split()) == about
 
 
 def test_the_published_tables_and_figures_are_there():
