@@ -9,7 +9,7 @@ import pytest
 from smallsteps.errors import DataError, RecipeError, TeacherError
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
-from smallsteps.methods.tailored import rounds as rounds_module
+from smallsteps.methods.tailored import exam_stages
 from smallsteps.methods.tailored.before import models, next_command, plan, variants
 from tiny_tailored import sums_recipe, tailored_content, write_json_lines
 
@@ -24,7 +24,7 @@ def test_questions_without_answers_are_no_exam(tmp_path):
 
 
 def test_a_teacher_who_cannot_be_asked_shows_before_the_first_exam(tmp_path, server, monkeypatch):
-    monkeypatch.setattr(rounds_module, "sit", lambda *_, **__: pytest.fail("sat an exam"))
+    monkeypatch.setattr(exam_stages, "sit", lambda *_, **__: pytest.fail("sat an exam"))
     arms = ["tailored-full"]
     unreachable = sums_recipe(tmp_path, server, arms, base_url="http://127.0.0.1:9/v1")
     with pytest.raises(TeacherError, match="cannot connect to"):

@@ -8,7 +8,7 @@ import pytest
 from smallsteps.errors import DataError
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import SolveSettings
-from smallsteps.methods.tailored.exam import Paper, mark, marks, sit
+from smallsteps.methods.tailored.exam import Paper, fate, mark, marks, sit
 from smallsteps.records import Prediction, Problem
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -102,3 +102,10 @@ def test_an_exam_depends_neither_on_batch_nor_on_order_and_its_samples_differ(
     assert all(paper.samples == 3 for paper in together)
     assert any(paper.unknown + len(paper.wrong) + paper.unfinished > 1 for paper in together)
     assert together != sit(student, PROBLEMS, task, samples=3, decoding=decoding.changed(seed=4))
+
+
+def test_mistakes_are_repaired_and_broken_again() -> None:
+    def exam(*mistaken: bool) -> list[Paper]:
+        return [Paper(str(n), 0, ("x",) if wrong else (), 0, 1) for n, wrong in enumerate(mistaken)]
+
+    assert fate(exam(True, True, False, False), exam(True, False, False, True)) == (1, 1)

@@ -16,7 +16,6 @@ from smallsteps.methods.tailored.method import (
     ask_teacher_within,
     collected,
     contrasts,
-    fate,
     feedback_lessons,
     first_lessons,
     further_lessons,
@@ -184,10 +183,3 @@ def test_when_to_stop():
     assert "gained 0.5 points" in stop_reason(2, papers, [0, 50, 50.5], [], gain)
     unpaid = [reply("a", 0), reply("b", 0, None, dropped="not asked: limit of 5 calls: 5 spent")]
     assert "budget is spent" in stop_reason(1, papers, [0, 50], unpaid, SETTINGS)
-
-
-def test_mistakes_are_repaired_and_broken_again():
-    def exam(*mistaken):
-        return [Paper(str(n), 0, ("x",) if wrong else (), 0, 1) for n, wrong in enumerate(mistaken)]
-
-    assert fate(exam(True, True, False, False), exam(True, False, False, True)) == (1, 1)

@@ -20,8 +20,7 @@ from smallsteps.experiment.results import Figure
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.tailored.config import FULL, PREFIX, TailoredSettings
-from smallsteps.methods.tailored.exam import Paper, marks
-from smallsteps.methods.tailored.method import fate
+from smallsteps.methods.tailored.exam import Paper, fate, marks
 from smallsteps.methods.tailored.results import RoundResult, TailoredResults
 from smallsteps.methods.tailored.rounds import Round, Rounds
 from smallsteps.records import Problem
@@ -165,7 +164,7 @@ class TailoredRun:
         """Buys T_0 before the first exam, so that a teacher that cannot answer ends the run before
         any work."""
         self.rounds.check_student()
-        self.rounds.ask_first()
+        self.rounds.replies.buy_first()
 
     def results(self, graded: Sequence[GradedArm]) -> TailoredResults:
         return TailoredResults(

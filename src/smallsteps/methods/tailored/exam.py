@@ -132,3 +132,12 @@ def marks(papers: Sequence[Paper]) -> Marks:
         unknown=100 * sum(paper.unknown for paper in papers) / chains,
         questions=len(papers),
     )
+
+
+def fate(before: Sequence[Paper], after: Sequence[Paper]) -> tuple[int, int]:
+    """(repaired, broken): questions with a mistake in the exam before and none now, and the other
+    way round."""
+    mistaken_before = {paper.id: paper.mistaken for paper in before}
+    repaired = sum(mistaken_before[paper.id] and not paper.mistaken for paper in after)
+    broken = sum(not mistaken_before[paper.id] and paper.mistaken for paper in after)
+    return repaired, broken

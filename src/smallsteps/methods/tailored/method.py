@@ -305,12 +305,3 @@ def stop_reason(
         if gain < settings.min_gain:
             return f"validation gained {gain:.1f} points, less than {settings.min_gain:g}"
     return None
-
-
-def fate(before: Sequence[Paper], after: Sequence[Paper]) -> tuple[int, int]:
-    """(repaired, broken): questions with a mistake in the exam before and none now, and the other
-    way round."""
-    mistaken_before = {paper.id: paper.mistaken for paper in before}
-    repaired = sum(mistaken_before[paper.id] and not paper.mistaken for paper in after)
-    broken = sum(not mistaken_before[paper.id] and paper.mistaken for paper in after)
-    return repaired, broken

@@ -1,0 +1,127 @@
+"""What a student writes in a round, in the run folder: exam papers and greedy answers.
+
+    <round>/exam/block-<n>/papers.jsonl    exam papers of the training questions, in blocks
+    <round>/validation/, <round>/test/     predictions, greedy
+
+The exam itself is in `exam.py`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from smallsteps.experiment.data import read_json_lines
+from smallsteps.experiment.job import NO_CAP
+from smallsteps.experiment.lab import Lab
+from smallsteps.generation.generator import Decoding
+from smallsteps.methods.tailored.config import TailoredSettings
+from smallsteps.methods.tailored.exam import Paper, sit
+from smallsteps.records import Prediction, Problem
+from smallsteps.segments.examples import SegmentPath
+from smallsteps.students.loading import load_student
+from smallsteps.students.student import Student
+from smallsteps.students.tokens import prepare
+from smallsteps.tasks.files import write_rows
+
+BLOCK = 500
+"""Questions of an exam that are answered before their papers are written."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A student that sits an exam and answers questions."""
+
+    folder: Path | str
+    seed: int
+    round: int
+    """The number of trainings behind it."""
+    label: str
+    """Its name in messages."""
+
+
+@dataclass
+class ExamStages:
+    """Exams and greedy answers, each made once."""
+
+    lab: Lab
+    settings: TailoredSettings
+
+    def papers(
+        self, candidate: Candidate, place: str, demonstrations: Sequence[tuple[str, str]]
+    ) -> list[Paper]:
+        """The exam papers of the training questions, in their order."""
+        problems, samples = self.lab.data.train, self.settings.samples
+        decoding = Decoding(
+            max_new_tokens=NO_CAP,
+            temperature=self.settings.temperature,
+            top_k=self.settings.top_k,
+            seed=candidate.seed * 1000 + candidate.round,
+        )
+        student: Student | None = None
+        papers: list[Paper] = []
+        for start in range(0, len(problems), BLOCK):
+
+            def make(folder: Path, start: int = start) -> None:
+                nonlocal student
+                student = student or self._load(candidate, demonstrations)
+                block = sit(
+                    student,
+                    problems[start : start + BLOCK],
+                    self.lab.task,
+                    samples=samples,
+                    decoding=decoding,
+                    solving=self.lab.job(candidate.seed, folder).solving(),
+                    progress=lambda count: self.lab.reporter.advance(
+                        f"exam {candidate.label}", start * samples + count, len(problems) * samples
+                    ),
+                )
+                write_rows(folder / "papers.jsonl", (paper.to_row() for paper in block))
+
+            folder = self.lab.run.stage(f"{place}/exam/block-{start // BLOCK:03}", make)
+            papers += [Paper.from_row(row) for row in read_json_lines(folder / "papers.jsonl")]
+        return papers
+
+    def predictions(
+        self,
+        candidate: Candidate,
+        place: str,
+        part: str,
+        problems: list[Problem],
+        demonstrations: Sequence[tuple[str, str]],
+    ) -> list[Prediction]:
+        """Greedy answers to the problems of a part of the data, in their order."""
+        stage = f"{place}/{part}"
+
+        def make(folder: Path) -> None:
+            student = self._load(candidate, demonstrations)
+            job = self.lab.job(candidate.seed, folder)
+            began = time.monotonic()
+            predictions = job.answers(student, problems, f"{candidate.label}, {part}")
+            seconds = round((time.monotonic() - began) / len(problems), 6)
+            # the author is the stage and not a path: a run folder may be moved
+            signed = (
+                replace(prediction, seconds=seconds, author=stage) for prediction in predictions
+            )
+            rows = (prediction.to_row() for prediction in signed)
+            write_rows(folder / "predictions.jsonl", rows)
+
+        folder = self.lab.run.stage(stage, make)
+        return [Prediction.from_row(row) for row in read_json_lines(folder / "predictions.jsonl")]
+
+    def _load(self, candidate: Candidate, demonstrations: Sequence[tuple[str, str]]) -> Student:
+        """The student, ready to answer; an untrained one is prepared to write as its path
+        demands."""
+        recipe = self.lab.recipe
+        student = load_student(
+            candidate.folder, device=recipe.student.device, dtype=recipe.evaluation.dtype
+        )
+        path: SegmentPath = "uni" if self.settings.segments else "direct"
+        return prepare(
+            student,
+            self.lab.task,
+            path=path,
+            texts=self.lab.data.texts,
+            demonstrations=tuple(demonstrations),
+        )

@@ -1,0 +1,93 @@
+"""The teacher's replies in the run folder: a teacher of no use, a spent budget, a stored reply."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from smallsteps.errors import DataError
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.run import run
+from smallsteps.generation.access import Access
+from smallsteps.generation.replies import ReplyStore
+from smallsteps.methods.tailored import exam_stages
+from tiny_tailored import (
+    KEY,
+    sums_recipe,
+    tailored_content,
+    write_json_lines,
+)
+
+
+def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_before_the_first_exam(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(exam_stages, "sit", lambda *_, **__: pytest.fail("an exam for nothing"))
+    rows = [{"id": f"q{n}", "question": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
+    replies = [{"id": row["id"], "rationale": "The answer is 99."} for row in rows]
+    questions = write_json_lines(tmp_path / "q.jsonl", rows)
+    teacher = {"name": write_json_lines(tmp_path / "replies.jsonl", replies)}
+    recipe = make_recipe(
+        tailored_content(
+            data={"chains": questions, "task": "numbers"},
+            tailored={"rationales": 1, "teacher": teacher},
+        )
+    )
+    with pytest.raises(
+        DataError, match=r"not one of \d+ rationales .* was kept \(wrong answer: \d+"
+    ):
+        run(recipe, tmp_path / "run")
+
+
+def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_shows_the_key(
+    tmp_path, server, listener
+):
+    """Against a server on loopback: T_0 is bought once for all arms, the key stands in no file of
+    the run."""
+    arms = ["tailored-full", "tailored-t0-only"]
+    store = str(tmp_path / "store")
+    recipe = sums_recipe(tmp_path, server, arms, base_url=server.url, store=store, calls=20)
+    results = run(recipe, tmp_path / "run", listener, access=Access(key=KEY))
+    assert server.calls == 20, "the limit holds for all arms together"
+    ends = "ends after round 2: the teacher's budget is spent"
+    assert any(ends in line for line in listener.lines)
+    assert any("16 calls" in line for line in listener.lines), (
+        "the forecast comes before the first call"
+    )
+    assert [row.round for row in results.methods["tailored"].rounds] == [0, 1, 2, 0, 1, 2]
+    for path in [*(tmp_path / "run").rglob("*"), *tmp_path.glob("store*")]:
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+    assert KEY not in "".join(listener.lines)
+
+
+def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(
+    tmp_path, server, monkeypatch
+):
+    store = "smallsteps.generation.settings.STORE"
+    monkeypatch.setattr(store, tmp_path / "first.sqlite")
+    recipe = sums_recipe(tmp_path, server, ["tailored-full", "tailored-t0-only"], rounds=2)
+    run(recipe, tmp_path / "bought", access=Access(server.url, KEY))
+    calls = server.calls
+    with (
+        closing(ReplyStore(tmp_path / "first.sqlite")) as first,
+        closing(ReplyStore(tmp_path / "second.sqlite")) as second,
+    ):
+        first.export(tmp_path / "replies.jsonl")
+        second.take_over(tmp_path / "replies.jsonl")
+    monkeypatch.setattr(store, tmp_path / "second.sqlite")
+    monkeypatch.setattr("smallsteps.generation.access.on_this_machine", lambda url: False)
+    run(recipe, tmp_path / "replayed", access=Access(server.url, None))
+    assert server.calls == calls
+    lasting_files = {
+        "replies.jsonl",
+        "fates.jsonl",
+        "grades.jsonl",
+        "papers.jsonl",
+        "model.safetensors",
+    }
+    paths = [path for path in (tmp_path / "bought").rglob("*") if path.name in lasting_files]
+    assert {path.name for path in paths} == lasting_files and len(paths) > 10
+    for path in paths:
+        replayed = tmp_path / "replayed" / path.relative_to(tmp_path / "bought")
+        assert path.read_bytes() == replayed.read_bytes(), path
