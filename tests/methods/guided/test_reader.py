@@ -27,16 +27,16 @@ CHAINS = make_chains(3, 1)
 
 
 class Model:
-    """Says what it is told to, by the end of what it is asked."""
+    """Replies with the given texts in turn; None: a failed reply."""
 
-    def __init__(self, *said):
-        self.said, self.asked = said, []
+    def __init__(self, *replies):
+        self.replies, self.calls = replies, []
 
     def generate(self, requests, decoding, progress=None):
         for request in requests:
             for sample in range(request.samples):
-                self.asked.append((request.prompt, decoding))
-                text = self.said[(len(self.asked) - 1) % len(self.said)]
+                self.calls.append((request.prompt, decoding))
+                text = self.replies[(len(self.calls) - 1) % len(self.replies)]
                 finished = "failed" if text is None else "end"
                 yield Reply(
                     request.id,
@@ -51,7 +51,7 @@ class Model:
 
 
 @pytest.mark.parametrize(
-    ("text", "ends_open", "answer", "found"),
+    ("text", "ends_open", "answer", "read_from"),
     [
         ("So it is. Prediction: Italy.", False, "Italy", "prediction"),
         ("Prediction: Rome\nNo. prediction : Italy\nor so", True, "Italy", "prediction"),
@@ -69,30 +69,33 @@ class Model:
         ("", True, None, "none"),
     ],
 )
-def test_answers_are_read_off_where_they_stand(text, ends_open, answer, found):
-    assert read_off(text, ends_open) == (answer, found)
+def test_answers_are_read_off_where_they_stand(text, ends_open, answer, read_from):
+    assert read_off(text, ends_open) == (answer, read_from)
 
 
 def test_a_rationale_goes_into_the_prompt_and_none_into_the_standard_one():
     model = Model("Italy")
     reader = Reader("m", model, TASK)
     chain = CHAINS[0]
-    answers = reader.answers(
+    answers = reader.first_answers(
         [ReaderQuestion(chain.problem, "Ann lives in Rome."), ReaderQuestion(chain.problem)]
     )
-    (guided, decoding), (standard, _) = model.asked
+    (guided, decoding), (standard, _) = model.calls
     assert "Reasoning: Ann lives in Rome." in guided[-1][1] and "Reasoning" not in standard[-1][1]
-    assert all(said[-1][1].startswith(TASK.render(chain.problem)) for said in (guided, standard))
+    assert all(
+        messages[-1][1].startswith(TASK.render(chain.problem)) for messages in (guided, standard)
+    )
     assert decoding == Decoding(max_new_tokens=32), "greedy, few tokens"
-    assert [one[0].answer for one in answers] == ["Italy", "Italy"] and answers[0][0].tokens == 7
+    assert [answer.answer for answer in answers] == ["Italy", "Italy"]
+    assert answers[0].tokens == 7
 
 
 def test_a_reply_without_an_answer_gets_a_second_call_and_no_reply_is_wrong():
     model = Model("I think so.", None, "Rome lies in Italy", "Italy.")
-    asked = [ReaderQuestion(chain.problem) for chain in CHAINS]
-    answers = [one[0] for one in Reader("m", model, TASK).answers(asked, read_prompt("cot"))]
-    assert [one.read_from for one in answers] == ["second", "none", "second"]
-    assert model.asked[3][0][-2:] == (("assistant", "I think so."), ("user", "Prediction:"))
+    questions = [ReaderQuestion(chain.problem) for chain in CHAINS]
+    answers = Reader("m", model, TASK).first_answers(questions, read_prompt("cot"))
+    assert [answer.read_from for answer in answers] == ["second", "none", "second"]
+    assert model.calls[3][0][-2:] == (("assistant", "I think so."), ("user", "Prediction:"))
     assert (
         answers[1].error == "empty reply" and answers[1].answer is None and answers[0].tokens == 14
     )
@@ -111,23 +114,24 @@ def test_the_answer_that_most_give_wins():
 
 def test_samples_are_answers_of_their_own():
     model = Model("Italy", "Norway", "Italy")
-    found = Reader("m", model, TASK).answers(
+    (answers,) = Reader("m", model, TASK).answers(
         [ReaderQuestion(CHAINS[0].problem, "x")],
         decoding=Decoding(max_new_tokens=32, temperature=0.7),
         samples=3,
     )
-    assert [one.answer for one in found[0]] == ["Italy", "Norway", "Italy"]
+    assert [answer.answer for answer in answers] == ["Italy", "Norway", "Italy"]
 
 
 @pytest.mark.parametrize(
-    ("said", "answer"),
+    ("reply", "answer"),
     [("B", "bank"), ("(b) bank.", "bank"), ("Prediction: bank", "bank"), ("zoo", "zoo")],
 )
-def test_an_option_may_be_named_by_its_letter(said, answer):
+def test_an_option_may_be_named_by_its_letter(reply, answer):
     problem = Problem("p", "Where is money kept?", "bank", choices=("shop", "bank"))
     task = get_task("commonsenseqa")
-    ((found,),) = Reader("m", Model(said), task).answers([ReaderQuestion(problem)])
-    assert found.answer == answer and task.same(found.answer, "bank") == (answer == "bank")
+    (read,) = Reader("m", Model(reply), task).first_answers([ReaderQuestion(problem)])
+    assert read.answer == answer
+    assert task.same(read.answer, "bank") == (answer == "bank")
 
 
 @pytest.mark.parametrize(
@@ -148,8 +152,8 @@ def test_nothing_is_read_off_a_thought(server, tmp_path, content, finish, field,
     endpoint = Endpoint(
         CallSettings(name="m", base_url=server.url), Budget(store, "job"), "", say=lambda line: None
     )
-    ((said,),) = Reader("m", endpoint, TASK).answers([ReaderQuestion(CHAINS[0].problem)])
-    assert said.answer == answer and server.calls == 1
-    assert (said.error or "").startswith("unfinished thought") == (answer is None)
-    assert said.tokens == 10, "a thought is paid, whatever becomes of it"
+    (read,) = Reader("m", endpoint, TASK).first_answers([ReaderQuestion(CHAINS[0].problem)])
+    assert read.answer == answer and server.calls == 1
+    assert (read.error or "").startswith("unfinished thought") == (answer is None)
+    assert read.tokens == 10, "a thought is paid, whatever becomes of it"
     store.close()

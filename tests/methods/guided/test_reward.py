@@ -77,17 +77,17 @@ def test_quality_and_usefulness_add_up_as_each_kind_says():
 def test_what_is_empty_unfinished_or_too_long_is_worth_nothing_and_costs_no_call():
     model = rewarder(longest=20)
     texts = ["", "  ", "so " * 21]
-    found = model.rewards(
+    rewards = model.rewards(
         [*(rollout(0, text) for text in texts), rollout(0, GOLD[0], finished=False)]
     )
-    assert [one.value for one in found] == [0, 0, 0, 0] and all(
-        one.parts["gated"] == 1 for one in found
-    )
+    assert [reward.value for reward in rewards] == [0, 0, 0, 0]
+    assert {reward.parts["gated"] for reward in rewards} == {1}
     assert model.reader.generator.calls == 0
-    group = model(
+    groups = model(
         [[rollout(0, GOLD[0]), rollout(0, "")], [rollout(1, GOLD[1]), rollout(1, GOLD[1])]], 0
     )
-    assert [len(own) for own in group] == [2, 2] and group[0][1].value == 0 < group[0][0].value
+    assert [len(group) for group in groups] == [2, 2]
+    assert groups[0][1].value == 0 < groups[0][0].value
 
 
 def test_a_score_of_exactly_0_stays_in_the_curves():
@@ -96,9 +96,10 @@ def test_a_score_of_exactly_0_stays_in_the_curves():
     model = Rewarder(
         PROBLEMS, Scorer(references=References.of(GOLD)), RewardSettings(reward="aspects")
     )
-    found = model.rewards([rollout(0, dense), rollout(0, GOLD[0].lower())])
-    assert found[0].parts["readability"] == 0.0 and found[1].parts["naturalness"] == 0.0
-    assert "fluency" not in found[0].parts, "not measured: no student"
+    rewards = model.rewards([rollout(0, dense), rollout(0, GOLD[0].lower())])
+    assert rewards[0].parts["readability"] == 0.0
+    assert rewards[1].parts["naturalness"] == 0.0
+    assert "fluency" not in rewards[0].parts, "not measured: no student"
 
 
 def test_a_task_without_f1_is_useful_by_right_and_wrong_and_without_context_by_coherence():
@@ -142,15 +143,15 @@ def test_an_uplift_is_how_much_likelier_the_answer_gets(tiny):
     model = Rewarder(
         PROBLEMS, Scorer(), RewardSettings(reward="task", uplift=True), reader, likelihood
     )
-    found = model.rewards([rollout(0, GOLD[0])])[0]
+    (reward,) = model.rewards([rollout(0, GOLD[0])])
     gains = likelihood.log_probs(
         [
             (reader.messages(ReaderQuestion(CHAINS[0].problem, GOLD[0])), CHAINS[0].problem.answer),
             (reader.messages(ReaderQuestion(CHAINS[0].problem)), CHAINS[0].problem.answer),
         ]
     )
-    assert found.value == pytest.approx((min(2, max(-2, gains[0] - gains[1])) + 2) / 4, abs=1e-5)
-    assert 0 <= found.value <= 1 and math.isfinite(found.value)
+    assert reward.value == pytest.approx((min(2, max(-2, gains[0] - gains[1])) + 2) / 4, abs=1e-5)
+    assert 0 <= reward.value <= 1 and math.isfinite(reward.value)
 
 
 def test_what_cannot_be_rewarded_is_refused():

@@ -26,7 +26,7 @@ from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.as_es.config import ArmSpec, parse_arm
 from smallsteps.methods.as_es.method import as_es_parts, datasets, segment, train_as_es
 from smallsteps.methods.baselines.arms import DirectArm
-from smallsteps.records import Chain, Segment
+from smallsteps.records import Chain, Example, Segment
 from smallsteps.segments.strategies import get_strategy, needs_trained_scorer
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
@@ -164,13 +164,16 @@ class AsEsArm:
     def parts(
         self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
     ) -> list[Part]:
-        known = not get_strategy(self.strategy).needs_student
-        strategy = self.strategy if known else FINEST
-        examples, validation_examples = (
-            datasets(job, self.spec, chains, segment(job, chains, strategy, self.beta, None))
-            for chains in (train, validation)
-        )
-        return as_es_parts(job, self.spec, examples, validation_examples)
+        """The models of the arm and their examples. Where segments need a trained scorer, the
+        finest segments stand for them."""
+        needs_student = get_strategy(self.strategy).needs_student
+        strategy = FINEST if needs_student else self.strategy
+
+        def examples_of(chains: Sequence[Chain]) -> list[Example]:
+            segments = segment(job, chains, strategy, self.beta, None)
+            return datasets(job, self.spec, chains, segments)
+
+        return as_es_parts(job, self.spec, examples_of(train), examples_of(validation))
 
     def scorers(self) -> Sequence[DirectArm]:
         return (self.direct(),) if needs_trained_scorer(self.strategy) else ()

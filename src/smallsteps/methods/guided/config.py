@@ -37,7 +37,7 @@ WRITERS = ("untrained", "unfiltered", "distilled", "aspects", "task", "both", "r
 `-gold`), or be controlled (`-other`, `-masked`)."""
 FURTHER = ("sc", "quality", "confidence", "gold", "other", "masked")
 WITHOUT_A_STUDENT = ("gold-facts", "random-context")
-"""Controls that need no student; as long as the distilled student's rationales."""
+"""Controls without a student; `random-context` is as long as the distilled student's rationales."""
 REFINED_ARMS = ("aspects", "task", "both", "raft", "dpo")
 """Writers that begin as the distilled student and are refined by reinforcement learning."""
 NO_METHOD = ("gold", "other", "masked")
@@ -56,20 +56,20 @@ class ReaderSettings(CallSettings):
     guided: Name = "read"
     """Prompt with a rationale: a bundled name or a file."""
     standard: Name = "standard"
-    """Prompt without one."""
+    """Prompt without a rationale: a bundled name or a file."""
     cot: Name = "cot"
-    """Prompt for reasoning and prediction in one go."""
+    """Prompt for reasoning and prediction in one go: a bundled name or a file."""
     max_new_tokens: Count = 32
-    """Of an answer."""
+    """Maximum new tokens of an answer."""
     cot_tokens: Count = 256
-    """Of reasoning and prediction."""
+    """Maximum new tokens of reasoning and prediction."""
     count: int = Field(1500, ge=10, le=1_000_000)
-    """`trained` only: questions it learns from, none of them the run's."""
+    """`trained` only: number of questions it learns from; none of them is in the run."""
     budget: int = Field(1_000_000, ge=1, le=LARGEST_COUNT)
     """`trained` only: its training tokens."""
     noise: float = Field(0.5, ge=0, le=1)
-    """`trained` only: share of the rationales it learns to read that are spoilt, so that it does
-    not believe them all."""
+    """`trained` only: share of spoilt rationales among those it reads, so that it does not believe
+    them all."""
 
 
 class RewardSettings(Settings):
@@ -81,7 +81,7 @@ class RewardSettings(Settings):
     """Usefulness is the uplift of the gold answer's likelihood instead of the F1 of the reader's
     answer; needs the reader's weights."""
     longest: Count = 160
-    """Words of a rationale beyond which it is worth nothing."""
+    """Maximum number of words of a rationale; a longer one is worth nothing."""
 
     @model_validator(mode="after")
     def _uplift_is_rewarded(self) -> Self:
@@ -94,7 +94,7 @@ class RefinementSettings(ReinforceSettings, RewardSettings):
     """The refinement of the distilled student by reinforcement learning."""
 
     temperature: Temperature = 1.0
-    """Of the rollouts."""
+    """Sampling temperature of the rollouts."""
     reward: Literal["balanced", "paper"] = "balanced"
     """Reward of the arm `guided-both`."""
 
@@ -108,18 +108,19 @@ class GuidedSettings(Settings):
     reader: ReaderSettings = Field(default_factory=ReaderSettings)
     reinforce: RefinementSettings = Field(default_factory=RefinementSettings)
     samples: int = Field(10, ge=2, le=1000)
-    """Of self-consistency and of choosing one of n (paper: 10)."""
+    """Samples for self-consistency and for choosing one of n (paper: 10)."""
     temperature: Temperature = 0.7
-    """Of those samples (paper: 0.7)."""
+    """Sampling temperature of those samples (paper: 0.7)."""
     max_new_tokens: Count = 96
-    """Of a rationale."""
+    """Maximum new tokens of a rationale."""
     judge: Name = "lexical"
-    """Of the aspects: lexical, or a model of natural-language inference."""
+    """Judge of the aspects: lexical, or a model of natural-language inference."""
     encoder: Name = "lexical"
-    """Of the aspects: lexical, or a sentence encoder."""
+    """Encoder of the aspects: lexical, or a sentence encoder."""
     judge_min_auc: float = Field(0.7, ge=0, le=1)
-    """On text that is not bundled the judge is measured before refinement: how often it ranks a
-    rationale of this run above a spoilt one. A lexical judge below this ends the run; 0: never."""
+    """Minimum AUC of the judge: how often it ranks a rationale of this run above a spoilt one.
+    Measured before refinement, on text that is not bundled. A lexical judge below it ends the run;
+    0: never."""
 
 
 def kinds() -> list[str]:

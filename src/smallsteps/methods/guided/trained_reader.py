@@ -1,13 +1,17 @@
-"""A small reader for machines without weights: it learns to answer bundled two-hop questions, and
-is then frozen.
+"""A small reader for machines without model weights: it learns to answer bundled two-hop questions,
+and is then frozen.
 
-So that no arm asks it for what it has never seen, it learns from three kinds of input: reasoning
-and prediction in one go (chain of thought) for every question, and in turn the question alone
-(standard prompting) and with a rationale: a right one, the facts of it without the conclusion, or a
-spoilt one (a name swapped, a step dropped or negated, another question's rationale), always towards
-the right answer, so that it learns to read and not to believe. Its questions are none of the run's,
-and half of them have shorter contexts: a small model finds out how to look a fact up where there
-are few."""
+It learns each kind of input that an arm gives it:
+
+    chain of thought   reasoning and prediction in one go, for every question
+    standard           the question alone, for every third question
+    guided             the question with a rationale, for the others: a right rationale, its facts
+                       without the conclusion, or a spoilt one (a name swapped, a step dropped or
+                       negated, another question's rationale)
+
+Its target is always the right answer, so that it learns to read rationales and not to believe them.
+None of its questions is in the run. Half of them have shorter contexts, where a small model learns
+more easily to look up a fact."""
 
 from __future__ import annotations
 
@@ -17,12 +21,13 @@ from pathlib import Path
 
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
+from smallsteps.generation.generator import Messages
 from smallsteps.methods.guided.config import GuidedSettings
 from smallsteps.methods.guided.method import reasoning_of
 from smallsteps.methods.guided.reader import MARK
 from smallsteps.quality.perturb import PERTURBATIONS
 from smallsteps.quality.rated import Rated
-from smallsteps.records import Chain, Example
+from smallsteps.records import Chain, Example, Problem
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import facts
 from smallsteps.tasks.base import Task
@@ -32,14 +37,14 @@ from smallsteps.teaching.prompts import Prompt, read_prompt
 from smallsteps.training.checkpoints import COMPLETE
 
 SPOILT = ("swap", "drop", "negate", "other")
-"""Perturbations that a reader must be able to see through."""
+"""Perturbations in spite of which the reader must answer right."""
 
 FACTS_ALONE = 0.4
-"""Share of the right rationales that it reads without their conclusion."""
+"""Share of the right rationales from which the conclusion is cut."""
 
 
 def train_reader(lab: Lab, folder: Path) -> None:
-    """Trains the reader in `folder`, which then holds its files."""
+    """Trains the reader and leaves its files in `folder`."""
     recipe = lab.recipe
     settings = recipe.section(GuidedSettings).reader
     prompts = {name: read_prompt(getattr(settings, name)) for name in ("guided", "standard", "cot")}
@@ -73,7 +78,7 @@ def train_reader(lab: Lab, folder: Path) -> None:
 
 
 def _chains(lab: Lab, count: int) -> list[Chain]:
-    """Chains to learn from, none of them the run's; every second one has a shorter context."""
+    """`count` chains that are not in the run; every second one has a shorter context."""
     data, recipe = lab.data, lab.recipe
     distractors, seed = facts.DISTRACTORS[recipe.data.difficulty], 400 + recipe.data.split_seed
     long = without_overlap(
@@ -98,35 +103,35 @@ def reader_examples(
     number: int,
     task: Task,
 ) -> list[Example]:
-    """What one question is read for: chain of thought, and either nothing or a rationale, right or
-    spoilt. `neighbour`: another chain, whose rationale can take its place."""
+    """The examples of question `number`: chain of thought, and the question alone or with a
+    rationale. `noise`: share of spoilt rationales. `neighbour`: another chain, whose rationale may
+    replace the right one."""
     problem = chain.problem
-    rng = random.Random(f"reading/{problem.id}")
-    right = reasoning_of(chain.rationale.text)
     answer = problem.answer or ""
+    reasoning = reasoning_of(chain.rationale.text)
     cot = prompts["cot"].render(task, problem)
-    targets = {"cot": (cot, f"{right} {MARK} {answer}")}
+    examples = [_example(problem, "cot", cot, f"{reasoning} {MARK} {answer}")]
     if number % 3 == 0:
-        targets["standard"] = prompts["standard"].render(task, problem), answer
-    else:
-        rationale = right
-        if rng.random() < noise:
-            rated, foreign = (
-                Rated.of(source.problem, reasoning_of(source.rationale.text))
-                for source in (chain, neighbour)
-            )
-            rationale = PERTURBATIONS[rng.choice(SPOILT)](rated, foreign, rng) or right
-        elif rng.random() < FACTS_ALONE:
-            rationale = " ".join(sentences(right)[:-1])
-        targets["guided"] = prompts["guided"].render(task, problem, reasoning=rationale), answer
-    return [
-        Example(
-            f"{problem.id}/{kind}",
-            problem.id,
-            "\n\n".join(content for _, content in messages),
-            (),
-            target,
-            last=True,
-        )
-        for kind, (messages, target) in targets.items()
-    ]
+        standard = prompts["standard"].render(task, problem)
+        return [*examples, _example(problem, "standard", standard, answer)]
+    rationale = _rationale_to_read(chain, neighbour, noise)
+    guided = prompts["guided"].render(task, problem, reasoning=rationale)
+    return [*examples, _example(problem, "guided", guided, answer)]
+
+
+def _rationale_to_read(chain: Chain, neighbour: Chain, noise: float) -> str:
+    """The chain's reasoning: spoilt, without its conclusion, or as it is."""
+    rng = random.Random(f"reading/{chain.problem.id}")
+    reasoning = reasoning_of(chain.rationale.text)
+    if rng.random() < noise:
+        rated = Rated.of(chain.problem, reasoning)
+        foreign = Rated.of(neighbour.problem, reasoning_of(neighbour.rationale.text))
+        return PERTURBATIONS[rng.choice(SPOILT)](rated, foreign, rng) or reasoning
+    if rng.random() < FACTS_ALONE:
+        return " ".join(sentences(reasoning)[:-1])
+    return reasoning
+
+
+def _example(problem: Problem, kind: str, messages: Messages, target: str) -> Example:
+    question = "\n\n".join(content for _, content in messages)
+    return Example(f"{problem.id}/{kind}", problem.id, question, (), target, last=True)

@@ -25,31 +25,30 @@ class TailoredSettings(ContrastSettings):
     """Tailored learning: exams, a teacher, and what is learnt from mistakes (Wang et al. 2023)."""
 
     rounds: int = Field(3, ge=1, le=1000)
-    """Times the student is trained; it sits the exam before the first and after each."""
+    """Number of trainings. The student sits the exam before the first and after each."""
     teacher: TeacherSettings = Field(default_factory=TeacherSettings)
     rationales: int = Field(1, ge=1, le=1000)
-    """Rationales asked for each question at the start (T_0); above 1 they can be each other's
-    positives."""
+    """Rationales of the teacher for each question at the start (T_0). Above 1 they can be each
+    other's positives."""
     mistakes: int = Field(1, ge=1, le=1000)
-    """Wrong rationales of a question that the teacher is shown in a round, each in a call of its
-    own."""
+    """Maximum number of wrong rationales of a question that the teacher sees in a round, each in a
+    separate call."""
     samples: int = Field(4, ge=1, le=1000)
-    """Chains a question in an exam (code: 4)."""
+    """Sampled chains for each question in an exam (authors' code: 4)."""
     temperature: Temperature = 1.0
-    """Of the exam (code: 1)."""
+    """Sampling temperature of the exam (authors' code: 1)."""
     top_k: Count = 50
-    """Of the exam (code: 50)."""
+    """The exam samples from the likeliest tokens, this many (authors' code: 50)."""
     collect: Literal["accumulate", "replace"] = "accumulate"
-    """Rationales to learn from: those of all rounds, or of the newest alone."""
+    """Rationales to learn from: of all rounds, or of the newest round only."""
     cap: int = Field(8, ge=1, le=1000)
-    """`accumulate`: most rationales of a question, the newest first."""
+    """`accumulate`: maximum number of rationales of a question; the newest are kept."""
     start: Literal["continue", "restart"] = "continue"
-    """Where a round's training begins: at the last round's student (code), or at the untrained
-    one."""
+    """The student that a round trains: the last round's (authors' code), or the untrained one."""
     min_gain: float | None = Field(None, ge=-100, le=100, examples=[0.5])
-    """Stop where a round brought less on validation, in points; None: never."""
+    """Stop after a round that gained less than this on validation, in points; None: never."""
     min_failed: float = Field(1.0, ge=0, le=100)
-    """Stop where less than this share of the questions, in per cent, has a sample that is not
+    """Stop when less than this share of the questions, in per cent, has a sample that is not
     right."""
     segments: str | None = None
     """None: the student writes whole chains; `inter`, `bleu` or `rouge`: it learns and writes them
@@ -58,8 +57,8 @@ class TailoredSettings(ContrastSettings):
     """Causal students: worked training questions, fixed by the seed, that stand before every
     question in training, exam and test. They weigh `prompt_weight`."""
     equal: Literal["anchors", "all"] = "anchors"
-    """What training tokens arms have in common: those of the rationales trained on, or all that go
-    through the model, positives and negatives of the contrast included."""
+    """The training tokens in which arms are equal. `anchors`: tokens of the rationales trained on.
+    `all`: all tokens that go through the model, with positives and negatives of the contrast."""
 
 
 def check(recipe: Any, names: Sequence[str]) -> None:
