@@ -98,4 +98,4 @@ def test_the_schema_is_printed_as_json(capsys):
 def test_recipes_lists_every_bundled_recipe_with_what_it_is_for(capsys):
     assert main(["recipes"]) == 0
     shown = capsys.readouterr().out
-    assert "as-es/gsm8k" in shown and "Pre-trains the bundled student." in shown
+    assert "as-es/gsm8k" in shown and "Pre-trains the bundled student" in shown

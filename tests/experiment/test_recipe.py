@@ -256,9 +256,10 @@ def test_changes_are_read_as_yaml_and_exponents_as_numbers():
     assert recipe.seeds == [3, 4]
 
 
-def test_the_digest_hangs_on_the_content_and_not_on_the_device():
+def test_the_digest_depends_on_the_content_and_not_on_device_or_title():
     plain = Recipe()
     assert plain.digest() == make_recipe({"student": {"device": "cuda"}}).digest()
+    assert plain.digest() == make_recipe({"title": "another", "about": "words"}).digest()
     assert plain.digest() != make_recipe({"seeds": [1]}).digest()
 
 

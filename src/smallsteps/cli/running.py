@@ -21,6 +21,7 @@ from smallsteps.experiment.recipe import (
     Recipe,
     load_recipe,
     make_recipe,
+    recipe_content,
     recipe_names,
 )
 from smallsteps.experiment.recipe_schema import recipe_schema
@@ -72,11 +73,7 @@ def list_recipes() -> None:
     """`smallsteps recipes`."""
     table = Table("recipe", "about", box=None, padding=(0, 2, 0, 0))
     for name in recipe_names():
-        if name == PRETRAINING:
-            about = "Pre-trains the bundled student."
-        else:
-            about = load_recipe(name).about
-        table.add_row(name, " ".join(about.split()))
+        table.add_row(name, " ".join(recipe_content(name)["about"].split()))
     open_console().print(table)
 
 

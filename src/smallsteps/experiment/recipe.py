@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import yaml
 from pydantic import Field, create_model, model_validator
@@ -35,6 +35,8 @@ from smallsteps.training.settings import TrainSettings
 
 class BaseRecipe(Settings):
     """A comparison of arms on one data set by one student."""
+
+    no_effect: ClassVar[frozenset[str]] = frozenset({"title", "about"})
 
     title: str = "comparison"
     about: str = ""
@@ -119,16 +121,15 @@ class BaseRecipe(Settings):
         raise InternalError(f"the recipe has no section of {settings.__name__}")
 
     def digest(self) -> str:
-        """Names the recipe's content: equal digests mean equal runs. Where it runs (device), how
-        fast a teacher is asked and what it may cost are left out."""
+        """Names the recipe's content: equal digests mean equal runs. Its title, where it runs
+        (device), how fast a teacher is asked and what it may cost are left out."""
         content = {key: value for key, value in self.effects().items() if value is not None}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
         """The resolved recipe, every knob named."""
-        return yaml.safe_dump(
-            self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110
-        )
+        content = self.model_dump(mode="json")
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _sections() -> dict[str, Any]:
