@@ -25,7 +25,7 @@ from smallsteps.methods.guided.arm_results import (
 from smallsteps.methods.guided.config import (
     NO_METHOD,
     PREFIX,
-    REFINED_ARMS,
+    REFINEMENTS,
     STANDARD,
     WITHOUT_A_STUDENT,
     GuidedSettings,
@@ -40,7 +40,7 @@ from smallsteps.methods.guided.reader import check_task
 from smallsteps.methods.guided.results import GuidedResults
 from smallsteps.methods.guided.stages import GuidedStages
 from smallsteps.methods.guided.trained_reader import train_reader
-from smallsteps.methods.guided.writers import REFINED, Writers
+from smallsteps.methods.guided.writers import Writers
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.quality.model_judges import open_judges
 from smallsteps.records import Problem
@@ -66,14 +66,14 @@ class GuidedArm:
 
     def against(self, names: Sequence[str]) -> list[str]:
         compared = [STANDARD] if STANDARD in names else []
-        if DISTILLED in names and self.kind in (*REFINED_ARMS, "cot", "small"):
+        if DISTILLED in names and self.kind in (*REFINEMENTS, "cot", "small"):
             compared.append(DISTILLED)
         return compared
 
     def run(self, lab: Lab, seed: int) -> Outcome:
         answers = self.stages.answers(self.kind, seed)
         predictions = predictions_of(answers)
-        refined = self.stages.writers.refined(self.kind, seed) if self.kind in REFINED else None
+        refined = self.stages.writers.refined(self.kind, seed) if self.kind in REFINEMENTS else None
         quality = self.stages.quality(answers, seed)
         student, validation, cost = self._student(seed)
         return Outcome(
@@ -94,14 +94,14 @@ class GuidedArm:
         writer, _ = guided_parts(self.kind)
         if writer == "untrained" or writer not in guided_students([writer]):
             return None, None, {}
-        fitted = self.stages.writers.fitted("distilled" if writer in REFINED else writer, seed)
+        fitted = self.stages.writers.fitted("distilled" if writer in REFINEMENTS else writer, seed)
         cost = {
             "train_tokens": fitted.train_tokens,
             "passes": round(fitted.passes, 3),
             "seconds": round(fitted.seconds, 2),
         }
         folder = Path(self.stages.writers.student(writer, seed))
-        if writer in REFINED:
+        if writer in REFINEMENTS:
             return folder, self.stages.writers.refined(writer, seed).best.value, cost
         return folder, fitted.validation, cost
 

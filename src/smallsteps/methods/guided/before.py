@@ -13,7 +13,7 @@ from smallsteps.generation.access import Access
 from smallsteps.generation.chat_models import local_folder
 from smallsteps.methods.guided.config import (
     PREFIX,
-    REFINED_ARMS,
+    REFINEMENTS,
     GuidedSettings,
     guided_parts,
     guided_students,
@@ -74,7 +74,7 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     reinforce, trained = settings.reinforce, settings.reader.name == "trained"
     calls_per_question = sum(settings.samples if _samples_several(kind) else 1 for kind in kinds)
     rewards = reinforce.steps * reinforce.prompts * reinforce.samples
-    refined = seeds * sum(name in REFINED_ARMS for name in students)
+    refined = seeds * sum(name in REFINEMENTS for name in students)
     distilled = seeds * sum(name in ("distilled", "unfiltered") for name in students)
     evaluations = distilled * recipe.train.evaluations + refined * reinforce.evaluations
     to_learn_from = in_all if students else 0

@@ -38,13 +38,21 @@ WRITERS = ("untrained", "unfiltered", "distilled", "aspects", "task", "both", "r
 FURTHER = ("sc", "quality", "confidence", "gold", "other", "masked")
 WITHOUT_A_STUDENT = ("gold-facts", "random-context")
 """Controls without a student; `random-context` is as long as the distilled student's rationales."""
-REFINED_ARMS = ("aspects", "task", "both", "raft", "dpo")
-"""Writers that begin as the distilled student and are refined by reinforcement learning."""
 NO_METHOD = ("gold", "other", "masked")
 """Further kinds that are ceilings or controls."""
 
 
 RewardKind = Literal["balanced", "paper", "aspects", "task"]
+
+REFINEMENTS: dict[str, tuple[RewardKind | None, str | None]] = {
+    "aspects": ("aspects", None),
+    "task": ("task", None),
+    "both": (None, None),
+    "raft": (None, "raft"),
+    "dpo": (None, "dpo"),
+}
+"""Writers that begin as the distilled student and are refined by reinforcement learning → (kind of
+reward, estimator); None: the recipe's."""
 
 
 class ReaderSettings(CallSettings):
@@ -151,9 +159,9 @@ def guided_students(kinds: Sequence[str]) -> list[str]:
     ['small', 'distilled', 'both']
     """
     writers = {guided_parts(kind)[0] for kind in kinds}
-    if writers & {*REFINED_ARMS, "random-context"}:
+    if writers & {*REFINEMENTS, "random-context"}:
         writers.add("distilled")
-    return [name for name in ("small", "unfiltered", "distilled", *REFINED_ARMS) if name in writers]
+    return [name for name in ("small", "unfiltered", "distilled", *REFINEMENTS) if name in writers]
 
 
 def check(recipe: Any, names: Sequence[str]) -> None:

@@ -23,8 +23,8 @@ from smallsteps.experiment.trained import Trained
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.config import (
     PREFIX,
+    REFINEMENTS,
     GuidedSettings,
-    RewardKind,
     RewardSettings,
     guided_students,
 )
@@ -51,15 +51,6 @@ from smallsteps.students.tokens import prepare
 from smallsteps.tasks.files import write_rows
 from smallsteps.training.reinforce import Reinforced, read_reinforced, reinforce
 from smallsteps.training.settings import ReinforceSettings
-
-REFINED: dict[str, tuple[RewardKind | None, str | None]] = {
-    "aspects": ("aspects", None),
-    "task": ("task", None),
-    "both": (None, None),
-    "raft": (None, "raft"),
-    "dpo": (None, "dpo"),
-}
-"""Refined student → (kind of reward, estimator); None: the recipe's."""
 
 
 @dataclass
@@ -139,7 +130,7 @@ class Writers:
         """The folder of M_S as an arm uses it."""
         if name == "untrained":
             return self.lab.base_folder
-        if name in REFINED:
+        if name in REFINEMENTS:
             return self.refined(name, seed).folder
         return self.fitted(name, seed).folder("metric")
 
@@ -171,7 +162,7 @@ class Writers:
     def refined(self, name: str, seed: int) -> Reinforced:
         """The distilled student, refined by reinforcement learning."""
         refinement, lab = self.settings.reinforce, self.lab
-        kind, estimator = REFINED[name]
+        kind, estimator = REFINEMENTS[name]
         kind = kind or refinement.reward
         settings: ReinforceSettings = refinement
         if estimator:
