@@ -120,7 +120,6 @@ def ours(
         passes=updates * 64 / len(examples),
         learning_rate=1e-4,
         evaluations=1,
-        seed=seed,
         micro_batch_tokens=tokens,
         overlong="drop",
         early_stop="drop",

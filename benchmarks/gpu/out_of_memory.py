@@ -1,6 +1,6 @@
 """Provokes one out-of-memory error on the GPU: training must halve its micro-batches and finish.
 
-    python benchmarks/gpu/out_of_memory.py CHAINS.jsonl [--device cuda] [--memory 3.0]
+    python benchmarks/gpu/out_of_memory.py CHAINS.jsonl [--device cuda] [--memory 1.5]
 
 On a CPU, where no memory limit can be set, the first large micro-batch is made to fail.
 """
@@ -18,7 +18,7 @@ from measure import add_options, prepare, record, record_peak
 
 from smallsteps.segments.examples import build_examples
 from smallsteps.tasks.files import read_chains
-from smallsteps.training import trainer
+from smallsteps.training import updates
 from smallsteps.training.fit import fit
 from smallsteps.training.settings import TrainSettings
 
@@ -29,7 +29,7 @@ def main() -> None:
     )
     parser.add_argument("chains", type=Path)
     parser.add_argument("--n", type=int, default=64)
-    parser.add_argument("--memory", type=float, default=3.0, help="GiB this process may use")
+    parser.add_argument("--memory", type=float, default=1.5, help="GiB this process may use")
     add_options(parser, rounds=1)
     options = parser.parse_args()
     prepare(options)
@@ -50,19 +50,19 @@ def main() -> None:
         source_limit=None,
         target_limit=None,
     )
-    collate = trainer.UpdateTrainer._collate
+    collate = updates.collate
 
-    def limited(self, rows):
+    def limited(rows, *further):
         if options.device == "cpu" and len(rows) > options.n // 3:
             raise torch.OutOfMemoryError("out of memory, provoked")
-        return collate(self, rows)
+        return collate(rows, *further)
 
     if options.device != "cpu":
         total = torch.cuda.get_device_properties(options.device).total_memory
         torch.cuda.set_per_process_memory_fraction(options.memory * 2**30 / total)
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(trainer.UpdateTrainer, "_collate", limited),
+        mock.patch.object(updates, "collate", limited),
     ):
         result = fit(student, examples, [], settings, Path(folder) / "run", task=TASK)
     halvings = (tokens // result.micro_batch_tokens).bit_length() - 1

@@ -69,22 +69,6 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
     return [
         Part("same text", (gpu("same_text.py", "--n", 8 if tiny else 32),), 60),
         Part(
-            "generation",
-            (
-                bench(
-                    "bench_generation.py",
-                    chains,
-                    "--n",
-                    rows,
-                    "--batch",
-                    rows,
-                    "--alone",
-                    1 if tiny else 3,
-                ),
-            ),
-            80,
-        ),
-        Part(
             "scores",
             (
                 bench(
@@ -211,6 +195,22 @@ def parts(device: str, tiny: bool, work: Path) -> list[Part]:
                 ),
             ),
             150,
+        ),
+        Part(
+            "generation",
+            (
+                bench(
+                    "bench_generation.py",
+                    chains,
+                    "--n",
+                    rows,
+                    "--batch",
+                    rows,
+                    "--alone",
+                    1 if tiny else 3,
+                ),
+            ),
+            160,
         ),
     ]
 
