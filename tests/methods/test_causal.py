@@ -64,6 +64,6 @@ def test_the_students_are_ordinary_folders_that_answer(finished):
 
 def test_a_causal_student_learns(finished):
     out, _ = finished
-    held = json.loads((out / "arms/ases-uni-inter-seed0/training/trained.json").read_text())
-    losses = [row["train_loss"] for row in held["curves"]]
+    trained = json.loads((out / "arms/ases-uni-inter-seed0/training/trained.json").read_text())
+    losses = [row["train_loss"] for row in trained["curves"]]
     assert len(losses) >= 5 and losses[-1] < 0.95 * losses[0]

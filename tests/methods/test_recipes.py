@@ -64,11 +64,11 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
     if "beta" in published.sweep:
         changes.append("sweep.beta=[0.8, 1.0]")
     recipe = load_recipe(name, changes)
-    found = run(recipe, tmp_path / "run")
-    assert [arm.name for arm in found.arms] == [
+    results = run(recipe, tmp_path / "run")
+    assert [arm.name for arm in results.arms] == [
         name
         for arm in recipe.arms
         for name in before_module(method_of(arm).name).variants(recipe, [arm])
     ]
-    assert all(arm.train_tokens >= 600 and arm.n > 0 for arm in found.arms)
-    assert bool(found.paper_protocol) == recipe.evaluation.paper_protocol
+    assert all(arm.train_tokens >= 600 and arm.n > 0 for arm in results.arms)
+    assert bool(results.paper_protocol) == recipe.evaluation.paper_protocol

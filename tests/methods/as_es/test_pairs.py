@@ -148,7 +148,7 @@ def test_damage_between_two_calls_starts_the_pair_again(
         shutil.rmtree(place / "as")
     run(recipe, tmp_path / "cut", listener)
     assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
-    said = any("the training of this pair starts again" in line for line in listener.lines)
-    assert said == (what != "half"), (
+    restarted = any("the training of this pair starts again" in line for line in listener.lines)
+    assert restarted == (what != "half"), (
         "a lost half is trained again, the other one and the figures stay"
     )

@@ -18,21 +18,21 @@ TASK = get_task("numbers")
 PROBLEMS = [Problem("a", "3 + 4?", "7"), Problem("b", "1 + 1?", "2")]
 
 
-def said(problem: str, sample: int, text: str, stopped: str = "stop_sign") -> Prediction:
+def chain(problem: str, sample: int, text: str, stopped: str = "stop_sign") -> Prediction:
     answer = TASK.extract(text, False, None)
     return Prediction(f"{problem}/{sample}", problem, text, ((None, text),), answer, stopped)  # type: ignore[arg-type]
 
 
 def test_unfinished_chains_are_no_mistakes_and_equal_mistakes_count_once() -> None:
     predictions = [
-        said("b", 0, "The answer is 2."),
-        said("a", 0, "The answer is 8."),
-        said("a", 1, "The answer is 7."),
-        said("a", 2, "The answer is 8."),
-        said("a", 3, "3 + 4 and so on and", "limit"),
-        said("a", 4, "Who knows.", "end"),
-        said("a", 5, "", "empty"),
-        said("a", 6, "3 + 4 and again and again", "repetition"),
+        chain("b", 0, "The answer is 2."),
+        chain("a", 0, "The answer is 8."),
+        chain("a", 1, "The answer is 7."),
+        chain("a", 2, "The answer is 8."),
+        chain("a", 3, "3 + 4 and so on and", "limit"),
+        chain("a", 4, "Who knows.", "end"),
+        chain("a", 5, "", "empty"),
+        chain("a", 6, "3 + 4 and again and again", "repetition"),
     ]
     papers = mark(predictions[::-1], PROBLEMS, TASK)
     assert papers == [
@@ -59,7 +59,7 @@ def test_unfinished_chains_are_no_mistakes_and_equal_mistakes_count_once() -> No
 def test_a_chain_without_a_closing_is_a_mistake_only_if_its_last_number_is_wrong(
     text: str, verdict: str
 ) -> None:
-    (paper,) = mark([said("a", 0, text, "end")], PROBLEMS[:1], TASK)
+    (paper,) = mark([chain("a", 0, text, "end")], PROBLEMS[:1], TASK)
     counted = {"right": paper.right, "wrong": len(paper.wrong), "unknown": paper.unknown}
     assert counted == {"right": 0, "wrong": 0, "unknown": 0} | {verdict: 1}
 
