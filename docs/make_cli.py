@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -35,7 +35,7 @@ CODES = """\
 
 Every command checks its outputs before any work. It refuses a folder where a file is wanted, a
 device, a place that is read-only or full, a name that is too long, and any of its own inputs, under
-whatever name. Files are written whole or not at all. Missing folders are made.
+whatever name. Writes are atomic: a file is complete or not there. Missing folders are made.
 
 ## Exit codes
 
@@ -55,7 +55,7 @@ class Description(NamedTuple):
 
     example: str
     writes: str
-    refuses: str = ""
+    refuses: Sequence[str] = ()
     """What exits with code 2, besides wrong options."""
 
 
@@ -65,7 +65,7 @@ DESCRIPTIONS = {
         "smallsteps demo --out runs/demo --threads 2",
         f"Writes a {RUN_FOLDER} with `results.json` and `report.html`. The same as "
         "`smallsteps run demo`.",
-        "a folder that holds other files or the run of another recipe",
+        ["a folder that holds other files or the run of another recipe"],
     ),
     "compare": Description(
         "smallsteps compare my.jsonl --student google/flan-t5-small --seeds 3 --out runs/mine",
@@ -74,9 +74,14 @@ DESCRIPTIONS = {
         "[Data](data.md) names the files and columns that can be read. Reports (`--task pet`) have "
         "one more arm, `direct-report`. All other settings are keys of the recipe: `--dry-run` "
         "prints them, `--set` changes them.",
-        "a row that cannot be read, too few chains for three parts, a question that is in two "
-        "parts or longer than the student reads, an unknown arm or key (the nearest one is named), "
-        "a folder of another run",
+        [
+            "a row that cannot be read",
+            "too few chains for training, validation and test data",
+            "a question that is in two of these splits",
+            "a question that is longer than the student can read",
+            "an unknown arm or key; the message names the nearest one",
+            "a folder of another run",
+        ],
     ),
     "run": Description(
         "smallsteps run as-es/gsm8k data.chains=my.jsonl 'seeds=[0,1,2]' --out runs/gsm8k",
@@ -84,8 +89,11 @@ DESCRIPTIONS = {
         "[several methods](quickstart.md#mixed-recipes). A run folder belongs to one recipe: with "
         "other changes, name another `--out`. The recipe `student/bundled` compares nothing: it "
         "pre-trains [the bundled student](students.md#the-bundled-student).",
-        "no recipe of that name (the nearest one is named), an unknown key, no `--out`, and all "
-        "that `compare` refuses",
+        [
+            "an unknown recipe or key; the message names the nearest one",
+            "no `--out`",
+            "all that `compare` refuses",
+        ],
     ),
     "recipes": Description(
         "smallsteps recipes", "Prints the name of each recipe and what it is for."
@@ -99,10 +107,14 @@ DESCRIPTIONS = {
         "rows as chains. Replies are stored before they are filtered, so that the same command "
         "never pays for a reply twice. The forecast is printed before the first call. "
         "[Teachers](tailored.md#the-teacher).",
-        "no key for a server on another machine, a wrong URL or model, a prompt that needs an "
-        "answer that a row lacks, `--samples` above 1 with temperature 0, a store that is locked "
-        "or of another version; after the rows are written, where no reply came or all were "
-        "dropped for the same reason",
+        [
+            "no key for a server on another machine",
+            "a wrong URL or model",
+            "a prompt that needs an answer where a row has none",
+            "`--samples` above 1 with temperature 0",
+            "a store that is locked or of another version",
+            "no replies, or all dropped for the same reason (the rows are written)",
+        ],
     ),
     "segment": Description(
         "smallsteps segment my.jsonl --strategy rouge --out segments.jsonl",
@@ -110,8 +122,12 @@ DESCRIPTIONS = {
         '"segments": [{"kind", "text", "score"}]}`. `kind` is `"ES"` or `"AS"`. The joined texts '
         "are the chain. `inter` and `gold` have no `score`. Prints the shares of ES and AS, the "
         "agreement with gold labels where rows have them, and some chains in colour.",
-        "a row that cannot be read, an unknown strategy, `ent`, `ent*` or `loss` without "
-        "`--student`, `gold` where a row has no labels",
+        [
+            "a row that cannot be read",
+            "an unknown strategy",
+            "`ent`, `ent*` or `loss` without `--student`",
+            "`gold` where a row has no labels",
+        ],
     ),
     "solve": Description(
         "smallsteps solve runs/mine/arms/direct-seed0/training/candidate-40 questions.jsonl "
@@ -126,9 +142,14 @@ DESCRIPTIONS = {
         "(`.answers.jsonl.partial`) and are used again for the same questions, model and settings. "
         "An argument is a file where something of that name exists, or where it looks like a file "
         "name (`questions.tsv`, `runs/x`). A space before it makes it a question.",
-        "no student in that folder, a student that smallsteps did not train without `--task`, a "
-        "file without `--out`, a file that does not exist, a question longer than the student "
-        "reads, an output that another process is writing",
+        [
+            "a folder without a student",
+            "no `--task` for a student that smallsteps did not train",
+            "a file without `--out`",
+            "a file that does not exist",
+            "a question that is longer than the student can read",
+            "an output that another process is writing",
+        ],
     ),
     "guide": Description(
         "smallsteps guide hops.jsonl --guide runs/mine/seed0/distilled/candidate-40 "
@@ -139,8 +160,13 @@ DESCRIPTIONS = {
         "With `--compare`, rows also have `answer_without`. Where gold answers are known, rows "
         "have `correct` (and `correct_without`), and the scores are printed. Replies are stored, "
         "so that the same command never pays for a reply twice.",
-        "a row without context, a folder without a student, no key for a server on another "
-        "machine, a wrong URL or model, a reader none of whose replies could be read",
+        [
+            "a row without context",
+            "a folder without a student",
+            "no key for a server on another machine",
+            "a wrong URL or model",
+            "a reader whose replies all have no readable answer",
+        ],
     ),
     "quality": Description(
         "smallsteps quality rationales.jsonl --reference teacher.jsonl --out quality.jsonl",
@@ -150,8 +176,10 @@ DESCRIPTIONS = {
         "`fluency` is null without `--student`, `naturalness` without `--reference`. Without "
         "references, fluency is standardised over the rationales themselves. Prints the means. "
         "[What they measure](guided.md#eight-aspects).",
-        "a row without question, context or rationale, a judge whose labels are not those of "
-        "natural-language inference",
+        [
+            "a row without question, context or rationale",
+            "a judge that is no model of natural-language inference (by its labels)",
+        ],
     ),
     "grade": Description(
         "smallsteps grade answers.jsonl gold.jsonl --task numbers",
@@ -162,8 +190,11 @@ DESCRIPTIONS = {
         "for each prediction, in order: `id`, `answer` (null: none), `correct`. A problem without "
         "a prediction counts as wrong. How the text was decoded is not known: the score says "
         "`decode:unknown` and names no seed.",
-        "a gold row without an answer, a prediction for a problem that is not in the gold file, "
-        "two predictions for one problem",
+        [
+            "a gold row without an answer",
+            "a prediction for a problem that is not in the gold file",
+            "two predictions for one problem",
+        ],
     ),
 }
 
@@ -214,15 +245,26 @@ def _section(name: str, command: Callable[..., Any]) -> str:
         _wrapped(description.writes),
     ]
     if description.refuses:
-        lines += ["", _wrapped(f"Exit code 2: {description.refuses}.")]
+        lines += [
+            "",
+            "Ends with exit code 2 on:",
+            "",
+            *(_item(text) for text in description.refuses),
+        ]
     rows = [_row(parameter) for parameter in parameters(command)]
     if rows:
         lines += ["", "| argument or option | default | meaning |", "|---|---|---|", *rows]
     return "\n".join([*lines, ""])
 
 
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _item(text: str) -> str:
+    return _wrapped(f"- {text}", indent="  ")
 
 
 def _row(parameter: Parameter) -> str:
