@@ -114,7 +114,7 @@ def test_changes_open_sections_that_are_missing_or_null():
         ("=3", r"expected key=value, found '=3'"),
         ("inner..rate=1", r"expected key=value, found 'inner\.\.rate=1'"),
         ("count.of=1", r"'count\.of=1': 'count' is a value, it holds no key 'of'"),
-        ("count=[", r"'count=\[':1: no YAML: "),
+        ("count=[", r"'count=\[':1: not valid YAML: "),
     ],
 )
 def test_a_change_that_cannot_be_made_is_named(change, message):

@@ -26,16 +26,19 @@ def test_numbers_are_numbers_and_dates_are_text(text, value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", r"^r\.yaml:3: no YAML: the key 'a' stands twice\.$"),
+        ("a: 1\nb: 2\na: 3", r"^r\.yaml:3: not valid YAML: the key 'a' stands twice\.$"),
         ("a: &x 1", r"^r\.yaml:1: .*anchors"),
         ("a: *x", r"^r\.yaml:1: .*aliases"),
-        ("a: !!python/object:os.system x", r"^r\.yaml:1: no YAML: could not determine a constr"),
+        (
+            "a: !!python/object:os.system x",
+            r"^r\.yaml:1: not valid YAML: could not determine a constr",
+        ),
         ("1: x", r"^r\.yaml:1: .*expected a name before the colon, got '1'"),
         ("[1]: x", r"^r\.yaml:1: .*expected a name before the colon"),
-        ("a: [1", r"^r\.yaml:1: no YAML: "),
-        ("a: \x07", r"^r\.yaml:1: no YAML: a character that no text has \(0x7\)\.$"),
+        ("a: [1", r"^r\.yaml:1: not valid YAML: "),
+        ("a: \x07", r"^r\.yaml:1: not valid YAML: a character that no text has \(0x7\)\.$"),
         ("[" * (DEEPEST + 1), rf"^r\.yaml:1: .*nested more than {DEEPEST} levels"),
-        ("a: " + "9" * 5000, r"^r\.yaml: no YAML: Exceeds the limit"),
+        ("a: " + "9" * 5000, r"^r\.yaml: not valid YAML: Exceeds the limit"),
     ],
 )
 def test_a_fault_is_one_line_that_begins_with_file_and_line(text, message):

@@ -9,6 +9,7 @@ checked. Used by `config.py` for every settings class."""
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -56,7 +57,11 @@ def _line(details: Any, model: type[BaseModel]) -> str:
     key, kind = location.key, details["type"]
     if kind == "extra_forbidden":
         section = _section(_locate(model, details["loc"][:-1]).annotation) or model
-        return f"unknown key {key!r}.{nearest(str(details['loc'][-1]), section.model_fields)}"
+        name = str(details["loc"][-1])
+        elsewhere = next(_keys_named(name, model), None)
+        if elsewhere is not None:
+            return f"unknown key {key!r}. Did you mean {elsewhere!r}?"
+        return f"unknown key {key!r}.{nearest(name, section.model_fields)}"
     if kind == "value_error":
         message = str(details["msg"]).removeprefix("Value error, ")
         return f"{key}: {message}" if key else message
@@ -73,6 +78,16 @@ def _line(details: Any, model: type[BaseModel]) -> str:
     if choices and isinstance(value, str):
         return line + nearest(value, choices).partition(" Known:")[0]
     return line + (_example(key, location.field) if location.whole else "")
+
+
+def _keys_named(name: str, model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The keys of `model` and its sections that end in `name`, such as `train.budget`."""
+    for key, field in model.model_fields.items():
+        if key == name:
+            yield f"{prefix}{key}"
+        section = _section(field.annotation)
+        if section is not None:
+            yield from _keys_named(name, section, f"{prefix}{key}.")
 
 
 def shown(value: Any) -> str:

@@ -76,14 +76,14 @@ def read_yaml(text: str, origin: str) -> Any:
         mark = error.problem_mark or error.context_mark
         where = "" if mark is None else f":{mark.line + 1}"
         problem = " ".join(str(error.problem or error.context or "broken").split())
-        raise RecipeError(f"{origin}{where}: no YAML: {problem}.") from None
+        raise RecipeError(f"{origin}{where}: not valid YAML: {problem}.") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise RecipeError(
-            f"{origin}:{line}: no YAML: a character that no text has ({error.character:#x})."
+            f"{origin}:{line}: not valid YAML: a character that no text has ({error.character:#x})."
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number of 5,000 digits
-        raise RecipeError(f"{origin}: no YAML: {str(error).splitlines()[0]}.") from None
+        raise RecipeError(f"{origin}: not valid YAML: {str(error).splitlines()[0]}.") from None
 
 
 def read_yaml_file(path: Path) -> Any:

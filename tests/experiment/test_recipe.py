@@ -133,18 +133,18 @@ WRONG = {
     "title=3": "title: expected text, got 3",
     "student.name=": "student.name: expected text (not empty), got nothing",
     # key=value
-    "arms=[direct": "'arms=[direct':1: no YAML: expected ',' or ']', but got '<stream end>'.",
-    'x="': "'x=\"':1: no YAML: found unexpected end of stream.",
-    "x=*y": "'x=*y':1: no YAML: anchors (&name) and aliases (*name) are not read",
-    "x=@z": "'x=@z':1: no YAML: found character '@' that cannot start any token.",
-    "x=%": "'x=%':1: no YAML: expected alphabetic or numeric character",
-    "x=!!python/object:os.system {}": "no YAML: could not determine a constructor for the tag",
-    "x=" + "[" * 10_000: ":1: no YAML: nested more than 20 levels deep.",
-    "x=" + "9" * 5000: "no YAML: Exceeds the limit (4300 digits)",
-    "x={a: 1, a: 2}": "no YAML: the key 'a' stands twice.",
-    "x={1: 2}": "no YAML: expected a name before the colon, got '1'.",
-    "title=\udcff": "no YAML: a character that no text has (0xdcff).",
-    "title=\0": "no YAML: a character that no text has (0x0).",
+    "arms=[direct": "'arms=[direct':1: not valid YAML: expected ',' or ']', but got '<stream end>'.",
+    'x="': "'x=\"':1: not valid YAML: found unexpected end of stream.",
+    "x=*y": "'x=*y':1: not valid YAML: anchors (&name) and aliases (*name) are not read",
+    "x=@z": "'x=@z':1: not valid YAML: found character '@' that cannot start any token.",
+    "x=%": "'x=%':1: not valid YAML: expected alphabetic or numeric character",
+    "x=!!python/object:os.system {}": "not valid YAML: could not determine a constructor for the tag",
+    "x=" + "[" * 10_000: ":1: not valid YAML: nested more than 20 levels deep.",
+    "x=" + "9" * 5000: "not valid YAML: Exceeds the limit (4300 digits)",
+    "x={a: 1, a: 2}": "not valid YAML: the key 'a' stands twice.",
+    "x={1: 2}": "not valid YAML: expected a name before the colon, got '1'.",
+    "title=\udcff": "not valid YAML: a character that no text has (0xdcff).",
+    "title=\0": "not valid YAML: a character that no text has (0x0).",
     "=3": "expected key=value, found '=3'",
     "a.b": "expected key=value, found 'a.b'",
     "a..b=1": "expected key=value, found 'a..b=1'",
@@ -174,31 +174,37 @@ FILES = {
     "utf16": ("title: x\n".encode("utf-16"), "UTF-16, expected UTF-8"),
     "utf16 without mark": ("title: x\n".encode("utf-16-le"), "expected text, found a binary file"),
     "binary": (bytes(range(256)), "expected text, found a binary file"),
-    "deep": (b"x: " + b"[" * 10_000, ":1: no YAML: nested more than 20 levels deep"),
+    "deep": (b"x: " + b"[" * 10_000, ":1: not valid YAML: nested more than 20 levels deep"),
     "deep blocks": (
         b"\n".join(b" " * n + b"x:" for n in range(1000)),
-        r":\d+: no YAML: nested more than",
+        r":\d+: not valid YAML: nested more than",
     ),
     "empty": (b"", "empty; expected `key: value` lines"),
     "a comment": (b"# nothing\n", "empty; expected `key: value` lines"),
     "a list": (b"- direct\n", "expected `key: value` lines, found a list"),
     "a number": (b"0\n", "expected `key: value` lines, found a int"),
-    "twice": (b"title: a\nseeds: [0]\ntitle: b\n", ":3: no YAML: the key 'title' stands twice"),
+    "twice": (
+        b"title: a\nseeds: [0]\ntitle: b\n",
+        ":3: not valid YAML: the key 'title' stands twice",
+    ),
     "object": (
         b"x: !!python/object/apply:os.system ['true']\n",
-        ":1: no YAML: could not determine",
+        ":1: not valid YAML: could not determine",
     ),
-    "laughs": (b"a: &a [x, x]\nb: &b [*a, *a]\n", r":1: no YAML: anchors \(&name\)"),
+    "laughs": (b"a: &a [x, x]\nb: &b [*a, *a]\n", r":1: not valid YAML: anchors \(&name\)"),
     "merge": (
         b"a: {<<: {title: x}}\n",
-        ":1: no YAML: could not determine a constructor for the tag",
+        ":1: not valid YAML: could not determine a constructor for the tag",
     ),
-    "broken": (b"arms: [direct\nseeds: [0]\n", r":2: no YAML: expected ',' or '\]'"),
+    "broken": (b"arms: [direct\nseeds: [0]\n", r":2: not valid YAML: expected ',' or '\]'"),
     "tab": (
         b"train:\n\tpasses: 3\n",
-        ":2: no YAML: found character '.t' that cannot start any token",
+        ":2: not valid YAML: found character '.t' that cannot start any token",
     ),
-    "two documents": (b"title: a\n---\ntitle: b\n", ":2: no YAML: but found another document"),
+    "two documents": (
+        b"title: a\n---\ntitle: b\n",
+        ":2: not valid YAML: but found another document",
+    ),
     "huge": (b"#" * 10_000_001, "larger than 10,000,000 bytes"),
 }
 
@@ -301,3 +307,12 @@ def test_extra_parameters_change_the_digest_and_patience_does_not():
         == digest(extra_body={})
         != digest(extra_body={"reasoning_effort": "low"})
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [("budget=6000", "train.budget"), ("train.batch_size=8", "evaluation.batch_size")],
+)
+def test_a_key_in_the_wrong_section_is_told_where_it_belongs(change, key):
+    with pytest.raises(RecipeError, match=f"Did you mean '{key}'"):
+        load_recipe("demo", [change])

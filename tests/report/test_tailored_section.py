@@ -37,8 +37,8 @@ def test_rounds_show_their_figures_the_fate_of_questions_and_what_the_teacher_wr
     text = read(tailored(make_run())).text
     for shown in ("Rounds", "41, 39", "12.3 k", "61.8", "33.2", "the same number of anchor tokens"):
         assert shown in text
-    assert "✗ mistake ✓ right ✓ right 2 questions" in text
-    assert "1 of 1 questions whose mistakes the teacher explained" in text
+    assert "✗ mistake ✓ no mistake ✓ no mistake 2 questions" in text
+    assert "1 of 1 questions about whose mistakes the teacher was asked" in text
     assert (
         "before round 2, 40 teacher tokens, dropped: wrong answer Mistake The answer is 7." in text
     )

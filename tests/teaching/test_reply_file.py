@@ -32,6 +32,7 @@ def test_replies_bought_elsewhere_are_handed_out_in_their_order(tmp_path: Path) 
     file.write_text('{"id": "a", "rationale": "no, 10", "attempt": "5 + 5 = 11"}\n')
     (correction,) = FileTeacher.read(file).explain([Lesson("w", problem, "5 + 5 = 11")])
     assert correction.text == "no, 10"
+    assert FileTeacher.read(file).corrects and not teacher.corrects
     file.write_text('{"id": "a"}\n')
     with pytest.raises(DataError, match=r"bought\.jsonl:1: `rationale` is missing"):
         FileTeacher.read(file)

@@ -29,6 +29,8 @@ def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
     if best is not None:
         folder = out / best.folder
         say(f"best student: {best.name} (seed {best.seed}, chosen on validation), in {folder}")
+        if best.validation == 0:
+            say("it answers no validation question right: train longer, or look at its answers")
     say(f"results: {out / 'results.json'}   page: {page}")
     if best is not None:
         method = method_of(recipe_arm(recipe, best.name))

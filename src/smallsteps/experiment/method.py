@@ -74,8 +74,10 @@ def method_of(arm: str) -> Method:
             raise ValueError(f"the arm {arm!r} is called {method.renamed[arm]!r} now")
     similar = get_close_matches(arm, known, n=1, cutoff=0.5)
     hint = f" Did you mean {similar[0]!r}?" if similar else ""
-    first = ", ".join(method.arm_names()[0] for method in methods().values())
-    raise ValueError(f"unknown arm {arm!r}.{hint} Arms are {first} and others like them.")
+    alike = get_close_matches(arm, known, n=8, cutoff=0.3) or [
+        method.arm_names()[0] for method in methods().values()
+    ]
+    raise ValueError(f"unknown arm {arm!r}.{hint} Known are for example {', '.join(alike)}.")
 
 
 def methods_of(recipe: Arms) -> dict[str, list[str]]:

@@ -39,6 +39,11 @@ class FileTeacher:
     """(problem id, attempt) → its replies."""
     thinking: Thinking = "drop"
 
+    @property
+    def corrects(self) -> bool:
+        """Whether any reply corrects a wrong rationale."""
+        return any(attempt is not None for _, attempt in self.replies)
+
     @classmethod
     def read(cls, path: str | Path, thinking: Thinking = "drop") -> FileTeacher:
         """The teacher of a file. Raises DataError on a row without `id` or `rationale`, and on an

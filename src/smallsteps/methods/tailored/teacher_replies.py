@@ -31,6 +31,7 @@ from smallsteps.methods.tailored.method import (
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.lessons import Lesson, Teacher
 from smallsteps.teaching.prompted import PromptedTeacher
+from smallsteps.teaching.reply_file import FileTeacher
 
 
 @dataclass
@@ -46,6 +47,11 @@ class TeacherReplies:
     def buy_first(self) -> None:
         """Buys T_0, for all arms and seeds. Raises DataError where nothing of it is kept: then no
         round can be trained."""
+        if isinstance(self.teacher, FileTeacher) and not self.teacher.corrects:
+            self.lab.reporter.say(
+                f"teacher: {self.teacher.name} has no row with `attempt`, so it corrects no "
+                "mistake: rounds after the first learn from T_0 again"
+            )
         if not collected(self.first, self.settings):
             raise DataError(
                 f"T_0: not one of {len(self.first)} rationales of the teacher "
