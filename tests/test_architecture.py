@@ -156,3 +156,13 @@ POSIX_ONLY = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
 def test_no_module_imports_what_windows_lacks():
     for file in module_files().values():
         assert not POSIX_ONLY & set(imported_modules(file)), file
+
+
+def test_no_two_classes_share_a_name():
+    places = {}
+    for file in module_files().values():
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(file.relative_to(ROOT).as_posix())
+    twice = {name: files for name, files in places.items() if len(files) > 1}
+    assert not twice

@@ -14,8 +14,8 @@ from smallsteps.generation.paths import (
     Path,
     PathOptions,
     SegmentPath,
+    SegmentTurn,
     SolveSettings,
-    Turn,
     TurnPath,
     WholePath,
     open_segment,
@@ -40,7 +40,7 @@ def draft(question: str = "How many pens") -> ChainDraft:
     return ChainDraft(Problem("p", question), 0)
 
 
-def reply(turn: Turn, student: Student, ids: list[int], finished: str = "end") -> Reply:
+def reply(turn: SegmentTurn, student: Student, ids: list[int], finished: str = "end") -> Reply:
     tokens = len(ids) + (finished == "end")
     return Reply(turn.request.id, 0, tuple(ids), student.text(ids), finished, tokens)  # type: ignore[arg-type]
 

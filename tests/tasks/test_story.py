@@ -3,10 +3,10 @@
 import pytest
 
 from smallsteps.tasks.stories import make_chains, story
-from smallsteps.tasks.story import STYLES, Step, Story
+from smallsteps.tasks.story import STYLES, Story, StoryStep
 
-BUY = Step("She buys 4 more pens", 3, "+", 4, 7, "she has {} pens")
-GIVE = Step("She gives away 5 pens", 7, "-", 5, 2, "she has {} pens")
+BUY = StoryStep("She buys 4 more pens", 3, "+", 4, 7, "she has {} pens")
+GIVE = StoryStep("She gives away 5 pens", 7, "-", 5, 2, "she has {} pens")
 STORY = Story(("Ann has 3 pens",), (BUY, GIVE), "How many pens are left with Ann?")
 
 

@@ -11,7 +11,7 @@ from smallsteps.training.contrast_losses import ContrastLoss
 from smallsteps.training.losses import SummedLoss
 from smallsteps.training.preflight import preflight
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
-from smallsteps.training.updates import TrainingJob, Updates
+from smallsteps.training.updates import TrainingInputs, Updates
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def job(tiny, direct, task):
             )
             for n in contrasted
         }
-        return TrainingJob(student, task, checked, settings, contrasts, contrast_settings)
+        return TrainingInputs(student, task, checked, settings, contrasts, contrast_settings)
 
     return make
 
@@ -66,7 +66,7 @@ def test_a_contrast_without_a_wrong_rationale_is_not_usable(job):
     made = job(contrasted=range(8))
     lone = {name: Contrast(c.question, c.positives, ()) for name, c in made.contrasts.items()}
     updates = Updates(
-        TrainingJob(made.student, made.task, made.checked, made.settings, lone, NO_PROMPT_LOSS)
+        TrainingInputs(made.student, made.task, made.checked, made.settings, lone, NO_PROMPT_LOSS)
     )
     assert updates.update(0).usable == 0
     assert all(isinstance(member, Encoded) for member in updates.update(0).members)

@@ -234,7 +234,7 @@ class BestStudent(ResultRecord):
     """Its metric on the validation problems; null: not measured."""
 
 
-class Threads(ResultRecord):
+class ThreadsResult(ResultRecord):
     """CPU threads."""
 
     training: int
@@ -249,7 +249,7 @@ class Provenance(ResultRecord):
     python: str
     commit: str | None
     hardware: str
-    threads: Threads | None
+    threads: ThreadsResult | None
     started: str
     """UTC, ISO 8601."""
     seconds: float

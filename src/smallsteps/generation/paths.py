@@ -53,7 +53,7 @@ class SolveSettings(EngineSettings):
 
 
 @dataclass(frozen=True)
-class Turn:
+class SegmentTurn:
     """The next request of a chain, and who answers it."""
 
     writer: Kind
@@ -67,11 +67,11 @@ class Path(Protocol):
     students: dict[Kind, Student]
     """Whose engines are needed. A student that writes every kind stands under `ES`."""
 
-    def first(self, draft: ChainDraft) -> Turn:
+    def first(self, draft: ChainDraft) -> SegmentTurn:
         """The first turn. Raises DataError where the question leaves the student no room."""
         ...
 
-    def following(self, draft: ChainDraft, reply: Reply) -> Turn | None:
+    def following(self, draft: ChainDraft, reply: Reply) -> SegmentTurn | None:
         """Adds the reply to the draft; the next turn, None once the chain has ended."""
         ...
 
@@ -108,11 +108,11 @@ class SegmentPath:
         self.cue = not self.dual and drive is not None and drive.cue
         self.limit = min(options.task.max_segment_tokens, options.decoding.max_new_tokens)
 
-    def first(self, draft: ChainDraft) -> Turn:
+    def first(self, draft: ChainDraft) -> SegmentTurn:
         """The first segment. Raises DataError where the question alone is too long."""
         return self._turn(draft)
 
-    def following(self, draft: ChainDraft, reply: Reply) -> Turn | None:
+    def following(self, draft: ChainDraft, reply: Reply) -> SegmentTurn | None:
         """Adds the segment; the next one, with the longer prefix."""
         settings = self.options.settings
         draft.tokens += reply.tokens
@@ -138,7 +138,7 @@ class SegmentPath:
         no meaning."""
         return "AS" if len(draft.segments) % 2 else "ES"
 
-    def _turn(self, draft: ChainDraft) -> Turn:
+    def _turn(self, draft: ChainDraft) -> SegmentTurn:
         task, settings = self.options.task, self.options.settings
         kind = self._kind(draft)
         writer: Kind = kind if self.dual else "ES"
@@ -147,7 +147,9 @@ class SegmentPath:
         ids = student.source_ids(task, question, draft.prefix(), kind if self.cue else None)
         student.require_room(ids, draft.problem.id, limit=settings.source_limit)
         stop = loops if settings.stop_repetition else None
-        return Turn(writer, Request(draft.request_id(), ids, max_new_tokens=self.limit, stop=stop))
+        return SegmentTurn(
+            writer, Request(draft.request_id(), ids, max_new_tokens=self.limit, stop=stop)
+        )
 
 
 class WholePath:
@@ -165,7 +167,7 @@ class WholePath:
             tokens = min(task.max_segments * task.max_segment_tokens, MAX_CHAINS_PER_REPLY * tokens)
         self.limit = min(tokens, options.decoding.max_new_tokens)
 
-    def first(self, draft: ChainDraft) -> Turn:
+    def first(self, draft: ChainDraft) -> SegmentTurn:
         """The whole chain. Raises DataError where the question leaves no room for a reply."""
         student, task, settings = self.student, self.options.task, self.options.settings
         question = task.render(draft.problem)
@@ -177,7 +179,7 @@ class WholePath:
         stop: Callable[[Sequence[int]], bool] | None = loops if settings.stop_repetition else None
         if self.by_segment:
             stop = MarkerCutter(draft, student, self.options)
-        return Turn("ES", Request(draft.request_id(), ids, max_new_tokens=limit, stop=stop))
+        return SegmentTurn("ES", Request(draft.request_id(), ids, max_new_tokens=limit, stop=stop))
 
     def following(self, draft: ChainDraft, reply: Reply) -> None:
         """Adds what the cutter has not added yet: the whole reply, or its last segment."""
@@ -248,7 +250,7 @@ class TurnPath:
         self.texts: dict[str, tuple[Kind, SharedText]] = {}
         """Id of a request under way → (its writer, the chain's text before it)."""
 
-    def first(self, draft: ChainDraft) -> Turn:
+    def first(self, draft: ChainDraft) -> SegmentTurn:
         """The first segment, by ES. Raises DataError where the question leaves no room for it."""
         task, student = self.options.task, self.students["ES"]
         ids = student.source_ids(task, task.render(draft.problem), cue="ES")
@@ -256,7 +258,7 @@ class TurnPath:
         student.require_room(ids, draft.problem.id, new_tokens=1, limit=limit)
         return self._turn(draft, "ES", SharedText(ids, {"ES": None, "AS": None}))
 
-    def following(self, draft: ChainDraft, reply: Reply) -> Turn | None:
+    def following(self, draft: ChainDraft, reply: Reply) -> SegmentTurn | None:
         """Adds the segment; the other half's turn, after its marker."""
         kind, text = self.texts.pop(reply.id)
         other = OTHER[kind]
@@ -281,7 +283,7 @@ class TurnPath:
             draft.stopped = "limit"
         return None if draft.stopped else self._turn(draft, other, text)
 
-    def _turn(self, draft: ChainDraft, kind: Kind, text: SharedText) -> Turn:
+    def _turn(self, draft: ChainDraft, kind: Kind, text: SharedText) -> SegmentTurn:
         student = self.students[kind]
         limit = self.limit
         if student.max_source_tokens is not None:
@@ -297,4 +299,4 @@ class TurnPath:
             cache=text.caches[kind],
         )
         self.texts[request.id] = (kind, text)
-        return Turn(kind, request)
+        return SegmentTurn(kind, request)

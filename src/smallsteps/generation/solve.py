@@ -15,7 +15,7 @@ from smallsteps.errors import DataError, StudentError
 from smallsteps.generation.draft import ChainDraft
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding
-from smallsteps.generation.paths import OnSegment, PathOptions, SolveSettings, Turn, path_of
+from smallsteps.generation.paths import OnSegment, PathOptions, SegmentTurn, SolveSettings, path_of
 from smallsteps.records import Prediction, Problem
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.dual import DualStudent
@@ -54,7 +54,7 @@ def solve(
     drafts: dict[str, ChainDraft] = {}
     """Id of a request under way → its chain."""
 
-    def submit(draft: ChainDraft, turn: Turn) -> None:
+    def submit(draft: ChainDraft, turn: SegmentTurn) -> None:
         """Hands a chain's next request to its writer."""
         drafts[turn.request.id] = draft
         sessions[turn.writer].submit(turn.request)

@@ -65,7 +65,7 @@ the reasoning."""
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}=[^<>\n]{0,200}>>")
 
 
-class Turn(NamedTuple):
+class DialogueTurn(NamedTuple):
     role: str
     text: str
 
@@ -176,11 +176,11 @@ def _chat(row: Row) -> tuple[str, str, str | None, tuple[str, ...]] | None:
 def _exchange(
     turns: Sequence[Any], name: str, shape: str, used: tuple[str, ...]
 ) -> tuple[str, str, str | None, tuple[str, ...]]:
-    merged: list[Turn] = []
+    merged: list[DialogueTurn] = []
     for number, turn in enumerate(turns, start=1):
         current = _turn(turn, f"field {name!r}, turn {number}")
         if merged and merged[-1].role == current.role:
-            merged[-1] = Turn(current.role, f"{merged[-1].text}\n{current.text}")
+            merged[-1] = DialogueTurn(current.role, f"{merged[-1].text}\n{current.text}")
         else:
             merged.append(current)
     roles = [turn.role for turn in merged if turn.role != "system"]
@@ -194,7 +194,7 @@ def _exchange(
     return f"{shape} (`{name}`)", texts["user"], texts.get("assistant"), used
 
 
-def _turn(turn: Any, place: str) -> Turn:
+def _turn(turn: Any, place: str) -> DialogueTurn:
     if not isinstance(turn, dict):
         raise DataError(f'{place}: expected {{"role": …, "content": …}}, got {str(turn)[:60]!r}.')
     role = next(
@@ -215,7 +215,7 @@ def _turn(turn: Any, place: str) -> Turn:
     )
     if thought is not None:
         content = f"<think>{thought}</think>{content}"  # taken out and counted as all thoughts are
-    return Turn(ROLES[role.lower()], content)
+    return DialogueTurn(ROLES[role.lower()], content)
 
 
 def _parts(parts: Sequence[Any], place: str) -> str:

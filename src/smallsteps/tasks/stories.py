@@ -14,7 +14,7 @@ from typing import NamedTuple
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks.base import Difficulty
-from smallsteps.tasks.story import Step, Story
+from smallsteps.tasks.story import Story, StoryStep
 from smallsteps.tasks.word_problems import word_problems
 
 STEPS: dict[str, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 4), "hard": (4, 6)}
@@ -81,7 +81,7 @@ def _try_story(rng: random.Random, steps: int) -> Story | None:
     other = rng.choice(BOYS if girl else GIRLS)
     she, her = ("she", "her") if girl else ("he", "his")
     cast = _Cast(name, other, she, her, rng.choice(ITEMS))
-    events: list[Step] = []
+    events: list[StoryStep] = []
     opening: tuple[str, ...] = ()
     if rng.random() < 0.5:
         first = _packed(rng, cast)
@@ -104,7 +104,7 @@ def _try_story(rng: random.Random, steps: int) -> Story | None:
     return Story(opening, tuple(events), question, aside)
 
 
-def _packed(rng: random.Random, cast: _Cast) -> Step | None:
+def _packed(rng: random.Random, cast: _Cast) -> StoryStep | None:
     """The event that opens a story with some holders of equally many items."""
     number, each = rng.randint(2, 9), rng.randint(2, 9)
     if number * each > LARGEST:
@@ -116,10 +116,10 @@ def _packed(rng: random.Random, cast: _Cast) -> Step | None:
             f"{name} buys {number} {rng.choice(HOLDERS)} of {each} {items} {rng.choice(PLACES)}",
         )
     )
-    return Step(sentence, number, "x", each, number * each, cast.holds)
+    return StoryStep(sentence, number, "x", each, number * each, cast.holds)
 
 
-def _question(rng: random.Random, cast: _Cast, final: Step) -> str:
+def _question(rng: random.Random, cast: _Cast, final: StoryStep) -> str:
     name, other, items = cast.name, cast.other, cast.items
     if final.total.startswith("each"):
         return f"How many {items} does each friend get?"
@@ -147,7 +147,7 @@ def _aside(
     return None if place is None else (place, sentence)
 
 
-def _event(rng: random.Random, cast: _Cast, have: int, last: bool) -> Step | None:
+def _event(rng: random.Random, cast: _Cast, have: int, last: bool) -> StoryStep | None:
     """The next event on `have` items, or None where the drawn one does not fit."""
     name, other, she, her, items = cast
     she_first = she.capitalize()
@@ -166,7 +166,7 @@ def _event(rng: random.Random, cast: _Cast, have: int, last: bool) -> Step | Non
                 f"{she_first} gets {more} {items} from {her} aunt",
             )
         )
-        return Step(sentence, have, "+", more, have + more, cast.holds)
+        return StoryStep(sentence, have, "+", more, have + more, cast.holds)
     if kind == "lose":
         if have < 4:
             return None
@@ -179,7 +179,7 @@ def _event(rng: random.Random, cast: _Cast, have: int, last: bool) -> Step | Non
                 f"{she_first} gives {less} {items} to {other}",
             )
         )
-        return Step(sentence, have, "-", less, have - less, cast.holds)
+        return StoryStep(sentence, have, "-", less, have - less, cast.holds)
     if kind == "times":
         factor = rng.choice((2, 3, 4, 5))
         if have * factor > LARGEST or have > 15:
@@ -190,12 +190,12 @@ def _event(rng: random.Random, cast: _Cast, have: int, last: bool) -> Step | Non
                 f"{her.capitalize()} collection grows to {factor} times its size",
             )
         )
-        return Step(sentence, have, "x", factor, have * factor, cast.holds)
+        return StoryStep(sentence, have, "x", factor, have * factor, cast.holds)
     if kind == "other":
         factor = rng.choice((2, 3, 4, 5))
         if have * factor > LARGEST or have > 15:
             return None
-        return Step(
+        return StoryStep(
             f"{other} has {factor} times as many {items} as {name}",
             have,
             "x",
@@ -207,7 +207,7 @@ def _event(rng: random.Random, cast: _Cast, have: int, last: bool) -> Step | Non
     if not parts:
         return None
     friends = rng.choice(parts)
-    return Step(
+    return StoryStep(
         f"{she_first} shares them equally among {friends} friends",
         have,
         "/",

@@ -17,7 +17,7 @@ STYLES = 5
 
 
 @dataclass(frozen=True)
-class Step:
+class StoryStep:
     """One event: the sentence it is told in and the equation it leads to."""
 
     sentence: str
@@ -37,7 +37,7 @@ class Step:
         """The inference in smaller steps, without full stops; the last one is the inference itself.
         In words that the bundled student has tokens for.
 
-        >>> Step("He buys 17 more pens", 25, "+", 17, 42, "he has {} pens").smaller()
+        >>> StoryStep("He buys 17 more pens", 25, "+", 17, 42, "he has {} pens").smaller()
         ['We know this: 25 + 10 = 35', 'Hence 35 + 7 = 42', 'So he has 25 + 17 = 42 pens']
         """
         a, b, sign = self.left, self.right, self.operator
@@ -78,7 +78,7 @@ class Story:
 
     opening: tuple[str, ...]
     """Sentences told before the first event, without full stops."""
-    steps: tuple[Step, ...]
+    steps: tuple[StoryStep, ...]
     question: str
     aside: tuple[int, str] | None = None
     """A sentence that does not matter, and the event it stands before."""

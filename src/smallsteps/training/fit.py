@@ -46,7 +46,7 @@ from smallsteps.training.processes import is_first, leave_group, wait_for_all
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
 from smallsteps.training.trainer import STATE, Measure, Measures, Progress, UpdateTrainer
 from smallsteps.training.trainer_arguments import isolated, trainer_arguments
-from smallsteps.training.updates import TrainingJob
+from smallsteps.training.updates import TrainingInputs
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,9 @@ class Training:
         self.student, self.out = student, Path(out)
         self.measures, self.progress = Measures(bleu, metric), progress
         checked = preflight(student, train, validation, settings, task, seed)
-        self.job = TrainingJob(student, task, checked, settings, contrasts or {}, contrast_settings)
+        self.job = TrainingInputs(
+            student, task, checked, settings, contrasts or {}, contrast_settings
+        )
         if announce is not None:
             announce(checked.report)
         digest = digest_of(

@@ -52,7 +52,7 @@ from smallsteps.training.processes import (
     sum_over_processes,
     wait_for_all,
 )
-from smallsteps.training.updates import TrainingJob, Update, Updates
+from smallsteps.training.updates import TrainingInputs, Update, Updates
 
 Progress = Callable[[int, int, Mapping[str, float | int | None]], None]
 """(updates done, updates in all, the newest row of the curves)."""
@@ -91,7 +91,7 @@ class UpdateTrainer(Trainer):
 
     def __init__(
         self,
-        job: TrainingJob,
+        job: TrainingInputs,
         arguments: TrainingArguments,
         measures: Measures,
         progress: Progress | None,

@@ -22,7 +22,7 @@ from smallsteps.training.settings import ContrastSettings, TrainSettings
 
 
 @dataclass(frozen=True)
-class TrainingJob:
+class TrainingInputs:
     """What is trained on what, and how."""
 
     student: Student
@@ -67,7 +67,7 @@ def _anchor_tokens(member: Encoded | ContrastItem) -> int:
 class Updates:
     """The updates of a job's plan, and their tensors."""
 
-    def __init__(self, job: TrainingJob) -> None:
+    def __init__(self, job: TrainingInputs) -> None:
         self.job = job
         student = job.student
         self.start_id = student.start_id if student.architecture == "encoder-decoder" else None

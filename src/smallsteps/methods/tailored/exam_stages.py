@@ -30,7 +30,7 @@ BLOCK = 500
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Examinee:
     """A student that sits an exam and answers questions."""
 
     folder: Path | str
@@ -49,7 +49,7 @@ class ExamStages:
     settings: TailoredSettings
 
     def papers(
-        self, candidate: Candidate, place: str, demonstrations: Sequence[tuple[str, str]]
+        self, candidate: Examinee, place: str, demonstrations: Sequence[tuple[str, str]]
     ) -> list[Paper]:
         """The exam papers of the training questions, in their order."""
         problems, samples = self.lab.data.train, self.settings.samples
@@ -85,7 +85,7 @@ class ExamStages:
 
     def predictions(
         self,
-        candidate: Candidate,
+        candidate: Examinee,
         place: str,
         part: str,
         problems: list[Problem],
@@ -110,7 +110,7 @@ class ExamStages:
         folder = self.lab.run.stage(stage, make)
         return [Prediction.from_row(row) for row in read_json_lines(folder / "predictions.jsonl")]
 
-    def _load(self, candidate: Candidate, demonstrations: Sequence[tuple[str, str]]) -> Student:
+    def _load(self, candidate: Examinee, demonstrations: Sequence[tuple[str, str]]) -> Student:
         """The student, ready to answer; an untrained one is prepared to write as its path
         demands."""
         recipe = self.lab.recipe

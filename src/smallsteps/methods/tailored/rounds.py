@@ -25,7 +25,7 @@ from smallsteps.experiment.outcome import label_of
 from smallsteps.experiment.trained import Trained
 from smallsteps.methods.tailored.config import PREFIX, TailoredSettings
 from smallsteps.methods.tailored.exam import Paper
-from smallsteps.methods.tailored.exam_stages import Candidate, ExamStages
+from smallsteps.methods.tailored.exam_stages import Examinee, ExamStages
 from smallsteps.methods.tailored.method import (
     WITHOUT_CONTRAST,
     RoundMaterial,
@@ -160,7 +160,7 @@ class Rounds:
         """The round of a student: its exam, its greedy answers and their scores."""
         place, demonstrations = self.place(arm, seed, number), self.replies.demonstrations
         label = f"{label_of(PREFIX + arm, seed)}, round {number}"
-        candidate = Candidate(student, seed, number, label)
+        candidate = Examinee(student, seed, number, label)
         papers = self.exams.papers(candidate, place, demonstrations)
         data = self.lab.data
         scores: dict[str, Score] = {}
