@@ -1,6 +1,6 @@
 """Strict typed configuration: settings classes, YAML, `key=value` changes, JSON Schema.
 
-A settings class names every knob of one thing once. The class that the Python API takes is the
+A settings class names every setting of one thing once. The class that the Python API takes is the
 section of a recipe is what the command line fills, so that the three cannot disagree. This module
 knows no method and no section; `experiment/recipe.py` puts the sections of a run together.
 

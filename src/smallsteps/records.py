@@ -100,7 +100,7 @@ class Rationale(Record):
 
 @dataclass(frozen=True, slots=True)
 class Segment(Record):
-    """Neighbouring sub-sentences with the same label. A chain's segments joined are the chain."""
+    """Neighbouring sub-sentences with the same label. Joined, segments are their rationale."""
 
     id: str
     rationale_id: str

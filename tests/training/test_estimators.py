@@ -111,12 +111,12 @@ def test_an_estimator_from_outside_is_trained_with_and_known_to_the_settings(
     """`docs/extending.md` has the same in fewer lines."""
     steps = []
 
-    def centred(step, knobs):
+    def centred(step, options):
         """Each reward less the mean of all, without a baseline per group."""
         steps.append(step)
         table = step.rewards - step.rewards.mean()
         spread = table.flatten()[step.places].repeat_interleave(step.lengths)
-        return Advantages(spread, token_weights(step.lengths, knobs.average))
+        return Advantages(spread, token_weights(step.lengths, options.average))
 
     with pytest.raises(RecipeError, match="expected one of rloo, grpo, ppo, raft, dpo, got 'cent"):
         ReinforceSettings(estimator="centred")

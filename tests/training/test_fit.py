@@ -261,16 +261,18 @@ def environment():
     return kept | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
 
 
-def here(folder, examples, knobs, out, task):
+def here(folder, examples, options, out, task):
     """What the worker does, in this process."""
     student = load_student(folder / "student", device="cpu")
-    return fit(student, examples[6:], examples[:6], TrainSettings(**knobs), folder / out, task=task)
+    return fit(
+        student, examples[6:], examples[:6], TrainSettings(**options), folder / out, task=task
+    )
 
 
 def test_kill_9_then_the_same_again_ends_with_the_same_files(tiny, direct, task, tmp_path):
-    knobs = {"passes": 12, "update_examples": 8, "evaluations": 9, "learning_rate": 3e-3}
+    options = {"passes": 12, "update_examples": 8, "evaluations": 9, "learning_rate": 3e-3}
     examples = direct(30)
-    command = worker_folder(tmp_path, tiny("t5-scaled", talkative=1.0), examples, knobs)
+    command = worker_folder(tmp_path, tiny("t5-scaled", talkative=1.0), examples, options)
     running = subprocess.Popen(
         [*command, "killed"],
         stdout=subprocess.PIPE,
@@ -287,8 +289,8 @@ def test_kill_9_then_the_same_again_ends_with_the_same_files(tiny, direct, task,
     running.stdout.close()
     assert checkpoints.latest_checkpoint(tmp_path / "killed") is not None
     assert not (tmp_path / "killed/result.json").exists()
-    resumed = here(tmp_path, examples, knobs, "killed", task)
-    whole = here(tmp_path, examples, knobs, "whole", task)
+    resumed = here(tmp_path, examples, options, "killed", task)
+    whole = here(tmp_path, examples, options, "whole", task)
     assert resumed.selections == whole.selections
     for criterion, folder in whole.folders.items():
         assert_identical(
@@ -306,7 +308,7 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
         for parameter in student.model.parameters():
             if parameter.dim() > 1:
                 parameter *= 0.3
-    knobs = {
+    options = {
         "passes": 3,
         "update_examples": 8,
         "evaluations": 2,
@@ -314,7 +316,7 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
         "micro_batch_tokens": 200,
     }
     examples = direct(30)
-    command = worker_folder(tmp_path, student, examples, knobs)
+    command = worker_folder(tmp_path, student, examples, options)
     torchrun = [
         sys.executable,
         "-m",
@@ -326,8 +328,8 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
     ]
     launched = subprocess.run([*torchrun, "two"], capture_output=True, text=True, env=environment())
     assert launched.returncode == 0, launched.stderr[-3000:]
-    one = here(tmp_path, examples, knobs, "one", task)
-    two = here(tmp_path, examples, knobs, "two", task)  # finished: read back
+    one = here(tmp_path, examples, options, "one", task)
+    two = here(tmp_path, examples, options, "two", task)  # finished: read back
     assert (one.processes, two.processes) == (1, 2)
     for row, other in zip(one.curves, two.curves, strict=True):
         assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)

@@ -1,7 +1,7 @@
 """Which arms differ: the scores of all arms and seeds, pooled and tested in pairs.
 
 The last step of a run before `results.json` (`results.py`). The statistics are those of
-`evaluation.grade`; here each arm is paired with the arms that it is compared with."""
+`evaluation.comparison`; which arms are paired, `grading.compared_pairs` says."""
 
 from __future__ import annotations
 

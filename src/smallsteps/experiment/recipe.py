@@ -1,8 +1,8 @@
 """What a run is: one typed, strict value, read from YAML, printed back in full by `--dry-run`.
 
-A recipe names every knob once. Unknown keys are refused with the nearest known one; `key=value` on
-the command line (`train.learning_rate=1e-3`) changes a copy before it is checked. The sections are
-the settings classes that the Python API takes. Those of a method stand in its `config.py`."""
+A recipe names every setting once. Unknown keys are refused with the nearest known one; `key=value`
+on the command line (`train.learning_rate=1e-3`) changes a copy before it is checked. The sections
+are the settings classes that the Python API takes. Those of a method stand in its `config.py`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class BaseRecipe(Settings):
     sweep: dict[str, Annotated[list[NotNegative], Field(min_length=1)]] = Field(
         default_factory=dict, examples=["{beta: [0.8, 1.0, 1.2]}"]
     )
-    """Figures: beta or gamma → values; each arm that has the knob is run once a value."""
+    """Figures: beta or gamma → values; each arm that has the setting runs once for each value."""
     data: DataSettings = Field(default_factory=DataSettings)
     student: StudentSettings = Field(default_factory=StudentSettings)
     segmentation: SegmentationSettings = Field(default_factory=SegmentationSettings)
@@ -98,15 +98,15 @@ class BaseRecipe(Settings):
         return self
 
     def _check_sweep(self) -> None:
-        for knob, values in self.sweep.items():
-            if knob not in ("beta", "gamma"):
-                raise ValueError(f"sweep knows beta and gamma, not {knob!r}")
-            if knob == "beta" and not all(values):
+        for name, values in self.sweep.items():
+            if name not in ("beta", "gamma"):
+                raise ValueError(f"sweep knows beta and gamma, not {name!r}")
+            if name == "beta" and not all(values):
                 raise ValueError("sweep.beta: expected numbers above 0, got 0")
-            names = [f"{value:g}" for value in values]  # as they stand in the names of arms
-            twice = next((name for name in names if names.count(name) > 1), None)
+            shown = [f"{value:g}" for value in values]  # as in the names of arms
+            twice = next((value for value in shown if shown.count(value) > 1), None)
             if twice is not None:
-                raise ValueError(f"sweep.{knob}: {twice} is named twice")
+                raise ValueError(f"sweep.{name}: {twice} is named twice")
         if self.sweep and not needs_chains(self):
             raise ValueError("sweep: only AS-ES arms have one; leave it out")
 
@@ -127,7 +127,7 @@ class BaseRecipe(Settings):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
-        """The resolved recipe, every knob named."""
+        """The resolved recipe with every setting."""
         content = self.model_dump(mode="json")
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 

@@ -144,7 +144,7 @@ KNOBS = ("beta", "gamma")
 
 
 def swept(name: str) -> tuple[str, dict[str, float]]:
-    """An arm's name without the knobs of a sweep, and their values.
+    """An arm's name without the options of a sweep, and their values.
 
     >>> swept("ases-uni-ent-beta=0.8-gamma=1")
     ('ases-uni-ent', {'beta': 0.8, 'gamma': 1.0})
@@ -158,16 +158,16 @@ def sweeps(results: Results) -> dict[str, Any]:
     lines."""
     arms = summaries(results)
     parts = [(arm, *swept(arm.name)) for arm in arms]
-    knobs = [knob for knob in KNOBS if len({s[knob] for _, _, s in parts if knob in s}) > 1]
-    if not knobs:
+    options = [knob for knob in KNOBS if len({s[knob] for _, _, s in parts if knob in s}) > 1]
+    if not options:
         return {}
     names = dict.fromkeys(
-        _family(name, values, knob) for knob in knobs for _, name, values in parts
+        _family(name, values, knob) for knob in options for _, name, values in parts
     )
     colours = {name: place for place, name in enumerate(names)}
     metrics = dict.fromkeys([arms[0].metric, *(name for arm in arms for name in arm.metrics)])
     charts = []
-    for knob in knobs:
+    for knob in options:
         for metric in metrics:
             families: dict[str, Points] = {}
             level: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""A chain of thought → its sub-sentences; joined, they are the chain, character for character.
+"""A rationale → its sub-sentences; joined, they are the rationale, character for character.
 
 First step of segmentation (Xi et al. 2024, Sec. 3.1): "split at punctuation". The paper names no
 marks; ours are listed at `split`. White space after a mark belongs to the piece before it. The

@@ -28,7 +28,7 @@ Average = Literal["token", "sequence"]
 """What the loss is averaged over: all tokens, or the tokens of each rollout and then rollouts."""
 
 
-class Knobs(Protocol):
+class EstimatorOptions(Protocol):
     """The settings that estimators read; `ReinforceSettings` has them all."""
 
     @property
@@ -75,7 +75,7 @@ class Advantages(NamedTuple):
 class Estimator:
     """An estimator and what it demands of the settings."""
 
-    estimate: Callable[[Step, Knobs], Advantages]
+    estimate: Callable[[Step, EstimatorOptions], Advantages]
     min_samples: int = 2
     """Minimum number of rollouts per prompt. 2 or more: it learns from differences within a group,
     so that equal rewards teach nothing."""
@@ -178,39 +178,39 @@ def _per_token(step: Step, table: Tensor) -> Tensor:
     return table.flatten()[step.places].repeat_interleave(step.lengths)
 
 
-def _rloo(step: Step, knobs: Knobs) -> Advantages:
-    weights = token_weights(step.lengths, knobs.average)
+def _rloo(step: Step, options: EstimatorOptions) -> Advantages:
+    weights = token_weights(step.lengths, options.average)
     return Advantages(_per_token(step, rloo(step.rewards)), weights)
 
 
-def _grpo(step: Step, knobs: Knobs) -> Advantages:
-    weights = token_weights(step.lengths, knobs.average)
+def _grpo(step: Step, options: EstimatorOptions) -> Advantages:
+    weights = token_weights(step.lengths, options.average)
     return Advantages(_per_token(step, grpo(step.rewards)), weights)
 
 
-def _raft(step: Step, knobs: Knobs) -> Advantages:
+def _raft(step: Step, options: EstimatorOptions) -> Advantages:
     best = raft(step.rewards)
     counted = best.flatten()[step.places].bool()
-    return Advantages(_per_token(step, best), token_weights(step.lengths, knobs.average, counted))
+    return Advantages(_per_token(step, best), token_weights(step.lengths, options.average, counted))
 
 
-def _dpo(step: Step, knobs: Knobs) -> Advantages:
-    advantages = _per_token(step, dpo(step.rewards, step.log_ratios, knobs.dpo_beta))
+def _dpo(step: Step, options: EstimatorOptions) -> Advantages:
+    advantages = _per_token(step, dpo(step.rewards, step.log_ratios, options.dpo_beta))
     # these are divided by the number of pairs already
     return Advantages(advantages, advantages.new_ones(advantages.shape).float())
 
 
-def _ppo(step: Step, knobs: Knobs) -> Advantages:
+def _ppo(step: Step, options: EstimatorOptions) -> Advantages:
     import torch
 
     rewards = step.rewards.flatten()[step.places].tolist()
     estimates = [
-        gae(values, reward, knobs.gamma, knobs.decay)
+        gae(values, reward, options.gamma, options.decay)
         for values, reward in zip(step.values, rewards, strict=True)
     ]
     advantages = torch.cat([advantages for advantages, _ in estimates])
     returns = torch.cat([returns for _, returns in estimates])
-    weights = token_weights(step.lengths, knobs.average)
+    weights = token_weights(step.lengths, options.average)
     return Advantages(whitened(advantages), weights, returns)
 
 

@@ -48,7 +48,7 @@ class AsEsArm:
     beta: float
     selection: ChainSelection
     swept: tuple[str, ...] = ()
-    """Knobs of a sweep whose values stand in the name."""
+    """Settings of a sweep whose values stand in the name."""
     method: str = METHOD
 
     @property

@@ -25,7 +25,7 @@ class DirectArm:
 
     selection: ChainSelection
     swept: tuple[str, ...] = ()
-    """Knobs of a sweep whose values stand in the name."""
+    """Settings of a sweep whose values stand in the name."""
     method: str = METHOD
 
     @property
