@@ -74,6 +74,11 @@ def test_equal_values_are_level_and_the_first_arm_is_named_first() -> None:
         assert verdict(found).clear is False
 
 
+def test_three_level_arms_are_all_named_level() -> None:
+    arms = [arm_result(name, 0.0) for name in ("direct", "uni", "tailored-full")]
+    assert verdict(results_of(*arms)).text == "All 3 arms are level at 0.0 % on 500 answers."
+
+
 def test_one_arm_is_reported_with_its_own_interval_and_all_its_seeds() -> None:
     found = results_of(
         *(arm_result("direct", 50.0, seed=seed) for seed in (0, 1)),

@@ -46,7 +46,10 @@ def verdict(results: Results) -> Verdict:
     base = baseline(results)
     other = next((arm for arm in rest if arm.name == base), rest[0])
     if lead.value == other.value:
-        text = f"{lead.name} and {other.name} are level at {figure}{_answers(lead)}."
+        names = f"{lead.name} and {other.name}"
+        if len(rest) > 1 and all(arm.value == lead.value for arm in rest):
+            names = f"All {len(rest) + 1} arms"
+        text = f"{names} are level at {figure}{_answers(lead)}."
         return Verdict(text, False)
     start = f"{lead.name} leads with {figure}"
     if lead.name == best:
