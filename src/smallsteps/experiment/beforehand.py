@@ -44,6 +44,10 @@ def check_recipe(
         _check_files(recipe)
     causal = _check_student(recipe)
     check_trackers(recipe.train.report_to)
+    if "gamma" in recipe.sweep and task.select is None:
+        raise RecipeError(
+            f"sweep.gamma leaves out normal regions of reports; the task {task.name!r} has none"
+        )
     for name, arms in methods_of(recipe).items():
         before_module(name).check(recipe, arms, task, access or Access(), bool(causal))
 

@@ -102,7 +102,7 @@ def _graded_problems(lab: Lab, outcome: Outcome) -> list[Problem]:
 
 def _references(lab: Lab, problems: Sequence[Problem]) -> dict[str, str]:
     """Problem id → gold chain, where every test problem has one; else nothing. Tasks that assemble
-    answers (reports) have references of their graded_arm."""
+    answers (reports) bring their own references."""
     if lab.task.assemble is not None:
         return {}
     references = {chain.problem.id: chain.rationale.text for chain in lab.data.gold}

@@ -139,35 +139,41 @@ def _mean_line(lines: Sequence[Points]) -> Points:
 
 # ---- sweeps ----
 
-_KNOB = re.compile(r"-(beta|gamma)=([0-9.e+-]*[0-9])")
-KNOBS = ("beta", "gamma")
+_SETTING = re.compile(r"-(beta|gamma)=([0-9.e+-]*[0-9])")
+SETTINGS = ("beta", "gamma")
 
 
 def swept(name: str) -> tuple[str, dict[str, float]]:
-    """An arm's name without the options of a sweep, and their values.
+    """An arm's name without the settings of a sweep, and their values.
 
     >>> swept("ases-uni-ent-beta=0.8-gamma=1")
     ('ases-uni-ent', {'beta': 0.8, 'gamma': 1.0})
     """
-    return _KNOB.sub("", name), {knob: float(value) for knob, value in _KNOB.findall(name)}
+    return _SETTING.sub("", name), {
+        setting: float(value) for setting, value in _SETTING.findall(name)
+    }
 
 
 def sweeps(results: Results) -> dict[str, Any]:
-    """Charts of the main figure and of each further metric against each knob of a sweep, and the
-    legend that belongs to them; nothing where no arm was swept. Arms without the knob are level
+    """Charts of the main figure and of each further metric against each setting of a sweep, and the
+    legend that belongs to them; nothing where no arm was swept. Arms without the setting are level
     lines."""
     arms = summaries(results)
     parts = [(arm, *swept(arm.name)) for arm in arms]
-    options = [knob for knob in KNOBS if len({s[knob] for _, _, s in parts if knob in s}) > 1]
-    if not options:
+    swept_settings = [
+        setting
+        for setting in SETTINGS
+        if len({s[setting] for _, _, s in parts if setting in s}) > 1
+    ]
+    if not swept_settings:
         return {}
     names = dict.fromkeys(
-        _family(name, values, knob) for knob in options for _, name, values in parts
+        _family(name, values, setting) for setting in swept_settings for _, name, values in parts
     )
     colours = {name: place for place, name in enumerate(names)}
     metrics = dict.fromkeys([arms[0].metric, *(name for arm in arms for name in arm.metrics)])
     charts = []
-    for knob in options:
+    for setting in swept_settings:
         for metric in metrics:
             families: dict[str, Points] = {}
             level: dict[str, float] = {}
@@ -175,12 +181,12 @@ def sweeps(results: Results) -> dict[str, Any]:
                 figure = metric_value(arm, metric)
                 if figure is None:
                     continue
-                family = _family(name, values, knob)
-                if knob in values:
-                    families.setdefault(family, []).append((values[knob], figure))
+                family = _family(name, values, setting)
+                if setting in values:
+                    families.setdefault(family, []).append((values[setting], figure))
                 else:
                     level[family] = figure
-            charts.append(_sweep_chart(knob, metric, families, level, colours))
+            charts.append(_sweep_chart(setting, metric, families, level, colours))
     legend = {name: figures.swatch(colour) for name, colour in colours.items()}
     return {"legend": legend, "charts": [chart for chart in charts if chart]}
 
@@ -193,7 +199,7 @@ def metric_value(arm: ArmSummary | ArmResult, metric: str) -> float | None:
 
 
 def _sweep_chart(
-    knob: str,
+    setting: str,
     metric: str,
     families: Mapping[str, Points],
     level: Mapping[str, float],
@@ -205,9 +211,11 @@ def _sweep_chart(
     series = [figures.Series(name, colours[name], sorted(line)) for name, line in families.items()]
     ends = sorted({min(xs), max(xs)})
     series += [figures.Series(n, colours[n], [(x, y) for x in ends]) for n, y in level.items()]
-    return figures.line_chart(series, knob, f"{axis_name(metric)} against {knob}")
+    return figures.line_chart(series, setting, f"{axis_name(metric)} against {setting}")
 
 
-def _family(arm: str, values: Mapping[str, float], knob: str) -> str:
-    """The line that an arm lies on: its name and the other knob's value."""
-    return arm + "".join(f", {other} {value:g}" for other, value in values.items() if other != knob)
+def _family(arm: str, values: Mapping[str, float], setting: str) -> str:
+    """The line that an arm lies on: its name and the other setting's value."""
+    return arm + "".join(
+        f", {other} {value:g}" for other, value in values.items() if other != setting
+    )

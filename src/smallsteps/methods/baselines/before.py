@@ -19,10 +19,6 @@ def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, caus
         raise RecipeError(
             f"the arm direct-report is for reports; the task {task.name!r} has no parts. Use direct"
         )
-    if "gamma" in recipe.sweep and task.select is None:
-        raise RecipeError(
-            f"sweep.gamma leaves out normal regions of reports; the task {task.name!r} has none"
-        )
 
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
