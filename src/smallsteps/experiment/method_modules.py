@@ -55,6 +55,11 @@ class BeforeModule(Protocol):
         ...
 
 
+def solve_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
+    """`next_command` of a method whose student answers by itself."""
+    return ["smallsteps", "solve", str(student), "your question"]
+
+
 def arms_module(method: str) -> ArmsModule:
     """The module `arms` of a method, by the method's name."""
     return cast(ArmsModule, import_module(f"{_package(method)}.arms"))

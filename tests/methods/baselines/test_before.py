@@ -18,12 +18,6 @@ def test_whole_reports_are_for_tasks_with_reports(recipe_of):
     before.check(recipe, ["direct-report"], get_task("pet"), Access(), False)
 
 
-def test_a_sweep_of_gamma_is_for_tasks_with_normal_regions(recipe_of):
-    recipe = recipe_of(arms=["direct"], sweep={"gamma": [0, 1]})
-    with pytest.raises(RecipeError, match=r"sweep\.gamma .*the task 'stories' has none"):
-        before.check(recipe, ["direct"], get_task("stories"), Access(), False)
-
-
 def test_one_model_is_trained_for_each_value_of_a_sweep(recipe_of, tmp_path):
     arms = ["direct", "direct-report"]
     recipe = recipe_of(arms=arms, data=REPORTS, sweep={"gamma": [0, 1]})

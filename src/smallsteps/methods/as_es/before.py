@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.experiment.data import RunData
+from smallsteps.experiment.method_modules import solve_command
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.methods.as_es.arms import as_es_arms
@@ -61,6 +61,4 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     return []
 
 
-def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
-    """The command that asks the student of a run."""
-    return ["smallsteps", "solve", str(student), "your question"]
+next_command = solve_command

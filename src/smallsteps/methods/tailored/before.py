@@ -8,6 +8,7 @@ from pathlib import Path
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
+from smallsteps.experiment.method_modules import solve_command
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.methods.tailored.config import TailoredSettings
@@ -68,6 +69,4 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     ]
 
 
-def next_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
-    """The command that asks the student of a run."""
-    return ["smallsteps", "solve", str(student), "your question"]
+next_command = solve_command
