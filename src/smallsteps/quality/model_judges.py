@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -43,25 +43,7 @@ class NliJudge:
         import torch
 
         verdicts: dict[int, Judgement] = {}
-        limit = min(
-            self.tokenizer.model_max_length,
-            getattr(self.model.config, "max_position_embeddings", 512) - 2,
-        )
-        ids = (
-            self.tokenizer(list(pairs), truncation=True, max_length=limit)["input_ids"]
-            if pairs
-            else []
-        )
-        for batch in batches_by_length(
-            [(len(row), 0) for row in ids], self.batch_tokens, fill=True
-        ):
-            inputs = self.tokenizer(
-                [pairs[n] for n in batch],
-                truncation=True,
-                max_length=limit,
-                padding=True,
-                return_tensors="pt",
-            ).to(self.model.device)
+        for batch, inputs in _batches(self.tokenizer, self.model, list(pairs), self.batch_tokens):
             with torch.no_grad():
                 probabilities = self.model(**inputs).logits.float().softmax(-1).tolist()
             for n, row in zip(batch, probabilities, strict=True):
@@ -110,21 +92,7 @@ class EncoderJudge:
         import torch
         from torch.nn import functional as F
 
-        limit = min(
-            self.tokenizer.model_max_length,
-            getattr(self.model.config, "max_position_embeddings", 512) - 2,
-        )
-        ids = self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"] if texts else []
-        for batch in batches_by_length(
-            [(len(row), 0) for row in ids], self.batch_tokens, fill=True
-        ):
-            inputs = self.tokenizer(
-                [texts[n] for n in batch],
-                truncation=True,
-                max_length=limit,
-                padding=True,
-                return_tensors="pt",
-            ).to(self.model.device)
+        for batch, inputs in _batches(self.tokenizer, self.model, texts, self.batch_tokens):
             with torch.no_grad():
                 states = self.model(**inputs).last_hidden_state.float()
             mask = inputs["attention_mask"][:, :, None]
@@ -180,3 +148,24 @@ def open_judges(judge: str, encoder: str, device: str = "auto") -> tuple[Judge, 
         LexicalJudge() if judge == "lexical" else NliJudge(judge, device),
         LexicalJudge() if encoder == "lexical" else EncoderJudge(encoder, device),
     )
+
+
+def _batches(
+    tokenizer: Any, model: Any, texts: list[Any], batch_tokens: int
+) -> Iterator[tuple[Sequence[int], Any]]:
+    """`texts` (or pairs of texts) in batches of like length: their places, and the model's inputs,
+    cut where the model reads no further."""
+    if not texts:
+        return
+    longest = getattr(model.config, "max_position_embeddings", 512) - 2
+    limit = min(tokenizer.model_max_length, longest)
+    rows = tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
+    for batch in batches_by_length([(len(row), 0) for row in rows], batch_tokens, fill=True):
+        inputs = tokenizer(
+            [texts[place] for place in batch],
+            truncation=True,
+            max_length=limit,
+            padding=True,
+            return_tensors="pt",
+        )
+        yield batch, inputs.to(model.device)
