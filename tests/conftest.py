@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # read when torch is loaded; as the command line does
+# read when torch is loaded: waiting threads sleep, as under the command line; one thread, because
+# scores of several threads round differently
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from hypothesis import settings
