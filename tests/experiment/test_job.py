@@ -21,7 +21,7 @@ def test_the_halves_of_a_pair_share_the_budget_and_no_half_gets_nothing(lab, tmp
     assert job.settings().budget == 6000
     assert job.settings(0.25).budget == 1500
     assert job.settings(1e-9).budget == 1
-    lab.budget = None  # fair: passes
+    lab.budget = None  # until: passes
     assert lab.job(0, tmp_path).settings(0.25).budget is None
 
 

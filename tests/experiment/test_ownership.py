@@ -30,7 +30,7 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path):
         pass
 
 
-HERE = "title: x\ntrain: {budget: 5000, fair: tokens}\narms: [direct]\nseeds: [0]\n"
+HERE = "title: x\ntrain: {budget: 5000, until: tokens}\narms: [direct]\nseeds: [0]\n"
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,16 @@ HERE = "title: x\ntrain: {budget: 5000, fair: tokens}\narms: [direct]\nseeds: [0
             ("[direct]", "[direct, ases-uni-inter]"),
             'arms is ["direct", "ases-uni-inter"] there, ["direct"] here',
         ),
-        (("fair: tokens", "fair: tokens, passes: 2.0"), "train.passes is 2.0 there, missing here"),
-        ((", fair: tokens", ""), 'train.fair is missing there, "tokens" here'),
+        (
+            ("until: tokens", "until: tokens, passes: 2.0"),
+            "train.passes is 2.0 there, missing here",
+        ),
+        ((", until: tokens", ""), 'train.until is missing there, "tokens" here'),
         (
             ("seeds: [0]", "student: {name: t5}"),
             'seeds is missing there, [0] here; student is {"name": "t5"} there',
         ),
-        (("{budget: 5000, fair: tokens}", "null"), "train is null there"),
+        (("{budget: 5000, until: tokens}", "null"), "train is null there"),
         (("[direct]", "[{2024-01-01: x}]"), "arms is [{datetime.date(2024, 1, 1): 'x'}] there"),
         (("[direct]", "&again [*again]"), "arms is [[...]] there"),
     ],

@@ -58,7 +58,7 @@ def results(**more: Any) -> Results:
         "data": DataFacts(
             source="a.jsonl", task="numbers", train=8, validation=2, test=2, overlap=0
         ),
-        "budget": BudgetFacts(fair="tokens", tokens=100),
+        "budget": BudgetFacts(until="tokens", tokens=100),
         "best": None,
     }
     return Results(**{**fields, **more})
@@ -78,7 +78,7 @@ def test_what_is_written_is_read_back_the_same_with_the_parts_of_all_methods(
     assert read_results(tmp_path) == written
     content = json.loads((tmp_path / "results.json").read_text())
     assert content["methods"]["guided"]["judge"][0]["auc"] == 0.75
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
 
 
 def test_a_method_is_found_by_its_name_in_a_process_that_has_not_imported_it(
@@ -127,14 +127,14 @@ def changed(folder: Path, change: Any) -> None:
 
 def test_results_of_an_older_version_are_refused_with_what_to_do(tmp_path: Path) -> None:
     changed(tmp_path, lambda content: content.pop("schema_version"))
-    message = r"results\.json: no schema_version, expected 1: an older .* new folder \(--out DIR\)"
+    message = r"results\.json: no schema_version, expected 2: an older .* new folder \(--out DIR\)"
     with pytest.raises(RunFolderError, match=message):
         read_results(tmp_path)
 
 
 def test_results_of_a_newer_version_ask_for_an_update(tmp_path: Path) -> None:
-    changed(tmp_path, lambda content: content.update(schema_version=2))
-    with pytest.raises(RunFolderError, match=r"schema_version 2, expected 1: a newer .* Update"):
+    changed(tmp_path, lambda content: content.update(schema_version=3))
+    with pytest.raises(RunFolderError, match=r"schema_version 3, expected 2: a newer .* Update"):
         read_results(tmp_path)
 
 

@@ -286,7 +286,7 @@ def test_the_same_recipe_twice_gives_the_same_figures_and_weights(spied, recipe_
 
 def test_seeds_are_pooled_and_passes_can_be_what_is_equal(recipe_of, tmp_path):
     recipe = recipe_of(
-        arms=["direct", "ases-uni-gold"], seeds=[0, 1], train={"fair": "passes", "passes": 1.0}
+        arms=["direct", "ases-uni-gold"], seeds=[0, 1], train={"until": "passes", "passes": 1.0}
     )
     results = run(recipe, tmp_path / "run")
     assert [row.seed for row in results.arms] == [0, 0, 1, 1]
@@ -298,7 +298,7 @@ def test_seeds_are_pooled_and_passes_can_be_what_is_equal(recipe_of, tmp_path):
         ("ases-uni-gold", "direct", None, 6)
     ]
     assert [row.seed for row in results.comparisons] == [0, 1]
-    assert results.budget == BudgetFacts(fair="passes", tokens=None, passes=1.0)
+    assert results.budget == BudgetFacts(until="passes", tokens=None, passes=1.0)
     for row in results.arms:
         assert row.passes == pytest.approx(1.0, abs=0.35)
     tokens = {row.name: row.train_tokens for row in results.arms}

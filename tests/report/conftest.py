@@ -192,7 +192,7 @@ def results_of(*arms: ArmResult, **more: Any) -> Results:
         "title": "",
         "arms": list(arms),
         "data": DataFacts(source="", task="numbers", train=1, validation=1, test=1, overlap=0),
-        "budget": BudgetFacts(fair="tokens", tokens=None),
+        "budget": BudgetFacts(until="tokens", tokens=None),
         "best": None,
     }
     return Results(**{**fields, **more})
@@ -230,7 +230,7 @@ def results(**more: Any) -> Results:
                 overlap=0,
                 wrong=7,
             ),
-            "budget": BudgetFacts(fair="tokens", tokens=1_500_000, passes=20.0),
+            "budget": BudgetFacts(until="tokens", tokens=1_500_000, passes=20.0),
             "best": BestStudent(
                 name="ases-uni-inter",
                 seed=0,

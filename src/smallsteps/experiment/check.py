@@ -119,7 +119,7 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
         "training tokens in all"
     )
     spread = _spread(plans)
-    if lab.recipe.train.fair == "tokens" and spread > LARGEST_SPREAD:
+    if lab.recipe.train.until == "tokens" and spread > LARGEST_SPREAD:
         lab.reporter.say(
             f"arms differ by {100 * spread:.0f} % in training tokens, because updates are whole: "
             "raise the budget, or lower train.update_examples (now "

@@ -59,7 +59,7 @@ class TrainingJob:
     """All training text: what the student's tokenizer must be able to write."""
     validation_problems: Sequence[Problem]
     budget: int | None
-    """Training tokens of the arm; None: each arm makes the recipe's passes (`fair: passes`)."""
+    """Training tokens of the arm; None: each arm makes the recipe's passes (`until: passes`)."""
     reporter: Reporter = field(default_factory=Silent)
     label: str = "arm"
     forecast: Forecast | None = None

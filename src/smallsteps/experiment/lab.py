@@ -42,7 +42,7 @@ class Lab:
     access: Access
     """Base URL and key of served models, which no recipe and no file names."""
     budget: int | None = None
-    """Training tokens of an arm; None with `fair: passes`."""
+    """Training tokens of an arm; None with `until: passes`."""
     left_out: frozenset[str] = frozenset()
     """`names_of` odd chains, and of reports that hold one: no arm trains on them."""
     odd: int = 0

@@ -93,7 +93,7 @@ def chain_sizes(recipe: Recipe) -> list[str]:
         about = "about "
         budget = round(recipe.train.passes * tokens)
         sizes.append(f"one pass of direct: about {tokens:,} training tokens (source + target)")
-        if recipe.train.fair == "passes":
+        if recipe.train.until == "passes":
             return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
     arms, seeds = _count_variants(recipe), len(recipe.seeds)
     return [

@@ -32,7 +32,7 @@ from smallsteps.evaluation.comparison import Comparison
 from smallsteps.evaluation.grade import Score
 from smallsteps.records import Stopped
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a key changes its name or meaning; files of other versions are refused."""
 FILE_NAME = "results.json"
 
@@ -93,6 +93,37 @@ def score_fields(score: Score) -> dict[str, Any]:
     return row
 
 
+class CurvePoint(ResultRecord):
+    """One evaluation during a training: what it had cost until then, and what was measured."""
+
+    tokens: int
+    """Tokens trained on."""
+    passes: float
+    """Passes over the arm's examples."""
+    seconds: float
+    """Of training, without evaluations."""
+    evaluation_seconds: float
+    """Of the evaluations so far, this one included."""
+    validation: float | None
+    """The task's metric on the validation problems; null: not measured."""
+    validation_loss: float | None
+    """Nats a target token; null: not measured, or the student is a pair."""
+
+
+class RateResult(ResultRecord):
+    """One learning rate in the search that precedes the training of an arm."""
+
+    learning_rate: float
+    validation: float | None
+    """The metric on the validation problems; null: not measured, or the training diverged."""
+    validation_loss: float | None
+    """Nats a target token; null as above."""
+    tokens: int
+    """Tokens that this rate was trained on."""
+    seconds: float
+    diverged: bool = False
+
+
 class ArmResult(ScoreResult):
     """One arm at one seed: its figure on the test problems, and what it cost."""
 
@@ -116,6 +147,15 @@ class ArmResult(ScoreResult):
     """Of training, without evaluations."""
     seconds_per_answer: float
     tokens_per_answer: float
+    learning_rate: float | None = None
+    """The highest rate of the schedule; null: nothing was trained, or the method has its own."""
+    search: list[RateResult] = Field(default_factory=list)
+    """The rates that were tried first, on top of `train_tokens`; empty: the recipe names one."""
+    curve: list[CurvePoint] = Field(default_factory=list)
+    """The evaluations of the training in their order; empty: nothing was trained."""
+    plateau: bool | None = None
+    """Whether the arm was trained until its plateau; false: the cap came first; null: the recipe
+    ends training by tokens or passes."""
     scorer_tokens: int | None = None
     """Tokens that training the scorer of the segmentation cost beside `train_tokens`."""
     teacher_calls: int | None = None
@@ -178,6 +218,36 @@ class ComparisonResult(ResultRecord):
         )
 
 
+Point = Literal["budget", "plateau", "passes"]
+"""Where arms are compared that were trained until their plateau: `budget`, all at the smallest
+plateau budget of an arm that learns from chains; `plateau`, each at its own; `passes`, all at the
+smallest number of passes at which such an arm reached its plateau."""
+
+
+class PointResult(ResultRecord):
+    """One arm at one point, over all seeds: the test figure of the checkpoint that validation chose
+    among those that the arm had reached by then."""
+
+    point: Point
+    name: str
+    """The arm."""
+    value: float
+    low: float
+    high: float
+    n: int
+    """Test problems."""
+    tokens: float
+    """Trained on for that checkpoint; mean over the seeds, as the next two."""
+    passes: float
+    seconds: float
+
+
+class PointComparison(ComparisonResult):
+    """A paired test of two arms at one point, over all seeds."""
+
+    point: Point
+
+
 class PaperProtocolResult(ResultRecord):
     """An arm by the protocol of Xi et al. 2024: the best of three checkpoints *on the test set*.
 
@@ -216,10 +286,17 @@ class DataFacts(ResultRecord):
 class BudgetFacts(ResultRecord):
     """What every trained arm may cost."""
 
-    fair: Literal["tokens", "passes"]
+    until: Literal["tokens", "passes", "plateau"]
+    """When the training of an arm ended."""
     tokens: int | None
-    """Training tokens of an arm; null: each arm makes `passes` over its examples."""
+    """Training tokens of an arm, or (`plateau`) the most it may take; null: each arm makes `passes`
+    over its examples."""
     passes: float | None = None
+    """The setting `train.passes`."""
+    smallest_plateau: int | None = None
+    """Tokens of the point `budget`; null: no arm was trained until its plateau."""
+    equal_passes: float | None = None
+    """Passes of the point `passes`; null as above."""
 
 
 class BestStudent(ResultRecord):
@@ -290,6 +367,10 @@ class Results(ResultRecord):
     """Each arm over all seeds; empty with one seed."""
     pooled_comparisons: list[ComparisonResult] = Field(default_factory=list)
     """Paired tests over all seeds; empty with one seed."""
+    points: list[PointResult] = Field(default_factory=list)
+    """Arms trained until their plateau, at three points of their way; else empty."""
+    point_comparisons: list[PointComparison] = Field(default_factory=list)
+    """Paired tests at these points."""
     further_tests: list[PooledResult] = Field(default_factory=list)
     """Each arm on each further test set, over all seeds."""
     paper_protocol: list[PaperProtocolResult] = Field(default_factory=list)

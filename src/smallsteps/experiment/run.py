@@ -142,7 +142,7 @@ def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
     if not chain_arms:
         lab.budget = train.budget
         return
-    if train.fair == "passes":
+    if train.until == "passes":
         lab.reporter.say(f"budget: {train.passes:g} passes over each arm's examples")
         return
     lab.budget = train.budget
@@ -176,7 +176,7 @@ def _results(lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm]) 
         further_tests=further_results(lab, graded),
         paper_protocol=[graded_arm.paper for graded_arm in graded if graded_arm.paper],
         data=DataFacts.model_validate(facts),
-        budget=BudgetFacts(fair=recipe.train.fair, tokens=lab.budget, passes=recipe.train.passes),
+        budget=BudgetFacts(until=recipe.train.until, tokens=lab.budget, passes=recipe.train.passes),
         best=best_student(lab, graded),
         methods={name: part for name, part in parts.items() if part is not None},
     )

@@ -40,9 +40,10 @@ class TrainSettings(Settings):
     `passes` over the chains cost `direct`."""
     passes: Positive = 20.0
     """Number of times every example is read, where no budget is given. In a run, passes over the
-    chains that set the budget, or that each arm makes with `fair: passes`."""
-    fair: Literal["tokens", "passes"] = "tokens"
-    """Runs only: what arms have in common, training tokens or passes over the chains."""
+    chains that set the budget, or that each arm makes with `until: passes`."""
+    until: Literal["tokens", "passes"] = "tokens"
+    """Runs only: when an arm's training ends, and so what arms have in common: training tokens, or
+    passes over the chains."""
     learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
     """Highest learning rate (paper: 5e-4 for word problems, 1e-3 for PET)."""
     update_examples: Count = 64

@@ -22,7 +22,7 @@ from tiny_tailored import tailored_content
         ({"tailored": {"round": 2}}, "unknown key 'tailored.round'.*rounds"),
         ({"tailored": {"teacher": {"nam": "x"}}}, "unknown key 'tailored.teacher.nam'.*name"),
         ({"train": {"budget": None}}, "needs train.budget"),
-        ({"train": {"fair": "passes"}}, "train.fair must be tokens"),
+        ({"train": {"until": "passes"}}, "train.until must be tokens"),
         ({"data": {"also_test": {"numbers": "x.jsonl"}}}, "reads one test set"),
     ],
 )

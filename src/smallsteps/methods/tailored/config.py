@@ -73,9 +73,9 @@ def check(recipe: Any, names: Sequence[str]) -> None:
         raise ValueError(f"tailored.segments: {segments!r} is none of {', '.join(unscored)}")
     if recipe.data.also_test:
         raise ValueError("data.also_test: tailored learning reads one test set")
-    if recipe.train.fair == "passes":
+    if recipe.train.until == "passes":
         raise ValueError(
-            "arms of tailored learning have training tokens in common: train.fair must be tokens"
+            "arms of tailored learning have training tokens in common: train.until must be tokens"
         )
     if recipe.train.budget is None:
         raise ValueError(
