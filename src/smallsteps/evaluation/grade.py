@@ -17,6 +17,7 @@ from smallsteps.errors import DataError
 from smallsteps.evaluation.metrics import METRICS, Item, Setting, get_metric
 from smallsteps.evaluation.significance import RESAMPLES, Rows, all_alike_bound, bootstrap
 from smallsteps.records import Grade, Prediction, Problem
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 
 
@@ -107,7 +108,7 @@ class Score:
 def grade(
     predictions: Sequence[Prediction],
     problems: Sequence[Problem],
-    task: Task,
+    task: Task | str,
     *,
     dataset: str = "",
     decode: str = "greedy",
@@ -128,6 +129,7 @@ def grade(
 
     Raises DataError where there are no problems, or a prediction is for no problem or for one that
     already has one; RecipeError on an unknown metric."""
+    task = get_task(task)
     chosen = get_metric(metric or task.metric)
     if not problems:
         raise DataError("There are no problems to grade against: the gold file is empty.")

@@ -34,7 +34,7 @@ from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.method import baseline_of, method_of, methods_of, needs_chains
 from smallsteps.experiment.method_modules import arms_module, before_module
 from smallsteps.experiment.provenance import provenance
-from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.recipe import Recipe, load_recipe
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.experiment.results import (
     FILE_NAME,
@@ -50,17 +50,19 @@ from smallsteps.students.scratch import from_scratch
 
 
 def run(
-    recipe: Recipe,
+    recipe: Recipe | str,
     out: Path | str,
     reporter: Reporter | None = None,
     command: str = "",
     access: Access | None = None,
 ) -> Results:
-    """Runs the recipe in the folder `out`, or continues it; returns what `results.json` holds.
+    """Runs a recipe, or the one of that name or file, in the folder `out`, or continues it; returns
+    what `results.json` holds.
 
     `access`: base URL and key of served models, which no recipe and no file names. Raises
     UserError where something cannot be done as the recipe says, before the first training and the
     first paid call where that can be known."""
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     listener = reporter or Silent()
     began = time.monotonic()
     with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:

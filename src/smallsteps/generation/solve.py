@@ -28,7 +28,7 @@ from smallsteps.tasks.base import Task
 def solve(
     student: Student | DualStudent,
     problems: Sequence[Problem],
-    task: Task,
+    task: Task | str,
     settings: SolveSettings | None = None,
     decoding: Decoding | None = None,
     *,
@@ -42,6 +42,7 @@ def solve(
     `decoding.max_new_tokens` each reply. `progress` receives the number of predictions done. Raises
     DataError before anything is written where a question is longer than the student reads, or an id
     occurs twice."""
+    task = get_task(task)
     settings, decoding = settings or SolveSettings(), decoding or Decoding()
     if student.drive is not None and student.drive.max_segments is not None:
         task = replace(task, max_segments=student.drive.max_segments)
@@ -111,7 +112,7 @@ class StudentWithTask:
 
 
 def load_with_task(
-    folder: str | Path, *, task: Task | None = None, device: str = "auto", dtype: str = "auto"
+    folder: str | Path, *, task: Task | str | None = None, device: str = "auto", dtype: str = "auto"
 ) -> StudentWithTask:
     """A trained student's folder, ready to answer. `task` is needed for a model that smallsteps did
     not train.
@@ -123,7 +124,8 @@ def load_with_task(
             f"{folder} was not trained by smallsteps, so its task is not known. "
             "Name it: --task numbers"
         )
-    return StudentWithTask(student, task or get_task(student.drive.task if student.drive else ""))
+    named = student.drive.task if student.drive else ""
+    return StudentWithTask(student, get_task(task or named))
 
 
 def stored_task(model: str) -> Task | None:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from smallsteps.errors import InternalError
 from smallsteps.records import Chain, Example, Kind, Segment
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 
 SegmentPath = Literal["direct", "uni", "dual"]
@@ -21,7 +22,7 @@ each kind."""
 def build_examples(
     chains: Sequence[Chain],
     segments: Sequence[Sequence[Segment]],
-    task: Task,
+    task: Task | str,
     path: SegmentPath,
     *,
     cue: bool = False,
@@ -38,6 +39,7 @@ def build_examples(
     student, whose markers alternate. The empty segment then stands in the later prefixes too, where
     an encoder-decoder's input does not show it: AS_1 reads the same Q. An encoder-decoder's
     uni-path without `cue` simply starts with AS_1."""
+    task = get_task(task)
     if path == "direct":
         return [
             Example(

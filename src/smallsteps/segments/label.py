@@ -24,6 +24,7 @@ from smallsteps.segments.strategies import (
     get_strategy,
     strategies_for_new_chains,
 )
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def segment_chains(
     chains: Sequence[Chain],
     strategy: str | Strategy | ChainFunction,
     *,
-    task: Task,
+    task: Task | str,
     beta: float = 1.0,  # Fig. 3: best at about 1; the authors' script uses 1.4
     student: Student | None = None,
     reduce: Reduce = "mean",
@@ -45,7 +46,7 @@ def segment_chains(
 
     Raises DataError where a rationale is empty or gold labels are missing, RecipeError where the
     strategy is unknown or its student is missing."""
-    strategy = get_strategy(strategy)
+    strategy, task = get_strategy(strategy), get_task(task)
     pieces = [_pieces(chain, strategy, task) for chain in chains]
     scoring = Scoring(task, student, reduce, conditioning, batch_tokens)
     kinds, scores = label_pieces(chains, pieces, strategy, scoring, beta=beta)

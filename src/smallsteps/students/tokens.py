@@ -24,6 +24,7 @@ from smallsteps.errors import StudentError
 from smallsteps.students.characters import MARKERS, SPACE_TOKEN
 from smallsteps.students.drive import Drive
 from smallsteps.students.student import Student
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import STOP_TOKEN, Task
 
 MAX_CHARACTERS = 64
@@ -75,7 +76,7 @@ def _survives(student: Student, character: str) -> bool:
 
 def prepare(
     student: Student,
-    task: Task,
+    task: Task | str,
     *,
     path: Literal["direct", "uni", "dual"],
     cue: bool = False,
@@ -100,6 +101,7 @@ def prepare(
             f"{student.name}: demonstrations are for causal students, and this is an "
             "encoder-decoder. Set demonstrations to 0, or name a causal student."
         )
+    task = get_task(task)
     names = []
     if path != "direct" and (cue or student.architecture == "causal"):
         names += list(MARKERS.values())

@@ -21,9 +21,11 @@ TASKS: dict[str, Task] = {task.name: task for task in (*_WORDS, *_WITH_CONTEXT)}
 """Every task by name. To add one, write a module that builds a `Task` and add it here."""
 
 
-def get_task(name: str) -> Task:
-    """The task of that name, or of the name and a language (`numbers-zh`). Raises RecipeError, with
-    the nearest name, where there is none."""
+def get_task(name: Task | str) -> Task:
+    """The task of that name, or of the name and a language (`numbers-zh`); a task itself comes back
+    as it is. Raises RecipeError, with the nearest name, where there is none."""
+    if isinstance(name, Task):
+        return name
     bare, _, code = name.rpartition("-")
     if name not in TASKS and bare in TASKS and code in LANGUAGES:
         return TASKS[bare].in_language(code)

@@ -23,6 +23,7 @@ from smallsteps.disk import atomic_file
 from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import OVERLOOKED_CHOICES, Task
 from smallsteps.tasks.fields import FIELDS, in_line, missing, scalar, text_field
 from smallsteps.tasks.json_rows import EXAMPLE, read_json
@@ -116,13 +117,14 @@ WRONG_ROWS = "Check the answers; from Python, read_chains(..., allow_wrong=True)
 
 def read_chains(
     path: str | Path,
-    task: Task,
+    task: Task | str,
     columns: Mapping[str, str] | None = None,
     closing: Closing = "add",
     allow_wrong: bool = False,
     say: Say | None = None,
 ) -> ChainFile:
-    """The chains of a file. `columns` maps our field names to the file's ({"rationale": "cot"}).
+    """The chains of a file, read by a task or its name. `columns` maps our field names to the
+    file's ({"rationale": "cot"}).
 
     Rows that come without an `id` are named by their line (`line-000012`). A row is wrong where
     `correct` is false, where its own closing or `predicted` names another answer than `answer`;
@@ -130,6 +132,7 @@ def read_chains(
     reach. A row without `answer` takes the one its closing names. `say` receives a line on what was
     guessed, and progress. Raises DataError on anything that is not as it should be, with file,
     line, id and the next step."""
+    task = get_task(task)
     chains: list[Chain] = []
     wrong: list[str] = []
     count = closed = 0
@@ -164,10 +167,15 @@ OF_CHAINS = ("rationale", "predicted", "correct", "segments")
 
 
 def read_problems(
-    path: str | Path, task: Task, columns: Mapping[str, str] | None = None, say: Say | None = None
+    path: str | Path,
+    task: Task | str,
+    columns: Mapping[str, str] | None = None,
+    say: Say | None = None,
 ) -> list[Problem]:
-    """The problems of a file, for solving and grading: `question` is needed, `answer` read where
-    there is one. `say` receives a line on what was guessed, and progress."""
+    """The problems of a file, read by a task or its name, for solving and grading: `question` is
+    needed, `answer` read where there is one. `say` receives a line on what was guessed, and
+    progress."""
+    task = get_task(task)
     problems: list[Problem] = []
     columns_of_problems = {
         ours: theirs for ours, theirs in (columns or {}).items() if ours not in OF_CHAINS

@@ -24,6 +24,7 @@ import torch.distributed as dist
 from smallsteps.errors import InternalError, TrainingError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
+from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Plan
 from smallsteps.training.checkpoints import (
@@ -93,7 +94,7 @@ def fit(
     settings: TrainSettings,
     out: Path | str,
     *,
-    task: Task,
+    task: Task | str,
     metric: Measure | None = None,
     bleu: Measure | None = None,
     progress: Progress | None = None,
@@ -150,7 +151,7 @@ class Training:
         settings: TrainSettings,
         out: Path | str,
         *,
-        task: Task,
+        task: Task | str,
         metric: Measure | None = None,
         bleu: Measure | None = None,
         progress: Progress | None = None,
@@ -161,6 +162,7 @@ class Training:
         seed: int = 0,
     ) -> None:
         """As `fit`, whose errors it raises."""
+        task = get_task(task)
         self.student, self.out = student, Path(out)
         self.measures, self.progress = Measures(bleu, metric), progress
         checked = preflight(student, train, validation, settings, task, seed)
