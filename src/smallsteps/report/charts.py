@@ -2,24 +2,20 @@
 
     best_loss    best training loss so far against training time (Xi et al. 2024, Fig. 4)
     curves       losses and the metric on validation against training tokens
-    sweeps       the metric on the test problems against beta and against gamma (Fig. 3)
 
 A chart without data is left out. How a line is drawn: `figures.py`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 from markupsafe import Markup
 
-from smallsteps.experiment.results import ArmResult, Results
 from smallsteps.report import figures
 from smallsteps.report.formats import axis_name, is_number
 from smallsteps.report.run import ShownArm, ShownRun
-from smallsteps.report.summaries import ArmSummary, summaries
 
 Points = list[tuple[float, float]]
 
@@ -70,7 +66,7 @@ def line_colours(run: ShownRun, colours: Mapping[str, int]) -> dict[str, int]:
     """The colour of each line: arms keep theirs, which a pair as a whole and its ES half share; AS
     halves get those after the last arm's."""
     lines = dict(colours)
-    further = len(colours)
+    further = max(colours.values(), default=-1) + 1
     for arm in run.arms:
         if any(row.get("half") for row in arm.curves) and f"{arm.name} AS" not in lines:
             lines |= {f"{arm.name} ES": colours[arm.name], f"{arm.name} AS": further}
@@ -135,87 +131,3 @@ def _mean_line(lines: Sequence[Points]) -> Points:
         (sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points))
         for points in zip(*lines, strict=False)
     ]
-
-
-# ---- sweeps ----
-
-_SETTING = re.compile(r"-(beta|gamma)=([0-9.e+-]*[0-9])")
-SETTINGS = ("beta", "gamma")
-
-
-def swept(name: str) -> tuple[str, dict[str, float]]:
-    """An arm's name without the settings of a sweep, and their values.
-
-    >>> swept("ases-uni-ent-beta=0.8-gamma=1")
-    ('ases-uni-ent', {'beta': 0.8, 'gamma': 1.0})
-    """
-    return _SETTING.sub("", name), {
-        setting: float(value) for setting, value in _SETTING.findall(name)
-    }
-
-
-def sweeps(results: Results) -> dict[str, Any]:
-    """Charts of the main figure and of each further metric against each setting of a sweep, and the
-    legend that belongs to them; nothing where no arm was swept. Arms without the setting are level
-    lines."""
-    arms = summaries(results)
-    parts = [(arm, *swept(arm.name)) for arm in arms]
-    swept_settings = [
-        setting
-        for setting in SETTINGS
-        if len({s[setting] for _, _, s in parts if setting in s}) > 1
-    ]
-    if not swept_settings:
-        return {}
-    names = dict.fromkeys(
-        _family(name, values, setting) for setting in swept_settings for _, name, values in parts
-    )
-    colours = {name: place for place, name in enumerate(names)}
-    metrics = dict.fromkeys([arms[0].metric, *(name for arm in arms for name in arm.metrics)])
-    charts = []
-    for setting in swept_settings:
-        for metric in metrics:
-            families: dict[str, Points] = {}
-            level: dict[str, float] = {}
-            for arm, name, values in parts:
-                figure = metric_value(arm, metric)
-                if figure is None:
-                    continue
-                family = _family(name, values, setting)
-                if setting in values:
-                    families.setdefault(family, []).append((values[setting], figure))
-                else:
-                    level[family] = figure
-            charts.append(_sweep_chart(setting, metric, families, level, colours))
-    legend = {name: figures.swatch(colour) for name, colour in colours.items()}
-    return {"legend": legend, "charts": [chart for chart in charts if chart]}
-
-
-def metric_value(arm: ArmSummary | ArmResult, metric: str) -> float | None:
-    """The arm's figure by its main or by a further metric; None: not measured."""
-    if metric == arm.metric:
-        return arm.value
-    return arm.metrics[metric].value if metric in arm.metrics else None
-
-
-def _sweep_chart(
-    setting: str,
-    metric: str,
-    families: Mapping[str, Points],
-    level: Mapping[str, float],
-    colours: Mapping[str, int],
-) -> Markup:
-    xs = [x for points in families.values() for x, _ in points]
-    if not xs:
-        return Markup("")
-    series = [figures.Series(name, colours[name], sorted(line)) for name, line in families.items()]
-    ends = sorted({min(xs), max(xs)})
-    series += [figures.Series(n, colours[n], [(x, y) for x in ends]) for n, y in level.items()]
-    return figures.line_chart(series, setting, f"{axis_name(metric)} against {setting}")
-
-
-def _family(arm: str, values: Mapping[str, float], setting: str) -> str:
-    """The line that an arm lies on: its name and the other setting's value."""
-    return arm + "".join(
-        f", {other} {value:g}" for other, value in values.items() if other != setting
-    )

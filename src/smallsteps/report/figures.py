@@ -17,11 +17,11 @@ from smallsteps.report.formats import ENDINGS, amount, number
 
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
-DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 2", "6 2 1 2")
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 2", "6 2 1 2", "14 3 3 3", "3 6")
 MOST_MARKS = 12
 """Marks on one line; more would hide it."""
 COLOURS = len(DASHES)
-"""The style sheet has this many series colours (.c0 to .c7); further series start again."""
+"""The style sheet has this many series colours (.c0 to .c9); further series start again."""
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,36 @@ class Series:
     points: Sequence[tuple[float, float]]
     faint: bool = False
     """A single seed behind the mean of its arm."""
+    spans: Sequence[tuple[float, float]] = ()
+    """The interval of each point; empty: not drawn."""
 
 
 def line_chart(
-    series: Sequence[Series], x_label: str, y_label: str, *, zero: bool = False
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    *,
+    zero: bool = False,
+    x_places: Sequence[float] | None = None,
 ) -> Markup:
     """A chart of `series`; empty where no series has a point.
 
     The y axis is logarithmic where values are positive and span more than a factor of ten.
-    `zero`: the y axis starts at zero (shares, accuracies)."""
+    `zero`: the y axis starts at zero (shares, accuracies). `x_places`: the values on a logarithmic
+    x axis; None: it starts at zero."""
     xs = [x for s in series for x, _ in s.points]
-    ys = [y for s in series for _, y in s.points]
+    ys = [y for s in series for _, y in s.points] + [
+        y for s in series for span in s.spans for y in span
+    ]
     if not xs:
         return Markup("")
     log = not zero and min(ys) > 0 and max(ys) / min(ys) > 10
-    x_ticks = [x for x in ticks(0, max(xs)) if x <= max(xs)]
+    x_ticks = x_places or [x for x in ticks(0, max(xs)) if x <= max(xs)]
     y_ticks = log_ticks(min(ys), max(ys)) if log else ticks(0 if zero else min(ys), max(ys))
-    x_at = _scale(0, max(xs), LEFT, WIDTH - RIGHT)
+    if x_places:
+        x_at = _scale(x_places[0], x_places[-1], LEFT + 14, WIDTH - RIGHT - 14, log=True)
+    else:
+        x_at = _scale(0, max(xs), LEFT, WIDTH - RIGHT)
     y_at = _scale(min(y_ticks[0], *ys), max(y_ticks[-1], *ys), HEIGHT - BOTTOM, TOP, log=log)
     summary = f"{y_label} over {x_label}. " + "; ".join(
         f"{s.name} ends at {number(s.points[-1][1], 2)}" for s in series if s.points and not s.faint
@@ -92,7 +105,11 @@ def _line(s: Series, x_at: Callable[[float], float], y_at: Callable[[float], flo
         return f'<polyline class="faint c{colour}" points="{path}"/>'
     dash = f' stroke-dasharray="{DASHES[colour]}"' if DASHES[colour] else ""
     every = max(1, -(-len(s.points) // MOST_MARKS))
-    marks = []
+    marks = [
+        f'<line class="span" x1="{x_at(x):.1f}" x2="{x_at(x):.1f}" '
+        f'y1="{y_at(low):.1f}" y2="{y_at(high):.1f}"/>'
+        for (x, _), (low, high) in zip(s.points, s.spans, strict=False)
+    ]
     for x, y in s.points[::-every]:  # from the last point, which always has a mark
         title = f"{escape(s.name)}: {number(y, 3)} at {amount(x)}"
         marks.append(f"<g><title>{title}</title>{mark(colour, x_at(x), y_at(y))}</g>")

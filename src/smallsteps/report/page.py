@@ -37,7 +37,7 @@ from smallsteps.report.page_tables import (
     result_groups,
 )
 from smallsteps.report.run import ShownRun, read_run
-from smallsteps.report.summaries import arm_names
+from smallsteps.report.sweeps import arm_colours, sweeps
 from smallsteps.report.tailored_section import tailored_section
 from smallsteps.report.verdict import verdict
 
@@ -107,7 +107,7 @@ def _facts(run: ShownRun) -> dict[str, Any]:
     """What the templates show, by name; the fact with the name of a section is empty where the
     section has nothing to show."""
     results = run.results
-    colours = {name: place for place, name in enumerate(arm_names(results))}
+    colours = arm_colours(results)
     metric = results.arms[0].metric if results.arms else "score"
     chains = chain_browser(run, colours)
     return {
@@ -127,7 +127,7 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "tests": comparison_rows(results, colours),
         "rounds": tailored_section(run),
         "guided": guided_section(run, colours),
-        "sweep": charts.sweeps(results),
+        "sweep": sweeps(results),
         "best_loss": charts.best_loss(run, colours),
         "curves": charts.curves(run, colours, metric),
         "curve_legend": charts.legend(run, colours),
