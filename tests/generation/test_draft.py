@@ -94,3 +94,24 @@ def test_only_one_of_several_samples_has_a_number() -> None:
 def test_a_chain_under_way_is_no_prediction() -> None:
     with pytest.raises(AssertionError, match="still being written"):
         predicted(draft("so"))
+
+
+def test_a_chain_that_has_enough_ends_and_the_stop_sign_comes_first() -> None:
+    chain = ChainDraft(Problem("p", "How many?"), 0, enough=lambda text: text.endswith("12 pens"))
+    chain.add(None, "so 12", TASK, cut=False)
+    assert chain.stopped is None
+    chain.add(None, "pens", TASK, cut=False)
+    assert chain.stopped == "limit"
+    signed = ChainDraft(Problem("p", "How many?"), 0, enough=lambda text: True)
+    signed.add(None, "it is 7", TASK, cut=False)
+    assert signed.stopped == "stop_sign"
+
+
+def test_only_the_first_segment_begins_as_given_and_given_segments_count() -> None:
+    chain = ChainDraft(Problem("p", "How many?"), 0, [("ES", "Ann has 3"), ("AS", "")], begun="so")
+    assert chain.next_kind() == "ES" and chain.prefix() == [("ES", "Ann has 3"), ("AS", "")]
+    chain.add("ES", "so 12", TASK, cut=False)
+    assert chain.begun == "" and chain.next_kind() == "AS"
+    assert chain.text(TASK) == "Ann has 3 so 12"
+    chain.add("AS", "left", TASK, cut=False)
+    assert chain.stopped == "limit"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from smallsteps.generation.local import LocalEngine
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
+from tiny_solving import a_task, problems
 
 Tiny = Callable[..., Student]
 TASK = get_task("gsm8k")
@@ -127,3 +129,28 @@ def test_what_a_local_model_cannot_do_is_refused(tiny: Tiny) -> None:
         LocalEngine(tiny("t5"), EngineSettings(batch_size=0))
     with pytest.raises(RecipeError, match=r"dtype 'half' is not known"):
         LocalEngine(tiny("t5"), EngineSettings(dtype="half"))
+
+
+@pytest.mark.parametrize("style", ["t5", "bart", "llama", "qwen"])
+def test_a_reply_that_begins_with_its_own_first_tokens_is_the_same_reply(
+    tiny: Tiny, style: str
+) -> None:
+    """Given tokens are read as chosen ones are, also beside rows that have none."""
+    student = tiny(style, talkative=2.0)
+    prompts = {p.id: student.source_ids(a_task(), p.question) for p in problems(12)}
+    engine = LocalEngine(student, EngineSettings(batch_size=5))
+    decoding = Decoding(max_new_tokens=20)
+    free = [Request(name, prompt) for name, prompt in prompts.items()]
+    replies = {reply.id: reply for reply in engine.generate(free, decoding)}
+    half = [
+        replace(request, given=replies[request.id].ids[: n % 4 * len(replies[request.id].ids) // 4])
+        for n, request in enumerate(free)
+    ]
+    assert len({len(request.given) for request in half}) > 1
+    for reply in engine.generate(half, decoding):
+        assert (reply.ids, reply.text) == (replies[reply.id].ids, replies[reply.id].text)
+        assert reply.finished == replies[reply.id].finished
+    first = replies[free[0].id].ids[0]
+    other = next(i for i in student.encode("Ann has boxes so she") if i != first)
+    (changed,) = engine.generate([replace(free[0], given=(other,))], decoding)
+    assert changed.ids[0] == other

@@ -21,7 +21,7 @@ from smallsteps.generation.paths import (
     open_segment,
     path_of,
 )
-from smallsteps.records import Problem
+from smallsteps.records import Kind, Problem
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -190,3 +190,68 @@ def test_replies_of_other_chains_do_not_mix(tiny: Tiny) -> None:
         assert list(following.request.prompt)[: len(turn.request.prompt)] == list(
             turn.request.prompt
         )
+
+
+GIVEN: list[tuple[Kind | None, str]] = [("ES", "Ann has 3 boxes"), ("AS", "so 12")]
+
+
+def test_a_whole_chain_begins_as_given_and_may_end_when_it_has_enough(tiny: Tiny) -> None:
+    student = prepare(tiny("t5"), TASK, path="direct")
+    chain = draft()
+    chain.begun, chain.enough = "Ann has.", lambda text: "boxes" in text
+    path = WholePath(student, options())
+    turn = path.first(chain)
+    assert turn.request.prompt == student.source_ids(TASK, "How many pens")
+    assert turn.request.given == student.encode("Ann has.")
+    assert turn.request.stop is not None
+    given, more = student.encode("Ann has."), student.encode("boxes so.")
+    assert not turn.request.stop(given), "what is given never ends a chain"
+    ids = [*given, *more]
+    stops = [turn.request.stop(ids[:n]) for n in range(len(given) + 1, len(ids) + 1)]
+    assert stops == [False] * (len(more) - 1) + [True], "asked only where a sub-sentence ends"
+    assert path.following(chain, reply(turn, student, ids, "stop")) is None
+    assert chain.stopped == "limit" and chain.text(TASK) == student.text(ids).strip()
+
+
+def test_segments_follow_the_given_ones_and_only_the_first_begins_as_given(tiny: Tiny) -> None:
+    student = prepare(tiny("t5"), TASK, path="uni")
+    path = SegmentPath({"ES": student}, options())
+    chain = ChainDraft(Problem("p", "How many pens"), 0, list(GIVEN), begun="then")
+    turn = path.first(chain)
+    prefix = [(kind or "ES", text) for kind, text in GIVEN]
+    assert turn.request.prompt == student.source_ids(TASK, "How many pens", prefix)
+    assert turn.request.given == student.encode("then")
+    following = path.following(chain, reply(turn, student, student.encode("then she")))
+    assert following is not None and following.request.given == []
+
+
+def test_a_pair_goes_on_with_the_half_whose_turn_it_is(tiny: Tiny) -> None:
+    for style in ("t5", "llama"):
+        dual = pair(tiny, style)
+        chain = ChainDraft(Problem("p", "How many pens"), 0, list(GIVEN[:1]), begun="so")
+        turn = path_of(dual, options()).first(chain)
+        assert turn.writer == "AS" and turn.request.given == dual.as_.encode("so")
+        if style == "llama":
+            prefix: list[tuple[Kind, str]] = [("ES", "Ann has 3 boxes")]
+            ids = dual.as_.source_ids(TASK, "How many pens", prefix, "AS")
+            assert list(turn.request.prompt) == ids
+
+
+def test_a_causal_uni_path_reply_goes_on_after_the_given_segments(tiny: Tiny) -> None:
+    """The trap: a reply without a marker before it is not always of kind ES."""
+    student = prepare(tiny("llama"), TASK, path="uni")
+    path = WholePath(student, options())
+    chain = ChainDraft(Problem("p", "How many pens"), 0, list(GIVEN[:1]), begun="so")
+    turn = path.first(chain)
+    prefix: list[tuple[Kind, str]] = [("ES", "Ann has 3 boxes")]
+    assert turn.request.prompt == student.source_ids(TASK, "How many pens", prefix, "AS")
+    assert turn.request.given == student.encode("so")
+    ids = [*student.encode("so 12"), student.marker("ES"), *student.encode("left")]
+    assert turn.request.stop is not None
+    assert not any(turn.request.stop(ids[: n + 1]) for n in range(len(ids)))
+    assert path.following(chain, reply(turn, student, ids)) is None
+    assert chain.segments == [*prefix, ("AS", "so 12"), ("ES", "left")]
+    alone = ChainDraft(Problem("p", "How many pens"), 0, list(GIVEN[:1]))
+    turn = path.first(alone)
+    assert path.following(alone, reply(turn, student, student.encode("so 12"))) is None
+    assert alone.segments == [*prefix, ("AS", "so 12")]

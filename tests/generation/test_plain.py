@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import pytest
+
+from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.plain import Plain, cut
 from smallsteps.students.student import Student
@@ -82,3 +85,9 @@ def test_a_cache_is_not_passed_on_and_the_whole_prompt_is_read(tiny: Tiny) -> No
     request = Request("a", [1, 2, 3], keep_cache=True, cache=Cache(), stop=lambda ids: True)
     (reply,) = Plain(recorder, tiny("t5")).generate([request], Decoding())
     assert recorder.requests == [Request("a", [1, 2, 3])] and reply.cache is None
+
+
+def test_a_reply_that_begins_as_given_is_refused_as_the_engine_would_ignore_it(tiny: Tiny) -> None:
+    engine = Plain(Recorder(), tiny("t5"))
+    with pytest.raises(RecipeError, match=r"cannot begin a reply with given tokens\. Use engine"):
+        list(engine.generate([Request("a", [1], given=(5,))], Decoding()))

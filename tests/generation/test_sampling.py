@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from smallsteps.generation.generator import Decoding, Request
-from smallsteps.generation.sampling import ReplyRow, choose_tokens
+from smallsteps.generation.sampling import ReplyRow, choose_tokens, new_rows
+from tiny_solving import Tiny
 
 LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 
@@ -76,3 +77,19 @@ def test_a_row_ends_by_end_stop_or_limit() -> None:
     assert [stopping.take(1), stopping.take(2)] == [None, "stop"]
     short = ReplyRow(Request("a", []), 0, (), 2, frozenset({3}), 0)
     assert [short.take(1), short.take(1)] == [None, "limit"]
+
+
+def test_given_tokens_take_the_place_of_chosen_ones_and_end_nothing() -> None:
+    given = ReplyRow(Request("a", [], given=(3, 1)), 0, (), 10, frozenset({3}), 0)
+    assert given.take(0, -0.5) is None and given.take(0, -0.5) is None
+    assert given.take(2, -0.5) is None and given.written == [3, 1, 2]
+    assert given.logprobs == [-0.5], "what was not chosen has no probability"
+    assert given.take(3) == "end"
+
+
+def test_a_causal_student_reads_given_tokens_with_its_prompt(tiny: Tiny) -> None:
+    request = Request("a", (5, 6), given=(7, 8))
+    (causal,) = new_rows(request, tiny("llama"), Decoding())
+    assert (causal.source, causal.written) == ((5, 6, 7, 8), [7, 8])
+    (other,) = new_rows(request, tiny("t5"), Decoding())
+    assert (other.source, other.written) == ((5, 6), [])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from smallsteps.errors import DataError, StudentError
+from smallsteps.generation.draft import GivenPrefix
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.generation.solve import load_with_task, solve, stored_task
@@ -220,3 +221,53 @@ def test_a_student_that_smallsteps_did_not_train_needs_a_task(tiny: Tiny, tmp_pa
         load_with_task(tmp_path / "untrained")
     loaded = load_with_task(tmp_path / "untrained", task=a_task())
     assert loaded("How many pens").problem_id == "question"
+
+
+@pytest.mark.parametrize(("style", "path"), [("t5", "uni"), ("bart", "uni"), ("t5", "direct")])
+def test_a_chain_that_begins_as_the_student_began_it_ends_as_the_student_ended_it(
+    tiny: Tiny, style: str, path: str
+) -> None:
+    task = a_task()
+    student = prepare(tiny(style, seed=1, talkative=5.0), task, path=path)  # type: ignore[arg-type]
+    items = problems(12)
+    chains = {p.problem_id: p for p in solve(student, items, task)}
+    given = {}
+    for name, chain in chains.items():
+        if path == "uni":
+            segments: list[tuple[Kind, str]] = [("ES", text) for _, text in chain.segments]
+            given[name] = GivenPrefix(tuple(segments[: len(segments) // 2]))
+        else:
+            given[name] = GivenPrefix(begun=chain.text[: len(chain.text) // 2].rpartition(" ")[0])
+    # only where the ids of the text are those that were written
+    same = [p for p in items if student.encode(given[p.id].begun) == _written(student, p, given)]
+    assert len(same) > 5 and any(given[p.id] != GivenPrefix() for p in same)
+    for prediction in solve(student, same, task, given=given):
+        assert prediction.text == chains[prediction.problem_id].text
+
+
+def _written(student: Student, problem: Problem, given: dict[str, GivenPrefix]) -> list[int]:
+    """The ids that the student writes first, as many as the beginning of its chain has."""
+    count = len(student.encode(given[problem.id].begun))
+    ids = student.source_ids(a_task(), problem.question)
+    return generated(student, ids, count)[0][:count] if count else []
+
+
+def test_a_chain_ends_where_it_has_enough(tiny: Tiny) -> None:
+    task = a_task()
+    student = prepare(tiny("t5"), task, path="uni")
+    items = problems(8)
+    free = {p.problem_id: p for p in solve(student, items, task)}
+    chosen = next(name for name, chain in free.items() if len(chain.segments) > 2)
+    asked: list[tuple[str, str]] = []
+
+    def enough(name: str, text: str) -> bool:
+        asked.append((name, text))
+        return name == chosen and text == free[chosen].segments[0][1]
+
+    found = {p.problem_id: p for p in solve(student, items, task, enough=enough)}
+    assert found[chosen].segments == free[chosen].segments[:1]
+    assert found[chosen].stopped == "limit"
+    assert asked.count((chosen, found[chosen].text)) == 1
+    assert [p.text for n, p in found.items() if n != chosen] == [
+        free[n].text for n in found if n != chosen
+    ]

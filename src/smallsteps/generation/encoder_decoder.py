@@ -199,7 +199,8 @@ class CohortSession:
                 replies.append(finished_reply(row, finished, self.student))
             else:
                 kept.append(place)
-        self.inputs = torch.tensor(tokens, device=self.student.device)[:, None]
+        last = [row.written[-1] for row in self.rows]
+        self.inputs = torch.tensor(last, device=self.student.device)[:, None]
         if len(kept) < len(self.rows):
             self._keep(torch.tensor(kept, dtype=torch.long, device=self.student.device))
             self.rows = [self.rows[place] for place in kept]

@@ -115,6 +115,8 @@ class Request:
     stop: Callable[[Sequence[int]], bool] | None = None
     """Engines only. Called with the ids written so far, after each token in order; where it returns
     True, the reply ends with `stop`."""
+    given: Sequence[int] = ()
+    """Engines only. Ids with which the reply begins: given, not chosen. They count as written."""
     keep_cache: bool = False
     """Engines only, a hint: a later request will begin with this prompt and its reply. Engines that
     can hand back `Reply.cache`."""
@@ -136,7 +138,7 @@ class Reply:
     tokens: int
     """Tokens written, the end included."""
     logprobs: tuple[float, ...] = ()
-    """Nats, one per token written, the end included; empty unless the decoding asks for them."""
+    """Nats, one per token chosen, the end included; empty unless the decoding asks for them."""
     cache: PromptCache | None = None
     error: str | None = None
     """Why no reply came; only with `failed`."""

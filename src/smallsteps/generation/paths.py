@@ -34,6 +34,9 @@ MAX_CHAINS_PER_REPLY = 8
 """A causal uni-path reply may have at most the tokens of this many whole chains
 (`Task.max_chain_tokens`), markers included."""
 
+SUB_SENTENCE_ENDS = ",.;:?!，。；：！？\n"
+"""Characters after which a chain that may end early is looked at."""
+
 OTHER: dict[Kind, Kind] = {"ES": "AS", "AS": "ES"}
 
 
@@ -118,7 +121,7 @@ class SegmentPath:
         draft.tokens += reply.tokens
         draft.ids += reply.ids
         draft.add(
-            self._kind(draft) if self.cue or self.dual else None,
+            draft.next_kind() if self.cue or self.dual else None,
             reply.text,
             self.options.task,
             cut=reply.finished == "limit",
@@ -133,23 +136,20 @@ class SegmentPath:
             draft.stopped = "limit"
             return None
 
-    def _kind(self, draft: ChainDraft) -> Kind:
-        """Whose turn it is. A uni-path student without a cue decides for itself; the value then has
-        no meaning."""
-        return "AS" if len(draft.segments) % 2 else "ES"
-
     def _turn(self, draft: ChainDraft) -> SegmentTurn:
         task, settings = self.options.task, self.options.settings
-        kind = self._kind(draft)
+        kind = draft.next_kind()  # a uni-path student without a cue decides for itself
         writer: Kind = kind if self.dual else "ES"
         student = self.students[writer]
         question = task.render(draft.problem)
         ids = student.source_ids(task, question, draft.prefix(), kind if self.cue else None)
         student.require_room(ids, draft.problem.id, limit=settings.source_limit)
         stop = loops if settings.stop_repetition else None
-        return SegmentTurn(
-            writer, Request(draft.request_id(), ids, max_new_tokens=self.limit, stop=stop)
+        given = student.encode(draft.begun)
+        request = Request(
+            draft.request_id(), ids, max_new_tokens=self.limit, stop=stop, given=given
         )
+        return SegmentTurn(writer, request)
 
 
 class WholePath:
@@ -171,15 +171,21 @@ class WholePath:
         """The whole chain. Raises DataError where the question leaves no room for a reply."""
         student, task, settings = self.student, self.options.task, self.options.settings
         question = task.render(draft.problem)
-        ids = student.source_ids(task, question, cue="ES" if self.by_segment else None)
-        student.require_room(ids, draft.problem.id, new_tokens=1, limit=settings.source_limit)
+        cue = draft.next_kind() if self.by_segment else None
+        ids = student.source_ids(task, question, draft.prefix(), cue)
+        given = student.encode(draft.begun)
+        room = len(given) + 1
+        student.require_room(ids, draft.problem.id, new_tokens=room, limit=settings.source_limit)
         limit = self.limit
         if student.architecture == "causal" and student.max_source_tokens is not None:
             limit = min(limit, student.max_source_tokens - len(ids))
         stop: Callable[[Sequence[int]], bool] | None = loops if settings.stop_repetition else None
         if self.by_segment:
             stop = MarkerCutter(draft, student, self.options)
-        return SegmentTurn("ES", Request(draft.request_id(), ids, max_new_tokens=limit, stop=stop))
+        elif draft.enough is not None:
+            stop = EnoughText(draft.enough, student, len(given), stop)
+        request = Request(draft.request_id(), ids, max_new_tokens=limit, stop=stop, given=given)
+        return SegmentTurn("ES", request)
 
     def following(self, draft: ChainDraft, reply: Reply) -> None:
         """Adds what the cutter has not added yet: the whole reply, or its last segment."""
@@ -188,13 +194,34 @@ class WholePath:
             return
         text, kind = reply.text, None
         if self.by_segment:
-            kind, start = open_segment(reply.ids, self.student)
+            kind, start = open_segment(reply.ids, self.student, draft.next_kind())
             text = self.student.text(reply.ids[start:])
         draft.segments.append((kind, text.strip()))
         signed = self.options.task.ends_chain(text.strip(), draft.problem)
-        endings: dict[str, Stopped] = {"end": "end", "stop": "repetition"}
+        stopped: Stopped = "limit" if draft.may_end(self.options.task) else "repetition"
+        endings: dict[str, Stopped] = {"end": "end", "stop": stopped}
         draft.stopped = "stop_sign" if signed else endings.get(reply.finished, "limit")
         self.options.on_segment(draft.problem.id, draft.sample, *draft.segments[-1])
+
+
+class EnoughText:
+    """The `stop` rule of a whole chain that may end early: asks `enough` at the end of each
+    sub-sentence that the student has written."""
+
+    def __init__(
+        self,
+        enough: Callable[[str], bool],
+        student: Student,
+        given: int,
+        further: Callable[[Sequence[int]], bool] | None,
+    ) -> None:
+        self.enough, self.student, self.given, self.further = enough, student, given, further
+
+    def __call__(self, ids: Sequence[int]) -> bool:
+        if self.further is not None and self.further(ids):
+            return True
+        ended = len(ids) > self.given and set(SUB_SENTENCE_ENDS) & set(self.student.text(ids[-1:]))
+        return bool(ended) and self.enough(self.student.text(ids))
 
 
 class MarkerCutter:
@@ -204,7 +231,7 @@ class MarkerCutter:
     def __init__(self, draft: ChainDraft, student: Student, options: PathOptions) -> None:
         self.draft, self.student, self.options = draft, student, options
         self.kinds: dict[int, Kind] = {i: kind for kind, i in student.markers.items()}
-        self.kind: Kind = "ES"
+        self.kind = draft.next_kind()
         self.start = 0
         """Place of the open segment's first id."""
 
@@ -222,13 +249,14 @@ class MarkerCutter:
         return self.draft.stopped is not None
 
 
-def open_segment(ids: Sequence[int], student: Student) -> tuple[Kind, int]:
-    """(kind, place of its first id) of the last segment in `ids`, which no marker closes."""
+def open_segment(ids: Sequence[int], student: Student, first: Kind = "ES") -> tuple[Kind, int]:
+    """(kind, place of its first id) of the last segment in `ids`, which no marker closes. `first`:
+    the kind of the first one."""
     kinds: dict[int, Kind] = {i: kind for kind, i in student.markers.items()}
     for place in range(len(ids) - 1, -1, -1):
         if ids[place] in kinds:
             return kinds[ids[place]], place + 1
-    return "ES", 0
+    return first, 0
 
 
 @dataclass
@@ -251,12 +279,15 @@ class TurnPath:
         """Id of a request under way → (its writer, the chain's text before it)."""
 
     def first(self, draft: ChainDraft) -> SegmentTurn:
-        """The first segment, by ES. Raises DataError where the question leaves no room for it."""
-        task, student = self.options.task, self.students["ES"]
-        ids = student.source_ids(task, task.render(draft.problem), cue="ES")
+        """The first segment, by ES unless segments are given. Raises DataError where the question
+        leaves no room for it."""
+        kind = draft.next_kind()
+        task, student = self.options.task, self.students[kind]
+        ids = student.source_ids(task, task.render(draft.problem), draft.prefix(), kind)
         limit = self.options.settings.source_limit
-        student.require_room(ids, draft.problem.id, new_tokens=1, limit=limit)
-        return self._turn(draft, "ES", SharedText(ids, {"ES": None, "AS": None}))
+        room = len(student.encode(draft.begun)) + 1
+        student.require_room(ids, draft.problem.id, new_tokens=room, limit=limit)
+        return self._turn(draft, kind, SharedText(ids, {"ES": None, "AS": None}))
 
     def following(self, draft: ChainDraft, reply: Reply) -> SegmentTurn | None:
         """Adds the segment; the other half's turn, after its marker."""
@@ -295,6 +326,7 @@ class TurnPath:
             tuple(text.ids),
             max_new_tokens=limit,
             stop=lambda ids: ids[-1] in markers or (stop_repetition and loops(ids)),
+            given=student.encode(draft.begun),
             keep_cache=True,
             cache=text.caches[kind],
         )

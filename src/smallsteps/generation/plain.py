@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Decoding, Generator, Reply, Request
 from smallsteps.students.student import Student
 
@@ -30,6 +31,10 @@ class Plain:
     ) -> Iterator[Reply]:
         """One reply for each request and sample, in the order in which they are done."""
         by_id = {request.id: request for request in requests}
+        if any(request.given for request in by_id.values()):
+            raise RecipeError(
+                "this engine cannot begin a reply with given tokens. Use engine local."
+            )
         plain = [
             replace(request, stop=None, cache=None, keep_cache=False) for request in by_id.values()
         ]

@@ -33,7 +33,12 @@ class ReplyRow:
     logprobs: list[float] = field(default_factory=list)
 
     def take(self, token: int, logprob: float | None = None) -> Finished | None:
-        """Notes the next token; says how the reply ended if it did."""
+        """Notes the next token; says how the reply ended if it did. While the request gives tokens,
+        the next of them takes the place of `token`."""
+        given = self.request.given
+        if len(self.written) < len(given):
+            self.written.append(given[len(self.written)])
+            return None
         self.written.append(token)
         if logprob is not None:
             self.logprobs.append(logprob)
@@ -86,14 +91,20 @@ def _logprobs(logits: Tensor, tokens: Tensor) -> list[float]:
 
 
 def new_rows(request: Request, student: Student, decoding: Decoding) -> list[ReplyRow]:
-    """One row for each sample of `request`. Raises InternalError where the prompt is text: local
-    models read ids."""
+    """One row for each sample of `request`. A causal student reads given tokens with its prompt.
+
+    Raises InternalError where the prompt is text: local models read ids."""
     source = tuple(token for token in request.prompt if isinstance(token, int))
     if len(source) < len(request.prompt):
         raise InternalError(f"{request.id}: a local model reads ids, got text")
+    written = list(request.given) if student.architecture == "causal" else []
+    source += tuple(written)
     limit = request.max_new_tokens or decoding.max_new_tokens
     samples = range(request.first_sample, request.first_sample + request.samples)
-    return [ReplyRow(request, n, source, limit, student.end_ids, decoding.seed) for n in samples]
+    return [
+        ReplyRow(request, n, source, limit, student.end_ids, decoding.seed, list(written))
+        for n in samples
+    ]
 
 
 def finished_reply(

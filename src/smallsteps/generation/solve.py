@@ -7,12 +7,13 @@ tokens are written in `engine.py`."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from smallsteps.errors import DataError, StudentError
-from smallsteps.generation.draft import ChainDraft
+from smallsteps.generation.draft import ChainDraft, GivenPrefix
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import OnSegment, PathOptions, SegmentTurn, SolveSettings, path_of
@@ -34,8 +35,14 @@ def solve(
     *,
     progress: Callable[[int], None] | None = None,
     on_segment: OnSegment | None = None,
+    given: Mapping[str, GivenPrefix] | None = None,
+    enough: Callable[[str, str], bool] | None = None,
 ) -> Iterator[Prediction]:
     """One prediction for each problem and sample, as they are done.
+
+    given: problem id → the part of its chain that is given and counts as written. enough: receives
+    (problem id, text so far) after each segment (whole chains: each sub-sentence); where it returns
+    True, the chain ends with `limit`.
 
     The task's `max_segment_tokens` limits a segment, the student's own `Drive.max_segments` (or the
     task's `max_segments`) their number, `max_chain_tokens` a whole chain, and
@@ -62,7 +69,14 @@ def solve(
 
     for problem in problems:
         for sample in range(settings.samples):
-            draft = ChainDraft(problem, sample)
+            prefix = (given or {}).get(problem.id, GivenPrefix())
+            draft = ChainDraft(
+                problem,
+                sample,
+                list(prefix.segments),
+                begun=prefix.begun,
+                enough=partial(enough, problem.id) if enough else None,
+            )
             submit(draft, path.first(draft))
     began, done = time.monotonic(), 0
     while drafts:
