@@ -7,15 +7,18 @@ Everything is a function of (seed, index): problem 17 of seed 3 is the same on e
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks.base import Difficulty
 from smallsteps.tasks.story import Story, StoryStep
 from smallsteps.tasks.word_problems import word_problems
+
+_STORY_ID = re.compile(r"stories-(easy|medium|hard)-(\d+)-(\d+)")
 
 STEPS: dict[str, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 4), "hard": (4, 6)}
 """Fewest and most inferences of a chain."""
@@ -223,6 +226,17 @@ def story(seed: int, index: int, difficulty: Difficulty = "medium") -> Story:
         raise RecipeError(f"unknown difficulty {difficulty!r}.{nearest(difficulty, STEPS)}")
     rng = random.Random(f"stories/{difficulty}/{seed}/{index}")
     return make_story(rng, rng.randint(*STEPS[difficulty]))
+
+
+def story_of(problem: Problem) -> Story | None:
+    """The story behind a bundled problem, made again from its id. None: the problem is none of
+    these."""
+    parts = _STORY_ID.fullmatch(problem.id)
+    if parts is None:
+        return None
+    difficulty, seed, number = parts[1], int(parts[2]), int(parts[3])
+    made = story(seed, number, cast("Difficulty", difficulty))
+    return made if made.text() == problem.question else None
 
 
 def make_chains(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from smallsteps.errors import DataError
 from smallsteps.records import Problem
-from smallsteps.tasks.stories import story
+from smallsteps.tasks.equations import find_equations
+from smallsteps.tasks.stories import story_of
 from smallsteps.tasks.story import STYLES, Story
 from smallsteps.teaching.lessons import Lesson, TeacherReply, count_words
-
-_STORY_ID = re.compile(r"stories-(easy|medium|hard)-(\d+)-(\d+)")
-_EQUATION = re.compile(r"(\d+)\s*([-+x*/×÷])\s*(\d+)\s*=\s*(-?\d+)")
-_SIGNS = {"*": "x", "×": "x", "÷": "/"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,8 @@ class StorySolver:
 
 
 def _story_of(problem: Problem) -> Story:
-    parts = _STORY_ID.fullmatch(problem.id)
-    solved = None
-    if parts is not None:
-        difficulty, seed, number = parts[1], int(parts[2]), int(parts[3])
-        solved = story(seed, number, difficulty)  # type: ignore[arg-type]
-    if solved is None or solved.text() != problem.question:
+    solved = story_of(problem)
+    if solved is None:
         raise DataError(
             f"{problem.id}: the exact solver only solves the bundled word problems. "
             "Name another teacher (--teacher MODEL)."
@@ -62,11 +55,9 @@ def _story_of(problem: Problem) -> Story:
 def first_wrong_step(solved: Story, attempt: str) -> int:
     """Index of the first step that `attempt` lacks or gets wrong; the number of steps where
     `attempt` has them all."""
-    equations = {
-        (int(left), _SIGNS.get(sign, sign), int(right), int(result))
-        for left, sign, right, result in _EQUATION.findall(attempt)
-    }
+    written = {(equation.expression, equation.result) for equation in find_equations(attempt)}
     for index, step in enumerate(solved.steps):
-        if (step.left, step.operator, step.right, step.result) not in equations:
+        expression = (str(step.left), step.operator, str(step.right))
+        if (expression, Fraction(step.result)) not in written:
             return index
     return len(solved.steps)
