@@ -87,8 +87,9 @@ DESCRIPTIONS = {
         "smallsteps run as-es/gsm8k data.chains=my.jsonl 'seeds=[0,1,2]' --out runs/gsm8k",
         f"Writes a {RUN_FOLDER}, as `compare` does. A recipe may name arms of "
         "[several methods](quickstart.md#mixed-recipes). A run folder belongs to one recipe: with "
-        "other changes, name another `--out`. The recipe `student/bundled` compares nothing: it "
-        "pre-trains [the bundled student](students.md#the-bundled-student).",
+        "other changes, name another `--out`. The recipes `student/bundled` and "
+        "`student/bundled-causal` compare nothing: they pre-train "
+        "[the bundled students](students.md#the-bundled-students).",
         [
             "an unknown recipe or key; the message names the nearest one",
             "no `--out`",

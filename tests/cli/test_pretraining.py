@@ -1,20 +1,29 @@
-"""Pre-training of the bundled student, as the command plans or refuses it. `students/test_pretrain.py`
+"""Pre-training of a bundled student, as the command plans or refuses it. `students/test_pretrain.py`
 runs it."""
 
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from smallsteps.cli.main import main
 from smallsteps.cli.pretraining import pretrain_bundled
 from smallsteps.errors import RecipeError
 
 NAME = "student/bundled"
 
 
-def test_a_plan_prints_every_setting_and_writes_nothing(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("name", "architecture"), [(NAME, "encoder-decoder"), ("student/bundled-causal", "causal")]
+)
+def test_a_plan_prints_every_setting_and_writes_nothing(
+    name, architecture, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
-    pretrain_bundled(NAME, ["steps=3"], None, None, dry_run=True)
-    assert "steps: 3" in capsys.readouterr().out and list(tmp_path.iterdir()) == []
+    assert main(["run", name, "steps=3", "--dry-run"]) == 0
+    plan = yaml.safe_load(capsys.readouterr().out)
+    assert plan["steps"] == 3 and plan["student"]["architecture"] == architecture
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_needed():

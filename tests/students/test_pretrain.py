@@ -1,20 +1,26 @@
-"""How the bundled student is made: drills without chains, a tokenizer that loses nothing, a run
+"""How a bundled student is made: drills without chains, a tokenizer that loses nothing, a run
 that goes on."""
 
 import pytest
 import torch
 
 from smallsteps.errors import RecipeError, StudentError
+from smallsteps.students.loading import load_student
 from smallsteps.students.pretrain import (
     PretrainSettings,
+    make_optimizers,
     make_tokenizer,
     pretrain,
     pretrain_settings,
     rate,
 )
+from smallsteps.students.scratch import make_model
 from smallsteps.students.settings import ScratchSettings
 from smallsteps.tasks.stories import make_chains
 
+TINY_STUDENT = ScratchSettings(
+    vocabulary=600, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1, dropout=0.0
+)
 TINY = PretrainSettings(
     steps=4,
     scale=0.05,
@@ -22,9 +28,10 @@ TINY = PretrainSettings(
     compile=False,
     warmup=2,
     save_every=2,
-    student=ScratchSettings(
-        vocabulary=600, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1, dropout=0.0
-    ),
+    student=TINY_STUDENT,
+)
+TINY_CAUSAL = TINY.changed(
+    student=TINY_STUDENT.changed(architecture="causal"), optimizer="muon", gap=64
 )
 
 
@@ -43,27 +50,47 @@ def test_the_rate_rises_stays_and_falls_to_nothing():
     assert rate(999, settings) == pytest.approx(0.005)
 
 
-def test_an_interrupted_run_goes_on_with_its_tokenizer_and_ends_with_a_student(tmp_path):
+@pytest.mark.parametrize("settings", [TINY, TINY_CAUSAL], ids=["encoder-decoder", "causal"])
+def test_an_interrupted_run_ends_with_the_student_of_an_uninterrupted_one(tmp_path, settings):
     def interrupt(step, total, loss):
         if step == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pretrain(tmp_path, TINY, interrupt)
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+        pretrain(tmp_path / "killed", settings, interrupt)
+    checkpoint = tmp_path / "killed" / "checkpoint.pt"
+    assert torch.load(checkpoint, weights_only=True)["step"] == 2
     seen = []
-    folder = pretrain(tmp_path, TINY, lambda step, total, loss: seen.append(step))
+    folder = pretrain(tmp_path / "killed", settings, lambda step, total, loss: seen.append(step))
     assert seen == [3, 4]
+    whole = load_student(pretrain(tmp_path / "whole", settings))
+    assert load_student(folder).weights_digest() == whole.weights_digest()
     assert {"model.safetensors", "tokenizer.json", "pretraining.json"} <= {
         path.name for path in folder.iterdir()
     }
+
+
+def test_muon_trains_the_matrices_inside_the_layers_alone():
+    model = make_model(TINY_CAUSAL.student, 600, 0)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    adamw, muon = (
+        {names[id(weight)] for group in optimizer.param_groups for weight in group["params"]}
+        for optimizer in make_optimizers(model, TINY_CAUSAL)
+    )
+    assert adamw.isdisjoint(muon) and adamw | muon == set(names.values())
+    assert "model.embed_tokens.weight" in adamw and "model.layers.0.mlp.up_proj.weight" in muon
+    assert all(name.endswith("proj.weight") for name in muon) and len(muon) == 7
+
+
+def test_a_rate_without_warm_up_and_decay_is_the_highest_at_once():
+    assert rate(0, PretrainSettings(warmup=0, decay=0)) == 1
 
 
 def test_an_unknown_setting_is_named():
     with pytest.raises(
         RecipeError, match=r"^student/bundled: unknown key 'stepz'\. Did you mean 'steps'"
     ):
-        pretrain_settings({"stepz": 3})
+        pretrain_settings({"stepz": 3}, "student/bundled")
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):

@@ -3,10 +3,11 @@ neighbours."""
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
-from smallsteps.students.scratch import from_scratch, make_t5
+from smallsteps.students.scratch import from_scratch, make_llama, make_model, make_t5
 from smallsteps.students.settings import ScratchSettings
 from smallsteps.tasks import get_task
 
@@ -47,8 +48,36 @@ def test_a_head_starts_off_looking_at_the_token_before():
     assert difference.count_nonzero() == 2
 
 
-def test_fewer_heads_than_neighbours_is_fine():
-    make_t5(ScratchSettings(**{**TINY, "heads": 1}), 64, 0)
+def test_heads_of_a_causal_student_start_off_looking_one_and_two_tokens_back():
+    settings = ScratchSettings(**{**TINY, "d_kv": 32, "layers": 2}, architecture="causal")
+    model = make_llama(settings, 64, 0)
+    model.set_attn_implementation("eager")
+    ids = torch.randint(0, 64, (1, 40))
+    first, second = model(ids, output_attentions=True).attentions  # [1, heads, query, key]
+    query = torch.arange(2, 40)
+    assert first[0, 0, query, query - 1].min() > 0.8
+    assert first[0, 1, query, query - 2].min() > 0.8
+    assert second[0, 0, query, query - 1].min() > 0.8
+    assert second[0, 1, 39].max() < 0.2
+    plain = make_llama(settings.changed(neighbours=False), 64, 0)
+    assert plain.model.layers[0].self_attn.q_proj.bias is None
+
+
+@pytest.mark.parametrize("architecture", ["encoder-decoder", "causal"])
+def test_fewer_heads_than_neighbours_is_fine(architecture):
+    make_model(ScratchSettings(**{**TINY, "heads": 1}, architecture=architecture), 64, 0)
+
+
+def test_a_causal_student_comes_back_from_its_folder(tmp_path):
+    made = from_scratch(
+        ["Ann has 3 pens."], ScratchSettings(**TINY, vocabulary=300, architecture="causal")
+    )
+    made.save(tmp_path / "student")
+    student = load_student(tmp_path / "student")
+    assert student.architecture == "causal" and isinstance(student.model, LlamaForCausalLM)
+    assert student.max_source_tokens == 2048 and student.end_ids == {1}
+    ids = torch.tensor([student.source_ids(get_task("stories"), "Ann has 3 pens.")])
+    assert torch.equal(student.model(ids).logits, made.model.eval()(ids).logits)
 
 
 @pytest.mark.parametrize("tokenizer", ["bytes", "characters"])

@@ -14,6 +14,14 @@ from smallsteps.students.settings import ScratchSettings, StudentSettings
             r"tokenizer: expected one of bytes, characters, got 'chars'\. Did",
         ),
         ({"vocabulary": 261}, "vocabulary: expected a whole number from 262 to 1,000,000 with the"),
+        (
+            {"architecture": "gpt"},
+            "architecture: expected one of encoder-decoder, causal, got 'gpt'",
+        ),
+        (
+            {"architecture": "causal", "d_kv": 7},
+            "d_kv: expected an even number for a causal student, got 7",
+        ),
         ({"heads": 0}, "heads: expected a whole number of at least 1, got 0"),
         ({"layers": True}, "layers: expected a whole number of at least 1, got true"),
         ({"dropout": 1}, "dropout: expected a number of at least 0 and below 1, got 1"),

@@ -1,4 +1,4 @@
-"""`smallsteps run student/bundled`: pre-trains the bundled student."""
+"""`smallsteps run student/bundled` and `student/bundled-causal`: pre-train a bundled student."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pretrain_bundled(
     check_threads(threads)
     content = recipe_content(name)
     apply_changes(content, changes)
-    settings = pretrain_settings(content)
+    settings = pretrain_settings(content, name)
     resolved = yaml.safe_dump(settings.model_dump(), sort_keys=False)
     if dry_run:
         say(resolved)

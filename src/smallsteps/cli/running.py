@@ -31,15 +31,15 @@ from smallsteps.students.settings import BUNDLED
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
 
-PRETRAINING = "student/bundled"
-"""The recipe that compares no arms."""
+PRETRAINING = ("student/bundled", "student/bundled-causal")
+"""The recipes that compare no arms."""
 
 
 def run_recipe(
     name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
 ) -> None:
     """`smallsteps run` and `demo`."""
-    if name == PRETRAINING:
+    if name in PRETRAINING:
         from smallsteps.cli.pretraining import pretrain_bundled
 
         pretrain_bundled(name, changes, out, threads, dry_run)

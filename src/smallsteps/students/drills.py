@@ -1,4 +1,4 @@
-"""Drills: the text that the bundled student is pre-trained on.
+"""Drills: the text that the bundled students are pre-trained on.
 
 Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short
 stories, the equations of events, and two-hop facts. None has the form of the chains that the demo
@@ -177,9 +177,8 @@ GROUPS: dict[str, Group] = {
 }
 
 
-def drills(seed: int) -> Iterator[Pair]:
+def drills(rng: random.Random) -> Iterator[Pair]:
     """Endless pairs of all groups, as an update mixes them."""
-    rng = random.Random(f"drills/{seed}")
     groups = list(GROUPS.values())
     weights = [sum(rows for rows, _, _ in group.shapes) for group in groups]
     while True:

@@ -1,14 +1,15 @@
-"""How the student that ships in the package is made: tokenizer, architecture and pre-training on
+"""How the students that ship in the package are made: tokenizer, architecture and pre-training on
 `drills`.
 
-A T5 of about 2.4 million parameters reads fresh drills until its steps are done; no example is seen
-twice. The learning rate rises, stays, and falls to nothing over the last fifth (warm-up, stable,
-decay), so that a longer run is the same run continued. What an update reads depends on its number
-alone and checkpoints are written whole: the same call after a kill goes on from the last one as if
-nothing had been.
+A T5 or a Llama of about two million parameters reads fresh drills until its steps are done; no
+example is seen twice. The learning rate rises, stays, and falls to nothing over the last fifth
+(warm-up, stable, decay), so that a longer run is the same run continued. What an update reads
+depends on its number alone and checkpoints are written whole: the same call after a kill goes on
+from the last one as if nothing had been.
 
-`smallsteps run student/bundled --out DIR` calls `pretrain`; the log, seed, time and hardware of the
-run that made the shipped weights stand beside them in `students/bundled/pretraining.json`."""
+`smallsteps run student/bundled --out DIR` calls `pretrain`, `student/bundled-causal` likewise; the
+log, seed, time and hardware of the run that made the shipped weights stand beside them in
+`students/bundled/pretraining.json`."""
 
 from __future__ import annotations
 
@@ -17,35 +18,39 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from transformers import T5ForConditionalGeneration
 
 from smallsteps.config import Seed, Settings, read_settings
 from smallsteps.disk import atomic_file, atomic_folder, write_json
 from smallsteps.errors import StudentError
-from smallsteps.students.drills import GROUPS, Group, drills
-from smallsteps.students.padding import pad
+from smallsteps.students.drill_batches import targets, update_batches
+from smallsteps.students.drills import drills
 from smallsteps.students.pretrained import read_tokenizer
-from smallsteps.students.scratch import byte_tokenizer, make_t5
+from smallsteps.students.scratch import byte_tokenizer, make_model
 from smallsteps.students.settings import ScratchSettings
+from smallsteps.students.student import Student
 from smallsteps.tasks import facts, stories
 
 
 class PretrainSettings(Settings):
-    """How the bundled student is made."""
+    """How a bundled student is made."""
 
     steps: int = Field(3000, ge=1, le=10**7)
     """Number of updates."""
     scale: float = Field(1.0, ge=0.001, le=1000)
-    """Multiplies the rows of every batch of an update (see `drills.GROUPS`)."""
+    """Multiplies the rows of every batch of an update (see `drill_batches`)."""
+    gap: int = Field(0, ge=0, le=1000)
+    """Causal students: the most positions that a drill leaves out between source and target."""
     bf16: bool = True
     """Multiply matrices in bfloat16; weights and optimizer stay in float32."""
     compile: bool = True
     """Compile the model for the few shapes of its batches (on a CPU 1.5 times as fast; needs a C++
     compiler)."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon`: matrices inside the layers by Muon, the rest by AdamW."""
     learning_rate: float = Field(2e-3, ge=1e-9, le=10)
     """Highest learning rate."""
     warmup: int = Field(200, ge=0, le=10**7)
@@ -71,11 +76,11 @@ class PretrainSettings(Settings):
     """Updates between checkpoints."""
 
 
-def pretrain_settings(content: Mapping[str, Any]) -> PretrainSettings:
-    """Settings from a recipe's mapping. Raises RecipeError for an unknown key or an invalid
-    value."""
+def pretrain_settings(content: Mapping[str, Any], name: str) -> PretrainSettings:
+    """Settings from the mapping of the recipe `name`. Raises RecipeError for an unknown key or an
+    invalid value."""
     settings = {name: value for name, value in content.items() if name != "about"}
-    return read_settings(PretrainSettings, settings, "student/bundled")
+    return read_settings(PretrainSettings, settings, name)
 
 
 WORDINGS = 3
@@ -86,7 +91,7 @@ words."""
 def make_tokenizer(settings: PretrainSettings) -> Any:
     """Byte-level BPE that keeps digits apart: any text survives the round trip, most words of
     stories are one token."""
-    pairs = islice(drills(settings.seed), 20_000)
+    pairs = islice(drills(random.Random(f"drills/{settings.seed}")), 20_000)
     chains = [
         c for seed in range(3) for c in stories.make_chains(1000, seed, "medium", styles=WORDINGS)
     ]
@@ -99,49 +104,31 @@ def make_tokenizer(settings: PretrainSettings) -> Any:
 
 def rate(update: int, settings: PretrainSettings) -> float:
     """Learning rate of an update (counted from 0) relative to the highest."""
-    rising = (update + 1) / settings.warmup
-    falling = (settings.steps - update) / (settings.decay * settings.steps)
+    rising = (update + 1) / max(1, settings.warmup)
+    falling = (settings.steps - update) / max(1, settings.decay * settings.steps)
     return min(1.0, rising, falling)
 
 
-def update(
-    step: int, tokenizer: Any, settings: PretrainSettings
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(source ids, labels) of update `step`, a batch a shape: a pure function of its arguments."""
-    rng = random.Random(f"drills/{settings.seed}/{step}")
-    return [
-        batch
-        for group in GROUPS.values()
-        for batch in _batches(group, rng, tokenizer, settings.scale)
-    ]
-
-
-def _batches(
-    group: Group, rng: random.Random, tokenizer: Any, scale: float
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(source ids, labels) of each shape of the group, filled with pairs that fit no narrower
-    shape."""
-    wanted = [max(1, round(rows * scale)) for rows, _, _ in group.shapes]
-    rows_by_shape: list[list[tuple[list[int], list[int]]]] = [[] for _ in group.shapes]
-    while any(len(rows) < n for rows, n in zip(rows_by_shape, wanted, strict=True)):
-        pairs = [group.draw(rng) for _ in range(sum(wanted))]
-        ids = tokenizer([text for pair in pairs for text in pair])["input_ids"]
-        for source, target in zip(ids[::2], ids[1::2], strict=True):
-            for rows, (_, longest_source, longest_target) in zip(
-                rows_by_shape, group.shapes, strict=True
-            ):
-                if len(source) <= longest_source and len(target) <= longest_target:
-                    rows.append((source, target))
-                    break
-    return [
-        (
-            pad([source for source, _ in rows[:n]], 0, longest_source)[0],
-            pad([target for _, target in rows[:n]], -100, longest_target)[0],
-        )
-        for rows, n, (_, longest_source, longest_target) in zip(
-            rows_by_shape, wanted, group.shapes, strict=True
-        )
-    ]
+def make_optimizers(
+    model: torch.nn.Module, settings: PretrainSettings
+) -> list[torch.optim.Optimizer]:
+    """AdamW for all weights; or Muon (Jordan et al., 2024) for the matrices inside the layers, with
+    steps as long as those of AdamW (Liu et al., 2025), and AdamW for the rest."""
+    parameters = dict(model.named_parameters())
+    matrices: list[torch.nn.Parameter] = []
+    if settings.optimizer == "muon":
+        names = [
+            name for name, weight in parameters.items() if weight.ndim == 2 and "layers." in name
+        ]
+        matrices = [parameters.pop(name) for name in names]
+    rate = settings.learning_rate
+    others = torch.optim.AdamW(
+        parameters.values(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True
+    )
+    if not matrices:
+        return [others]
+    muon = torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    return [others, muon]
 
 
 def pretrain(
@@ -150,21 +137,17 @@ def pretrain(
     """Trains the student into the folder `out/student`, which it returns; resumes from
     `out/checkpoint.pt`."""
     tokenizer = _kept_tokenizer(out, settings)
-    model = make_t5(settings.student, len(tokenizer), settings.seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=settings.learning_rate,
-        weight_decay=0.01,
-        betas=(0.9, 0.98),
-        fused=True,
-    )
+    model: Any = make_model(settings.student, len(tokenizer), settings.seed)
+    student = Student(model, tokenizer)
+    optimizers = make_optimizers(model, settings)
     checkpoint = out / "checkpoint.pt"
     start, seconds, log = 0, 0.0, []
     if checkpoint.exists():
         try:
             state = torch.load(checkpoint, weights_only=True)
             model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
+            for optimizer, kept in zip(optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(kept)
             start, seconds, log = state["step"], state["seconds"], state["log"]
         except Exception:  # torch says what is wrong with a file in many ways
             raise StudentError(
@@ -174,20 +157,22 @@ def pretrain(
     began, running = time.monotonic(), 0.0
     model.train()
     for step in range(start, settings.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rate(step, settings)
-        batches = update(step, tokenizer, settings)
-        tokens = sum(int((labels != -100).sum()) for _, labels in batches)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * rate(step, settings)
+        batches = update_batches(student, settings.seed, step, settings.scale, settings.gap)
+        tokens = sum(targets(batch) for batch in batches)
         total = 0.0
-        for source, labels in batches:
+        for batch in batches:
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-                output = read(input_ids=source, attention_mask=(source != 0).long(), labels=labels)
-            loss = output.loss * ((labels != -100).sum() / tokens)
+                output = read(**batch, use_cache=False)
+            loss = output.loss * (targets(batch) / tokens)
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         running += total
         if progress is not None:
             progress(step + 1, settings.steps, total)
@@ -204,14 +189,14 @@ def pretrain(
             out.mkdir(parents=True, exist_ok=True)
             state = {
                 "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "step": step + 1,
                 "seconds": seconds + time.monotonic() - began,
                 "log": log,
             }
             with atomic_file(checkpoint) as draft:
                 torch.save(state, draft)
-    return _export(out, model, tokenizer, settings, log)
+    return _export(out, student, settings, log)
 
 
 def _kept_tokenizer(out: Path, settings: PretrainSettings) -> Any:
@@ -222,13 +207,7 @@ def _kept_tokenizer(out: Path, settings: PretrainSettings) -> Any:
     return read_tokenizer(folder)
 
 
-def _export(
-    out: Path,
-    model: T5ForConditionalGeneration,
-    tokenizer: Any,
-    settings: PretrainSettings,
-    log: list[Any],
-) -> Path:
+def _export(out: Path, student: Student, settings: PretrainSettings, log: list[Any]) -> Path:
     folder = out / "student"
     made = {
         "settings": settings.model_dump(),
@@ -237,7 +216,7 @@ def _export(
         "threads": torch.get_num_threads(),
     }
     with atomic_folder(folder) as draft:
-        model.bfloat16().save_pretrained(draft)
-        tokenizer.save_pretrained(draft)
+        student.model.bfloat16().save_pretrained(draft)
+        student.tokenizer.save_pretrained(draft)
         write_json(draft / "pretraining.json", made)
     return folder

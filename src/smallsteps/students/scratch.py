@@ -1,7 +1,7 @@
-"""Students from scratch: a tokenizer trained on the data and a T5 with fresh weights.
+"""Students from scratch: a tokenizer trained on the data and a T5 or a Llama with fresh weights.
 
 For where no pre-trained student can be had, or none fits (a language or notation of its own): two
-kinds of tokenizer, one architecture. Byte-level BPE with digits apart writes any text; single
+kinds of tokenizer, two architectures. Byte-level BPE with digits apart writes any text; single
 characters suit Chinese."""
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from smallsteps.students.settings import SPECIAL, ScratchSettings
 from smallsteps.students.student import Student
@@ -22,7 +28,15 @@ def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0)
     peeks)."""
     make = byte_tokenizer if settings.tokenizer == "bytes" else character_tokenizer
     tokenizer = make(texts, settings.vocabulary)
-    return Student(make_t5(settings, len(tokenizer), seed), tokenizer, name="scratch")
+    return Student(make_model(settings, len(tokenizer), seed), tokenizer, name="scratch")
+
+
+def make_model(
+    settings: ScratchSettings, vocabulary: int, seed: int
+) -> T5ForConditionalGeneration | LlamaForCausalLM:
+    """A model of the architecture that the settings name, with weights drawn from the seed."""
+    make = make_llama if settings.architecture == "causal" else make_t5
+    return make(settings, vocabulary, seed)
 
 
 def make_t5(settings: ScratchSettings, vocabulary: int, seed: int) -> T5ForConditionalGeneration:
@@ -64,6 +78,59 @@ def lean_on_neighbours(model: T5ForConditionalGeneration, bias: float = 4.0) -> 
             encoder[bucket, head] += bias
         for head, bucket in zip(range(model.config.num_heads), (1, 2), strict=False):
             decoder[bucket, head] += bias
+
+
+CONTEXT = 2048
+"""Most tokens that a causal student from scratch reads and writes together."""
+
+
+def make_llama(settings: ScratchSettings, vocabulary: int, seed: int) -> LlamaForCausalLM:
+    """A Llama (tied embeddings) with weights drawn from the seed; its vocabulary is a multiple of
+    32. Dropout is that of attention, the only one that a Llama has."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=-(-vocabulary // 32) * 32,
+        hidden_size=settings.d_model,
+        head_dim=settings.d_kv,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        intermediate_size=settings.d_ff,
+        num_hidden_layers=settings.layers,
+        attention_dropout=settings.dropout,
+        attention_bias=settings.neighbours,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+    )
+    model = LlamaForCausalLM(config)
+    if settings.neighbours:
+        lean_back(model)
+    return model
+
+
+def lean_back(model: LlamaForCausalLM, scale: float = 5.0, frequencies: int = 4) -> None:
+    """Starts a head of the first layer off attending to the token before, another to the one before
+    that, and a head of the second layer to the token before; training is free to change them.
+
+    Rotary positions turn the query's bias and the key's by their places. A query's bias that is the
+    key's turned back by n places matches best where the key stands n places before. Only the
+    fastest frequencies tell neighbours apart; the first four leave the token before 97 % of the
+    attention."""
+    angles = model.model.rotary_emb.inv_freq[:frequencies]
+    width = model.config.head_dim
+    slow = width // 2
+    layers: Any = model.model.layers
+    with torch.no_grad():
+        for layer, distances in zip(layers, ((1, 2), (1,)), strict=False):
+            heads = zip(range(model.config.num_attention_heads), distances, strict=False)
+            for head, distance in heads:
+                query = layer.self_attn.q_proj.bias[head * width : (head + 1) * width]
+                key = layer.self_attn.k_proj.bias[head * width : (head + 1) * width]
+                query[: len(angles)] = scale * torch.cos(distance * angles)
+                query[slow : slow + len(angles)] = -scale * torch.sin(distance * angles)
+                key[: len(angles)] = scale
 
 
 def byte_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:

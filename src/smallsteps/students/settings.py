@@ -18,8 +18,10 @@ SMALLEST_VOCABULARY = {"bytes": 256 + len(SPECIAL), "characters": len(SPECIAL) +
 
 
 class ScratchSettings(Settings):
-    """A student's size and tokenizer."""
+    """A student's architecture, size and tokenizer."""
 
+    architecture: Literal["encoder-decoder", "causal"] = "encoder-decoder"
+    """`encoder-decoder`: a T5. `causal`: a Llama."""
     tokenizer: Literal["bytes", "characters"] = "bytes"
     """`bytes`: byte-level BPE, digits apart. `characters`: one token a character."""
     vocabulary: int = Field(4096, ge=1, le=1_000_000)
@@ -33,11 +35,19 @@ class ScratchSettings(Settings):
     d_ff: int = Field(640, ge=1, le=131_072)
     """Width of the gated feed-forward layers."""
     layers: int = Field(4, ge=1, le=200)
-    """Layers of the encoder, and of the decoder."""
+    """Layers of the encoder, and of the decoder; of a causal student, all its layers."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout rate."""
     neighbours: bool = True
-    """Start some heads off attending to neighbouring tokens (see `scratch.lean_on_neighbours`)."""
+    """Start some heads off attending to neighbouring tokens (see `scratch.lean_on_neighbours` and
+    `scratch.lean_back`)."""
+
+    @field_validator("d_kv")
+    @classmethod
+    def _suits_rotary_positions(cls, d_kv: int, info: ValidationInfo) -> int:
+        if info.data.get("architecture") == "causal" and d_kv % 2:
+            raise ValueError(f"expected an even number for a causal student, got {d_kv}.")
+        return d_kv
 
     @field_validator("vocabulary")
     @classmethod
