@@ -118,6 +118,7 @@ def packed_rows(student: Student, rng: random.Random, rows: int, gap: int) -> Ba
     return {
         "input_ids": ids,
         "position_ids": positions,
-        "attention_mask": seen[:, None],  # [rows, 1, place, place it sees]
+        # added to the scores: [rows, 1, place, place that it sees]
+        "attention_mask": torch.where(seen, 0.0, torch.finfo(torch.bfloat16).min)[:, None],
         "labels": labels,
     }

@@ -119,8 +119,8 @@ def lean_back(model: LlamaForCausalLM, scale: float = 5.0, frequencies: int = 4)
     fastest frequencies tell neighbours apart; the first four leave the token before 97 % of the
     attention."""
     angles = model.model.rotary_emb.inv_freq[:frequencies]
-    width = model.config.head_dim
-    slow = width // 2
+    slow = len(model.model.rotary_emb.inv_freq)  # the halves of a head's width turn together
+    width = 2 * slow
     layers: Any = model.model.layers
     with torch.no_grad():
         for layer, distances in zip(layers, ((1, 2), (1,)), strict=False):
