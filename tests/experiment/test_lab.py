@@ -49,7 +49,7 @@ def test_a_training_is_made_by_whoever_asks_first_and_read_by_the_others(lab, tm
 
     def make(folder):
         calls.append(folder)
-        return Trained({"metric": folder / "candidate-1"}, 10, 1.0, 0.5, None, [])
+        return Trained({"metric": folder / "candidate-1"}, 10, 1.0, 0.5, None, [], 1e-3)
 
     first = lab.train_once("arms/a-seed0/training", "a", make)
     assert lab.train_once("arms/a-seed0/training", "a", make) is first

@@ -11,6 +11,7 @@ def trained(folder, **changes):
         "seconds": 1.25,
         "validation": 50.0,
         "curves": [{"update": 1, "tokens": 250}, {"update": 2, "tokens": 500}],
+        "learning_rate": 1e-3,
     }
     return Trained(**{**fields, **changes})
 

@@ -196,11 +196,7 @@ class Lab:
             shown=assemble(problems, predictions) if assemble else predictions,
             student=student,
             validation=trained.validation,
-            cost={
-                "train_tokens": trained.train_tokens,
-                "passes": round(trained.passes, 3),
-                "seconds": round(trained.seconds, 2),
-            },
+            cost=trained.cost,
             further=further,
             by_criterion=by_criterion,
             curves=trained.curves,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from smallsteps.disk import write_json
+from smallsteps.experiment.curves import curve_points
 from smallsteps.records import Example, Kind
 from smallsteps.students.student import Student
 from smallsteps.training.checkpoints import CRITERIA
@@ -51,6 +52,8 @@ class Trained:
     measured."""
     curves: list[dict[str, Any]]
     """One row per update, as `fit` has them; `half` says which student of a dual pair."""
+    learning_rate: float
+    """The highest of the schedule."""
 
     @property
     def all_tokens(self) -> int:
@@ -58,6 +61,18 @@ class Trained:
         contrast."""
         counts = [row["all_tokens"] for row in self.curves if "all_tokens" in row]
         return sum(counts) if counts else self.train_tokens
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """Fields of the arm's row in results.json: what the training cost, and what was measured on
+        the way."""
+        return {
+            "train_tokens": self.train_tokens,
+            "passes": round(self.passes, 3),
+            "seconds": round(self.seconds, 2),
+            "learning_rate": self.learning_rate,
+            "curve": curve_points(self.curves),
+        }
 
     @classmethod
     def of(cls, result: FitResult) -> Self:
@@ -71,6 +86,7 @@ class Trained:
             result.seconds,
             value,
             result.curves,
+            result.learning_rate,
         )
 
     def folder(self, criterion: str) -> Path:

@@ -77,7 +77,15 @@ class Plan:
     @property
     def passes(self) -> float:
         """How often each sequence is read, on average."""
-        return self.updates * self.update_examples / self.count
+        return self.passes_after(self.updates)
+
+    def tokens_after(self, update: int) -> int:
+        """Training tokens by the end of `update` (counted from 1)."""
+        return sum(self.tokens[:update])
+
+    def passes_after(self, update: int) -> float:
+        """How often each sequence is read by the end of `update` (counted from 1), on average."""
+        return update * self.update_examples / self.count
 
     def members(self, update: int) -> list[int]:
         """Indices of the sequences of `update` (counted from 0), in the order in which they were

@@ -62,9 +62,9 @@ class FitResult:
     """Criterion → the update that was best, and its value."""
     curves: list[dict[str, Any]]
     """One row an update: update, tokens, train_loss (nats a target token), lr, seconds; at
-    evaluations also validation_loss, bleu, metric and train_loss_mean (since the evaluation
-    before). With contrasts also usable (share of items) and all_tokens (of this update: anchors,
-    positives and negatives)."""
+    evaluations also passes, evaluation_seconds (of all so far), validation_loss, bleu, metric and
+    train_loss_mean (since the evaluation before). With contrasts also usable (share of items) and
+    all_tokens (of this update: anchors, positives and negatives)."""
     train_tokens: int
     """Source and target tokens trained on, no padding."""
     passes: float
@@ -74,6 +74,8 @@ class FitResult:
     micro_batch_tokens: int
     """As it was at the end: smaller than in the settings where memory ran out."""
     processes: int
+    learning_rate: float
+    """The highest of the schedule."""
     report: Preflight = field(repr=False)
 
     def folder(self, *criteria: str) -> Path:
@@ -201,6 +203,13 @@ class Training:
         return float(self._state.get("seconds", 0.0))
 
     @property
+    def evaluation_seconds(self) -> float:
+        """Wall-clock seconds of the evaluations so far."""
+        if self.result is not None:
+            return float(self.result.curves[-1]["evaluation_seconds"])
+        return float(self._state.get("evaluation_seconds", 0.0))
+
+    @property
     def update(self) -> int:
         """The update that the newest checkpoint holds."""
         if self.result is not None:
@@ -249,7 +258,7 @@ class Training:
         if self.result is None:
             if is_first():
                 processes = dist.get_world_size() if dist.is_initialized() else 1
-                _write_result(self.out, self.plan, self._state, processes)
+                _write_result(self.out, self.job, self._state, processes)
             wait_for_all()
             self.result = _read_result(self.out, self.job.checked.report)
         if self.result is None:
@@ -265,7 +274,8 @@ class Training:
         tidy(self.out, keep if checkpoint is None else keep | {checkpoint.name})
 
 
-def _write_result(out: Path, plan: Plan, state: Mapping[str, Any], processes: int) -> None:
+def _write_result(out: Path, job: TrainingInputs, state: Mapping[str, Any], processes: int) -> None:
+    plan = job.checked.plan
     result = {
         "selections": state["selections"],
         "train_tokens": plan.total_tokens,
@@ -274,6 +284,7 @@ def _write_result(out: Path, plan: Plan, state: Mapping[str, Any], processes: in
         "seconds": state["seconds"],
         "micro_batch_tokens": state["micro_batch_tokens"],
         "processes": processes,
+        "learning_rate": job.settings.learning_rate,
     }
     finish(out, result, [Selection(**chosen) for chosen in state["selections"].values()])
 

@@ -114,6 +114,7 @@ class UpdateTrainer(Trainer):
             name: Selection(**chosen) for name, chosen in state.get("selections", {}).items()
         }
         self.seconds: float = state.get("seconds", 0.0)
+        self.evaluation_seconds: float = state.get("evaluation_seconds", 0.0)
         self.began = 0.0
         self.loss_since, self.weight_since = 0.0, 0.0
         """Summed loss and normalisers since the last evaluation."""
@@ -267,6 +268,7 @@ class UpdateTrainer(Trainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Measure, and keep the weights if they are the best so far by some criterion."""
+        began = time.perf_counter()
         values: dict[str, float] = {"train_loss": self.loss_since / max(1, self.weight_since)}
         self.loss_since, self.weight_since = 0.0, 0.0
         self.loss_model.eval()
@@ -275,7 +277,12 @@ class UpdateTrainer(Trainer):
         for name, measure in (("bleu", self.measures.bleu), ("metric", self.measures.metric)):
             if measure is not None:
                 values[name] = self._on_first(measure)
-        self.row |= {"train_loss_mean": values["train_loss"]}
+        self.evaluation_seconds += time.perf_counter() - began
+        self.row |= {
+            "train_loss_mean": values["train_loss"],
+            "passes": round(self.plan.passes_after(self.state.global_step), 4),
+            "evaluation_seconds": round(self.evaluation_seconds, 3),
+        }
         self.row |= {name: value for name, value in values.items() if name != "train_loss"}
         self._keep_best(values)
         # before the checkpoint: a run that resumes from it must find this row
@@ -343,6 +350,7 @@ class UpdateTrainer(Trainer):
             state = {
                 "update": self.state.global_step,
                 "seconds": self.seconds,
+                "evaluation_seconds": self.evaluation_seconds,
                 "micro_batch_tokens": self.micro_batch_tokens,
                 "selections": {name: vars(chosen) for name, chosen in self.selections.items()},
                 "curves": self.curves.rows,

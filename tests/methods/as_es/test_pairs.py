@@ -82,7 +82,8 @@ def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(
         go_on(training, None if training.update == 0 else until)
 
     monkeypatch.setattr(Training, "go_on", alone)
-    monkeypatch.setattr(pairs_module, "_measured", lambda *_: {"metric": 1.0, "half": "pair"})
+    row = {"metric": 1.0, "half": "pair", "pair_seconds": 0.0}
+    monkeypatch.setattr(pairs_module, "_measured", lambda *_: dict(row))
     run(recipe, tmp_path / "whole")
     for kind in ("es", "as"):
         one, other = (tmp_path / name / PLACE / kind for name in ("slices", "whole"))

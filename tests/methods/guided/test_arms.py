@@ -12,6 +12,7 @@ import pytest
 from loopback import completion
 from smallsteps.errors import RecipeError, UserError
 from smallsteps.experiment.grading import GradedArm, best_student
+from smallsteps.experiment.trained import Trained
 from smallsteps.methods.guided.arms import GuidedArm
 from smallsteps.methods.guided.config import arm_names
 from smallsteps.methods.guided.rationales import GuidedAnswer
@@ -309,7 +310,8 @@ class StagesOf:
 
     def fitted(self, name, seed):
         value = self.validation.get((name, seed))
-        return SimpleNamespace(train_tokens=9, passes=1.0, seconds=1.0, validation=value)
+        rows = [{"tokens": 9, "passes": 1.0, "seconds": 1.0, "evaluation_seconds": 2.0}]
+        return Trained({}, 9, 1.0, 1.0, value, rows, 1e-3)
 
     def refined(self, name, seed):
         return SimpleNamespace(best=SimpleNamespace(value=self.validation[name, seed]))
@@ -351,3 +353,14 @@ def test_what_answers_alone_and_what_votes_is_not_handed_out_while_a_student_gui
 
 def test_where_nothing_was_trained_there_is_no_choice(tmp_path):
     assert handed_out(tmp_path, ["standard", "cot", "untrained"], {}) is None
+
+
+def test_a_refined_student_costs_what_the_distilled_one_did_and_has_no_curve(tmp_path):
+    """The evaluations of the distillation are those of another student."""
+    lab = SimpleNamespace(run=SimpleNamespace(path=tmp_path))
+    stages = StagesOf(tmp_path, ["distilled", "both"], {("both", 0): 44.0})
+    distilled, refined = (
+        GuidedArm(f"guided-{name}", stages).run(lab, 0).cost for name in ("distilled", "both")
+    )
+    assert [point.tokens for point in distilled["curve"]] == [9]
+    assert refined == {**distilled, "curve": []}

@@ -49,6 +49,16 @@ def test_the_arm_is_its_best_round_and_pays_for_all_rounds(four_arms):
         assert arm.teacher_calls == sum(rows[arm.name, number].calls for number in (1, 2))
 
 
+def test_the_curve_of_an_arm_goes_on_from_round_to_round(four_arms):
+    for arm in four_arms.results.arms:
+        for name in ("tokens", "passes", "seconds", "evaluation_seconds"):
+            values = [getattr(point, name) for point in arm.curve]
+            assert values == sorted(set(values)), f"{arm.name}: {name} counts on"
+        assert arm.curve[-1].tokens == arm.train_tokens
+        assert round(arm.curve[-1].passes, 2) == round(arm.passes, 2)
+        assert arm.learning_rate is not None
+
+
 def test_each_question_has_its_fate_and_each_rationale_its_lineage(four_arms):
     rows = rows_of(four_arms.out / "arms/tailored-full-seed0/page/fates.jsonl")
     assert len(rows) == 10 and all(len(row["mistaken"]) == 3 for row in rows)
@@ -87,7 +97,7 @@ def round_of(
 ) -> Round:
     return Round(
         number=number,
-        trained=None if curves is None else Trained({}, 100, 1.0, 2.0, None, curves),
+        trained=None if curves is None else Trained({}, 100, 1.0, 2.0, None, curves, 1e-3),
         papers=[paper(n, m) for n, m in enumerate(mistaken)],
         validation=score(validation),
         test=score(1),

@@ -52,6 +52,11 @@ class PairLog:
         assert self.best is not None
         return self.out / f"pair-{self.best.update}"
 
+    @property
+    def seconds(self) -> float:
+        """Of the evaluations of the pair, without those of its halves."""
+        return float(sum(row["pair_seconds"] for row in self.rows))
+
     @classmethod
     def read(cls, out: Path) -> PairLog | None:
         """The log that an earlier call left; None: it is damaged."""
@@ -94,7 +99,7 @@ def train_side_by_side(job: TrainingJob, parts: Sequence[Part]) -> Trained:
             training.go_on(end)
         if number >= len(log.rows):
             pair = _pair(job, *(training.student for training in trainings))
-            log.add(_measured(job, pair, trainings, ends), pair)
+            log.add(_measured(job, pair, trainings, ends, log.seconds), pair)
     return _trained(job, trainings, log)
 
 
@@ -128,24 +133,40 @@ def _afresh(job: TrainingJob, parts: Sequence[Part]) -> list[Training]:
 
 
 def _measured(
-    job: TrainingJob, pair: DualStudent, trainings: Sequence[Training], ends: Sequence[int]
+    job: TrainingJob,
+    pair: DualStudent,
+    trainings: Sequence[Training],
+    ends: Sequence[int],
+    before: float,
 ) -> dict[str, Any]:
     """A row of the curves: both halves' updates, tokens and seconds together, and the task's figure
-    on validation."""
+    on validation. `before`: seconds of the earlier evaluations of the pair."""
     began = time.monotonic()
     value = job.validation_metric(pair)
+    took = time.monotonic() - began
     if job.forecast is not None:
-        job.forecast.measured(time.monotonic() - began)
-    tokens = sum(
-        sum(training.plan.tokens[:end]) for training, end in zip(trainings, ends, strict=True)
-    )
-    seconds = sum(training.seconds for training in trainings)
+        job.forecast.measured(took)
+    of_halves = sum(training.evaluation_seconds for training in trainings)
     return {
         "update": sum(ends),
-        "tokens": tokens,
-        "seconds": round(seconds, 3),
+        **_cost(trainings, ends),
+        "pair_seconds": took,
+        "evaluation_seconds": round(of_halves + before + took, 3),
         "metric": value,
         "half": HALF,
+    }
+
+
+def _cost(trainings: Sequence[Training], ends: Sequence[int]) -> dict[str, Any]:
+    """What both halves have cost by their updates `ends`; passes are weighted by tokens."""
+    plans = [training.plan for training in trainings]
+    tokens = [plan.tokens_after(end) for plan, end in zip(plans, ends, strict=True)]
+    passes = [plan.passes_after(end) for plan, end in zip(plans, ends, strict=True)]
+    weighted = sum(count * times for count, times in zip(tokens, passes, strict=True))
+    return {
+        "tokens": sum(tokens),
+        "passes": round(weighted / sum(tokens), 4),
+        "seconds": round(sum(training.seconds for training in trainings), 3),
     }
 
 
@@ -167,6 +188,7 @@ def _trained(job: TrainingJob, trainings: Sequence[Training], log: PairLog) -> T
         seconds=esm.seconds + asm.seconds,
         validation=None if log.best is None else log.best.value,
         curves=[*curves, *log.rows],
+        learning_rate=esm.learning_rate,
     )
 
 

@@ -95,15 +95,12 @@ class GuidedArm:
         if writer == "untrained" or writer not in guided_students([writer]):
             return None, None, {}
         fitted = self.stages.writers.fitted("distilled" if writer in REFINEMENTS else writer, seed)
-        cost = {
-            "train_tokens": fitted.train_tokens,
-            "passes": round(fitted.passes, 3),
-            "seconds": round(fitted.seconds, 2),
-        }
         folder = Path(self.stages.writers.student(writer, seed))
         if writer in REFINEMENTS:
+            # the evaluations are those of the distilled student, and this is another one
+            cost = {**fitted.cost, "curve": []}
             return folder, self.stages.writers.refined(writer, seed).best.value, cost
-        return folder, fitted.validation, cost
+        return folder, fitted.validation, fitted.cost
 
     def _handed_out(self) -> bool:
         """Of the students that guide, all; the one that answers alone only where none guides."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.experiment.arm import Arm
+from smallsteps.experiment.curves import curve_points
 from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Outcome
@@ -45,6 +46,7 @@ class TailoredArm:
         rounds = self.rounds.of_arm(self.name.removeprefix(PREFIX), seed)
         chosen = best_round(rounds)
         trained = [round.trained for round in rounds if round.trained is not None]
+        curves = joined_curves(rounds)
         return Outcome(
             chosen.predictions,
             shown=chosen.predictions,
@@ -56,10 +58,12 @@ class TailoredArm:
                 "all_tokens": sum(training.all_tokens for training in trained),
                 "passes": round(sum(training.passes for training in trained), 3),
                 "seconds": round(sum(training.seconds for training in trained), 2),
+                "learning_rate": trained[0].learning_rate,
+                "curve": curve_points(curves),
                 "teacher_calls": sum(len(round.replies) for round in rounds),
                 "teacher_tokens": sum(round.teacher_tokens for round in rounds),
             },
-            curves=joined_curves(rounds),
+            curves=curves,
             details=lambda score: {"fates": fates(rounds, lab.data.train)},
             detail=rounds,
         )
@@ -71,8 +75,8 @@ def best_round(rounds: Sequence[Round]) -> Round:
 
 
 def joined_curves(rounds: Sequence[Round]) -> list[dict[str, Any]]:
-    """One curve over all rounds: updates, tokens and seconds count on."""
-    cumulative = ("update", "tokens", "seconds")
+    """One curve over all rounds: updates, tokens, passes and seconds count on."""
+    cumulative = ("update", "tokens", "passes", "seconds", "evaluation_seconds")
     curves: list[dict[str, Any]] = []
     before: dict[str, Any] = dict.fromkeys(cumulative, 0)
     for round in rounds:
