@@ -10,6 +10,7 @@ from smallsteps import lock
 from smallsteps.cli import solving
 from smallsteps.cli.main import main
 from smallsteps.cli.solving import names_file
+from smallsteps.students.loading import load_student
 from smallsteps.students.scratch import from_scratch
 from smallsteps.students.settings import ScratchSettings
 from smallsteps.students.tokens import prepare
@@ -318,6 +319,29 @@ def test_solve_writes_rows_in_order_and_grade_reads_them(chains, uni_student, tm
 def test_solve_shows_a_question_segment_by_segment(uni_student, capsys):
     assert main(["solve", str(uni_student), "Ann has 3 pens. How many?"]) == 0
     assert "stopped by" in capsys.readouterr().out
+
+
+def test_a_model_that_follows_instructions_is_told_to_think_and_a_trained_one_is_not(
+    tiny_chat, tmp_path, monkeypatch
+):
+    import smallsteps.generation.solve as module
+
+    told = []
+
+    def spy(student, problems, task, *further, **named):
+        told.append(task.render(problems[0]))
+        return iter(())
+
+    monkeypatch.setattr(module, "solve", spy)
+    folder = tiny_chat(tmp_path / "chat")
+    asked = ["solve", str(folder), "How many pens?", "--task", "gsm8k"]
+    assert main(asked) == 0
+    trained = prepare(load_student(folder), get_task("gsm8k"), path="direct")
+    assert main(["solve", str(trained.save(tmp_path / "trained")), "How many pens?"]) == 0
+    assert told == [
+        "How many pens?\n\nThink step by step, and end with this sentence: The answer is ….",
+        "How many pens?",
+    ]
 
 
 def test_a_model_folder_without_tokenizer_says_what_to_save(uni_student, tmp_path, capsys):

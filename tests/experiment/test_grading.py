@@ -76,6 +76,16 @@ def test_a_control_is_never_handed_out_and_the_folder_is_relative_to_the_run(lab
     assert within(lab, None) is None
 
 
+def test_the_untrained_student_leads_without_a_folder_only_where_no_trained_one_is_better(
+    lab, tmp_path
+):
+    base = graded(FakeArm("base", "baselines"), untrained=True, validation=20.0)
+    better = graded(DIRECT, student=tmp_path / "arms" / "b", validation=21.0)
+    assert best_student(lab, [base, better]).name == "direct"
+    best = best_student(lab, [base, graded(DIRECT, student=tmp_path / "b", validation=20.0)])
+    assert (best.name, best.folder, best.validation) == ("base", None, 20.0)
+
+
 def test_each_arm_is_pooled_on_each_further_test_set(lab):
     task = get_task("numbers")
     problems = [Problem("p", "?", "7"), Problem("q", "?", "8")]

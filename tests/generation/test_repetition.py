@@ -99,10 +99,11 @@ def test_halves_that_repeat_each_other_end(tiny, monkeypatch, style):
     assert ended.tokens < plain.tokens
 
 
-def test_models_that_smallsteps_did_not_train_are_ended_by_default(tiny):
+def test_models_that_smallsteps_did_not_train_are_ended_and_read_leniently_by_default(tiny):
     from smallsteps.generation.solve import StudentWithTask
 
-    untrained = tiny("t5")
-    assert StudentWithTask(untrained, a_task()).settings().stop_repetition
+    untrained = StudentWithTask(tiny("t5"), a_task()).settings()
+    assert untrained.stop_repetition and untrained.lenient
     trained = prepare(tiny("t5"), a_task(), path="direct")
-    assert not StudentWithTask(trained, a_task()).settings().stop_repetition
+    settings = StudentWithTask(trained, a_task()).settings()
+    assert not settings.stop_repetition and not settings.lenient

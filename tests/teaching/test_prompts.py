@@ -37,7 +37,7 @@ def test_a_readers_prompt_shows_question_and_reasoning_and_never_the_answer(name
         and short.startswith("How many pens?")
         and short.endswith(":") == (name != "cot")
     )
-    assert {"initial", "feedback", "blind", "standard", "cot", "read"} == {
+    assert {"initial", "feedback", "blind", "zero-shot", "standard", "cot", "read"} == {
         name.removesuffix("-short") for name in BUNDLED_PROMPTS
     }
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from smallsteps.cli.progress import open_console, say
 from smallsteps.experiment.method import method_of, recipe_arm
-from smallsteps.experiment.method_modules import before_module
+from smallsteps.experiment.method_modules import before_module, untrained_command
 from smallsteps.experiment.recipe import Recipe
-from smallsteps.experiment.results import Results
+from smallsteps.experiment.results import BestStudent, Results
 from smallsteps.report.page import write_page
 from smallsteps.report.summaries import excludes_zero
 from smallsteps.report.terminal import tables
@@ -27,12 +27,29 @@ def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
         say("no difference between arms is clear: more test problems or seeds would be needed")
     best = results.best
     if best is not None:
-        folder = out / best.folder
-        say(f"best student: {best.name} (seed {best.seed}, chosen on validation), in {folder}")
+        say(_best_line(best, out))
         if best.validation == 0:
             say("it answers no validation question right: train longer, or look at its answers")
     say(f"results: {out / 'results.json'}   page: {page}")
     if best is not None:
-        method = method_of(recipe_arm(recipe, best.name))
-        command = before_module(method.name).next_command(recipe, out, out / best.folder)
-        say(f"try it: {shlex.join(command)}")
+        say(f"try it: {shlex.join(_next_command(recipe, results, best, out))}")
+
+
+def _best_line(best: BestStudent, out: Path) -> str:
+    if best.folder is None:
+        return (
+            f"best on validation: {best.name}, the student before training; no arm that was trained "
+            "did better"
+        )
+    return (
+        f"best student: {best.name} (seed {best.seed}, chosen on validation), in "
+        f"{out / best.folder}"
+    )
+
+
+def _next_command(recipe: Recipe, results: Results, best: BestStudent, out: Path) -> list[str]:
+    """The command that asks the best student."""
+    if best.folder is None:
+        return untrained_command(recipe, out, results.arms[0].task)
+    method = method_of(recipe_arm(recipe, best.name))
+    return before_module(method.name).next_command(recipe, out, out / best.folder)

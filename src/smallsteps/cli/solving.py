@@ -25,6 +25,7 @@ from smallsteps.tasks.tables import HUB
 
 if TYPE_CHECKING:
     from smallsteps.generation.generator import Decoding
+    from smallsteps.generation.solve import StudentWithTask
     from smallsteps.students.dual import DualStudent
     from smallsteps.students.student import Student
 
@@ -121,11 +122,12 @@ def solve_question(question: str, options: SolveOptions) -> None:
     )
     drive = loaded.student.drive
     by_segment = drive is not None and drive.path != "direct"
+    task = _as_asked(loaded)
     show = segment_printer(open_console(), question if by_segment else None)
     predictions = solve(
         loaded.student,
         [Problem("question", question.strip())],
-        loaded.task,
+        task,
         loaded.settings(),
         options.decoding,
         on_segment=lambda _id, _sample, kind, text: show(kind, text),
@@ -163,7 +165,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
         loaded = load_with_task(
             options.model, task=task, device=options.compute.device, dtype=options.dtype
         )
-        student, task = loaded.student, loaded.task
+        student, task = loaded.student, _as_asked(loaded)
         problems = problems or read_problems(source, task, columns, reporter.say)
         kept.begin(
             {
@@ -222,6 +224,18 @@ def _task_before_loading(
     from smallsteps.generation.solve import stored_task
 
     return stored_task(options.model)
+
+
+def _as_asked(loaded: StudentWithTask) -> Task:
+    """The task as its questions are put: a model that follows instructions and was never trained
+    for the task is told to think step by step and how to close."""
+    from smallsteps.students.dual import DualStudent
+    from smallsteps.teaching.zero_shot import follows_instructions, zero_shot
+
+    student = loaded.student
+    if isinstance(student, DualStudent) or student.drive or not follows_instructions(student):
+        return loaded.task
+    return zero_shot(loaded.task)
 
 
 def _choose_threads(student: Student | DualStudent) -> None:

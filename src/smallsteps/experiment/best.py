@@ -14,14 +14,14 @@ from smallsteps.experiment.results import BestStudent
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained student of one arm at one seed."""
+    """The student of one arm at one seed."""
 
     arm: str
     seed: int
     validation: float | None
     """The task's figure on the validation problems, higher is better; None: not measured."""
-    folder: str
-    """Of the student, relative to the run folder."""
+    folder: str | None
+    """Of the student, relative to the run folder; None: the student before training."""
 
 
 def best_on_validation(candidates: Iterable[Candidate]) -> BestStudent:

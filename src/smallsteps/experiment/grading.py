@@ -63,7 +63,13 @@ def grade_arm(lab: Lab, arm: Arm, seed: int) -> GradedArm:
 
     def score(predictions: Sequence[Prediction]) -> Score:
         return grade(
-            predictions, problems, lab.task, dataset="test", seed=seed, resamples=resamples
+            predictions,
+            problems,
+            lab.task,
+            dataset="test",
+            decode=outcome.decode,
+            seed=seed,
+            resamples=resamples,
         )
 
     main = score(outcome.predictions)
@@ -82,7 +88,9 @@ def grade_arm(lab: Lab, arm: Arm, seed: int) -> GradedArm:
         for name in _further_metrics(lab, references)
     }
     further = {
-        name: grade(outcome.further[name], rows, task, dataset="test", seed=seed)
+        name: grade(
+            outcome.further[name], rows, task, dataset="test", decode=outcome.decode, seed=seed
+        )
         for name, (task, rows) in lab.data.further.items()
     }
     by_criterion = {name: score(answers) for name, answers in outcome.by_criterion.items()}
@@ -224,9 +232,10 @@ def best_student(lab: Lab, graded: Sequence[GradedArm]) -> BestStudent | None:
             graded_arm.name,
             graded_arm.seed,
             graded_arm.outcome.validation,
-            str(within(lab, graded_arm.outcome.student)),
+            within(lab, graded_arm.outcome.student),
         )
         for graded_arm in graded
-        if graded_arm.outcome.student is not None and graded_arm.outcome.handed_out
+        if graded_arm.outcome.untrained
+        or (graded_arm.outcome.student is not None and graded_arm.outcome.handed_out)
     ]
     return best_on_validation(candidates) if candidates else None

@@ -62,6 +62,9 @@ class TrainingJob:
     """Training tokens of the arm; None: each arm makes the recipe's passes (`until: passes`)."""
     reporter: Reporter = field(default_factory=Silent)
     label: str = "arm"
+    untrained: bool = False
+    """Whether the student that answers was never trained for the task: its answers are read off
+    leniently, a chain that repeats itself is ended, and its prompts have no limit but its own."""
     forecast: Forecast | None = None
     """Of the whole run; it learns from each training how long the others will take."""
 
@@ -238,8 +241,9 @@ class TrainingJob:
         evaluation = self.recipe.evaluation
         return SolveSettings(
             batch_size=evaluation.batch_size,
-            source_limit=limit,
-            stop_repetition=evaluation.stop_repetition,
+            source_limit=None if self.untrained else limit,
+            lenient=self.untrained,
+            stop_repetition=self.untrained or evaluation.stop_repetition,
         )
 
 

@@ -28,6 +28,9 @@ from smallsteps.students.loading import load
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows
 
+BASE_STUDENT = Path("base/student")
+"""Within the run folder: the untrained student, where the recipe makes it from scratch."""
+
 
 @dataclass
 class Lab:
@@ -139,14 +142,14 @@ class Lab:
     def answer(
         self,
         place: str,
-        student: Path,
+        student: Path | str,
         problems: Sequence[Problem],
         job: Callable[[Path], TrainingJob],
         *,
         name: str,
         task: Task | None = None,
     ) -> list[Prediction]:
-        """Greedy answers of the student in the folder `student`, made once in the stage
+        """Greedy answers of the student `student`, a folder or a name, made once in the stage
         `arms/<place>/<name>`; each has its share of the seconds."""
 
         def make(folder: Path) -> None:

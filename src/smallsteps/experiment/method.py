@@ -40,6 +40,8 @@ class Method:
     """The arm that the others are compared with."""
     needs_chains: bool = False
     """Whether its arms learn from chains of thought; else questions and answers are enough."""
+    chainless: Sequence[str] = ()
+    """Arms that need no chains although the others do."""
     section: str = ""
     """The key of the recipe's section that only this method reads; "": it has none."""
     settings: type[Settings] | None = None
@@ -90,7 +92,9 @@ def methods_of(recipe: Arms) -> dict[str, list[str]]:
 
 def needs_chains(recipe: Arms) -> bool:
     """Whether an arm of the recipe learns from chains of thought."""
-    return any(methods()[name].needs_chains for name in methods_of(recipe))
+    return any(
+        method_of(arm).needs_chains and arm not in method_of(arm).chainless for arm in recipe.arms
+    )
 
 
 def baseline_of(recipe: Arms) -> str:

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from smallsteps.experiment.arm import MethodRun
 from smallsteps.experiment.data import RunData
-from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.lab import BASE_STUDENT, Lab
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.tasks.base import Task
@@ -58,6 +58,12 @@ class BeforeModule(Protocol):
 def solve_command(recipe: Recipe, out: Path, student: Path) -> list[str]:
     """`next_command` of a method whose student answers by itself."""
     return ["smallsteps", "solve", str(student), "your question"]
+
+
+def untrained_command(recipe: Recipe, out: Path, task: str) -> list[str]:
+    """The command that asks the recipe's student as it is before training."""
+    student = str(out / BASE_STUDENT) if recipe.student.scratch else recipe.student.name
+    return ["smallsteps", "solve", student, "your question", "--task", task]
 
 
 def arms_module(method: str) -> ArmsModule:

@@ -42,6 +42,11 @@ class Outcome:
     """A control or a ceiling, which no user can use: it never leads."""
     handed_out: bool = True
     """Whether the student may be the one that the run hands out."""
+    untrained: bool = False
+    """Whether the recipe's student answered as it was before training: it has no folder, and may be
+    the best nevertheless."""
+    decode: str = "greedy"
+    """How the answers were generated and read off, for the score's signature."""
     detail: Any = None
     """What the method needs for its own part of the results."""
 

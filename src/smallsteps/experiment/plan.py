@@ -95,20 +95,23 @@ def chain_sizes(recipe: Recipe) -> list[str]:
         sizes.append(f"one pass of direct: about {tokens:,} training tokens (source + target)")
         if recipe.train.until == "passes":
             return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
-    arms, seeds = _count_variants(recipe), len(recipe.seeds)
+    arms, seeds = _count_trained(recipe), len(recipe.seeds)
     return [
         *sizes,
-        f"budget: {about}{budget:,} training tokens an arm; {counted(arms, 'arm')} x "
+        f"budget: {about}{budget:,} training tokens an arm; {counted(arms, 'trained arm')} x "
         f"{counted(seeds, 'seed')}: {about}{arms * seeds * budget:,} in all. The run says how long "
         "that takes after its first updates.",
     ]
 
 
-def _count_variants(recipe: Recipe) -> int:
-    return sum(
-        len(before_module(name).variants(recipe, names))
-        for name, names in methods_of(recipe).items()
-    )
+def _count_trained(recipe: Recipe) -> int:
+    """Arms that train a model, once for each value of a sweep."""
+    count = 0
+    for name, names in methods_of(recipe).items():
+        before = before_module(name)
+        trained = [arm for arm in names if before.models(recipe, [arm])]
+        count += len(before.variants(recipe, trained))
+    return count
 
 
 def _tokens_of_a_pass(recipe: Recipe, chains: Sequence[Chain]) -> int:

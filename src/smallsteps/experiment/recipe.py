@@ -32,6 +32,8 @@ from smallsteps.segments.settings import SegmentationSettings
 from smallsteps.students.settings import StudentSettings
 from smallsteps.training.settings import TrainSettings
 
+DEFAULT_ARMS = ("base", "answer-only", "direct", "ases-uni-rouge", "ases-uni-ent")
+
 
 class BaseRecipe(Settings):
     """A comparison of arms on one data set by one student."""
@@ -41,11 +43,9 @@ class BaseRecipe(Settings):
     title: str = "comparison"
     about: str = ""
     """What it reproduces or shows, and whether the full run has been made."""
-    arms: list[str] = Field(
-        default_factory=lambda: ["direct", "ases-uni-inter", "ases-uni-ent"], min_length=1
-    )
-    """Ways of teaching to compare, of one method or of several: `direct`, `direct-report`;
-    `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge or
+    arms: list[str] = Field(default_factory=lambda: list(DEFAULT_ARMS), min_length=1)
+    """Ways of teaching to compare, of one method or of several: `base`, `answer-only`, `direct`,
+    `direct-report`; `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge or
     gold);
     `tailored-full`, `tailored-t0-only`, ...; `guided-standard`, `guided-distilled`, ..."""
     baseline: str | None = None

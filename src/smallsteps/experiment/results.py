@@ -305,8 +305,8 @@ class BestStudent(ResultRecord):
     name: str
     """Its arm."""
     seed: int
-    folder: str
-    """Relative to the run folder."""
+    folder: str | None
+    """Relative to the run folder; null: the student that the recipe names, before training."""
     validation: float | None
     """Its metric on the validation problems; null: not measured."""
 

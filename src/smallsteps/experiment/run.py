@@ -30,7 +30,7 @@ from smallsteps.experiment.grading import (
     further_results,
     grade_arm,
 )
-from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.lab import BASE_STUDENT, Lab
 from smallsteps.experiment.method import baseline_of, method_of, methods_of, needs_chains
 from smallsteps.experiment.method_modules import arms_module, before_module
 from smallsteps.experiment.provenance import provenance
@@ -118,9 +118,9 @@ def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str
         return recipe.student.name
 
     def make(place: Path) -> None:
-        from_scratch(data.texts, settings, seed=0).save(place / "student")
+        from_scratch(data.texts, settings, seed=0).save(place / BASE_STUDENT.name)
 
-    return folder.stage("base", make, fixed=True) / "student"
+    return folder.stage(BASE_STUDENT.parent.name, make, fixed=True) / BASE_STUDENT.name
 
 
 def _say_data(lab: Lab) -> None:

@@ -115,8 +115,9 @@ class StudentWithTask:
 
     def settings(self, batch_size: int = 1) -> SolveSettings:
         """How this student solves. A model that smallsteps did not train has not learnt to end its
-        chains: where one repeats itself, it is ended."""
-        return SolveSettings(batch_size=batch_size, stop_repetition=self.student.drive is None)
+        chains: where one repeats itself, it is ended, and answers are read off leniently."""
+        untrained = self.student.drive is None
+        return SolveSettings(batch_size=batch_size, lenient=untrained, stop_repetition=untrained)
 
     def __call__(self, question: str, decoding: Decoding | None = None) -> Prediction:
         """The answer to one question, with its chain: `.answer`, `.text`, `.segments`,

@@ -21,6 +21,7 @@ Jinja2's `if`, `for`, `set` and simple filters also work, within bounds of time 
 
 - for teachers: `initial` (question → rationale), `feedback` (question, gold answer, wrong rationale
   → a rationale that corrects the mistake), `blind` (as `feedback`, without the wrong rationale)
+- for students before training: `zero-shot` (question → chain with the task's closing)
 - for readers: `standard` (question → prediction), `cot` (question → reasoning and prediction),
   `read` (question, rationale → prediction); each also in a `-short` form without instructions, for
   small models that are trained to read it"""
@@ -42,6 +43,7 @@ BUNDLED_PROMPTS = (
     "initial",
     "feedback",
     "blind",
+    "zero-shot",
     "standard",
     "cot",
     "read",

@@ -1,7 +1,9 @@
 """Arms that learn whole chains."""
 
+from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.outcome import ChainSelection
-from smallsteps.methods.baselines.arms import DirectArm, direct_arms
+from smallsteps.methods.baselines.arms import DirectArm, baseline_arms, direct_arms
+from smallsteps.methods.baselines.config import ARMS
 from tiny_labs import tiny_lab
 
 
@@ -13,6 +15,14 @@ def test_a_sweep_of_gamma_runs_direct_once_for_each_value(recipe_of):
     assert [arm.selection.gamma for arm in arms] == [0, 1.5]
     (report,) = direct_arms(recipe, "direct-report")
     assert report.name == "direct-report" and report.selection.whole_report
+
+
+def test_every_arm_of_the_method_has_its_name_and_those_that_train_on_chains_are_checked(recipe_of):
+    recipe = recipe_of()
+    arms = {name: baseline_arms(recipe, name) for name in ARMS}
+    assert all([arm.name for arm in by_name] == [name] for name, by_name in arms.items())
+    trained = [name for name, by_name in arms.items() if isinstance(by_name[0], ChainArm)]
+    assert trained == ["answer-only", "direct", "direct-report"]
 
 
 def test_the_baseline_names_no_arm_to_be_compared_with_and_needs_no_scorer():

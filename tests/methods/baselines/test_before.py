@@ -1,10 +1,13 @@
 """Baselines that a task cannot have are refused before the run."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.generation.access import Access
 from smallsteps.methods.baselines import before
+from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks import get_task
 
 REPORTS = {"task": "pet", "chains": "x"}
@@ -16,6 +19,28 @@ def test_whole_reports_are_for_tasks_with_reports(recipe_of):
         before.check(recipe, ["direct-report"], get_task("stories"), Access(), False)
     recipe = recipe_of(arms=["direct-report"], data=REPORTS)
     before.check(recipe, ["direct-report"], get_task("pet"), Access(), False)
+
+
+def test_a_task_without_answer_sentences_has_no_answer_only_arm(recipe_of):
+    recipe = recipe_of(arms=["base", "answer-only", "direct"], data=REPORTS)
+    with pytest.raises(RecipeError, match=r"the task 'pet' has none\. Leave it .*: base, direct$"):
+        before.check(recipe, ["answer-only"], get_task("pet"), Access(), False)
+    before.check(recipe, ["answer-only"], get_task("stories"), Access(), False)
+
+
+def test_an_answer_that_cannot_be_learnt_is_refused_before_any_training(recipe_of):
+    chain = Chain(Problem("p", "?", "1. Or 2"), Rationale("r", "p", "So. The answer is 1."))
+    data = SimpleNamespace(train_chains=[chain], validation_chains=[], task=get_task("text"))
+    with pytest.raises(DataError, match=r"^r: the answer '1\. Or 2' cannot be read back"):
+        before.check_data(recipe_of(arms=["answer-only"]), ["answer-only"], data)
+    before.check_data(recipe_of(arms=["direct"]), ["direct"], data)
+
+
+def test_the_untrained_student_is_planned_without_a_model(recipe_of):
+    arms = ["base", "answer-only", "direct"]
+    recipe = recipe_of(arms=arms)
+    assert before.variants(recipe, arms) == arms and before.models(recipe, arms) == 2
+    assert before.models(recipe, ["base"]) == 0
 
 
 def test_one_model_is_trained_for_each_value_of_a_sweep(recipe_of, tmp_path):

@@ -45,10 +45,10 @@ def compare(
         str,
         typer.Option(
             "--arms",
-            help="Arms, separated by commas: direct, direct-report, "
+            help="Arms, separated by commas: base, answer-only, direct, direct-report, "
             "ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.",
         ),
-    ] = "direct,ases-uni-inter,ases-uni-ent",
+    ] = "base,answer-only,direct,ases-uni-rouge,ases-uni-ent",
     budget: Annotated[
         int | None,
         typer.Option(

@@ -1,4 +1,5 @@
-"""The baselines as arms: `direct` and, on reports, `direct-report`."""
+"""The baselines as arms. Here: `direct` and, on reports, `direct-report`; the others have modules of
+their own."""
 
 from __future__ import annotations
 
@@ -13,10 +14,17 @@ from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.trained import Part, Trained
+from smallsteps.methods.baselines.answer_only import AnswerOnlyArm
+from smallsteps.methods.baselines.config import (
+    ANSWER_ONLY,
+    BASE,
+    DIRECT,
+    DIRECT_REPORT,
+    METHOD,
+)
 from smallsteps.methods.baselines.method import direct_part, train_direct
+from smallsteps.methods.baselines.untrained import BaseArm
 from smallsteps.records import Chain
-
-METHOD = "baselines"
 
 
 @dataclass(frozen=True)
@@ -26,12 +34,12 @@ class DirectArm:
     selection: ChainSelection
     swept: tuple[str, ...] = ()
     """Settings of a sweep whose values stand in the name."""
-    method: str = METHOD
+    method: str = METHOD.name
 
     @property
     def name(self) -> str:
-        base = "direct-report" if self.selection.whole_report else "direct"
-        return base + "".join(f"-{knob}={getattr(self.selection, knob):g}" for knob in self.swept)
+        bare = DIRECT_REPORT if self.selection.whole_report else DIRECT
+        return bare + "".join(f"-{knob}={getattr(self.selection, knob):g}" for knob in self.swept)
 
     def against(self, names: Sequence[str]) -> list[str]:
         return []
@@ -65,9 +73,18 @@ class DirectArm:
         return lab.outcome(self.name, seed, self.selection, self.train(lab, seed))
 
 
+def baseline_arms(recipe: Recipe, name: str) -> Sequence[Arm]:
+    """The arm `name`, once for each value of a sweep that concerns it."""
+    if name == BASE:
+        return [BaseArm()]
+    if name == ANSWER_ONLY:
+        return [AnswerOnlyArm()]
+    return direct_arms(recipe, name)
+
+
 def direct_arms(recipe: Recipe, name: str) -> list[DirectArm]:
     """`direct`, once for each gamma of a sweep, or `direct-report`."""
-    if name == "direct-report":  # whole reports hold all their regions
+    if name == DIRECT_REPORT:  # whole reports hold all their regions
         return [DirectArm(ChainSelection(recipe.segmentation.gamma, whole_report=True))]
     arm = DirectArm(ChainSelection(recipe.segmentation.gamma))
     return [
@@ -83,7 +100,7 @@ class BaselinesRun:
     lab: Lab
 
     def arms(self, name: str) -> list[Arm]:
-        return list(direct_arms(self.lab.recipe, name))
+        return list(baseline_arms(self.lab.recipe, name))
 
     def prepare(self) -> None:
         pass

@@ -9,30 +9,40 @@ from smallsteps.experiment.data import RunData
 from smallsteps.experiment.method_modules import solve_command
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
-from smallsteps.methods.baselines.arms import direct_arms
+from smallsteps.methods.baselines.answer_only import answers_alone
+from smallsteps.methods.baselines.arms import baseline_arms
+from smallsteps.methods.baselines.config import ANSWER_ONLY, BASE, DIRECT_REPORT
 from smallsteps.tasks.base import Task
 
 
 def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
     """Raises RecipeError where an arm cannot be trained on this task."""
-    if "direct-report" in names and task.whole_chains is None:
+    if ANSWER_ONLY in names and task.closing is None:
+        raise RecipeError(
+            f"the arm {ANSWER_ONLY} learns answer sentences; the task {task.name!r} has none. Leave "
+            f"it out of the arms: {', '.join(arm for arm in recipe.arms if arm != ANSWER_ONLY)}"
+        )
+    if DIRECT_REPORT in names and task.whole_chains is None:
         raise RecipeError(
             f"the arm direct-report is for reports; the task {task.name!r} has no parts. Use direct"
         )
 
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
-    """Nothing: whole chains can be learnt from any chains."""
+    """Raises DataError where `answer-only` has no answer to learn. Whole chains can be learnt from
+    any chains."""
+    if ANSWER_ONLY in names:
+        answers_alone([*data.train_chains, *data.validation_chains], data.task)
 
 
 def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
     """The arms as they run, once for each value of a sweep."""
-    return [arm.name for name in names for arm in direct_arms(recipe, name)]
+    return [arm.name for name in names for arm in baseline_arms(recipe, name)]
 
 
 def models(recipe: Recipe, names: Sequence[str]) -> int:
-    """One for each arm."""
-    return len(variants(recipe, names))
+    """One for each arm but `base`."""
+    return len(variants(recipe, [name for name in names if name != BASE]))
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:

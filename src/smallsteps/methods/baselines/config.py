@@ -1,14 +1,19 @@
-"""The baselines in a recipe: the names of their arms."""
+"""The baselines in a recipe: the names of their arms.
 
-from __future__ import annotations
+base             the student before training, zero-shot
+answer-only      question → answer sentence, without a chain
+direct           question → whole chain
+direct-report    the same on whole reports"""
 
 from smallsteps.experiment.method import Method
 
-ARMS = ("direct", "direct-report")
+BASE, ANSWER_ONLY, DIRECT, DIRECT_REPORT = "base", "answer-only", "direct", "direct-report"
+ARMS = (BASE, ANSWER_ONLY, DIRECT, DIRECT_REPORT)
 
 METHOD = Method(
     name="baselines",
     arm_names=lambda: ARMS,
-    baseline="direct",
+    baseline=DIRECT,
     needs_chains=True,
+    chainless=(BASE,),
 )

@@ -1,0 +1,74 @@
+"""The arm `answer-only`: question → answer sentence, without a chain, the whole budget. Its distance
+to `direct` is what the chain is worth.
+
+Targets are the task's closing with the gold answer, which the task's own extraction reads back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from smallsteps.errors import DataError
+from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
+from smallsteps.experiment.trained import Part, Trained
+from smallsteps.methods.baselines.config import ANSWER_ONLY, METHOD
+from smallsteps.methods.baselines.method import direct_part, train_direct
+from smallsteps.records import Chain
+from smallsteps.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class AnswerOnlyArm:
+    """A student that answers at once."""
+
+    selection: ChainSelection = field(default_factory=ChainSelection)
+    name: str = ANSWER_ONLY
+    method: str = METHOD.name
+
+    def against(self, names: Sequence[str]) -> list[str]:
+        return []
+
+    def parts(
+        self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
+    ) -> list[Part]:
+        return [
+            direct_part(job, answers_alone(train, job.task), answers_alone(validation, job.task))
+        ]
+
+    def scorers(self) -> Sequence[AnswerOnlyArm]:
+        return ()
+
+    def train(self, lab: Lab, seed: int) -> Trained:
+        """The trained student."""
+        label = label_of(self.name, seed)
+
+        def make(folder: Path) -> Trained:
+            train = answers_alone(lab.train_chains(self.selection), lab.task)
+            validation = answers_alone(lab.validation_chains(self.selection), lab.task)
+            job = lab.chain_job(self.selection, seed, folder, label)
+            return train_direct(job, train, validation)
+
+        return lab.train_once(f"arms/{place_of(self.name, seed)}/training", label, make)
+
+    def run(self, lab: Lab, seed: int) -> Outcome:
+        return lab.outcome(self.name, seed, self.selection, self.train(lab, seed))
+
+
+def answers_alone(chains: Sequence[Chain], task: Task) -> list[Chain]:
+    """The chains with their answer sentence for a rationale: the first chain of each problem.
+
+    Raises DataError where an answer is missing or is not read back."""
+    first = {chain.problem.id: chain for chain in reversed(chains)}
+    kept = [chain for chain in chains if first[chain.problem.id] is chain]
+    return [_answer_alone(chain, task) for chain in kept]
+
+
+def _answer_alone(chain: Chain, task: Task) -> Chain:
+    try:
+        text = task.close("", task.gold(chain.problem), chain.problem)
+    except DataError as error:
+        raise DataError(f"{chain.rationale.id}: {error}") from None
+    return Chain(chain.problem, replace(chain.rationale, text=text, gold=()))
