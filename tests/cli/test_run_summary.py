@@ -44,7 +44,9 @@ def test_an_untrained_student_that_leads_is_asked_by_its_name_and_task(
     )
     print_run_summary(load_recipe("demo", []), results, tmp_path)
     shown = " ".join(capsys.readouterr().out.split())
-    assert "best on validation: base, the student before training; no arm that was" in shown
+    assert (
+        "best on validation: base, the student before training; no trained arm did better" in shown
+    )
     assert "try it: smallsteps solve bundled 'your question' --task stories" in shown
 
 

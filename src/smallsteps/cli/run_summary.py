@@ -37,10 +37,7 @@ def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
 
 def _best_line(best: BestStudent, out: Path) -> str:
     if best.folder is None:
-        return (
-            f"best on validation: {best.name}, the student before training; no arm that was trained "
-            "did better"
-        )
+        return f"best on validation: {best.name}, the student before training; no trained arm did better"
     return (
         f"best student: {best.name} (seed {best.seed}, chosen on validation), in "
         f"{out / best.folder}"
