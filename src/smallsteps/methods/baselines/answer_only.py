@@ -1,5 +1,6 @@
-"""The arm `answer-only`: question → answer sentence, without a chain, the whole budget. Its distance
-to `direct` is what the chain is worth.
+"""The arm `answer-only`: question → answer sentence, without a chain, the whole budget.
+
+Its distance to `direct` is what the chain is worth.
 
 Targets are the task's closing with the gold answer, which the task's own extraction reads back."""
 
