@@ -18,9 +18,10 @@ from smallsteps.tasks.base import Task
 def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
     """Raises RecipeError where an arm cannot be trained on this task."""
     if ANSWER_ONLY in names and task.closing is None:
+        others = ", ".join(arm for arm in recipe.arms if arm != ANSWER_ONLY)
         raise RecipeError(
             f"the arm {ANSWER_ONLY} learns answer sentences; the task {task.name!r} has none. "
-            f"Leave it out of the arms: {', '.join(arm for arm in recipe.arms if arm != ANSWER_ONLY)}"
+            f"Leave it out of the arms: {others}"
         )
     if DIRECT_REPORT in names and task.whole_chains is None:
         raise RecipeError(
