@@ -37,7 +37,8 @@ def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
 
 def _best_line(best: BestStudent, out: Path) -> str:
     if best.folder is None:
-        return f"best on validation: {best.name}, the student before training; no trained arm did better"
+        what = f"{best.name}, the student before training"
+        return f"best on validation: {what}; no trained arm did better"
     return (
         f"best student: {best.name} (seed {best.seed}, chosen on validation), in "
         f"{out / best.folder}"

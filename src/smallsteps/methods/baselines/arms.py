@@ -1,5 +1,5 @@
-"""The baselines as arms. `direct` and, on reports, `direct-report` are here; the others have modules
-of their own."""
+"""The baselines as arms. `direct` and, on reports, `direct-report` are here; the others have
+modules of their own."""
 
 from __future__ import annotations
 
