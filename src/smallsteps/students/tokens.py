@@ -5,9 +5,13 @@ These are the markers `<es>` `<as>`, `<STOP>`, and characters that its tokenizer
 and adds one token for each (`characters.py` has the rule). Byte-level tokenizers (Qwen, Llama 3)
 lose nothing and need nothing.
 
-New rows of the embedding (and of an untied head) start at the mean of the old rows with a little
-seeded noise, so that a new token is neither likelier nor stranger than the average one. Nothing
-here trains anything."""
+New rows of the embedding (and of an untied head) start as an ordinary token's: drawn with the mean
+and the spread of the old rows, by seed. Nothing here trains anything.
+
+They must not start at the mean itself, as libraries like to. The logit of such a token is the mean
+of all logits, so in a vocabulary of V its probability is at most 1/V whatever the model has learnt,
+until the row has moved. At 1e-4 SmolLM2's markers did not within 600,000 tokens: segments ended in
+the end of the text instead (docs/log.md, 2026-11-27)."""
 
 from __future__ import annotations
 
@@ -201,8 +205,8 @@ def _is_tied(model: Any) -> bool:
 
 
 def _start_rows(model: Any, rows: list[int], seed: int) -> None:
-    """Set `rows` of the embedding and of an untied head to the mean of the other rows, plus noise
-    of 1 % of their standard deviation."""
+    """Draw `rows` of the embedding and of an untied head from a normal distribution with the mean
+    and the standard deviation of the other rows, number by number."""
     tables = [model.get_input_embeddings().weight]
     head = model.get_output_embeddings()
     if head is not None and not _is_tied(model):
@@ -215,4 +219,4 @@ def _start_rows(model: Any, rows: list[int], seed: int) -> None:
             kept = table[old.to(table.device)].float()
             mean, spread = kept.mean(0), kept.std(0, correction=0)
             noise = torch.randn(len(rows), table.shape[1], generator=generator).to(mean.device)
-            table[rows] = (mean + 0.01 * spread * noise).to(table.dtype)
+            table[rows] = (mean + spread * noise).to(table.dtype)
