@@ -182,7 +182,7 @@ def test_a_user_s_strategy_may_say_that_low_scores_mean_as(chain: Chain, task: T
         (
             "entropy",
             RecipeError,
-            r"no segmentation strategy 'entropy'\..*Did you mean 'ent'\?.*bleu, ent, ent\*, gold",
+            r"no segmentation strategy 'entropy'\..*Did you mean 'ent'\?.*bleu, chunks, ent, ent\*, gold",
         ),
         (
             "ent",

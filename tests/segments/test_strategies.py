@@ -30,8 +30,10 @@ def gold_chain(*gold: tuple[Kind, str], text: str | None = None) -> Chain:
     return Chain(Problem("c", "How many?", "7"), rationale)
 
 
-def test_the_strategies_are_the_paper_s_six_and_gold() -> None:
-    assert list(STRATEGIES) == ["inter", "ent", "ent*", "loss", "bleu", "rouge", "gold"]
+def test_the_strategies_are_the_paper_s_six_gold_and_a_control() -> None:
+    assert list(STRATEGIES) == ["inter", "ent", "ent*", "loss", "bleu", "rouge", "gold", "chunks"]
+    assert [name for name, s in STRATEGIES.items() if s.control] == ["chunks"]
+    assert [name for name, s in STRATEGIES.items() if not s.reads_beta] == ["inter", "gold"]
     assert all(strategy.name == name for name, strategy in STRATEGIES.items())
 
 
@@ -44,6 +46,7 @@ def test_each_entry_says_which_student_scores_and_which_scores_mean_as() -> None
         "bleu": ("none", "low"),
         "rouge": ("none", "low"),
         "gold": ("none", None),
+        "chunks": ("none", None),
     }
     assert [name for name, s in STRATEGIES.items() if s.needs_student] == ["ent", "ent*", "loss"]
     assert [name for name, s in STRATEGIES.items() if s.needs_gold] == ["gold"]

@@ -46,7 +46,7 @@ class BaseRecipe(Settings):
     arms: list[str] = Field(default_factory=lambda: list(DEFAULT_ARMS), min_length=1)
     """Ways of teaching to compare, of one method or of several: `base`, `answer-only`, `direct`,
     `direct-report`; `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss,
-    bleu, rouge or gold); `tailored-full`, `tailored-t0-only`, ...; `guided-standard`,
+    bleu, rouge, gold or chunks); `tailored-full`, `tailored-t0-only`, ...; `guided-standard`,
     `guided-distilled`, ..."""
     baseline: str | None = None
     """The arm that the others are compared with. None: the first of direct, tailored-full and

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Kind, Segment
+from smallsteps.segments.chunks import chunks
 from smallsteps.segments.score import Conditioning, Reduce, Scores
 from smallsteps.segments.split import split
 from smallsteps.segments.strategies import (
@@ -47,6 +48,19 @@ def segment_chains(
     Raises DataError where a rationale is empty or gold labels are missing, RecipeError where the
     strategy is unknown or its student is missing."""
     strategy, task = get_strategy(strategy), get_task(task)
+    if strategy.as_many_as is not None:
+        as_many = segment_chains(
+            chains,
+            strategy.as_many_as,
+            task=task,
+            beta=beta,
+            student=student,
+            reduce=reduce,
+            conditioning=conditioning,
+            batch_tokens=batch_tokens,
+        )
+        pairs = zip(chains, as_many, strict=True)
+        return [chunks(chain, segments, task) for chain, segments in pairs]
     pieces = [_pieces(chain, strategy, task) for chain in chains]
     scoring = Scoring(task, student, reduce, conditioning, batch_tokens)
     kinds, scores = label_pieces(chains, pieces, strategy, scoring, beta=beta)

@@ -72,10 +72,21 @@ class Strategy:
     chains."""
     needs_gold: bool = False
     """Whether each chain must bring gold segments. Chains are then cut where people cut them."""
+    as_many_as: str | None = None
+    """The strategy whose number and kinds of segments this one copies, with cuts at equal lengths
+    (`segments.chunks`); None: chains are cut at sub-sentences. `function` is then asked only for
+    labels of given pieces."""
+    control: bool = False
+    """Whether it is a control: its arms show what cuts without meaning do, and never lead."""
 
     @property
     def needs_student(self) -> bool:
         return self.scorer != "none"
+
+    @property
+    def reads_beta(self) -> bool:
+        """Whether the threshold decides the segments."""
+        return self.direction is not None or self.as_many_as is not None
 
 
 def per_chain(function: ChainFunction) -> StrategyFunction:
@@ -173,9 +184,10 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy("bleu", partial(_likeness, bleu_scores), "low"),
         Strategy("rouge", partial(_likeness, rouge_scores), "low"),
         Strategy("gold", per_chain(gold_kinds), needs_gold=True),
+        Strategy("chunks", per_chain(alternate), as_many_as="rouge", control=True),
     )
 }
-"""Every strategy by its name: the paper's six, and `gold`, people's labels."""
+"""Every strategy by its name: the paper's six; `gold`, people's labels; `chunks`, a control."""
 
 
 def get_strategy(strategy: str | Strategy | ChainFunction) -> Strategy:
@@ -206,5 +218,5 @@ def strategies_for_new_chains() -> list[str]:
     return [
         strategy.name
         for strategy in STRATEGIES.values()
-        if not strategy.needs_student and not strategy.needs_gold
+        if not strategy.needs_student and not strategy.needs_gold and not strategy.control
     ]

@@ -46,7 +46,7 @@ def compare(
         typer.Option(
             "--arms",
             help="Arms, separated by commas: base, answer-only, direct, direct-report, "
-            "ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold}.",
+            "ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold,chunks}.",
         ),
     ] = "base,answer-only,direct,ases-uni-rouge,ases-uni-ent",
     budget: Annotated[

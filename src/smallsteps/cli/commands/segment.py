@@ -16,7 +16,7 @@ def segment(
     ],
     out: Out,
     strategy: Annotated[
-        str, typer.Option("--strategy", help="inter, ent, ent*, loss, bleu, rouge or gold.")
+        str, typer.Option("--strategy", help="inter, ent, ent*, loss, bleu, rouge, gold or chunks.")
     ] = "inter",
     task: TaskName = "numbers",
     student: Annotated[

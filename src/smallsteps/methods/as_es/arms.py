@@ -70,8 +70,11 @@ class AsEsArm:
         return DirectArm(self.selection, tuple(knob for knob in self.swept if knob == "gamma"))
 
     def against(self, names: Sequence[str]) -> list[str]:
-        direct = self.direct().name
-        return [direct] if direct in names else []
+        named = [self.direct().name]
+        if twin := get_strategy(self.strategy).as_many_as:
+            twin_name = self.spec.name.removesuffix(self.strategy) + twin
+            named.append(twin_name + self._knobs)
+        return [name for name in named if name in names]
 
     # ---- segments ----
 
@@ -200,7 +203,10 @@ class AsEsArm:
         trained = self.train(lab, seed)
         outcome = lab.outcome(self.name, seed, self.selection, trained)
         scorer = {"scorer_tokens": self.scorer_tokens(lab, seed), "beta": self.beta}
-        return replace(outcome, cost={**outcome.cost, **scorer})
+        control = get_strategy(self.strategy).control
+        return replace(
+            outcome, cost={**outcome.cost, **scorer}, control=control, handed_out=not control
+        )
 
 
 def _load_scorer(lab: Lab, trained: Trained) -> Student:
@@ -224,7 +230,7 @@ def as_es_arms(recipe: Recipe, name: str) -> list[AsEsArm]:
     settings, spec = recipe.segmentation, parse_arm(name)
     arm = AsEsArm(spec, settings.beta, ChainSelection(settings.gamma))
     arms = [arm]
-    if get_strategy(arm.strategy).direction and "beta" in recipe.sweep:
+    if get_strategy(arm.strategy).reads_beta and "beta" in recipe.sweep:
         arms = [replace(arm, beta=beta, swept=("beta",)) for beta in recipe.sweep["beta"]]
     if "gamma" in recipe.sweep:
         arms = [
