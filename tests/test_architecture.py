@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "tasks": {"config", "errors", "records", "disk", "outputs"},
     "evaluation": {"config", "errors", "records", "tasks"},
     "segments": {"config", "errors", "records", "tasks", "evaluation", "students"},
-    "students": {"config", "errors", "disk", "records", "tasks", "devices"},
+    "students": {"config", "errors", "disk", "lock", "records", "tasks", "devices"},
     "training": {"config", "errors", "disk", "records", "tasks", "students"},
     "generation": {"config", "errors", "records", "tasks", "students", "threads"},
     "teaching": {"config", "errors", "records", "tasks", "students", "generation"},

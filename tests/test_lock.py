@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -106,3 +108,13 @@ def test_a_lock_that_cannot_be_made_is_an_error_of_the_system(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError), lock.exclusive(tmp_path / "file" / ".lock", "in use"):
         pass
+
+
+def test_who_waits_gets_the_lock_when_its_holder_is_killed(tmp_path, holder):
+    path = tmp_path / "new" / ".lock"
+    process = holder(path)
+    threading.Timer(0.5, process.kill).start()
+    began = time.monotonic()
+    with lock.waiting(path):
+        assert time.monotonic() - began >= 0.4
+        process.wait()

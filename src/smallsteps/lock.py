@@ -44,6 +44,15 @@ def exclusive(path: Path, refusal: str) -> Iterator[None]:
         lock.release()
 
 
+@contextlib.contextmanager
+def waiting(path: Path) -> Iterator[None]:
+    """Holds the lock file `path` while the block runs, after waiting for whoever holds it; makes it
+    and the folders on the way. Raises OSError where the file cannot be made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path, poll_interval=PATIENCE):
+        yield
+
+
 def discard(path: Path) -> None:
     """Deletes a lock file that this process holds, where the operating system allows it."""
     with contextlib.suppress(PermissionError):  # Windows

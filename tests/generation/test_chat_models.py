@@ -10,10 +10,11 @@ from smallsteps.errors import RecipeError
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.chat import LocalChat
-from smallsteps.generation.chat_models import local_folder, open_chat, served_url
+from smallsteps.generation.chat_models import is_local, open_chat, served_url
 from smallsteps.generation.endpoint import Endpoint
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.settings import CallSettings
+from tiny_gguf import write_gguf
 
 
 @pytest.fixture
@@ -36,7 +37,24 @@ def test_a_folder_is_a_local_model(tiny: Any, budget: Budget, tmp_path: Path) ->
     settings = CallSettings(name=str(tmp_path / "student"), thinking="keep")
     chat = open_chat(settings, budget, Access(), "reader", device="cpu")
     assert isinstance(chat, LocalChat) and chat.thinking == "keep"
-    assert local_folder(settings) == tmp_path / "student"
+    assert is_local(settings)
+    at_a_url = settings.changed(base_url="https://models.example/v1")
+    assert not is_local(at_a_url) and isinstance(
+        open_chat(at_a_url, budget, Access(), "reader"), Endpoint
+    )
+
+
+def test_a_gguf_file_and_smollm2_are_local_models(
+    budget: Budget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALLSTEPS_CACHE", str(tmp_path / "cache"))
+    settings = CallSettings(name=str(write_gguf(tmp_path / "tiny.gguf")))
+    chat = open_chat(settings, budget, Access(), "teacher", device="cpu")
+    assert isinstance(chat, LocalChat) and chat.student.name == settings.name
+    assert is_local(CallSettings(name="smollm2"))
+    served = CallSettings(name="smollm2", base_url="http://localhost:11434/v1")
+    assert not is_local(served), "servers have models of this name as well"
+    assert not is_local(CallSettings(name="trained"))
 
 
 def test_a_folder_of_this_run_comes_before_the_name(

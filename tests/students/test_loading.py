@@ -24,7 +24,9 @@ def test_what_cannot_be_loaded_says_why(
         load_student(tmp_path / "nowhere")
     with pytest.raises(StudentError, match=r"has no config\.json"):
         load_student(tmp_path)
-    with pytest.raises(StudentError, match="expected a model folder"):
+    with pytest.raises(
+        StudentError, match="expected a model folder, a GGUF file or a hub name, got another file"
+    ):
         (tmp_path / "file").write_text("x")
         load_student(tmp_path / "file")
     tiny("t5").save(tmp_path / "m")

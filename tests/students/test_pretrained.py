@@ -24,8 +24,8 @@ Tiny = Callable[..., Student]
 SOURCE = Path(smallsteps.__file__).parent
 LOADER = SOURCE / "students/pretrained.py"
 FOLDERS = (SOURCE, Path(__file__).parents[2] / "benchmarks", Path(__file__).parents[2] / "docs")
-CONVERTER = FOLDERS[1] / "gpu" / "smollm2_folder.py"
-"""Makes the folder that `LOADER` then reads, from a GGUF file: no pickle, no code."""
+CONVERTERS = (SOURCE / "students/gguf_conversion.py", SOURCE / "students/gguf_tokenizer.py")
+"""Make the folder that `LOADER` then reads, from a GGUF file."""
 LOADERS = {
     "load_student": load_student,
     "judge": lambda folder: NliJudge(str(folder), "cpu"),
@@ -57,10 +57,8 @@ def test_models_are_loaded_in_one_place_without_remote_code_and_pickles() -> Non
     for path in files:
         for call, name in calls(path):
             where, given = f"{path}:{call.lineno}", constants(call)
-            if path == CONVERTER and name == "from_pretrained":
-                assert not given.get("trust_remote_code"), where
-            elif name in ("from_pretrained", "pipeline", "SentenceTransformer", "AutoPeftModel"):
-                assert path == LOADER and name == "from_pretrained", where
+            if name in ("from_pretrained", "pipeline", "SentenceTransformer", "AutoPeftModel"):
+                assert path in (LOADER, *CONVERTERS) and name == "from_pretrained", where
                 assert given.get("trust_remote_code") is False, where
                 assert given.get("use_safetensors") is True or "dtype" not in {
                     k.arg for k in call.keywords
@@ -220,7 +218,12 @@ def _saved_bert(tiny: Tiny, folder: Path) -> None:
     ("name", "message"),
     [
         ("nobody/nothing-of-this-name", "could not be fetched from the hub"),
-        ("/nowhere/at/all", "no such folder, and not a hub name"),
+        ("/nowhere/at/all", "no such folder or file, and not a hub name"),
+        ("gpt2", r"the hub knows this model as openai-community/gpt2\. Type that name"),
+        ("t5-small", r"the hub knows this model as google-t5/t5-small\."),
+        ("roberta-large-mnli", r"the hub knows this model as FacebookAI/roberta-large-mnli\."),
+        ("distilgpt2", r"the hub knows this model as distilbert/distilgpt2\."),
+        ("gpt3", "no such folder or file, and not a hub name"),
         ("~no-such-user-here/m", "no such folder|not a possible path"),
         ("", "no name given"),
         ("/", "has no config.json"),

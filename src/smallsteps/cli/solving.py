@@ -88,7 +88,7 @@ class SolveOptions:
     """What one question and a file of questions have in common."""
 
     model: str
-    """A folder, a name on the hub, or `bundled`."""
+    """A folder, a GGUF file, a name on the hub, `bundled` or `smollm2`."""
     decoding: Decoding
     compute: Compute
     out: Path | None = None

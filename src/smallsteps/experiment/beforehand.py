@@ -20,7 +20,7 @@ from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
-from smallsteps.generation.chat_models import local_folder, served_url
+from smallsteps.generation.chat_models import is_local, served_url
 from smallsteps.generation.settings import CallSettings
 from smallsteps.students.lora import check_rank
 from smallsteps.students.pretrained import ModelFiles
@@ -162,7 +162,7 @@ def check_prompt_files(section: str, settings: CallSettings, keys: Sequence[str]
 def check_served(section: str, settings: CallSettings, access: Access) -> None:
     """Raises UserError where a model is neither in a folder nor at a URL."""
     try:
-        if local_folder(settings) is not None:
+        if is_local(settings):
             ModelFiles.locate(settings.name)
         else:
             served_url(settings, access, section.split(".")[-1])

@@ -1,4 +1,4 @@
-"""Opens a model that answers messages: one in a folder, or one at an OpenAI-compatible URL.
+"""Opens a model that answers messages: one on this machine, or one at an OpenAI-compatible URL.
 
 Teachers and readers are opened here alike. Nothing is asked yet."""
 
@@ -13,6 +13,8 @@ from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import EngineSettings
 from smallsteps.generation.settings import CallSettings
+from smallsteps.students.gguf_header import is_gguf
+from smallsteps.students.settings import SMOLLM2
 
 if TYPE_CHECKING:
     from smallsteps.generation.chat import LocalChat
@@ -37,12 +39,12 @@ def open_chat(
     Raises RecipeError for an invalid URL or a path where nothing is; StudentError for a folder
     without a model. A missing key shows in the forecast: it is needed only where something is to be
     bought."""
-    folder = folder or local_folder(settings)
-    if folder is not None:  # imported here: a served model needs no torch
+    local = folder or (settings.name if is_local(settings) else None)
+    if local is not None:  # imported here: a served model needs no torch
         from smallsteps.generation.chat import LocalChat
         from smallsteps.students.loading import load_student
 
-        student = load_student(folder, device=device)
+        student = load_student(local, device=device)
         engine = EngineSettings(batch_size=batch_size)
         return LocalChat(student, budget.store, engine, settings.thinking)
     from smallsteps.generation.endpoint import Endpoint
@@ -51,11 +53,12 @@ def open_chat(
     return Endpoint(settings.changed(base_url=url), budget, access.key_for(url), say)
 
 
-def local_folder(settings: CallSettings) -> Path | None:
-    """The folder of a local model; None where the model is served."""
-    if settings.base_url is None and Path(settings.name).is_dir():
-        return Path(settings.name)
-    return None
+def is_local(settings: CallSettings) -> bool:
+    """Whether the model is on this machine: a folder, a GGUF file, or `smollm2`. A base URL of its
+    own says that it is served, whatever its name."""
+    path = Path(settings.name)
+    named = settings.name == SMOLLM2 or path.is_dir() or is_gguf(path)
+    return settings.base_url is None and named
 
 
 def served_url(settings: CallSettings, access: Access, role: str) -> str:

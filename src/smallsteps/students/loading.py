@@ -1,4 +1,4 @@
-"""Open a student from a folder, from the hub, or the one inside the package.
+"""Open a student from a folder, from a GGUF file, from the hub, or one that a package ships.
 
 Model files are read by `pretrained.py`; here they become a `Student` or a `DualStudent`."""
 
@@ -22,7 +22,7 @@ from smallsteps.students.weights import DTYPES, RELATIVE_POSITIONS
 def load(
     name_or_folder: str | Path, *, device: str = "auto", dtype: str = "auto"
 ) -> Student | DualStudent:
-    """A student or a dual-path pair from a folder, a hub name, or `bundled`.
+    """A student or a dual-path pair from a folder, or whatever `load_student` opens.
 
     Raises StudentError like `load_student`."""
     folder = Path(name_or_folder)
@@ -49,7 +49,7 @@ def load_student(
     lora: LoraSettings | None = None,
     seed: int = 0,
 ) -> Student:
-    """A student from a folder, a hub name, or `bundled`.
+    """A student from a folder, a GGUF file, a hub name, `bundled` or `smollm2`.
 
     device: `auto` takes CUDA if there is one, else the CPU. dtype: `auto` is float32, which
     training needs; `bfloat16` answers faster. lora, seed: train these adapters instead of all

