@@ -68,7 +68,8 @@ def write_gguf(
     leave_out: str = "no tensor",
 ) -> Path:
     """Writes a student (default: `tiny_llama`) as a GGUF file. kind: type of its matrices. entries:
-    further metadata, whole numbers or texts. renamed: tokens under another name. leave_out: part of the name of missing tensors."""
+    further metadata, whole numbers or texts. renamed: tokens under another name. leave_out: part of
+    the name of missing tensors."""
     student = student or tiny_llama()
     config = student.model.config
     writer = gguf.GGUFWriter(path, architecture)

@@ -1,4 +1,4 @@
-"""GGUF headers: the architecture, the size that the file should have, and every way to be damaged."""
+"""GGUF headers: what a file holds, the size that it should have, and every way to be damaged."""
 
 from __future__ import annotations
 

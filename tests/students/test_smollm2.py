@@ -1,5 +1,5 @@
 """The student `smollm2`: found in the package that ships it without running its code, checked, and
-refused with the command that installs it. The tests of the model itself need the package: `real`."""
+refused with the command that installs it. Tests of the model itself need the package: `real`."""
 
 from __future__ import annotations
 

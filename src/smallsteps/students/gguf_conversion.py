@@ -32,8 +32,8 @@ SOURCE_FILE = "gguf.json"
 def converted(path: Path, label: str) -> Path:
     """The folder of the model in a GGUF file, converted at the first call.
 
-    label: its name in messages. Raises StudentError where the file is no GGUF file, is cut off, holds
-    a part of a model or no tokenizer, or where transformers cannot read its architecture."""
+    label: its name in messages. Raises StudentError where the file is no GGUF file, is cut off,
+    holds a part of a model or no tokenizer, or where transformers cannot read its architecture."""
     header = read_header(path, label)
     digest = _digest(path.resolve(), path.stat().st_size, path.stat().st_mtime_ns)
 
@@ -83,8 +83,8 @@ def check_file(path: Path, header: GgufHeader, label: str) -> None:
         )
     if metadata.get("general.type", "model") != "model":
         raise StudentError(
-            f"{label}: expected a whole model, got {metadata['general.type']!r}. Name the GGUF file "
-            "of the model itself."
+            f"{label}: expected a whole model, got {metadata['general.type']!r}. Name the GGUF "
+            "file of the model itself."
         )
     if metadata.get("split.count", 1) > 1:
         raise StudentError(

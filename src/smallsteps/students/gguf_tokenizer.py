@@ -8,6 +8,7 @@ patterns that split text into words, transformers is asked."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +54,20 @@ def read_gguf_tokenizer(path: Path, label: str) -> Any:
     """The tokenizer in a GGUF file, with its chat template. label: stands before messages.
 
     Prints a line where the file names a way of splitting that is not known. Raises StudentError
-    where text does not survive it, and what transformers raises for a kind that it does not know."""
-    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    where text does not survive it, and whatever transformers raises for a kind that it does not
+    know."""
+    from transformers import PreTrainedTokenizerFast
 
     metadata = read_header(path, label, {TOKENS, KINDS, MERGES}).metadata
-    read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
     template = metadata.get("tokenizer.chat_template")
     if metadata.get("tokenizer.ggml.model") != BYTE_LEVEL:
+        read = _read_by_transformers(path)
         return PreTrainedTokenizerFast(
             tokenizer_object=read.backend_tokenizer,
             chat_template=template,
             **read.special_tokens_map,
         )
-    backend = _byte_level(metadata, read.backend_tokenizer, label)
+    backend = _byte_level(metadata, path, label)
     tokens = metadata[TOKENS]
     ids = {name: metadata.get(f"tokenizer.ggml.{key}") for name, key in NAMES.items()}
     tokenizer = PreTrainedTokenizerFast(
@@ -82,8 +84,14 @@ def read_gguf_tokenizer(path: Path, label: str) -> Any:
     return tokenizer
 
 
-def _byte_level(metadata: Any, read: Any, label: str) -> Any:
-    """The tokenizer of a byte-level vocabulary. read: what transformers makes of it."""
+def _read_by_transformers(path: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
+
+
+def _byte_level(metadata: Mapping[str, Any], path: Path, label: str) -> Any:
+    """The tokenizer of a byte-level vocabulary."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
     tokens = metadata[TOKENS]
@@ -99,6 +107,7 @@ def _byte_level(metadata: Any, read: Any, label: str) -> Any:
     elif split in AS_GPT2:
         backend.pre_tokenizer = as_gpt2
     else:
+        read = _read_by_transformers(path).backend_tokenizer
         backend.pre_tokenizer = read.pre_tokenizer
         if read.normalizer is not None:
             backend.normalizer = read.normalizer

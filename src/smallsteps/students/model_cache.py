@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 
 
 def cache_folder() -> Path:
-    """SMALLSTEPS_CACHE; else `smallsteps` below XDG_CACHE_HOME (below LOCALAPPDATA on Windows), else
+    """SMALLSTEPS_CACHE; else `smallsteps` below XDG_CACHE_HOME or, on Windows, LOCALAPPDATA; else
     ~/.cache/smallsteps."""
     if chosen := os.environ.get(VARIABLE):
         return Path(chosen).expanduser()

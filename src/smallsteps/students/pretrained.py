@@ -104,7 +104,8 @@ class ModelFiles:
             )
         if name.startswith((".", "/", "~")) or name.count("/") != 1 or not all(name.split("/")):
             raise StudentError(
-                f"{label}: no such folder or file, and not a hub name (owner/model). Check the path."
+                f"{label}: no such folder or file, and not a hub name (owner/model). Check the "
+                "path."
             )
         return cls(label, name)
 
