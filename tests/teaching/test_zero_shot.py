@@ -2,7 +2,7 @@
 
 import pytest
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Problem
 from smallsteps.tasks import TASKS, get_task
 from smallsteps.teaching.prompts import parse_prompt
@@ -46,6 +46,12 @@ def test_a_system_message_joins_the_question_and_a_worked_example_is_refused():
     worked = parse_prompt("mine", "[user]\nWhy?\n[assistant]\nSo.\n[user]\n{{ question }}")
     with pytest.raises(RecipeError, match=r"prompt mine: it holds a message \[assistant\]"):
         zero_shot(get_task("gsm8k"), worked)
+
+
+def test_a_prompt_cannot_show_the_gold_answer():
+    prompt = parse_prompt("mine", "[user]\n{{ question }} Is it {{ answer }}?")
+    with pytest.raises(DataError, match=r"prompt mine, problem p: .*answer"):
+        zero_shot(get_task("gsm8k"), prompt).render(PROBLEM)
 
 
 def test_only_a_causal_student_with_a_chat_template_follows_instructions(tiny, tiny_chat, tmp_path):

@@ -49,7 +49,7 @@ def check_recipe(
             f"sweep.gamma leaves out normal regions of reports; the task {task.name!r} has none"
         )
     for name, arms in methods_of(recipe).items():
-        before_module(name).check(recipe, arms, task, access or Access(), bool(causal))
+        before_module(name).check(recipe, arms, task, access or Access(), causal)
 
 
 def rehearse(recipe: Recipe, access: Access | None = None) -> None:
@@ -101,7 +101,7 @@ def _check_student(recipe: Recipe) -> bool | None:
     student = recipe.student
     if student.scratch:
         check_rank(student.lora, student.scratch.d_model)
-        return False
+        return student.scratch.architecture == "causal"
     try:
         files = ModelFiles.locate(student.name)
     except StudentError as error:

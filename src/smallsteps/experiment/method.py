@@ -46,10 +46,16 @@ class Method:
     """The key of the recipe's section that only this method reads; "": it has none."""
     settings: type[Settings] | None = None
     """The class of that section."""
+    section_arms: Sequence[str] | None = None
+    """The arms that read the section; None: all."""
     check: Callable[[Any, Sequence[str]], None] = lambda recipe, names: None
     """(recipe, the method's arms in it): raises ValueError where they do not go together."""
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Earlier name of an arm → its name."""
+
+    def reads_section(self, arm: str) -> bool:
+        """Whether one of the method's arms reads its section of the recipe."""
+        return self.settings is not None and (self.section_arms is None or arm in self.section_arms)
 
 
 @cache

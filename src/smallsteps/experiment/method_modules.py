@@ -27,10 +27,10 @@ class BeforeModule(Protocol):
     """What `methods/<name>/before.py` defines; `names` are the method's arms in the recipe."""
 
     def check(
-        self, recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool
+        self, recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool | None
     ) -> None:
         """Raises UserError where names, files or settings cannot be used. `causal`: whether the
-        student is known to be a causal model."""
+        student is a causal model; None: not known before it comes from the hub."""
         ...
 
     def check_data(self, recipe: Recipe, names: Sequence[str], data: RunData) -> None:

@@ -44,10 +44,10 @@ class BaseRecipe(Settings):
     about: str = ""
     """What it reproduces or shows, and whether the full run has been made."""
     arms: list[str] = Field(default_factory=lambda: list(DEFAULT_ARMS), min_length=1)
-    """Ways of teaching to compare, of one method or of several: `base`, `answer-only`, `direct`,
-    `direct-report`; `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY inter, ent, ent*, loss,
-    bleu, rouge, gold or chunks); `tailored-full`, `tailored-t0-only`, ...; `guided-standard`,
-    `guided-distilled`, ..."""
+    """Ways of teaching to compare, of one method or of several: `base`, `base-fewshot`,
+    `answer-only`, `direct`, `direct-report`; `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY
+    inter, ent, ent*, loss, bleu, rouge, gold or chunks); `tailored-full`, `tailored-t0-only`, ...;
+    `guided-standard`, `guided-distilled`, ..."""
     baseline: str | None = None
     """The arm that the others are compared with. None: the first of direct, tailored-full and
     guided-standard in `arms`, else the first arm."""
@@ -67,12 +67,13 @@ class BaseRecipe(Settings):
     @classmethod
     def _default_sections(cls, content: Any) -> Any:
         """A method whose arms are named gets its section, with defaults where it is left out."""
-        if not isinstance(content, dict) or not isinstance(content.get("arms"), list):
+        arms = content.get("arms", list(DEFAULT_ARMS)) if isinstance(content, dict) else None
+        if not isinstance(arms, list):
             return content
         content = dict(content)
-        for arm in content["arms"]:
+        for arm in arms:
             method = method_of(arm) if isinstance(arm, str) else None
-            if method and method.settings and content.get(method.section) is None:
+            if method and method.reads_section(arm) and content.get(method.section) is None:
                 content[method.section] = {}
         return content
 
@@ -90,10 +91,12 @@ class BaseRecipe(Settings):
         for name, method in methods().items():
             if name in arms:
                 method.check(self, arms[name])
-            elif method.settings and getattr(self, method.section) is not None:
+            readers = [arm for arm in arms.get(name, ()) if method.reads_section(arm)]
+            if method.settings and not readers and getattr(self, method.section) is not None:
+                example = method.section_arms[0] if method.section_arms else method.baseline
                 raise ValueError(
-                    f"{method.section}: no arm reads this section. Name one, such as "
-                    f"{method.baseline}, or take the section out"
+                    f"{method.section}: no arm reads this section. Name one, such as {example}, or "
+                    "take the section out"
                 )
         return self
 

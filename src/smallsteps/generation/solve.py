@@ -116,7 +116,7 @@ class StudentWithTask:
     def settings(self, batch_size: int = 1) -> SolveSettings:
         """How this student solves. A model that smallsteps did not train has not learnt to end its
         chains: where one repeats itself, it is ended, and answers are read off leniently."""
-        untrained = self.student.drive is None
+        untrained = self.student.drive is None or not self.student.drive.trained
         return SolveSettings(batch_size=batch_size, lenient=untrained, stop_repetition=untrained)
 
     def __call__(self, question: str, decoding: Decoding | None = None) -> Prediction:

@@ -36,6 +36,9 @@ class Drive:
     maximum."""
     demonstrations: tuple[tuple[str, str], ...] = ()
     """Causal students: worked examples before every question, as (rendered question, rationale)."""
+    trained: bool = True
+    """False: the weights are those before training, and only the drive is ours. Such a student is
+    asked and read like a model that smallsteps did not train."""
     version: int = 1
     smallsteps: str = __version__
 

@@ -89,6 +89,7 @@ def prepare(
     seed: int = 0,
     max_segments: int | None = None,
     demonstrations: Sequence[tuple[str, str]] = (),
+    trained: bool = True,
 ) -> Student:
     """Make `student` ready for `task`, in place: add tokens, set its drive. Returns it.
 
@@ -98,8 +99,8 @@ def prepare(
 
     max_segments: maximum number of segments per chain; None: as before, or what the task says.
     demonstrations: worked examples before every question, as (rendered question, rationale);
-    empty: as before. Raises StudentError for demonstrations of an encoder-decoder, whose encoder
-    reads the question alone."""
+    empty: as before. trained: False for a student that stays as it is. Raises StudentError for
+    demonstrations of an encoder-decoder, whose encoder reads the question alone."""
     if demonstrations and student.architecture != "causal":
         raise StudentError(
             f"{student.name}: demonstrations are for causal students, and this is an "
@@ -121,6 +122,7 @@ def prepare(
         max_segments=None if path == "direct" else max_segments or drive.max_segments,
         demonstrations=tuple((q, rationale) for q, rationale in demonstrations)
         or drive.demonstrations,
+        trained=trained,
     )
     add_tokens(student, names, seed=seed)
     texts = list(texts)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smallsteps.errors import RecipeError
+from smallsteps.records import Problem
 from smallsteps.students.chat_templates import joined
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.student import Student
@@ -40,4 +41,9 @@ def zero_shot(task: Task, prompt: Prompt | None = None) -> Task:
             f"prompt {prompt.name}: it holds a message [assistant]. Write one message [user]; "
             "worked examples are what the arm base-fewshot adds."
         )
-    return replace(task, render=lambda problem: joined(prompt.render(task, problem))[0][1])
+
+    def render(problem: Problem) -> str:
+        """The question; the gold answer is not at the prompt's disposal."""
+        return joined(prompt.render(task, replace(problem, answer=None)))[0][1]
+
+    return replace(task, render=render)

@@ -51,3 +51,22 @@ def test_one_model_is_trained_for_each_value_of_a_sweep(recipe_of, tmp_path):
     assert before.plan(recipe, arms, 10, 20) == []
     command = before.next_command(recipe, tmp_path, tmp_path / "student")
     assert command == ["smallsteps", "solve", str(tmp_path / "student"), "your question"]
+
+
+def test_worked_examples_are_refused_for_an_encoder_decoder_and_a_bad_prompt_by_name(
+    recipe_of, tmp_path
+):
+    few = recipe_of(arms=["base-fewshot"])
+    with pytest.raises(RecipeError, match="base-fewshot is for causal students"):
+        before.check(few, ["base-fewshot"], get_task("stories"), Access(), False)
+    before.check(few, ["base-fewshot"], get_task("stories"), Access(), True)
+    before.check(few, ["base-fewshot"], get_task("stories"), Access(), None)
+    base = recipe_of(arms=["base"], baselines={"prompt": str(tmp_path / "none.txt")})
+    with pytest.raises(RecipeError, match=r"none\.txt'?: no such file"):
+        before.check(base, ["base"], get_task("stories"), Access(), True)
+    (tmp_path / "bad.txt").write_text("[user]\n{{ question }} {{ answer }}", encoding="utf-8")
+    base = recipe_of(arms=["base"], baselines={"prompt": str(tmp_path / "bad.txt")})
+    problem = Problem("p", "?", "1")
+    data = SimpleNamespace(task=get_task("stories"), test=[problem])
+    with pytest.raises(DataError, match=r"bad\.txt, problem p: .*answer"):
+        before.check_data(base, ["base"], data)

@@ -48,8 +48,8 @@ def compare(
         str,
         typer.Option(
             "--arms",
-            help="Arms, separated by commas: base, answer-only, direct, direct-report, "
-            "ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold,chunks}.",
+            help="Arms, separated by commas: base, base-fewshot, answer-only, direct, "
+            "direct-report, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold,chunks}.",
         ),
     ] = "base,answer-only,direct,ases-uni-rouge,ases-uni-ent",
     budget: Annotated[

@@ -16,7 +16,9 @@ from smallsteps.segments.strategies import get_strategy
 from smallsteps.tasks.base import Task
 
 
-def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
+def check(
+    recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool | None
+) -> None:
     """Raises RecipeError where an arm cannot be trained on this task or student."""
     for name in names:
         arm = parse_arm(name)

@@ -18,12 +18,13 @@ from smallsteps.methods.baselines.answer_only import AnswerOnlyArm
 from smallsteps.methods.baselines.config import (
     ANSWER_ONLY,
     BASE,
+    BASE_FEWSHOT,
     DIRECT,
     DIRECT_REPORT,
     METHOD,
 )
 from smallsteps.methods.baselines.method import direct_part, train_direct
-from smallsteps.methods.baselines.untrained import BaseArm
+from smallsteps.methods.baselines.untrained import BaseArm, FewShotArm
 from smallsteps.records import Chain
 
 
@@ -77,6 +78,8 @@ def baseline_arms(recipe: Recipe, name: str) -> Sequence[Arm]:
     """The arm `name`, once for each value of a sweep that concerns it."""
     if name == BASE:
         return [BaseArm()]
+    if name == BASE_FEWSHOT:
+        return [FewShotArm()]
     if name == ANSWER_ONLY:
         return [AnswerOnlyArm()]
     return direct_arms(recipe, name)
@@ -98,12 +101,17 @@ class BaselinesRun:
     """The baselines of one run."""
 
     lab: Lab
+    names: Sequence[str]
 
     def arms(self, name: str) -> list[Arm]:
         return list(baseline_arms(self.lab.recipe, name))
 
     def prepare(self) -> None:
-        pass
+        """Draws the worked examples of `base-fewshot`. Raises RecipeError where the student cannot
+        read them."""
+        if BASE_FEWSHOT in self.names:
+            for seed in self.lab.recipe.seeds:
+                FewShotArm().student(self.lab, seed)
 
     def results(self, graded: Sequence[Any]) -> None:
         return None
@@ -111,4 +119,4 @@ class BaselinesRun:
 
 def open_run(lab: Lab, names: Sequence[str]) -> BaselinesRun:
     """The baselines `names` in this lab."""
-    return BaselinesRun(lab)
+    return BaselinesRun(lab, names)

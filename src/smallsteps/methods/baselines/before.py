@@ -11,12 +11,28 @@ from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.methods.baselines.answer_only import answers_alone
 from smallsteps.methods.baselines.arms import baseline_arms
-from smallsteps.methods.baselines.config import ANSWER_ONLY, BASE, DIRECT_REPORT
+from smallsteps.methods.baselines.config import (
+    ANSWER_ONLY,
+    BASE,
+    BASE_FEWSHOT,
+    DIRECT_REPORT,
+    UNTRAINED,
+    BaselinesSettings,
+)
+from smallsteps.methods.baselines.untrained import refuse_encoder_decoder
 from smallsteps.tasks.base import Task
+from smallsteps.teaching.prompts import read_prompt
+from smallsteps.teaching.zero_shot import zero_shot
 
 
-def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
-    """Raises RecipeError where an arm cannot be trained on this task."""
+def check(
+    recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool | None
+) -> None:
+    """Raises RecipeError where an arm cannot be made on this task, or by this student."""
+    if BASE_FEWSHOT in names:
+        refuse_encoder_decoder(causal, recipe.student.name)
+    if BASE in names and (prompt := recipe.section(BaselinesSettings).prompt) is not None:
+        zero_shot(task, read_prompt(prompt))
     if ANSWER_ONLY in names and task.closing is None:
         others = ", ".join(arm for arm in recipe.arms if arm != ANSWER_ONLY)
         raise RecipeError(
@@ -30,8 +46,10 @@ def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, caus
 
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
-    """Raises DataError where `answer-only` has no answer to learn. Whole chains can be learnt from
-    any chains."""
+    """Raises UserError where `answer-only` has no answer to learn, or the prompt of `base` does not
+    fit the data. Whole chains can be learnt from any chains."""
+    if BASE in names and (prompt := recipe.section(BaselinesSettings).prompt) is not None:
+        zero_shot(data.task, read_prompt(prompt)).render(data.test[0])
     if ANSWER_ONLY in names:
         answers_alone([*data.train_chains, *data.validation_chains], data.task)
 
@@ -42,8 +60,8 @@ def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
 
 
 def models(recipe: Recipe, names: Sequence[str]) -> int:
-    """One for each arm but `base`."""
-    return len(variants(recipe, [name for name in names if name != BASE]))
+    """One for each arm that trains."""
+    return len(variants(recipe, [name for name in names if name not in UNTRAINED]))
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:

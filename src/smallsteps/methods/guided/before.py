@@ -25,7 +25,9 @@ from smallsteps.teaching.prompts import check_prompts
 PROMPTS = ("guided", "standard", "cot")
 
 
-def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
+def check(
+    recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool | None
+) -> None:
     """Raises UserError where judge, encoder or reader cannot be used as the recipe says."""
     settings = recipe.section(GuidedSettings)
     for key, name in (("guided.judge", settings.judge), ("guided.encoder", settings.encoder)):

@@ -18,7 +18,9 @@ from smallsteps.teaching.prompts import check_prompts
 PROMPTS = ("initial", "feedback", "blind")
 
 
-def check(recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool) -> None:
+def check(
+    recipe: Recipe, names: Sequence[str], task: Task, access: Access, causal: bool | None
+) -> None:
     """Raises UserError where the teacher cannot be asked as the recipe says."""
     settings = recipe.section(TailoredSettings)
     teacher = settings.teacher
