@@ -138,9 +138,10 @@ DESCRIPTIONS = {
         '"stopped", "tokens"}`. `kind` is null where the student names none, `answer` is null '
         'where none could be extracted. `stopped` is `"stop_sign"`, `"end"`, `"limit"`, `"empty"` '
         'or `"repetition"` (a model that smallsteps did not train is stopped where it repeats '
-        "itself). Such a model is also told to think step by step, if it has a chat template, and "
-        "its answers are read off leniently. Where every row has a gold answer, the score is "
-        "printed too. After an interruption, the answers so far are in a file beside the output "
+        "itself or counts on without end); how many ended early is printed. Such a model is also "
+        "told to think step by step, if it has a chat template, and its answers are read off "
+        "leniently. Where every row has a gold answer, the score is printed too. After an "
+        "interruption, the answers so far are in a file beside the output "
         "(`.answers.jsonl.partial`) and are used again for the same questions, model and settings. "
         "An argument is a file where something of that name exists, or where it looks like a file "
         "name (`questions.tsv`, `runs/x`). A space before it makes it a question.",

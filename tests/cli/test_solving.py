@@ -344,6 +344,28 @@ def test_a_model_that_follows_instructions_is_told_to_think_and_a_trained_one_is
     ]
 
 
+def test_how_many_chains_ended_early_is_said(tiny_chat, tmp_path, monkeypatch, capsys):
+    from smallsteps.generation import causal
+
+    def circling(logits, rows, decoding):
+        """Replies to the first question repeat three tokens, the others never repeat anything."""
+        ids = [len(row.written) % 3 if "q0" in row.request.id else len(row.written) for row in rows]
+        return [100 + i % 200 for i in ids], None
+
+    monkeypatch.setattr(causal, "choose_tokens", circling)
+    source = write(
+        tmp_path / "questions.jsonl",
+        [{"id": f"q{n}", "question": "How many pens?", "answer": 2} for n in range(3)],
+    )
+    out = tmp_path / "answers.jsonl"
+    folder = tiny_chat(tmp_path / "chat")
+    assert main(solve(folder, source, out, "--task", "numbers")) == 0
+    assert [row["stopped"] for row in read(out)] == ["repetition", "limit", "limit"]
+    printed = " ".join(capsys.readouterr().out.split())
+    told = "ended early: 1 that repeated themselves, 2 at the limit of tokens or segments"
+    assert told in printed
+
+
 def test_a_model_folder_without_tokenizer_says_what_to_save(uni_student, tmp_path, capsys):
     folder = shutil.copytree(uni_student, tmp_path / "bare")
     for name in ("tokenizer.json", "tokenizer_config.json"):

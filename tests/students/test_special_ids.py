@@ -7,8 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from smallsteps.errors import StudentError
-from smallsteps.students.special_ids import find_end_ids, find_frame, find_start_id
+from smallsteps.students.special_ids import (
+    find_end_ids,
+    find_frame,
+    find_number_ids,
+    find_start_id,
+)
 from smallsteps.students.student import Student
+from smallsteps.students.tokens import add_tokens
 
 Tiny = Callable[..., Student]
 
@@ -45,3 +51,18 @@ def test_a_decoder_starts_with_the_pad_token_where_no_start_is_named(tiny: Tiny)
     model.config.pad_token_id = None
     with pytest.raises(StudentError, match="names no decoder_start_token_id"):
         find_start_id(model, "m")
+
+
+@pytest.mark.parametrize("style", ["t5", "qwen"])
+def test_numbers_are_the_tokens_of_digits_alone(tiny: Tiny, style: str) -> None:
+    tokenizer = tiny(style).tokenizer
+    numbers = {tokenizer.decode([token]).strip() for token in find_number_ids(tokenizer)}
+    assert {"3", "12"} <= numbers
+    assert all(number.isdecimal() for number in numbers)
+
+
+def test_a_student_counts_numbers_that_were_added_later(tiny: Tiny) -> None:
+    student = tiny("t5")
+    before = student.number_ids
+    (new,) = add_tokens(student, ["8"])
+    assert student.number_ids == before | {new}

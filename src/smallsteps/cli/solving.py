@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from smallsteps.cli.prediction_rows import prediction_of, prediction_row
 from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.errors import DataError, RecipeError, counted
 from smallsteps.outputs import check_output
-from smallsteps.records import Problem
+from smallsteps.records import Problem, Stopped
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_problems, write_rows
@@ -201,6 +202,8 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
         kept.discard()
     unparsed = sum(row["answer"] is None for row in rows.values())
     say(f"{counted(len(problems), 'answer')} in {out}; no answer could be read off {unparsed}")
+    if early := early_endings(row["stopped"] for row in rows.values()):
+        say(early)
     if all(problem.answer is not None for problem in problems) and task.assemble is None:
         from smallsteps.evaluation.grade import grade
 
@@ -213,6 +216,21 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
             seed=decoding.seed,
         )
         say(score.signature())
+
+
+def early_endings(endings: Iterable[Stopped]) -> str:
+    """What the user is told of chains that did not end by themselves; empty where all did.
+
+    >>> early_endings(["end", "repetition", "repetition", "limit"])
+    'ended early: 2 that repeated themselves, 1 at the limit of tokens or segments'
+    """
+    counts = Counter(endings)
+    reasons: dict[Stopped, str] = {
+        "repetition": "that repeated themselves",
+        "limit": "at the limit of tokens or segments",
+    }
+    parts = [f"{counts[kind]} {reason}" for kind, reason in reasons.items() if counts[kind]]
+    return f"ended early: {', '.join(parts)}" if parts else ""
 
 
 def _task_before_loading(

@@ -37,6 +37,9 @@ MAX_CHAINS_PER_REPLY = 8
 SUB_SENTENCE_ENDS = ",.;:?!，。；：！？\n"
 """Characters after which a chain that may end early is looked at."""
 
+StopRule = Callable[[Sequence[int]], bool]
+"""What `Request.stop` is."""
+
 OTHER: dict[Kind, Kind] = {"ES": "AS", "AS": "ES"}
 
 
@@ -89,6 +92,11 @@ class PathOptions:
     on_segment: OnSegment
 
 
+def loop_stop(student: Student) -> StopRule:
+    """Ends a reply that runs in a circle."""
+    return lambda ids: loops(ids, student.number_ids)
+
+
 def path_of(student: Student | DualStudent, options: PathOptions) -> Path:
     """The path that `student` was trained for."""
     if isinstance(student, DualStudent):
@@ -125,7 +133,8 @@ class SegmentPath:
             reply.text,
             self.options.task,
             cut=reply.finished == "limit",
-            repeated=settings.stop_repetition and (reply.finished == "stop" or repeats(draft.ids)),
+            repeated=settings.stop_repetition
+            and (reply.finished == "stop" or repeats(draft.ids, self.students["ES"].number_ids)),
         )
         self.options.on_segment(draft.problem.id, draft.sample, *draft.segments[-1])
         if draft.stopped:
@@ -144,7 +153,7 @@ class SegmentPath:
         question = task.render(draft.problem)
         ids = student.source_ids(task, question, draft.prefix(), kind if self.cue else None)
         student.require_room(ids, draft.problem.id, limit=settings.source_limit)
-        stop = loops if settings.stop_repetition else None
+        stop = loop_stop(student) if settings.stop_repetition else None
         given = student.encode(draft.begun)
         request = Request(
             draft.request_id(), ids, max_new_tokens=self.limit, stop=stop, given=given
@@ -179,7 +188,7 @@ class WholePath:
         limit = self.limit
         if student.architecture == "causal" and student.max_source_tokens is not None:
             limit = min(limit, student.max_source_tokens - len(ids))
-        stop: Callable[[Sequence[int]], bool] | None = loops if settings.stop_repetition else None
+        stop: StopRule | None = loop_stop(student) if settings.stop_repetition else None
         if self.by_segment:
             stop = MarkerCutter(draft, student, self.options)
         elif draft.enough is not None:
@@ -239,7 +248,7 @@ class MarkerCutter:
         task = self.options.task
         marker = self.kinds.get(ids[-1])
         full = len(ids) - self.start >= task.max_segment_tokens
-        repeated = self.options.settings.stop_repetition and loops(ids)
+        repeated = self.options.settings.stop_repetition and loops(ids, self.student.number_ids)
         if marker is None and not full and not repeated:
             return False
         text = self.student.text(ids[self.start : len(ids) if marker is None else -1])
@@ -300,7 +309,8 @@ class TurnPath:
             reply.text,
             self.options.task,
             cut=reply.finished == "limit",
-            repeated=self.options.settings.stop_repetition and repeats(draft.ids),
+            repeated=self.options.settings.stop_repetition
+            and repeats(draft.ids, self.students[kind].number_ids),
         )
         self.options.on_segment(draft.problem.id, draft.sample, *draft.segments[-1])
         if reply.finished == "end" and draft.stopped != "stop_sign":
@@ -325,7 +335,9 @@ class TurnPath:
             draft.request_id(),
             tuple(text.ids),
             max_new_tokens=limit,
-            stop=lambda ids: ids[-1] in markers or (stop_repetition and loops(ids)),
+            stop=lambda ids: (
+                ids[-1] in markers or (stop_repetition and loops(ids, student.number_ids))
+            ),
             given=student.encode(draft.begun),
             keep_cache=True,
             cache=text.caches[kind],

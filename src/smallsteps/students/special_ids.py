@@ -1,5 +1,5 @@
 """Which ids a model and its tokenizer treat as special: ends, the decoder's start, and the frame
-that a tokenizer puts around a text."""
+that a tokenizer puts around a text; and which ids are numbers."""
 
 from __future__ import annotations
 
@@ -52,3 +52,13 @@ def find_frame(tokenizer: Any) -> tuple[list[int], list[int]]:
         if framed[start : start + len(bare)] == bare:
             return framed[:start], framed[start + len(bare) :]
     return [], []
+
+
+def find_number_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids of all tokens that are digits and nothing else, with or without the space before them."""
+    # byte-level tokenizers write a space as Ġ, sentencepiece as ▁
+    return frozenset(
+        token_id
+        for text, token_id in tokenizer.get_vocab().items()
+        if text.strip("Ġ▁ ").isdecimal()
+    )

@@ -13,6 +13,7 @@ token (Qwen, Llama) needs no special care. Not here: model files (`pretrained.py
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,12 @@ from smallsteps.students.characters import MARKERS, SPACE_TOKEN, CharacterMap
 from smallsteps.students.chat_templates import chat_text
 from smallsteps.students.drive import Drive
 from smallsteps.students.saving import write_model
-from smallsteps.students.special_ids import find_end_ids, find_frame, find_start_id
+from smallsteps.students.special_ids import (
+    find_end_ids,
+    find_frame,
+    find_number_ids,
+    find_start_id,
+)
 from smallsteps.students.weights import RELATIVE_POSITIONS, weights_digest
 from smallsteps.tasks.base import STOP_TOKEN, Task
 
@@ -65,6 +71,7 @@ class Student:
     def refresh(self) -> None:
         """Read the tokenizer again. Call this after adding tokens to it."""
         self._ids_by_text: dict[str, tuple[int, ...]] = {}
+        self.__dict__.pop("number_ids", None)  # cached
         self.source_head, self.source_tail = find_frame(self.tokenizer)
         # BART-class decoders write <s> first, T5-class ones do not
         self.target_head: list[int] = (
@@ -107,6 +114,11 @@ class Student:
         if self.start_id is None:
             raise InternalError(f"{self.name}: a causal student has no decoder start")
         return self.start_id
+
+    @cached_property
+    def number_ids(self) -> frozenset[int]:
+        """Ids of all tokens that are numbers."""
+        return find_number_ids(self.tokenizer)
 
     # ---- text → ids ----
 
