@@ -63,7 +63,7 @@ RUN_FOLDER = "[run folder](architecture.md#a-run-folder)"
 DESCRIPTIONS = {
     "demo": Description(
         "smallsteps demo --out runs/demo --threads 2",
-        f"Writes a {RUN_FOLDER} with `results.json` and `report.html`. The same as "
+        f"Writes a {RUN_FOLDER} with `results.json`, `report.html` and `figure.svg`. The same as "
         "`smallsteps run demo`.",
         ["a folder that holds other files or the run of another recipe"],
     ),
@@ -94,6 +94,18 @@ DESCRIPTIONS = {
             "an unknown recipe or key; the message names the nearest one",
             "no `--out`",
             "all that `compare` refuses",
+        ],
+    ),
+    "report": Description(
+        "smallsteps report runs/mine --figure figure.svg",
+        "Prints the tables, the main figure and the verdict of a finished run, and writes "
+        "`report.html` and `figure.svg` in its folder again. `--figure` writes the main figure "
+        "(the metric on validation against cost) to a file of your choice. PNG needs the extra: "
+        "`pip install 'smallsteps[figures]'`.",
+        [
+            "a folder without the results of a finished run",
+            "`--figure` for a run whose arms were measured on validation less than twice",
+            "a figure that ends in neither .svg nor .png",
         ],
     ),
     "recipes": Description(

@@ -14,8 +14,10 @@ from types import SimpleNamespace
 import pytest
 
 import smallsteps
+from report.conftest import plateau_results
 from smallsteps.cli.main import main
 from smallsteps.evaluation.metrics import METRICS
+from smallsteps.experiment.results import write_results
 from smallsteps.generation.engine import ENGINES
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.segments.strategies import STRATEGIES
@@ -201,6 +203,7 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
     small = ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
     student = prepare(from_scratch(["Ann has 3 pens."], small), get_task("numbers"), path="direct")
     student.save(tmp_path / "runs/mine/arms/direct-seed0/training/candidate-40")
+    write_results(tmp_path / "runs/mine", plateau_results())
     for name, description in make_cli.DESCRIPTIONS.items():
         program, *words = shlex.split(description.example)
         assert (program, words[0]) == ("smallsteps", name)

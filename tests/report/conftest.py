@@ -16,12 +16,17 @@ from smallsteps.experiment.results import (
     BestStudent,
     BudgetFacts,
     ComparisonResult,
+    CurvePoint,
     DataFacts,
     Figure,
     MethodResults,
     PaperProtocolResult,
+    Point,
+    PointComparison,
+    PointResult,
     PooledResult,
     Provenance,
+    RateResult,
     Results,
     read_results,
     write_results,
@@ -249,6 +254,145 @@ def results(**more: Any) -> Results:
             ),
             **more,
         },
+    )
+
+
+def curve(*validation: float | None, tokens: int = 50_000, speed: float = 2e-4) -> list[CurvePoint]:
+    """Evaluations of a training, one every `tokens` tokens; 25,000 tokens are a pass."""
+    return [
+        CurvePoint(
+            tokens=tokens * place,
+            passes=tokens * place / 25_000,
+            seconds=tokens * place * speed,
+            evaluation_seconds=2.0 * place,
+            validation=value,
+            validation_loss=2.0 / place,
+        )
+        for place, value in enumerate(validation, start=1)
+    ]
+
+
+def untrained(name: str, value: float, **more: Any) -> ArmResult:
+    """An arm that trains nothing; on validation it is one point better."""
+    nothing = {"train_tokens": None, "passes": None, "seconds": None, "student": None}
+    return arm_result(name, value, **{**nothing, "validation": value + 1, **more})
+
+
+def trained(name: str, value: float, *validation: float, **more: Any) -> ArmResult:
+    """An arm with a curve, trained until its plateau."""
+    points = curve(*validation)
+    fields = {
+        "train_tokens": points[-1].tokens,
+        "passes": points[-1].passes,
+        "seconds": points[-1].seconds,
+        "validation": max(validation),
+        "curve": points,
+        "plateau": True,
+        "learning_rate": 1e-3,
+    }
+    return arm_result(name, value, **{**fields, **more})
+
+
+def point(
+    point: Point, name: str, value: float, tokens: float = 100_000, n: int = 500
+) -> PointResult:
+    return PointResult(
+        point=point,
+        name=name,
+        value=value,
+        low=value - 4.13,
+        high=value + 4.27,
+        n=n,
+        tokens=tokens,
+        passes=tokens / 25_000,
+        seconds=tokens * 2e-4,
+    )
+
+
+def point_comparison(
+    point: Point, arm: str, difference: float, reach: float, against: str = "direct", **more: Any
+) -> PointComparison:
+    """arm minus against, with an interval that reaches as far on both sides."""
+    test = comparison(arm, against, difference, difference - reach, difference + reach, **more)
+    return PointComparison(**{**test.model_dump(), "point": point})
+
+
+def plateau_results(**more: Any) -> Results:
+    """Whole chains against segments, each trained until its plateau, beside the untrained student:
+    whole chains lead at the small budget, segments at the end."""
+    arms = [
+        untrained("base", 12.4),
+        trained("answer-only", 19.8, 8.0, 15.0, 19.0, 18.0, 20.0, 19.5, 20.0),
+        trained(
+            "direct", 39.2, 14.0, 31.0, 36.0, 38.0, 38.0, 37.0, 36.0, 38.0, seconds_per_answer=0.02
+        ),
+        trained("ases-uni-rouge", 41.4, 6.0, 18.0, 30.0, 37.0, 40.0, 42.0, 43.0, 42.0, 41.0, 42.0),
+    ]
+    search = [
+        RateResult(
+            learning_rate=5e-4, validation=12.0, validation_loss=1.2, tokens=40_000, seconds=8
+        ),
+        RateResult(
+            learning_rate=1e-3, validation=15.0, validation_loss=1.1, tokens=40_000, seconds=8
+        ),
+        RateResult(
+            learning_rate=1e-2,
+            validation=None,
+            validation_loss=None,
+            tokens=8_000,
+            seconds=2,
+            diverged=True,
+        ),
+    ]
+    arms = [
+        arm if arm.name == "base" else arm.model_copy(update={"search": search}) for arm in arms
+    ]
+    points = [
+        point("budget", "direct", 39.2, 200_000),
+        point("budget", "answer-only", 18.0, 150_000),
+        point("budget", "ases-uni-rouge", 34.0, 200_000),
+        point("plateau", "direct", 39.2, 200_000),
+        point("plateau", "answer-only", 19.8, 250_000),
+        point("plateau", "ases-uni-rouge", 41.4, 350_000),
+        point("passes", "direct", 39.2, 200_000),
+        point("passes", "answer-only", 19.0, 150_000),
+        point("passes", "ases-uni-rouge", 36.0, 200_000),
+    ]
+    tests = [
+        point_comparison("budget", "answer-only", -21.2, 4.0),
+        point_comparison("budget", "ases-uni-rouge", -5.2, 3.5),
+        point_comparison("plateau", "answer-only", -19.4, 4.0),
+        point_comparison("plateau", "ases-uni-rouge", 2.2, 3.1),
+        point_comparison("passes", "answer-only", -20.2, 4.0),
+        point_comparison("passes", "ases-uni-rouge", -3.2, 3.4),
+    ]
+    return results(
+        **{
+            "title": "Pens until the plateau",
+            "arms": arms,
+            "comparisons": [
+                comparison("base", "direct", -26.8, -31.0, -22.0),
+                comparison("answer-only", "direct", -19.4, -23.4, -15.4),
+                comparison("ases-uni-rouge", "direct", 2.2, -0.9, 5.3),
+            ],
+            "points": points,
+            "point_comparisons": tests,
+            "paper_protocol": [],
+            "budget": BudgetFacts(
+                until="plateau",
+                tokens=500_000,
+                passes=20.0,
+                smallest_plateau=200_000,
+                equal_passes=8.0,
+            ),
+            "best": BestStudent(
+                name="ases-uni-rouge",
+                seed=0,
+                folder="arms/ases-uni-rouge-seed0/student",
+                validation=43.0,
+            ),
+            **more,
+        }
     )
 
 

@@ -98,8 +98,8 @@ def test_the_page_shows_what_the_guidance_changed_what_it_cost_and_how_it_was_re
 ) -> None:
     text = read(guided(make_run)).text
     for shown in (
-        "both seed 0 17 3 5 2 41.5 88.2 0.000 0.002 0.50 0.88 -0.25",
-        "standard seed 0 17 3 5 2 41.5 88.2 0.000 0.002 – – –",
+        "standard seed 0 17 3 5 2 41.5 88.2 0.000 0.002 both seed 0 17 3 5 2 41.5 88.2 0.000 0.002",
+        "factuality readability quality and right answers both seed 0 0.50 0.88 -0.25",
         "Replies of the reader to the training questions: 1,200 replies, 900 kept.",
         "coherence swap no-signal after step 2 0.75 9",
         "both seed 0 50 the distilled student 0.125 → 0.500 0.250 → 0.750",
@@ -128,7 +128,8 @@ def test_rationales_of_one_student_are_shown_and_rare_outcomes_beside_frequent_o
 
 def test_gauges_that_nobody_measured_have_neither_column_nor_chart(make_run: MakeRun) -> None:
     section = guided_section(read_run(guided(make_run)), COLOURS)
-    assert section["gauges"] == {"reward": "reward", "share_task": "task, share"}
+    labels = [column.label for column in section["refinement"].columns]
+    assert labels == ["steps", "kept", "reward", "task, share"]
     (chart,) = section["charts"]
     assert "Reward, means of 2 steps" in chart and "both, seed 0" in chart
 

@@ -19,11 +19,14 @@ from smallsteps.experiment.results import (
     Figure,
     MethodResults,
     ResultRecord,
+    Results,
     write_results,
 )
-from smallsteps.methods.guided.results import GuidedResults
+from smallsteps.methods.guided.results import GuidedResults, JudgeResult, RefinementResult
 from smallsteps.methods.tailored.results import TailoredResults
+from smallsteps.quality.aspects import ASPECTS
 from smallsteps.records import Grade, Prediction, Problem
+from smallsteps.report.guided_section import GAUGES
 from smallsteps.report.page import write_page
 
 from .conftest import (
@@ -35,13 +38,16 @@ from .conftest import (
     arm_result,
     assert_no_markup,
     comparison,
+    plateau_results,
     pooled_result,
     read,
     results,
     results_of,
     round_result,
+    trained,
     write_rows,
 )
+from .test_guided_section import guidance
 
 
 def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: MakeRun) -> None:
@@ -474,3 +480,99 @@ def test_in_a_browser_search_and_pages_keep_many_problems_apart(
 
     WebDriverWait(browser, 5).until(lambda b: shown(b) == ["p44"])
     assert browser.find_element("css selector", "mark").text == "Number 44"
+
+
+def test_in_a_browser_the_cost_can_be_counted_in_another_way_by_mouse_and_by_keyboard(
+    make_run: MakeRun, browser: Any
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(write_page(make_run(plateau_results())).as_uri())
+
+    def shown_costs() -> list[str]:
+        nodes = browser.find_elements("css selector", "figure.cost-figure")
+        return [node.get_attribute("id") for node in nodes if node.is_displayed()]
+
+    assert shown_costs() == ["cost-tokens"]
+    click(browser, "[data-cost=passes]")
+    assert shown_costs() == ["cost-passes"]
+    assert "up to 8.7 passes" in browser.find_element("id", "cost-passes").text
+    browser.find_element("css selector", "[data-cost=seconds]").send_keys(Keys.ENTER)
+    assert shown_costs() == ["cost-seconds"]
+    pressed = browser.find_elements("css selector", "[data-cost][aria-pressed=true]")
+    assert [button.text for button in pressed] == ["seconds"]
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def of_all_methods() -> Results:
+    """A run whose tables have all columns that a page can have."""
+    names = ("tailored-full", "guided-distilled-masked", "guided-both")
+    arms = [*plateau_results().arms, *(arm_result(name, 50.0, teacher_tokens=9) for name in names)]
+    aspects = dict.fromkeys(ASPECTS, 0.5)
+    gauges: dict[str, float | None] = dict.fromkeys([*GAUGES, "share_task", "share_length"], 22.125)
+    costs = {"calls": 736, "kept": 701, "teacher_tokens": 65_700, "usable": 61.8}
+    tokens = {"train_tokens": 105_000, "all_tokens": 131_000}
+    rounds = [round_result(arm=names[0], round=n, **costs, **tokens) for n in range(3)]
+    guided = GuidedResults(
+        reader="a reader",
+        yields=None,
+        guidance=[guidance(name, quality=aspects) for name in names[1:]],
+        refinement=[
+            RefinementResult(
+                arm=names[2],
+                seed=0,
+                steps=100,
+                stopped=None,
+                update=0,
+                value=50.0,
+                start=50.0,
+                first=gauges,
+                last=gauges,
+            )
+        ],
+        judge=[
+            JudgeResult(judge="lexical", aspect=name, perturbation="swap of hops", auc=0.75, n=90)
+            for name in ASPECTS
+        ],
+    )
+    tailored = TailoredResults(teacher="solver", equal="anchors", rounds=rounds)
+    return plateau_results(arms=arms, methods={"tailored": tailored, "guided": guided})
+
+
+@pytest.mark.parametrize("width", [1440, 1100, 390])
+def test_in_a_browser_no_table_is_cut_off(make_run: MakeRun, browser: Any, width: int) -> None:
+    page = write_page(make_run(of_all_methods())).as_uri()
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(page)
+        assert browser.execute_script("return window.innerWidth") == width
+        script = (
+            "document.querySelectorAll('details').forEach((node) => { node.open = true; });"
+            "return [document.documentElement, ...document.querySelectorAll('.wide')]"
+            ".filter((node) => node.scrollWidth > node.clientWidth + 1)"
+            ".map((node) => `${node.getAttribute('aria-label')} ${node.scrollWidth}`)"
+        )
+        assert len(browser.find_elements("css selector", ".wide")) == 10
+        assert browser.execute_script(script) == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_in_a_browser_the_labels_of_lines_do_not_overlap_and_stay_inside(
+    make_run: MakeRun, browser: Any
+) -> None:
+    arms = [
+        trained(f"ases-dual-ent-{n}", 40.0, 10.0, 40.0 + n / 10, plateau=False) for n in range(12)
+    ]
+    browser.get(write_page(make_run(results_of(*arms))).as_uri())
+    script = (
+        "const svg = document.querySelector('.cost-chart.broad').getBoundingClientRect();"
+        "return [[svg.left, svg.right, 0], ...[...document.querySelectorAll("
+        "'#cost-tokens .broad .end')].map((node) => node.getBoundingClientRect())"
+        ".sort((a, b) => a.top - b.top).map((box) => [box.right, box.top, box.bottom])]"
+    )
+    (left, right, _), *boxes = browser.execute_script(script)
+    assert len(boxes) == 12 and left < right
+    assert all(end <= right for end, _, _ in boxes)
+    assert all(b[1] >= a[2] - 2 for a, b in pairwise(boxes))

@@ -109,3 +109,24 @@ def test_the_arm_that_validation_chose_is_reported_though_another_leads_on_the_t
     assert verdict(two(50.0, 54.0, (1.0, 7.0), best=best("uni"))).text.startswith(
         "uni, best on validation, reaches 54.0 % on the test set, 4.0 points above direct."
     )
+
+
+def test_few_test_problems_are_warned_of_and_slower_answers_are_named() -> None:
+    arms = [
+        arm_result("direct", 50.0, n=12, seconds_per_answer=0.5),
+        arm_result("uni", 75.0, n=12, seconds_per_answer=1.5),
+    ]
+    found = verdict(results_of(*arms, comparisons=[comparison("uni", "direct", 25.0, -8.0, 58.0)]))
+    assert found.text.endswith(
+        "this run does not tell the two apart. An answer of uni takes 3.0 times as long. "
+        "Only 12 test problems: the intervals are wide."
+    )
+    alone = verdict(results_of(arms[0])).text
+    assert alone.endswith("on 12 answers. Only 12 test problems: the intervals are wide.")
+
+
+def test_an_arm_that_was_never_measured_on_validation_is_not_called_best_on_it() -> None:
+    unmeasured = BestStudent(name="direct", seed=0, folder="f", validation=None)
+    assert verdict(two(50.0, 54.0, (1.0, 7.0), best=unmeasured)).text.startswith(
+        "direct leads with 50.0 %, 4.0 points below uni."
+    )

@@ -1,36 +1,29 @@
-"""What the terminal shows after a run: the tables, the best student, the files and the next
-command."""
+"""What the terminal shows after a run: the tables, the main figure, the verdict, the best student,
+the files and the next command."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
-from smallsteps.cli.progress import open_console, say
+from smallsteps.cli.progress import say
+from smallsteps.cli.reporting import print_results, write_report
 from smallsteps.experiment.method import method_of, recipe_arm
 from smallsteps.experiment.method_modules import before_module, untrained_command
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.results import BestStudent, Results
-from smallsteps.report.page import write_page
-from smallsteps.report.summaries import excludes_zero
-from smallsteps.report.terminal import tables
 
 
 def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
-    """Writes the page of the run folder `out` and prints the results."""
-    page = write_page(out)
-    console = open_console()
-    for table in tables(results):
-        console.print(table)
-    comparisons = [*results.comparisons, *results.pooled_comparisons]
-    if comparisons and not any(map(excludes_zero, comparisons)):
-        say("no difference between arms is clear: more test problems or seeds would be needed")
+    """Writes the page and the figure of the run folder `out` and prints the results."""
+    files = write_report(out, results)
+    print_results(results)
     best = results.best
     if best is not None:
         say(_best_line(best, out))
         if best.validation == 0:
             say("it answers no validation question right: train longer, or look at its answers")
-    say(f"results: {out / 'results.json'}   page: {page}")
+    say("   ".join(files))
     if best is not None:
         say(f"try it: {shlex.join(_next_command(recipe, results, best, out))}")
 
@@ -39,10 +32,10 @@ def _best_line(best: BestStudent, out: Path) -> str:
     if best.folder is None:
         what = f"{best.name}, the student before training"
         return f"best on validation: {what}; no trained arm did better"
-    return (
-        f"best student: {best.name} (seed {best.seed}, chosen on validation), in "
-        f"{out / best.folder}"
-    )
+    why = "chosen on validation"
+    if best.validation is None:
+        why = "the first arm: nothing was measured on validation"
+    return f"best student: {best.name} (seed {best.seed}, {why}), in {out / best.folder}"
 
 
 def _next_command(recipe: Recipe, results: Results, best: BestStudent, out: Path) -> list[str]:

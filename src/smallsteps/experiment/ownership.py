@@ -21,7 +21,7 @@ from smallsteps.errors import RunFolderError
 from smallsteps.experiment.provenance import package_version
 
 RUN, RECIPE, MANIFEST = "run.json", "recipe.yaml", "manifest.json"
-RESULTS, PAGE = "results.json", "report.html"
+RESULTS, PAGE, FIGURE = "results.json", "report.html", "figure.svg"
 LOCK = ".lock"
 """Empty. It stays in the folder: who deletes it may delete what another process has just locked."""
 MAX_DIFFERENCES = 3
@@ -82,7 +82,7 @@ def _refuse_root_and_home(path: Path) -> None:
 
 def _check_recipe(path: Path, digest: str, recipe_yaml: str) -> None:
     """Raises RunFolderError where the folder is another recipe's or damaged beyond repair."""
-    for name in (RUN, RECIPE, MANIFEST, RESULTS, PAGE):
+    for name in (RUN, RECIPE, MANIFEST, RESULTS, PAGE, FIGURE):
         if (path / name).is_dir():
             raise RunFolderError(
                 f"{path / name}: expected a file, got a folder. Remove it and run again."

@@ -2,7 +2,8 @@
 
 We write SVG ourselves and do not draw with a plotting library: text stays text in the page's font,
 colours are classes of the style sheet, so that dark mode and print need no second figure, and a
-chart takes a few KB. Colour never stands alone: each series has dashes and a mark of its own."""
+chart takes a few KB. Colour never stands alone: each series has its mark, from the seventh on its
+dashes too."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from smallsteps.report.formats import ENDINGS, amount, number
 
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
-DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 4", "1 2", "6 2 1 2", "14 3 3 3", "3 6")
+DASHES = ("", "", "", "", "", "", "7 3", "2 3", "9 3 2 3", "4 4")
+"""Six lines are solid: their colours stay apart for colour-blind readers (a test simulates it)."""
 MOST_MARKS = 12
 """Marks on one line; more would hide it."""
 COLOURS = len(DASHES)
@@ -60,10 +62,10 @@ def line_chart(
     x_ticks = x_places or [x for x in ticks(0, max(xs)) if x <= max(xs)]
     y_ticks = log_ticks(min(ys), max(ys)) if log else ticks(0 if zero else min(ys), max(ys))
     if x_places:
-        x_at = _scale(x_places[0], x_places[-1], LEFT + 14, WIDTH - RIGHT - 14, log=True)
+        x_at = scale(x_places[0], x_places[-1], LEFT + 14, WIDTH - RIGHT - 14, log=True)
     else:
-        x_at = _scale(0, max(xs), LEFT, WIDTH - RIGHT)
-    y_at = _scale(min(y_ticks[0], *ys), max(y_ticks[-1], *ys), HEIGHT - BOTTOM, TOP, log=log)
+        x_at = scale(0, max(xs), LEFT, WIDTH - RIGHT)
+    y_at = scale(min(y_ticks[0], *ys), max(y_ticks[-1], *ys), HEIGHT - BOTTOM, TOP, log=log)
     summary = f"{y_label} over {x_label}. " + "; ".join(
         f"{s.name} ends at {number(s.points[-1][1], 2)}" for s in series if s.points and not s.faint
     )
@@ -103,7 +105,7 @@ def _line(s: Series, x_at: Callable[[float], float], y_at: Callable[[float], flo
     colour = s.colour % COLOURS
     if s.faint:
         return f'<polyline class="faint c{colour}" points="{path}"/>'
-    dash = f' stroke-dasharray="{DASHES[colour]}"' if DASHES[colour] else ""
+    dash = dashes(s.colour)
     every = max(1, -(-len(s.points) // MOST_MARKS))
     marks = [
         f'<line class="span" x1="{x_at(x):.1f}" x2="{x_at(x):.1f}" '
@@ -131,10 +133,16 @@ def mark(colour: int, x: float, y: float, r: float = 3.2) -> Markup:
     return Markup(f'<polygon points="{points}"/>')
 
 
+def dashes(colour: int) -> Markup:
+    """The attribute that gives a series its dashes; series that share a colour have others."""
+    dash = DASHES[(colour + colour // COLOURS) % COLOURS]
+    return Markup(f' stroke-dasharray="{dash}"' if dash else "")
+
+
 def swatch(colour: int) -> Markup:
     """A short piece of a series' line with its mark, for legends and table rows."""
+    dash = dashes(colour)
     colour %= COLOURS
-    dash = f' stroke-dasharray="{DASHES[colour]}"' if DASHES[colour] else ""
     return Markup(
         f'<svg class="swatch series c{colour}" viewBox="0 0 26 12" aria-hidden="true">'
         f'<polyline points="1,6 25,6"{dash}/>{mark(colour, 13, 6, 3.6)}</svg>'
@@ -153,7 +161,7 @@ def interval_bar(
     """An interval as a bar with a mark at its value.
 
     `domain`: the scale that all rows of a table share. `zero`: with a line at zero."""
-    at = _scale(*domain, 4, 156)
+    at = scale(*domain, 4, 156)
     line = f'<line class="zero" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="1" y2="21"/>' if zero else ""
     return Markup(
         f'<svg class="interval series c{colour % COLOURS}" viewBox="0 0 160 22" '
@@ -218,9 +226,10 @@ def _tick(value: float) -> str:
     return amount(value) if abs(value) >= 1000 else f"{value:g}".replace("-", "−")
 
 
-def _scale(
+def scale(
     low: float, high: float, start: float, end: float, *, log: bool = False
 ) -> Callable[[float], float]:
+    """A function from values of an axis to places on the page."""
     change = math.log if log else float
     a, b = change(low), change(high)
     span = (b - a) or 1.0

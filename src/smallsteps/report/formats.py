@@ -90,3 +90,14 @@ def duration(seconds: Any) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def expense(kind: str, value: float) -> str:
+    """What a training has cost, in tokens, seconds or passes.
+
+    >>> expense("tokens", 310_000), expense("seconds", 75), expense("passes", 6)
+    ('310 k tokens', '1 min 15 s', '6.0 passes')
+    """
+    if kind == "seconds":
+        return duration(value)
+    return f"{amount(value)} tokens" if kind == "tokens" else f"{number(value)} passes"

@@ -10,11 +10,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from smallsteps.methods.guided.results import GuidedResults, RefinementResult
+from smallsteps.methods.guided.results import (
+    GuidanceResult,
+    GuidedResults,
+    JudgeResult,
+    RefinementResult,
+)
 from smallsteps.records import Problem
 from smallsteps.report import figures
 from smallsteps.report.charts import means
-from smallsteps.report.formats import is_number
+from smallsteps.report.columns import Column, Table, arm_and_seed, change
+from smallsteps.report.formats import is_number, number
 from smallsteps.report.run import Row, ShownArm, ShownRun, first_seed
 from smallsteps.report.samples import some_of_each_kind
 
@@ -50,11 +56,11 @@ def guided_section(run: ShownRun, colours: Mapping[str, int]) -> dict[str, Any]:
     return {
         "reader": guided.reader,
         "yields": guided.yields,
-        "rows": guided.guidance,
-        "aspects": aspects,
-        "judge": guided.judge,
+        "guidance": _guidance_table(guided.guidance),
+        "quality": _quality_table(guided.guidance, aspects),
+        "judge": _judge_table(guided.judge),
         "refined": guided.refinement,
-        "gauges": _gauges(guided.refinement),
+        "refinement": _refinement_table(guided.refinement),
         "charts": _charts(run, colours),
         "shown": [
             _questions(arm, problems, aspects)
@@ -62,6 +68,76 @@ def guided_section(run: ShownRun, colours: Mapping[str, int]) -> dict[str, Any]:
             if arm.name.removeprefix("guided-") in SHOWN_ARMS
         ],
     }
+
+
+def _guidance_table(rows: Sequence[GuidanceResult]) -> Table:
+    """What the rationales of each arm changed, and what they cost."""
+
+    def turned(way: str) -> Column:
+        label = way.replace("->", " → ")
+        return Column.of(label, rows, lambda row: str(row.turned[way]) if row.turned else "–")
+
+    ways = ("wrong->right", "right->wrong", "right->right", "wrong->wrong")
+    columns = [
+        *map(turned, ways),
+        Column.of("small model, tokens", rows, lambda row: number(row.small_tokens)),
+        Column.of("reader, tokens", rows, lambda row: number(row.large_tokens)),
+        Column.of("small model, s", rows, lambda row: number(row.small_seconds, 3)),
+        Column.of("reader, s", rows, lambda row: number(row.large_seconds, 3)),
+    ]
+    headers = [arm_and_seed(row.arm, row.seed) for row in rows]
+    return Table("Guidance", headers, columns).filled()
+
+
+def _quality_table(rows: Sequence[GuidanceResult], aspects: Sequence[str]) -> Table | None:
+    """The quality of the rationales of each arm that has any; None where no arm has."""
+    rated = [row for row in rows if row.quality]
+    if not rated:
+        return None
+
+    def aspect(name: str) -> Column:
+        return Column.of(name, rated, lambda row: number((row.quality or {}).get(name), 2))
+
+    correlation = Column.of(
+        "quality and right answers", rated, lambda row: number(row.correlation, 2, True)
+    )
+    headers = [arm_and_seed(row.arm, row.seed) for row in rated]
+    return Table("Quality", headers, [*map(aspect, aspects), correlation]).filled()
+
+
+def _judge_table(rows: Sequence[JudgeResult]) -> Table | None:
+    if not rows:
+        return None
+    columns = [
+        Column.of("perturbation", rows, lambda row: row.perturbation),
+        Column.of("judge", rows, lambda row: row.judge),
+        Column.of("AUC", rows, lambda row: number(row.auc, 2)),
+        Column.of("rationales", rows, lambda row: str(row.n)),
+    ]
+    return Table("Judge", [row.aspect for row in rows], columns, first_header="Aspect", small=True)
+
+
+def _refinement_table(rows: Sequence[RefinementResult]) -> Table | None:
+    """Each gauge at the start and at the end of the refinement."""
+    if not rows:
+        return None
+
+    def gauge(name: str, label: str) -> Column:
+        return Column.of(
+            label, rows, lambda row: change(row.first.get(name), row.last.get(name), 3)
+        )
+
+    columns = [
+        Column.of("steps", rows, lambda row: str(row.steps)),
+        Column.of(
+            "kept",
+            rows,
+            lambda row: f"after {row.update}" if row.update else "the distilled student",
+        ),
+        *(gauge(name, label) for name, label in _gauges(rows).items()),
+    ]
+    headers = [arm_and_seed(row.arm, row.seed) for row in rows]
+    return Table("Refinement", headers, columns).filled()
 
 
 def _questions(

@@ -1,5 +1,5 @@
 "use strict";
-// The chain browser. Text from the data reaches the page as text nodes only (textContent), never as markup.
+// The switch of the main figure and the chain browser. Text from the data reaches the page as text nodes only (textContent), never as markup.
 (() => {
   const $ = (id) => document.getElementById(id);
   const copy = $("copy");
@@ -10,6 +10,19 @@
       copy.textContent = "Copied";
       setTimeout(() => { copy.textContent = "Copy"; }, 1500);
     });
+  }
+  const choice = $("cost-switch");
+  if (choice) {
+    const buttons = [...choice.querySelectorAll("button")];
+    choice.hidden = buttons.length < 2;
+    for (const button of buttons) {
+      button.addEventListener("click", () => {
+        for (const other of buttons) {
+          other.setAttribute("aria-pressed", String(other === button));
+          $(`cost-${other.dataset.cost}`).hidden = other !== button;
+        }
+      });
+    }
   }
   const source = $("chain-data");
   if (!source) return;

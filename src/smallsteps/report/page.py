@@ -24,20 +24,25 @@ from markupsafe import Markup
 import smallsteps
 from smallsteps.disk import write_text
 from smallsteps.evaluation.metrics import metric_name
+from smallsteps.experiment.results import Results
 from smallsteps.report import charts, figures, formats
+from smallsteps.report.arm_texts import arm_text
 from smallsteps.report.chains import chain_browser
+from smallsteps.report.cost_section import cost_section
 from smallsteps.report.guided_section import guided_section
 from smallsteps.report.page_tables import (
     comparison_rows,
-    curve_rows,
+    curve_table,
     filled_costs,
     further_results,
     known_fields,
     plain,
     result_groups,
 )
+from smallsteps.report.points_table import points_section, search_section
 from smallsteps.report.run import ShownRun, read_run
-from smallsteps.report.sweeps import arm_colours, sweeps
+from smallsteps.report.summaries import arm_names
+from smallsteps.report.sweeps import arm_colours, sweeps, swept
 from smallsteps.report.tailored_section import tailored_section
 from smallsteps.report.verdict import verdict
 
@@ -47,14 +52,19 @@ class Section(NamedTuple):
 
     name: str
     title: str
+    short: str = ""
+    """In the list of sections; empty: its title."""
 
 
 SECTIONS = (
+    Section("cost", "What each arm brings, and at what cost", "Accuracy and cost"),
+    Section("sweep", "Sweep"),
+    Section("points", "Three points: small budget, plateau, equal passes", "Three points"),
     Section("results", "Results"),
     Section("tests", "Paired tests"),
-    Section("sweep", "Sweep"),
     Section("rounds", "Rounds"),
     Section("guided", "Guidance"),
+    Section("search", "Learning rates"),
     Section("curves", "Curves"),
     Section("chains", "Chains"),
     Section("further", "Further results"),
@@ -97,7 +107,7 @@ def render(run: ShownRun) -> str:
     return environment.get_template("page.html").render(
         **facts,
         sections=sections,
-        style=_inline("page.css"),
+        style=_inline("page.css") + _inline("cost-figure.css"),
         script=script,
         script_digest=_digest(script),
     )
@@ -119,6 +129,10 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "version": smallsteps.__version__,
         "metric": metric,
         "swatches": {name: figures.swatch(colour) for name, colour in colours.items()},
+        "cost": cost_section(results),
+        "arm_texts": _arm_texts(results),
+        "points": points_section(results),
+        "search": search_section(results),
         "results": result_groups(results, colours),
         "extra_metrics": list(dict.fromkeys(name for arm in results.arms for name in arm.metrics)),
         "costs": filled_costs(results),
@@ -131,7 +145,7 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "best_loss": charts.best_loss(run, colours),
         "curves": charts.curves(run, colours, metric),
         "curve_legend": charts.legend(run, colours),
-        "curve_rows": [(arm, row) for arm in run.arms for row in curve_rows(arm.curves)],
+        "curve_table": curve_table(run.arms, metric),
         "curve_rows_of": sum(len(arm.curves) for arm in run.arms),
         "chains": chains,
         "chain_data": _embedded(chains) if chains else "",
@@ -147,6 +161,12 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         },
         "signatures": list(dict.fromkeys(arm.signature for arm in results.arms)),
     }
+
+
+def _arm_texts(results: Results) -> dict[str, str]:
+    """Arm, without the settings of a sweep → what it is."""
+    names = dict.fromkeys(swept(name)[0] for name in arm_names(results))
+    return {name: text for name in names if (text := arm_text(name))}
 
 
 def _embedded(value: Any) -> Markup:

@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.results import ArmResult, ResultRecord, Results
 from smallsteps.methods.guided.results import GuidedResults
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.report import figures
-from smallsteps.report.run import Row
+from smallsteps.report.columns import Column, Table
+from smallsteps.report.formats import number
+from smallsteps.report.run import Row, ShownArm
 from smallsteps.report.samples import evenly
 from smallsteps.report.summaries import ArmSummary, excludes_zero, summaries
 
@@ -75,6 +78,30 @@ def curve_rows(rows: Sequence[Row]) -> list[Row]:
     room = max(0, MOST_CURVE_ROWS - len(evaluations))
     picked = {*evenly(evaluations, MOST_CURVE_ROWS), *evenly(range(len(rows)), room)}
     return [rows[n] for n in sorted(picked)] if len(rows) > MOST_CURVE_ROWS else list(rows)
+
+
+def curve_table(arms: Sequence[ShownArm], metric: str) -> Table:
+    """The figures behind the curves; seeds stand in it where there are several."""
+    rows = [(arm, row) for arm in arms for row in curve_rows(arm.curves)]
+    several = len({arm.seed for arm in arms}) > 1
+    columns = [
+        Column("seed", [str(arm.seed) if several else "" for arm, _ in rows]),
+        *(
+            Column(name.replace("_", " "), [plain(row.get(name)) for _, row in rows])
+            for name in ("update", "tokens")
+        ),
+        *(
+            Column(label, [number(row.get(name), digits) for _, row in rows])
+            for name, label, digits in (
+                ("train_loss", "training loss", 4),
+                ("validation_loss", "validation loss", 4),
+                ("metric", metric_name(metric), 1),
+                ("seconds", "seconds", 1),
+            )
+        ),
+    ]
+    table = Table("Figures of the curves", [arm.name for arm, _ in rows], columns, small=True)
+    return table.filled()
 
 
 def further_results(results: Results) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Self
 
+from smallsteps.evaluation.metrics import METRICS
 from smallsteps.experiment.results import ArmResult, ComparisonResult, Figure, Results
 from smallsteps.records import Stopped
 
@@ -92,3 +94,50 @@ def baseline(results: Results) -> str | None:
 def excludes_zero(comparison: ComparisonResult) -> bool:
     """Whether the interval of a paired difference lies on one side of zero."""
     return comparison.low > 0 or comparison.high < 0
+
+
+def chosen_on_validation(results: Results) -> str | None:
+    """The arm whose student the run hands out; None: it trained nothing, or nothing was measured on
+    validation, so that the first arm was taken."""
+    best = results.best
+    return None if best is None or best.validation is None else best.name
+
+
+def better(value: float, other: float, metric: str) -> bool:
+    """Whether `value` is better than `other` by this metric."""
+    lower = metric in METRICS and METRICS[metric].lower_is_better
+    return value < other if lower else value > other
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference of two arms: the first minus the second."""
+
+    value: float
+    low: float
+    high: float
+    clear: bool
+    """Whether the interval excludes zero."""
+
+    @classmethod
+    def of(cls, test: ComparisonResult, first: str) -> Self:
+        """The test from `first`'s side, whichever way round it was made."""
+        if test.arm == first:
+            return cls(test.difference, test.low, test.high, excludes_zero(test))
+        return cls(-test.difference, -test.high, -test.low, excludes_zero(test))
+
+
+def difference_between(
+    comparisons: Iterable[ComparisonResult], first: str, second: str
+) -> Difference | None:
+    """The tested difference of two arms; None: the two were not tested."""
+    test = next((test for test in comparisons if {test.arm, test.against} == {first, second}), None)
+    return None if test is None else Difference.of(test, first)
+
+
+def tested_against(comparisons: Sequence[ComparisonResult], arm: str) -> list[str]:
+    """The arms that `arm` was tested against: first those that it was compared with, then those that
+    were compared with it."""
+    ways = [(test.arm, test.against) for test in comparisons]
+    ways += [(against, first) for first, against in ways]
+    return list(dict.fromkeys(other for first, other in ways if first == arm))

@@ -1,97 +1,118 @@
-"""The verdict: a run in one sentence, from its numbers alone.
+"""The verdict: a run in one sentence or a few, from its numbers alone.
 
 It is about the arm that validation chose, and says whether the interval of its paired difference
 excludes zero. It never calls a lead clear because of the arms' own intervals, which say less than
-the paired test."""
+the paired test. Of arms that were trained until their plateau, `point_verdict` speaks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cmp_to_key
 
-from smallsteps.evaluation.metrics import METRICS
-from smallsteps.experiment.results import ComparisonResult, Results
+from smallsteps.experiment.results import Results
 from smallsteps.report.formats import measure, number
+from smallsteps.report.point_verdict import answers_clause, few_clause, point_verdict
 from smallsteps.report.summaries import (
     ArmSummary,
     baseline,
-    excludes_zero,
+    better,
+    chosen_on_validation,
+    difference_between,
     main_comparisons,
     summaries,
+    tested_against,
 )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The sentence, and whether a paired interval excludes zero."""
+    """The sentences, and whether a paired interval excludes zero."""
 
-    text: str
+    first: str
+    """What the run is about: of a run without points, all of it."""
     clear: bool | None
     """None: nothing was compared."""
+    points: Sequence[str] = ()
+    """What follows at each point, and what must be known with it."""
+
+    @property
+    def text(self) -> str:
+        """All sentences in one paragraph."""
+        return " ".join([self.first, *self.points])
 
 
 def verdict(results: Results) -> Verdict:
     """The verdict on the arm that validation chose; where nothing was trained, on the arm with the
     best figure. Controls and ceilings do not lead."""
+    at_points = point_verdict(results)
+    if at_points is not None:
+        (first, *points), clear = at_points
+        return Verdict(first, clear, points)
     arms = [arm for arm in summaries(results) if not arm.control]
     if not arms:
         return Verdict("This run has no graded arm.", None)
-    arms.sort(key=lambda arm: arm.value, reverse=not _lower_is_better(arms[0].metric))
+    arms.sort(key=cmp_to_key(_by_value))
     best = None if results.best is None else results.best.name
     lead = next((arm for arm in arms if arm.name == best), arms[0])
-    figure = measure(lead.value, lead.metric)
     rest = [arm for arm in arms if arm is not lead]
     if not rest:
+        figure = measure(lead.value, lead.metric)
         interval = f" (95 % interval {number(lead.low)} to {number(lead.high)})"
-        return Verdict(f"{lead.name} reaches {figure}{interval}{_answers(lead)}.", None)
-    base = baseline(results)
-    other = next((arm for arm in rest if arm.name == base), rest[0])
+        return _verdict([f"{lead.name} reaches {figure}{interval}{_answers(lead)}."], lead, None)
+    return _compared(results, lead, rest, chosen=chosen_on_validation(results) == lead.name)
+
+
+def _by_value(arm: ArmSummary, other: ArmSummary) -> int:
+    """Better figures first."""
+    return better(other.value, arm.value, arm.metric) - better(arm.value, other.value, arm.metric)
+
+
+def _compared(
+    results: Results, lead: ArmSummary, rest: list[ArmSummary], *, chosen: bool
+) -> Verdict:
+    comparisons = main_comparisons(results)
+    figure = measure(lead.value, lead.metric)
+    other = _other(results, lead, rest)
     if lead.value == other.value:
         names = f"{lead.name} and {other.name}"
         if len(rest) > 1 and all(arm.value == lead.value for arm in rest):
             names = f"All {len(rest) + 1} arms"
-        text = f"{names} are level at {figure}{_answers(lead)}."
-        return Verdict(text, False)
+        return _verdict([f"{names} are level at {figure}{_answers(lead)}."], lead, False)
     start = f"{lead.name} leads with {figure}"
-    if lead.name == best:
+    if chosen:
         start = f"{lead.name}, best on validation, reaches {figure} on the test set"
-    difference = _difference(main_comparisons(results), lead.name, other.name)
+    difference = difference_between(comparisons, lead.name, other.name)
     if difference is None:
-        return Verdict(f"{start}; no paired test against {other.name} was made.", None)
+        text = f"{start}; no paired test against {other.name} was made."
+        return _verdict([text], lead, None)
     side = "above" if difference.value > 0 else "below"
     gap = f"{number(abs(difference.value))} points {side} {other.name}"
     interval = (
         f"95 % interval {number(difference.low, sign=True)} to {number(difference.high, sign=True)}"
     )
+    time = answers_clause(lead, other)
     if difference.clear:
-        return Verdict(f"{start}, {gap}. The {interval} excludes zero.", True)
+        text = f"{start}, {gap}. The {interval} excludes zero."
+        return _verdict([text, time], lead, True)
     unclear = f"but the {interval} includes zero: this run does not tell the two apart."
-    return Verdict(f"{start}, {gap}, {unclear}", False)
+    return _verdict([f"{start}, {gap}, {unclear}", time], lead, False)
 
 
-def _lower_is_better(metric: str) -> bool:
-    return metric in METRICS and METRICS[metric].lower_is_better
+def _verdict(sentences: list[str], lead: ArmSummary, clear: bool | None) -> Verdict:
+    return Verdict(" ".join(filter(None, [*sentences, few_clause(lead.n)])), clear)
 
 
-@dataclass(frozen=True)
-class _Difference:
-    """A paired difference, first arm minus second."""
-
-    value: float
-    low: float
-    high: float
-    clear: bool
-
-
-def _difference(comparisons: list[ComparisonResult], first: str, second: str) -> _Difference | None:
-    """The tested difference of two arms; its sign is turned where the test was made the other way
-    round. None: the two were not tested."""
-    for test in comparisons:
-        clear = excludes_zero(test)
-        if (test.arm, test.against) == (first, second):
-            return _Difference(test.difference, test.low, test.high, clear)
-        if (test.arm, test.against) == (second, first):
-            return _Difference(-test.difference, -test.high, -test.low, clear)
-    return None
+def _other(results: Results, lead: ArmSummary, rest: list[ArmSummary]) -> ArmSummary:
+    """The arm that the lead is compared with: the baseline; in a sweep the arm that it was tested
+    against; where it is the baseline itself, the next best arm."""
+    base = baseline(results)
+    by_name = {arm.name: arm for arm in rest}
+    if base in by_name:
+        tested = tested_against(main_comparisons(results), lead.name)
+        names = [base, *tested] if base in tested else [*tested, base]
+        return next(by_name[name] for name in names if name in by_name)
+    return rest[0]
 
 
 def _answers(arm: ArmSummary) -> str:
