@@ -201,6 +201,24 @@ def test_the_untrained_student_is_named_and_judged_by_its_paired_test_alone(
     assert text.endswith(f" {end}")
 
 
+def test_an_untrained_student_that_is_best_on_validation_is_named_as_such() -> None:
+    arms = [
+        untrained("base", 50.0),
+        untrained("base-fewshot", 60.0),
+        trained("direct", 40.0, 30.0, 38.0),
+        trained("uni", 41.0, 20.0, 42.0),
+    ]
+    tests = [comparison("base", "direct", 10.0, -1.0, 21.0)]
+    found = said(
+        point_comparison("plateau", "uni", 1.0, 2.0), arms=arms, best="base", comparisons=tests
+    )
+    assert found.text.startswith("uni compared with direct: "), "validation did not choose it"
+    assert found.text.endswith(
+        " No trained arm is better on validation than base, which reaches 50.0 % without training, "
+        "not clearly different from direct."
+    )
+
+
 def test_several_seeds_are_named_and_their_pooled_tests_count() -> None:
     arms = [
         trained(name, 40.0, 30.0, 38.0, seed=seed) for name in ("direct", "uni") for seed in (0, 1)

@@ -12,8 +12,9 @@ The rules:
     crossing     only where small budget and plateau have clear winners that differ
     answers      their time is named where it differs by more than a tenth
     cap          an arm of the two that came to the cap before its plateau is named
-    untrained    the best arm that trains nothing is named with its figure. Whether it is better or
-                 worse than the baseline is said by their paired test alone.
+    untrained    the best arm that trains nothing is named with its figure, first of all the one
+                 that validation chose. Whether it is better or worse than the baseline is said by
+                 their paired test alone.
     few          below FEW test problems, the sentence says that intervals are wide
 
 Figures of arms are never compared without their paired test."""
@@ -176,7 +177,12 @@ def _untrained(results: Results, arms: Sequence[ArmSummary]) -> str:
     level = levels[0]
     for other in levels[1:]:
         level = other if better(other.value, level.value, level.metric) else level
+    best = chosen_on_validation(results)
+    level = next((arm for arm in levels if arm.name == best), level)
     text = f"Without training, {level.name} reaches {measure(level.value, level.metric)}"
+    if level.name == best:
+        text = f"No trained arm is better on validation than {level.name}, which reaches "
+        text += f"{measure(level.value, level.metric)} without training"
     test = next((t for t in main_comparisons(results) if t.arm == level.name), None)
     if test is None:
         return f"{text}."
