@@ -6,7 +6,7 @@ from pathlib import Path
 
 from smallsteps.cli.progress import open_console, say
 from smallsteps.experiment.results import Results, read_results
-from smallsteps.outputs import check_output
+from smallsteps.outputs import check_output, writing
 from smallsteps.report.cost_curves import CostFigure, cost_figures
 from smallsteps.report.figure_files import FILE_NAME, check_figure_name, write_figure
 from smallsteps.report.page import write_page
@@ -23,7 +23,8 @@ def report_run(run_folder: Path, figure: Path | None, cost: str) -> None:
     if figure is not None:
         check_figure_name(figure)
         check_output(figure, "--figure", [run_folder / "results.json"])
-        write_figure(results, figure, cost)
+        with writing(figure):
+            write_figure(results, figure, cost)
     print_results(results, cost)
     files = write_report(run_folder, results)
     if figure is not None:
@@ -49,6 +50,8 @@ def write_report(run_folder: Path, results: Results) -> list[str]:
         f"page: {write_page(run_folder)}",
     ]
     if cost_figures(results):
-        cost = cost_figures(results)[0].cost
-        files.append(f"figure: {write_figure(results, run_folder / FILE_NAME, cost)}")
+        place, cost = run_folder / FILE_NAME, cost_figures(results)[0].cost
+        with writing(place):
+            write_figure(results, place, cost)
+        files.append(f"figure: {place}")
     return files

@@ -11,7 +11,6 @@ from pathlib import Path
 from smallsteps.disk import atomic_file
 from smallsteps.errors import RecipeError, RunFolderError
 from smallsteps.experiment.results import Results
-from smallsteps.outputs import writing
 from smallsteps.report.cost_curves import CostFigure, cost_figures
 from smallsteps.report.cost_figure import svg_file
 from smallsteps.report.cost_section import leads_text
@@ -44,7 +43,7 @@ def write_figure(results: Results, path: Path, cost: str = "tokens") -> Path:
     `path`.
 
     Raises RunFolderError where the run has no such figure, RecipeError as `check_figure_name`,
-    DataError where the file cannot be written."""
+    OSError where the file cannot be written."""
     check_figure_name(path)
     known: dict[str, CostFigure] = {figure.cost: figure for figure in cost_figures(results)}
     if not known:
@@ -58,7 +57,7 @@ def write_figure(results: Results, path: Path, cost: str = "tokens") -> Path:
         )
     svg = svg_file(known[cost], results.title or "Accuracy and cost", _notes(results, known[cost]))
     content = svg.encode() if path.suffix.lower() == ".svg" else png_of(svg)
-    with writing(path), atomic_file(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_bytes(content)
     return path
 
