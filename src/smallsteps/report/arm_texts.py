@@ -1,5 +1,5 @@
-"""What each arm is, in a few words, for readers of a page who have not read the docs. An arm that is
-not known here has no text."""
+"""What each arm is, in a few words, for readers of a page who have not read the docs. An arm that
+is not known here has no text."""
 
 from __future__ import annotations
 

@@ -52,17 +52,18 @@ def cost_chart(figure: CostFigure, *, narrow: bool = False) -> Markup:
     size = "narrow" if narrow else "broad"
     return Markup(
         f'<svg class="chart cost-chart {size}" viewBox="0 0 {frame.width:g} {frame.height:g}" '
-        f'role="img" aria-label="{escape(described(figure))}">{_content(figure, frame, narrow)}</svg>'
+        f'role="img" aria-label="{escape(described(figure))}">'
+        f"{_content(figure, frame, narrow)}</svg>"
     )
 
 
 def svg_file(figure: CostFigure, title: str, notes: Sequence[str] = ()) -> str:
-    """The figure as the text of an SVG file: with its title, lines of text below it, and its style."""
+    """The figure as the text of an SVG file: with title, lines of text below it, and style."""
     frame = _frame(figure, narrow=False)
     head, foot = 40.0, 18.0 * len(notes) + 14
     width, height = frame.width + 32, frame.height + head + foot
     lines = [
-        f'<text class="note" x="16" y="{head + frame.height + 18 * place:.0f}">{escape(note)}</text>'
+        _text("note", 16, head + frame.height + 18 * place, "start", note)
         for place, note in enumerate(notes, start=1)
     ]
     return (
@@ -266,8 +267,8 @@ def _end_labels(figure: CostFigure, frame: Frame) -> str:
 
 
 def spread_out(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places at least `gap` apart and as near to the given ones as that allows, in their order, from
-    `low` to `high`; closer together where they would not fit.
+    """Places at least `gap` apart and as near to the given ones as that allows, in their order,
+    from `low` to `high`; closer together where they would not fit.
 
     >>> spread_out([50, 51, 90], 10, 0, 100)
     [45.5, 55.5, 90.0]

@@ -150,7 +150,8 @@ def _outcome(difference: Difference, first: ArmSummary, second: ArmSummary) -> s
     if difference.value < 0:
         low, high = -high, -low
     winner = first if better(difference.value, 0.0, first.metric) else second
-    return f"{winner.name} leads by {number(abs(difference.value))} points [{number(low)}, {number(high)}]"
+    points = number(abs(difference.value))
+    return f"{winner.name} leads by {points} points [{number(low)}, {number(high)}]"
 
 
 def _crosses(differences: Mapping[Point, Difference]) -> bool:

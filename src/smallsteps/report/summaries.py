@@ -136,8 +136,8 @@ def difference_between(
 
 
 def tested_against(comparisons: Sequence[ComparisonResult], arm: str) -> list[str]:
-    """The arms that `arm` was tested against: first those that it was compared with, then those that
-    were compared with it."""
+    """The arms that `arm` was tested against: first those that it was compared with, then those
+    that were compared with it."""
     ways = [(test.arm, test.against) for test in comparisons]
     ways += [(against, first) for first, against in ways]
     return list(dict.fromkeys(other for first, other in ways if first == arm))
