@@ -112,6 +112,8 @@ class Settings(BaseModel, metaclass=_SettingsMeta):
 
     no_effect: ClassVar[frozenset[str]] = frozenset()
     """Keys that change no result."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Earlier name of a key → its name."""
 
     @field_validator("*", mode="before")
     @classmethod

@@ -58,6 +58,9 @@ def _line(details: Any, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         section = _section(_locate(model, details["loc"][:-1]).annotation) or model
         name = str(details["loc"][-1])
+        renamed = getattr(section, "renamed", {}).get(name)
+        if renamed is not None:
+            return f"unknown key {key!r}. It is called {key.removesuffix(name) + renamed!r} now."
         elsewhere = next(_keys_named(name, model), None)
         if elsewhere is not None:
             return f"unknown key {key!r}. Did you mean {elsewhere!r}?"

@@ -269,6 +269,17 @@ def test_the_digest_depends_on_the_content_and_not_on_device_or_title():
     assert plain.digest() != make_recipe({"seeds": [1]}).digest()
 
 
+def test_an_old_key_is_an_error_that_names_the_new_one():
+    with pytest.raises(RecipeError, match=r"'train.fair'. It is called 'train.until' now\.$"):
+        load_recipe("demo", ["train.fair=passes"])
+
+
+def test_until_the_plateau_no_other_figure_than_the_metric_chooses_the_checkpoint():
+    content = {"train": {"until": "plateau"}, "evaluation": {"checkpoint": "train_loss"}}
+    with pytest.raises(RecipeError, match=r"evaluation.checkpoint: .*, not train_loss: take the"):
+        make_recipe(content)
+
+
 @pytest.mark.parametrize("section", ["tailored.teacher", "guided.reader"])
 def test_a_password_in_a_url_is_refused_and_not_repeated(section):
     content = {}

@@ -13,8 +13,6 @@ from smallsteps.training.checkpoints import (
     COMPLETE,
     WEIGHTS,
     Curves,
-    Selection,
-    better,
     claim,
     complete,
     finish,
@@ -26,6 +24,7 @@ from smallsteps.training.checkpoints import (
     tidy,
     trained_weights,
 )
+from smallsteps.training.choice import Selection
 
 
 def make(folder, content="x"):
@@ -41,21 +40,6 @@ def test_curves_go_on_from_the_rows_of_the_checkpoint(tmp_path):
     curves = Curves(path, [{"update": i} for i in range(1, 6)])
     curves.add({"update": 6, "tokens": 3})
     assert [row["update"] for row in read_curves(path)] == [1, 2, 3, 4, 5, 6]
-
-
-@pytest.mark.parametrize(
-    ("criterion", "value", "wins"),
-    [
-        ("train_loss", 0.9, True),
-        ("validation_loss", 1.1, False),
-        ("bleu", 1.1, True),
-        ("metric", 1.0, False),
-        ("metric", float("nan"), False),
-    ],
-)
-def test_losses_are_best_when_low_and_figures_when_high(criterion, value, wins):
-    assert better(criterion, value, Selection(1, 1.0)) is wins
-    assert better("metric", 0.0, None) and not better("metric", float("nan"), None)
 
 
 def test_a_folder_belongs_to_the_run_that_claimed_it(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from interrupted import Killed, assert_identical, stop_in, weights
 from smallsteps.errors import RunFolderError
 from smallsteps.students.loading import load_student
 from smallsteps.students.lora import LoraSettings, add_lora
@@ -31,38 +32,8 @@ SETTINGS = TrainSettings(
 """24 examples: 12 updates, evaluated after 3, 6, 9 and 12."""
 
 
-def weights(student):
-    return {name: p.detach().clone() for name, p in student.model.named_parameters()}
-
-
-def assert_identical(one, other):
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert torch.equal(value, other[name]), name
-
-
 STRAIGHT = {}
 """The run that is never stopped, made once."""
-
-
-class Killed(BaseException):
-    """What nothing between here and the test catches."""
-
-
-def stop_in(monkeypatch, name, at, owner=UpdateTrainer, before=False):
-    """Let the `at`-th call of `owner.name` be the last thing the run does."""
-    original, calls = getattr(owner, name), []
-
-    def stopping(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == at and before:
-            raise Killed
-        result = original(*args, **kwargs)
-        if len(calls) == at:
-            raise Killed
-        return result
-
-    monkeypatch.setattr(owner, name, stopping)
 
 
 def test_training_lowers_the_losses_and_keeps_the_best_checkpoints(tiny, direct, task, tmp_path):

@@ -22,6 +22,11 @@ from smallsteps.training.settings import (
         ({"warmup_share": 1.0}, "warmup_share: expected a number of at least 0 and below 1, got 1"),
         ({"source_limit": 1}, "source_limit: expected a whole number of at least 2, or null"),
         ({"seed": 1}, "unknown key 'seed'"),
+        ({"fair": "passes"}, "unknown key 'fair'. It is called 'until' now."),
+        (
+            {"until": "plateau", "evaluations": 4},
+            r"patience: expected less than evaluations \(4\), got 4: no plateau could be seen",
+        ),
     ],
 )
 def test_invalid_settings_of_training_are_refused(values, message):
@@ -49,3 +54,23 @@ def test_only_ppo_learns_from_one_rollout():
 
 def test_training_on_examples_alone_gives_prompts_no_weight():
     assert NO_PROMPT_LOSS.changed(prompt_weight=0.1) == ContrastSettings()
+
+
+def test_until_the_plateau_the_rate_is_constant_and_evaluations_are_denser():
+    plateau = TrainSettings(until="plateau")
+    assert (plateau.schedule, plateau.evaluations) == ("constant", 20)
+    named = TrainSettings(until="plateau", schedule="linear", evaluations=40)
+    assert (named.schedule, named.evaluations) == ("linear", 40)
+    assert (TrainSettings().schedule, TrainSettings().evaluations) == ("cosine", 10)
+
+
+def test_the_warm_up_is_a_share_of_the_shortest_training_that_can_end_at_a_plateau():
+    assert TrainSettings(warmup_share=0.2).warmup == 0.2
+    plateau = TrainSettings(until="plateau", warmup_share=0.2, patience=4, evaluations=20)
+    assert plateau.warmup == pytest.approx(0.2 * 5 / 20)
+
+
+def test_what_is_not_read_changes_no_digest():
+    assert TrainSettings(patience=9).effects() == TrainSettings().effects()
+    plateau = TrainSettings(until="plateau")
+    assert plateau.changed(patience=9).effects() != plateau.effects()

@@ -114,12 +114,14 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
                     label = label_of(scorer.name, seed) + note
                     tokens |= _tokens_of_models(plans[scorer.name], label)
     arm_count, model_count = counted(len(plans), "arm"), counted(len(tokens), "model")
+    until = lab.recipe.train.until
+    about = "at most about" if until == "plateau" else "about"
     lab.reporter.say(
-        f"checked before training: {arm_count}, {model_count}, about {sum(tokens.values()):,} "
+        f"checked before training: {arm_count}, {model_count}, {about} {sum(tokens.values()):,} "
         "training tokens in all"
     )
     spread = _spread(plans)
-    if lab.recipe.train.until == "tokens" and spread > LARGEST_SPREAD:
+    if until == "tokens" and spread > LARGEST_SPREAD:
         lab.reporter.say(
             f"arms differ by {100 * spread:.0f} % in training tokens, because updates are whole: "
             "raise the budget, or lower train.update_examples (now "
@@ -128,7 +130,8 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     validation = lab.data.validation_chains[: lab.recipe.train.validation_chains]
     tests = len(lab.data.test) + sum(len(rows) for _, rows in lab.data.further.values())
     answers = tests / max(1, len(validation))
-    lab.forecast = Forecast(tokens, lab.recipe.train.evaluations, answers)
+    evaluations = lab.recipe.train.evaluations
+    lab.forecast = Forecast(tokens, evaluations, answers, at_most=until == "plateau")
 
 
 def _tokens_of_models(plan: Mapping[str, Any], label: str) -> dict[str, int]:

@@ -17,12 +17,16 @@ FIRST_UPDATES = 3
 class Forecast:
     """Hears of every update and says how much is left."""
 
-    def __init__(self, tokens: Mapping[str, int], evaluations: int, answers: float) -> None:
+    def __init__(
+        self, tokens: Mapping[str, int], evaluations: int, answers: float, at_most: bool = False
+    ) -> None:
         """tokens: label of each model that will be trained, and its training tokens. evaluations:
-        of each model. answers: what answering the test problems costs, in evaluations."""
+        of each model. answers: what answering the test problems costs, in evaluations. at_most:
+        whether trainings may end before these tokens, at their plateau."""
         self.tokens = dict(tokens)
         self.evaluations = evaluations
         self.answers = answers
+        self._bound = "at most " if at_most else ""
         self.seconds_of_tokens: dict[str, tuple[float, float]] = {}
         """Label -> (tokens, seconds) of its training so far."""
         self.evaluated: dict[str, int] = {}
@@ -86,10 +90,14 @@ class Forecast:
     def brief(self) -> str:
         """The rest of the run in a few words, for a progress bar."""
         left = self.left()
-        return "" if left is None or not self._said else f"whole run: {rounded(left)} left"
+        return (
+            ""
+            if left is None or not self._said
+            else f"whole run: {self._bound}{rounded(left)} left"
+        )
 
     def _estimate(self) -> str:
-        return f"estimate for the whole run: about {rounded(self.left() or 0.0)} more"
+        return f"estimate for the whole run: {self._bound}about {rounded(self.left() or 0.0)} more"
 
 
 def rounded(seconds: float) -> str:

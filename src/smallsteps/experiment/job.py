@@ -59,7 +59,8 @@ class TrainingJob:
     """All training text: what the student's tokenizer must be able to write."""
     validation_problems: Sequence[Problem]
     budget: int | None
-    """Training tokens of the arm; None: each arm makes the recipe's passes (`until: passes`)."""
+    """Training tokens of the arm, or (`until: plateau`) the most it may take; None: each arm makes
+    the recipe's passes (`until: passes`)."""
     reporter: Reporter = field(default_factory=Silent)
     label: str = "arm"
     untrained: bool = False
@@ -149,6 +150,8 @@ class TrainingJob:
             contrast_settings=contrast_settings,
             seed=self.seed,
             say=self.reporter.say,
+            # a pair ends its halves; without any figure on validation the budget ends it
+            ends_at_plateau=part.kind is None and bool(metric or part.validation),
         )
 
     def advance(
@@ -162,8 +165,15 @@ class TrainingJob:
             if line:
                 self.reporter.say(line)
             left = self.forecast.brief()
-        info = ", ".join(part for part in (_brief(row), left) if part)
+        info = ", ".join(part for part in (_brief(row), self._patience_left(row), left) if part)
         self.reporter.advance(f"training {label}", done, total, info)
+
+    def _patience_left(self, row: Mapping[str, float | int | None]) -> str:
+        """How near a training is to its plateau; "" between evaluations."""
+        waited = row.get("without_gain")
+        if waited is None:
+            return ""
+        return f"no gain in {waited} of {self.recipe.train.patience} evaluations"
 
     def announce(self, label: str, report: Preflight) -> None:
         """Tells what will be trained on, before the first step."""

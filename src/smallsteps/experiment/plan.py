@@ -96,6 +96,12 @@ def chain_sizes(recipe: Recipe) -> list[str]:
         if recipe.train.until == "passes":
             return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
     arms, seeds = _count_trained(recipe), len(recipe.seeds)
+    if recipe.train.until == "plateau":
+        about = "at most "
+        patience = counted(recipe.train.patience, "evaluation")
+        sizes.append(
+            f"every arm trains until its plateau: {patience} in a row without a gain on validation"
+        )
     return [
         *sizes,
         f"budget: {about}{budget:,} training tokens an arm; {counted(arms, 'trained arm')} x "

@@ -87,6 +87,11 @@ class BaseRecipe(Settings):
         if self.baseline is not None and self.baseline not in self.arms:
             raise ValueError(f"baseline: {self.baseline!r} is none of the arms")
         self._check_sweep()
+        if self.train.until == "plateau" and self.evaluation.checkpoint != "metric":
+            raise ValueError(
+                "evaluation.checkpoint: with train.until=plateau the metric on validation chooses "
+                f"the checkpoint, not {self.evaluation.checkpoint}: take the key out"
+            )
         arms = methods_of(self)
         for name, method in methods().items():
             if name in arms:

@@ -139,7 +139,7 @@ def _say_data(lab: Lab) -> None:
 
 
 def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
-    """Training tokens of an arm; none where arms make the same passes."""
+    """Training tokens of an arm, or the most it may take; none where arms make the same passes."""
     train = lab.recipe.train
     if not chain_arms:
         lab.budget = train.budget
@@ -154,9 +154,14 @@ def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
         job = lab.chain_job(selection, lab.recipe.seeds[0], lab.run.path, "direct")
         lab.budget = round(train.passes * job.pass_tokens(lab.train_chains(selection)))
         source = f", what {train.passes:g} passes cost direct"
-    lab.reporter.say(
-        f"budget: {lab.budget:,} training tokens an arm (source + target, no padding{source})"
-    )
+    tokens = f"{lab.budget:,} training tokens an arm (source + target, no padding{source})"
+    if train.until == "plateau":
+        lab.reporter.say(
+            f"every arm trains until {counted(train.patience, 'evaluation')} in a row bring no "
+            f"gain on validation, at most {tokens}"
+        )
+    else:
+        lab.reporter.say(f"budget: {tokens}")
 
 
 def _results(lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm]) -> Results:

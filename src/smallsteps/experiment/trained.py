@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from smallsteps.disk import write_json
 from smallsteps.experiment.curves import curve_points
 from smallsteps.records import Example, Kind
 from smallsteps.students.student import Student
-from smallsteps.training.checkpoints import CRITERIA
+from smallsteps.training.choice import CRITERIA, Selection
 from smallsteps.training.fit import FitResult
 
 PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
@@ -36,6 +36,22 @@ class Part:
 
 
 @dataclass(frozen=True)
+class BestSoFar:
+    """A checkpoint that was the best so far on validation, and what it had cost."""
+
+    folder: Path
+    """Of the student or pair; it may be deleted once the run has graded its points."""
+    value: float
+    """Of the watched figure on validation: the task's metric, or the loss."""
+    tokens: int
+    tokens_before: int
+    """Without its last update: a budget of more tokens than these reaches it."""
+    passes: float
+    seconds: float
+    """Of the updates."""
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training leaves: a student's folder for each criterion by which a checkpoint is
     chosen, and what it cost."""
@@ -54,6 +70,11 @@ class Trained:
     """One row per update, as `fit` has them; `half` says which student of a dual pair."""
     learning_rate: float
     """The highest of the schedule."""
+    trail: list[BestSoFar] = field(default_factory=list)
+    """With `until: plateau`: the checkpoints that were best so far, in order. Else empty."""
+    plateau: bool | None = None
+    """Whether training ended at its plateau; False: its limit came first; None: the recipe ends
+    training by tokens or passes."""
 
     @property
     def all_tokens(self) -> int:
@@ -72,6 +93,7 @@ class Trained:
             "seconds": round(self.seconds, 2),
             "learning_rate": self.learning_rate,
             "curve": curve_points(self.curves),
+            "plateau": self.plateau,
         }
 
     @classmethod
@@ -87,6 +109,8 @@ class Trained:
             value,
             result.curves,
             result.learning_rate,
+            [_best_so_far(result, chosen) for chosen in result.trail],
+            result.plateau,
         )
 
     def folder(self, criterion: str) -> Path:
@@ -95,12 +119,30 @@ class Trained:
 
     def write(self, place: Path) -> None:
         """Writes `trained.json` in `place`, which holds the students' folders."""
-        folders = {name: str(folder.relative_to(place)) for name, folder in self.folders.items()}
-        write_json(place / "trained.json", {**asdict(self), "folders": folders})
+        content = asdict(self)
+        content["folders"] = {
+            name: str(folder.relative_to(place)) for name, folder in self.folders.items()
+        }
+        for row in content["trail"]:
+            row["folder"] = str(row["folder"].relative_to(place))
+        write_json(place / "trained.json", content)
 
     @classmethod
     def read(cls, place: Path) -> Self:
         """Reads what `write` wrote."""
         content = json.loads((place / "trained.json").read_text(encoding="utf-8"))
         folders = {criterion: place / name for criterion, name in content["folders"].items()}
-        return cls(**{**content, "folders": folders})
+        trail = [BestSoFar(**{**row, "folder": place / row["folder"]}) for row in content["trail"]]
+        return cls(**{**content, "folders": folders, "trail": trail})
+
+
+def _best_so_far(result: FitResult, chosen: Selection) -> BestSoFar:
+    row, before = result.curves[chosen.update - 1], result.curves[: chosen.update - 1]
+    return BestSoFar(
+        folder=result.out / chosen.folder,
+        value=chosen.value,
+        tokens=row["tokens"],
+        tokens_before=before[-1]["tokens"] if before else 0,
+        passes=row["passes"],
+        seconds=row["seconds"],
+    )

@@ -3,7 +3,7 @@
     out/settings.json            digest of settings, examples and student: whose folder this is
     out/curves.jsonl             one line an update
     out/checkpoint-120/          to resume from: weights, optimizer, schedule, random state
-    out/candidate-120/           a Hugging Face folder: best so far by some criterion
+    out/candidate-120/           a Hugging Face folder: best so far by some criterion (`choice.py`)
     out/result.json              written at the end
     out/COMPLETE                 training is over
 
@@ -22,7 +22,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from smallsteps.disk import (
 from smallsteps.errors import RunFolderError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
+from smallsteps.training.choice import Selection
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.settings import ContrastSettings, TrainSettings
 
@@ -49,32 +50,6 @@ RESULT = "result.json"
 CURVES = "curves.jsonl"
 WEIGHTS = "weights.safetensors"
 KINDS = ("checkpoint", "candidate")
-CRITERIA = ("metric", "validation_loss", "train_loss", "bleu")
-"""What a checkpoint can be chosen by: best task metric, lowest validation loss, lowest training
-loss (mean since the last evaluation), highest validation BLEU. In this order: where one was not
-measured, the next takes its place."""
-LOWEST = frozenset({"train_loss", "validation_loss"})
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The best evaluation so far by one criterion."""
-
-    update: int
-    value: float
-
-    @property
-    def folder(self) -> str:
-        return f"candidate-{self.update}"
-
-
-def better(criterion: str, value: float, best: Selection | None) -> bool:
-    """Whether `value` beats `best`; of equals the earlier stays. NaN never wins."""
-    if value != value:
-        return False
-    if best is None:
-        return True
-    return value < best.value if criterion in LOWEST else value > best.value
 
 
 def digest_of(
@@ -89,7 +64,7 @@ def digest_of(
     """What must be the same for a run to go on: settings, examples in order, what they are set
     against, and the student's starting weights (sampled)."""
     known = [
-        settings.model_dump(exclude={"report_to"}),
+        {name: value for name, value in settings.effects().items() if name != "report_to"},
         contrast_settings.model_dump(include=set(ContrastSettings.model_fields)),
         seed,
     ]

@@ -5,8 +5,11 @@
 AS-ES method page, section 5. Ours are: what an update is (a fixed set of examples in micro-batches
 by length with one normaliser), the schedule over tokens, and the choice of checkpoints. A killed
 run goes on to the very weights of one that was not. Several processes (torchrun, accelerate launch)
-share each update. Not here: an update itself (`trainer.py`), FSDP and DeepSpeed, early stopping
-(the choice of checkpoints does that work)."""
+share each update.
+
+With `until: plateau` budget or passes are the most that is trained: all updates up to there are
+planned, and an evaluation may end the training before (`choice.py`). Not here: an update itself
+(`trainer.py`), FSDP and DeepSpeed."""
 
 from __future__ import annotations
 
@@ -30,7 +33,6 @@ from smallsteps.training.batches import Plan
 from smallsteps.training.checkpoints import (
     CURVES,
     RESULT,
-    Selection,
     claim,
     digest_of,
     finish,
@@ -41,6 +43,7 @@ from smallsteps.training.checkpoints import (
     repair,
     tidy,
 )
+from smallsteps.training.choice import Choice, Selection
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.processes import is_first, leave_group, wait_for_all
@@ -55,6 +58,8 @@ class FitResult:
     """The result of training. The best weights are in the folders; the student object has those of
     the last update."""
 
+    out: Path
+    """What the training left."""
     folders: dict[str, Path]
     """Criterion (`train_loss`, `validation_loss`, `bleu`, `metric`, as far as they were measured) →
     Hugging Face folder."""
@@ -65,6 +70,12 @@ class FitResult:
     evaluations also passes, evaluation_seconds (of all so far), validation_loss, bleu, metric and
     train_loss_mean (since the evaluation before). With contrasts also usable (share of items) and
     all_tokens (of this update: anchors, positives and negatives)."""
+    trail: list[Selection]
+    """With `until: plateau`: every evaluation that was the best so far, in order; their students
+    are kept. Else empty."""
+    plateau: bool | None
+    """Whether training ended at its plateau; False: budget or passes ended it first; None: that was
+    not asked for."""
     train_tokens: int
     """Source and target tokens trained on, no padding."""
     passes: float
@@ -162,8 +173,10 @@ class Training:
         contrast_settings: ContrastSettings = NO_PROMPT_LOSS,
         say: Callable[[str], None] | None = None,
         seed: int = 0,
+        ends_at_plateau: bool = True,
     ) -> None:
-        """As `fit`, whose errors it raises."""
+        """As `fit`, whose errors it raises. `ends_at_plateau`: False where the settings may say
+        `until: plateau`, but the caller decides when the training is over."""
         task = get_task(task)
         self.student, self.out = student, Path(out)
         self.measures, self.progress = Measures(bleu, metric), progress
@@ -171,6 +184,13 @@ class Training:
         self.job = TrainingInputs(
             student, task, checked, settings, contrasts or {}, contrast_settings
         )
+        at_plateau = ends_at_plateau and settings.until == "plateau"
+        if at_plateau and metric is None and not checked.validation:
+            raise TrainingError(
+                "until=plateau: there is no figure to watch. Give validation examples or a metric, "
+                "or set until=tokens."
+            )
+        self.patience = settings.patience if at_plateau else None
         if announce is not None:
             announce(checked.report)
         digest = digest_of(
@@ -213,11 +233,11 @@ class Training:
     def update(self) -> int:
         """The update that the newest checkpoint holds."""
         if self.result is not None:
-            return self.plan.updates
+            return self.result.updates
         return int(_read_state(latest_checkpoint(self.out)).get("update", 0))
 
     def go_on(self, until: int | None = None) -> None:
-        """Train up to the update `until`, one of `plan.marks` (None: the last).
+        """Train up to the update `until`, one of `plan.marks` (None: the last), or to the plateau.
 
         Then the student has the weights of that update, unless its training went further or was
         finished by an earlier call."""
@@ -232,7 +252,7 @@ class Training:
                 self._tidy(checkpoint)
             wait_for_all()
             done = int(self._state.get("update", 0))
-            if checkpoint is None or done < until:
+            if checkpoint is None or (done < until and not self._state["over"]):
                 self._train(checkpoint, until)
             elif self._loaded_update != done:
                 load_weights(self.student, checkpoint)
@@ -240,13 +260,16 @@ class Training:
 
     def _train(self, checkpoint: Path | None, until: int) -> None:
         """Train from `checkpoint` to the update `until`."""
-        arguments = trainer_arguments(self.student, self.job.settings, self.plan, self.out)
+        settings = self.job.settings
+        arguments = trainer_arguments(self.student, settings, self.plan, self.out)
+        evaluations = self.plan.evaluations(settings.evaluations)
+        choice = Choice.of(evaluations, self.patience, self._state)
         trainer = UpdateTrainer(
-            self.job, arguments, self.measures, self.progress, self._state, until
+            self.job, arguments, self.measures, self.progress, self._state, choice, until
         )
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        self._loaded_update = until
         self._state = _read_state(latest_checkpoint(self.out))
+        self._loaded_update = int(self._state["update"])
         self.student.model.eval()
         del trainer
         gc.collect()  # the optimizer, which Trainer's references to itself would keep
@@ -254,39 +277,48 @@ class Training:
             torch.cuda.empty_cache()
 
     def finish(self) -> FitResult:
-        """The result, after the last update. Deletes checkpoints that were not chosen."""
+        """The result, after the last update, the plateau, or wherever the caller ends it. Deletes
+        checkpoints that are not kept."""
         if self.result is None:
             if is_first():
                 processes = dist.get_world_size() if dist.is_initialized() else 1
-                _write_result(self.out, self.job, self._state, processes)
+                _write_result(self.out, self.job, self._state, processes, self.patience)
             wait_for_all()
             self.result = _read_result(self.out, self.job.checked.report)
         if self.result is None:
             raise InternalError(f"{self.out}: training ended without a result")
         if is_first():
-            tidy(self.out, {chosen.folder for chosen in self.result.selections.values()})
+            kept = [*self.result.selections.values(), *self.result.trail]
+            tidy(self.out, {chosen.folder for chosen in kept})
         return self.result
 
     def _tidy(self, checkpoint: Path | None) -> None:
         """Delete all but `checkpoint` and the candidates that it names."""
-        selections = self._state.get("selections", {}).values()
-        keep = {Selection(**chosen).folder for chosen in selections}
+        keep = Choice.of((), self.patience, self._state).folders
         tidy(self.out, keep if checkpoint is None else keep | {checkpoint.name})
 
 
-def _write_result(out: Path, job: TrainingInputs, state: Mapping[str, Any], processes: int) -> None:
-    plan = job.checked.plan
+def _write_result(
+    out: Path,
+    job: TrainingInputs,
+    state: Mapping[str, Any],
+    processes: int,
+    patience: int | None,
+) -> None:
+    plan, update = job.checked.plan, state["update"]
+    choice = Choice.of((), patience, state)
     result = {
-        "selections": state["selections"],
-        "train_tokens": plan.total_tokens,
-        "passes": plan.passes,
-        "updates": plan.updates,
+        **choice.state(),
+        "plateau": None if patience is None else state["over"],
+        "train_tokens": plan.tokens_after(update),
+        "passes": plan.passes_after(update),
+        "updates": update,
         "seconds": state["seconds"],
         "micro_batch_tokens": state["micro_batch_tokens"],
         "processes": processes,
         "learning_rate": job.settings.learning_rate,
     }
-    finish(out, result, [Selection(**chosen) for chosen in state["selections"].values()])
+    finish(out, result, choice.selections.values())
 
 
 def _read_result(out: Path, report: Preflight) -> FitResult | None:
@@ -294,10 +326,16 @@ def _read_result(out: Path, report: Preflight) -> FitResult | None:
     if not is_finished(out):
         return None
     row = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    selections = {name: Selection(**chosen) for name, chosen in row.pop("selections").items()}
-    folders = {name: out / chosen.folder for name, chosen in selections.items()}
-    curves = read_curves(out / CURVES)
-    return FitResult(folders=folders, selections=selections, curves=curves, report=report, **row)
+    choice = Choice.of((), None, {name: row.pop(name) for name in ("selections", "trail")})
+    return FitResult(
+        out=out,
+        folders={name: out / chosen.folder for name, chosen in choice.selections.items()},
+        selections=choice.selections,
+        trail=choice.trail,
+        curves=read_curves(out / CURVES),
+        report=report,
+        **row,
+    )
 
 
 def _read_state(checkpoint: Path | None) -> dict[str, Any]:

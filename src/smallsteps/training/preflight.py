@@ -39,6 +39,8 @@ class Preflight:
     updates: int
     planned_tokens: int
     """Training tokens of the whole run."""
+    at_most: bool
+    """Whether training may end before, at its plateau."""
     passes: float
     source_tokens: int
     """In one pass; causal: tokens that the loss does not count."""
@@ -68,12 +70,13 @@ class Preflight:
 
     def lines(self) -> list[str]:
         """The report as lines of plain text."""
+        plan = "plan: at most" if self.at_most else "plan:"
         out = [
             f"training on {self.examples:,} examples in {self.sequences:,} sequences; "
             f"validation {self.validation:,} examples ({self.validation_left_out:,} left out)",
             f"one pass: {self.source_tokens:,} source and {self.target_tokens:,} target tokens, "
             f"{100 * self.padding_share:.1f} % padding in micro-batches",
-            f"plan: {self.updates:,} updates, {self.planned_tokens:,} training tokens, "
+            f"{plan} {self.updates:,} updates, {self.planned_tokens:,} training tokens, "
             f"{self.passes:.2f} passes",
             f"end of sequence is in the loss of every target; {self.truncated:,} sources cut, "
             f"{self.empty_targets:,} empty targets, {self.garbled:,} targets changed by the "
@@ -147,6 +150,7 @@ def preflight(
         validation_left_out=len(validation) - len(kept_validation),
         updates=plan.updates,
         planned_tokens=plan.total_tokens,
+        at_most=settings.until == "plateau",
         passes=plan.passes,
         source_tokens=sum(row.tokens for row in rows) - counted,
         target_tokens=counted,

@@ -34,7 +34,6 @@ from smallsteps.training.checkpoints import (
     CURVES,
     RESULT,
     Curves,
-    Selection,
     claim,
     complete,
     discard,
@@ -45,6 +44,7 @@ from smallsteps.training.checkpoints import (
     repair,
     tidy,
 )
+from smallsteps.training.choice import Selection
 from smallsteps.training.estimators import rloo
 from smallsteps.training.learner import Learner
 from smallsteps.training.rollouts import Reward, Rewarded, Roll, Rollout, mean_by_name

@@ -7,7 +7,8 @@ is no setting but an argument: the seed, the share of the budget."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -34,16 +35,21 @@ EstimatorName = Annotated[
 class TrainSettings(Settings):
     """How a student is trained on examples (Sec. 5 of the AS-ES method page)."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"fair": "until"}
+
     budget: int | None = Field(None, ge=1, le=LARGEST_COUNT, examples=[1_000_000])
     """Training tokens (source + target, no padding) after which training ends; the update that
     reaches it is the last. None: `passes` decide. In a run, the budget of each arm; None: what
-    `passes` over the chains cost `direct`."""
+    `passes` over the chains cost `direct`. With `until: plateau` the most that is trained."""
     passes: Positive = 20.0
     """Number of times every example is read, where no budget is given. In a run, passes over the
     chains that set the budget, or that each arm makes with `until: passes`."""
-    until: Literal["tokens", "passes"] = "tokens"
-    """Runs only: when an arm's training ends, and so what arms have in common: training tokens, or
-    passes over the chains."""
+    until: Literal["tokens", "passes", "plateau"] = "tokens"
+    """When training ends, and so what the arms of a run have in common: training tokens; passes
+    over the chains (runs only); or each arm at its plateau: when the metric on validation (without
+    one: the loss there) has not improved for `patience` evaluations."""
+    patience: Count = 4
+    """`until: plateau`: evaluations in a row without improvement after which training ends."""
     learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
     """Highest learning rate (paper: 5e-4 for word problems, 1e-3 for PET)."""
     update_examples: Count = 64
@@ -53,17 +59,19 @@ class TrainSettings(Settings):
     """Padded tokens that pass through the model at once; changes speed and memory, not the
     result."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """Shape of the learning rate after the warm-up, over training tokens."""
+    """Shape of the learning rate after the warm-up, over training tokens. With `until: plateau` the
+    default is constant: every point of the way is then a training of that length."""
     warmup_share: float = Field(0.05, ge=0, lt=1)
     """Share of the training tokens over which the learning rate rises linearly (authors' code: 0.04
-    to 0.08)."""
+    to 0.08). With `until: plateau` of the tokens of the shortest training that can end there,
+    `patience` + 1 evaluations, so that a high limit does not prolong it."""
     weight_decay: float = Field(0.01, ge=0, le=100)
     """Of AdamW."""
     max_grad_norm: float = Field(1.0, ge=0, le=1e6)
     """Gradients are clipped to this norm; 0 turns clipping off."""
     evaluations: Count = 10
     """Number of evaluations, and so of candidate checkpoints: at equal shares of the tokens, the
-    last one at the end."""
+    last one at the end. With `until: plateau` the default is 20."""
     validation_chains: Count = 500
     """Runs only: maximum number of validation chains per evaluation."""
     source_limit: int | None = Field(512, ge=2, le=10_000_000)
@@ -83,6 +91,40 @@ class TrainSettings(Settings):
     float16: it overflows, in T5 above all."""
     report_to: list[Name] = Field(default_factory=list)
     """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_a_plateau(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("until") == "plateau":
+            return {**PLATEAU_DEFAULTS, **content}
+        return content
+
+    @model_validator(mode="after")
+    def _plateau_can_be_seen(self) -> Self:
+        if self.until == "plateau" and self.patience >= self.evaluations:
+            raise ValueError(
+                f"patience: expected less than evaluations ({self.evaluations}), got "
+                f"{self.patience}: no plateau could be seen"
+            )
+        return self
+
+    @property
+    def warmup(self) -> float:
+        """Share of the plan's tokens over which the learning rate rises."""
+        if self.until != "plateau":
+            return self.warmup_share
+        return self.warmup_share * (self.patience + 1) / self.evaluations
+
+    def effects(self) -> dict[str, Any]:
+        """As everywhere; what is not read is left out too."""
+        content = super().effects()
+        if self.until != "plateau":
+            del content["patience"]
+        return content
+
+
+PLATEAU_DEFAULTS = {"schedule": "constant", "evaluations": 20}
+"""Defaults of `TrainSettings` with `until: plateau`."""
 
 
 class ContrastSettings(Settings):

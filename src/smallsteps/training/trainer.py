@@ -3,7 +3,8 @@
 Trainer brings the optimizer, the wrapping for several processes, trackers and the files to resume
 from. Here: the gradient of one update from its micro-batches, summed over processes once all have
 finished theirs (so that running out of memory in one makes all repeat the update in smaller
-batches); evaluation; the choice of checkpoints; checkpoints that a killed run goes on from.
+batches); evaluation; checkpoints that a killed run goes on from. Which checkpoints are kept, and
+whether training is over before its plan is, `choice.py` says.
 
 Three loops train models in this package, and must differ. This one knows all updates before the
 first and runs on several processes. `reinforce.py` trains on what the student itself writes.
@@ -31,18 +32,16 @@ from smallsteps.errors import InternalError, TrainingError
 from smallsteps.students.student import Student
 from smallsteps.training.batches import Encoded, micro_batches, share
 from smallsteps.training.checkpoints import (
-    CRITERIA,
     CURVES,
     WEIGHTS,
     Curves,
-    Selection,
-    better,
     complete,
     discard,
     load_weights,
     tidy,
     trained_weights,
 )
+from smallsteps.training.choice import Choice, Selection
 from smallsteps.training.contrast import ContrastItem
 from smallsteps.training.contrast_losses import CURVE_NAMES, ContrastSums
 from smallsteps.training.processes import (
@@ -96,23 +95,23 @@ class UpdateTrainer(Trainer):
         measures: Measures,
         progress: Progress | None,
         state: Mapping[str, Any],
-        until: int | None,
+        choice: Choice,
+        until: int,
     ) -> None:
-        """state: of the checkpoint to go on from; empty at the start. until: the evaluated update
-        after which to pause; None: train to the end.
+        """state: of the checkpoint to go on from; empty at the start. choice: of the evaluations so
+        far. until: the evaluated update after which to pause.
 
         Raises TrainingError under FSDP or DeepSpeed."""
         self.job, self.student, self.settings = job, job.student, job.settings
-        self.plan, self.until = job.checked.plan, until
+        self.plan, self.choice, self.until = job.checked.plan, choice, until
+        self.over: bool = state.get("over", False)
+        """Whether the plateau is reached."""
         self.updates = Updates(job)
         self.measures, self.progress = measures, progress
         self.out = Path(str(arguments.output_dir))
         self.micro_batch_tokens: int = state.get(
             "micro_batch_tokens", self.settings.micro_batch_tokens
         )
-        self.selections = {
-            name: Selection(**chosen) for name, chosen in state.get("selections", {}).items()
-        }
         self.seconds: float = state.get("seconds", 0.0)
         self.evaluation_seconds: float = state.get("evaluation_seconds", 0.0)
         self.began = 0.0
@@ -120,7 +119,7 @@ class UpdateTrainer(Trainer):
         """Summed loss and normalisers since the last evaluation."""
         self.row: dict[str, float | int | None] = {}
         """Of the newest update, for the curves."""
-        self.rates = self.plan.rates(self.settings.schedule, self.settings.warmup_share)
+        self.rates = self.plan.rates(self.settings.schedule, self.settings.warmup)
         self.tokens_after = [int(tokens) for tokens in np.cumsum(self.plan.tokens)]
         self._prepare_model()
         self.loss_model = self.updates.loss_model()
@@ -267,7 +266,8 @@ class UpdateTrainer(Trainer):
     # ---- evaluation and checkpoints ----
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Measure, and keep the weights if they are the best so far by some criterion."""
+        """Measure, keep the weights if they are the best so far by some criterion, and end the
+        training at its plateau."""
         began = time.perf_counter()
         values: dict[str, float] = {"train_loss": self.loss_since / max(1, self.weight_since)}
         self.loss_since, self.weight_since = 0.0, 0.0
@@ -284,27 +284,28 @@ class UpdateTrainer(Trainer):
             "evaluation_seconds": round(self.evaluation_seconds, 3),
         }
         self.row |= {name: value for name, value in values.items() if name != "train_loss"}
-        self._keep_best(values)
+        self._choose(values)
         # before the checkpoint: a run that resumes from it must find this row
         self.end_update()
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, values
         )
+        if self.over:
+            self.control.should_training_stop = True
         return values
 
-    def _keep_best(self, values: Mapping[str, float]) -> None:
-        """Save the student if it is the best so far by any of the measured criteria."""
-        won = [
-            name
-            for name in CRITERIA
-            if name in values and better(name, values[name], self.selections.get(name))
-        ]
-        for name in won:
-            self.selections[name] = Selection(self.state.global_step, values[name])
-        if won and self.first:
-            folder = self.out / self.selections[won[0]].folder
+    def _choose(self, values: Mapping[str, float]) -> None:
+        """Save the student if it is to be kept, and see whether the training is over; all processes
+        do what the first one decides."""
+        update = self.state.global_step
+        if self.choice.take(update, values) and self.first:
+            folder = self.out / Selection(update, 0.0).folder
             self.student.save(folder)
             complete(folder)
+        if self.choice.patience is not None:
+            self.row["without_gain"] = self.choice.without_gain(update)
+            over = torch.tensor(float(self.choice.over(update)), device=self.args.device)
+            self.over = bool(from_first(over))
 
     def end_update(self) -> None:
         """Write the row of the finished update to the curves, trackers and the caller."""
@@ -352,12 +353,13 @@ class UpdateTrainer(Trainer):
                 "seconds": self.seconds,
                 "evaluation_seconds": self.evaluation_seconds,
                 "micro_batch_tokens": self.micro_batch_tokens,
-                "selections": {name: vars(chosen) for name, chosen in self.selections.items()},
+                **self.choice.state(),
+                "over": self.over,
                 "curves": self.curves.rows,
             }
             write_json(folder / STATE, state)
-            complete(folder, self.selections.values())
-            tidy(self.out, {folder.name, *(chosen.folder for chosen in self.selections.values())})
+            complete(folder, self.choice.kept)
+            tidy(self.out, {folder.name, *self.choice.folders})
 
     def _save(
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
@@ -384,7 +386,7 @@ class _Steering(TrainerCallback):
 
     def __init__(self, trainer: UpdateTrainer) -> None:
         self.trainer = trainer
-        self.evaluated = frozenset(trainer.plan.evaluations(trainer.settings.evaluations))
+        self.evaluated = frozenset(trainer.choice.evaluations)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

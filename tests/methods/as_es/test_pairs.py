@@ -96,6 +96,56 @@ def test_each_half_ends_with_the_weights_that_it_has_when_it_trains_alone(
             assert same(state_of(one / name), state_of(other / name))
 
 
+UNTIL_PLATEAU = {"budget": 8000, "evaluations": 6, "until": "plateau", "patience": 2}
+
+
+def test_a_pair_ends_where_its_own_figure_does_not_rise_any_more(recipe_of, tmp_path, monkeypatch):
+    """The halves' losses may go on falling; no half ends alone."""
+    scripted(monkeypatch, [10.0, 40.0, 30.0, 40.0, 99.0, 99.0])
+    recipe = recipe_of(arms=["ases-dual-gold"], train=UNTIL_PLATEAU)
+    (arm,) = run(recipe, tmp_path / "run").arms
+    assert arm.plateau is True and arm.validation == 40.0
+    assert [point.validation for point in arm.curve] == [10.0, 40.0, 30.0, 40.0]
+    rows = rows_of(tmp_path / "run" / arm.folder / "curves.jsonl")
+    halves = [[row for row in rows if row["half"] == half][-1] for half in ("ES", "AS")]
+    assert sum(row["tokens"] for row in halves) == arm.train_tokens == arm.curve[-1].tokens
+    assert 0.6 < arm.train_tokens / 8000 < 0.9, "four of six evaluations"
+    assert round(arm.curve[-1].seconds, 2) == arm.seconds
+    for kind in ("es", "as"):
+        result = json.loads((tmp_path / "run" / PLACE / kind / "result.json").read_text())
+        assert (result["plateau"], result["trail"]) == (None, []), "the pair decides"
+
+
+def test_a_pair_killed_around_its_plateau_ends_the_same(recipe_of, tmp_path, monkeypatch):
+    recipe = recipe_of(arms=["ases-dual-gold"], train=UNTIL_PLATEAU)
+    figures = [10.0, 40.0, 30.0, 40.0, 99.0, 99.0]
+    with monkeypatch.context() as patch:
+        scripted(patch, figures)
+        whole = run(recipe, tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    for at in ("before-pair:2", "before-pair:4", "after-pair:4"):
+
+        def killed(name, at=at):
+            if name == at:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            log = tmp_path / "cut" / PLACE / "pairs.json"
+            seen = len(json.loads(log.read_text())["rows"]) if log.exists() else 0
+            scripted(patch, figures[seen:])
+            patch.setattr(pairs_module, "fail_point", killed)
+            with pytest.raises(Killed):
+                run(recipe, tmp_path / "cut")
+    with monkeypatch.context() as patch:
+        scripted(patch, [])
+        cut = run(recipe, tmp_path / "cut")
+    assert lasting(cut) == lasting(whole)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "cut")
+
+
 POINTS = [
     "before-pair:1",
     "after-pair:1",

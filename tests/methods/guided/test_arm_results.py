@@ -12,7 +12,7 @@ from smallsteps.methods.guided.arms import GuidedArm
 from smallsteps.methods.guided.rationales import GuidedAnswer
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
-from smallsteps.training.checkpoints import Selection
+from smallsteps.training.choice import Selection
 from smallsteps.training.reinforce import Reinforced
 
 

@@ -1,13 +1,16 @@
 """Trains the two halves of a dual pair side by side, and evaluates them as a pair.
 
     es/, as/                the halves' trainings, as `training.fit` leaves them
-    pair-<evaluation>/      the best pair so far: what `smallsteps.load` takes
-    pairs.json              the figure of every evaluation, the best pair, and digests of its files
+    pair-<evaluation>/      the best pair so far: what `smallsteps.load` takes. With
+                            `until: plateau` all pairs that were best so far
+    pairs.json              the figure of every evaluation, the choice of pairs, and digests of
+                            their files
     pair-<criterion>/       at the end: both halves' checkpoints by one criterion of the paper
 
 The halves train in turn from one evaluation to the next, so that only one optimizer is in memory at
 a time; each continues from its checkpoint as a killed run would. The checkpoint is chosen by the
-pair's answers on validation: their losses do not show which ESM fits which ASM."""
+pair's answers on validation: their losses do not show which ESM fits which ASM. With `until:
+plateau` both halves end where the pair's figure does not rise any more."""
 
 from __future__ import annotations
 
@@ -21,13 +24,14 @@ from typing import Any
 from smallsteps.disk import digests, read_object, write_json
 from smallsteps.experiment.fail_points import fail_point
 from smallsteps.experiment.job import TrainingJob
-from smallsteps.experiment.trained import PAPER_CRITERIA, Part, Trained
+from smallsteps.experiment.trained import PAPER_CRITERIA, BestSoFar, Part, Trained
 from smallsteps.students.drive import Drive
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
-from smallsteps.training.checkpoints import Selection, better
+from smallsteps.training.choice import Choice, Selection
 from smallsteps.training.fit import Training
+from smallsteps.training.settings import TrainSettings
 
 LOG = "pairs.json"
 HALF = "pair"
@@ -39,67 +43,94 @@ class PairLog:
     """The evaluations of the pairs so far."""
 
     out: Path
+    choice: Choice
+    """Its updates are numbers of evaluations here, from 1."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """One for each evaluation."""
-    best: Selection | None = None
-    """`update` counts evaluations here."""
-    files: dict[str, str] = field(default_factory=dict)
-    """Of the best pair: relative path and digest."""
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The folder of each pair that is kept → relative path and digest of its files."""
 
     @property
     def folder(self) -> Path:
         """Of the best pair."""
-        assert self.best is not None
-        return self.out / f"pair-{self.best.update}"
+        return self.out / _folder_name(self.choice.selections["metric"])
 
     @property
     def seconds(self) -> float:
         """Of the evaluations of the pair, without those of its halves."""
         return float(sum(row["pair_seconds"] for row in self.rows))
 
+    @property
+    def over(self) -> bool:
+        """Whether the pair has reached its plateau, or the end of its plan."""
+        number = len(self.rows)
+        return number == len(self.choice.evaluations) or self.choice.over(number)
+
     @classmethod
-    def read(cls, out: Path) -> PairLog | None:
-        """The log that an earlier call left; None: it is damaged."""
+    def read(cls, out: Path, settings: TrainSettings, evaluations: int) -> PairLog | None:
+        """The log that an earlier call left, empty where there was none; None: it is damaged."""
+        patience = settings.patience if settings.until == "plateau" else None
+        numbers = range(1, evaluations + 1)
         if not (out / LOG).is_file():
-            return cls(out)
+            return cls(out, Choice(numbers, patience))
         try:
             content = read_object(out / LOG)
-            log = cls(out, content["rows"], Selection(**content["best"]), content["files"])
-        except (ValueError, KeyError, TypeError):
+            choice = Choice.of(numbers, patience, content["choice"])
+            log = cls(out, choice, content["rows"], content["files"])
+            whole = all(log._is_whole(name) for name in log.files)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
-        return log if digests(log.folder, "") == log.files else None
+        return log if whole and (not log.rows or log.folder.is_dir()) else None
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether a pair is as it was written, or was deleted since (it is not the best)."""
+        folder = self.out / name
+        return not folder.exists() or digests(folder, "") == self.files[name]
 
     def add(self, row: dict[str, Any], pair: DualStudent) -> None:
         """Adds the newest evaluation and keeps the pair if it is the best. The log is on disk
         before the training continues."""
         self.rows.append(row)
-        if better("metric", row["metric"], self.best):
-            self.best = Selection(len(self.rows), row["metric"])
-            pair.save(self.folder)
-            self.files = digests(self.folder, "")
-        fail_point(f"before-pair:{len(self.rows)}")
-        best = None if self.best is None else vars(self.best)
-        write_json(self.out / LOG, {"rows": self.rows, "best": best, "files": self.files})
-        for number in range(1, len(self.rows) + 1):
-            if self.best is None or number != self.best.update:
-                shutil.rmtree(self.out / f"pair-{number}", ignore_errors=True)
-        fail_point(f"after-pair:{len(self.rows)}")
+        number = len(self.rows)
+        if self.choice.take(number, {"metric": row["metric"]}):
+            folder = self.out / _folder_name(Selection(number, 0.0))
+            pair.save(folder)
+            self.files[folder.name] = digests(folder, "")
+        fail_point(f"before-pair:{number}")
+        kept = {_folder_name(chosen) for chosen in self.choice.kept}
+        self.files = {name: files for name, files in self.files.items() if name in kept}
+        content = {"rows": self.rows, "choice": self.choice.state(), "files": self.files}
+        write_json(self.out / LOG, content)
+        for earlier in range(1, number + 1):
+            name = _folder_name(Selection(earlier, 0.0))
+            if name not in kept:
+                shutil.rmtree(self.out / name, ignore_errors=True)
+        fail_point(f"after-pair:{number}")
+
+
+def _folder_name(chosen: Selection) -> str:
+    """The folder of the pair of an evaluation."""
+    return f"pair-{chosen.update}"
 
 
 def train_side_by_side(job: TrainingJob, parts: Sequence[Part]) -> Trained:
     """The best pair, the pairs by the paper's criteria, and what both halves cost together."""
     trainings = [job.training(part) for part in parts]
     marks = _marks(job, trainings)
-    log = PairLog.read(job.out)
+    log = PairLog.read(job.out, job.settings(), len(marks))
     if log is None or not _fits(log, trainings, marks):
         job.reporter.say(f"{job.label}: damaged; the training of this pair starts again")
-        log, trainings = PairLog(job.out), _afresh(job, parts)
-    for number, ends in enumerate(marks):
+        trainings = _afresh(job, parts)
+        log = PairLog.read(job.out, job.settings(), len(marks))
+        assert log is not None, "the folder is empty"
+    for number, ends in enumerate(marks, start=1):
         for training, end in zip(trainings, ends, strict=True):
             training.go_on(end)
-        if number >= len(log.rows):
+        if number > len(log.rows):
             pair = _pair(job, *(training.student for training in trainings))
             log.add(_measured(job, pair, trainings, ends, log.seconds), pair)
+        if number == len(log.rows) and log.over:
+            break
     return _trained(job, trainings, log)
 
 
@@ -113,8 +144,10 @@ def _marks(job: TrainingJob, trainings: Sequence[Training]) -> list[tuple[int, .
 def _fits(log: PairLog, trainings: Sequence[Training], marks: Sequence[tuple[int, ...]]) -> bool:
     """Whether no half's checkpoint is beyond the next evaluation. A half that lags behind is
     trained again, to the same weights."""
-    if len(log.rows) >= len(marks):
-        return len(log.rows) == len(marks)
+    if len(log.rows) > len(marks):
+        return False
+    if log.over:
+        return True
     ends = marks[len(log.rows)]
     return all(
         training.result is None and training.update <= end
@@ -147,9 +180,11 @@ def _measured(
     if job.forecast is not None:
         job.forecast.measured(took)
     of_halves = sum(training.evaluation_seconds for training in trainings)
+    starts = [end - 1 for end in ends]
     return {
         "update": sum(ends),
         **_cost(trainings, ends),
+        "tokens_before": _cost(trainings, starts)["tokens"],
         "pair_seconds": took,
         "evaluation_seconds": round(of_halves + before + took, 3),
         "metric": value,
@@ -165,7 +200,7 @@ def _cost(trainings: Sequence[Training], ends: Sequence[int]) -> dict[str, Any]:
     weighted = sum(count * times for count, times in zip(tokens, passes, strict=True))
     return {
         "tokens": sum(tokens),
-        "passes": round(weighted / sum(tokens), 4),
+        "passes": round(weighted / max(1, sum(tokens)), 4),
         "seconds": round(sum(training.seconds for training in trainings), 3),
     }
 
@@ -186,9 +221,23 @@ def _trained(job: TrainingJob, trainings: Sequence[Training], log: PairLog) -> T
         train_tokens=total,
         passes=(esm.passes * esm.train_tokens + asm.passes * asm.train_tokens) / total,
         seconds=esm.seconds + asm.seconds,
-        validation=None if log.best is None else log.best.value,
+        validation=log.choice.selections["metric"].value,
         curves=[*curves, *log.rows],
         learning_rate=esm.learning_rate,
+        trail=[_best_so_far(log, chosen) for chosen in log.choice.trail],
+        plateau=None if log.choice.patience is None else log.choice.over(len(log.rows)),
+    )
+
+
+def _best_so_far(log: PairLog, chosen: Selection) -> BestSoFar:
+    row = log.rows[chosen.update - 1]
+    return BestSoFar(
+        folder=log.out / _folder_name(chosen),
+        value=chosen.value,
+        tokens=row["tokens"],
+        tokens_before=row["tokens_before"],
+        passes=row["passes"],
+        seconds=row["seconds"],
     )
 
 
