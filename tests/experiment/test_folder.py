@@ -279,7 +279,8 @@ def test_a_recipe_that_differs_in_what_the_digest_leaves_out_is_no_damage(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "name", ["run.json", "recipe.yaml", "results.json", "manifest.json", "report.html"]
+    "name",
+    ["run.json", "recipe.yaml", "results.json", "manifest.json", "report.html", "figure.svg"],
 )
 def test_a_folder_where_a_file_belongs_is_named(tmp_path, name):
     folder = begin(tmp_path)

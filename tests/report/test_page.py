@@ -309,6 +309,18 @@ def test_a_page_of_500_problems_stays_below_three_megabytes(make_run: MakeRun) -
     assert int(rows) <= 300 < int(of) == 2_997
 
 
+def test_a_page_of_500_problems_ten_arms_and_three_seeds_stays_below_three_megabytes(
+    make_run: MakeRun,
+) -> None:
+    names = ["direct", *(f"ases-uni-{n}" for n in range(9))]
+    validation = [30.0 + n % 7 for n in range(40)]
+    arms = [trained(name, 40.0, *validation, seed=seed) for name in names for seed in range(3)]
+    pooled = [pooled_result(name, 40.0) for name in names]
+    folder = make_run(results_of(*arms, pooled=pooled))
+    grow(folder, 500, updates=1_000)
+    assert write_page(folder).stat().st_size < 3_000_000
+
+
 def test_a_page_of_more_problems_shows_some_of_all_and_says_how_many(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,8 @@ from smallsteps.report.summaries import ArmSummary, excludes_zero, summaries
 
 MOST_CURVE_ROWS = 100
 """Rows of one arm and seed in the table behind the curves."""
+MOST_TABLE_ROWS = 1_000
+"""Rows of all arms and seeds in that table, but at least ten of each."""
 
 
 def result_groups(results: Results, colours: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -68,21 +70,22 @@ def comparison_rows(results: Results, colours: Mapping[str, int]) -> list[dict[s
     return rows
 
 
-def curve_rows(rows: Sequence[Row]) -> list[Row]:
-    """At most `MOST_CURVE_ROWS` rows of a curve: evaluations first, then updates between them."""
+def curve_rows(rows: Sequence[Row], most: int = MOST_CURVE_ROWS) -> list[Row]:
+    """At most `most` rows of a curve: evaluations first, then updates between them."""
     evaluations = [
         n
         for n, row in enumerate(rows)
         if row.get("validation_loss") is not None or row.get("metric") is not None
     ]
-    room = max(0, MOST_CURVE_ROWS - len(evaluations))
-    picked = {*evenly(evaluations, MOST_CURVE_ROWS), *evenly(range(len(rows)), room)}
-    return [rows[n] for n in sorted(picked)] if len(rows) > MOST_CURVE_ROWS else list(rows)
+    room = max(0, most - len(evaluations))
+    picked = {*evenly(evaluations, most), *evenly(range(len(rows)), room)}
+    return [rows[n] for n in sorted(picked)] if len(rows) > most else list(rows)
 
 
 def curve_table(arms: Sequence[ShownArm], metric: str) -> Table:
     """The figures behind the curves; seeds stand in it where there are several."""
-    rows = [(arm, row) for arm in arms for row in curve_rows(arm.curves)]
+    most = min(MOST_CURVE_ROWS, max(10, MOST_TABLE_ROWS // max(1, len(arms))))
+    rows = [(arm, row) for arm in arms for row in curve_rows(arm.curves, most)]
     several = len({arm.seed for arm in arms}) > 1
     columns = [
         Column("seed", [str(arm.seed) if several else "" for arm, _ in rows]),
