@@ -130,3 +130,11 @@ def test_an_arm_that_was_never_measured_on_validation_is_not_called_best_on_it()
     assert verdict(two(50.0, 54.0, (1.0, 7.0), best=unmeasured)).text.startswith(
         "direct leads with 50.0 %, 4.0 points below uni."
     )
+
+
+def test_an_untrained_student_that_is_best_on_validation_is_called_untrained() -> None:
+    arms = [arm_result("base", 50.0, train_tokens=None), arm_result("direct", 40.0)]
+    tests = [comparison("base", "direct", 10.0, -1.0, 21.0)]
+    found = verdict(results_of(*arms, comparisons=tests, best=best("base")))
+    start = "base, not trained and best on validation, reaches 50.0 % on the test set, 10.0 points"
+    assert found.text.startswith(start)

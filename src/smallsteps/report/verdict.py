@@ -81,7 +81,8 @@ def _compared(
         return _verdict([f"{names} are level at {figure}{_answers(lead)}."], lead, False)
     start = f"{lead.name} leads with {figure}"
     if chosen:
-        start = f"{lead.name}, best on validation, reaches {figure} on the test set"
+        untrained = "" if lead.train_tokens else "not trained and "
+        start = f"{lead.name}, {untrained}best on validation, reaches {figure} on the test set"
     difference = difference_between(comparisons, lead.name, other.name)
     if difference is None:
         text = f"{start}; no paired test against {other.name} was made."
