@@ -39,6 +39,10 @@ from transformers import (
     Qwen2ForCausalLM,
     T5Config,
     T5ForConditionalGeneration,
+    T5Gemma2Config,
+    T5Gemma2ForConditionalGeneration,
+    T5GemmaConfig,
+    T5GemmaForConditionalGeneration,
 )
 
 from smallsteps.students.student import Student
@@ -131,9 +135,10 @@ def _unigram() -> PreTrainedTokenizerFast:
 
 
 def _bytes(style: str) -> PreTrainedTokenizerFast:
-    """Byte-level BPE: `bart` frames with <s> </s>, `llama` opens with <s> and has no pad, `qwen`
-    chats and pads with its end."""
+    """Byte-level BPE: `bart` frames with <s> </s>, `llama` opens with <s> and has no pad, `gemma`
+    has one, `qwen` chats and pads with its end."""
     special = {
+        "t5gemma": ["<pad>", "</s>", "<s>", "<unk>"],
         "bart": ["<s>", "<pad>", "</s>", "<unk>"],
         "llama": ["<s>", "</s>"],
         "qwen": ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
@@ -156,7 +161,7 @@ def _bytes(style: str) -> PreTrainedTokenizerFast:
     single = "<s> $A </s>" if style == "bart" else "<s> $A"
     pairs = [(t, special.index(t)) for t in ("<s>", "</s>")]
     tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=pairs)
-    extra = {"pad_token": "<pad>", "unk_token": "<unk>"} if style == "bart" else {}
+    extra = {} if style == "llama" else {"pad_token": "<pad>", "unk_token": "<unk>"}
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", **extra
     )
@@ -181,17 +186,24 @@ def _tokenizer(style: str) -> Any:
             "eos_token": "</s>",
             "unk_token": "<unk>",
         },
+        "t5gemma": {
+            "bos_token": "<s>",
+            "pad_token": "<pad>",
+            "eos_token": "</s>",
+            "unk_token": "<unk>",
+        },
         "llama": {"bos_token": "<s>", "eos_token": "</s>"},
         "qwen": {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>", "chat_template": CHAT},
     }
-    style = style.split("-")[0]
+    style = style.split("-")[0].removesuffix("2")
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(_backend(style)), **names[style]
     )
 
 
 def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> Student:
-    """A student of `style` (t5, t5-scaled, bart, llama, qwen) with random weights.
+    """A student of `style` (t5, t5-scaled, bart, t5gemma, t5gemma2, llama, qwen) with random
+    weights.
 
     `talkative`: the factor on the end token's row of the head; larger makes rows end sooner and at
     differing lengths."""
@@ -200,7 +212,9 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
     torch.manual_seed(seed)
     shape = {"vocab_size": vocab}
     model: Any
-    if style.startswith("t5"):
+    if style.startswith("t5gemma"):
+        model = _t5gemma(vocab) if style == "t5gemma" else _t5gemma2(vocab)
+    elif style.startswith("t5"):
         config = T5Config(
             **shape,
             d_model=32,
@@ -267,6 +281,81 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
     with torch.no_grad():
         model.get_output_embeddings().weight[tokenizer.eos_token_id] *= talkative
     return Student(model.to(DEVICE).eval(), tokenizer, name=f"tiny-{style}")
+
+
+def _t5gemma(vocabulary: int) -> Any:
+    """Two stacks of Gemma 2: sliding windows in turn with full attention, caps on its logits."""
+    stack = {
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 256,
+        "query_pre_attn_scalar": 8,
+        "sliding_window": 16,
+        "initializer_range": 0.3,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": 2,
+    }
+    config = T5GemmaConfig(encoder=stack, decoder=stack, dropout_rate=0.1, vocab_size=vocabulary)
+    return _far_from_its_input(T5GemmaForConditionalGeneration(config))
+
+
+def _t5gemma2(vocabulary: int) -> Any:
+    """Two stacks of Gemma 3 with one embedding; the decoder attends to both in one go."""
+    stack = {
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "max_position_embeddings": 256,
+        "query_pre_attn_scalar": 8,
+        "sliding_window": 16,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "initializer_range": 0.3,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": 2,
+    }
+    images = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 16,
+        "patch_size": 8,
+    }
+    encoder = {
+        "text_config": stack,
+        "vision_config": images,
+        "mm_tokens_per_image": 4,
+        "image_token_index": vocabulary - 1,
+        "boi_token_index": vocabulary - 2,
+        "eoi_token_index": vocabulary - 3,
+    }
+    config = T5Gemma2Config(
+        encoder=encoder,
+        decoder=stack,
+        dropout_rate=0.1,
+        image_token_index=vocabulary - 1,
+        initializer_range=0.3,
+    )
+    return _far_from_its_input(T5Gemma2ForConditionalGeneration(config))
+
+
+def _far_from_its_input(model: Any) -> Any:
+    """`model` with layers that outweigh its tied embedding; else it repeats the token it reads."""
+    for name, weight in model.named_parameters():
+        if "post_" in name and "layernorm" in name:
+            torch.nn.init.constant_(weight, 5.0)
+    return model
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_the_engine_decodes_on_its_number(tiny, monkeypatch):
     monkeypatch.setattr(encoder_decoder, "choose_tokens", watched)
     monkeypatch.setattr(causal, "choose_tokens", watched)
     use(Threads(training=2, decoding=1))
-    for style in ("t5", "bart", "llama"):
+    for style in ("t5", "bart", "t5gemma", "t5gemma2", "llama"):
         student = tiny(style)
         list(
             open_engine(student).generate(

@@ -37,7 +37,7 @@ def test_the_base_student_is_fresh_every_time_and_has_the_recipes_dropout(tmp_pa
         assert not job.causal
 
 
-@pytest.mark.parametrize("style", ["t5", "bart", "llama"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2", "llama"])
 def test_dropout_is_set_wherever_a_model_keeps_it(tiny, style):
     model = tiny(style).model
     set_dropout(model, 0.5)

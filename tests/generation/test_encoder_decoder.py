@@ -73,7 +73,7 @@ def test_each_architecture_has_its_session(tiny: Tiny) -> None:
     assert isinstance(LocalEngine(tiny("bart")).session(Decoding()), CohortSession)
 
 
-@pytest.mark.parametrize("style", ["t5", "bart"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2"])
 def test_replies_do_not_depend_on_who_else_is_in_the_batch(tiny: Tiny, style: str) -> None:
     limits = [1, 30, 2, 12, 25, 3, 18]
     student = tiny(style, talkative=2.0)
@@ -110,7 +110,7 @@ def test_a_cohort_waits_until_the_one_before_it_is_done(tiny: Tiny) -> None:
     assert under_way[under_way.index(0) :] != [0], "a second cohort starts after the first"
 
 
-@pytest.mark.parametrize("style", ["t5", "bart"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2"])
 def test_a_step_without_requests_writes_nothing(tiny: Tiny, style: str) -> None:
     session = LocalEngine(tiny(style)).session(Decoding())
     assert session.idle and session.step() == []

@@ -63,7 +63,7 @@ def same_answers(student: Student | DualStudent, task: Task) -> dict[str, Predic
     return local
 
 
-@pytest.mark.parametrize("style", ["t5", "bart", "llama"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2", "llama"])
 def test_an_engine_from_outside_answers_like_the_local_one_direct(tiny: Tiny, style: str) -> None:
     task = a_task(max_chain_tokens=30)
     same_answers(prepare(tiny(style), task, path="direct"), task)

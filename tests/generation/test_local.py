@@ -30,7 +30,7 @@ def requests(student: Student, samples: int = 1) -> list[Request]:
     return [Request(q, student.source_ids(TASK, q), samples=samples) for q in QUESTIONS]
 
 
-@pytest.mark.parametrize("style", ["t5", "bart", "llama"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2", "llama"])
 def test_one_reply_for_each_request_and_sample(tiny: Tiny, style: str) -> None:
     student = tiny(style)
     engine: Engine = LocalEngine(student, EngineSettings(batch_size=3))

@@ -79,13 +79,15 @@ def compare(
     return list(found.values())
 
 
-@pytest.mark.parametrize("style", ["t5", "t5-scaled", "bart"])
+@pytest.mark.parametrize("style", ["t5", "t5-scaled", "bart", "t5gemma", "t5gemma2"])
 @pytest.mark.parametrize("cue", [False, True])
 def test_uni_path_writes_what_generate_writes_segment_by_segment(
     tiny: Tiny, style: str, cue: bool
 ) -> None:
     task = a_task()
-    student = tiny(style, seed=1, talkative=5.0) if style == "bart" else tiny(style)
+    # as talkative as chains of several lengths need
+    talkative = {"bart": (1, 5.0), "t5gemma": (1, 2.0), "t5gemma2": (2, 2.0)}
+    student = tiny(style, *talkative.get(style, ()))
     prepare(student, task, path="uni", cue=cue)
     found = compare(student, task)
     assert len({len(p.segments) for p in found}) > 2, (
@@ -93,7 +95,7 @@ def test_uni_path_writes_what_generate_writes_segment_by_segment(
     )
 
 
-@pytest.mark.parametrize("style", ["t5", "bart", "llama", "qwen"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2", "llama", "qwen"])
 def test_direct_writes_what_generate_writes(tiny: Tiny, style: str) -> None:
     task = a_task(max_chain_tokens=30)
     student = prepare(tiny(style), task, path="direct")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from smallsteps.students.lm_head import (
+    CappedHead,
     head_inputs,
     head_slices,
     summed_cross_entropy,
@@ -16,7 +17,7 @@ from smallsteps.students.lm_head import (
     vocabulary_of,
 )
 
-STUDENTS = ["t5", "t5-scaled", "bart", "llama", "qwen"]
+STUDENTS = ["t5", "t5-scaled", "bart", "t5gemma", "t5gemma2", "llama", "qwen"]
 
 
 def test_uniform_logits_cost_log_vocabulary_for_each_counted_token():
@@ -78,10 +79,13 @@ def test_the_head_on_its_inputs_gives_the_models_own_logits(tiny, style):
     ids = torch.tensor([[5, 6, 7, 1]], device=student.device)
     inputs = {"input_ids": ids}
     if student.architecture == "encoder-decoder":
-        inputs["decoder_input_ids"] = torch.tensor([[0, 9, 10]], device=student.device)
+        inputs["decoder_input_ids"] = torch.tensor(
+            [[student.start_id, 9, 10]], device=student.device
+        )
     with torch.no_grad():
         hidden, head = head_inputs(student.model, **inputs)
         assert torch.equal(head(hidden), student.model(**inputs).logits)
     assert isinstance(head, nn.Identity) == (style == "bart"), "BART adds a bias after its head"
+    assert isinstance(head, CappedHead) == (style == "t5gemma")
     if style != "bart":
         assert vocabulary_of(head) == head(hidden).shape[-1]

@@ -18,7 +18,7 @@ from smallsteps.tasks import get_task
 
 Tiny = Callable[..., Student]
 TASK = get_task("gsm8k")
-STYLES = ["t5", "t5-scaled", "llama", "qwen"]
+STYLES = ["t5", "t5-scaled", "t5gemma", "t5gemma2", "llama", "qwen"]
 
 
 def train_a_little(student: Student) -> torch.Tensor:

@@ -16,7 +16,7 @@ from smallsteps.tasks import get_task
 Tiny = Callable[..., Student]
 TASK = get_task("gsm8k")
 PREFIX = [("ES", "Ann has 3 boxes,"), ("AS", "so 12 pens.")]
-STYLES = ["t5", "t5-scaled", "bart", "llama", "qwen"]
+STYLES = ["t5", "t5-scaled", "bart", "t5gemma", "t5gemma2", "llama", "qwen"]
 
 
 def logits(student: Student, ids: list[int]) -> torch.Tensor:

@@ -18,7 +18,7 @@ from smallsteps.tasks import get_task
 
 Tiny = Callable[..., Student]
 TASK = get_task("gsm8k")
-STYLES = ["t5", "t5-scaled", "bart", "llama", "qwen"]
+STYLES = ["t5", "t5-scaled", "bart", "t5gemma", "t5gemma2", "llama", "qwen"]
 PAIRS = [
     (
         "Ann has 3 boxes with 4 pens each. How many pens?",
@@ -112,7 +112,7 @@ def test_a_word_ruled_out_gives_no_nan(tiny: Tiny) -> None:
     assert all(value == value for value in scores.entropy)
 
 
-@pytest.mark.parametrize("style", ["t5", "bart", "qwen"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2", "qwen"])
 @pytest.mark.parametrize("text", [PAIRS[0][1], PAIRS[2][1]])
 def test_spans_cover_the_text_and_fall_into_sub_sentences(
     tiny: Tiny, style: str, text: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import torch
 
 from smallsteps.errors import StudentError
 from smallsteps.students.special_ids import (
@@ -21,7 +22,14 @@ Tiny = Callable[..., Student]
 
 @pytest.mark.parametrize(
     ("style", "frame"),
-    [("t5", ([], [1])), ("bart", ([0], [2])), ("llama", ([0], [])), ("qwen", ([], []))],
+    [
+        ("t5", ([], [1])),
+        ("bart", ([0], [2])),
+        ("t5gemma", ([2], [])),
+        ("t5gemma2", ([2], [])),
+        ("llama", ([0], [])),
+        ("qwen", ([], [])),
+    ],
 )
 def test_the_frame_is_what_stands_around_every_text(
     tiny: Tiny, style: str, frame: tuple[list[int], list[int]]
@@ -42,6 +50,13 @@ def test_a_model_without_an_end_is_refused(tiny: Tiny) -> None:
     student.model.config.eos_token_id = student.model.generation_config.eos_token_id = None
     with pytest.raises(StudentError, match=r"m: neither the tokenizer .*Set tokenizer\.eos_token"):
         find_end_ids(student.model, student.tokenizer, "m")
+
+
+@pytest.mark.parametrize("style", ["t5gemma", "t5gemma2"])
+def test_a_decoder_of_gemmas_starts_with_the_beginning_of_a_text(tiny: Tiny, style: str) -> None:
+    model = tiny(style).model
+    begins = model.prepare_decoder_input_ids_from_labels(torch.tensor([[5, 6]]))[0].tolist()
+    assert find_start_id(model, "m") == begins[0] == model.config.decoder.bos_token_id == 2
 
 
 def test_a_decoder_starts_with_the_pad_token_where_no_start_is_named(tiny: Tiny) -> None:

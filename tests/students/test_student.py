@@ -45,6 +45,17 @@ def test_bart_frames_sources_and_targets_as_it_was_pre_trained(tiny: Tiny) -> No
     assert student.start_id == 2 and student.max_source_tokens == 128
 
 
+@pytest.mark.parametrize("style", ["t5gemma", "t5gemma2"])
+def test_t5gemma_reads_what_its_tokenizer_frames_and_writes_from_the_start_it_is_given(
+    tiny: Tiny, style: str
+) -> None:
+    student = tiny(style)
+    a = student.encode("a")
+    assert student.source_ids(TASK, "a") == [2, *a], "its tokenizer closes no text"
+    assert student.start_id == 2 and student.target_ids(TASK, "a") == [*a, 1]
+    assert student.max_source_tokens == 256
+
+
 def test_t5_has_no_limit_of_its_own(tiny: Tiny) -> None:
     assert tiny("t5").max_source_tokens is None, (
         "positions are relative; model_max_length 512 is no limit"

@@ -24,7 +24,7 @@ def test_text_that_a_unigram_tokenizer_loses_is_found(tiny: Tiny) -> None:
     assert "H" in found.characters or "e" not in found.characters
 
 
-@pytest.mark.parametrize("style", ["bart", "llama", "qwen"])
+@pytest.mark.parametrize("style", ["bart", "t5gemma", "t5gemma2", "llama", "qwen"])
 def test_byte_level_tokenizers_lose_nothing(tiny: Tiny, style: str) -> None:
     student = tiny(style)
     rows = len(student.tokenizer)

@@ -11,9 +11,15 @@ from smallsteps.training.encode import encode
 from smallsteps.training.losses import SummedLoss
 
 
+def precision(student):
+    """float64, in which losses can be compared closely; for T5Gemma float32, as its attention to a
+    window full of padding is NaN in float64 (and only there)."""
+    return torch.float32 if student.name == "tiny-t5gemma" else torch.float64
+
+
 def gradients(student, batches):
     """(summed loss, gradient of every trained parameter) over `batches`, dropout off."""
-    loss_model = SummedLoss(student.model.double().eval())
+    loss_model = SummedLoss(student.model.to(precision(student)).eval())
     student.model.zero_grad()
     total = 0.0
     for rows in batches:
@@ -33,11 +39,13 @@ def assert_same(one, other):
         torch.testing.assert_close(grad, other[1][name], rtol=1e-4, atol=1e-6 * largest, msg=name)
 
 
-@pytest.mark.parametrize("style", ["t5", "t5-scaled", "bart", "llama", "qwen"])
+@pytest.mark.parametrize(
+    "style", ["t5", "t5-scaled", "bart", "t5gemma", "t5gemma2", "llama", "qwen"]
+)
 def test_loss_is_that_of_the_models_own_forward_one_example_at_a_time(tiny, style, direct, task):
     student = tiny(style)
     rows = encode(student, task, direct(5))
-    student.model.double().eval()
+    student.model.to(precision(student)).eval()
     expected = 0.0
     with torch.no_grad():
         for row in rows:
@@ -51,10 +59,11 @@ def test_loss_is_that_of_the_models_own_forward_one_example_at_a_time(tiny, styl
                 mean = student.model(input_ids=source, decoder_input_ids=start, labels=ids).loss
             expected += mean.item() * row.loss_tokens
     found, _ = gradients(student, [rows])
-    assert found == pytest.approx(expected, rel=1e-6)
+    rounding = 1e-6 if precision(student) is torch.float64 else 1e-5
+    assert found == pytest.approx(expected, rel=rounding)
 
 
-@pytest.mark.parametrize("style", ["t5", "bart", "qwen"])
+@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2", "qwen"])
 def test_micro_batches_add_up_to_one_padded_batch(tiny, style, direct, task):
     student = tiny(style)
     rows = encode(student, task, direct(12))

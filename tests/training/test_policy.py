@@ -12,7 +12,7 @@ from smallsteps.training.estimators import grpo, token_weights
 from smallsteps.training.policy import Policy, Tokens, policy_loss, target_log_probs
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
 
-STUDENTS = ["t5", "t5-scaled", "bart", "llama", "qwen"]
+STUDENTS = ["t5", "t5-scaled", "bart", "t5gemma", "t5gemma2", "llama", "qwen"]
 
 
 def rollout(n, source, target, **more):

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
 
 from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
@@ -187,7 +188,7 @@ class CohortSession:
             self._start()
         out = self.model(
             decoder_input_ids=self.inputs,
-            encoder_outputs=(self.encoded,),
+            encoder_outputs=BaseModelOutput(self.encoded),
             attention_mask=self.mask,
             use_cache=True,
             **{self.cache_argument: self.cache},

@@ -24,8 +24,24 @@ PLAIN_HEADS = frozenset(
     | {"llama", "qwen2", "qwen3", "mistral", "gpt2", "gpt_neox", "phi", "phi3", "smollm3"}
     | {"olmo2", "opt", "stablelm"}
 )
-"""Model types whose logits are the head's output and nothing more: no bias, cap or scale after it.
-Other models compute their logits themselves, at every position."""
+"""Model types whose logits are the head's output and nothing more: no bias, cap or scale after it."""
+
+CAPPED_HEADS = frozenset({"t5gemma", "t5gemma2"})
+"""Model types that cap the head's output, if their configuration names a cap, and do no more. Other
+models compute their logits themselves, at every position."""
+
+
+class CappedHead(nn.Module):
+    """A vocabulary head whose logits stay between -cap and cap."""
+
+    def __init__(self, head: nn.Module, cap: float) -> None:
+        super().__init__()
+        self.head, self.cap = head, cap
+        self.out_features = vocabulary_of(head)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Logits [positions, vocabulary]."""
+        return torch.tanh(self.head(hidden) / self.cap) * self.cap
 
 
 def head_slices(positions: int, vocabulary: int, limit: int) -> Iterator[slice]:
@@ -42,11 +58,11 @@ def head_slices(positions: int, vocabulary: int, limit: int) -> Iterator[slice]:
 def head_inputs(model: nn.Module, **inputs: Any) -> tuple[Tensor, nn.Module]:
     """(what the vocabulary head would read at every position [rows, positions, width], the head).
 
-    The head itself is not run. Models that are not in `PLAIN_HEADS` give their logits [rows,
-    positions, vocabulary] instead, and the head is then the identity."""
+    The head itself is not run. Models that are neither in `PLAIN_HEADS` nor in `CAPPED_HEADS` give
+    their logits [rows, positions, vocabulary] instead, and the head is then the identity."""
     base: Any = base_model(model)
     head = base.get_output_embeddings()
-    if base.config.model_type not in PLAIN_HEADS or head is None:
+    if base.config.model_type not in PLAIN_HEADS | CAPPED_HEADS or head is None:
         return model(**inputs, use_cache=False).logits, nn.Identity()
     seen: list[Tensor] = []
 
@@ -61,7 +77,8 @@ def head_inputs(model: nn.Module, **inputs: Any) -> tuple[Tensor, nn.Module]:
         model(**inputs, use_cache=False)
     finally:
         hook.remove()
-    return seen[0], head
+    cap = getattr(base.config.get_text_config(decoder=True), "final_logit_softcapping", None)
+    return seen[0], CappedHead(head, cap) if cap else head
 
 
 def summed_cross_entropy(

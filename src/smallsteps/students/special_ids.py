@@ -32,11 +32,13 @@ def find_end_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, frozenset[
 
 
 def find_start_id(model: Any, name: str) -> int:
-    """The first decoder input of an encoder-decoder. Raises StudentError if no file names it."""
-    for config in (model.generation_config, model.config):
-        start: int | None = getattr(config, "decoder_start_token_id", None)
-        if start is not None:
-            return start
+    """The first decoder input of an encoder-decoder: the id that a file names for it, else the
+    beginning of a text (T5Gemma), else the pad id (T5). Raises StudentError if no file names one."""
+    for key in ("decoder_start_token_id", "bos_token_id"):
+        for config in (model.generation_config, model.config):
+            start: int | None = getattr(config, key, None)
+            if start is not None:
+                return start
     if model.config.pad_token_id is None:
         raise StudentError(
             f"{name}: config.json names no decoder_start_token_id. Add it to the model's config."

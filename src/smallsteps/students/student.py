@@ -73,12 +73,13 @@ class Student:
         self._ids_by_text: dict[str, tuple[int, ...]] = {}
         self.__dict__.pop("number_ids", None)  # cached
         self.source_head, self.source_tail = find_frame(self.tokenizer)
-        # BART-class decoders write <s> first, T5-class ones do not
-        self.target_head: list[int] = (
-            self.source_head if self.architecture == "encoder-decoder" else []
-        )
-        if self.architecture == "encoder-decoder" and self.end_id not in self.source_tail:
-            self.source_tail = [*self.source_tail, self.end_id]
+        # BART-class decoders write <s> first; T5-class ones do not, and those of T5Gemma are given it
+        self.target_head: list[int] = []
+        if self.architecture == "encoder-decoder":
+            given = self.source_head == [self.start_id]
+            self.target_head = [] if given else self.source_head
+            if not self.source_head and self.end_id not in self.source_tail:
+                self.source_tail = [*self.source_tail, self.end_id]
         added = self.tokenizer.get_added_vocab()
         kinds: tuple[Kind, Kind] = ("ES", "AS")
         self.markers: dict[Kind, int] = {

@@ -185,19 +185,31 @@ def _plain_token(name: str) -> AddedToken:
 
 
 def _resize(model: Any, rows: int) -> None:
-    """Resize embedding and head, and leave an untied head untied.
+    """Resize embeddings and head, and leave an untied head untied.
 
     Flan-T5's config says tied, but its weights are not. transformers 5 ties them on every resize,
     which would lose the trained head."""
     head = model.get_output_embeddings()
     untied = head is not None and not _is_tied(model)
     old = head.weight.detach().clone() if untied else None
+    rows_before = model.get_input_embeddings().weight.shape[0]
     model.resize_token_embeddings(rows, mean_resizing=False)
+    _set_vocabulary(model.config, rows_before, rows)
     head = model.get_output_embeddings()
     if old is not None and _is_tied(model):
         weight = torch.zeros_like(head.weight.detach())
         weight[: old.shape[0]] = old
         head.weight = torch.nn.Parameter(weight)
+
+
+def _set_vocabulary(config: Any, before: int, after: int) -> None:
+    """State the new number of rows wherever `config` states the old one. transformers changes one
+    place; T5Gemma's configuration has one for each stack, and is read again from there."""
+    if getattr(config, "vocab_size", None) == before:
+        config.vocab_size = after
+    for part in config.sub_configs:
+        if (inside := getattr(config, part, None)) is not None:
+            _set_vocabulary(inside, before, after)
 
 
 def _is_tied(model: Any) -> bool:

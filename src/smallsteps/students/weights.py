@@ -39,7 +39,20 @@ def merged(model: Any) -> Any:
         warnings.filterwarnings(
             "ignore", message="Input and output embeddings are no longer tied", category=UserWarning
         )
-        return copy.deepcopy(model).merge_and_unload()
+        whole = copy.deepcopy(model).merge_and_unload()
+    if _head_is_an_embedding(whole):  # T5Gemma: that of its decoder, where peft does not look
+        whole.config.tie_word_embeddings = base_model(model).config.tie_word_embeddings
+    return whole
+
+
+def _head_is_an_embedding(model: Any) -> bool:
+    """Whether the vocabulary head has the weights of any embedding of the model."""
+    head = model.get_output_embeddings()
+    return head is not None and any(
+        part.weight.data_ptr() == head.weight.data_ptr()
+        for part in model.modules()
+        if isinstance(part, torch.nn.Embedding)
+    )
 
 
 def base_model(model: Any) -> Any:
