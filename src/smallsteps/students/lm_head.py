@@ -24,7 +24,7 @@ PLAIN_HEADS = frozenset(
     | {"llama", "qwen2", "qwen3", "mistral", "gpt2", "gpt_neox", "phi", "phi3", "smollm3"}
     | {"olmo2", "opt", "stablelm"}
 )
-"""Model types whose logits are the head's output and nothing more: no bias, cap or scale after it."""
+"""Model types whose logits are the head's output and no more: no bias, cap or scale after it."""
 
 CAPPED_HEADS = frozenset({"t5gemma", "t5gemma2"})
 """Model types that cap the head's output, if their configuration names a cap, and do no more. Other

@@ -33,7 +33,7 @@ def find_end_ids(model: Any, tokenizer: Any, name: str) -> tuple[int, frozenset[
 
 def find_start_id(model: Any, name: str) -> int:
     """The first decoder input of an encoder-decoder: the id that a file names for it, else the
-    beginning of a text (T5Gemma), else the pad id (T5). Raises StudentError if no file names one."""
+    beginning of a text (T5Gemma), else the pad id (T5). Raises StudentError if none is named."""
     for key in ("decoder_start_token_id", "bos_token_id"):
         for config in (model.generation_config, model.config):
             start: int | None = getattr(config, key, None)

@@ -73,7 +73,7 @@ class Student:
         self._ids_by_text: dict[str, tuple[int, ...]] = {}
         self.__dict__.pop("number_ids", None)  # cached
         self.source_head, self.source_tail = find_frame(self.tokenizer)
-        # BART-class decoders write <s> first; T5-class ones do not, and those of T5Gemma are given it
+        # BART-class decoders write <s> first, T5-class ones do not, and T5Gemma's are given it
         self.target_head: list[int] = []
         if self.architecture == "encoder-decoder":
             given = self.source_head == [self.start_id]
