@@ -39,8 +39,10 @@ def test_a_segmentation_is_an_arm_of_recipes_and_has_a_beta_where_it_has_scores(
 def test_a_segmentation_by_a_trained_student_waits_for_the_direct_student(monkeypatch):
     certain = Strategy("certain", per_chain(lambda c, p: [1.0] * len(p)), "high", scorer="trained")
     monkeypatch.setitem(STRATEGIES, "certain", certain)
-    (arm,) = as_es_arms(make_recipe({"arms": ["ases-dual-certain"]}), "ases-dual-certain")
-    assert [scorer.name for scorer in arm.scorers()] == ["direct"], "its scorer is trained first"
+    recipe = make_recipe({"arms": ["ases-dual-certain"]})
+    (arm,) = as_es_arms(recipe, "ases-dual-certain")
+    needed = [label for _, label in arm.trainings(recipe, 0)]
+    assert needed == ["ases-dual-certain, seed 0", "direct, seed 0"], "its scorer is trained too"
     with pytest.raises(RecipeError, match="'certain' reads a student trained on whole chains"):
         segment_chains(make_chains(1, seed=3), "certain", task=get_task("stories"))
 

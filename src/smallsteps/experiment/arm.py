@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome
+from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.trained import Part
 from smallsteps.records import Chain
 
@@ -59,8 +60,9 @@ class ChainArm(Protocol):
         are replaced by the finest ones."""
         ...
 
-    def scorers(self) -> Sequence[ChainArm]:
-        """Arms whose students score chains for this one."""
+    def trainings(self, recipe: Recipe, seed: int) -> Sequence[tuple[ChainArm, str]]:
+        """(arm, label) of each training that this arm needs, those of its scorers included: the
+        examples of that arm say how long it takes."""
         ...
 
 

@@ -108,11 +108,8 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     tokens: dict[str, int] = {}
     for seed in lab.recipe.seeds:
         for arm in arms:
-            tokens |= _tokens_of_models(plans[arm.name], label_of(arm.name, seed))
-            for scorer in arm.scorers():
-                for note in _scorer_notes(lab):
-                    label = label_of(scorer.name, seed) + note
-                    tokens |= _tokens_of_models(plans[scorer.name], label)
+            for trained, label in arm.trainings(lab.recipe, seed):
+                tokens |= _tokens_of_models(plans[trained.name], label)
     arm_count, model_count = counted(len(plans), "arm"), counted(len(tokens), "model")
     until = lab.recipe.train.until
     about = "at most about" if until == "plateau" else "about"
@@ -139,12 +136,6 @@ def _tokens_of_models(plan: Mapping[str, Any], label: str) -> dict[str, int]:
     return {
         f"{label}, {half} half" if half else label: count for half, count in plan["tokens"].items()
     }
-
-
-def _scorer_notes(lab: Lab) -> list[str]:
-    """What the labels of scorers end in: with `folds` a scorer is trained once for each fold."""
-    count = lab.recipe.segmentation.folds
-    return [""] if count == 1 else [f", without fold {fold}" for fold in range(count)]
 
 
 def _spread(plans: Mapping[str, Any]) -> float:
@@ -175,12 +166,13 @@ def _plan(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
 def _jobs(
     lab: Lab, arms: Sequence[ChainArm], folder: Path
 ) -> Iterator[tuple[ChainArm, TrainingJob]]:
-    """Each arm, and each scorer, once, with its training at the first seed."""
+    """Each arm, and each arm whose students it needs, once, with its training at the first
+    seed."""
     seed = lab.recipe.seeds[0]
     named = {arm.name: arm for arm in arms}
     for arm in arms:
-        for scorer in arm.scorers():
-            named.setdefault(scorer.name, scorer)
+        for trained, _ in arm.trainings(lab.recipe, seed):
+            named.setdefault(trained.name, trained)
     activity = "checking the examples of each arm"
     for number, arm in enumerate(named.values()):
         lab.reporter.advance(activity, number, len(named), arm.name)

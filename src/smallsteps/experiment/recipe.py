@@ -45,9 +45,9 @@ class BaseRecipe(Settings):
     """What it reproduces or shows, and whether the full run has been made."""
     arms: list[str] = Field(default_factory=lambda: list(DEFAULT_ARMS), min_length=1)
     """Ways of teaching to compare, of one method or of several: `base`, `base-fewshot`,
-    `answer-only`, `direct`, `direct-report`; `ases-PATH-STRATEGY` (PATH uni, cue or dual; STRATEGY
-    inter, ent, ent*, loss, bleu, rouge, gold or chunks); `tailored-full`, `tailored-t0-only`, ...;
-    `guided-standard`, `guided-distilled`, ..."""
+    `answer-only`, `direct`, `direct-report`, `self-training`; `ases-PATH-STRATEGY` (PATH uni, cue
+    or dual; STRATEGY inter, ent, ent*, loss, bleu, rouge, gold or chunks); `tailored-full`,
+    `tailored-t0-only`, ...; `guided-standard`, `guided-distilled`, ..."""
     baseline: str | None = None
     """The arm that the others are compared with. None: the first of direct, tailored-full and
     guided-standard in `arms`, else the first arm."""

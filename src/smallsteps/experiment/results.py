@@ -158,6 +158,12 @@ class ArmResult(ScoreResult):
     ends training by tokens or passes."""
     scorer_tokens: int | None = None
     """Tokens that training the scorer of the segmentation cost beside `train_tokens`."""
+    generated_tokens: int | None = None
+    """Tokens that students wrote for the training of this one; null: it learnt from no own
+    chains."""
+    other_tokens: int | None = None
+    """Tokens of the trainings beside `train_tokens` that a method with own chains needed: the
+    student that wrote the first ones, and the other rounds."""
     teacher_calls: int | None = None
     """Replies that a teacher was asked for."""
     teacher_tokens: int | None = None

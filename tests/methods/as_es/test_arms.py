@@ -65,9 +65,23 @@ def test_a_control_trains_and_answers_like_its_twin_but_never_leads(tmp_path, na
 
 def test_only_strategies_with_a_trained_scorer_name_one(recipe_of):
     recipe = recipe_of(arms=["ases-uni-ent", "ases-uni-ent*", "ases-uni-rouge"])
-    scorers = {name: as_es_arms(recipe, name)[0].scorers() for name in recipe.arms}
-    assert [arm.name for arm in scorers["ases-uni-ent"]] == ["direct"]
-    assert scorers["ases-uni-ent*"] == () == scorers["ases-uni-rouge"]
+    labels = {
+        name: [label for _, label in as_es_arms(recipe, name)[0].trainings(recipe, 2)]
+        for name in recipe.arms
+    }
+    assert labels["ases-uni-ent"] == ["ases-uni-ent, seed 2", "direct, seed 2"]
+    assert labels["ases-uni-ent*"] == ["ases-uni-ent*, seed 2"]
+    assert labels["ases-uni-rouge"] == ["ases-uni-rouge, seed 2"]
+
+
+def test_with_folds_a_scorer_is_trained_for_each(recipe_of):
+    recipe = recipe_of(arms=["ases-uni-ent"], segmentation={"folds": 2})
+    (arm,) = as_es_arms(recipe, "ases-uni-ent")
+    assert [label for _, label in arm.trainings(recipe, 0)] == [
+        "ases-uni-ent, seed 0",
+        "direct, seed 0, without fold 0",
+        "direct, seed 0, without fold 1",
+    ]
 
 
 def test_all_chains_of_a_problem_go_to_one_fold():

@@ -73,7 +73,8 @@ def test_the_student_reads_the_question_and_writes_the_answer_sentence_in_one_go
     assert all(example.prefix == () and example.kind is None for example in part.train)
     assert len(part.validation) == 2 and part.share == 1.0 and part.kind is None
     assert part.student.drive.path == "direct"
-    assert arm.against(["direct"]) == [] and arm.scorers() == ()
+    assert arm.against(["direct"]) == []
+    assert arm.trainings(lab.recipe, 1) == [(arm, "answer-only, seed 1")]
 
 
 @pytest.mark.data

@@ -1,20 +1,11 @@
-"""Arms that learn whole chains."""
+"""The baselines of a run, by name."""
+
+from types import SimpleNamespace
 
 from smallsteps.experiment.arm import ChainArm
-from smallsteps.experiment.outcome import ChainSelection
-from smallsteps.methods.baselines.arms import DirectArm, baseline_arms, direct_arms
+from smallsteps.methods.baselines.arms import baseline_arms, open_run
 from smallsteps.methods.baselines.config import ARMS
-from tiny_labs import tiny_lab
-
-
-def test_a_sweep_of_gamma_runs_direct_once_for_each_value(recipe_of):
-    data = {"task": "pet", "chains": "x"}
-    recipe = recipe_of(arms=["direct", "direct-report"], data=data, sweep={"gamma": [0, 1.5]})
-    arms = direct_arms(recipe, "direct")
-    assert [arm.name for arm in arms] == ["direct-gamma=0", "direct-gamma=1.5"]
-    assert [arm.selection.gamma for arm in arms] == [0, 1.5]
-    (report,) = direct_arms(recipe, "direct-report")
-    assert report.name == "direct-report" and report.selection.whole_report
+from smallsteps.methods.baselines.results import BaselinesResults
 
 
 def test_every_arm_of_the_method_has_its_name_and_those_that_train_on_chains_are_checked(recipe_of):
@@ -22,19 +13,13 @@ def test_every_arm_of_the_method_has_its_name_and_those_that_train_on_chains_are
     arms = {name: baseline_arms(recipe, name) for name in ARMS}
     assert all([arm.name for arm in by_name] == [name] for name, by_name in arms.items())
     trained = [name for name, by_name in arms.items() if isinstance(by_name[0], ChainArm)]
-    assert trained == ["answer-only", "direct", "direct-report"]
+    assert trained == ["answer-only", "direct", "direct-report", "self-training"]
 
 
-def test_the_baseline_names_no_arm_to_be_compared_with_and_needs_no_scorer():
-    arm = DirectArm(ChainSelection())
-    assert arm.against(["direct", "ases-uni-ent"]) == [] and arm.scorers() == ()
-
-
-def test_a_student_trained_on_some_chains_has_a_stage_of_its_own(tmp_path):
-    with tiny_lab(tmp_path, train={"budget": 800, "evaluations": 1}) as lab:
-        arm = DirectArm(ChainSelection())
-        chains = lab.train_chains(arm.selection)[:8]
-        trained = arm.train_on(lab, 0, "scorers/some", chains, ", without fold 0")
-        assert trained.folder("validation_loss").is_relative_to(lab.run.path / "scorers/some")
-        assert "direct, seed 0, without fold 0:" in lab.reporter.lines
-        assert not (lab.run.path / "arms").exists()
+def test_only_self_training_reports_something_of_its_own():
+    lab = SimpleNamespace(recipe=None)
+    direct = SimpleNamespace(name="direct", seed=0, outcome=SimpleNamespace(detail=None))
+    own = SimpleNamespace(name="self-training", seed=0, outcome=SimpleNamespace(detail=[]))
+    method_run = open_run(lab, ["direct"])
+    assert method_run.results([direct]) is None
+    assert method_run.results([direct, own]) == BaselinesResults(self_training=[])

@@ -28,6 +28,16 @@ def test_a_task_without_answer_sentences_has_no_answer_only_arm(recipe_of):
     before.check(recipe, ["answer-only"], get_task("stories"), Access(), False)
 
 
+def test_self_training_is_planned_with_its_rounds_and_samples_and_needs_answers(recipe_of):
+    arms = ["direct", "self-training"]
+    recipe = recipe_of(arms=arms, baselines={"rounds": 3, "samples": 5})
+    assert before.variants(recipe, arms) == arms and before.models(recipe, arms) == 1 + 3
+    (line,) = before.plan(recipe, arms, 10, 20)
+    assert "5 chains of every training question in each of at most 3 rounds" in line
+    with pytest.raises(RecipeError, match=r"self-training needs answer .*: direct$"):
+        before.check(recipe, ["self-training"], get_task("pet"), Access(), None)
+
+
 def test_an_answer_that_cannot_be_learnt_is_refused_before_any_training(recipe_of):
     chain = Chain(Problem("p", "?", "1. Or 2"), Rationale("r", "p", "So. The answer is 1."))
     data = SimpleNamespace(train_chains=[chain], validation_chains=[], task=get_task("text"))

@@ -16,6 +16,7 @@ def test_direct_is_the_baseline_and_learns_from_chains():
         "answer-only",
         "direct",
         "direct-report",
+        "self-training",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from smallsteps.experiment import sampled
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
 from smallsteps.methods.tailored import exam_stages
@@ -12,7 +13,7 @@ from tiny_tailored import tailored_content
 
 def test_an_exam_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """A killed exam loses at most a block of questions."""
-    monkeypatch.setattr(exam_stages, "BLOCK", 5)
+    monkeypatch.setattr(sampled, "BLOCK", 5)
     sizes = []
     sit = exam_stages.sit
 

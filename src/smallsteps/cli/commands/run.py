@@ -49,7 +49,8 @@ def compare(
         typer.Option(
             "--arms",
             help="Arms, separated by commas: base, base-fewshot, answer-only, direct, "
-            "direct-report, ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold,chunks}.",
+            "direct-report, self-training, "
+            "ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold,chunks}.",
         ),
     ] = "base,answer-only,direct,ases-uni-rouge,ases-uni-ent",
     budget: Annotated[

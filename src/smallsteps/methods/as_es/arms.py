@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.errors import counted
-from smallsteps.experiment.arm import Arm
+from smallsteps.experiment.arm import Arm, ChainArm
 from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
@@ -25,7 +25,7 @@ from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.as_es.config import ArmSpec, parse_arm
 from smallsteps.methods.as_es.method import as_es_parts, datasets, segment, train_as_es
-from smallsteps.methods.baselines.arms import DirectArm
+from smallsteps.methods.baselines.direct import DirectArm
 from smallsteps.records import Chain, Example, Segment
 from smallsteps.segments.strategies import get_strategy, needs_trained_scorer
 from smallsteps.students.loading import load_student
@@ -178,8 +178,15 @@ class AsEsArm:
 
         return as_es_parts(job, self.spec, examples_of(train), examples_of(validation))
 
-    def scorers(self) -> Sequence[DirectArm]:
-        return (self.direct(),) if needs_trained_scorer(self.strategy) else ()
+    def trainings(self, recipe: Recipe, seed: int) -> Sequence[tuple[ChainArm, str]]:
+        """The arm itself, and the direct student that scores its chains: with `folds` one for each
+        fold."""
+        trainings: list[tuple[ChainArm, str]] = [(self, label_of(self.name, seed))]
+        if needs_trained_scorer(self.strategy):
+            direct, count = self.direct(), recipe.segmentation.folds
+            notes = [fold_note(fold) for fold in range(count)] if count > 1 else [""]
+            trainings += [(direct, label_of(direct.name, seed) + note) for note in notes]
+        return trainings
 
     def train(self, lab: Lab, seed: int) -> Trained:
         """The trained student or pair."""

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smallsteps.errors import DataError
+from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
+from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.baselines.config import ANSWER_ONLY, METHOD
 from smallsteps.methods.baselines.method import direct_part, train_direct
@@ -39,8 +41,8 @@ class AnswerOnlyArm:
             direct_part(job, answers_alone(train, job.task), answers_alone(validation, job.task))
         ]
 
-    def scorers(self) -> Sequence[AnswerOnlyArm]:
-        return ()
+    def trainings(self, recipe: Recipe, seed: int) -> Sequence[tuple[ChainArm, str]]:
+        return [(self, label_of(self.name, seed))]
 
     def train(self, lab: Lab, seed: int) -> Trained:
         """The trained student."""

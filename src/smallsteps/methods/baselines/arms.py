@@ -1,77 +1,25 @@
-"""The baselines as arms. `direct` and, on reports, `direct-report` are here; the others have
-modules of their own."""
+"""The baselines in a run: the arms by their names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from smallsteps.experiment.arm import Arm
-from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.lab import Lab
-from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
-from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.baselines.answer_only import AnswerOnlyArm
 from smallsteps.methods.baselines.config import (
     ANSWER_ONLY,
     BASE,
     BASE_FEWSHOT,
-    DIRECT,
-    DIRECT_REPORT,
-    METHOD,
+    SELF_TRAINING,
 )
-from smallsteps.methods.baselines.method import direct_part, train_direct
+from smallsteps.methods.baselines.direct import direct_arms
+from smallsteps.methods.baselines.results import BaselinesResults
+from smallsteps.methods.baselines.self_training import SelfTrainingArm, round_results
 from smallsteps.methods.baselines.untrained import BaseArm, FewShotArm
-from smallsteps.records import Chain
-
-
-@dataclass(frozen=True)
-class DirectArm:
-    """Whole chains: read the question, write the chain."""
-
-    selection: ChainSelection
-    swept: tuple[str, ...] = ()
-    """Settings of a sweep whose values stand in the name."""
-    method: str = METHOD.name
-
-    @property
-    def name(self) -> str:
-        bare = DIRECT_REPORT if self.selection.whole_report else DIRECT
-        return bare + "".join(f"-{knob}={getattr(self.selection, knob):g}" for knob in self.swept)
-
-    def against(self, names: Sequence[str]) -> list[str]:
-        return []
-
-    def parts(
-        self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
-    ) -> list[Part]:
-        return [direct_part(job, train, validation)]
-
-    def scorers(self) -> Sequence[DirectArm]:
-        return ()
-
-    def train(self, lab: Lab, seed: int) -> Trained:
-        """The student trained on all selected chains."""
-        place = f"arms/{place_of(self.name, seed)}/training"
-        return self.train_on(lab, seed, place, lab.train_chains(self.selection))
-
-    def train_on(
-        self, lab: Lab, seed: int, place: str, chains: Sequence[Chain], note: str = ""
-    ) -> Trained:
-        """A student trained on `chains` alone, in the stage `place`. `note` ends its label."""
-        label = label_of(self.name, seed) + note
-
-        def make(folder: Path) -> Trained:
-            job = lab.chain_job(self.selection, seed, folder, label)
-            return train_direct(job, chains, lab.validation_chains(self.selection))
-
-        return lab.train_once(place, label, make)
-
-    def run(self, lab: Lab, seed: int) -> Outcome:
-        return lab.outcome(self.name, seed, self.selection, self.train(lab, seed))
 
 
 def baseline_arms(recipe: Recipe, name: str) -> Sequence[Arm]:
@@ -82,18 +30,9 @@ def baseline_arms(recipe: Recipe, name: str) -> Sequence[Arm]:
         return [FewShotArm()]
     if name == ANSWER_ONLY:
         return [AnswerOnlyArm()]
+    if name == SELF_TRAINING:
+        return [SelfTrainingArm()]
     return direct_arms(recipe, name)
-
-
-def direct_arms(recipe: Recipe, name: str) -> list[DirectArm]:
-    """`direct`, once for each gamma of a sweep, or `direct-report`."""
-    if name == DIRECT_REPORT:  # whole reports hold all their regions
-        return [DirectArm(ChainSelection(recipe.segmentation.gamma, whole_report=True))]
-    arm = DirectArm(ChainSelection(recipe.segmentation.gamma))
-    return [
-        replace(arm, selection=ChainSelection(gamma), swept=("gamma",))
-        for gamma in recipe.sweep.get("gamma", ())
-    ] or [arm]
 
 
 @dataclass(frozen=True)
@@ -113,8 +52,11 @@ class BaselinesRun:
             for seed in self.lab.recipe.seeds:
                 FewShotArm().student(self.lab, seed)
 
-    def results(self, graded: Sequence[Any]) -> None:
-        return None
+    def results(self, graded: Sequence[GradedArm]) -> BaselinesResults | None:
+        """The rounds of `self-training`; None where it is not in the run."""
+        trained = [arm for arm in graded if arm.name == SELF_TRAINING]
+        rounds = [row for arm in trained for row in round_results(arm.seed, arm.outcome.detail)]
+        return BaselinesResults(self_training=rounds) if trained else None
 
 
 def open_run(lab: Lab, names: Sequence[str]) -> BaselinesRun:

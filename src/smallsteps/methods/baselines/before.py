@@ -16,6 +16,7 @@ from smallsteps.methods.baselines.config import (
     BASE,
     BASE_FEWSHOT,
     DIRECT_REPORT,
+    SELF_TRAINING,
     UNTRAINED,
     BaselinesSettings,
 )
@@ -33,12 +34,13 @@ def check(
         refuse_encoder_decoder(causal, recipe.student.name)
     if BASE in names and (prompt := recipe.section(BaselinesSettings).prompt) is not None:
         zero_shot(task, read_prompt(prompt))
-    if ANSWER_ONLY in names and task.closing is None:
-        others = ", ".join(arm for arm in recipe.arms if arm != ANSWER_ONLY)
-        raise RecipeError(
-            f"the arm {ANSWER_ONLY} learns answer sentences; the task {task.name!r} has none. "
-            f"Leave it out of the arms: {others}"
-        )
+    for name in (ANSWER_ONLY, SELF_TRAINING):
+        if name in names and task.closing is None:
+            others = ", ".join(arm for arm in recipe.arms if arm != name)
+            raise RecipeError(
+                f"the arm {name} needs answer sentences; the task {task.name!r} has none. Leave it "
+                f"out of the arms: {others}"
+            )
     if DIRECT_REPORT in names and task.whole_chains is None:
         raise RecipeError(
             f"the arm direct-report is for reports; the task {task.name!r} has no parts. Use direct"
@@ -60,13 +62,21 @@ def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
 
 
 def models(recipe: Recipe, names: Sequence[str]) -> int:
-    """One for each arm that trains."""
-    return len(variants(recipe, [name for name in names if name not in UNTRAINED]))
+    """One for each arm that trains; of `self-training` one for each round."""
+    once = [name for name in names if name not in (*UNTRAINED, SELF_TRAINING)]
+    rounds = recipe.section(BaselinesSettings).rounds if SELF_TRAINING in names else 0
+    return len(variants(recipe, once)) + rounds
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
-    """Nothing beside the sizes of the chains."""
-    return []
+    """The samples of `self-training`."""
+    if SELF_TRAINING not in names:
+        return []
+    settings = recipe.section(BaselinesSettings)
+    return [
+        f"{SELF_TRAINING}: {settings.samples} chains of every training question in each of at most "
+        f"{settings.rounds} rounds, at every seed; each round trains for the whole budget"
+    ]
 
 
 next_command = solve_command

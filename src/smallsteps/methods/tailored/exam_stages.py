@@ -8,14 +8,16 @@ The exam itself is in `exam.py`."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.job import NO_CAP
 from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.sampled import Sampled
 from smallsteps.generation.generator import Decoding
+from smallsteps.generation.paths import SolveSettings
 from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.methods.tailored.exam import Paper, sit
 from smallsteps.records import Prediction, Problem
@@ -24,9 +26,6 @@ from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.files import write_rows
-
-BLOCK = 500
-"""Questions of an exam that are answered before their papers are written."""
 
 
 @dataclass(frozen=True)
@@ -52,36 +51,38 @@ class ExamStages:
         self, candidate: Examinee, place: str, demonstrations: Sequence[tuple[str, str]]
     ) -> list[Paper]:
         """The exam papers of the training questions, in their order."""
-        problems, samples = self.lab.data.train, self.settings.samples
+        task = self.lab.task
         decoding = Decoding(
             max_new_tokens=NO_CAP,
             temperature=self.settings.temperature,
             top_k=self.settings.top_k,
             seed=candidate.seed * 1000 + candidate.round,
         )
-        student: Student | None = None
-        papers: list[Paper] = []
-        for start in range(0, len(problems), BLOCK):
 
-            def make(folder: Path, start: int = start) -> None:
-                nonlocal student
-                student = student or self._load(candidate, demonstrations)
-                block = sit(
-                    student,
-                    problems[start : start + BLOCK],
-                    self.lab.task,
-                    samples=samples,
-                    decoding=decoding,
-                    solving=self.lab.job(candidate.seed, folder).solving(),
-                    progress=lambda count: self.lab.reporter.advance(
-                        f"exam {candidate.label}", start * samples + count, len(problems) * samples
-                    ),
-                )
-                write_rows(folder / "papers.jsonl", (paper.to_row() for paper in block))
+        def ask(
+            student: Student,
+            problems: Sequence[Problem],
+            solving: SolveSettings,
+            progress: Callable[[int], None],
+        ) -> list[Paper]:
+            return sit(
+                student,
+                problems,
+                task,
+                samples=solving.samples,
+                decoding=decoding,
+                solving=solving,
+                progress=progress,
+            )
 
-            folder = self.lab.run.stage(f"{place}/exam/block-{start // BLOCK:03}", make)
-            papers += [Paper.from_row(row) for row in read_json_lines(folder / "papers.jsonl")]
-        return papers
+        sampled = Sampled(
+            self.lab,
+            lambda: self._load(candidate, demonstrations),
+            self.settings.samples,
+            f"exam {candidate.label}",
+        )
+        rows = sampled.rows(f"{place}/exam", "papers", self.lab.data.train, ask)
+        return [Paper.from_row(row) for row in rows]
 
     def predictions(
         self,

@@ -1,0 +1,65 @@
+"""What a student writes when it answers training questions several times, in the run folder.
+
+    <place>/block-<n>/<file>.jsonl    records of the questions, in blocks
+
+A killed run loses at most one block. What is kept of the answers, the caller says: exam papers
+(tailored learning), right chains (self-training)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smallsteps.experiment.data import read_json_lines
+from smallsteps.experiment.lab import Lab
+from smallsteps.generation.paths import SolveSettings
+from smallsteps.records import Problem, Record
+from smallsteps.students.student import Student
+from smallsteps.tasks.files import write_rows
+
+BLOCK = 500
+"""Questions that are answered before their records are written."""
+
+Ask = Callable[[Student, Sequence[Problem], SolveSettings, Callable[[int], None]], Iterable[Record]]
+"""(student, a block of problems, how they are answered, progress in answers) → their records."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Answers of one student to training questions."""
+
+    lab: Lab
+    load: Callable[[], Student]
+    """Opens the student, once, for the first block that is not there yet."""
+    samples: int
+    """Answers to each question."""
+    label: str
+    """Names the work under the progress bar."""
+
+    def rows(
+        self, place: str, file: str, problems: Sequence[Problem], ask: Ask
+    ) -> list[dict[str, Any]]:
+        """The records of all problems, in their order, as rows."""
+        student: Student | None = None
+        total = len(problems) * self.samples
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(problems), BLOCK):
+
+            def advance(done: int, start: int = start) -> None:
+                self.lab.reporter.advance(self.label, start * self.samples + done, total)
+
+            def make(
+                folder: Path, start: int = start, advance: Callable[[int], None] = advance
+            ) -> None:
+                nonlocal student
+                student = student or self.load()
+                job = self.lab.job(self.lab.recipe.seeds[0], folder)
+                solving = job.solving().changed(samples=self.samples)
+                records = ask(student, problems[start : start + BLOCK], solving, advance)
+                write_rows(folder / f"{file}.jsonl", (record.to_row() for record in records))
+
+            folder = self.lab.run.stage(f"{place}/block-{start // BLOCK:03}", make)
+            rows += read_json_lines(folder / f"{file}.jsonl")
+        return rows
