@@ -118,18 +118,21 @@ def test_where_the_baseline_was_chosen_it_is_compared_with_the_next_best_on_vali
     )
 
 
-def test_of_a_sweep_the_chosen_arm_is_compared_with_the_one_of_as_many_chains() -> None:
-    names = ("direct-limit=250", "direct-limit=500", "uni-limit=250", "uni-limit=500")
+def test_of_a_sweep_over_chains_the_two_ways_are_compared_at_each_number_of_chains() -> None:
+    names = [f"{way}-limit={n}" for way in ("direct", "uni") for n in (1000, 250, 500)]
     arms = [trained(name, 40.0, 20.0, 30.0) for name in names]
     tests = [
-        point_comparison("plateau", f"uni-limit={n}", n / 100, 1.0, against=f"direct-limit={n}")
-        for n in (250, 500)
+        point_comparison("plateau", f"uni-limit={n}", 6.0 - n / 100, 2.0, f"direct-limit={n}")
+        for n in (250, 500, 1000)
     ]
-    text = said(*tests, arms=arms, best="uni-limit=500").text
-    assert text == (
-        f"uni-limit=500, best on validation, compared with direct-limit=500: {TESTED} "
-        f"{PLATEAU}uni-limit=500 leads by 5.0 points [4.0, 6.0]."
+    found = said(*tests, arms=arms, best="uni-limit=1000")
+    assert found.text == (
+        f"uni-limit=1000, best on validation, compared with direct-limit=1000: {TESTED} "
+        "250 chains: uni leads by 3.5 points [1.5, 5.5]. "
+        "500 chains: no clear difference, +1.0 points [−1.0, +3.0]. "
+        "1,000 chains: direct leads by 4.0 points [2.0, 6.0]."
     )
+    assert found.clear is True, "at the number of chains of the chosen arm"
 
 
 def test_controls_are_never_one_of_the_two() -> None:

@@ -15,6 +15,7 @@ from .conftest import (
     arm_result,
     plateau_results,
     point,
+    point_comparison,
     read,
     results,
     results_of,
@@ -37,6 +38,29 @@ def test_an_arm_that_trains_nothing_stands_at_the_plateau_with_its_ordinary_test
     assert base.cells["plateau"].tokens is None
     assert base.cells["plateau"].against is not None
     assert base.cells["plateau"].against.difference == -26.8
+
+
+def test_in_a_sweep_each_arm_is_compared_with_the_one_of_as_many_chains(make_run: MakeRun) -> None:
+    names = [f"{way}-limit={n}" for way in ("direct", "uni") for n in (250, 500)]
+    found = plateau_results(
+        arms=[trained(name, 40.0, 20.0, 30.0) for name in names],
+        comparisons=[],
+        points=[point("plateau", name, 40.0) for name in names],
+        point_comparisons=[
+            point_comparison("plateau", f"uni-limit={n}", 2.0, 1.0, f"direct-limit={n}")
+            for n in (250, 500)
+        ],
+    )
+    assert [row.against for row in point_rows(found)] == [
+        None,
+        None,
+        "direct-limit=250",
+        "direct-limit=500",
+    ]
+    text = read(make_run(found)).text
+    assert "Differences are from the arm named with them" in text
+    assert "from direct-limit=250" in text and "from direct-limit=500" in text
+    assert "On the test problems: trained to the plateau" in text and "Small budget" not in text
 
 
 def test_points_that_the_run_has_not_are_no_columns() -> None:

@@ -12,13 +12,22 @@ from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Segment
 from smallsteps.report.terminal import (
     coloured,
+    points_table,
     results_table,
     rounds_table,
     segment_printer,
     tables,
 )
 
-from .conftest import arm_result, comparison, pooled_result, results, results_of, round_result
+from .conftest import (
+    arm_result,
+    comparison,
+    plateau_results,
+    pooled_result,
+    results,
+    results_of,
+    round_result,
+)
 
 
 def printed(thing: object, width: int = 80) -> str:
@@ -143,3 +152,33 @@ def test_a_kind_that_nobody_stated_is_judged_and_marked_so() -> None:
     show("AS", "Ann has 3 boxes.")
     lines = console.file.getvalue().split("\n")  # type: ignore[attr-defined]
     assert [line.split(" ")[0] for line in lines[:-1]] == ["[ES?]", "[AS?]", "[AS]"]
+
+
+def test_the_three_points_stand_in_80_columns_below_the_results() -> None:
+    text = printed(points_table(plateau_results()))
+    for shown in (
+        "small budget",
+        "200 k tokens",
+        "equal passes",
+        "34.0 (29.9–38.3)",
+        "−5.2*",
+        "−8.7 to −1.7",
+        "+2.2",
+        "350 k tokens",
+        "not trained",
+        "difference from direct",
+    ):
+        assert shown in text
+    assert "…" not in text and "+2.2*" not in text and "no plateau" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert [str(table.title) for table in tables(plateau_results())][-1] == "On the test problems"
+
+
+def test_a_plateau_that_was_never_reached_is_said_in_the_terminal_too() -> None:
+    arms = [
+        arm.model_copy(update={"plateau": False}) if arm.name == "direct" else arm
+        for arm in plateau_results().arms
+    ]
+    text = printed(points_table(plateau_results(arms=arms)))
+    assert text.count("no plateau") == 2, "in the cell, and what it means"
+    assert "no plateau: training came to its cap before" in " ".join(text.split())

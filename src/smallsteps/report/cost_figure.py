@@ -271,7 +271,7 @@ def spread_out(places: Sequence[float], gap: float, low: float, high: float) -> 
     from `low` to `high`; closer together where they would not fit.
 
     >>> spread_out([50, 51, 90], 10, 0, 100)
-    [45.5, 55.5, 90.0]
+    [45.5, 55.5, 90]
     """
     if not places:
         return []

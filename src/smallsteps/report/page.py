@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,11 +56,16 @@ class Section(NamedTuple):
     short: str = ""
     """In the list of sections; empty: its title."""
 
+    def titled(self, fact: Any) -> Section:
+        """The section with the title that its fact names, if it does."""
+        named = isinstance(fact, Mapping) and "title" in fact
+        return self._replace(title=fact["title"]) if named else self
+
 
 SECTIONS = (
     Section("cost", "What each arm brings, and at what cost", "Accuracy and cost"),
     Section("sweep", "Sweep"),
-    Section("points", "Three points: small budget, plateau, equal passes", "Three points"),
+    Section("points", "On the test problems", "Test problems"),
     Section("results", "Results"),
     Section("tests", "Paired tests"),
     Section("rounds", "Rounds"),
@@ -102,7 +108,7 @@ def render(run: ShownRun) -> str:
         plain=plain,
     )
     facts = _facts(run)
-    sections = [section for section in SECTIONS if facts[section.name]]
+    sections = [section.titled(facts[section.name]) for section in SECTIONS if facts[section.name]]
     script = _inline("page.js")
     return environment.get_template("page.html").render(
         **facts,

@@ -10,6 +10,8 @@ The rules:
                  zero: "direct leads by 5.2 points [1.7, 8.7]"
     not clear    else: "no clear difference, +2.2 points [−0.9, +5.3]", first arm minus second
     crossing     only where small budget and plateau have clear winners that differ
+    chains       in a sweep over the number of training chains: the outcome at the plateau for each
+                 number, in the place of the points
     answers      their time is named where it differs by more than a tenth
     cap          an arm of the two that came to the cap before its plateau is named
     untrained    the best arm that trains nothing is named with its figure, first of all the one
@@ -37,6 +39,7 @@ from smallsteps.report.summaries import (
     summaries,
     tested_against,
 )
+from smallsteps.report.sweeps import by_chains, swept
 
 FEW = 100
 """Test problems below which intervals are wide whatever the arms: about ±10 points for accuracy."""
@@ -72,32 +75,62 @@ def point_verdict(results: Results) -> tuple[list[str], bool | None] | None:
     best = chosen_on_validation(results)
     first = max(usable, key=lambda name: (name == best, validation_of(results, name)))
     second = _other(results, first, usable)
-    tests = results.point_comparisons
     if second is None:
-        sentences = [_alone(results, first)]
-        differences: dict[Point, Difference] = {}
+        sentences, clear = [_alone(results, first)], None
     else:
-        differences = {
-            point: difference
-            for point in POINTS
-            if (difference := difference_between(_at(tests, point), first, second)) is not None
-        }
-        sentences = [_intro(arms[first], second, chosen=first == best)]
-        sentences += [
-            f"{_title(results, point)}: {_outcome(difference, arms[first], arms[second])}."
-            for point, difference in differences.items()
-        ]
-        if _crosses(differences):
-            sentences.append("So it depends on the budget which of the two is better.")
-        sentences.append(answers_clause(arms[first], arms[second]))
+        sentences, clear = _compared(results, arms[first], arms[second], chosen=first == best)
     pair = [first] if second is None else [first, second]
     sentences += [
         _capped(results, [arms[name] for name in pair]),
         _untrained(results, list(arms.values())),
+        few_clause(arms[first].n),
     ]
-    sentences.append(few_clause(arms[first].n))
+    return list(filter(None, sentences)), clear
+
+
+def _compared(
+    results: Results, first: ArmSummary, second: ArmSummary, *, chosen: bool
+) -> tuple[list[str], bool | None]:
+    """(what is said of the two, whether their difference at the plateau is clear)."""
+    differences = {
+        point: difference
+        for point in POINTS
+        if (
+            difference := difference_between(
+                _at(results.point_comparisons, point), first.name, second.name
+            )
+        )
+        is not None
+    }
+    sentences = [_intro(first, second, chosen=chosen)]
+    sentences += _for_each_size(results, first, second) or [
+        f"{_title(results, point)}: {_outcome(difference, first.name, second.name, first.metric)}."
+        for point, difference in differences.items()
+    ]
+    if _crosses(differences):
+        sentences.append("So it depends on the budget which of the two is better.")
+    sentences.append(answers_clause(first, second))
     at_plateau = differences.get("plateau")
-    return list(filter(None, sentences)), None if at_plateau is None else at_plateau.clear
+    return sentences, None if at_plateau is None else at_plateau.clear
+
+
+def _for_each_size(results: Results, first: ArmSummary, second: ArmSummary) -> list[str]:
+    """In a sweep over the number of training chains, the outcome at the plateau for each number;
+    else nothing."""
+    families = by_chains(list(dict.fromkeys(point.name for point in results.points)))
+    sizes = {name: sizes for sizes in families.values() for name in sizes.values()}
+    own, others = sizes.get(first.name, {}), sizes.get(second.name, {})
+    shared = [size for size in own if size in others and size > 0]
+    if len(shared) < 2:
+        return []
+    tests = _at(results.point_comparisons, "plateau")
+    sentences = []
+    for size in shared:
+        difference = difference_between(tests, own[size], others[size])
+        if difference is not None:
+            names = (swept(first.name)[0], swept(second.name)[0])
+            sentences.append(f"{size:,.0f} chains: {_outcome(difference, *names, first.metric)}.")
+    return sentences
 
 
 def _at(tests: Sequence[PointComparison], point: Point) -> list[PointComparison]:
@@ -113,12 +146,12 @@ def _other(results: Results, first: str, usable: Sequence[str]) -> str | None:
     return max(rivals, key=lambda name: validation_of(results, name), default=None)
 
 
-def _intro(first: ArmSummary, second: str, *, chosen: bool) -> str:
+def _intro(first: ArmSummary, second: ArmSummary, *, chosen: bool) -> str:
     why = ", best on validation," if chosen else ""
     seeds = f", {len(first.seeds)} seeds" if len(first.seeds) > 1 else ""
     return (
-        f"{first.name}{why} compared with {second}: {metric_name(first.metric)} on {first.n:,} "
-        f"test problems{seeds}, 95 % intervals in brackets."
+        f"{first.name}{why} compared with {second.name}: {metric_name(first.metric)} on "
+        f"{first.n:,} test problems{seeds}, 95 % intervals in brackets."
     )
 
 
@@ -142,16 +175,16 @@ def _title(results: Results, point: Point) -> str:
     return "Trained to the plateau"
 
 
-def _outcome(difference: Difference, first: ArmSummary, second: ArmSummary) -> str:
+def _outcome(difference: Difference, first: str, second: str, metric: str) -> str:
     low, high = difference.low, difference.high
     if not difference.clear:
         interval = f"[{number(low, sign=True)}, {number(high, sign=True)}]"
         return f"no clear difference, {number(difference.value, sign=True)} points {interval}"
     if difference.value < 0:
         low, high = -high, -low
-    winner = first if better(difference.value, 0.0, first.metric) else second
+    winner = first if better(difference.value, 0.0, metric) else second
     points = number(abs(difference.value))
-    return f"{winner.name} leads by {points} points [{number(low)}, {number(high)}]"
+    return f"{winner} leads by {points} points [{number(low)}, {number(high)}]"
 
 
 def _crosses(differences: Mapping[Point, Difference]) -> bool:

@@ -48,8 +48,10 @@ class PointRow:
     """Seeds that came to the cap before a plateau."""
     seeds: int
     seconds_per_answer: float
+    against: str | None
+    """The arm that its differences are from; None: it was not tested."""
     ratio: float | None
-    """Its seconds per answer as a multiple of the baseline's; None: it is the baseline."""
+    """Its seconds per answer as a multiple of that arm's; None: it was not tested."""
 
 
 def point_rows(results: Results) -> list[PointRow]:
@@ -57,9 +59,8 @@ def point_rows(results: Results) -> list[PointRow]:
     plateau. An arm that trains nothing stands at `plateau` only."""
     if not results.points:
         return []
-    base = baseline(results)
     arms = summaries(results)
-    base_seconds = next((arm.seconds_per_answer for arm in arms if arm.name == base), None)
+    seconds = {arm.name: arm.seconds_per_answer for arm in arms}
     points = {(point.name, point.point): point for point in results.points}
     tests = {(test.arm, test.point): test for test in results.point_comparisons}
     rows = []
@@ -71,6 +72,8 @@ def point_rows(results: Results) -> list[PointRow]:
         }
         if not cells:
             cells = {"plateau": _untrained(arm, results)}
+        against = next((cell.against.against for cell in cells.values() if cell.against), None)
+        ratio = arm.seconds_per_answer / seconds[against] if against and seconds[against] else None
         rows.append(
             PointRow(
                 name=arm.name,
@@ -79,9 +82,8 @@ def point_rows(results: Results) -> list[PointRow]:
                 unreached=sum(seed.plateau is False for seed in arm.seeds),
                 seeds=len(arm.seeds),
                 seconds_per_answer=arm.seconds_per_answer,
-                ratio=arm.seconds_per_answer / base_seconds
-                if base_seconds and arm.name != base
-                else None,
+                against=against,
+                ratio=ratio,
             )
         )
     return rows
@@ -133,10 +135,17 @@ def points_section(results: Results) -> dict[str, Any]:
     rows = point_rows(results)
     if not rows:
         return {}
+    titles = point_titles(results)
+    known = {
+        "budget": "small budget",
+        "plateau": "trained to the plateau",
+        "passes": "equal passes",
+    }
     return {
+        "title": "On the test problems: " + ", ".join(known[point] for point in titles),
         "rows": rows,
-        "titles": point_titles(results),
-        "baseline": baseline(results),
+        "titles": titles,
+        "baselines": list(dict.fromkeys(row.against for row in rows if row.against)),
         "capped": [row for row in rows if row.unreached],
     }
 

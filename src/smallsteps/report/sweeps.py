@@ -41,18 +41,24 @@ def arm_colours(results: Results) -> dict[str, int]:
     return {name: colours[family] for name, family in families.items()}
 
 
-def with_most_chains(names: Sequence[str]) -> list[str]:
-    """The arms without those that learnt from fewer chains than another arm of their family."""
-    largest: dict[str, float] = {}
+def by_chains(names: Sequence[str]) -> dict[str, dict[float, str]]:
+    """Arm without its number of chains → number of chains, rising → arm; 0: the number is not in
+    the name.
+
+    >>> by_chains(["base", "direct-limit=500", "direct-limit=250"])
+    {'base': {0.0: 'base'}, 'direct': {250.0: 'direct-limit=250', 500.0: 'direct-limit=500'}}
+    """
+    families: dict[str, dict[float, str]] = {}
     for name in names:
         base, values = swept(name)
-        family = _family(base, values, LIMIT)
-        largest[family] = max(largest.get(family, 0.0), values.get(LIMIT, 0.0))
-    return [
-        name
-        for name in names
-        if swept(name)[1].get(LIMIT, 0.0) == largest[_family(*swept(name), LIMIT)]
-    ]
+        families.setdefault(_family(base, values, LIMIT), {})[values.get(LIMIT, 0.0)] = name
+    return {family: dict(sorted(sizes.items())) for family, sizes in families.items()}
+
+
+def with_most_chains(names: Sequence[str]) -> list[str]:
+    """The arms without those that learnt from fewer chains than another arm of their family."""
+    largest = {list(sizes.values())[-1] for sizes in by_chains(names).values()}
+    return [name for name in names if name in largest]
 
 
 def sweeps(results: Results) -> dict[str, Any]:
@@ -123,6 +129,7 @@ def _sweep_chart(
         series,
         label,
         f"{axis_name(metric)} against {label}",
+        zero=setting == LIMIT,
         x_places=xs if setting == LIMIT else None,
     )
 

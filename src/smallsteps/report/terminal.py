@@ -16,10 +16,17 @@ from rich.text import Text
 
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.evaluation.overlap import judged_kind
-from smallsteps.experiment.results import ArmResult, ComparisonResult, Figure, Results
+from smallsteps.experiment.results import (
+    ArmResult,
+    ComparisonResult,
+    Figure,
+    Point,
+    Results,
+)
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Kind, Segment, Stopped
 from smallsteps.report.formats import amount, duration, number, p_value
+from smallsteps.report.points_table import PointRow, point_rows, point_titles
 from smallsteps.report.summaries import (
     ArmSummary,
     baseline,
@@ -40,10 +47,11 @@ SHORT_ENDINGS: dict[Stopped, str] = {
 
 
 def tables(results: Results) -> list[Table]:
-    """All tables of a run: those of its methods, then the results."""
+    """All tables of a run: those of its methods, the results, and those at three points."""
     tailored = results.methods.get("tailored")
     rounds = [rounds_table(tailored)] if isinstance(tailored, TailoredResults) else []
-    return [*rounds, results_table(results)]
+    points = [points_table(results)] if results.points else []
+    return [*rounds, results_table(results), *points]
 
 
 def results_table(results: Results) -> Table:
@@ -90,6 +98,56 @@ def results_table(results: Results) -> Table:
             tests = [test for test in results.comparisons if test.seed == single.seed]
             add_row(Text(f"  seed {single.seed}"), single, tests, style="bright_black")
     return table
+
+
+def points_table(results: Results) -> Table:
+    """Arms that were trained until their plateau, at each point: the figure with its interval, the
+    paired difference from the baseline with its interval, and the tokens of the checkpoint."""
+    titles = point_titles(results)
+    rows = point_rows(results)
+    tested = any(row.against for row in rows)
+    table = _table("On the test problems")
+    table.add_column("arm", overflow="fold", min_width=8)
+    for title in titles.values():
+        name, _, cost = title.partition(", ")
+        table.add_column(Text("\n".join(filter(None, (name, cost)))), justify="right")
+    table.add_column("per\nanswer", justify="right")
+    for row in rows:
+        table.add_section()
+        cells = [_point(row, point) for point in titles]
+        table.add_row(
+            Text(visible(row.name), style="bold"),
+            *map(Text, cells),
+            Text(duration(row.seconds_per_answer)),
+        )
+    notes = []
+    if tested:
+        against = list(dict.fromkeys(row.against for row in rows if row.against))
+        names = visible(against[0]) if len(against) == 1 else "the arm of as many chains"
+        notes.append(f"below: difference from {names}; * its 95 % interval excludes zero")
+    if any(row.unreached for row in rows):
+        notes.append("no plateau: training came to its cap before")
+    table.caption = Text("\n".join(notes)) if notes else None
+    table.caption_justify = "left"
+    return table
+
+
+def _point(row: PointRow, point: Point) -> str:
+    """The lines of one cell; empty where the arm has no figure at this point."""
+    cell = row.cells.get(point)
+    if cell is None:
+        return ""
+    lines = [f"{number(cell.value)} ({number(cell.low)}–{number(cell.high)})"]
+    if cell.against is not None:
+        test = cell.against
+        star = "*" if excludes_zero(test) else ""
+        lines.append(f"{number(test.difference, sign=True)}{star}")
+        lines.append(f"{number(test.low, sign=True)} to {number(test.high, sign=True)}")
+    tokens = "not trained" if cell.tokens is None else f"{amount(cell.tokens)} tokens"
+    lines.append(tokens)
+    if point == "plateau" and row.unreached:
+        lines.append("no plateau")
+    return "\n".join(lines)
 
 
 def rounds_table(tailored: TailoredResults) -> Table:
