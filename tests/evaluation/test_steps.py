@@ -102,10 +102,13 @@ def test_accuracies_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "LEAST_CHAINS", 2)
     gold_prefix = [[[True, True, False, True], [True, False], [True]]]
     free_running = [[[True, False, False, False], [False, False], [True]]]
-    rows = step_accuracies(gold_prefix, free_running)
+    rows = step_accuracies(free_running, gold_prefix)
     assert [(row.first, row.last, row.n) for row in rows] == [(1, 1, 3), (2, 2, 2), (3, 4, 1)]
-    assert [round(row.gold_prefix.value) for row in rows] == [100, 50, 50]
+    assert [row.gold_prefix and round(row.gold_prefix.value) for row in rows] == [100, 50, 50]
     assert [round(row.free_running.value) for row in rows] == [67, 0, 0]
-    assert [round(row.lost.value) for row in rows] == [33, 50, 50]
-    two = step_accuracies([*gold_prefix, *gold_prefix], [*free_running, *gold_prefix])
+    assert [row.lost and round(row.lost.value) for row in rows] == [33, 50, 50]
+    assert [(row.gold_prefix, row.lost) for row in step_accuracies(free_running)] == [
+        (None,) * 2
+    ] * 3
+    two = step_accuracies([*free_running, *gold_prefix], [*gold_prefix, *gold_prefix])
     assert [(row.n, round(row.free_running.value)) for row in two] == [(6, 83), (4, 25), (2, 25)]

@@ -76,9 +76,10 @@ class Spied:
             self.cuts.append((arm.strategy, len(chains), scorer))
             return cut(arm, lab, seed, folder, chains, scorer)
 
-        def answers_spy(workshop, student, problems, label=None):
-            self.asked.append((workshop.label, [problem.id for problem in problems], label))
-            return answers(workshop, student, problems, label)
+        def answers_spy(workshop, student, problems, label=None, **given):
+            if not given:  # no gold prefixes
+                self.asked.append((workshop.label, [problem.id for problem in problems], label))
+            return answers(workshop, student, problems, label, **given)
 
         patch.setattr(job_module, "Training", fit_spy)
         patch.setattr(AsEsArm, "cut", cut_spy)

@@ -273,3 +273,20 @@ def test_a_chain_ends_where_it_has_enough(tiny: Tiny) -> None:
     assert [p.text for n, p in found.items() if n != chosen] == [
         free[n].text for n in found if n != chosen
     ]
+
+
+def test_a_given_part_that_is_longer_than_the_student_reads_ends_its_chain_alone(
+    tiny: Tiny,
+) -> None:
+    """The trap: one gold chain that is too long must not end a run whose questions all fit."""
+    task = a_task()
+    student = prepare(tiny("t5"), task, path="uni")
+    items = problems(4)
+    given = {items[1].id: GivenPrefix((("ES", "pens " * 50),))}
+    settings = SolveSettings(source_limit=60)
+    found = {p.problem_id: p for p in solve(student, items, task, settings, given=given)}
+    free = {p.problem_id: p for p in solve(student, items, task, settings)}
+    assert found[items[1].id].stopped == "limit" and "pens pens" in found[items[1].id].text
+    assert all(found[p.id].text == free[p.id].text for p in items if p.id not in given)
+    with pytest.raises(DataError, match="needs"):
+        list(solve(student, items, task, SolveSettings(source_limit=5), given=given))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -104,9 +105,12 @@ class NextStep:
         found = any(self.steps.is_step(equation, self.place) for equation in following)
         return found or len(following) == NEXT_EQUATIONS
 
+    @cached_property
+    def _given(self) -> int:
+        return len(find_equations(self.prefix))
+
     def _next(self, text: str) -> list[Equation]:
-        given = len(find_equations(self.prefix))
-        return find_equations(text)[given : given + NEXT_EQUATIONS]
+        return find_equations(text)[self._given : self._given + NEXT_EQUATIONS]
 
 
 class StepAccuracy(NamedTuple):
@@ -117,9 +121,10 @@ class StepAccuracy(NamedTuple):
     last: int
     n: int
     """Chains (and seeds) that have the first of these steps."""
-    gold_prefix: Share
     free_running: Share
-    lost: Share
+    gold_prefix: Share | None
+    """None: not measured."""
+    lost: Share | None
     """Gold prefix minus free-running, in points, paired."""
 
 
@@ -127,17 +132,21 @@ Verdicts = Sequence[Sequence[Sequence[bool]]]
 """(seeds, chains, steps): whether each step is right. Every seed has the same chains."""
 
 
-def step_accuracies(gold_prefix: Verdicts, free_running: Verdicts) -> list[StepAccuracy]:
+def step_accuracies(
+    free_running: Verdicts, gold_prefix: Verdicts | None = None
+) -> list[StepAccuracy]:
     """The accuracy of each step, in order; rare and late steps are pooled."""
-    lengths = [len(chain) for chain in gold_prefix[0]]
+    lengths = [len(chain) for chain in free_running[0]]
     table = []
     for first, last in pooled(lengths):
-        given = _rows(gold_prefix, first, last)
         free = _rows(free_running, first, last)
-        on_gold, running, lost = share(given), share(free), share_difference(given, free)
-        assert on_gold and running and lost, "some chain has the step"
-        n = len(gold_prefix) * sum(length >= first for length in lengths)
-        table.append(StepAccuracy(first, last, n, on_gold, running, lost))
+        given = None if gold_prefix is None else _rows(gold_prefix, first, last)
+        running = share(free)
+        assert running, "some chain has the step"
+        on_gold = None if given is None else share(given)
+        lost = None if given is None else share_difference(given, free)
+        n = len(free_running) * sum(length >= first for length in lengths)
+        table.append(StepAccuracy(first, last, n, running, on_gold, lost))
     return table
 
 

@@ -22,6 +22,7 @@ from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.experiment.trained import Part, Trained
+from smallsteps.generation.draft import GivenPrefix
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.generation.paths import SolveSettings
@@ -230,13 +231,24 @@ class TrainingJob:
         return [texts[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
 
     def answers(
-        self, student: Student | DualStudent, problems: Sequence[Problem], label: str | None = None
+        self,
+        student: Student | DualStudent,
+        problems: Sequence[Problem],
+        label: str | None = None,
+        given: Mapping[str, GivenPrefix] | None = None,
+        enough: Callable[[str, str], bool] | None = None,
     ) -> list[Prediction]:
         """Greedy predictions for `problems`, in their order; with `label` under a progress bar of
-        that name."""
+        that name. `given`, `enough`: of `solve`."""
         predictions: dict[str, Prediction] = {}
         for prediction in solve(
-            student, problems, self.task, self.solving(), Decoding(max_new_tokens=NO_CAP)
+            student,
+            problems,
+            self.task,
+            self.solving(),
+            Decoding(max_new_tokens=NO_CAP),
+            given=given,
+            enough=enough,
         ):
             predictions[prediction.problem_id] = prediction
             if label is not None:

@@ -42,9 +42,11 @@ from smallsteps.experiment.results import (
     DataFacts,
     Provenance,
     Results,
+    WhyResults,
     read_results,
     write_results,
 )
+from smallsteps.experiment.why import explain
 from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
 
@@ -107,7 +109,7 @@ def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Acc
             method_run.prepare()
         graded = [grade_arm(lab, arm, seed) for seed in recipe.seeds for arm in arms]
         write_gold(lab, arms)
-        return _results(lab, runs, graded)
+        return _results(lab, runs, graded, explain(lab, graded))
 
 
 def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str:
@@ -164,7 +166,9 @@ def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
         lab.reporter.say(f"budget: {tokens}")
 
 
-def _results(lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm]) -> Results:
+def _results(
+    lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm], why: WhyResults | None
+) -> Results:
     recipe = lab.recipe
     baseline = runs[method_of(baseline_of(recipe)).name].arms(baseline_of(recipe))[0].name
     pairs = compared_pairs(graded, baseline)
@@ -182,6 +186,7 @@ def _results(lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm]) 
         **vars(compared),
         further_tests=further_results(lab, graded),
         paper_protocol=[graded_arm.paper for graded_arm in graded if graded_arm.paper],
+        why=why,
         data=DataFacts.model_validate(facts),
         budget=BudgetFacts(until=recipe.train.until, tokens=lab.budget, passes=recipe.train.passes),
         best=best_student(lab, graded),

@@ -42,7 +42,7 @@ def solve(
 
     given: problem id → the part of its chain that is given and counts as written. enough: receives
     (problem id, text so far) after each segment (whole chains: each sub-sentence); where it returns
-    True, the chain ends with `limit`.
+    True, the chain ends with `limit`. So does a chain whose given part the student cannot read.
 
     The task's `max_segment_tokens` limits a segment, the student's own `Drive.max_segments` (or the
     task's `max_segments`) their number, `max_chain_tokens` a whole chain, and
@@ -51,6 +51,7 @@ def solve(
     occurs twice."""
     task = get_task(task)
     settings, decoding = settings or SolveSettings(), decoding or Decoding()
+    given = given or {}
     if student.drive is not None and student.drive.max_segments is not None:
         task = replace(task, max_segments=student.drive.max_segments)
     _check_ids(problems)
@@ -61,6 +62,7 @@ def solve(
     }
     drafts: dict[str, ChainDraft] = {}
     """Id of a request under way → its chain."""
+    finished: list[ChainDraft] = []
 
     def submit(draft: ChainDraft, turn: SegmentTurn) -> None:
         """Hands a chain's next request to its writer."""
@@ -69,7 +71,7 @@ def solve(
 
     for problem in problems:
         for sample in range(settings.samples):
-            prefix = (given or {}).get(problem.id, GivenPrefix())
+            prefix = given.get(problem.id, GivenPrefix())
             draft = ChainDraft(
                 problem,
                 sample,
@@ -77,15 +79,23 @@ def solve(
                 begun=prefix.begun,
                 enough=partial(enough, problem.id) if enough else None,
             )
-            submit(draft, path.first(draft))
+            try:
+                submit(draft, path.first(draft))
+            except DataError:
+                if problem.id not in given:
+                    raise
+                draft.stopped = "limit"  # what is given has outgrown what the student reads
+                finished.append(draft)
     began, done = time.monotonic(), 0
-    while drafts:
+    while drafts or finished:
         replies = [reply for session in sessions.values() for reply in session.step()]
         for reply in replies:
             draft = drafts.pop(reply.id)
             if turn := path.following(draft, reply):
                 submit(draft, turn)
-                continue
+            else:
+                finished.append(draft)
+        for draft in finished:
             done += 1
             if progress:
                 progress(done)
@@ -96,6 +106,7 @@ def solve(
                 lenient=settings.lenient,
                 seconds=(time.monotonic() - began) / done,
             )
+        finished.clear()
 
 
 def _check_ids(problems: Sequence[Problem]) -> None:

@@ -46,6 +46,7 @@ from smallsteps.report.summaries import arm_names
 from smallsteps.report.sweeps import arm_colours, sweeps, swept
 from smallsteps.report.tailored_section import tailored_section
 from smallsteps.report.verdict import verdict
+from smallsteps.report.why_section import why_section
 
 
 class Section(NamedTuple):
@@ -72,6 +73,7 @@ SECTIONS = (
     Section("guided", "Guidance"),
     Section("search", "Learning rates"),
     Section("curves", "Curves"),
+    Section("why", "Why"),
     Section("chains", "Chains"),
     Section("further", "Further results"),
     Section("provenance", "Data and provenance"),
@@ -147,6 +149,7 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "tests": comparison_rows(results, colours),
         "rounds": tailored_section(run),
         "guided": guided_section(run, colours),
+        "why": why_section(results, colours),
         "sweep": sweeps(results),
         "best_loss": charts.best_loss(run, colours),
         "curves": charts.curves(run, colours, metric),

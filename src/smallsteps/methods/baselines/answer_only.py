@@ -57,7 +57,8 @@ class AnswerOnlyArm:
         return lab.train_once(f"arms/{place_of(self.name, seed)}/training", label, make)
 
     def run(self, lab: Lab, seed: int) -> Outcome:
-        return lab.outcome(self.name, seed, self.selection, self.train(lab, seed))
+        outcome = lab.outcome(self.name, seed, self.selection, self.train(lab, seed))
+        return replace(outcome, writes_chains=False)
 
 
 def answers_alone(chains: Sequence[Chain], task: Task) -> list[Chain]:
