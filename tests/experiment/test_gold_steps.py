@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from itertools import islice
+from pathlib import Path
+
 import pytest
 
 from smallsteps.evaluation.steps import NextStep
@@ -116,3 +120,24 @@ def test_prefixes_of_bundled_chains_are_cut_without_loss(strategy: str) -> None:
             kinds = [kind for kind, _ in given.segments]
             assert kinds == ["ES", "AS"] * (len(kinds) // 2) + ["ES"] * (len(kinds) % 2)
             assert find_equations(made.rationale.text[:cut])
+
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not beside the repository")
+def test_real_chains_are_right_at_every_step_and_no_prefix_holds_the_next_one() -> None:
+    file = DATA / "gsm8k_cot_llama3_70b/train.jsonl"
+    with file.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in islice(lines, 1500)]
+    chains = [chain(row["rationale"], row["id"]) for row in rows if row["correct"]]
+    stepped, without = step_chains(chains, "en", len(chains))
+    assert without < 0.04 * len(chains)
+    for found in stepped:
+        text = found.chain.rationale.text
+        assert all(found.steps.right(text))
+        for place, cut in enumerate(found.cuts, start=1):
+            assert found.steps.right(text[:cut])[:place] == [True] * place
+            judged = NextStep(found.steps, place, text[:cut])
+            assert judged.right(text) and not judged.right(text[:cut])

@@ -15,9 +15,24 @@ from smallsteps.experiment.results import (
     StepResult,
     WhyResults,
 )
-from smallsteps.report.why_section import missing, most_lost, step_name, why_section
+from smallsteps.report.why_section import (
+    MOST_ARMS,
+    missing,
+    most_lost,
+    shown_arms,
+    step_name,
+    why_section,
+)
 
-from .conftest import EVIL, MakeRun, arm_result, assert_no_markup, read, results_of
+from .conftest import (
+    EVIL,
+    MakeRun,
+    arm_result,
+    assert_no_markup,
+    comparison,
+    read,
+    results_of,
+)
 
 COLOURS = {"direct": 0, "ases-uni-ent": 1}
 
@@ -159,3 +174,15 @@ def test_a_run_of_which_nothing_was_measured_has_no_section(make_run: MakeRun) -
 def test_names_of_arms_become_no_markup(make_run: MakeRun) -> None:
     evil = DIRECT.model_copy(update={"name": EVIL})
     assert_no_markup(read(make_run(results(why(evil), EVIL))))
+
+
+def test_of_very_many_arms_the_baseline_and_the_best_are_shown(make_run: MakeRun) -> None:
+    names = ["direct", *(f"ases-uni-ent-beta={n}" for n in range(1, MOST_ARMS + 3))]
+    arms = [arm_result(name, float(place)) for place, name in enumerate(names)]
+    tests = [comparison(name, "direct", 1.0, 0.5, 1.5) for name in names[1:]]
+    found = why(*(DIRECT.model_copy(update={"name": name}) for name in names))
+    many = results_of(*arms).model_copy(update={"why": found, "comparisons": tests})
+    kept = [arm.name for arm in shown_arms(many, found)]
+    assert kept == ["direct", *names[-(MOST_ARMS - 1) :]]
+    text = read(make_run(many)).text
+    assert f"{len(names) - MOST_ARMS} more stand in results.json" in text

@@ -21,8 +21,10 @@ from smallsteps.experiment.results import (
 )
 from smallsteps.report import figures
 from smallsteps.report.formats import number
-from smallsteps.report.summaries import summaries
+from smallsteps.report.summaries import baseline, summaries
 
+MOST_ARMS = 12
+"""Arms that are shown; more, as in a sweep, would hide each other."""
 PERCENT = (0.0, 100.0)
 BIN_TITLES = ("below 50 %", "50 to 75 %", "75 % and more", "all")
 """Bins of regularity, by their place in `EDGES`."""
@@ -42,13 +44,16 @@ class StepRow(NamedTuple):
 
 def why_section(results: Results, colours: Mapping[str, int]) -> dict[str, Any]:
     """What `section-why.html` shows; empty where nothing was measured."""
-    why = results.why
-    if why is None or not any(arm.steps or arm.diversity or arm.regularity for arm in why.arms):
+    if results.why is None:
+        return {}
+    why = results.why.model_copy(update={"arms": shown_arms(results, results.why)})
+    if not any(arm.steps or arm.diversity or arm.regularity for arm in why.arms):
         return {}
     return {
         "facts": why,
         "said": most_lost(why),
-        "missing": missing(results, why),
+        "missing": missing(results, results.why),
+        "left_out": len(results.why.arms) - len(why.arms),
         "steps": [row for arm in why.arms for row in _step_rows(arm, colours)],
         "on_gold": any(step.gold_prefix for arm in why.arms for step in arm.steps),
         "charts": _charts(why, colours),
@@ -63,6 +68,15 @@ def why_section(results: Results, colours: Mapping[str, int]) -> dict[str, Any]:
         "unmeasured": sum(arm.unmeasured for arm in why.arms),
         "seconds": sum(arm.seconds for arm in why.arms),
     }
+
+
+def shown_arms(results: Results, why: WhyResults) -> list[ArmWhy]:
+    """All arms; of more than `MOST_ARMS` the baseline and the best others, in their order."""
+    first = baseline(results)
+    scores = {arm.name: arm.value for arm in summaries(results)}
+    ranked = sorted(why.arms, key=lambda arm: (arm.name != first, -scores[arm.name]))
+    kept = {arm.name for arm in ranked[:MOST_ARMS]}
+    return [arm for arm in why.arms if arm.name in kept]
 
 
 # ---- error accumulation ----
