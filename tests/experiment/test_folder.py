@@ -10,6 +10,7 @@ import pytest
 
 from smallsteps.disk import write_text
 from smallsteps.errors import DataError, RunFolderError
+from smallsteps.experiment import folder as folder_module
 from smallsteps.experiment.folder import complete, run_folder
 
 
@@ -134,6 +135,29 @@ def test_a_damaged_file_of_a_kept_stage_is_not_there_when_it_is_made_again(tmp_p
     with opened(tmp_path) as run:
         run.stage("one", make, keep=True)
     assert complete(folder)
+
+
+def test_a_folder_that_is_discarded_is_no_damage_also_where_a_kill_left_it(tmp_path, monkeypatch):
+    def make(folder):
+        for name in ("candidate-1", "candidate-10"):
+            (folder / name).mkdir()
+            write_output(folder / name)
+
+    def kill(name):
+        if name == "discard:one":
+            raise KeyboardInterrupt
+
+    with opened(tmp_path) as run:
+        stage = run.stage("one", make)
+        with monkeypatch.context() as patch:
+            patch.setattr(folder_module, "fail_point", kill)
+            with pytest.raises(KeyboardInterrupt):
+                run.discard_folders("one", [stage / "candidate-1"])
+        assert (stage / "candidate-1").is_dir() and complete(stage)
+        run.discard_folders("one", [stage / "candidate-1"])
+    assert complete(stage) and not (stage / "candidate-1").exists()
+    (stage / "candidate-10" / "out.txt").write_text("damaged")
+    assert not complete(stage), "the other folder, whose name begins alike, is still watched"
 
 
 def test_damage_of_a_stage_that_nobody_reads_any_more_is_named(tmp_path):

@@ -1,5 +1,5 @@
-"""Training until the plateau: it ends where the figure on validation does not rise any more, wherever
-it was stopped in between."""
+"""Training until the plateau: it ends where the figure on validation does not rise any more,
+wherever it was stopped in between."""
 
 from __future__ import annotations
 

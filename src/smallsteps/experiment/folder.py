@@ -164,6 +164,19 @@ class RunFolder:
         fail_point(f"after:{name}")
         return folder
 
+    def discard_folders(self, name: str, folders: Sequence[Path]) -> None:
+        """Deletes folders within a complete stage. They leave its manifest first, so that a kill
+        leaves the stage whole."""
+        stage = self.path / name
+        prefixes = tuple(f"{folder.relative_to(stage).as_posix()}/" for folder in folders)
+        files = read_manifest(stage, MANIFEST) or {}
+        kept = {path: digest for path, digest in files.items() if not path.startswith(prefixes)}
+        if kept != files:
+            write_manifest(stage, MANIFEST, kept)
+        fail_point(f"discard:{name}")
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def _clear(self, folder: Path, damaged: Sequence[str], keep: bool) -> dict[str, str]:
         """Makes room for a stage. Returns the digests of its files if it was complete before."""
         earlier = read_manifest(folder, MANIFEST) or {} if damaged else {}

@@ -60,19 +60,7 @@ def grade_arm(lab: Lab, arm: Arm, seed: int) -> GradedArm:
     outcome = arm.run(lab, seed)
     problems = _graded_problems(lab, outcome)
     resamples = lab.recipe.evaluation.bootstrap
-
-    def score(predictions: Sequence[Prediction]) -> Score:
-        return grade(
-            predictions,
-            problems,
-            lab.task,
-            dataset="test",
-            decode=outcome.decode,
-            seed=seed,
-            resamples=resamples,
-        )
-
-    main = score(outcome.predictions)
+    main = score_answers(lab, outcome, outcome.predictions, seed)
     lab.reporter.say(f"{label_of(arm.name, seed)}: {main.signature()}")
     references = _references(lab, problems) if outcome.writes_chains else {}
     metrics = {
@@ -93,10 +81,28 @@ def grade_arm(lab: Lab, arm: Arm, seed: int) -> GradedArm:
         )
         for name, (task, rows) in lab.data.further.items()
     }
-    by_criterion = {name: score(answers) for name, answers in outcome.by_criterion.items()}
+    by_criterion = {
+        name: score_answers(lab, outcome, answers, seed)
+        for name, answers in outcome.by_criterion.items()
+    }
     paper = _paper_protocol(arm.name, seed, by_criterion)
     folder = _write_page_files(lab, arm, seed, outcome, main)
     return GradedArm(arm, seed, outcome, main, metrics, further, paper, folder)
+
+
+def score_answers(
+    lab: Lab, outcome: Outcome, predictions: Sequence[Prediction], seed: int
+) -> Score:
+    """The task's figure on the test problems of predictions that a student of the arm wrote."""
+    return grade(
+        predictions,
+        _graded_problems(lab, outcome),
+        lab.task,
+        dataset="test",
+        decode=outcome.decode,
+        seed=seed,
+        resamples=lab.recipe.evaluation.bootstrap,
+    )
 
 
 def _graded_problems(lab: Lab, outcome: Outcome) -> list[Problem]:

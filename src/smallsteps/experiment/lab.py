@@ -9,7 +9,7 @@ it."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -137,6 +137,15 @@ class Lab:
                 self.forecast.finished(label)
         return self.trained[place]
 
+    def discard_checkpoints(self, answered: Collection[Path]) -> None:
+        """Deletes the checkpoints that were best for a while, chosen by nothing, and not among
+        those that `answered` at a point. A kill loses nothing: the next call does it again."""
+        for place, trained in self.trained.items():
+            needed = {*trained.folders.values(), *answered}
+            folders = [best.folder for best in trained.trail if best.folder not in needed]
+            if folders:
+                self.run.discard_folders(place, folders)
+
     # ---- answers ----
 
     def answer(
@@ -181,18 +190,21 @@ class Lab:
         def job(folder: Path) -> TrainingJob:
             return self.chain_job(selection, seed, folder, label)
 
-        predictions = self.answer(place, student, problems, job, name="answers")
+        def answers_of(checkpoint: Path) -> list[Prediction]:
+            # points and criteria often agree on a checkpoint, which then answers once
+            stage = "answers" if checkpoint == student else f"answers-{checkpoint.name}"
+            return self.answer(place, checkpoint, problems, job, name=stage)
+
+        predictions = answers_of(student)
         further = {
             test: self.answer(place, student, rows, job, name=f"answers-{test}", task=task)
             for test, (task, rows) in self.data.further.items()
         }
-        by_criterion = {}
-        for criterion in PAPER_CRITERIA if self.recipe.evaluation.paper_protocol else ():
-            if criterion in trained.folders:
-                checkpoint = trained.folders[criterion]
-                # criteria often agree on a checkpoint, which then answers once
-                stage = "answers" if checkpoint == student else f"answers-{checkpoint.name}"
-                by_criterion[criterion] = self.answer(place, checkpoint, problems, job, name=stage)
+        by_criterion = {
+            criterion: answers_of(trained.folders[criterion])
+            for criterion in (PAPER_CRITERIA if self.recipe.evaluation.paper_protocol else ())
+            if criterion in trained.folders
+        }
         assemble = self.task.assemble
         return Outcome(
             predictions,
@@ -202,6 +214,8 @@ class Lab:
             cost=trained.cost,
             further=further,
             by_criterion=by_criterion,
+            trail=trained.trail,
+            answers_of=answers_of,
             curves=trained.curves,
         )
 

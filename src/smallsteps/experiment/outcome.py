@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.evaluation.grade import Score
+from smallsteps.experiment.trained import BestSoFar
 from smallsteps.records import Prediction
 
 Details = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -34,6 +35,11 @@ class Outcome:
     """Name of a further test set → predictions."""
     by_criterion: Mapping[str, list[Prediction]] = field(default_factory=dict)
     """Only with `evaluation.paper_protocol`: criterion → predictions of its checkpoint."""
+    trail: Sequence[BestSoFar] = ()
+    """With `until: plateau`: the checkpoints that were best so far; empty: they cannot answer by
+    themselves."""
+    answers_of: Callable[[Path], list[Prediction]] | None = None
+    """The answers of a checkpoint in `trail` to the test problems."""
     curves: Sequence[Mapping[str, Any]] = ()
     """One row per update of the training."""
     details: Callable[[Score], Details] = field(default=lambda score: {})

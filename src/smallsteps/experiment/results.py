@@ -253,6 +253,11 @@ class PointComparison(ComparisonResult):
 
     point: Point
 
+    @classmethod
+    def at(cls, point: Point, arm: str, against: str, comparison: Comparison) -> Self:
+        row = ComparisonResult.of(arm, against, None, comparison)
+        return cls(point=point, **row.model_dump())
+
 
 class StepResult(ResultRecord):
     """The accuracy of one step, or of several pooled, over all seeds (`evaluation/steps.py`)."""

@@ -1,7 +1,7 @@
 """The runner: every arm at every seed, on one student, one data set and one test set.
 
     data -> base student -> checks and plan -> for each seed and arm: train, answer, grade
-         -> intervals and paired tests -> results.json
+         -> intervals and paired tests -> points on the way to the plateau -> results.json
 
 All arms share the lab. The test part is read once, by the student that validation chose. Everything
 lies in stages of one run folder: killed anywhere, the same call continues."""
@@ -33,6 +33,7 @@ from smallsteps.experiment.grading import (
 from smallsteps.experiment.lab import BASE_STUDENT, Lab
 from smallsteps.experiment.method import baseline_of, method_of, methods_of, needs_chains
 from smallsteps.experiment.method_modules import arms_module, before_module
+from smallsteps.experiment.points import grade_points
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, load_recipe
 from smallsteps.experiment.reporter import Reporter, Silent
@@ -177,6 +178,8 @@ def _results(
         for name, by_seed in by_arm(graded).items()
     }
     compared = compare_arms(scores, pairs, recipe.seeds, resamples=recipe.evaluation.bootstrap)
+    points = grade_points(lab, graded, pairs)
+    lab.discard_checkpoints(points.answered)
     parts = {name: method_run.results(graded) for name, method_run in runs.items()}
     facts = lab.data.facts | ({"odd": lab.odd} if lab.data.train_chains else {})
     return Results(
@@ -188,7 +191,15 @@ def _results(
         paper_protocol=[graded_arm.paper for graded_arm in graded if graded_arm.paper],
         why=why,
         data=DataFacts.model_validate(facts),
-        budget=BudgetFacts(until=recipe.train.until, tokens=lab.budget, passes=recipe.train.passes),
+        points=points.results,
+        point_comparisons=points.comparisons,
+        budget=BudgetFacts(
+            until=recipe.train.until,
+            tokens=lab.budget,
+            passes=recipe.train.passes,
+            smallest_plateau=points.smallest_plateau,
+            equal_passes=points.equal_passes,
+        ),
         best=best_student(lab, graded),
         methods={name: part for name, part in parts.items() if part is not None},
     )
