@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from report.conftest import plateau_results, untrained
+from report.conftest import plateau_results, trained, untrained
 from smallsteps.cli.run_summary import print_run_summary
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import load_recipe
@@ -57,15 +57,19 @@ def test_the_end_of_a_run_shows_tables_figure_verdict_files_and_the_next_command
     assert {"report.html", "figure.svg"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_an_untrained_student_that_leads_is_asked_by_its_name_and_task(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("trained_arms", "more"),
+    [([trained("direct", 20.0, 10.0, 12.0)], "; no trained arm did better"), ([], "")],
+)
+def test_an_untrained_student_that_leads_is_asked_by_its_name_and_task(
+    tmp_path, capsys, trained_arms, more
+):
     best = BestStudent(name="base", seed=0, folder=None, validation=30.0)
-    arms = [untrained("base", 29.0, task="stories")]
+    arms = [untrained("base", 29.0, task="stories"), *trained_arms]
     results = finished(tmp_path, best=best, arms=arms, points=[], comparisons=[])
     print_run_summary(load_recipe("demo", []), results, tmp_path)
     shown = " ".join(capsys.readouterr().out.split())
-    assert (
-        "best on validation: base, the student before training; no trained arm did better" in shown
-    )
+    assert f"best on validation: base, the student before training{more} " in shown
     assert "try it: smallsteps solve bundled 'your question' --task stories" in shown
 
 

@@ -20,7 +20,7 @@ def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
     print_results(results)
     best = results.best
     if best is not None:
-        say(_best_line(best, out))
+        say(_best_line(best, results, out))
         if best.validation == 0:
             say("it answers no validation question right: train longer, or look at its answers")
     say("   ".join(files))
@@ -28,10 +28,12 @@ def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
         say(f"try it: {shlex.join(_next_command(recipe, results, best, out))}")
 
 
-def _best_line(best: BestStudent, out: Path) -> str:
+def _best_line(best: BestStudent, results: Results, out: Path) -> str:
     if best.folder is None:
         what = f"{best.name}, the student before training"
-        return f"best on validation: {what}; no trained arm did better"
+        trained = any(arm.train_tokens is not None for arm in results.arms)
+        more = "; no trained arm did better" if trained else ""
+        return f"best on validation: {what}{more}"
     why = "chosen on validation"
     if best.validation is None:
         why = "the first arm: nothing was measured on validation"
