@@ -62,7 +62,7 @@ class CallSettings(BudgetSettings):
     )
 
     name: Name
-    """A model at `base_url`, or a folder of a model."""
+    """A model at `base_url`; or a folder of a model, a GGUF file, or `smollm2`."""
     base_url: Name | None = None
     """Of an OpenAI-compatible server. None: OPENAI_BASE_URL. The key is OPENAI_API_KEY and stands
     in no recipe."""

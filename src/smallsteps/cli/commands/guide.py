@@ -26,7 +26,9 @@ READER = OptionGroup(
         "name": Annotated[
             str,
             typer.Option(
-                "--reader", help="Model that answers: a name at --base-url, or a model folder."
+                "--reader",
+                help="Model that answers: a name at --base-url, a model folder, a GGUF file, or "
+                "`smollm2`.",
             ),
         ],
         "guided": Annotated[

@@ -30,8 +30,8 @@ TEACHER = OptionGroup(
             str,
             typer.Option(
                 "--teacher",
-                help="Model name at --base-url, local model folder, JSONL of replies (id, "
-                "rationale), or `solver` for the bundled problems.",
+                help="Model name at --base-url, local model folder, GGUF file, `smollm2`, JSONL of "
+                "replies (id, rationale), or `solver` for the bundled problems.",
             ),
         ],
         "initial": Annotated[

@@ -59,8 +59,8 @@ class ReaderSettings(CallSettings):
     """The large frozen model that answers."""
 
     name: Name = "trained"
-    """A model at `base_url`, a folder of a model, or `trained`: a small one that learns to read
-    bundled facts in this run and is then frozen."""
+    """A model at `base_url`, a folder of a model, a GGUF file, `smollm2`, or `trained`: a small one
+    that learns to read bundled facts in this run and is then frozen."""
     guided: Name = "read"
     """Prompt with a rationale: a bundled name or a file."""
     standard: Name = "standard"
