@@ -13,7 +13,8 @@ class TeacherSettings(CallSettings):
 
     name: Name = "solver"
     """A model at `base_url`, a folder of a model, a GGUF file, `smollm2`, a .jsonl file of replies
-    bought elsewhere (`id`, `rationale`, `attempt`), or `solver`, the exact solver of the bundled word problems."""
+    bought elsewhere (`id`, `rationale`, `attempt`), or `solver`, the exact solver of the bundled
+    word problems."""
     initial: Name = "initial"
     """Prompt for a question: a bundled name or a file."""
     feedback: Name = "feedback"
