@@ -28,9 +28,10 @@ def asked(monkeypatch):
     calls = []
     solve = job_module.solve
 
-    def spy(student, problems, task, settings, decoding):
+    def spy(student, problems, task, settings, decoding, **more):
         calls.append((task.render(problems[0]), settings))
-        return solve(student, problems, replace(task, max_chain_tokens=16), settings, decoding)
+        short = replace(task, max_chain_tokens=16)
+        return solve(student, problems, short, settings, decoding, **more)
 
     monkeypatch.setattr(job_module, "solve", spy)
     return calls
