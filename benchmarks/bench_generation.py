@@ -1,39 +1,44 @@
 """Generation speed: our engine beside `model.generate`, in one process.
 
     python benchmarks/bench_generation.py path/to/gsm8k_cot_llama3_70b/train.jsonl
-        [--n 256] [--batch 32] [--device cuda]
+        [--student flan-t5-small | llama | FOLDER] [--n 256] [--batch 32] [--device cuda]
 
-Greedy decoding, fp32 unless stated, two threads, a model of Flan-T5-small's shape (77M) with random
-weights, a tokenizer trained on the chains. Random weights do not know when to stop. So both sides
-are given the lengths of a student that writes the gold chains: a segment has as many tokens as the
-gold segment (strategy `inter`), a source is the question with the gold segments before it, and the
-end token is ignored. Every token is still computed and chosen in full. The tokens of both sides are
-compared.
+Greedy decoding, fp32 unless stated, two threads. The student has the shape of Flan-T5-small (77M)
+or of a small Llama, random weights and a tokenizer trained on the chains; or it is a model folder,
+such as SmolLM2's. Students do not know these chains. So both sides are given the lengths of a
+student that writes the gold chains (strategy `inter`), and the end token is ignored. Every token is
+still computed and chosen in full. The tokens of both sides are compared.
 
     direct     the whole chain. `generate`: batches in file order, as long as their longest reply
     uni-path   segment by segment. `generate` in lock-step: a batch of questions, one segment each;
-               the next segments begin when all are done, without chains that have ended
+               the next segments begin when all are done, without chains that have ended. A causal
+               student writes all segments of a chain in one reply
     alone      the authors' loop: one question at a time (on --alone questions)
 
 Arms take turns over the same questions in each of --rounds rounds. A ratio is the median over
-rounds, with the lowest and the highest.
+rounds, with the lowest and the highest. On a machine that other jobs use, --cpu-time with --threads
+1 measures the work instead of the waiting.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from bench_training import flan_t5_small
+from bench_training import flan_t5_small, small_causal
 from measure import add_options, now, prepare, record, record_peak
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
+from smallsteps.records import Chain
 from smallsteps.segments.label import segment_chains
+from smallsteps.students import tokens
+from smallsteps.students.loading import load_student
 from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
@@ -50,8 +55,9 @@ Written = dict[tuple[int, int], list[int]]
 class Lengths(StoppingCriteria):
     """Each row ends after its given number of tokens."""
 
-    def __init__(self, lengths: list[int], device: torch.device) -> None:
-        self.lengths = torch.tensor(lengths, device=device)
+    def __init__(self, lengths: list[int], given: int, device: torch.device) -> None:
+        """`given`: ids that stand before the first new token."""
+        self.lengths = torch.tensor(lengths, device=device) + given - 1
 
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object
@@ -62,7 +68,9 @@ class Lengths(StoppingCriteria):
 @torch.inference_mode()
 def generate(student: Student, calls: list[Call]) -> list[list[int]]:
     """The tokens of each call, in one batch of transformers."""
-    ids, mask = pad([source for source, _ in calls], fill=student.pad_id)
+    causal = student.architecture == "causal"
+    ids, mask = pad([source for source, _ in calls], fill=student.pad_id, left=causal)
+    given = ids.shape[1] if causal else 1
     ids, mask = ids.to(student.device), mask.to(student.device)
     out = student.model.generate(
         ids,
@@ -71,9 +79,9 @@ def generate(student: Student, calls: list[Call]) -> list[list[int]]:
         max_new_tokens=max(n for _, n in calls),
         eos_token_id=None,
         pad_token_id=0,
-        stopping_criteria=StoppingCriteriaList([Lengths([n for _, n in calls], ids.device)]),
+        stopping_criteria=StoppingCriteriaList([Lengths([n for _, n in calls], given, ids.device)]),
     )
-    return [row[1 : 1 + n] for row, (_, n) in zip(out.tolist(), calls, strict=True)]
+    return [row[given : given + n] for row, (_, n) in zip(out.tolist(), calls, strict=True)]
 
 
 def lock_step(student: Student, chains: list[list[Call]], batch: int) -> Written:
@@ -113,24 +121,32 @@ def ours(
     return written
 
 
-def material(path: Path, n: int) -> tuple[Student, list[list[Call]], list[list[Call]]]:
+def make_student(name: str, chains: list[Chain]) -> Student:
+    """The student that `--student` names; it never ends by itself."""
+    shapes = {"flan-t5-small": flan_t5_small, "llama": small_causal}
+    if name in shapes:
+        student = shapes[name]([f"{c.problem.question} {c.rationale.text}" for c in chains])
+    else:
+        student = tokens.prepare(load_student(name, device="cpu"), TASK, path="uni")
+    student.end_ids = frozenset()
+    return student
+
+
+def material(path: Path, n: int, name: str) -> tuple[Student, list[list[Call]], list[list[Call]]]:
     """The student, and the calls of direct and of uni-path for `n` chains."""
     chains = read_chains(path, TASK).chains
-    student = flan_t5_small([f"{c.problem.question} {c.rationale.text}" for c in chains])
-    student.end_ids = frozenset()
+    student = make_student(name, chains)
     chains = chains[:n]
     direct, uni = [], []
     for chain, segments in zip(chains, segment_chains(chains, "inter", task=TASK), strict=True):
         question = TASK.render(chain.problem)
-        direct.append(
-            [
-                (
-                    student.source_ids(TASK, question),
-                    len(student.target_ids(TASK, chain.rationale.text)),
-                )
-            ]
-        )
         pairs = [(s.kind, s.text.strip()) for s in segments]
+        length = len(student.target_ids(TASK, chain.rationale.text))
+        direct.append([(student.source_ids(TASK, question), length)])
+        if student.architecture == "causal":
+            _, is_target = student.chain_ids(TASK, question, pairs)
+            uni.append([(student.source_ids(TASK, question, cue="ES"), sum(is_target))])
+            continue
         uni.append(
             [
                 (student.source_ids(TASK, question, pairs[:k]), len(student.target_ids(TASK, text)))
@@ -145,23 +161,29 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("chains", type=Path)
+    parser.add_argument("--student", default="flan-t5-small")
     parser.add_argument("--n", type=int, default=256)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--alone", type=int, default=0, help="questions of the one-at-a-time loop")
     parser.add_argument(
         "--arms", default="", help="only fp32 arms whose names contain this, such as uni"
     )
+    parser.add_argument("--cpu-time", action="store_true", help="of all threads, instead of wall")
     add_options(parser, rounds=1)
     args = parser.parse_args()
     prepare(args)
-    student, direct, uni = material(args.chains, args.n)
+    student, direct, uni = material(args.chains, args.n, args.student)
     student.model.to(args.device).eval()
-    tokens = sum(n for chain in uni for _, n in chain)
-    read = sum(len(source) for chain in uni for source, _ in chain)
+    written_tokens = sum(n for chain in uni for _, n in chain)
+    read_tokens = sum(len(source) for chain in uni for source, _ in chain)
     print(
-        f"{args.n} chains, {sum(map(len, uni))} segments; "
-        f"uni-path writes {tokens} tokens and reads {read}"
+        f"{args.n} chains, {sum(map(len, uni))} replies; "
+        f"uni-path writes {written_tokens} tokens and reads {read_tokens}"
     )
+
+    def clock() -> float:
+        return time.process_time() if args.cpu_time else now(args.device)
+
     arms: dict[str, Callable[[], Written]] = {
         "generate direct": lambda: lock_step(student, direct, args.batch),
         "ours direct": lambda: ours(student, direct, args.batch),
@@ -183,10 +205,10 @@ def main() -> None:
     written: dict[str, Written] = {}
     for _ in range(args.rounds):
         for name, arm in arms.items():
-            began = now(args.device)
+            began = clock()
             written[name] = arm()
             questions = args.alone if name.endswith("alone") else args.n
-            seconds[name].append((now(args.device) - began) / questions)
+            seconds[name].append((clock() - began) / questions)
             record_peak(args.device, name)
     for name, per_question in seconds.items():
         record(name, per_question, "s a question")

@@ -7,12 +7,10 @@ from dataclasses import replace
 import pytest
 
 from smallsteps.errors import InternalError
-from smallsteps.generation import causal
-from smallsteps.generation.causal import unread
-from smallsteps.generation.causal_cache import RowCache
-from smallsteps.generation.generator import Decoding, EngineSettings, Reply, Request
+from smallsteps.generation import causal_models, local
+from smallsteps.generation.causal import CausalSession
+from smallsteps.generation.generator import Decoding, EngineSettings, Reply, Request, run_session
 from smallsteps.generation.local import LocalEngine
-from smallsteps.generation.sampling import ReplyRow
 from smallsteps.students.student import Student
 from tiny_solving import Tiny, a_task, problems
 
@@ -31,6 +29,7 @@ def written(student: Student, wanted: list[Request], batch_size: int = 4) -> dic
     return {reply.id: reply for reply in engine.generate(wanted, Decoding())}
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("style", ["llama", "qwen"])
 def test_replies_do_not_depend_on_who_else_is_in_the_batch(tiny: Tiny, style: str) -> None:
     student = tiny(style)
@@ -40,16 +39,64 @@ def test_replies_do_not_depend_on_who_else_is_in_the_batch(tiny: Tiny, style: st
         assert written(student, wanted, batch_size) == alone
 
 
+@pytest.fixture(params=[True, False], ids=["fused", "modules"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The student's passes are the fast ones of a CPU, or those of transformers' modules."""
+    if not request.param:
+        monkeypatch.setattr(local, "runs_fast", lambda model: False)
+
+
+@pytest.mark.usefixtures("either_way")
 def test_prompts_that_fill_a_pass_are_read_in_several(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     student = tiny("llama")
     wanted = requests(student, [6] * 5)
     together = written(student, wanted)
-    monkeypatch.setattr(causal, "PREFILL_TOKENS", 1)
+    monkeypatch.setattr(causal_models.ModuleModel, "read_tokens", 1)
+    monkeypatch.setattr(causal_models.FusedModel, "read_tokens", 1)
     assert written(student, wanted) == together
 
 
+def reads(student: Student, wanted: list[Request]) -> tuple[list[int], dict[str, Reply]]:
+    """Tokens of each source that is read, and the replies."""
+    session = LocalEngine(student, EngineSettings(batch_size=4)).session(Decoding())
+    assert isinstance(session, CausalSession)
+    read, lengths = session.model.read, []
+
+    def counting(sources, caches):  # type: ignore[no-untyped-def]
+        lengths.extend(len(source) for source in sources)
+        return read(sources, caches)
+
+    session.model.read = counting  # type: ignore[method-assign]
+    return lengths, {f"{r.id} {r.sample}": r for r in run_session(session, wanted)}
+
+
+@pytest.mark.usefixtures("either_way")
+def test_what_most_prompts_begin_with_is_read_once(tiny: Tiny) -> None:
+    student = tiny("qwen")
+    head = student.encode("Ann has 3 boxes with 4 pens each, so she has 3 x 4 = 12 pens. ") * 2
+    tails = [student.encode(text) for text in ("Tom sold 2", "She ate 5", "Ann", "so", "away 16")]
+    wanted = [Request(str(n), [*head, *tail], max_new_tokens=9) for n, tail in enumerate(tails)] + [
+        Request("other", student.encode("How many are left?"), max_new_tokens=9)
+    ]
+    lengths, replies = reads(student, wanted)
+    assert lengths[0] == len(head)
+    assert sorted(lengths[1:]) == sorted([*map(len, tails), len(wanted[-1].prompt)])
+    alone = {key: reply for r in wanted for key, reply in reads(student, [r])[1].items()}
+    assert replies == alone
+
+
+@pytest.mark.usefixtures("either_way")
+def test_the_prompt_of_several_samples_is_read_once(tiny: Tiny) -> None:
+    student = tiny("llama")
+    (single,) = requests(student, [8])
+    lengths, replies = reads(student, [replace(single, samples=3)])
+    assert lengths == [len(single.prompt)] and len(replies) == 3
+    assert len({reply.ids for reply in replies.values()}) == 1, "greedy"
+
+
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("style", ["llama", "qwen"])
 def test_a_reply_that_goes_on_from_its_cache_is_the_one_that_reads_all_anew(
     tiny: Tiny, style: str
@@ -71,6 +118,7 @@ def test_a_reply_that_goes_on_from_its_cache_is_the_one_that_reads_all_anew(
     assert written(student, cached) == written(student, anew)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_rows_with_and_without_a_cache_enter_together(tiny: Tiny) -> None:
     student = tiny("llama")
     first, second = requests(student, [5, 5])
@@ -91,17 +139,11 @@ def test_a_cache_is_handed_back_only_where_it_was_asked_for(tiny: Tiny) -> None:
     assert reply.cache is not None, "of a reply that ends with its first token as well"
 
 
-def test_a_cache_holds_the_head_of_the_prompt() -> None:
-    cache = RowCache((), 2)
-    with_cache = ReplyRow(Request("a", [], cache=cache), 0, (5, 6, 7), 9, frozenset(), 0)
-    assert unread(with_cache) == (7,)
-    assert unread(replace(with_cache, request=Request("a", []))) == (5, 6, 7)
-
-
-def test_the_cache_of_another_engine_is_refused() -> None:
+def test_the_cache_of_another_engine_is_refused(tiny: Tiny) -> None:
     class Other:
         length = 1
 
-    row = ReplyRow(Request("a", [], cache=Other()), 0, (5, 6), 9, frozenset(), 0)
-    with pytest.raises(InternalError, match="a: the cache of another engine"):
-        unread(row)
+    student = tiny("llama")
+    (request,) = requests(student, [3])
+    with pytest.raises(InternalError, match="p0: the cache of another engine"):
+        written(student, [replace(request, cache=Other())])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from smallsteps.generation.causal_cache import SPARE_COLUMNS, BatchCache, RowCache, joined, rows_of
@@ -27,7 +28,7 @@ def same(first: RowCache, second: RowCache) -> bool:
 
 
 def write_token(batch: BatchCache, value: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """A token's keys and values in each row and layer; the mask and positions it is written with."""
+    """A token's keys and values in each row and layer; its mask and positions."""
     layers, mask, positions = batch.before_token()
     states = torch.full((len(batch.lengths), HEADS, 1, WIDTH), value)
     for layer in layers:
@@ -53,12 +54,17 @@ def test_the_mask_shows_a_row_its_own_columns_and_the_new_one() -> None:
     assert batch.lengths == [4, 2]
 
 
-def test_rows_that_stay_keep_their_content_when_others_leave() -> None:
-    caches = [row_cache(4, 1), row_cache(3, 2), row_cache(6, 3)]
+@pytest.mark.parametrize("leaving", [[0], [2], [0, 1], [1, 3], [0, 1, 2], [0, 1, 2, 3]])
+def test_rows_that_stay_keep_their_content_when_others_leave(leaving: list[int]) -> None:
+    caches = [row_cache(4, 1), row_cache(3, 2), row_cache(6, 3), row_cache(5, 4)]
     batch = BatchCache()
     batch.add(caches)
-    batch.keep([2, 0])
-    assert same(batch.row(0), caches[2]) and same(batch.row(1), caches[0])
+    staying = batch.drop(leaving)
+    assert sorted([*staying, *leaving]) == [0, 1, 2, 3]
+    assert all(same(batch.row(place), caches[old]) for place, old in enumerate(staying))
+    batch.add([row_cache(2, 5)])  # takes a seat that is free now
+    assert same(batch.row(len(staying)), row_cache(2, 5))
+    assert all(same(batch.row(place), caches[old]) for place, old in enumerate(staying))
 
 
 def test_full_buffers_move_and_lose_nothing() -> None:

@@ -98,7 +98,7 @@ def test_a_head_too_large_to_copy_gives_the_same(
 ) -> None:
     student = tiny("t5-scaled")
     sources, wanted = material(student)
-    monkeypatch.setattr("smallsteps.students.t5.LARGEST_COPY", 0)
+    monkeypatch.setattr("smallsteps.students.fused.LARGEST_COPY", 0)
     runner = T5Runner(student.model, torch.float32)
     states = runner.decode(TARGETS[:1], runner.encode(sources[:1]))
     assert close(runner.head(states), wanted[0])

@@ -2,44 +2,47 @@
 
 A row enters by a pass over the part of its prompt that its cache does not hold: that is how a
 dual-path student reads what the other one wrote. A uni-path chain is one row from question to end:
-the model writes the markers itself.
+the model writes the markers itself. What most prompts begin with (a system message, demonstrations)
+is read once for all of them, and so is the prompt of several samples.
 
-Positions are given explicitly, so models with absolute positions work as well. Not here: the
-caches' layout (`causal_cache.py`), segments and markers (`paths.py`)."""
+Not here: the model's passes (`causal_models.py`), the caches' layout (`causal_cache.py`), segments
+and markers (`paths.py`)."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from collections.abc import Collection
+from itertools import takewhile
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache
 
 from smallsteps.errors import InternalError
-from smallsteps.generation.caches import cache_argument
-from smallsteps.generation.causal_cache import BatchCache, RowCache, joined, rows_of
+from smallsteps.generation.causal_cache import BatchCache, RowCache
+from smallsteps.generation.causal_models import CausalModel
 from smallsteps.generation.generator import Decoding, Finished, Reply, Request
 from smallsteps.generation.sampling import ReplyRow, choose_tokens, finished_reply, new_rows
-from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
 from smallsteps.threads import on_decoding_threads
 
-PREFILL_TOKENS = 8192
-"""Maximum number of padded tokens that entering rows read at a time."""
+LEAST_SHARED = 16
+"""Tokens that waiting prompts must have in common at their beginning to be read once for all."""
 
 
 class CausalSession:
     """Continuous batching for causal students."""
 
-    def __init__(self, student: Student, model: Any, decoding: Decoding, batch_size: int) -> None:
+    def __init__(
+        self, student: Student, model: CausalModel, decoding: Decoding, batch_size: int
+    ) -> None:
         self.student, self.model = student, model
         self.decoding, self.batch_size = decoding, batch_size
-        self.cache_argument = cache_argument(model)
         self.waiting: deque[ReplyRow] = deque()
         self.rows: list[ReplyRow] = []
         self.cache = BatchCache()
         """Of `rows`, in their order."""
+        self.shared: tuple[tuple[int, ...], RowCache | None] | None = None
+        """What most prompts began with when the first rows entered, and its cache."""
 
     def submit(self, request: Request) -> None:
         """Queues a request; it enters at the next step that has room."""
@@ -61,28 +64,18 @@ class CausalSession:
 
     def _advance(self) -> list[Reply]:
         """Writes a token for every row in the cache; the replies that are done."""
-        device = self.student.device
-        inputs = torch.tensor([[row.written[-1]] for row in self.rows], device=device)
-        layers, mask, positions = self.cache.before_token()
-        out = self.model(
-            input_ids=inputs,
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
-            use_cache=True,
-            **{self.cache_argument: Cache(layers=list(layers))},
-        )
+        logits = self.model.step([row.written[-1] for row in self.rows], self.cache)
         self.cache.after_token()
-        endings = self._take(self.rows, out.logits[:, -1])
-        replies, staying = [], []
-        for place, (row, ending) in enumerate(zip(self.rows, endings, strict=True)):
+        replies, leaving = [], []
+        for place, (row, ending) in enumerate(
+            zip(self.rows, self._take(self.rows, logits), strict=True)
+        ):
             if ending:
                 cache = self.cache.row(place) if row.request.keep_cache else None
                 replies.append(finished_reply(row, ending, self.student, cache))
-            else:
-                staying.append(place)
-        if len(staying) < len(self.rows):
-            self.rows = [self.rows[place] for place in staying]
-            self.cache.keep(staying)
+                leaving.append(place)
+        if leaving:
+            self.rows = [self.rows[place] for place in self.cache.drop(leaving)]
         return replies
 
     def _take(self, rows: list[ReplyRow], logits: Tensor) -> list[Finished | None]:
@@ -95,6 +88,8 @@ class CausalSession:
     def _enter(self) -> list[Reply]:
         """Lets a group of waiting rows read their prompts and write a token; those that go on join
         the batch. The replies that are done already."""
+        if self.shared is None:
+            self.shared = self._read_shared()
         group = self._next_group()
         logits, caches = self._read(group)
         endings = self._take(group, logits)
@@ -113,51 +108,68 @@ class CausalSession:
     def _next_group(self) -> list[ReplyRow]:
         """Waiting rows that fit beside those under way and can be read in one pass."""
         group: list[ReplyRow] = []
-        longest = 0
+        lengths: list[int] = []
         while self.waiting and len(self.rows) + len(group) < self.batch_size:
-            longest = max(longest, len(unread(self.waiting[0])))
-            if group and longest * (len(group) + 1) > PREFILL_TOKENS:
+            row = self.waiting[0]
+            if not group or row.source != group[-1].source:  # several samples are read once
+                lengths.append(len(row.source) - _length(self._read_before(row)))
+            if group and self.model.padded(lengths) > self.model.read_tokens:
                 break
             group.append(self.waiting.popleft())
         return group
 
     def _read(self, group: list[ReplyRow]) -> tuple[Tensor, list[RowCache]]:
-        """Logits [rows, vocab] after each row's prompt, and each row's cache.
+        """Logits [rows, vocab] after each row's prompt, and each row's cache."""
+        places: dict[tuple[tuple[int, ...], int], int] = {}
+        sources: list[tuple[int, ...]] = []
+        caches: list[RowCache | None] = []
+        place_of_row: list[int] = []
+        for row in group:
+            cache = self._read_before(row)
+            place = places.setdefault((row.source, id(cache)), len(places))
+            if place == len(sources):
+                sources.append(row.source[_length(cache) :])
+                caches.append(cache)
+            place_of_row.append(place)
+        logits, read = self.model.read(sources, caches)
+        return logits[place_of_row], [read[place] for place in place_of_row]
 
-        Columns are the caches that rows bring along, right-aligned, then the new tokens,
-        right-aligned; the mask skips both paddings."""
-        device = self.student.device
-        config = self.model.config.get_text_config()
-        layers, before = joined([row_cache(row) for row in group], config.num_hidden_layers)
-        sources = [unread(row) for row in group]
-        ids, unread_mask = pad(sources, fill=self.student.pad_id, left=True)
-        read_mask = torch.zeros(len(group), before, dtype=torch.long)
-        positions = torch.zeros_like(ids)
-        for n, (row, source) in enumerate(zip(group, sources, strict=True)):
-            read = len(row.source) - len(source)
-            read_mask[n, before - read :] = 1
-            positions[n, -len(source) :] = torch.arange(read, len(row.source))
-        mask = torch.cat([read_mask, unread_mask], dim=1)
-        out = self.model(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=positions.to(device),
-            use_cache=True,
-            logits_to_keep=1,
-            **{self.cache_argument: Cache(layers=list(layers))},
-        )
-        return out.logits[:, -1], rows_of(layers, mask)
+    def _read_before(self, row: ReplyRow) -> RowCache | None:
+        """The cache of the beginning of a row's prompt: what it brings along, or what all prompts
+        share; None: nothing is read yet. Raises InternalError where another engine made it."""
+        cache = row.request.cache
+        if isinstance(cache, RowCache):
+            return cache
+        if cache is not None:
+            raise InternalError(f"{row.request.id}: the cache of another engine")
+        ids, shared = self.shared or ((), None)
+        begins = len(row.source) > len(ids) and row.source[: len(ids)] == ids
+        return shared if begins else None
+
+    def _read_shared(self) -> tuple[tuple[int, ...], RowCache | None]:
+        """The ids that waiting prompts begin with, and their cache. None: too few to matter."""
+        prompts = {row.source for row in self.waiting if row.request.cache is None}
+        ids = common_beginning(prompts) if len(prompts) > 1 else ()
+        if len(ids) < LEAST_SHARED:
+            return (), None
+        _, (cache,) = self.model.read([ids], [None])
+        return ids, cache
 
 
-def row_cache(row: ReplyRow) -> RowCache | None:
-    """The cache that a row brings along. Raises InternalError where another engine made it."""
-    cache = row.request.cache
-    if cache is None or isinstance(cache, RowCache):
-        return cache
-    raise InternalError(f"{row.request.id}: the cache of another engine")
+def _length(cache: RowCache | None) -> int:
+    return cache.length if cache else 0
 
 
-def unread(row: ReplyRow) -> tuple[int, ...]:
-    """The part of a row's prompt that its cache does not hold."""
-    cache = row_cache(row)
-    return row.source[cache.length :] if cache else row.source
+def common_beginning(sources: Collection[tuple[int, ...]]) -> tuple[int, ...]:
+    """The longest beginning of at least half of the sources, a last id of theirs left out.
+
+    >>> common_beginning([(1, 2, 3), (1, 2, 4, 5)]), common_beginning([(1, 2), (1, 2, 3)])
+    ((1, 2), (1,))
+    >>> common_beginning([(1, 2, 3, 4), (1, 2, 3, 5), (1, 2, 3, 6), (1, 2, 3, 7), (9, 9)])
+    (1, 2, 3)
+    """
+    ordered = sorted(sources)
+    quarter = len(ordered) // 4
+    first, last = ordered[quarter], ordered[-1 - quarter]  # those between them begin alike too
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first[:-1], last[:-1], strict=False))
+    return tuple(token for token, _ in same)

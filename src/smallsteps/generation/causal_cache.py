@@ -29,30 +29,32 @@ class RowCache:
 
 
 class SharedLayer(DynamicLayer):
-    """One layer's buffers [rows, heads, columns, d]; `BatchCache` moves `front` and `now`."""
+    """One layer's buffers [seats, heads, columns, d]; `BatchCache` moves `rows`, `front` and
+    `now`."""
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         super().__init__()
         self.buffers = [keys, values]
-        self.front = self.now = 0
+        self.rows = self.front = self.now = 0
         self.is_initialized = True
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Writes new columns from `now` on; all columns from `front` on."""
+        """Writes new columns of all rows from `now` on; all columns from `front` on."""
         end = self.now + key_states.shape[2]
         for buffer, states in zip(self.buffers, (key_states, value_states), strict=True):
-            buffer[:, :, self.now : end] = states
-        keys, values = self.buffers
-        return keys[:, :, self.front : end], values[:, :, self.front : end]
+            buffer[: self.rows, :, self.now : end] = states
+        keys, values = (buffer[: self.rows, :, self.front : end] for buffer in self.buffers)
+        return keys, values
 
     def get_seq_length(self) -> int:
         return self.now - self.front
 
 
 class BatchCache:
-    """The caches of all rows under way."""
+    """The caches of all rows under way. They take the first seats; a row that leaves is replaced by
+    the last one, so that nothing else has to be copied."""
 
     def __init__(self) -> None:
         self.layers: list[SharedLayer] = []
@@ -68,7 +70,7 @@ class BatchCache:
             self._move(0)
         front = self.now - max(self.lengths)
         for layer in self.layers:
-            layer.front, layer.now = front, self.now
+            layer.rows, layer.front, layer.now = len(self.lengths), front, self.now
         lengths = torch.tensor(self.lengths)
         # a row of length n sees its last n columns and the one being written
         columns = torch.arange(self.now - front + 1)
@@ -81,27 +83,45 @@ class BatchCache:
         self.lengths = [length + 1 for length in self.lengths]
 
     def add(self, caches: Sequence[RowCache]) -> None:
-        """Seats further rows below the others."""
+        """Seats further rows behind the others."""
         longest = max(cache.length for cache in caches)
-        if not self.lengths:
-            self._open(caches[0], longest)
+        rows = len(self.lengths)
+        if not rows:
+            self._open(caches[0], longest, len(caches))
         elif longest > self.now:
             self._move(longest - max(self.lengths))
         for number, layer in enumerate(self.layers):
-            for which in (0, 1):
-                buffer = layer.buffers[which]
-                added = buffer.new_zeros(len(caches), *buffer.shape[1:])
-                for n, cache in enumerate(caches):
+            for which, buffer in enumerate(layer.buffers):
+                missing = rows + len(caches) - len(buffer)
+                if missing > 0:
+                    buffer = torch.cat([buffer, buffer.new_zeros(missing, *buffer.shape[1:])])
+                    layer.buffers[which] = buffer
+                for row, cache in enumerate(caches, start=rows):
                     columns = slice(self.now - cache.length, self.now)
-                    added[n, :, columns] = cache.layers[number][which]
-                layer.buffers[which] = torch.cat([buffer, added])
+                    buffer[row, :, columns] = cache.layers[number][which]
         self.lengths += [cache.length for cache in caches]
 
-    def keep(self, places: list[int]) -> None:
-        """Only the rows at these places stay, in this order."""
-        self.lengths = [self.lengths[place] for place in places]
-        for layer in self.layers:
-            layer.buffers = [buffer[places] for buffer in layer.buffers]
+    def drop(self, leaving: Sequence[int]) -> list[int]:
+        """Empties the seats `leaving`; the last rows take them. Returns the present place of every
+        row that stays, in the new order.
+
+        >>> cache = BatchCache()
+        >>> cache.lengths = [1, 2, 3, 4]
+        >>> cache.drop([0, 2]), cache.lengths
+        ([3, 1], [4, 2])
+        """
+        order = list(range(len(self.lengths)))
+        for place in sorted(leaving, reverse=True):
+            last = len(order) - 1
+            if place < last:
+                columns = slice(self.now - self.lengths[last], self.now)
+                for layer in self.layers:
+                    for buffer in layer.buffers:
+                        buffer[place, :, columns] = buffer[last, :, columns]
+                order[place], self.lengths[place] = order[last], self.lengths[last]
+            order.pop()
+            self.lengths.pop()
+        return order
 
     def row(self, place: int) -> RowCache:
         """A copy of one row's cache."""
@@ -112,16 +132,16 @@ class BatchCache:
             layers.append((keys, values))
         return RowCache(tuple(layers), self.lengths[place])
 
-    def _open(self, model: RowCache, longest: int) -> None:
+    def _open(self, model: RowCache, longest: int, rows: int) -> None:
         """Empty buffers in the shape of `model`'s."""
         self.layers, self.now = [], longest
-        for keys, values in model.layers:
-            shape = (0, keys.shape[0], longest + SPARE_COLUMNS)
-            self.layers.append(
-                SharedLayer(
-                    keys.new_zeros(*shape, keys.shape[2]), values.new_zeros(*shape, values.shape[2])
-                )
+        columns = longest + SPARE_COLUMNS
+        for layer in model.layers:
+            keys, values = (
+                states.new_zeros(rows, states.shape[0], columns, states.shape[2])
+                for states in layer
             )
+            self.layers.append(SharedLayer(keys, values))
 
     def _move(self, front: int) -> None:
         """Moves what rows still see so that it begins at column `front`, with spare columns behind

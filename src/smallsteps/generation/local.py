@@ -4,7 +4,8 @@ Rows never wait for the longest of their batch: a row that is done leaves, a wai
 place, and a request that is submitted between two steps joins the next. In float32, greedy text is
 what `model.generate` writes for each request alone.
 
-T5 and mT5 run on `students/t5.py`, causal students on `causal.py`, other encoder-decoders on
+T5 and mT5 run on `students/t5.py`, Llama-class students on a CPU on `students/llama.py`, other
+causal students on transformers' modules (`causal_models.py`), other encoder-decoders on
 transformers' modules in cohorts (`encoder_decoder.py`)."""
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.generation.causal import CausalSession
+from smallsteps.generation.causal_models import FusedModel, ModuleModel
 from smallsteps.generation.encoder_decoder import CohortSession, T5Session
 from smallsteps.generation.generator import (
     Decoding,
@@ -24,6 +26,7 @@ from smallsteps.generation.generator import (
     Session,
     run_session,
 )
+from smallsteps.students.llama import LlamaRunner, runs_fast
 from smallsteps.students.student import Student
 from smallsteps.students.t5 import T5Runner
 from smallsteps.students.weights import DTYPES, merged
@@ -44,18 +47,24 @@ class LocalEngine:
         wanted = DTYPES[dtype] if dtype else student.dtype
         student.model.eval()
         model: Any = merged(student.model)
-        self.runner = T5Runner(model, wanted) if model.config.model_type in ("t5", "mt5") else None
-        if self.runner is None and wanted is not student.dtype:
+        self.runner: T5Runner | LlamaRunner | None = None
+        if model.config.model_type in ("t5", "mt5"):
+            self.runner = T5Runner(model, wanted)
+        elif runs_fast(model):
+            self.runner = LlamaRunner(model, wanted)
+        elif wanted is not student.dtype:
             model = (copy.deepcopy(model) if model is student.model else model).to(wanted)
         self.model = model
 
     def session(self, decoding: Decoding) -> Session:
         """An empty batch. One at a time for T5 students, whose caches the engine owns."""
-        if self.runner is not None:
-            return T5Session(self.student, self.runner, decoding, self.batch_size)
-        if self.student.architecture == "encoder-decoder":
-            return CohortSession(self.student, self.model, decoding, self.batch_size)
-        return CausalSession(self.student, self.model, decoding, self.batch_size)
+        student = self.student
+        if isinstance(self.runner, T5Runner):
+            return T5Session(student, self.runner, decoding, self.batch_size)
+        if student.architecture == "encoder-decoder":
+            return CohortSession(student, self.model, decoding, self.batch_size)
+        model = FusedModel(self.runner) if self.runner else ModuleModel(self.model, student.pad_id)
+        return CausalSession(student, model, decoding, self.batch_size)
 
     def generate(
         self,

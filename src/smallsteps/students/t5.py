@@ -22,13 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Linear = Any
-"""Tensor → tensor."""
-
-LARGEST_COPY = 2**26
-"""Numbers in the largest float32 weight that is copied for the sake of its layout (mT5's head has
-twice that)."""
-
+from smallsteps.students.fused import linear, norm
 
 ONE_BY_ONE = ("cpu",)
 """Devices on which each source attends in a separate call, and the long rows of a step apart from
@@ -357,30 +351,6 @@ def attend_one(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None)
     if mask is not None:
         weights += mask
     return torch.matmul(weights.softmax(-1), values)
-
-
-def norm(hidden: Tensor, eps: float) -> Tensor:
-    """Root mean square norm without centring (T5, Sec. 2.1); its weight is folded into the product
-    that follows."""
-    if hidden.dtype is torch.float32:
-        return hidden * torch.rsqrt(
-            torch.linalg.vecdot(hidden, hidden) / hidden.shape[-1] + eps
-        ).unsqueeze(-1)
-    return F.rms_norm(hidden, hidden.shape[-1:], None, eps)  # sums in float32
-
-
-def linear(weight: Tensor, dtype: torch.dtype) -> Linear:
-    """x → x Wᵀ in `dtype`. On a CPU the weight is laid out for the product once (a copy) instead of
-    at every call."""
-    weight = weight.detach().to(dtype)
-    if dtype is torch.float32 and weight.numel() > LARGEST_COPY:
-        return lambda x: F.linear(x, weight)
-    layouts = dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()
-    if layouts and weight.device.type == "cpu":
-        # what torch.compile's freezing does; there is no public name for it
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
-    return lambda x: F.linear(x, weight)
 
 
 def _activation(model: Any) -> Any:
