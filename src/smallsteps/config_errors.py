@@ -1,7 +1,6 @@
 """One line for an invalid value: the key, what was expected, what came, what to type.
 
-    train.learning_rate: expected a number above 0, got inf. Type for example
-    train.learning_rate=1e-3
+    train.passes: expected a number above 0, got inf. Type for example train.passes=20
 
 What a key expects is read off its type and bounds, so that messages cannot disagree with what is
 checked. Used by `config.py` for every settings class."""
@@ -46,10 +45,13 @@ class _Location:
 
 def error_line(error: ValidationError, model: type[BaseModel]) -> str:
     """The first error, and the number of further wrong keys."""
-    errors = error.errors(include_url=False)
-    further = len({_locate(model, details["loc"]).key for details in errors}) - 1
+    errors: list[Any] = error.errors(include_url=False)
+    keys = [_locate(model, details["loc"]).key for details in errors]
+    # of a number or a list of numbers both fail: what is wrong in the list says more
+    item = next((n for n, key in enumerate(keys) if key.startswith(f"{keys[0]}[")), 0)
+    further = len({key for key in keys if not key.startswith(f"{keys[0]}[")}) - 1
     rest = f" ({further} more key{'s are' if further > 1 else ' is'} wrong)" if further else ""
-    return _line(errors[0], model) + rest
+    return _line(errors[item], model) + rest
 
 
 def _line(details: Any, model: type[BaseModel]) -> str:

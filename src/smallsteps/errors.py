@@ -7,6 +7,7 @@
     │   ├── StudentError     a model folder or tokenizer cannot be used as a student
     │   ├── TeacherError     a server cannot be used: wrong key, wrong model, spent budget
     │   ├── TrainingError    the examples cannot be trained on
+    │   │   └── DivergenceError  the loss is no number any more
     │   └── RunFolderError   an output folder belongs to something else, or is damaged
     └── InternalError        a bug of smallsteps, exit code 1
 
@@ -49,6 +50,10 @@ class TeacherError(UserError):
 
 class TrainingError(UserError):
     """The examples cannot be trained on."""
+
+
+class DivergenceError(TrainingError):
+    """Training diverged: the loss is no number any more."""
 
 
 class RunFolderError(UserError):

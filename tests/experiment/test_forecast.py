@@ -52,3 +52,20 @@ def test_a_resumed_training_is_measured_by_its_own_clock():
     for place in range(3):  # 50 tokens a second, of which 500 were read by a call that was killed
         forecast.heard(LABEL, row(550 + 50 * place, 11.0 + place), 5000.0 + place)
     assert forecast.left() == pytest.approx(350 / 50)
+
+
+def test_trials_of_a_learning_rate_are_evaluated_once_and_answer_nothing():
+    trials = {f"{LABEL}, learning rate {rate}": 100 for rate in (0.1, 1)}
+    forecast = Forecast({LABEL: 1000}, evaluations=2, answers=5, trials=trials)
+    forecast.measured(30.0)
+    forecast.heard(f"{LABEL}, learning rate 0.1", row(50, 5.0), 5.0)
+    assert forecast.left() == pytest.approx(0.1 * (50 + 100 + 1000) + 30 * (1 + 1 + 2 + 5))
+    forecast.finished(f"{LABEL}, learning rate 0.1")
+    assert forecast.left() == pytest.approx(0.1 * (100 + 1000) + 30 * (1 + 2 + 5))
+
+
+def test_until_the_plateau_nobody_knows_more_than_the_most():
+    forecast = Forecast({LABEL: 1000}, evaluations=2, answers=0, at_most=True)
+    lines = [forecast.heard(LABEL, row(100 * n, 60.0 * n), 60.0 * n) for n in range(1, 4)]
+    assert lines[-1].startswith("estimate for the whole run: at most about 7 min more of training")
+    assert forecast.brief() == "whole run: at most 7 min left"

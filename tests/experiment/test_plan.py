@@ -77,3 +77,21 @@ def test_calls_of_a_reader(questions):
 def test_a_student_from_scratch_is_named_by_its_sizes():
     lines = plan("demo", "student.scratch={d_model: 16, layers: 1}")
     assert lines[-1] == "student: from scratch {'d_model': 16, 'layers': 1}"
+
+
+def test_a_training_until_the_plateau_says_the_most_and_a_search_what_it_adds():
+    lines = plan("demo", "arms=[direct,ases-uni-inter]", "train.budget=1000")
+    assert any("budget: 1,000 training tokens an arm; 2 trained arms" in line for line in lines)
+    lines = plan(
+        "demo",
+        "arms=[direct,ases-uni-inter]",
+        "seeds=[0, 1]",
+        "train.budget=1000",
+        "train.until=plateau",
+        "train.evaluations=20",
+        "train.learning_rate=[1e-3,1e-2,1e-1]",
+    )
+    assert any("every arm trains until its plateau: 4 evaluations in a row" in n for n in lines)
+    assert any("budget: at most 1,000 training tokens an arm; 2 trained" in line for line in lines)
+    # 2 arms x 3 rates x a tenth of the budget, at the first seed
+    assert any("the best of 3 on validation" in n and "about 600 tokens more" in n for n in lines)

@@ -83,9 +83,9 @@ WRONG = {
     "train.passes=1e9": "train.passes: expected a number above 0 and of at most 1e+06, got 1e+09",
     "train.passes=true": "train.passes: expected a number above 0, got true",
     "train.passes=": "train.passes: expected a number above 0, got nothing",
-    "train.learning_rate=inf": "train.learning_rate: expected a number above 0, got inf. "
+    "train.learning_rate=inf": "train.learning_rate: expected a number above 0 or a list of numbers above 0, got inf. "
     "Type for example train.learning_rate=1e-3",
-    "train.learning_rate=.nan": "train.learning_rate: expected a number above 0, got nan",
+    "train.learning_rate=.nan": "train.learning_rate: expected a number above 0 or a list of numbers above 0, got nan",
     "train.budget=1.5": "train.budget: expected a whole number of at least 1, or null, got 1.5",
     "train.budget=1e30": "train.budget: expected a whole number of at least 1, or null, got 1e+30",
     "train.warmup_share=1": "expected a number of at least 0 and below 1, got 1",
@@ -254,6 +254,11 @@ def test_a_missing_recipe_names_the_nearest():
         load_recipe("demmo")
     with pytest.raises(RecipeError, match="no recipe file"):
         load_recipe("not-there.yaml")
+
+
+def test_learning_rates_to_search_among_are_a_list_also_on_the_command_line():
+    recipe = load_recipe("demo", ["train.learning_rate=[5e-4,1e-3]"])
+    assert recipe.train.rates == [5e-4, 1e-3]
 
 
 def test_changes_are_read_as_yaml_and_exponents_as_numbers():

@@ -30,7 +30,8 @@ def test_every_bundled_recipe_is_valid_as_written_and_resolved(validator, name):
     [
         ("train.learning_rat=1", "'learning_rat' was unexpected"),
         ("datta.count=1", "'datta' was unexpected"),
-        ("train.learning_rate=0", "0 is less than or equal to the minimum of 0"),
+        ("train.passes=0", "0 is less than or equal to the minimum of 0"),
+        ("train.learning_rate=0", "0 is not valid under any of the given schemas"),
         ("train.schedule=cosin", "'cosin' is not one of ['cosine', 'linear', 'constant']"),
         ("seeds=[]", "[] should be non-empty"),
         ("evaluation.batch_size=many", "'many' is not of type 'integer'"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, TrainingError
 from smallsteps.training.settings import (
     NO_PROMPT_LOSS,
     ContrastSettings,
@@ -18,7 +18,17 @@ from smallsteps.training.settings import (
         ({"dtype": "float16"}, "dtype: expected one of float32, bfloat16, got 'float16'"),
         ({"passes": 0}, "passes: expected a number above 0, got 0"),
         ({"budget": 0}, "budget: expected a whole number of at least 1, or null, got 0"),
-        ({"learning_rate": -1}, "learning_rate: expected a number above 0, got -1"),
+        (
+            {"learning_rate": -1},
+            "learning_rate: expected a number above 0 or a list of numbers above 0, got -1",
+        ),
+        (
+            {"learning_rate": [1e-3, -1]},
+            r"learning_rate\[1\]: expected a number above 0, got -1\.$",
+        ),
+        ({"learning_rate": [1e-3, 1e-3]}, "learning_rate: 0.001 is named twice"),
+        ({"learning_rate": []}, r"learning_rate: expected a number or a list of numbers, got \[\]"),
+        ({"search_share": 0}, "search_share: expected a number above 0 and of at most 1, got 0"),
         ({"warmup_share": 1.0}, "warmup_share: expected a number of at least 0 and below 1, got 1"),
         ({"source_limit": 1}, "source_limit: expected a whole number of at least 2, or null"),
         ({"seed": 1}, "unknown key 'seed'"),
@@ -70,7 +80,16 @@ def test_the_warm_up_is_a_share_of_the_shortest_training_that_can_end_at_a_plate
     assert plateau.warmup == pytest.approx(0.2 * 5 / 20)
 
 
+def test_one_training_has_one_rate():
+    assert (
+        TrainSettings(learning_rate=[1e-3]).rate == TrainSettings(learning_rate=1e-3).rate == 1e-3
+    )
+    with pytest.raises(TrainingError, match="expected one number, got 2: a run searches among sev"):
+        _ = TrainSettings(learning_rate=[1e-3, 1e-2]).rate
+
+
 def test_what_is_not_read_changes_no_digest():
+    assert TrainSettings(search_share=0.5).effects() == TrainSettings().effects()
     assert TrainSettings(patience=9).effects() == TrainSettings().effects()
     plateau = TrainSettings(until="plateau")
     assert plateau.changed(patience=9).effects() != plateau.effects()

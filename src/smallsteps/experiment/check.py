@@ -23,6 +23,7 @@ from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab, names_of
 from smallsteps.experiment.outcome import label_of
+from smallsteps.experiment.search import trial_note
 from smallsteps.records import Chain, Problem
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
@@ -105,30 +106,41 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     the arm."""
     folder = lab.run.stage("plan", lambda place: _plan(lab, arms, place))
     plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
+    train = lab.recipe.train
     tokens: dict[str, int] = {}
     for seed in lab.recipe.seeds:
         for arm in arms:
             for trained, label in arm.trainings(lab.recipe, seed):
                 tokens |= _tokens_of_models(plans[trained.name], label)
+    trials: dict[str, int] = {}
+    for arm in arms if len(train.rates) > 1 else ():
+        for trained, label in arm.trainings(lab.recipe, lab.recipe.seeds[0]):
+            for rate in train.rates:
+                of_models = _tokens_of_models(plans[trained.name], f"{label}, {trial_note(rate)}")
+                trials |= {
+                    name: round(train.search_share * count) for name, count in of_models.items()
+                }
     arm_count, model_count = counted(len(plans), "arm"), counted(len(tokens), "model")
-    until = lab.recipe.train.until
+    until = train.until
     about = "at most about" if until == "plateau" else "about"
+    search = f", and {sum(trials.values()):,} to search learning rates" if trials else ""
     lab.reporter.say(
         f"checked before training: {arm_count}, {model_count}, {about} {sum(tokens.values()):,} "
-        "training tokens in all"
+        f"training tokens in all{search}"
     )
     spread = _spread(plans)
     if until == "tokens" and spread > LARGEST_SPREAD:
         lab.reporter.say(
             f"arms differ by {100 * spread:.0f} % in training tokens, because updates are whole: "
             "raise the budget, or lower train.update_examples (now "
-            f"{lab.recipe.train.update_examples})"
+            f"{train.update_examples})"
         )
-    validation = lab.data.validation_chains[: lab.recipe.train.validation_chains]
+    validation = lab.data.validation_chains[: train.validation_chains]
     tests = len(lab.data.test) + sum(len(rows) for _, rows in lab.data.further.values())
     answers = tests / max(1, len(validation))
-    evaluations = lab.recipe.train.evaluations
-    lab.forecast = Forecast(tokens, evaluations, answers, at_most=until == "plateau")
+    lab.forecast = Forecast(
+        tokens, train.evaluations, answers, trials=trials, at_most=until == "plateau"
+    )
 
 
 def _tokens_of_models(plan: Mapping[str, Any], label: str) -> dict[str, int]:

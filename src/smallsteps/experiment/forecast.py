@@ -18,12 +18,20 @@ class Forecast:
     """Hears of every update and says how much is left."""
 
     def __init__(
-        self, tokens: Mapping[str, int], evaluations: int, answers: float, at_most: bool = False
+        self,
+        tokens: Mapping[str, int],
+        evaluations: int,
+        answers: float,
+        *,
+        trials: Mapping[str, int] | None = None,
+        at_most: bool = False,
     ) -> None:
         """tokens: label of each model that will be trained, and its training tokens. evaluations:
-        of each model. answers: what answering the test problems costs, in evaluations. at_most:
-        whether trainings may end before these tokens, at their plateau."""
-        self.tokens = dict(tokens)
+        of each model. answers: what answering the test problems costs, in evaluations. trials: as
+        tokens, of short trainings that are evaluated once and answer nothing. at_most: whether
+        trainings may end before these tokens, at their plateau."""
+        self.trials = frozenset(trials or {})
+        self.tokens = {**tokens, **(trials or {})}
         self.evaluations = evaluations
         self.answers = answers
         self._bound = "at most " if at_most else ""
@@ -81,7 +89,9 @@ class Forecast:
             for label, tokens in self.tokens.items()
         )
         to_measure = sum(
-            max(0, self.evaluations - self.evaluated.get(label, 0)) + self.answers
+            max(0, 1 - self.evaluated.get(label, 0))
+            if label in self.trials
+            else max(0, self.evaluations - self.evaluated.get(label, 0)) + self.answers
             for label in self.tokens
         )
         times = self.evaluation_seconds

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from smallsteps.errors import InternalError
 from smallsteps.evaluation.grade import grade
 from smallsteps.evaluation.metrics import bleu
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.search import (
+    best_rate,
+    rate_lines,
+    read_rates,
+    search_rates,
+    starting_weights,
+    trial_note,
+)
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.generation.draft import GivenPrefix
 from smallsteps.generation.engine import open_engine
@@ -69,6 +78,11 @@ class TrainingJob:
     leniently, a chain that repeats itself is ended, and its prompts have no limit but its own."""
     forecast: Forecast | None = None
     """Of the whole run; it learns from each training how long the others will take."""
+    search_stage: Callable[[Callable[[Path], None]], Path] | None = None
+    """Makes the stage of this arm's search of a learning rate where it is not there yet, and
+    returns its folder; None: this training searches none."""
+    announces: bool = True
+    """Whether it tells what will be trained on."""
 
     def base(self) -> Student:
         """The untrained student, freshly loaded."""
@@ -115,11 +129,81 @@ class TrainingJob:
         """Trains one model within its share of the budget. `measured`: also by the task's figure on
         validation; `metric`: by another figure, higher is better. `contrasts`,
         `contrast_settings`: of `fit`."""
+
+        def train(job: TrainingJob, parts: Sequence[Part]) -> Trained:
+            measure = (metric or job.validation_metric) if measured else None
+            training = job.training(parts[0], measure, contrasts, contrast_settings)
+            training.go_on()
+            return Trained.of(training.finish())
+
         part = Part(student, list(examples), list(validation), share)
-        measure = (metric or self.validation_metric) if measured else None
-        training = self.training(part, measure, contrasts, contrast_settings)
-        training.go_on()
-        return Trained.of(training.finish())
+        return self.at_best_rate([part], train)
+
+    def at_best_rate(
+        self, parts: Sequence[Part], train: Callable[[TrainingJob, Sequence[Part]], Trained]
+    ) -> Trained:
+        """What `train` leaves of the models `parts`, at the recipe's learning rate; where it names
+        several, at the one that the search of this arm finds best (`search.py`)."""
+        rates = self.recipe.train.rates
+        if len(rates) == 1:
+            return train(self.at_rate(rates[0]), parts)
+        if self.search_stage is None:
+            raise InternalError(f"{self.label}: no place to search a learning rate in")
+        students = [part.student for part in parts]
+        for student in students:
+            self.add_adapters(student)
+
+        def search(folder: Path) -> None:
+            with starting_weights(students) as restore:
+
+                def attempt(rate: float, place: Path) -> Trained:
+                    trial = self.trial(rate, place)
+                    try:
+                        return train(trial, parts)
+                    finally:
+                        restore()
+                        if self.forecast is not None:
+                            self.forecast.finished(trial.label)
+
+                search_rates(rates, attempt, folder)
+
+        tried = read_rates(self.search_stage(search), self.label)
+        rate = best_rate(tried)
+        self.reporter.say(f"{self.label}: learning rate {rate:g}, of {rate_lines(tried)}")
+        trained = train(self.at_rate(rate), parts)
+        # the search is made once for all seeds, and so its cost counts once
+        return replace(trained, search=tried if self.seed == self.recipe.seeds[0] else [])
+
+    def at_rate(self, rate: float) -> TrainingJob:
+        """The same training at one learning rate."""
+        if self.recipe.train.learning_rate == rate:
+            return self
+        train = self.recipe.train.changed(learning_rate=rate)
+        return replace(self, recipe=self.recipe.changed(train=train))
+
+    def trial(self, rate: float, folder: Path) -> TrainingJob:
+        """A short training at `rate`, in `folder`: measured once, at its end."""
+        train = self.recipe.train
+        short = train.changed(
+            learning_rate=rate,
+            until="tokens",
+            evaluations=1,
+            passes=train.passes * train.search_share,
+        )
+        return replace(
+            self,
+            recipe=self.recipe.changed(train=short),
+            out=folder,
+            budget=None if self.budget is None else max(1, round(self.budget * train.search_share)),
+            label=f"{self.label}, {trial_note(rate)}",
+            announces=False,
+        )
+
+    def add_adapters(self, student: Student) -> None:
+        """Gives the student LoRA adapters where the recipe says so and it has none."""
+        rank = self.recipe.student.lora
+        if rank and not has_lora(student):
+            add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
 
     def training(
         self,
@@ -131,9 +215,7 @@ class TrainingJob:
         """The training of one model, announced and not begun; half a pair has a folder of its
         own."""
         student = part.student
-        rank = self.recipe.student.lora
-        if rank and not has_lora(student):
-            add_lora(student, LoraSettings(rank=rank, alpha=2 * rank), seed=self.seed)
+        self.add_adapters(student)
         label = part.label(self.label)
         segment_bleu = self.recipe.evaluation.segment_bleu
         return Training(
@@ -178,6 +260,8 @@ class TrainingJob:
 
     def announce(self, label: str, report: Preflight) -> None:
         """Tells what will be trained on, before the first step."""
+        if not self.announces:
+            return
         self.reporter.say(f"{label}:")
         for line in report.lines():
             self.reporter.say(f"  {line}")

@@ -18,7 +18,7 @@ from smallsteps.experiment.data import RunData, read_json_lines
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.job import TrainingJob
-from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
+from smallsteps.experiment.outcome import ChainSelection, Outcome, folder_name, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
 from smallsteps.experiment.trained import PAPER_CRITERIA, Trained
@@ -104,9 +104,12 @@ class Lab:
         folder: Path,
         label: str = "arm",
         validation: Sequence[Problem] | None = None,
+        searched_as: str | None = None,
     ) -> TrainingJob:
         """One training at `seed` in `folder`. `validation`: problems by which checkpoints are
-        measured; None: the first of the validation part."""
+        measured; None: the first of the validation part. `searched_as`: the name of its search of a
+        learning rate; trainings of one name take one rate. None: its label without the seed."""
+        search = folder_name(searched_as or label.replace(f", seed {seed}", ""))
         return TrainingJob(
             recipe=self.recipe,
             task=self.task,
@@ -119,14 +122,20 @@ class Lab:
             forecast=self.forecast,
             label=label,
             validation_problems=self.validation_problems() if validation is None else validation,
+            search_stage=lambda make: self.run.stage(f"search/{search}", make, keep=True),
         )
 
     def chain_job(
-        self, selection: ChainSelection, seed: int, folder: Path, label: str
+        self,
+        selection: ChainSelection,
+        seed: int,
+        folder: Path,
+        label: str,
+        searched_as: str | None = None,
     ) -> TrainingJob:
         """One training on the selected chains, measured on the validation chains."""
         validation = [chain.problem for chain in self.validation_chains(selection)]
-        return self.job(seed, folder, label, validation)
+        return self.job(seed, folder, label, validation, searched_as)
 
     def train_once(self, place: str, label: str, make: Callable[[Path], Trained]) -> Trained:
         """The training in the stage `place`, made where it is not there yet."""

@@ -79,10 +79,10 @@ def place_of(name: str, seed: int) -> str:
 def folder_name(name: str) -> str:
     """A name without what file systems dislike.
 
-    >>> folder_name("ases-uni-ent*-beta=0.8")
-    'ases-uni-ent-star-beta0.8'
+    >>> folder_name("ases-uni-ent*-beta=0.8"), folder_name("self-training, round 1")
+    ('ases-uni-ent-star-beta0.8', 'self-training-round-1')
     """
-    return name.replace("*", "-star").replace("=", "")
+    return name.replace("*", "-star").replace("=", "").replace(", ", "-").replace(" ", "-")
 
 
 def label_of(name: str, seed: int) -> str:

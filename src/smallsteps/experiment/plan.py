@@ -102,6 +102,13 @@ def chain_sizes(recipe: Recipe) -> list[str]:
         sizes.append(
             f"every arm trains until its plateau: {patience} in a row without a gain on validation"
         )
+    rates, share = len(recipe.train.rates), recipe.train.search_share
+    if rates > 1:
+        tokens = round(arms * rates * share * budget)
+        sizes.append(
+            f"learning rate: the best of {rates} on validation, searched for each arm at the first "
+            f"seed; {100 * share:g} % of the budget each: about {tokens:,} tokens more"
+        )
     return [
         *sizes,
         f"budget: {about}{budget:,} training tokens an arm; {counted(arms, 'trained arm')} x "

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from smallsteps.disk import write_json
 from smallsteps.experiment.curves import curve_points
+from smallsteps.experiment.results import RateResult
 from smallsteps.records import Example, Kind
 from smallsteps.students.student import Student
 from smallsteps.training.choice import CRITERIA, Selection
@@ -70,6 +71,9 @@ class Trained:
     """One row per update, as `fit` has them; `half` says which student of a dual pair."""
     learning_rate: float
     """The highest of the schedule."""
+    search: list[RateResult] = field(default_factory=list)
+    """What each learning rate of the search reached; empty: there was none, or another seed made
+    it."""
     trail: list[BestSoFar] = field(default_factory=list)
     """With `until: plateau`: the checkpoints that were best so far, in order. Else empty."""
     plateau: bool | None = None
@@ -84,6 +88,17 @@ class Trained:
         return sum(counts) if counts else self.train_tokens
 
     @property
+    def validation_loss(self) -> float | None:
+        """Nats a target token at the last evaluation; of a pair the mean of both halves. None: not
+        measured."""
+        last = {
+            row.get("half"): row["validation_loss"]
+            for row in self.curves
+            if row.get("validation_loss") is not None
+        }
+        return sum(last.values()) / len(last) if last else None
+
+    @property
     def cost(self) -> dict[str, Any]:
         """Fields of the arm's row in results.json: what the training cost, and what was measured on
         the way."""
@@ -92,6 +107,7 @@ class Trained:
             "passes": round(self.passes, 3),
             "seconds": round(self.seconds, 2),
             "learning_rate": self.learning_rate,
+            "search": self.search,
             "curve": curve_points(self.curves),
             "plateau": self.plateau,
         }
@@ -109,8 +125,8 @@ class Trained:
             value,
             result.curves,
             result.learning_rate,
-            [_best_so_far(result, chosen) for chosen in result.trail],
-            result.plateau,
+            trail=[_best_so_far(result, chosen) for chosen in result.trail],
+            plateau=result.plateau,
         )
 
     def folder(self, criterion: str) -> Path:
@@ -123,6 +139,7 @@ class Trained:
         content["folders"] = {
             name: str(folder.relative_to(place)) for name, folder in self.folders.items()
         }
+        content["search"] = [row.model_dump() for row in self.search]
         for row in content["trail"]:
             row["folder"] = str(row["folder"].relative_to(place))
         write_json(place / "trained.json", content)
@@ -133,7 +150,8 @@ class Trained:
         content = json.loads((place / "trained.json").read_text(encoding="utf-8"))
         folders = {criterion: place / name for criterion, name in content["folders"].items()}
         trail = [BestSoFar(**{**row, "folder": place / row["folder"]}) for row in content["trail"]]
-        return cls(**{**content, "folders": folders, "trail": trail})
+        search = [RateResult.model_validate(row) for row in content["search"]]
+        return cls(**{**content, "folders": folders, "trail": trail, "search": search})
 
 
 def _best_so_far(result: FitResult, chosen: Selection) -> BestSoFar:

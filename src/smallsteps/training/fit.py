@@ -316,7 +316,7 @@ def _write_result(
         "seconds": state["seconds"],
         "micro_batch_tokens": state["micro_batch_tokens"],
         "processes": processes,
-        "learning_rate": job.settings.learning_rate,
+        "learning_rate": job.settings.rate,
     }
     finish(out, result, choice.selections.values())
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from smallsteps.config import LARGEST_COUNT, Count, Name, Positive, Settings, Share
-from smallsteps.errors import nearest
+from smallsteps.errors import TrainingError, nearest
 from smallsteps.training.estimators import ESTIMATORS, Average
 
 
@@ -30,6 +30,10 @@ EstimatorName = Annotated[
     Field(json_schema_extra=lambda schema: schema.update(enum=list(ESTIMATORS))),
 ]
 """A name in `ESTIMATORS`, also one that was added later."""
+
+
+Rate = Annotated[float, Field(gt=0, le=100)]
+"""A learning rate."""
 
 
 class TrainSettings(Settings):
@@ -50,8 +54,11 @@ class TrainSettings(Settings):
     one: the loss there) has not improved for `patience` evaluations."""
     patience: Count = 4
     """`until: plateau`: evaluations in a row without improvement after which training ends."""
-    learning_rate: float = Field(5e-4, gt=0, le=100, examples=["1e-3"])
-    """Highest learning rate (paper: 5e-4 for word problems, 1e-3 for PET)."""
+    learning_rate: Rate | list[Rate] = Field(5e-4, examples=["1e-3"])
+    """Highest learning rate (paper: 5e-4 for word problems, 1e-3 for PET). In a run also a list:
+    each arm takes the rate that is best on validation after a short training."""
+    search_share: float = Field(0.1, gt=0, le=1)
+    """A list of learning rates: each rate is tried for this share of the arm's budget."""
     update_examples: Count = 64
     """Examples per update (paper: 64). Causal students: sequences, each of which holds the examples
     of one chain."""
@@ -108,6 +115,32 @@ class TrainSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _rates_differ(self) -> Self:
+        rates = self.rates
+        if not rates:
+            raise ValueError("learning_rate: expected a number or a list of numbers, got []")
+        twice = next((rate for rate in rates if rates.count(rate) > 1), None)
+        if twice is not None:
+            raise ValueError(f"learning_rate: {twice:g} is named twice")
+        return self
+
+    @property
+    def rates(self) -> list[float]:
+        """The learning rates to choose from."""
+        rates = self.learning_rate
+        return list(rates) if isinstance(rates, list) else [rates]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate. Raises TrainingError where several are to be searched."""
+        if len(self.rates) > 1:
+            raise TrainingError(
+                f"learning_rate: expected one number, got {len(self.rates)}: a run searches among "
+                "several, a single training does not."
+            )
+        return self.rates[0]
+
     @property
     def warmup(self) -> float:
         """Share of the plan's tokens over which the learning rate rises."""
@@ -120,6 +153,8 @@ class TrainSettings(Settings):
         content = super().effects()
         if self.until != "plateau":
             del content["patience"]
+        if len(self.rates) == 1:
+            del content["search_share"]
         return content
 
 

@@ -28,7 +28,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback
 
 from smallsteps.disk import write_json
-from smallsteps.errors import InternalError, TrainingError
+from smallsteps.errors import DivergenceError, InternalError, TrainingError
 from smallsteps.students.student import Student
 from smallsteps.training.batches import Encoded, micro_batches, share
 from smallsteps.training.checkpoints import (
@@ -176,8 +176,8 @@ class UpdateTrainer(Trainer):
     ) -> Tensor:
         """Accumulate the gradient of one update. Returns its loss, the mean over its target tokens.
 
-        Raises TrainingError if the loss is no number, or if memory does not suffice for a single
-        sequence."""
+        Raises DivergenceError if the loss is no number, and TrainingError if memory does not
+        suffice for a single sequence."""
         self.began = time.perf_counter()
         update = self.updates.update(inputs["update"])
         rank = self.args.process_index
@@ -194,9 +194,9 @@ class UpdateTrainer(Trainer):
         sum_over_processes([*gradients, gradient.loss, gradient.contrast])
         loss = gradient.loss
         if not torch.isfinite(loss):
-            raise TrainingError(
+            raise DivergenceError(
                 f"update {update.number + 1}: the loss is {loss.item()}. Lower learning_rate "
-                f"({self.settings.learning_rate}) or use dtype float32."
+                f"({self.settings.rate}) or use dtype float32."
             )
         self.loss_since += loss.item() * update.normaliser
         self.weight_since += update.normaliser
@@ -240,7 +240,7 @@ class UpdateTrainer(Trainer):
             "update": update.number + 1,
             "tokens": self.tokens_after[update.number],
             "train_loss": gradient.loss.item(),
-            "lr": self.settings.learning_rate * self.rates[update.number],
+            "lr": self.settings.rate * self.rates[update.number],
         }
         if self.job.contrasts:
             row["usable"] = update.usable / len(update.members)

@@ -31,7 +31,7 @@ def trainer_arguments(
         output_dir=str(out),
         max_steps=plan.updates,
         per_device_train_batch_size=1,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.rate,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",

@@ -25,6 +25,14 @@ from tiny_guided import guided_content
             {"guided": {"reader": {"name": "trained"}}, "data": {"task": "hotpotqa"}},
             "bundled facts only",
         ),
+        (
+            {
+                "guided": {"reader": {"name": "trained"}},
+                "data": {"task": "facts", "chains": "bundled"},
+                "train": {"learning_rate": [1e-3, 1e-2]},
+            },
+            "train.learning_rate: expected one number, got a list: the trained reader",
+        ),
         ({"guided": {"reinforce": {"estimator": "a2c"}}}, "estimator"),
     ],
 )

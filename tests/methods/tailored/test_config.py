@@ -23,6 +23,7 @@ from tiny_tailored import tailored_content
         ({"tailored": {"teacher": {"nam": "x"}}}, "unknown key 'tailored.teacher.nam'.*name"),
         ({"train": {"budget": None}}, "needs train.budget"),
         ({"train": {"until": "passes"}}, "train.until must be tokens"),
+        ({"train": {"learning_rate": [1e-3, 1e-2]}}, "expected one number, got a list: each round"),
         ({"train": {"until": "plateau", "evaluations": 9}}, "train.until must be tokens"),
         ({"data": {"also_test": {"numbers": "x.jsonl"}}}, "reads one test set"),
     ],

@@ -114,7 +114,12 @@ def _folder_name(chosen: Selection) -> str:
 
 
 def train_side_by_side(job: TrainingJob, parts: Sequence[Part]) -> Trained:
-    """The best pair, the pairs by the paper's criteria, and what both halves cost together."""
+    """The best pair, the pairs by the paper's criteria, and what both halves cost together; at the
+    recipe's learning rate, or the best of several, which both halves share."""
+    return job.at_best_rate(parts, _train_at_one_rate)
+
+
+def _train_at_one_rate(job: TrainingJob, parts: Sequence[Part]) -> Trained:
     trainings = [job.training(part) for part in parts]
     marks = _marks(job, trainings)
     log = PairLog.read(job.out, job.settings(), len(marks))

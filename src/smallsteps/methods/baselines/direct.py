@@ -53,9 +53,11 @@ class DirectArm:
     ) -> Trained:
         """A student trained on `chains` alone, in the stage `place`. `note` ends its label."""
         label = label_of(self.name, seed) + note
+        # students of several folds learn from other chains than the arm, and take one rate
+        searched_as = f"{self.name}-folds" if note else None
 
         def make(folder: Path) -> Trained:
-            job = lab.chain_job(self.selection, seed, folder, label)
+            job = lab.chain_job(self.selection, seed, folder, label, searched_as)
             return train_direct(job, chains, lab.validation_chains(self.selection))
 
         return lab.train_once(place, label, make)

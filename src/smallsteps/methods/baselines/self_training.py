@@ -154,7 +154,7 @@ class SelfTrainingArm:
         label = self._label(seed, number)
 
         def make(folder: Path) -> Trained:
-            job = lab.chain_job(self.selection, seed, folder, label)
+            job = lab.chain_job(self.selection, seed, folder, label, searched_as=self.name)
             part = direct_part(job, [*gold, *own], lab.validation_chains(self.selection))
             ids = {chain.rationale.id for chain in own}
             examples = [example for example in part.train if chain_of(example) in ids]

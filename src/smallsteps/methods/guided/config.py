@@ -181,6 +181,11 @@ def check(recipe: Any, names: Sequence[str]) -> None:
         raise ValueError(
             "guided.reader.name: `trained` reads the bundled facts only; name a model or a folder"
         )
+    if recipe.guided.reader.name == "trained" and len(recipe.train.rates) > 1:
+        raise ValueError(
+            "train.learning_rate: expected one number, got a list: the trained reader is measured "
+            "by nothing that could choose one"
+        )
 
 
 METHOD = Method(

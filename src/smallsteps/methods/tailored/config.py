@@ -77,6 +77,11 @@ def check(recipe: Any, names: Sequence[str]) -> None:
         raise ValueError(
             "arms of tailored learning have training tokens in common: train.until must be tokens"
         )
+    if len(recipe.train.rates) > 1:
+        raise ValueError(
+            "train.learning_rate: expected one number, got a list: each round of tailored learning "
+            "goes on from the last one, and a rate searched for one would be used for all"
+        )
     if recipe.train.budget is None:
         raise ValueError(
             "tailored learning needs train.budget, the training tokens of an arm over all rounds"
