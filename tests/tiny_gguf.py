@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gguf
 import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from conftest import CHAT, make_student
+from conftest import CHAT, CORPUS, make_student
 from smallsteps.students.student import Student
 
 NAMES = {
@@ -62,7 +62,7 @@ def write_gguf(
     *,
     kind: Any = QUANTISED.F32,
     architecture: str = "llama",
-    tokenizer: bool = True,
+    tokenizer: Literal["bytes", "sentencepiece"] | None = "bytes",
     entries: dict[str, Any] | None = None,
     renamed: dict[str, str] | None = None,
     leave_out: str = "no tensor",
@@ -82,7 +82,9 @@ def write_gguf(
     writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
-    if tokenizer:
+    if tokenizer == "sentencepiece":
+        _add_sentencepiece(writer, config.vocab_size)
+    elif tokenizer:
         _add_tokenizer(writer, student.tokenizer, renamed or {})
     for key, value in (entries or {}).items():
         (writer.add_uint32 if isinstance(value, int) else writer.add_string)(key, value)
@@ -119,6 +121,27 @@ def _add_tokenizer(writer: Any, tokenizer: Any, renamed: dict[str, str]) -> None
     writer.add_pad_token_id(tokenizer.pad_token_id)
     writer.add_add_bos_token(False)
     writer.add_chat_template(CHAT)
+
+
+def _add_sentencepiece(writer: Any, size: int) -> None:
+    """Llama's kind: pieces with scores, bytes for what has no piece, <s> before every text."""
+    types = gguf.TokenType
+    rows = [
+        ("<unk>", 0.0, types.UNKNOWN),
+        ("<s>", 0.0, types.CONTROL),
+        ("</s>", 0.0, types.CONTROL),
+    ]
+    rows += [(f"<0x{byte:02X}>", 0.0, types.BYTE) for byte in range(256)]
+    pieces = ["▁", "▁p", "▁pe", "▁pen", "▁pens", *sorted(set("".join(CORPUS)) - {" "})]
+    rows += [(piece, -float(rank), types.NORMAL) for rank, piece in enumerate(pieces, 1)]
+    rows += [(f"<unused{n}>", -1000.0, types.UNUSED) for n in range(size - len(rows))]
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([token for token, _, _ in rows])
+    writer.add_token_scores([score for _, score, _ in rows])
+    writer.add_token_types([kind for _, _, kind in rows])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
 
 
 def _name(name: str) -> str:

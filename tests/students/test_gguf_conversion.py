@@ -70,6 +70,16 @@ def test_every_end_of_turn_ends_a_reply(tmp_path: Path) -> None:
     assert student.end_id == student.tokenizer.eos_token_id
 
 
+def test_a_sentencepiece_vocabulary_is_read_as_well(tmp_path: Path) -> None:
+    student = load_student(
+        write_gguf(tmp_path / "tiny.gguf", tokenizer="sentencepiece"), device="cpu"
+    )
+    assert student.tokenizer.convert_ids_to_tokens(student.encode("pens")) == ["▁pens"]
+    assert student.text(student.encode(TEXT)) == TEXT
+    assert student.source_head == [1] and student.end_ids == {2}
+    assert student.tokenizer.chat_template is None
+
+
 def test_a_file_is_converted_once_whatever_its_name(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +125,7 @@ def test_an_architecture_that_transformers_does_not_know_is_named(tmp_path: Path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tokenizer": False}, "the file has no tokenizer (tokenizer.ggml.tokens)"),
+        ({"tokenizer": None}, "the file has no tokenizer (tokenizer.ggml.tokens)"),
         ({"entries": {"general.type": "adapter"}}, "expected a whole model, got 'adapter'"),
         ({"entries": {"split.count": 3}}, "one of 3 parts. Join them first"),
         ({"leave_out": "layers.1"}, "the file lacks weights, such as ['model.layers.1."),
