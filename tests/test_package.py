@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "smallsteps"
 READ_AT_RUN_TIME = {
     "students/bundled/model.safetensors",
+    "students/bundled-causal/model.safetensors",
     "recipes/demo.yaml",
     "report/page.html",
     "py.typed",

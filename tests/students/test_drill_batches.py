@@ -71,6 +71,20 @@ def test_a_gap_parts_half_of_the_targets_from_their_sources_and_nothing_else(cau
     assert 0.2 < (shift[learnt] > 0).float().mean() < 0.8 and shift.max() <= 500
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_causal_student_gets_its_share_of_stories_without_an_instruction(causal, share):
+    (batch,) = update_batches(causal, 0, 0, scale=0.25, share_unprompted=share)
+    unlearnt = batch["input_ids"].masked_fill(batch["labels"] != IGNORED, causal.end_id)
+    sources = [
+        causal.text(unlearnt[row, start:end].tolist())
+        for row in range(len(unlearnt))
+        for start, end in places_of_drills(batch, row)
+    ]
+    stories = [text for text in sources if ":" not in text and text.endswith("?\n")]
+    hops = [text for text in stories if text.startswith(("What", "Where")) or " is a " in text]
+    assert abs((len(stories) - len(hops)) / len(sources) - share) < 0.1
+
+
 def test_an_encoder_decoder_gets_a_batch_a_shape_of_each_group():
     student = load_student("bundled")
     batches = update_batches(student, seed=0, step=5, scale=0.1, gap=0)

@@ -32,6 +32,14 @@ def test_every_drill_has_a_source_and_a_target(group, name):
         assert source.strip() and target.strip()
 
 
+def test_an_unprompted_story_gets_its_question_back_and_no_number():
+    shown = list(itertools.islice(drills(random.Random(4), share_unprompted=0.25), 2000))
+    stories = [pair for pair in shown if ":" not in pair[0] and pair[0].endswith(pair[1])]
+    assert 0.22 < len(stories) / len(shown) < 0.28
+    for _, target in stories:
+        assert target.startswith("How many") and not any(c.isdigit() for c in target)
+
+
 def test_the_seed_makes_the_drills():
     first, again, other = (
         list(itertools.islice(drills(random.Random(seed)), 50)) for seed in (1, 1, 2)

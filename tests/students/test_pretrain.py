@@ -1,10 +1,15 @@
 """How a bundled student is made: drills without chains, a tokenizer that loses nothing, a run
 that goes on."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 
+import smallsteps
 from smallsteps.errors import RecipeError, StudentError
+from smallsteps.experiment.recipe import recipe_content
 from smallsteps.students.loading import load_student
 from smallsteps.students.pretrain import (
     PretrainSettings,
@@ -15,7 +20,7 @@ from smallsteps.students.pretrain import (
     rate,
 )
 from smallsteps.students.scratch import make_model
-from smallsteps.students.settings import ScratchSettings
+from smallsteps.students.settings import BUNDLED_STUDENTS, ScratchSettings
 from smallsteps.tasks.stories import make_chains
 
 TINY_STUDENT = ScratchSettings(
@@ -70,6 +75,14 @@ def test_an_interrupted_run_ends_with_the_student_of_an_uninterrupted_one(tmp_pa
     }
 
 
+def test_tokens_that_no_drill_writes_start_as_ordinary_ones_in_a_causal_student(tmp_path):
+    student = load_student(pretrain(tmp_path, TINY_CAUSAL))
+    trained = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]
+    before = trained["model.embed_tokens.weight"].bfloat16().float()
+    changed = (student.model.get_input_embeddings().weight != before).any(1).nonzero().flatten()
+    assert changed.tolist() == sorted([*student.markers.values(), student.stop_id])
+
+
 def test_muon_trains_the_matrices_inside_the_layers_alone():
     model = make_model(TINY_CAUSAL.student, 600, 0)
     names = {id(weight): name for name, weight in model.named_parameters()}
@@ -110,3 +123,15 @@ def test_a_folder_with_files_of_others_is_left_alone(tmp_path, capsys):
         "student",
         "student/model.safetensors",
     ]
+
+
+@pytest.mark.parametrize("name", BUNDLED_STUDENTS)
+def test_a_bundled_student_is_there_small_and_says_how_it_was_made(name):
+    folder = Path(smallsteps.__file__).parent / "students" / name
+    assert (folder / "model.safetensors").is_file() and (folder / "tokenizer.json").is_file()
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 6_000_000
+    made = json.loads((folder / "pretraining.json").read_text())
+    assert made["log"][-1]["step"] == made["settings"]["steps"]
+    recipe = pretrain_settings(recipe_content(f"student/{name}"), name)
+    saved = {"save_every": recipe.save_every}
+    assert PretrainSettings(**(made["settings"] | saved)) == recipe

@@ -18,6 +18,7 @@ from smallsteps.errors import RecipeError, StudentError
 from smallsteps.quality.model_judges import EncoderJudge, NliJudge
 from smallsteps.students.loading import load_student
 from smallsteps.students.pretrained import ModelFiles
+from smallsteps.students.settings import BUNDLED_STUDENTS
 from smallsteps.students.student import Student
 
 Tiny = Callable[..., Student]
@@ -248,8 +249,20 @@ def test_devices_that_are_not_there_are_named_before_weights_are_read(word: str)
             open_model("bundled", device=word)
 
 
-def test_bundled_is_a_model() -> None:
-    assert Path(ModelFiles.locate("bundled").source).is_dir()
+@pytest.mark.parametrize("name", BUNDLED_STUDENTS)
+def test_bundled_students_are_models_of_one_tokenizer(name: str) -> None:
+    files = ModelFiles.locate(name)
+    assert Path(files.source).is_dir()
+    assert files.tokenizer().get_vocab() == ModelFiles.locate("bundled").tokenizer().get_vocab()
+
+
+def test_a_name_like_a_bundled_one_gets_the_nearest() -> None:
+    with pytest.raises(
+        StudentError,
+        match=r"^bundled-casual: no such folder.*Did you mean 'bundled-causal'\? "
+        r"Students without a hub: bundled, bundled-causal, smollm2\.$",
+    ):
+        ModelFiles.locate("bundled-casual")
 
 
 @pytest.mark.parametrize(

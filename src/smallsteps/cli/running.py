@@ -26,12 +26,12 @@ from smallsteps.experiment.recipe import (
 )
 from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.outputs import check_output_folder
-from smallsteps.students.settings import BUNDLED
+from smallsteps.students.settings import BUNDLED, BUNDLED_STUDENTS
 
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
 
-PRETRAINING = ("student/bundled", "student/bundled-causal")
+PRETRAINING = tuple(f"student/{name}" for name in BUNDLED_STUDENTS)
 """The recipes that compare no arms."""
 
 
@@ -137,8 +137,9 @@ def _student_to_measure(recipe: Recipe) -> Student | None:
     from smallsteps.students.loading import load_student
 
     name = BUNDLED if recipe.student.scratch else recipe.student.name
-    weights = [] if name == BUNDLED else list(Path(name).glob("*.safetensors"))
-    if recipe.student.device not in ("auto", "cpu") or (name != BUNDLED and not weights):
+    is_bundled = name in BUNDLED_STUDENTS
+    weights = [] if is_bundled else list(Path(name).glob("*.safetensors"))
+    if recipe.student.device not in ("auto", "cpu") or not (is_bundled or weights):
         return None
     if sum(file.stat().st_size for file in weights) > 4 * MAX_WEIGHTS:
         return None

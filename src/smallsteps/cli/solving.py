@@ -89,7 +89,7 @@ class SolveOptions:
     """What one question and a file of questions have in common."""
 
     model: str
-    """A folder, a GGUF file, a name on the hub, `bundled` or `smollm2`."""
+    """A folder, a GGUF file, a name on the hub, `smollm2` or a bundled student."""
     decoding: Decoding
     compute: Compute
     out: Path | None = None

@@ -25,20 +25,29 @@ Batch = dict[str, Tensor]
 IGNORED = -100
 """Label of a place that is not learnt."""
 ROW = 128
-"""Tokens of a causal row; the longest drill has 104."""
+"""Tokens of a causal row. Hardly a drill is longer; such a drill is left out."""
 ROWS = 128
 """Causal rows of an update at scale 1: about as many drills as the groups hold."""
 PATIENCE = 20
 """Drills in a row that fit nowhere, after which causal rows are full."""
 
 
-def update_batches(student: Student, seed: int, step: int, scale: float, gap: int) -> list[Batch]:
+def update_batches(
+    student: Student,
+    seed: int,
+    step: int,
+    scale: float,
+    gap: int = 0,
+    share_unprompted: float = 0.0,
+) -> list[Batch]:
     """The batches of update `step`: a pure function of the arguments and the student's tokenizer.
 
-    scale: multiplies the rows. gap: see `packed_rows`; causal students only."""
+    scale: multiplies the rows. gap, share_unprompted: causal students only; see `packed_rows` and
+    `drills.unprompted`."""
     rng = random.Random(f"drills/{seed}/{step}")
     if student.architecture == "causal":
-        return [packed_rows(student, rng, max(1, round(ROWS * scale)), gap)]
+        rows = max(1, round(ROWS * scale))
+        return [packed_rows(student, rng, rows, gap, share_unprompted)]
     return [
         batch for group in GROUPS.values() for batch in _group_batches(student, group, rng, scale)
     ]
@@ -80,13 +89,19 @@ def _group_batches(student: Student, group: Group, rng: random.Random, scale: fl
     return batches
 
 
-def packed_rows(student: Student, rng: random.Random, rows: int, gap: int) -> Batch:
+def packed_rows(
+    student: Student,
+    rng: random.Random,
+    rows: int,
+    gap: int = 0,
+    share_unprompted: float = 0.0,
+) -> Batch:
     """A causal student's batch: `rows` rows of `ROW` places, each full of drills.
 
     Each drill counts its positions from 0 and sees itself alone. gap: half of the drills leave out
     up to so many positions between source and target, so that the student learns to look back
     further than a drill is long."""
-    drawn = drills(rng)
+    drawn = drills(rng, share_unprompted)
     packed: list[list[tuple[list[int], list[int]]]] = [[] for _ in range(rows)]
     room = [ROW] * rows
     refused = 0

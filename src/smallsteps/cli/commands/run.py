@@ -39,7 +39,8 @@ def compare(
         str,
         typer.Option(
             "--student",
-            help="Hugging Face model: a folder, a hub name, `bundled`, `smollm2`, or a GGUF file.",
+            help="Hugging Face model: a folder, a hub name, a GGUF file, `bundled`, "
+            "`bundled-causal` or `smollm2`.",
         ),
     ],
     out: RunFolder = None,

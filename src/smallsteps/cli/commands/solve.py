@@ -21,7 +21,10 @@ from smallsteps.cli.options import (
 def solve(
     model: Annotated[
         str,
-        typer.Argument(help="Student: a folder, a hub name, `bundled`, `smollm2`, or a GGUF file."),
+        typer.Argument(
+            help="Student: a folder, a hub name, a GGUF file, `bundled`, `bundled-causal` or "
+            "`smollm2`."
+        ),
     ],
     question: Annotated[
         str, typer.Argument(help="A question in quotes, or a file: JSONL of id, question.")
