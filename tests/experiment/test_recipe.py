@@ -111,7 +111,11 @@ WRONG = {
     "sweep.beta=[1, -1]": "sweep.beta[1]: expected a number of at least 0, got -1.",
     "sweep.beta=[0]": "sweep.beta: expected numbers above 0, got 0",
     "sweep.gamma=[1, 1.00]": "sweep.gamma: 1 is named twice",
-    "sweep.alpha=[1]": "sweep knows beta and gamma, not 'alpha'",
+    "sweep.data.limit=[2.5]": "sweep.data.limit: expected whole numbers above 0, got 2.5",
+    "sweep.data.limit=[0]": "sweep.data.limit: expected whole numbers above 0, got 0",
+    "sweep.data.limit=[9, 9]": "sweep.data.limit: 9 is named twice",
+    "sweep.data.count=[9]": "sweep knows beta, gamma and data.limit, not 'data.count'",
+    "sweep.alpha=[1]": "sweep knows beta, gamma and data.limit, not 'alpha'",
     "tailored.teacher.price_in=-1": "tailored.teacher.price_in: expected a number of at least 0, got -1",
     "tailored.teacher.price_out=.nan": "tailored.teacher.price_out: expected a number of at least 0, got nan",
     "tailored.teacher.money=-inf": "tailored.teacher.money: expected a number of at least 0, or null, got -inf",
@@ -259,6 +263,11 @@ def test_a_missing_recipe_names_the_nearest():
 def test_learning_rates_to_search_among_are_a_list_also_on_the_command_line():
     recipe = load_recipe("demo", ["train.learning_rate=[5e-4,1e-3]"])
     assert recipe.train.rates == [5e-4, 1e-3]
+
+
+@pytest.mark.parametrize("change", ["sweep.data.limit=[5, 9]", "sweep={data.limit: [5, 9]}"])
+def test_a_sweep_over_chains_is_named_as_the_setting_or_by_its_key(change):
+    assert load_recipe("demo", [change]).sweep == {"data.limit": [5, 9]}
 
 
 def test_changes_are_read_as_yaml_and_exponents_as_numbers():

@@ -63,6 +63,10 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path):
     ]
     if "beta" in published.sweep:
         changes.append("sweep.beta=[0.8, 1.0]")
+    if "data.limit" in published.sweep:
+        changes.append("sweep={data.limit: [5, 9]}")
+    if published.train.until == "plateau":
+        changes += ["train.evaluations=3", "train.patience=2"]
     recipe = load_recipe(name, changes)
     results = run(recipe, tmp_path / "run")
     assert [arm.name for arm in results.arms] == [

@@ -19,6 +19,7 @@ from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.sweeps import check_counts, check_task
 from smallsteps.generation.access import Access
 from smallsteps.generation.chat_models import is_local, served_url
 from smallsteps.generation.settings import CallSettings
@@ -48,6 +49,7 @@ def check_recipe(
         raise RecipeError(
             f"sweep.gamma leaves out normal regions of reports; the task {task.name!r} has none"
         )
+    check_task(recipe, task)
     for name, arms in methods_of(recipe).items():
         before_module(name).check(recipe, arms, task, access or Access(), causal)
 
@@ -60,6 +62,7 @@ def rehearse(recipe: Recipe, access: Access | None = None) -> None:
         run_folder(Path(place) / "run", recipe.digest(), recipe.to_yaml()) as run,
     ):
         data = load_data(recipe, run, needs_chains(recipe))
+        check_counts(recipe, len(data.train_chains))
         for name, arms in methods_of(recipe).items():
             before_module(name).check_data(recipe, arms, data)
 

@@ -21,6 +21,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.outcome import ChainSelection, Outcome, folder_name, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
+from smallsteps.experiment.sweeps import first_chains
 from smallsteps.experiment.trained import PAPER_CRITERIA, Trained
 from smallsteps.generation.access import Access
 from smallsteps.records import Chain, Prediction, Problem
@@ -46,6 +47,8 @@ class Lab:
     """Base URL and key of served models, which no recipe and no file names."""
     budget: int | None = None
     """Training tokens of an arm; None with `until: passes`."""
+    budgets: dict[int | None, int] = field(default_factory=dict)
+    """Number of chains in a sweep of `data.limit` → its budget, where `passes` decide it."""
     left_out: frozenset[str] = frozenset()
     """`names_of` odd chains, and of reports that hold one: no arm trains on them."""
     odd: int = 0
@@ -64,8 +67,10 @@ class Lab:
 
     def train_chains(self, selection: ChainSelection) -> list[Chain]:
         """Training chains: whole reports, or regions of which normal ones may be left out (gamma);
-        else all."""
-        return self._select(selection, self.data.train_chains, thin=True)
+        else all, or in a sweep so many."""
+        seed = self.recipe.data.split_seed
+        chains = first_chains(self.data.train_chains, selection.limit, seed)
+        return self._select(selection, chains, thin=True)
 
     def validation_chains(self, selection: ChainSelection) -> list[Chain]:
         """The first validation chains, groups (reports) whole."""
@@ -135,7 +140,8 @@ class Lab:
     ) -> TrainingJob:
         """One training on the selected chains, measured on the validation chains."""
         validation = [chain.problem for chain in self.validation_chains(selection)]
-        return self.job(seed, folder, label, validation, searched_as)
+        job = self.job(seed, folder, label, validation, searched_as)
+        return replace(job, budget=self.budgets.get(selection.limit, self.budget))
 
     def train_once(self, place: str, label: str, make: Callable[[Path], Trained]) -> Trained:
         """The training in the stage `place`, made where it is not there yet."""

@@ -59,12 +59,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ChainSelection:
-    """Which of the training chains an arm learns from. Only tasks with reports have a choice."""
+    """Which of the training chains an arm learns from. Without a sweep only tasks with reports have
+    a choice."""
 
     gamma: float = 1.0
     """Normal regions included per report."""
     whole_report: bool = False
     """Whole reports instead of regions."""
+    limit: int | None = None
+    """Number of chains, in a sweep of `data.limit`; None: all."""
 
     def of_direct(self) -> ChainSelection:
         """The same chains as regions."""

@@ -13,6 +13,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.sweeps import limits
 from smallsteps.records import Chain
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import read_problems
@@ -95,26 +96,39 @@ def chain_sizes(recipe: Recipe) -> list[str]:
         sizes.append(f"one pass of direct: about {tokens:,} training tokens (source + target)")
         if recipe.train.until == "passes":
             return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
-    arms, seeds = _count_trained(recipe), len(recipe.seeds)
-    if recipe.train.until == "plateau":
+    return [*sizes, *_budget_lines(recipe, budget, about, len(train))]
+
+
+def _budget_lines(recipe: Recipe, budget: int, about: str, chains: int) -> list[str]:
+    """What each arm may cost, and all of them. `budget`: of an arm that learns from all
+    `chains`."""
+    train, most, mean = recipe.train, budget, float(budget)
+    lines, of_chains = [], ""
+    swept = limits(recipe)
+    if swept and train.budget is None:  # as many passes over fewer chains
+        most = round(budget * max(swept) / chains)
+        mean = budget * sum(swept) / len(swept) / chains
+        of_chains = f" with {max(swept):,} chains"
+    if train.until == "plateau":
         about = "at most "
-        patience = counted(recipe.train.patience, "evaluation")
-        sizes.append(
+        patience = counted(train.patience, "evaluation")
+        lines.append(
             f"every arm trains until its plateau: {patience} in a row without a gain on validation"
         )
-    rates, share = len(recipe.train.rates), recipe.train.search_share
+    arms, seeds, rates = _count_trained(recipe), len(recipe.seeds), len(train.rates)
     if rates > 1:
-        tokens = round(arms * rates * share * budget)
-        sizes.append(
+        tokens = round(arms * rates * train.search_share * mean)
+        lines.append(
             f"learning rate: the best of {rates} on validation, searched for each arm at the first "
-            f"seed; {100 * share:g} % of the budget each: about {tokens:,} tokens more"
+            f"seed; {100 * train.search_share:g} % of the budget each: about {tokens:,} tokens more"
         )
-    return [
-        *sizes,
-        f"budget: {about}{budget:,} training tokens an arm; {counted(arms, 'trained arm')} x "
-        f"{counted(seeds, 'seed')}: {about}{arms * seeds * budget:,} in all. The run says how long "
-        "that takes after its first updates.",
-    ]
+    in_all = round(arms * seeds * mean)
+    lines.append(
+        f"budget: {about}{most:,} training tokens an arm{of_chains}; "
+        f"{counted(arms, 'trained arm')} x {counted(seeds, 'seed')}: {about}{in_all:,} in all. The "
+        "run says how long that takes after its first updates."
+    )
+    return lines
 
 
 def _count_trained(recipe: Recipe) -> int:

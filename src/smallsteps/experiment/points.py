@@ -81,7 +81,12 @@ def smallest_plateau(
         and by_seed[0].outcome.writes_chains
         and not by_seed[0].outcome.control
     ]
-    if not plateaus:
+    limits = {
+        by_seed[0].arm.selection.limit
+        for by_seed in arms.values()
+        if isinstance(by_seed[0].arm, ChainArm)
+    }
+    if not plateaus or len(limits) > 1:
         return None, None
     tokens = min(_mean([best.tokens for best in by_seed]) for by_seed in plateaus)
     passes = min(_mean([best.passes for best in by_seed]) for by_seed in plateaus)

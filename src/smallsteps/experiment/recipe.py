@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import yaml
-from pydantic import Field, create_model, model_validator
+from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from smallsteps.config import (
     AnySettings,
@@ -35,6 +35,25 @@ from smallsteps.training.settings import TrainSettings
 DEFAULT_ARMS = ("base", "answer-only", "direct", "ases-uni-rouge", "ases-uni-ent")
 
 
+LIMIT = "data.limit"
+"""The key of a sweep over numbers of training chains."""
+
+
+def _flat(sweep: Any) -> Any:
+    """`{data: {limit: [...]}}`, as `sweep.data.limit=[...]` on the command line makes it, with the
+    key `data.limit`."""
+    if not isinstance(sweep, dict) or not isinstance(sweep.get("data"), dict):
+        return sweep
+    nested = {f"data.{name}": values for name, values in sweep["data"].items()}
+    return {**{name: values for name, values in sweep.items() if name != "data"}, **nested}
+
+
+Sweep = Annotated[
+    dict[str, Annotated[list[NotNegative], Field(min_length=1)]], BeforeValidator(_flat)
+]
+"""Setting → its values."""
+
+
 class BaseRecipe(Settings):
     """A comparison of arms on one data set by one student."""
 
@@ -53,10 +72,9 @@ class BaseRecipe(Settings):
     guided-standard in `arms`, else the first arm."""
     seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1, max_length=1000)
     """Training seeds."""
-    sweep: dict[str, Annotated[list[NotNegative], Field(min_length=1)]] = Field(
-        default_factory=dict, examples=["{beta: [0.8, 1.0, 1.2]}"]
-    )
-    """Figures: beta or gamma → values; each arm that has the setting runs once for each value."""
+    sweep: Sweep = Field(default_factory=dict, examples=["{beta: [0.8, 1.0, 1.2]}"])
+    """Figures: beta, gamma or data.limit (training chains) → values; each arm that has the setting
+    runs once for each value."""
     data: DataSettings = Field(default_factory=DataSettings)
     student: StudentSettings = Field(default_factory=StudentSettings)
     segmentation: SegmentationSettings = Field(default_factory=SegmentationSettings)
@@ -107,16 +125,20 @@ class BaseRecipe(Settings):
 
     def _check_sweep(self) -> None:
         for name, values in self.sweep.items():
-            if name not in ("beta", "gamma"):
-                raise ValueError(f"sweep knows beta and gamma, not {name!r}")
+            if name not in ("beta", "gamma", LIMIT):
+                raise ValueError(f"sweep knows beta, gamma and {LIMIT}, not {name!r}")
             if name == "beta" and not all(values):
                 raise ValueError("sweep.beta: expected numbers above 0, got 0")
-            shown = [f"{value:g}" for value in values]  # as in the names of arms
+            if name == LIMIT and not all(value >= 1 and value % 1 == 0 for value in values):
+                odd = next(value for value in values if value < 1 or value % 1)
+                raise ValueError(f"sweep.{LIMIT}: expected whole numbers above 0, got {odd:g}")
+            # as in the names of arms
+            shown = [f"{value:.0f}" if name == LIMIT else f"{value:g}" for value in values]
             twice = next((value for value in shown if shown.count(value) > 1), None)
             if twice is not None:
                 raise ValueError(f"sweep.{name}: {twice} is named twice")
         if self.sweep and not needs_chains(self):
-            raise ValueError("sweep: only AS-ES arms have one; leave it out")
+            raise ValueError("sweep: only arms that learn from chains have one; leave it out")
 
     def section(self, settings: type[AnySettings]) -> AnySettings:
         """The section of a method, by its settings class. Raises InternalError where the recipe has

@@ -47,6 +47,7 @@ from smallsteps.experiment.results import (
     read_results,
     write_results,
 )
+from smallsteps.experiment.sweeps import check_counts
 from smallsteps.experiment.why import explain
 from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
@@ -91,6 +92,7 @@ def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Acc
     check_recipe(recipe, access, data_is_there=complete(folder.path / "data"))
     data = load_data(recipe, folder, needs_chains(recipe), reporter.say)
     lab = Lab(recipe, folder, data, base_student(recipe, data, folder), reporter, access)
+    check_counts(recipe, len(data.train_chains))
     with lab.resources:
         _say_data(lab)
         for name, names in methods_of(recipe).items():
@@ -153,10 +155,12 @@ def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
     lab.budget = train.budget
     source = ""
     if lab.budget is None:
-        selection = chain_arms[0].selection.of_direct()
-        job = lab.chain_job(selection, lab.recipe.seeds[0], lab.run.path, "direct")
-        lab.budget = round(train.passes * job.pass_tokens(lab.train_chains(selection)))
+        lab.budgets = _budgets_of_passes(lab, chain_arms)
+        lab.budget = max(lab.budgets.values())
         source = f", what {train.passes:g} passes cost direct"
+    if len(lab.budgets) > 1:
+        by_chains = ", ".join(f"{tokens:,} of {limit:,}" for limit, tokens in lab.budgets.items())
+        source += f"; by the number of chains {by_chains}"
     tokens = f"{lab.budget:,} training tokens an arm (source + target, no padding{source})"
     if train.until == "plateau":
         lab.reporter.say(
@@ -165,6 +169,18 @@ def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
         )
     else:
         lab.reporter.say(f"budget: {tokens}")
+
+
+def _budgets_of_passes(lab: Lab, arms: Sequence[ChainArm]) -> dict[int | None, int]:
+    """Number of chains in a sweep (None: all) → what the recipe's passes over them cost direct."""
+    budgets: dict[int | None, int] = {}
+    for arm in arms:
+        selection = arm.selection.of_direct()
+        if selection.limit not in budgets:
+            job = lab.chain_job(selection, lab.recipe.seeds[0], lab.run.path, "direct")
+            tokens = job.pass_tokens(lab.train_chains(selection))
+            budgets[selection.limit] = round(lab.recipe.train.passes * tokens)
+    return budgets
 
 
 def _results(

@@ -6,6 +6,7 @@ from smallsteps.experiment.arm import ChainArm
 from smallsteps.methods.baselines.arms import baseline_arms, open_run
 from smallsteps.methods.baselines.config import ARMS
 from smallsteps.methods.baselines.results import BaselinesResults
+from smallsteps.methods.baselines.self_training import SelfTrainingArm
 
 
 def test_every_arm_of_the_method_has_its_name_and_those_that_train_on_chains_are_checked(recipe_of):
@@ -18,8 +19,9 @@ def test_every_arm_of_the_method_has_its_name_and_those_that_train_on_chains_are
 
 def test_only_self_training_reports_something_of_its_own():
     lab = SimpleNamespace(recipe=None)
-    direct = SimpleNamespace(name="direct", seed=0, outcome=SimpleNamespace(detail=None))
-    own = SimpleNamespace(name="self-training", seed=0, outcome=SimpleNamespace(detail=[]))
+    direct = SimpleNamespace(arm=None, name="direct", seed=0, outcome=SimpleNamespace(detail=None))
+    arm = SelfTrainingArm()
+    own = SimpleNamespace(arm=arm, name=arm.name, seed=0, outcome=SimpleNamespace(detail=[]))
     method_run = open_run(lab, ["direct"])
     assert method_run.results([direct]) is None
     assert method_run.results([direct, own]) == BaselinesResults(self_training=[])

@@ -7,6 +7,7 @@ from smallsteps.experiment.results import method_results
 from smallsteps.methods.baselines.results import BaselinesResults, SelfTrainingResult
 
 ROW = {
+    "arm": "self-training",
     "seed": 0,
     "round": 1,
     "right": 41.5,

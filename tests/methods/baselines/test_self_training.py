@@ -141,7 +141,8 @@ def test_what_is_reported_of_a_round(tmp_path, writes):
     writes(one_new)
     with tiny_lab(tmp_path, **settings(rounds=1)) as lab:
         rounds = SelfTrainingArm().run(lab, 0).detail
-    (row,) = round_results(0, rounds)
+    (row,) = round_results("self-training", 0, rounds)
+    assert row.arm == "self-training"
     assert (row.round, row.right, row.own_chains, row.generated_tokens) == (1, 50.0, 24, 480)
     assert row.train_tokens == rounds[0].trained.train_tokens
 

@@ -22,6 +22,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, folder_name, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.sweeps import swept_suffix, with_limits
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.as_es.config import ArmSpec, parse_arm
 from smallsteps.methods.as_es.method import as_es_parts, datasets, segment, train_as_es
@@ -61,13 +62,12 @@ class AsEsArm:
 
     @property
     def _knobs(self) -> str:
-        values = {"beta": self.beta, "gamma": self.selection.gamma}
-        return "".join(f"-{knob}={values[knob]:g}" for knob in self.swept)
+        return swept_suffix(self.swept, {"beta": self.beta, **vars(self.selection)})
 
     def direct(self) -> DirectArm:
         """Whole chains of the same selection: the scorer of `ent` and `loss`, and the arm to be
         compared with."""
-        return DirectArm(self.selection, tuple(knob for knob in self.swept if knob == "gamma"))
+        return DirectArm(self.selection, tuple(knob for knob in self.swept if knob != "beta"))
 
     def against(self, names: Sequence[str]) -> list[str]:
         named = [self.direct().name]
@@ -245,7 +245,7 @@ def as_es_arms(recipe: Recipe, name: str) -> list[AsEsArm]:
             for arm in arms
             for gamma in recipe.sweep["gamma"]
         ]
-    return arms
+    return with_limits(arms, recipe)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,10 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.sweeps import swept_suffix
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.baselines.config import ANSWER_ONLY, METHOD
+from smallsteps.methods.baselines.direct import direct_of_as_many
 from smallsteps.methods.baselines.method import direct_part, train_direct
 from smallsteps.records import Chain
 from smallsteps.tasks.base import Task
@@ -28,11 +30,16 @@ class AnswerOnlyArm:
     """A student that answers at once."""
 
     selection: ChainSelection = field(default_factory=ChainSelection)
-    name: str = ANSWER_ONLY
+    swept: tuple[str, ...] = ()
+    """Settings of a sweep whose values stand in the name."""
     method: str = METHOD.name
 
+    @property
+    def name(self) -> str:
+        return ANSWER_ONLY + swept_suffix(self.swept, vars(self.selection))
+
     def against(self, names: Sequence[str]) -> list[str]:
-        return []
+        return direct_of_as_many(self.selection, self.swept, names)
 
     def parts(
         self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]

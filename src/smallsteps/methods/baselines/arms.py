@@ -9,6 +9,7 @@ from smallsteps.experiment.arm import Arm
 from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.sweeps import with_limits
 from smallsteps.methods.baselines.answer_only import AnswerOnlyArm
 from smallsteps.methods.baselines.config import (
     ANSWER_ONLY,
@@ -29,9 +30,9 @@ def baseline_arms(recipe: Recipe, name: str) -> Sequence[Arm]:
     if name == BASE_FEWSHOT:
         return [FewShotArm()]
     if name == ANSWER_ONLY:
-        return [AnswerOnlyArm()]
+        return with_limits([AnswerOnlyArm()], recipe)
     if name == SELF_TRAINING:
-        return [SelfTrainingArm()]
+        return with_limits([SelfTrainingArm()], recipe)
     return direct_arms(recipe, name)
 
 
@@ -54,8 +55,10 @@ class BaselinesRun:
 
     def results(self, graded: Sequence[GradedArm]) -> BaselinesResults | None:
         """The rounds of `self-training`; None where it is not in the run."""
-        trained = [arm for arm in graded if arm.name == SELF_TRAINING]
-        rounds = [row for arm in trained for row in round_results(arm.seed, arm.outcome.detail)]
+        trained = [arm for arm in graded if isinstance(arm.arm, SelfTrainingArm)]
+        rounds = [
+            row for arm in trained for row in round_results(arm.name, arm.seed, arm.outcome.detail)
+        ]
         return BaselinesResults(self_training=rounds) if trained else None
 
 

@@ -65,7 +65,8 @@ def models(recipe: Recipe, names: Sequence[str]) -> int:
     """One for each arm that trains; of `self-training` one for each round."""
     once = [name for name in names if name not in (*UNTRAINED, SELF_TRAINING)]
     rounds = recipe.section(BaselinesSettings).rounds if SELF_TRAINING in names else 0
-    return len(variants(recipe, once)) + rounds
+    self_trained = variants(recipe, [SELF_TRAINING]) if rounds else []
+    return len(variants(recipe, once)) + rounds * len(self_trained)
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:

@@ -12,6 +12,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.sweeps import swept_suffix, with_limits
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.baselines.config import DIRECT, DIRECT_REPORT, METHOD
 from smallsteps.methods.baselines.method import direct_part, train_direct
@@ -30,7 +31,7 @@ class DirectArm:
     @property
     def name(self) -> str:
         bare = DIRECT_REPORT if self.selection.whole_report else DIRECT
-        return bare + "".join(f"-{knob}={getattr(self.selection, knob):g}" for knob in self.swept)
+        return bare + swept_suffix(self.swept, vars(self.selection))
 
     def against(self, names: Sequence[str]) -> list[str]:
         return []
@@ -66,12 +67,21 @@ class DirectArm:
         return lab.outcome(self.name, seed, self.selection, self.train(lab, seed))
 
 
+def direct_of_as_many(
+    selection: ChainSelection, swept: tuple[str, ...], names: Sequence[str]
+) -> list[str]:
+    """In a sweep the direct arm that learns from the same chains, where it is among `names`."""
+    direct = DirectArm(selection, swept).name
+    return [direct] if swept and direct in names else []
+
+
 def direct_arms(recipe: Recipe, name: str) -> list[DirectArm]:
-    """`direct`, once for each gamma of a sweep, or `direct-report`."""
+    """`direct`, once for each gamma and each number of chains of a sweep, or `direct-report`."""
     if name == DIRECT_REPORT:  # whole reports hold all their regions
         return [DirectArm(ChainSelection(recipe.segmentation.gamma, whole_report=True))]
     arm = DirectArm(ChainSelection(recipe.segmentation.gamma))
-    return [
+    arms = [
         replace(arm, selection=ChainSelection(gamma), swept=("gamma",))
         for gamma in recipe.sweep.get("gamma", ())
-    ] or [arm]
+    ]
+    return with_limits(arms or [arm], recipe)

@@ -9,6 +9,8 @@ from smallsteps.experiment.results import METHOD_RESULTS, MethodResults, ResultR
 class SelfTrainingResult(ResultRecord):
     """One round of self-training at one seed."""
 
+    arm: str
+    """`self-training`; in a sweep also the value."""
     seed: int
     round: int
     right: float

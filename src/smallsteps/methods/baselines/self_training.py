@@ -28,11 +28,12 @@ from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.sampled import Sampled
+from smallsteps.experiment.sweeps import swept_suffix
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.methods.baselines.config import METHOD, SELF_TRAINING, BaselinesSettings
-from smallsteps.methods.baselines.direct import DirectArm
+from smallsteps.methods.baselines.direct import DirectArm, direct_of_as_many
 from smallsteps.methods.baselines.method import direct_part
 from smallsteps.methods.baselines.own_chains import OwnChains, add_own, sample_own
 from smallsteps.methods.baselines.results import SelfTrainingResult
@@ -63,11 +64,16 @@ class SelfTrainingArm:
     """A student that learns from its own right chains too."""
 
     selection: ChainSelection = field(default_factory=ChainSelection)
-    name: str = SELF_TRAINING
+    swept: tuple[str, ...] = ()
+    """Settings of a sweep whose values stand in the name."""
     method: str = METHOD.name
 
+    @property
+    def name(self) -> str:
+        return SELF_TRAINING + swept_suffix(self.swept, vars(self.selection))
+
     def against(self, names: Sequence[str]) -> list[str]:
-        return []
+        return direct_of_as_many(self.selection, self.swept, names)
 
     def parts(
         self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
@@ -80,10 +86,10 @@ class SelfTrainingArm:
         """The direct student, and one training for each round."""
         rounds = range(1, recipe.section(BaselinesSettings).rounds + 1)
         own: list[tuple[ChainArm, str]] = [(self, self._label(seed, n)) for n in rounds]
-        return [*DirectArm(self.selection).trainings(recipe, seed), *own]
+        return [*self._direct().trainings(recipe, seed), *own]
 
     def run(self, lab: Lab, seed: int) -> Outcome:
-        direct = DirectArm(self.selection).train(lab, seed)
+        direct = self._direct().train(lab, seed)
         rounds = self.rounds(lab, seed, direct)
         chosen = best_round(rounds)
         trained = direct if chosen is None else chosen.trained
@@ -95,6 +101,10 @@ class SelfTrainingArm:
         }
         outcome = lab.outcome(self.name, seed, self.selection, trained)
         return replace(outcome, cost={**outcome.cost, **cost}, detail=rounds)
+
+    def _direct(self) -> DirectArm:
+        """Whole chains of the same selection: whose student writes first."""
+        return DirectArm(self.selection, self.swept)
 
     # ---- rounds ----
 
@@ -203,10 +213,13 @@ def best_round(rounds: Sequence[SelfTrainingRound]) -> SelfTrainingRound | None:
     return max(rounds, key=lambda round: (figure(round), -round.number), default=None)
 
 
-def round_results(seed: int, rounds: Sequence[SelfTrainingRound]) -> list[SelfTrainingResult]:
-    """The rounds at one seed."""
+def round_results(
+    arm: str, seed: int, rounds: Sequence[SelfTrainingRound]
+) -> list[SelfTrainingResult]:
+    """The rounds of an arm at one seed."""
     return [
         SelfTrainingResult(
+            arm=arm,
             seed=seed,
             round=round.number,
             right=_right(round),
