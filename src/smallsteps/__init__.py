@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from smallsteps.quality.rated import Rated
     from smallsteps.quality.scorer import Scorer
     from smallsteps.records import Chain, Example, Grade, Prediction, Problem, Rationale, Segment
+    from smallsteps.report.figure_files import cost_picture as figure
     from smallsteps.report.page import write_page
     from smallsteps.segments.examples import build_examples as build
     from smallsteps.segments.label import segment_chains as segment
@@ -76,6 +77,7 @@ _WHERE = {
     "TrainSettings": "training.settings",
     "build": "segments.examples:build_examples",
     "compare_scores": "evaluation.comparison",
+    "figure": "report.figure_files:cost_picture",
     "fit": "training.fit",
     "get_task": "tasks",
     "grade": "evaluation.grade",
@@ -125,6 +127,7 @@ __all__ = [
     "TrainSettings",
     "build",
     "compare_scores",
+    "figure",
     "fit",
     "get_task",
     "grade",

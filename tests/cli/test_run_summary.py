@@ -70,7 +70,7 @@ def test_an_untrained_student_that_leads_is_asked_by_its_name_and_task(
     print_run_summary(load_recipe("demo", []), results, tmp_path)
     shown = " ".join(capsys.readouterr().out.split())
     assert f"best on validation: base, the student before training{more} " in shown
-    assert "try it: smallsteps solve bundled 'your question' --task stories" in shown
+    assert "try it: smallsteps solve bundled-causal 'your question' --task stories" in shown
 
 
 def test_a_run_that_trains_no_student_proposes_no_command(tmp_path, capsys):

@@ -55,7 +55,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path, capsys, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--dry-run"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "learning_rate" in out and "sizes: 2,000 chains to train on, 100 for validation" in out
+    assert "learning_rate" in out and "sizes: 300 chains to train on, 150 for validation" in out
     assert (
         "budget: 700,000 training tokens an arm; 3 trained arms x 1 seed: 2,100,000 in all" in out
     )

@@ -31,7 +31,7 @@ def test_a_dual_arm_trains_two_models():
         "seeds: 0, 1",
         "models trained: 8",
     ]
-    assert lines[-1] == "student: bundled"
+    assert lines[-1] == "student: bundled-causal"
 
 
 def test_an_arm_of_tailored_learning_trains_once_per_round():
@@ -80,7 +80,7 @@ def test_a_student_from_scratch_is_named_by_its_sizes():
 
 
 def test_a_training_until_the_plateau_says_the_most_and_a_search_what_it_adds():
-    lines = plan("demo", "arms=[direct,ases-uni-inter]", "train.budget=1000")
+    lines = plan("demo", "arms=[direct,ases-uni-inter]", "train.budget=1000", "train.until=tokens")
     assert any("budget: 1,000 training tokens an arm; 2 trained arms" in line for line in lines)
     lines = plan(
         "demo",
@@ -88,6 +88,7 @@ def test_a_training_until_the_plateau_says_the_most_and_a_search_what_it_adds():
         "seeds=[0, 1]",
         "train.budget=1000",
         "train.until=plateau",
+        "train.patience=4",
         "train.evaluations=20",
         "train.learning_rate=[1e-3,1e-2,1e-1]",
     )

@@ -46,7 +46,7 @@ def said(*tests: PointComparison, **more: Any) -> Verdict:
     return verdict(run(*tests, **more))
 
 
-TESTED = "accuracy on 500 test problems, 95 % intervals in brackets."
+TESTED = "accuracy on 500 test problems, one seed, 95 % intervals in brackets."
 BUDGET = "Small budget (200 k training tokens): "
 PLATEAU = "Trained to the plateau: "
 PASSES = "Equal passes (8.0): "

@@ -8,7 +8,7 @@ from smallsteps.cli.progress import open_console, say
 from smallsteps.experiment.results import Results, read_results
 from smallsteps.outputs import check_output, writing
 from smallsteps.report.cost_curves import CostFigure, cost_figures
-from smallsteps.report.figure_files import FILE_NAME, check_figure_name, write_figure
+from smallsteps.report.figure_files import FILE_NAME, check_figure_name, cost_picture
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import tables
 from smallsteps.report.terminal_figure import TerminalFigure
@@ -24,7 +24,7 @@ def report_run(run_folder: Path, figure: Path | None, cost: str) -> None:
         check_figure_name(figure)
         check_output(figure, "--figure", [run_folder / "results.json"])
         with writing(figure):
-            write_figure(results, figure, cost)
+            cost_picture(results, cost).save(figure)
     print_results(results, cost)
     files = write_report(run_folder, results)
     if figure is not None:
@@ -52,6 +52,6 @@ def write_report(run_folder: Path, results: Results) -> list[str]:
     if cost_figures(results):
         place, cost = run_folder / FILE_NAME, cost_figures(results)[0].cost
         with writing(place):
-            write_figure(results, place, cost)
+            cost_picture(results, cost).save(place)
         files.append(f"figure: {place}")
     return files

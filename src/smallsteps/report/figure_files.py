@@ -6,6 +6,7 @@ the same picture. matplotlib would draw a second one, and bring 30 MB and ten pa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from smallsteps.disk import atomic_file
@@ -38,13 +39,31 @@ def check_figure_name(path: Path, flag: str = "--figure") -> None:
             ) from None
 
 
-def write_figure(results: Results, path: Path, cost: str = "tokens") -> Path:
-    """Writes the figure, cost counted in `cost`, as SVG or PNG by the ending of `path`; returns
-    `path`.
+@dataclass(frozen=True)
+class Picture:
+    """A picture that notebooks show and `save` writes."""
 
-    Raises RunFolderError where the run has no such figure, RecipeError as `check_figure_name`,
-    OSError where the file cannot be written."""
-    check_figure_name(path)
+    svg: str
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def save(self, path: Path | str) -> Path:
+        """Writes the picture as SVG or PNG by the ending of `path`; returns the path.
+
+        Raises RecipeError as `check_figure_name`, OSError where the file cannot be written."""
+        path = Path(path)
+        check_figure_name(path)
+        content = self.svg.encode() if path.suffix.lower() == ".svg" else png_of(self.svg)
+        with atomic_file(path) as draft:
+            draft.write_bytes(content)
+        return path
+
+
+def cost_picture(results: Results, cost: str = "tokens") -> Picture:
+    """The main figure of a run, cost counted in `tokens`, `seconds` or `passes`.
+
+    Raises RunFolderError where the run has no such figure."""
     known: dict[str, CostFigure] = {figure.cost: figure for figure in cost_figures(results)}
     if not known:
         raise RunFolderError(
@@ -55,11 +74,8 @@ def write_figure(results: Results, path: Path, cost: str = "tokens") -> Path:
         raise RunFolderError(
             f"this run has no figure over {cost}. Choose --cost {' or '.join(known)}."
         )
-    svg = svg_file(known[cost], results.title or "Accuracy and cost", _notes(results, known[cost]))
-    content = svg.encode() if path.suffix.lower() == ".svg" else png_of(svg)
-    with atomic_file(path) as draft:
-        draft.write_bytes(content)
-    return path
+    title = results.title or "Accuracy and cost"
+    return Picture(svg_file(known[cost], title, _notes(results, known[cost])))
 
 
 def png_of(svg: str) -> bytes:

@@ -148,7 +148,7 @@ def _other(results: Results, first: str, usable: Sequence[str]) -> str | None:
 
 def _intro(first: ArmSummary, second: ArmSummary, *, chosen: bool) -> str:
     why = ", best on validation," if chosen else ""
-    seeds = f", {len(first.seeds)} seeds" if len(first.seeds) > 1 else ""
+    seeds = f", {len(first.seeds)} seeds" if len(first.seeds) > 1 else ", one seed"
     return (
         f"{first.name}{why} compared with {second.name}: {metric_name(first.metric)} on "
         f"{first.n:,} test problems{seeds}, 95 % intervals in brackets."

@@ -29,7 +29,7 @@ from smallsteps.errors import StudentError
 from smallsteps.students.drill_batches import targets, update_batches
 from smallsteps.students.drills import drills
 from smallsteps.students.pretrained import read_tokenizer
-from smallsteps.students.scratch import byte_tokenizer, make_model
+from smallsteps.students.scratch import make_model, scratch_tokenizer
 from smallsteps.students.settings import SPECIAL, ScratchSettings
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import start_rows
@@ -103,7 +103,7 @@ def make_tokenizer(settings: PretrainSettings) -> Any:
     texts += [c.rationale.text for c in chains] + [
         c.rationale.text for c in facts.make_chains(1000, 0)
     ]
-    return byte_tokenizer(texts, settings.student.vocabulary)
+    return scratch_tokenizer(texts, settings.student)
 
 
 def rate(update: int, settings: PretrainSettings) -> float:

@@ -26,9 +26,19 @@ from smallsteps.students.student import Student
 def from_scratch(texts: Iterable[str], settings: ScratchSettings, seed: int = 0) -> Student:
     """A student that has read nothing; its tokenizer knows `texts` (training data alone, or it
     peeks)."""
+    tokenizer = scratch_tokenizer(texts, settings)
+    return Student(make_model(settings, len(tokenizer), seed), tokenizer, name="scratch")
+
+
+def scratch_tokenizer(texts: Iterable[str], settings: ScratchSettings) -> Any:
+    """The tokenizer that the settings name, trained on `texts`. That of an encoder-decoder closes
+    every text with `</s>`; that of a causal model does not, because it writes on from its
+    prompt."""
     make = byte_tokenizer if settings.tokenizer == "bytes" else character_tokenizer
     tokenizer = make(texts, settings.vocabulary)
-    return Student(make_model(settings, len(tokenizer), seed), tokenizer, name="scratch")
+    if settings.architecture == "causal":
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single="$A")
+    return tokenizer
 
 
 def make_model(

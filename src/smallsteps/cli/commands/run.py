@@ -22,7 +22,7 @@ from smallsteps.cli.options import (
 def demo(
     out: RunFolder = Path("runs/demo"), threads: Threads = None, dry_run: DryRun = False
 ) -> None:
-    """Compare whole chains with segments on the bundled word problems, in minutes on two cores."""
+    """Compare four ways to teach on the bundled word problems, in minutes on two cores."""
     from smallsteps.cli.running import run_recipe
 
     run_recipe("demo", [], out, threads, dry_run)
