@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from smallsteps.errors import InternalError
-from smallsteps.generation import causal_models, local
+from smallsteps.generation import causal, causal_models, local
 from smallsteps.generation.causal import CausalSession
+from smallsteps.generation.causal_cache import SPARE_COLUMNS
 from smallsteps.generation.generator import Decoding, EngineSettings, Reply, Request, run_session
 from smallsteps.generation.local import LocalEngine
 from smallsteps.students.student import Student
@@ -85,6 +86,29 @@ def test_what_most_prompts_begin_with_is_read_once(tiny: Tiny) -> None:
     assert sorted(lengths[1:]) == sorted([*map(len, tails), len(wanted[-1].prompt)])
     alone = {key: reply for r in wanted for key, reply in reads(student, [r])[1].items()}
     assert replies == alone
+
+
+@pytest.mark.usefixtures("either_way")
+def test_fewer_rows_are_under_way_where_their_caches_would_fill_the_memory(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = tiny("llama", talkative=0.0)  # never ends by itself
+    wanted = requests(student, [9, 4, 12, 7, 5])
+    token_bytes = 2 * 2 * 2 * 8 * 4  # layers, keys and values, heads, d, float32
+    columns = max(len(request.prompt) for request in wanted) + 12 + SPARE_COLUMNS
+    monkeypatch.setattr(causal_models.ModuleModel, "read_tokens", 1)  # rows enter one by one
+    monkeypatch.setattr(causal_models.FusedModel, "read_tokens", 1)
+    monkeypatch.setattr(causal, "CACHE_BYTES", 2 * columns * token_bytes)
+    session = LocalEngine(student, EngineSettings(batch_size=5)).session(Decoding())
+    assert isinstance(session, CausalSession)
+    for request in wanted:
+        session.submit(request)
+    replies, most = {}, 0
+    while not session.idle:
+        replies |= {reply.id: reply for reply in session.step()}
+        most = max(most, len(session.rows))
+    assert most == 2
+    assert replies == written(student, wanted, 1)
 
 
 @pytest.mark.usefixtures("either_way")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from smallsteps.errors import InternalError
-from smallsteps.generation.causal_cache import BatchCache, RowCache
+from smallsteps.generation.causal_cache import SPARE_COLUMNS, BatchCache, RowCache
 from smallsteps.generation.causal_models import CausalModel
 from smallsteps.generation.generator import Decoding, Finished, Reply, Request
 from smallsteps.generation.sampling import ReplyRow, choose_tokens, finished_reply, new_rows
@@ -27,6 +27,10 @@ from smallsteps.threads import on_decoding_threads
 
 LEAST_SHARED = 16
 """Tokens that waiting prompts must have in common at their beginning to be read once for all."""
+
+CACHE_BYTES = 2**32
+"""About, keys and values of all rows under way on a CPU: a batch of long prompts is made smaller,
+so that memory does not run out."""
 
 
 class CausalSession:
@@ -43,6 +47,9 @@ class CausalSession:
         """Of `rows`, in their order."""
         self.shared: tuple[tuple[int, ...], RowCache | None] | None = None
         """What most prompts began with when the first rows entered, and its cache."""
+        self.token_bytes = 0
+        """Of a row's cache, for each token. 0: nothing was read yet; the first rows enter freely,
+        in one pass."""
 
     def submit(self, request: Request) -> None:
         """Queues a request; it enters at the next step that has room."""
@@ -58,9 +65,17 @@ class CausalSession:
         """One token for every row; the replies that are done. Rows that enter write their first
         token."""
         replies = self._advance() if self.rows else []
-        while self.waiting and len(self.rows) < self.batch_size:
+        while self.waiting and self._has_room(len(self.rows)):
             replies += self._enter()
         return replies
+
+    def _has_room(self, rows: int) -> bool:
+        """Whether the first waiting row may enter beside so many."""
+        if rows and self.student.device.type == "cpu":
+            columns = SPARE_COLUMNS + max([len(self.waiting[0].source), *self.cache.lengths])
+            if (rows + 1) * columns * self.token_bytes > CACHE_BYTES:
+                return False
+        return rows < self.batch_size
 
     def _advance(self) -> list[Reply]:
         """Writes a token for every row in the cache; the replies that are done."""
@@ -109,7 +124,7 @@ class CausalSession:
         """Waiting rows that fit beside those under way and can be read in one pass."""
         group: list[ReplyRow] = []
         lengths: list[int] = []
-        while self.waiting and len(self.rows) + len(group) < self.batch_size:
+        while self.waiting and self._has_room(len(self.rows) + len(group)):
             row = self.waiting[0]
             if not group or row.source != group[-1].source:  # several samples are read once
                 lengths.append(len(row.source) - _length(self._read_before(row)))
@@ -132,6 +147,7 @@ class CausalSession:
                 caches.append(cache)
             place_of_row.append(place)
         logits, read = self.model.read(sources, caches)
+        self.token_bytes = read[0].token_bytes
         return logits[place_of_row], [read[place] for place in place_of_row]
 
     def _read_before(self, row: ReplyRow) -> RowCache | None:
@@ -153,6 +169,7 @@ class CausalSession:
         if len(ids) < LEAST_SHARED:
             return (), None
         _, (cache,) = self.model.read([ids], [None])
+        self.token_bytes = cache.token_bytes
         return ids, cache
 
 

@@ -27,6 +27,11 @@ class RowCache:
     """Keys and values of each layer, each [heads, length, d]."""
     length: int
 
+    @property
+    def token_bytes(self) -> int:
+        """Memory of one token's keys and values."""
+        return sum(states.nbytes // states.shape[1] for layer in self.layers for states in layer)
+
 
 class SharedLayer(DynamicLayer):
     """One layer's buffers [seats, heads, columns, d]; `BatchCache` moves `rows`, `front` and
