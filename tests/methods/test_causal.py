@@ -94,6 +94,12 @@ RATIONALES = {
     ),
     "Tom has 16 apples. How many apples?": "So, Tom has 16, not 2. The answer is 16.",
     "Ann ate 2 apples. How many did Ann eat?": "The answer is 2.",
+    "She sold 10 pens for 2 each. How many for all?": (
+        "She sold 10 pens. Each was 2, so she has 10 x 2 = 20. The answer is 20."
+    ),
+    "Tom had 7 boxes and gives away 3. How many has Tom?": (
+        "Tom had 7 boxes. Then, he gives away 3. So, 7 - 3 = 4 are left. The answer is 4."
+    ),
 }
 
 
