@@ -182,11 +182,11 @@ TABLE: list[tuple[str, str]] = [
         for model, message in {
             "./nowhere": "nowhere: no such folder",
             "nowhere": "nowhere: no such folder",
-            "chains.jsonl": "got a file",
+            "chains.jsonl": "got another file",
             "folder": "no config.json",
             "''": "no name given",
             "x" * 300: "no such folder|not a possible path",
-            "/dev/null": "got a file",
+            "/dev/null": "got another file",
         }.items()
     ],
     *[

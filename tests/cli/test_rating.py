@@ -133,7 +133,10 @@ def test_a_row_that_cannot_be_scored_is_named(rationales, change, message, capsy
             ["--judge", "nobody/nothing"],
             "judge nobody/nothing: no such folder, and config.json could not be fetched",
         ),
-        (["--judge", "SOURCE"], "expected a model folder or a hub name, got a file"),
+        (
+            ["--judge", "SOURCE"],
+            "expected a model folder, a GGUF file or a hub name, got another file",
+        ),
         (["--judge", "EMPTY"], "no config.json"),
         (["--judge", ""], "judge: no name given"),
         (["--judge", "lexcal"], "Did you mean 'lexical'"),
