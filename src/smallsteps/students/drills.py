@@ -2,8 +2,8 @@
 
 Endless (source, target) pairs by seed: arithmetic, copying, restating, reading numbers off short
 stories, the equations of events, and two-hop facts. None has the form of the chains that the demo
-teaches (question in, restated and inferred segments out), so that the student which ships can do
-the parts but answers under 5 % of the problems.
+teaches (question in, restated and inferred segments out), so that the students which ship can do
+the parts but write no answer sentence. docs/students.md says what they write untaught.
 
 Drills come in three groups of similar length, so that batches have few shapes and little padding.
 """

@@ -8,8 +8,8 @@ depends on its number alone and checkpoints are written whole: the same call aft
 from the last one as if nothing had been.
 
 `smallsteps run student/bundled --out DIR` calls `pretrain`, `student/bundled-causal` likewise; the
-log, seed, time and hardware of the run that made the shipped weights stand beside them in
-`students/bundled/pretraining.json`."""
+log, seed, time and threads of the runs that made the shipped weights stand beside them in
+`pretraining.json`."""
 
 from __future__ import annotations
 
