@@ -66,7 +66,7 @@ def test_a_rate_that_diverges_is_passed_over_and_its_cost_counts(tmp_path):
     rates = read_rates(tmp_path, "direct, seed 0")
     assert [(row.diverged, row.tokens) for row in rates] == [(True, 70), (True, 100), (False, 100)]
     assert rates[1].validation is None, "a loss that is no number after training diverged too"
-    assert rate_lines(rates) == "1 (diverged), 0.5 (diverged), 0.1 (10.0 on validation)"
+    assert rate_lines(rates) == "1 (diverged), 0.5 (diverged), 0.1 (10.0 on validation, loss 1)"
     assert {path.name for path in tmp_path.iterdir()} == {"rates.json"}
 
 

@@ -55,6 +55,32 @@ def test_of_losses_the_lower_is_the_better():
     assert after([3.0, 2.0, 2.5, 2.4], 2, "validation_loss")[1] == 4
 
 
+def test_while_nothing_is_right_a_lower_loss_is_a_gain():
+    """A student that cannot answer anything yet is not done."""
+    values = [(0.0, 5.0), (0.0, 4.0), (0.0, 3.0), (0.0, 3.5), (0.0, 2.0), (0.0, 2.5), (0.0, 2.0)]
+    choice = Choice(range(1, 8), patience=2)
+    waited = []
+    for update, (metric, loss) in enumerate(values, start=1):
+        choice.take(update, {"metric": metric, "validation_loss": loss})
+        waited.append(choice.without_gain(update))
+    assert waited == [0, 0, 0, 1, 0, 1, 2] and choice.over(7)
+    assert choice.trail == [Selection(1, 0.0)], "the checkpoint is still the first of equals"
+
+
+def test_a_lower_loss_is_no_gain_once_an_answer_was_right():
+    choice = Choice([1, 2, 3], patience=2)
+    for update, (metric, loss) in enumerate([(50.0, 3.0), (49.0, 2.0), (50.0, 1.0)], start=1):
+        choice.take(update, {"metric": metric, "validation_loss": loss})
+    assert choice.over(3)
+
+
+def test_only_the_named_criteria_keep_a_student():
+    choice = Choice([1, 2], patience=1, criteria=("metric",))
+    assert choice.take(1, {"metric": 1.0, "validation_loss": 2.0})
+    assert not choice.take(2, {"metric": 1.0, "validation_loss": 1.0})
+    assert choice.folders == {"candidate-1"}
+
+
 def test_the_loss_decides_only_where_there_is_no_metric():
     choice = Choice([1, 2, 3], patience=2)
     for update, (metric, loss) in enumerate([(50.0, 3.0), (40.0, 2.0), (40.0, 1.0)], start=1):

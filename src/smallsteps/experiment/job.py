@@ -254,7 +254,7 @@ class TrainingJob:
     def _patience_left(self, row: Mapping[str, float | int | None]) -> str:
         """How near a training is to its plateau; "" between evaluations."""
         waited = row.get("without_gain")
-        if waited is None:
+        if not waited:
             return ""
         return f"no gain in {waited} of {self.recipe.train.patience} evaluations"
 

@@ -65,7 +65,7 @@ def best_rate(rates: Sequence[RateResult]) -> float:
 
 
 def rate_lines(rates: Sequence[RateResult]) -> str:
-    """What the search found, in a line: `0.001 (41.0 on validation), 1 (diverged)`."""
+    """What the search found, in a line: `0.001 (41.0 on validation, loss 1.2), 1 (diverged)`."""
     return ", ".join(f"{row.learning_rate:g} ({_figure(row)})" for row in rates)
 
 
@@ -148,6 +148,7 @@ def _rank(row: RateResult) -> tuple[float, float]:
 def _figure(row: RateResult) -> str:
     if row.diverged:
         return "diverged"
-    if row.validation is not None:
-        return f"{row.validation:.1f} on validation"
-    return f"loss {row.validation_loss:.3g} on validation"
+    parts = [] if row.validation is None else [f"{row.validation:.1f} on validation"]
+    if row.validation_loss is not None:
+        parts.append(f"loss {row.validation_loss:.3g}")
+    return ", ".join(parts)

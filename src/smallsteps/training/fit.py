@@ -230,6 +230,13 @@ class Training:
         return float(self._state.get("evaluation_seconds", 0.0))
 
     @property
+    def validation_loss(self) -> float | None:
+        """Nats a target token at the last evaluation; None: not measured."""
+        rows = self._state.get("curves", ()) if self.result is None else self.result.curves
+        losses = [row["validation_loss"] for row in rows if "validation_loss" in row]
+        return losses[-1] if losses else None
+
+    @property
     def update(self) -> int:
         """The update that the newest checkpoint holds."""
         if self.result is not None:
@@ -307,8 +314,10 @@ def _write_result(
 ) -> None:
     plan, update = job.checked.plan, state["update"]
     choice = Choice.of((), patience, state)
+    state_of_choice = choice.state()
     result = {
-        **choice.state(),
+        "selections": state_of_choice["selections"],
+        "trail": state_of_choice["trail"],
         "plateau": None if patience is None else state["over"],
         "train_tokens": plan.tokens_after(update),
         "passes": plan.passes_after(update),

@@ -50,8 +50,8 @@ class TrainSettings(Settings):
     chains that set the budget, or that each arm makes with `until: passes`."""
     until: Literal["tokens", "passes", "plateau"] = "tokens"
     """When training ends, and so what the arms of a run have in common: training tokens; passes
-    over the chains (runs only); or each arm at its plateau: when the metric on validation (without
-    one: the loss there) has not improved for `patience` evaluations."""
+    over the chains (runs only); or each arm at its plateau: when the metric on validation (while it
+    is 0, or without one: the loss there) has not improved for `patience` evaluations."""
     patience: Count = 4
     """`until: plateau`: evaluations in a row without improvement after which training ends."""
     learning_rate: Rate | list[Rate] = Field(5e-4, examples=["1e-3"])

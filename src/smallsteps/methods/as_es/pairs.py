@@ -72,10 +72,10 @@ class PairLog:
         patience = settings.patience if settings.until == "plateau" else None
         numbers = range(1, evaluations + 1)
         if not (out / LOG).is_file():
-            return cls(out, Choice(numbers, patience))
+            return cls(out, Choice(numbers, patience, criteria=("metric",)))
         try:
             content = read_object(out / LOG)
-            choice = Choice.of(numbers, patience, content["choice"])
+            choice = Choice.of(numbers, patience, content["choice"], ("metric",))
             log = cls(out, choice, content["rows"], content["files"])
             whole = all(log._is_whole(name) for name in log.files)
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -92,7 +92,9 @@ class PairLog:
         before the training continues."""
         self.rows.append(row)
         number = len(self.rows)
-        if self.choice.take(number, {"metric": row["metric"]}):
+        loss = row.get("loss_of_halves")
+        losses = {} if loss is None else {"validation_loss": loss}
+        if self.choice.take(number, {"metric": row["metric"], **losses}):
             folder = self.out / _folder_name(Selection(number, 0.0))
             pair.save(folder)
             self.files[folder.name] = digests(folder, "")
@@ -185,6 +187,9 @@ def _measured(
     if job.forecast is not None:
         job.forecast.measured(took)
     of_halves = sum(training.evaluation_seconds for training in trainings)
+    losses = [
+        training.validation_loss for training in trainings if training.validation_loss is not None
+    ]
     starts = [end - 1 for end in ends]
     return {
         "update": sum(ends),
@@ -193,6 +198,7 @@ def _measured(
         "pair_seconds": took,
         "evaluation_seconds": round(of_halves + before + took, 3),
         "metric": value,
+        "loss_of_halves": sum(losses) / 2 if len(losses) == 2 else None,
         "half": HALF,
     }
 
