@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from smallsteps.experiment.job import set_dropout
 from smallsteps.experiment.outcome import ChainSelection
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.tokens import prepare
@@ -35,15 +34,6 @@ def test_the_base_student_is_fresh_every_time_and_has_the_recipes_dropout(tmp_pa
         }
         assert rates == {0.25} and first.model.config.dropout_rate == 0.25
         assert not job.causal
-
-
-@pytest.mark.parametrize("style", ["t5", "bart", "t5gemma", "t5gemma2", "llama"])
-def test_dropout_is_set_wherever_a_model_keeps_it(tiny, style):
-    model = tiny(style).model
-    set_dropout(model, 0.5)
-    assert all(m.p == 0.5 for m in model.modules() if isinstance(m, torch.nn.Dropout))
-    for name in ("dropout_rate", "dropout", "attention_dropout", "activation_dropout"):
-        assert getattr(model.config, name, 0.5) == 0.5
 
 
 def test_a_pass_is_the_tokens_of_source_and_target_without_padding(lab, tmp_path):

@@ -143,8 +143,8 @@ def test_a_training_that_went_further_gives_its_student_the_weights_of_its_check
         ("complete", 3, trainer_module, True),  # everything but the marker of a candidate
         ("complete", 4, trainer_module, False),  # a whole checkpoint, what it replaces still there
         ("tidy", 2, trainer_module, False),  # a checkpoint whose predecessor is still there
-        ("_write_result", 1, fit_module, True),
-        ("_write_result", 1, fit_module, False),  # result there, checkpoints not yet deleted
+        ("write_result", 1, fit_module, True),
+        ("write_result", 1, fit_module, False),  # result there, checkpoints not yet deleted
     ],
 )
 def test_stopped_anywhere_it_goes_on_to_the_same_weights_curves_and_choice(
@@ -391,7 +391,7 @@ def test_training_does_not_go_on_from_what_was_damaged(
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(
-            "smallsteps.training.fit.finish", lambda *args: 1 / 0
+            "smallsteps.training.fit_result.finish", lambda *args: 1 / 0
         )  # killed at the very end
         with pytest.raises(ZeroDivisionError):
             fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)

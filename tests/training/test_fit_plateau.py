@@ -111,8 +111,8 @@ def test_without_any_figure_on_validation_it_is_refused(tiny, direct, task, tmp_
         ("evaluate", 4, UpdateTrainer, False),  # the plateau is seen, and not noted yet
         ("complete", 7, trainer_module, True),  # the checkpoint of the plateau is torn
         ("tidy", 4, trainer_module, False),  # it is whole, and training not ended
-        ("_write_result", 1, fit_module, True),
-        ("_write_result", 1, fit_module, False),
+        ("write_result", 1, fit_module, True),
+        ("write_result", 1, fit_module, False),
     ],
 )
 def test_stopped_anywhere_it_ends_at_the_same_place_with_the_same_weights(

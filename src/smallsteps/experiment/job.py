@@ -12,13 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from smallsteps.errors import InternalError
 from smallsteps.evaluation.grade import grade
-from smallsteps.evaluation.metrics import bleu
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter, Silent
@@ -30,28 +26,26 @@ from smallsteps.experiment.search import (
     starting_weights,
     trial_note,
 )
+from smallsteps.experiment.segment_bleu import segment_bleu_of
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.generation.draft import GivenPrefix
-from smallsteps.generation.engine import open_engine
-from smallsteps.generation.generator import Decoding, EngineSettings, Request
+from smallsteps.generation.generator import NO_CAP, Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.generation.solve import solve
 from smallsteps.records import Chain, Example, Prediction, Problem
 from smallsteps.segments.examples import build_examples, segment_limit
+from smallsteps.students.dropout import set_dropout
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load_student
 from smallsteps.students.lora import LoraSettings, add_lora, has_lora
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
-from smallsteps.tasks.base import STOP_TOKEN, Task
+from smallsteps.tasks.base import Task
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.encode import encode
 from smallsteps.training.fit import Training
 from smallsteps.training.preflight import Preflight
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
-
-NO_CAP = 100_000
-"""New tokens of a reply: the task's own limits rule."""
 
 
 @dataclass
@@ -217,7 +211,7 @@ class TrainingJob:
         student = part.student
         self.add_adapters(student)
         label = part.label(self.label)
-        segment_bleu = self.recipe.evaluation.segment_bleu
+        evaluation = self.recipe.evaluation
         return Training(
             student,
             part.train,
@@ -226,7 +220,9 @@ class TrainingJob:
             self.out / part.kind.lower() if part.kind else self.out,
             task=self.task,
             metric=metric,
-            bleu=(lambda s: self.validation_bleu(s, part.validation)) if segment_bleu else None,
+            bleu=segment_bleu_of(part.validation, self.task, evaluation.batch_size)
+            if evaluation.segment_bleu
+            else None,
             progress=lambda done, total, row: self.advance(label, done, total, row),
             announce=lambda report: self.announce(label, report),
             contrasts=contrasts,
@@ -284,36 +280,6 @@ class TrainingJob:
         predictions = self.answers(student, self.validation_problems)
         return grade(predictions, self.validation_problems, self.task).value
 
-    def validation_bleu(self, student: Student, examples: Sequence[Example]) -> float:
-        """BLEU of targets written on gold prefixes (the authors' validation figure); empty targets
-        left out."""
-        chosen = [example for example in examples if example.target]
-        return bleu(
-            self.targets(student, chosen),
-            [example.target for example in chosen],
-            self.task.language,
-        )
-
-    def targets(self, student: Student, examples: Sequence[Example]) -> list[str]:
-        """What the student writes for each example, given the gold segments before it; greedy."""
-        settings = EngineSettings(batch_size=self.recipe.evaluation.batch_size)
-        engine = open_engine(student, settings)
-        causal = student.architecture == "causal"
-        markers = set(student.markers.values()) if causal else set()
-        requests = []
-        for index, example in enumerate(examples):
-            cue = example.kind if causal else example.cue
-            ids = student.source_ids(self.task, example.question, example.prefix, cue)
-            limit = self.task.max_segment_tokens if example.kind else self.task.max_chain_tokens
-            # a causal student ends a segment by the marker of the next
-            stop = (lambda written: written[-1] in markers) if markers else None
-            requests.append(Request(str(index), ids, max_new_tokens=limit, stop=stop))
-        texts = {
-            reply.id: reply.text
-            for reply in engine.generate(requests, Decoding(max_new_tokens=NO_CAP))
-        }
-        return [texts[request.id].replace(STOP_TOKEN, "").strip() for request in requests]
-
     def answers(
         self,
         student: Student | DualStudent,
@@ -351,24 +317,6 @@ class TrainingJob:
             lenient=self.untrained,
             stop_repetition=self.untrained or evaluation.stop_repetition,
         )
-
-
-def set_dropout(model: Any, rate: float) -> None:
-    """Sets every dropout of a model, those that its configuration names included."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = rate
-        elif isinstance(getattr(module, "dropout", None), float):
-            module.dropout = rate
-    for name in (
-        "dropout_rate",
-        "dropout",
-        "attention_dropout",
-        "hidden_dropout",
-        "activation_dropout",
-    ):
-        if hasattr(model.config, name):
-            setattr(model.config, name, rate)
 
 
 def _brief(row: Mapping[str, float | int | None]) -> str:

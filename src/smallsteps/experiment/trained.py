@@ -13,7 +13,7 @@ from smallsteps.experiment.results import RateResult
 from smallsteps.records import Example, Kind
 from smallsteps.students.student import Student
 from smallsteps.training.choice import CRITERIA, Selection
-from smallsteps.training.fit import FitResult
+from smallsteps.training.fit_result import FitResult
 
 PAPER_CRITERIA = ("validation_loss", "train_loss", "bleu")
 """The three checkpoints of the paper (Sec. 4.2), the best of which it reports on the test set."""

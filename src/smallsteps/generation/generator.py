@@ -33,6 +33,9 @@ UNFINISHED = "unfinished thought"
 LASTING = (REFUSED, "empty reply", "unreadable reply", UNFINISHED)
 """How permanent errors begin: retrying does not help."""
 
+NO_CAP = 100_000
+"""New tokens of a reply where the task's own limits rule."""
+
 Messages = Sequence[tuple[str, str]]
 """(role, content) in order."""
 

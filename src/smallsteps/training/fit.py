@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,73 +29,23 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Plan
 from smallsteps.training.checkpoints import (
-    CURVES,
-    RESULT,
     claim,
     digest_of,
-    finish,
-    is_finished,
     latest_checkpoint,
     load_weights,
-    read_curves,
     repair,
     tidy,
 )
-from smallsteps.training.choice import Choice, Selection
+from smallsteps.training.choice import Choice
 from smallsteps.training.contrast import Contrast
+from smallsteps.training.evaluation import Measure, Measures
+from smallsteps.training.fit_result import FitResult, read_result, read_state, write_result
 from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.processes import is_first, leave_group, wait_for_all
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
-from smallsteps.training.trainer import STATE, Measure, Measures, Progress, UpdateTrainer
+from smallsteps.training.trainer import Progress, UpdateTrainer
 from smallsteps.training.trainer_arguments import isolated, trainer_arguments
 from smallsteps.training.updates import TrainingInputs
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """The result of training. The best weights are in the folders; the student object has those of
-    the last update."""
-
-    out: Path
-    """What the training left."""
-    folders: dict[str, Path]
-    """Criterion (`train_loss`, `validation_loss`, `bleu`, `metric`, as far as they were measured) →
-    Hugging Face folder."""
-    selections: dict[str, Selection]
-    """Criterion → the update that was best, and its value."""
-    curves: list[dict[str, Any]]
-    """One row an update: update, tokens, train_loss (nats a target token), lr, seconds; at
-    evaluations also passes, evaluation_seconds (of all so far), validation_loss, bleu, metric and
-    train_loss_mean (since the evaluation before). With contrasts also usable (share of items) and
-    all_tokens (of this update: anchors, positives and negatives)."""
-    trail: list[Selection]
-    """With `until: plateau`: every evaluation that was the best so far, in order; their students
-    are kept. Else empty."""
-    plateau: bool | None
-    """Whether training ended at its plateau; False: budget or passes ended it first; None: that was
-    not asked for."""
-    train_tokens: int
-    """Source and target tokens trained on, no padding."""
-    passes: float
-    updates: int
-    seconds: float
-    """Wall-clock seconds of the updates, evaluations not counted."""
-    micro_batch_tokens: int
-    """As it was at the end: smaller than in the settings where memory ran out."""
-    processes: int
-    learning_rate: float
-    """The highest of the schedule."""
-    report: Preflight = field(repr=False)
-
-    def folder(self, *criteria: str) -> Path:
-        """The folder of the first of `criteria` that was measured; by default metric,
-        validation_loss, train_loss."""
-        for criterion in criteria or ("metric", "validation_loss", "train_loss"):
-            if criterion in self.folders:
-                return self.folders[criterion]
-        raise TrainingError(
-            f"no checkpoint by {', '.join(criteria)}: measured were {', '.join(self.folders)}"
-        )
 
 
 def fit(
@@ -204,7 +152,7 @@ class Training:
                 claim(self.out, digest)
                 repair(self.out, say)
             wait_for_all()
-            self.result = _read_result(self.out, checked.report)
+            self.result = read_result(self.out, checked.report)
         self._loaded_update = 0
         """The update whose weights the student has."""
         self._state: dict[str, Any] = {}
@@ -241,7 +189,7 @@ class Training:
         """The update that the newest checkpoint holds."""
         if self.result is not None:
             return self.result.updates
-        return int(_read_state(latest_checkpoint(self.out)).get("update", 0))
+        return int(read_state(latest_checkpoint(self.out)).get("update", 0))
 
     def go_on(self, until: int | None = None) -> None:
         """Train up to the update `until`, one of `plan.marks` (None: the last), or to the plateau.
@@ -253,7 +201,7 @@ class Training:
             return
         with isolated():
             checkpoint = latest_checkpoint(self.out)
-            self._state = _read_state(checkpoint)
+            self._state = read_state(checkpoint)
             wait_for_all()
             if is_first():
                 self._tidy(checkpoint)
@@ -275,7 +223,7 @@ class Training:
             self.job, arguments, self.measures, self.progress, self._state, choice, until
         )
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        self._state = _read_state(latest_checkpoint(self.out))
+        self._state = read_state(latest_checkpoint(self.out))
         self._loaded_update = int(self._state["update"])
         self.student.model.eval()
         del trainer
@@ -289,9 +237,9 @@ class Training:
         if self.result is None:
             if is_first():
                 processes = dist.get_world_size() if dist.is_initialized() else 1
-                _write_result(self.out, self.job, self._state, processes, self.patience)
+                write_result(self.out, self.job, self._state, processes, self.patience)
             wait_for_all()
-            self.result = _read_result(self.out, self.job.checked.report)
+            self.result = read_result(self.out, self.job.checked.report)
         if self.result is None:
             raise InternalError(f"{self.out}: training ended without a result")
         if is_first():
@@ -303,53 +251,3 @@ class Training:
         """Delete all but `checkpoint` and the candidates that it names."""
         keep = Choice.of((), self.patience, self._state).folders
         tidy(self.out, keep if checkpoint is None else keep | {checkpoint.name})
-
-
-def _write_result(
-    out: Path,
-    job: TrainingInputs,
-    state: Mapping[str, Any],
-    processes: int,
-    patience: int | None,
-) -> None:
-    plan, update = job.checked.plan, state["update"]
-    choice = Choice.of((), patience, state)
-    state_of_choice = choice.state()
-    result = {
-        "selections": state_of_choice["selections"],
-        "trail": state_of_choice["trail"],
-        "plateau": None if patience is None else state["over"],
-        "train_tokens": plan.tokens_after(update),
-        "passes": plan.passes_after(update),
-        "updates": update,
-        "seconds": state["seconds"],
-        "micro_batch_tokens": state["micro_batch_tokens"],
-        "processes": processes,
-        "learning_rate": job.settings.rate,
-    }
-    finish(out, result, choice.selections.values())
-
-
-def _read_result(out: Path, report: Preflight) -> FitResult | None:
-    """The result in a folder whose training is over; None while it is not."""
-    if not is_finished(out):
-        return None
-    row = json.loads((out / RESULT).read_text(encoding="utf-8"))
-    choice = Choice.of((), None, {name: row.pop(name) for name in ("selections", "trail")})
-    return FitResult(
-        out=out,
-        folders={name: out / chosen.folder for name, chosen in choice.selections.items()},
-        selections=choice.selections,
-        trail=choice.trail,
-        curves=read_curves(out / CURVES),
-        report=report,
-        **row,
-    )
-
-
-def _read_state(checkpoint: Path | None) -> dict[str, Any]:
-    """What a checkpoint says of the training; empty without one."""
-    if checkpoint is None:
-        return {}
-    state: dict[str, Any] = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-    return state

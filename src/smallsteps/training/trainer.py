@@ -29,7 +29,6 @@ from transformers.trainer_callback import PrinterCallback
 
 from smallsteps.disk import write_json
 from smallsteps.errors import DivergenceError, InternalError, TrainingError
-from smallsteps.students.student import Student
 from smallsteps.training.batches import Encoded, micro_batches, share
 from smallsteps.training.checkpoints import (
     CURVES,
@@ -44,6 +43,9 @@ from smallsteps.training.checkpoints import (
 from smallsteps.training.choice import Choice, Selection
 from smallsteps.training.contrast import ContrastItem
 from smallsteps.training.contrast_losses import CURVE_NAMES, ContrastSums
+from smallsteps.training.evaluation import Evaluator, Measures
+from smallsteps.training.fit_result import STATE
+from smallsteps.training.memory import MicroBatchSize, out_of_memory
 from smallsteps.training.processes import (
     all_agree,
     from_first,
@@ -55,20 +57,6 @@ from smallsteps.training.updates import TrainingInputs, Update, Updates
 
 Progress = Callable[[int, int, Mapping[str, float | int | None]], None]
 """(updates done, updates in all, the newest row of the curves)."""
-Measure = Callable[[Student], float]
-"""Validation figure of a student; higher is better."""
-
-STATE = "training_state.json"
-
-
-@dataclass(frozen=True)
-class Measures:
-    """What is measured at evaluations besides the losses."""
-
-    bleu: Measure | None = None
-    """Validation BLEU of segments generated on gold prefixes."""
-    metric: Measure | None = None
-    """The task's main figure on validation, generated the way the arm generates."""
 
 
 @dataclass
@@ -107,10 +95,10 @@ class UpdateTrainer(Trainer):
         self.over: bool = state.get("over", False)
         """Whether the plateau is reached."""
         self.updates = Updates(job)
-        self.measures, self.progress = measures, progress
+        self.progress = progress
         self.out = Path(str(arguments.output_dir))
-        self.micro_batch_tokens: int = state.get(
-            "micro_batch_tokens", self.settings.micro_batch_tokens
+        self.size = MicroBatchSize(
+            state.get("micro_batch_tokens", self.settings.micro_batch_tokens)
         )
         self.seconds: float = state.get("seconds", 0.0)
         self.evaluation_seconds: float = state.get("evaluation_seconds", 0.0)
@@ -133,7 +121,11 @@ class UpdateTrainer(Trainer):
                 "training runs on several processes, but not with FSDP or DeepSpeed. "
                 "Launch with torchrun."
             )
-        self.first = self.args.process_index == 0
+        rank, world = self.args.process_index, self.args.world_size
+        self.first = rank == 0
+        self.evaluator = Evaluator(
+            self.updates, self.loss_model, measures, self.size, self.args.device, rank, world
+        )
         self.curves = Curves(self.out / CURVES, state.get("curves", ()), write=self.first)
 
     def _prepare_model(self) -> None:
@@ -189,7 +181,7 @@ class UpdateTrainer(Trainer):
             if all_agree(gradient.complete, self.args.device):
                 break
             model.zero_grad()
-            self._halve(update.longest)
+            self.size.halve(update.longest, self.args.device)
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         sum_over_processes([*gradients, gradient.loss, gradient.contrast])
         loss = gradient.loss
@@ -214,12 +206,12 @@ class UpdateTrainer(Trainer):
         items = [member for member in members if isinstance(member, ContrastItem)]
         try:
             with self.accelerator.no_sync(model):
-                for batch_rows in micro_batches(rows, self.micro_batch_tokens):
+                for batch_rows in micro_batches(rows, self.size.tokens):
                     batch = self.updates.batch(batch_rows).to(device)
                     loss = model(batch) / update.normaliser
                     self.accelerator.backward(loss)
                     gradient.loss += loss.detach()
-                for batch_items in micro_batches(items, self.micro_batch_tokens):
+                for batch_items in micro_batches(items, self.size.tokens):
                     item_batch = self.updates.contrast_batch(batch_items).to(device)
                     sums: ContrastSums = model(item_batch)
                     loss = sums.language / update.normaliser
@@ -229,7 +221,7 @@ class UpdateTrainer(Trainer):
                         [sums.contrast.detach(), sums.right, sums.wrong, sums.active]
                     )
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             gradient.complete = False
         return gradient
@@ -251,18 +243,6 @@ class UpdateTrainer(Trainer):
             row |= dict(zip(names, means, strict=True))
         return row
 
-    def _halve(self, longest: int) -> None:
-        """Halve the micro-batches. Raises TrainingError if they hold one sequence already."""
-        if self.micro_batch_tokens < longest:
-            raise TrainingError(
-                f"out of memory with a single sequence of {longest} tokens. Set "
-                "gradient_checkpointing, use dtype bfloat16, or lower source_limit and "
-                "target_limit."
-            )
-        self.micro_batch_tokens //= 2
-        if self.args.device.type == "cuda":
-            torch.cuda.empty_cache()
-
     # ---- evaluation and checkpoints ----
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
@@ -271,12 +251,7 @@ class UpdateTrainer(Trainer):
         began = time.perf_counter()
         values: dict[str, float] = {"train_loss": self.loss_since / max(1, self.weight_since)}
         self.loss_since, self.weight_since = 0.0, 0.0
-        self.loss_model.eval()
-        if self.job.checked.validation:
-            values["validation_loss"] = self._validation_loss()
-        for name, measure in (("bleu", self.measures.bleu), ("metric", self.measures.metric)):
-            if measure is not None:
-                values[name] = self._on_first(measure)
+        values |= self.evaluator.values()
         self.evaluation_seconds += time.perf_counter() - began
         self.row |= {
             "train_loss_mean": values["train_loss"],
@@ -315,33 +290,6 @@ class UpdateTrainer(Trainer):
         if self.progress is not None and self.first:
             self.progress(self.state.global_step, self.plan.updates, self.row)
 
-    def _validation_loss(self) -> float:
-        """Mean cross-entropy (nats) over all counted validation tokens, over all processes."""
-        validation, device = self.job.checked.validation, self.args.device
-        rows = list(validation)[self.args.process_index :: self.args.world_size]
-        while True:
-            total, complete = torch.zeros((), device=device, dtype=torch.float64), True
-            try:
-                with torch.no_grad():
-                    for batch in micro_batches(rows, self.micro_batch_tokens):
-                        total += self.loss_model(self.updates.batch(batch).to(device))
-            except RuntimeError as error:
-                if not _out_of_memory(error):
-                    raise
-                complete = False
-            if all_agree(complete, device):
-                break
-            self._halve(max(row.tokens for row in validation))
-        sum_over_processes([total])
-        return float(total.item()) / self.updates.weight(validation)
-
-    def _on_first(self, measure: Measure) -> float:
-        """`measure`, taken by the first process; all get its value."""
-        value = torch.zeros((), dtype=torch.float64, device=self.args.device)
-        if self.first:
-            value += measure(self.student)
-        return from_first(value)
-
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Trainer's files and ours, then the marker; only then what it replaces is deleted."""
         folder = self.out / f"checkpoint-{self.state.global_step}"
@@ -352,7 +300,7 @@ class UpdateTrainer(Trainer):
                 "update": self.state.global_step,
                 "seconds": self.seconds,
                 "evaluation_seconds": self.evaluation_seconds,
-                "micro_batch_tokens": self.micro_batch_tokens,
+                "micro_batch_tokens": self.size.tokens,
                 **self.choice.state(),
                 "over": self.over,
                 "curves": self.curves.rows,
@@ -402,12 +350,3 @@ class _Steering(TrainerCallback):
         control.should_evaluate = control.should_save = True
         if state.global_step == trainer.until:
             control.should_training_stop = True
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    return (
-        isinstance(error, torch.OutOfMemoryError)
-        or "out of memory" in text
-        or "can't allocate memory" in text
-    )

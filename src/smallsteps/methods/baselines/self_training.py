@@ -23,14 +23,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smallsteps.experiment.arm import ChainArm
-from smallsteps.experiment.job import NO_CAP, TrainingJob
+from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.sampled import Sampled
 from smallsteps.experiment.sweeps import swept_suffix
 from smallsteps.experiment.trained import Part, Trained
-from smallsteps.generation.generator import Decoding
+from smallsteps.generation.generator import NO_CAP, Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.methods.baselines.config import METHOD, SELF_TRAINING, BaselinesSettings
 from smallsteps.methods.baselines.direct import DirectArm, direct_of_as_many

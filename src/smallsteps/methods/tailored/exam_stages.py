@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smallsteps.experiment.data import read_json_lines
-from smallsteps.experiment.job import NO_CAP
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.sampled import Sampled
-from smallsteps.generation.generator import Decoding
+from smallsteps.generation.generator import NO_CAP, Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.methods.tailored.exam import Paper, sit

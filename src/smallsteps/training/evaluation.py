@@ -1,0 +1,83 @@
+"""What is measured of a student at an evaluation of its training.
+
+Several processes share the loss on validation; what needs generation is measured by the first, and
+all get its value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from smallsteps.students.student import Student
+from smallsteps.training.batches import micro_batches
+from smallsteps.training.losses import SummedLoss
+from smallsteps.training.memory import MicroBatchSize, out_of_memory
+from smallsteps.training.processes import all_agree, from_first, sum_over_processes
+from smallsteps.training.updates import Updates
+
+Measure = Callable[[Student], float]
+"""Validation figure of a student; higher is better."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured at evaluations besides the losses."""
+
+    bleu: Measure | None = None
+    """Validation BLEU of segments generated on gold prefixes."""
+    metric: Measure | None = None
+    """The task's main figure on validation, generated the way the arm generates."""
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Measures the student of a training."""
+
+    updates: Updates
+    loss_model: SummedLoss
+    measures: Measures
+    size: MicroBatchSize
+    device: torch.device
+    rank: int
+    world: int
+
+    def values(self) -> dict[str, float]:
+        """`validation_loss`, `bleu` and `metric`, as far as there is anything to measure them
+        by."""
+        self.loss_model.eval()
+        values: dict[str, float] = {}
+        if self.updates.job.checked.validation:
+            values["validation_loss"] = self._validation_loss()
+        for name, measure in (("bleu", self.measures.bleu), ("metric", self.measures.metric)):
+            if measure is not None:
+                values[name] = self._by_first(measure)
+        return values
+
+    def _validation_loss(self) -> float:
+        """Mean cross-entropy (nats) over all counted validation tokens, over all processes."""
+        validation = self.updates.job.checked.validation
+        rows = list(validation)[self.rank :: self.world]
+        while True:
+            total, complete = torch.zeros((), device=self.device, dtype=torch.float64), True
+            try:
+                with torch.no_grad():
+                    for batch in micro_batches(rows, self.size.tokens):
+                        total += self.loss_model(self.updates.batch(batch).to(self.device))
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                complete = False
+            if all_agree(complete, self.device):
+                break
+            self.size.halve(max(row.tokens for row in validation), self.device)
+        sum_over_processes([total])
+        return float(total.item()) / self.updates.weight(validation)
+
+    def _by_first(self, measure: Measure) -> float:
+        """`measure`, taken by the first process; all get its value."""
+        value = torch.zeros((), dtype=torch.float64, device=self.device)
+        if self.rank == 0:
+            value += measure(self.updates.job.student)
+        return from_first(value)
