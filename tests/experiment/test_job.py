@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from smallsteps.experiment.outcome import ChainSelection
+from smallsteps.experiment.trained import Part
 from smallsteps.segments.examples import build_examples
 from smallsteps.students.tokens import prepare
 from tiny_labs import tiny_lab
@@ -67,3 +68,20 @@ def test_long_questions_are_read_whole_where_long_examples_are_not_refused(tmp_p
         train = {"overlong": overlong, "source_limit": 99}
         with tiny_lab(tmp_path / overlong, train=train) as lab:
             assert lab.job(0, tmp_path).solving().source_limit == limit
+
+
+def test_a_training_that_nothing_measures_is_ended_by_its_budget(tmp_path):
+    """As that of the trained reader, which has no validation."""
+    train = {"until": "plateau", "evaluations": 4, "patience": 1}
+    with tiny_lab(tmp_path, train=train) as lab:
+        job = lab.job(0, tmp_path / "out")
+        chains = lab.train_chains(ChainSelection())
+        examples = build_examples(chains, [], lab.task, "direct")
+        student = prepare(job.base(), lab.task, path="direct", texts=lab.data.texts, seed=0)
+        unmeasured = job.training(Part(student, examples, []))
+        assert unmeasured.patience is None
+        (tmp_path / "out/settings.json").unlink()
+        measured = job.training(Part(student, examples, []), metric=job.validation_metric)
+        assert measured.patience == 1
+        half = Part(student, examples, examples[:0], kind="ES")
+        assert job.training(half, metric=job.validation_metric).patience is None, "a pair ends it"

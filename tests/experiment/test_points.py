@@ -156,6 +156,38 @@ def test_each_point_is_graded_with_the_checkpoint_that_was_best_by_then(
     assert len(rows_of(next(answers.glob("answers-candidate-*")) / "parts.jsonl")) == 6
 
 
+def test_several_seeds_are_pooled_and_a_point_is_a_mean_over_them(recipe_of, tmp_path, monkeypatch):
+    script(
+        monkeypatch,
+        {
+            "direct, seed 0": [10.0, 40.0, 30.0, 40.0],
+            "direct, seed 1": [10.0, 20.0, 30.0, 40.0, 30.0, 30.0],
+            "ases-uni-gold, seed 0": [5.0, 20.0, 30.0, 40.0, 50.0, 50.0],
+            "ases-uni-gold, seed 1": [5.0, 20.0, 30.0, 40.0, 50.0, 50.0],
+        },
+    )
+    recipe = recipe_of(arms=ARMS[:2], train=TRAIN, seeds=[0, 1], evaluation={"bootstrap": 100})
+    results = run(recipe, tmp_path / "run")
+    first, _, second, _ = (  # direct and ases, seed by seed
+        [point.tokens for point in arm.curve] for arm in results.arms
+    )
+    mean = (first[1] + second[3]) / 2
+    assert results.budget.smallest_plateau == pytest.approx(mean, abs=1)
+    points = {(row.point, row.name): row for row in results.points}
+    assert points["plateau", "direct"].tokens == pytest.approx(mean, abs=0.1)
+    # at the third evaluation: the first seed was best before, the second one goes on later
+    assert points["budget", "direct"].tokens == pytest.approx((first[1] + second[2]) / 2, abs=0.1)
+    assert {row.n for row in results.points} == {6}
+    (row,) = [row for row in results.point_comparisons if row.point == "plateau"]
+    (pooled,) = results.pooled_comparisons
+    assert (row.difference, row.low, row.high, row.seed) == (
+        pooled.difference,
+        pooled.low,
+        pooled.high,
+        None,
+    )
+
+
 def test_without_a_plateau_there_are_no_points(recipe_of, tmp_path):
     results = run(recipe_of(), tmp_path / "run")
     assert (results.points, results.point_comparisons) == ([], [])

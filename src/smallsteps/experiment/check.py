@@ -24,6 +24,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab, names_of
 from smallsteps.experiment.outcome import label_of
 from smallsteps.experiment.search import trial_note
+from smallsteps.experiment.sweeps import limits
 from smallsteps.records import Chain, Problem
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
@@ -136,7 +137,10 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
             f"{train.update_examples})"
         )
     validation = lab.data.validation_chains[: train.validation_chains]
-    tests = len(lab.data.test) + sum(len(rows) for _, rows in lab.data.further.values())
+    # until the plateau an arm also answers at two points on its way (`points.py`)
+    checkpoints = 3 if until == "plateau" and not limits(lab.recipe) else 1
+    further = sum(len(rows) for _, rows in lab.data.further.values())
+    tests = checkpoints * len(lab.data.test) + further
     answers = tests / max(1, len(validation))
     lab.forecast = Forecast(
         tokens, train.evaluations, answers, trials=trials, at_most=until == "plateau"
