@@ -283,9 +283,9 @@ def make_student(style: str = "t5", seed: int = 0, talkative: float = 3.0) -> St
     return Student(model.to(DEVICE).eval(), tokenizer, name=f"tiny-{style}")
 
 
-def _t5gemma(vocabulary: int) -> Any:
-    """Two stacks of Gemma 2: sliding windows in turn with full attention, caps on its logits."""
-    stack = {
+def _gemma_stack(vocabulary: int) -> dict[str, Any]:
+    """The size of each stack of a tiny T5Gemma, of either generation."""
+    return {
         "vocab_size": vocabulary,
         "hidden_size": 32,
         "intermediate_size": 48,
@@ -301,6 +301,11 @@ def _t5gemma(vocabulary: int) -> Any:
         "eos_token_id": 1,
         "bos_token_id": 2,
     }
+
+
+def _t5gemma(vocabulary: int) -> Any:
+    """Two stacks of Gemma 2: sliding windows in turn with full attention, caps on its logits."""
+    stack = _gemma_stack(vocabulary)
     config = T5GemmaConfig(encoder=stack, decoder=stack, dropout_rate=0.1, vocab_size=vocabulary)
     return _far_from_its_input(T5GemmaForConditionalGeneration(config))
 
@@ -308,21 +313,8 @@ def _t5gemma(vocabulary: int) -> Any:
 def _t5gemma2(vocabulary: int) -> Any:
     """Two stacks of Gemma 3 with one embedding; the decoder attends to both in one go."""
     stack = {
-        "vocab_size": vocabulary,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "max_position_embeddings": 256,
-        "query_pre_attn_scalar": 8,
-        "sliding_window": 16,
+        **_gemma_stack(vocabulary),
         "layer_types": ["sliding_attention", "full_attention"],
-        "initializer_range": 0.3,
-        "pad_token_id": 0,
-        "eos_token_id": 1,
-        "bos_token_id": 2,
     }
     images = {
         "hidden_size": 16,

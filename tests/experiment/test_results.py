@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from smallsteps.errors import RunFolderError
+from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import (
     METHOD_RESULTS,
     ArmResult,
     BudgetFacts,
     DataFacts,
-    Figure,
     MethodResults,
     Results,
     read_results,

@@ -196,7 +196,7 @@ def test_a_run_explains_its_arms_and_finds_the_same_again(recipe_of: Any, tmp_pa
     )
     results = run(recipe, tmp_path / "run")
     why = results.why
-    assert why is not None and (why.step_chains, why.asked) == (4, 4)
+    assert why is not None and (why.step_chains, why.why_problems) == (4, 4)
     assert [arm.name for arm in why.arms] == ["direct", "ases-uni-rouge", "ases-dual-inter"]
     for arm in why.arms:
         assert arm.seconds > 0 and all(step.gold_prefix and step.lost for step in arm.steps)

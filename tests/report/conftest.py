@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import (
     ArmResult,
     BestStudent,
@@ -18,7 +19,6 @@ from smallsteps.experiment.results import (
     ComparisonResult,
     CurvePoint,
     DataFacts,
-    Figure,
     MethodResults,
     PaperProtocolResult,
     Point,

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
+from smallsteps.experiment.result_record import Figure, ResultRecord
 from smallsteps.experiment.results import (
     METHOD_RESULTS,
     BestStudent,
-    Figure,
     MethodResults,
-    ResultRecord,
     Results,
     write_results,
 )

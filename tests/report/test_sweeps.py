@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from smallsteps.experiment.results import Figure, Results
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.results import Results
 from smallsteps.report.page import write_page
 from smallsteps.report.sweeps import arm_colours, sweeps, with_most_chains
 

@@ -7,7 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from smallsteps.experiment.results import Figure
+from smallsteps.experiment.result_record import Figure
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Segment
 from smallsteps.report.terminal import (

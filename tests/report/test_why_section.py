@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from smallsteps.experiment.results import (
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.results import Results
+from smallsteps.experiment.why_results import (
     ArmWhy,
     DiversityResult,
-    Figure,
     RegularityResult,
-    Results,
     StepResult,
     WhyResults,
 )
@@ -77,7 +77,7 @@ def why(*arms: ArmWhy, **more: Any) -> WhyResults:
         "step_chains": 200,
         "without_steps": 0,
         "exact": True,
-        "asked": 200,
+        "why_problems": 200,
         "gold_kinds": True,
         "arms": list(arms or (DIRECT,)),
     }
@@ -154,7 +154,7 @@ def test_one_line_says_what_is_missing_and_why() -> None:
     texts = why(bare, step_chains=0, without_steps=500)
     assert "steps (no gold chain states an equation)" in missing(results(texts), texts)
     free = DIRECT.model_copy(update={"steps": [step(1, 1, None, 90.0)]})
-    off = why(free, asked=0)
+    off = why(free, why_problems=0)
     assert "(evaluation.why_problems is 0)" in missing(results(off), off)
     base = why(DIRECT, free.model_copy(update={"name": "base"}))
     assert missing(results(base, "direct", "base", "answer-only"), base) == (

@@ -30,6 +30,21 @@ def test_bytes_write_text_they_never_saw():
     assert student.text(student.encode("Zoë\nhas {7}")) == "Zoë\nhas {7}"
 
 
+@pytest.mark.parametrize("tokenizer", ["bytes", "characters"])
+def test_only_an_encoder_decoder_closes_what_it_reads(tokenizer):
+    for architecture, end in (("encoder-decoder", [1]), ("causal", [])):
+        settings = ScratchSettings(
+            architecture=architecture, tokenizer=tokenizer, vocabulary=300, **TINY
+        )
+        student = from_scratch(["Ann has 3 pens."], settings)
+        assert student.tokenizer("Ann")["input_ids"] == [*student.encode("Ann"), *end]
+
+
+def test_the_bundled_causal_student_writes_on_from_its_prompt():
+    student = load_student("bundled-causal")
+    assert student.tokenizer("Ann has")["input_ids"] == list(student.encode("Ann has"))
+
+
 def test_the_seed_makes_the_weights():
     def weights(seed):
         return make_t5(ScratchSettings(**TINY), 64, seed).shared.weight

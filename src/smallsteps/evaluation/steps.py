@@ -102,8 +102,8 @@ class NextStep:
         """Whether more text would change nothing. A result at the very end may have more digits to
         come."""
         following = [e for e in self._next(text) if text[e.end :].strip(" .,")]
-        found = any(self.steps.is_step(equation, self.place) for equation in following)
-        return found or len(following) == NEXT_EQUATIONS
+        seen = any(self.steps.is_step(equation, self.place) for equation in following)
+        return seen or len(following) == NEXT_EQUATIONS
 
     @cached_property
     def _given(self) -> int:

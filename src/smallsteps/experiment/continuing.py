@@ -56,16 +56,16 @@ def on_gold_prefixes(
     def make(folder: Path) -> None:
         label = label_of(arm.name, seed)
         loaded = load(student, device=lab.recipe.student.device, dtype=lab.recipe.evaluation.dtype)
-        asked = {c.problem.id: c for c in _continuations(lab, arm, seed, chains)}
+        by_id = {c.problem.id: c for c in _continuations(lab, arm, seed, chains)}
         began = time.monotonic()
         predictions = lab.job(seed, folder, label).answers(
             loaded,
-            [continuation.problem for continuation in asked.values()],
+            [continuation.problem for continuation in by_id.values()],
             f"{label}, gold prefixes",
-            given={name: continuation.given for name, continuation in asked.items()},
-            enough=lambda name, text: asked[name].step.decided(text),
+            given={name: continuation.given for name, continuation in by_id.items()},
+            enough=lambda name, text: by_id[name].step.decided(text),
         )
-        seconds = round((time.monotonic() - began) / max(len(asked), 1), 6)
+        seconds = round((time.monotonic() - began) / max(len(by_id), 1), 6)
         place = place_of(arm.name, seed)
         signed = (replace(p, seconds=seconds, author=place) for p in predictions)
         write_rows(folder / "parts.jsonl", (prediction.to_row() for prediction in signed))

@@ -32,17 +32,17 @@ class StepChain:
 def step_chains(chains: Sequence[Chain], language: str, most: int) -> tuple[list[StepChain], int]:
     """The first `most` chains that have a step, and how many without one stand before the last of
     them."""
-    found: list[StepChain] = []
+    chosen: list[StepChain] = []
     without = 0
     for chain in chains:
-        if len(found) == most:
+        if len(chosen) == most:
             break
         stepped = with_steps(chain, language)
         if stepped is None:
             without += 1
         else:
-            found.append(stepped)
-    return found, without
+            chosen.append(stepped)
+    return chosen, without
 
 
 def with_steps(chain: Chain, language: str) -> StepChain | None:
@@ -51,8 +51,8 @@ def with_steps(chain: Chain, language: str) -> StepChain | None:
     equations = find_equations(text)
     story = story_of(chain.problem)
     if story is not None:
-        told = [find_equations(step.equation)[0] for step in story.steps]
-        steps = GoldSteps(tuple(told), exact=True)
+        of_story = [find_equations(step.equation)[0] for step in story.steps]
+        steps = GoldSteps(tuple(of_story), exact=True)
     else:
         steps = GoldSteps(tuple(equation for equation in equations if equation.holds))
     places = [place for place in steps.align(equations) if place is not None]

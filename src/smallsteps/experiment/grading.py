@@ -18,10 +18,10 @@ from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Outcome, label_of, place_of
 from smallsteps.experiment.page_files import ArmFiles, write_arm_files
+from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import (
     ArmResult,
     BestStudent,
-    Figure,
     PaperProtocolResult,
     PooledResult,
     score_fields,

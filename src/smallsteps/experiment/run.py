@@ -43,12 +43,12 @@ from smallsteps.experiment.results import (
     DataFacts,
     Provenance,
     Results,
-    WhyResults,
     read_results,
     write_results,
 )
 from smallsteps.experiment.sweeps import check_counts
 from smallsteps.experiment.why import explain
+from smallsteps.experiment.why_results import WhyResults
 from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
 

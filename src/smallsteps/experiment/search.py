@@ -78,13 +78,13 @@ def trial_note(rate: float) -> str:
 def starting_weights(students: Sequence[Student]) -> Iterator[Callable[[], None]]:
     """A function that gives the students back the weights that they have now, exactly: type,
     gradients and mode included. Adapters must be there already."""
-    held = [
+    weights_before = [
         {name: value.detach().cpu().clone() for name, value in trained_weights(s.model).items()}
         for s in students
     ]
 
     def restore() -> None:
-        for student, weights in zip(students, held, strict=True):
+        for student, weights in zip(students, weights_before, strict=True):
             tensors: Mapping[str, torch.Tensor] = {
                 **dict(student.model.named_parameters()),
                 **dict(student.model.named_buffers()),

@@ -21,10 +21,10 @@ from smallsteps.experiment.continuing import LABEL_FREE, on_gold_prefixes
 from smallsteps.experiment.gold_steps import StepChain, step_chains
 from smallsteps.experiment.grading import GradedArm, by_arm
 from smallsteps.experiment.lab import Lab
-from smallsteps.experiment.results import (
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.why_results import (
     ArmWhy,
     DiversityResult,
-    Figure,
     RegularityResult,
     StepResult,
     WhyResults,
@@ -86,7 +86,7 @@ def explain(lab: Lab, graded: Sequence[GradedArm]) -> WhyResults | None:
         step_chains=len(gold.stepped),
         without_steps=gold.without_steps,
         exact=all(stepped.steps.exact for stepped in gold.stepped) and bool(gold.stepped),
-        asked=lab.recipe.evaluation.why_problems,
+        why_problems=lab.recipe.evaluation.why_problems,
         gold_kinds=gold.labelled,
         arms=[_explain_arm(lab, name, by_seed, gold) for name, by_seed in writing.items()],
     )
@@ -191,16 +191,16 @@ def _diversity(lab: Lab, written: Sequence[WrittenChains], gold: GoldSide) -> Di
         text = known.rationale.text if known else None
         return GradedChain(chains.texts.get(name, ""), text, chains.values[name] == 1)
 
-    found: Diversity = diversity(
+    result: Diversity = diversity(
         [[graded_chain(chains, name) for name in chains.values] for chains in written],
         lab.task.language,
     )
     return DiversityResult(
-        right=found.right,
-        differing=_figure(found.differing),
-        bleu_right=_figure(found.bleu_right),
-        bleu_wrong=_figure(found.bleu_wrong),
-        distinct=found.distinct,
+        right=result.right,
+        differing=_figure(result.differing),
+        bleu_right=_figure(result.bleu_right),
+        bleu_wrong=_figure(result.bleu_wrong),
+        distinct=result.distinct,
     )
 
 
@@ -213,20 +213,23 @@ def _regularity(
     """Accuracy by the regularity of the written and of the gold chains; and how many written
     chains have none."""
     problems = {problem.id: problem for problem in lab.data.test}
-    own: list[list[float | None]] = []
+    regularities: list[list[float | None]] = []
     for chains in written:
         texts = [
             Chain(problems[name], Rationale(f"{name}/written", name, chains.texts.get(name, "")))
             for name in chains.values
         ]
-        own.append([regularity(kinds) for kinds in judged_kinds(texts, lab.task)])
+        regularities.append([regularity(kinds) for kinds in judged_kinds(texts, lab.task)])
     values = [list(chains.values.values()) for chains in written]
     of_gold = [[gold.regularities.get(name) for name in chains.values] for chains in written]
     bins = [
-        *(_regularity_result("written", row) for row in accuracy_by_regularity(own, values)),
+        *(
+            _regularity_result("written", row)
+            for row in accuracy_by_regularity(regularities, values)
+        ),
         *(_regularity_result("gold", row) for row in accuracy_by_regularity(of_gold, values)),
     ]
-    return bins, sum(value is None for by_seed in own for value in by_seed)
+    return bins, sum(value is None for by_seed in regularities for value in by_seed)
 
 
 def _regularity_result(of: Literal["written", "gold"], row: Bin) -> RegularityResult:

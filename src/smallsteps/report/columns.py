@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from markupsafe import Markup, escape
 
-from smallsteps.experiment.results import Figure
+from smallsteps.experiment.result_record import Figure
 from smallsteps.report.formats import number
 
 R = TypeVar("R")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from smallsteps.evaluation.metrics import metric_name
-from smallsteps.experiment.results import ArmResult, ResultRecord, Results
+from smallsteps.experiment.result_record import ResultRecord
+from smallsteps.experiment.results import ArmResult, Results
 from smallsteps.methods.guided.results import GuidedResults
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.report import figures

@@ -119,14 +119,14 @@ def _for_each_size(results: Results, first: ArmSummary, second: ArmSummary) -> l
     else nothing."""
     families = by_chains(list(dict.fromkeys(point.name for point in results.points)))
     sizes = {name: sizes for sizes in families.values() for name in sizes.values()}
-    own, others = sizes.get(first.name, {}), sizes.get(second.name, {})
-    shared = [size for size in own if size in others and size > 0]
+    firsts, others = sizes.get(first.name, {}), sizes.get(second.name, {})
+    shared = [size for size in firsts if size in others and size > 0]
     if len(shared) < 2:
         return []
     tests = _at(results.point_comparisons, "plateau")
     sentences = []
     for size in shared:
-        difference = difference_between(tests, own[size], others[size])
+        difference = difference_between(tests, firsts[size], others[size])
         if difference is not None:
             names = (swept(first.name)[0], swept(second.name)[0])
             sentences.append(f"{size:,.0f} chains: {_outcome(difference, *names, first.metric)}.")

@@ -11,7 +11,8 @@ from statistics import fmean
 from typing import Self
 
 from smallsteps.evaluation.metrics import METRICS
-from smallsteps.experiment.results import ArmResult, ComparisonResult, Figure, Results
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.results import ArmResult, ComparisonResult, Results
 from smallsteps.records import Stopped
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from smallsteps.experiment.results import Figure, Results
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.results import Results
 from smallsteps.report import figures
 from smallsteps.report.formats import axis_name
 from smallsteps.report.summaries import ArmSummary, arm_names, summaries

@@ -16,13 +16,8 @@ from rich.text import Text
 
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.evaluation.overlap import judged_kind
-from smallsteps.experiment.results import (
-    ArmResult,
-    ComparisonResult,
-    Figure,
-    Point,
-    Results,
-)
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.results import ArmResult, ComparisonResult, Point, Results
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Kind, Segment, Stopped
 from smallsteps.report.formats import amount, duration, number, p_value

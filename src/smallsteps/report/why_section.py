@@ -11,14 +11,9 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from smallsteps.evaluation.regularity import EDGES
-from smallsteps.experiment.results import (
-    ArmWhy,
-    Figure,
-    RegularityResult,
-    Results,
-    StepResult,
-    WhyResults,
-)
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.results import Results
+from smallsteps.experiment.why_results import ArmWhy, RegularityResult, StepResult, WhyResults
 from smallsteps.report import figures
 from smallsteps.report.formats import number
 from smallsteps.report.summaries import baseline, summaries
@@ -201,7 +196,7 @@ def missing(results: Results, why: WhyResults) -> str:
         lines.append("steps and diversity (the test problems have no gold chains)")
     elif not why.step_chains:
         lines.append("steps (no gold chain states an equation)")
-    elif not why.asked:
+    elif not why.why_problems:
         lines.append("accuracy on gold prefixes (evaluation.why_problems is 0)")
     elif without := [arm.name for arm in why.arms if not any(s.gold_prefix for s in arm.steps)]:
         lines.append(f"accuracy on gold prefixes of {', '.join(without)} (no student was trained)")

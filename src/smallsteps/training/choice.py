@@ -33,7 +33,12 @@ class Selection:
 
     @property
     def folder(self) -> str:
-        return f"candidate-{self.update}"
+        return candidate_name(self.update)
+
+
+def candidate_name(update: int) -> str:
+    """The folder of the student that is kept after `update`."""
+    return f"candidate-{update}"
 
 
 def better(criterion: str, value: float, best: Selection | None) -> bool:

@@ -40,7 +40,7 @@ from smallsteps.training.checkpoints import (
     tidy,
     trained_weights,
 )
-from smallsteps.training.choice import Choice, Selection
+from smallsteps.training.choice import Choice, candidate_name
 from smallsteps.training.contrast import ContrastItem
 from smallsteps.training.contrast_losses import CURVE_NAMES, ContrastSums
 from smallsteps.training.evaluation import Evaluator, Measures
@@ -274,7 +274,7 @@ class UpdateTrainer(Trainer):
         do what the first one decides."""
         update = self.state.global_step
         if self.choice.take(update, values) and self.first:
-            folder = self.out / Selection(update, 0.0).folder
+            folder = self.out / candidate_name(update)
             self.student.save(folder)
             complete(folder)
         if self.choice.patience is not None:

@@ -53,7 +53,7 @@ class PairLog:
     @property
     def folder(self) -> Path:
         """Of the best pair."""
-        return self.out / _folder_name(self.choice.selections["metric"])
+        return self.out / _folder_name(self.choice.selections["metric"].update)
 
     @property
     def seconds(self) -> float:
@@ -95,24 +95,24 @@ class PairLog:
         loss = row.get("loss_of_halves")
         losses = {} if loss is None else {"validation_loss": loss}
         if self.choice.take(number, {"metric": row["metric"], **losses}):
-            folder = self.out / _folder_name(Selection(number, 0.0))
+            folder = self.out / _folder_name(number)
             pair.save(folder)
             self.files[folder.name] = digests(folder, "")
         fail_point(f"before-pair:{number}")
-        kept = {_folder_name(chosen) for chosen in self.choice.kept}
+        kept = {_folder_name(chosen.update) for chosen in self.choice.kept}
         self.files = {name: files for name, files in self.files.items() if name in kept}
         content = {"rows": self.rows, "choice": self.choice.state(), "files": self.files}
         write_json(self.out / LOG, content)
         for earlier in range(1, number + 1):
-            name = _folder_name(Selection(earlier, 0.0))
+            name = _folder_name(earlier)
             if name not in kept:
                 shutil.rmtree(self.out / name, ignore_errors=True)
         fail_point(f"after-pair:{number}")
 
 
-def _folder_name(chosen: Selection) -> str:
+def _folder_name(number: int) -> str:
     """The folder of the pair of an evaluation."""
-    return f"pair-{chosen.update}"
+    return f"pair-{number}"
 
 
 def train_side_by_side(job: TrainingJob, parts: Sequence[Part]) -> Trained:
@@ -243,7 +243,7 @@ def _trained(job: TrainingJob, trainings: Sequence[Training], log: PairLog) -> T
 def _best_so_far(log: PairLog, chosen: Selection) -> BestSoFar:
     row = log.rows[chosen.update - 1]
     return BestSoFar(
-        folder=log.out / _folder_name(chosen),
+        folder=log.out / _folder_name(chosen.update),
         value=chosen.value,
         tokens=row["tokens"],
         tokens_before=row["tokens_before"],

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from smallsteps.experiment.results import METHOD_RESULTS, MethodResults, ResultRecord
+from smallsteps.experiment.result_record import ResultRecord
+from smallsteps.experiment.results import METHOD_RESULTS, MethodResults
 
 
 class GuidanceResult(ResultRecord):

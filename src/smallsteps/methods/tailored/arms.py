@@ -17,7 +17,7 @@ from smallsteps.experiment.curves import curve_points
 from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Outcome
-from smallsteps.experiment.results import Figure
+from smallsteps.experiment.result_record import Figure
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.methods.tailored.config import FULL, PREFIX, TailoredSettings

@@ -5,12 +5,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from smallsteps.experiment.results import (
-    METHOD_RESULTS,
-    Figure,
-    MethodResults,
-    ResultRecord,
-)
+from smallsteps.experiment.result_record import Figure, ResultRecord
+from smallsteps.experiment.results import METHOD_RESULTS, MethodResults
 
 
 class RoundResult(ResultRecord):
