@@ -7,7 +7,12 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallsteps.students.batching import BATCH_OVERHEAD, batches_by_length
+from smallsteps.students.batching import (
+    CPU_OVERHEAD,
+    GPU_OVERHEAD,
+    batch_overhead,
+    batches_by_length,
+)
 
 SIZES = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), max_size=30)
 LIMITS = st.sampled_from([50, 200, 1000, 10**9, None])
@@ -26,10 +31,14 @@ def test_batches_hold_every_row_once_within_the_limit_and_by_length(sizes, limit
         assert limit is None or padded(sizes, batch) <= limit or len(batch) == 1
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=8), LIMITS)
-def test_the_cut_is_the_cheapest_of_all(sizes, limit):
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=8),
+    LIMITS,
+    st.sampled_from([CPU_OVERHEAD, GPU_OVERHEAD]),
+)
+def test_the_cut_is_the_cheapest_of_all(sizes, limit, overhead):
     def cost(batches):
-        return sum(padded(sizes, batch) + BATCH_OVERHEAD for batch in batches)
+        return sum(padded(sizes, batch) + overhead for batch in batches)
 
     order = sorted(range(len(sizes)), key=sizes.__getitem__)
     cuts = [
@@ -42,7 +51,7 @@ def test_the_cut_is_the_cheapest_of_all(sizes, limit):
         for cut in cuts
         if all(limit is None or len(b) == 1 or padded(sizes, b) <= limit for b in cut)
     ]
-    found = batches_by_length(sizes, limit)
+    found = batches_by_length(sizes, limit, overhead=overhead)
     assert cost(found) == min(map(cost, allowed))
 
 
@@ -67,3 +76,10 @@ def test_a_row_over_the_limit_is_a_batch_of_its_own():
 
 def test_no_rows_are_no_batches():
     assert batches_by_length([], 100) == batches_by_length([], 100, fill=True) == []
+
+
+def test_a_gpu_gets_an_update_whole_where_a_cpu_gets_it_by_length():
+    sizes = [(0, length) for length in range(50, 370, 5)]
+    cut = batches_by_length(sizes, 32768, overhead=batch_overhead("cuda"))
+    assert [len(batch) for batch in cut] == [64]
+    assert len(batches_by_length(sizes, 32768, overhead=batch_overhead("cpu"))) > 8

@@ -8,9 +8,18 @@ from typing import Any
 
 import numpy as np
 
-BATCH_OVERHEAD = 96
-"""Cost of one more batch, in padded tokens. Measured on two CPU threads; the exact value matters
-little."""
+CPU_OVERHEAD = 96
+"""Cost of one more batch on a CPU, in padded tokens. Measured on two threads; the exact value
+matters little."""
+GPU_OVERHEAD = 8192
+"""The same on a GPU, which a small model keeps waiting: starting the kernels of one batch takes as
+long as thousands of tokens do."""
+
+
+def batch_overhead(device_type: str) -> int:
+    """Cost of one more batch on a device (`cpu`, `cuda`, ...), in padded tokens."""
+    return CPU_OVERHEAD if device_type == "cpu" else GPU_OVERHEAD
+
 
 Size = tuple[int, int]
 """(source tokens, target tokens) of a row; 0 for a part that it does not have."""
@@ -21,6 +30,7 @@ def batches_by_length(
     limit: int | None = None,
     *,
     fill: bool = False,
+    overhead: int = CPU_OVERHEAD,
     key: Callable[[Size], Any] | None = None,
 ) -> list[list[int]]:
     """Indices of `sizes`, cut into batches of at most `limit` padded tokens (None: any number).
@@ -28,7 +38,7 @@ def batches_by_length(
     Source and target are padded separately. A row above the limit is a batch of its own. Rows are
     cut in the order of `key`, by default the shortest source first. fill: fill each batch up to
     the limit (what scoring needs). Otherwise the cut is the one with the fewest padded tokens plus
-    `BATCH_OVERHEAD` per batch (what training needs: few rows, and backward passes cost more).
+    `overhead` per batch (what training needs: few rows, and backward passes cost more).
 
     >>> batches_by_length([(10, 10), (500, 10), (9, 9)], limit=100)
     [[2, 0], [1]]
@@ -36,7 +46,7 @@ def batches_by_length(
     keys = [size if key is None else key(size) for size in sizes]
     order = sorted(range(len(sizes)), key=keys.__getitem__)
     ordered = [sizes[index] for index in order]
-    ends = _filled(ordered, limit) if fill else _cheapest(ordered, limit)
+    ends = _filled(ordered, limit) if fill else _cheapest(ordered, limit, overhead)
     return [order[start:end] for start, end in pairwise([0, *ends])]
 
 
@@ -55,7 +65,7 @@ def _filled(sizes: Sequence[Size], limit: int | None) -> list[int]:
     return [*ends, len(sizes)] if sizes else []
 
 
-def _cheapest(sizes: Sequence[Size], limit: int | None) -> list[int]:
+def _cheapest(sizes: Sequence[Size], limit: int | None, overhead: int) -> list[int]:
     """Where each batch ends in the cheapest cut; of equal ones, the one with the largest last
     batch. Dynamic programming over the number of rows."""
     sources = np.asarray([source for source, _ in sizes], dtype=np.int64)
@@ -71,7 +81,7 @@ def _cheapest(sizes: Sequence[Size], limit: int | None) -> list[int]:
         padded = np.arange(1, most + 1) * (longest_source + longest_target)
         if limit is not None:
             padded = padded[: max(1, int(np.searchsorted(padded, limit, side="right")))]
-        costs = cost[end - np.arange(1, len(padded) + 1)] + padded + BATCH_OVERHEAD
+        costs = cost[end - np.arange(1, len(padded) + 1)] + padded + overhead
         rows = len(costs) - int(np.argmin(costs[::-1]))
         cost[end], start[end] = costs[rows - 1], end - rows
     ends = []

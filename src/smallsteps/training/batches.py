@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallsteps.students.batching import batches_by_length
+from smallsteps.students.batching import batch_overhead, batches_by_length
 from smallsteps.students.padding import pad
 from smallsteps.training.settings import TrainSettings
 
@@ -178,9 +178,11 @@ def _size(row: Lengths) -> tuple[int, int]:
     return len(row.source), len(row.target)
 
 
-def micro_batches(rows: Sequence[L], limit: int) -> list[list[L]]:
-    """`rows` in batches by length of at most `limit` padded tokens each (a longer row is alone)."""
-    batches = batches_by_length([_size(row) for row in rows], limit)
+def micro_batches(rows: Sequence[L], limit: int, device_type: str = "cpu") -> list[list[L]]:
+    """`rows` in batches by length of at most `limit` padded tokens each (a longer row is alone), cut
+    so that a device of this type has them done soonest."""
+    sizes = [_size(row) for row in rows]
+    batches = batches_by_length(sizes, limit, overhead=batch_overhead(device_type))
     return [[rows[index] for index in batch] for batch in batches]
 
 

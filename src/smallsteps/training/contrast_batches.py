@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from smallsteps.students.batching import batches_by_length
+from smallsteps.students.batching import batch_overhead, batches_by_length
 from smallsteps.students.padding import pad
 from smallsteps.training.contrast import ContrastItem
 
@@ -68,8 +68,11 @@ def _moved(part: Any, device: torch.device) -> Any:
     return None if part is None else part.to(device)
 
 
-def collate_pairs(items: Sequence[ContrastItem], start_id: int) -> ContrastBatch:
-    """Items for an encoder-decoder, whose decoder starts with `start_id`."""
+def collate_pairs(
+    items: Sequence[ContrastItem], start_id: int, device_type: str = "cpu"
+) -> ContrastBatch:
+    """Items for an encoder-decoder, whose decoder starts with `start_id`, on the CPU; cut for a
+    device of this type."""
     parts = len(items[0].rationales)
     rows = [item.rationales[part] for part in range(parts) for item in items]
     one_source = all(
@@ -78,7 +81,9 @@ def collate_pairs(items: Sequence[ContrastItem], start_id: int) -> ContrastBatch
         for rationale in item.rationales
     )
     source, source_mask = pad([row.source for row in (rows[: len(items)] if one_source else rows)])
-    groups = batches_by_length([(0, 1 + len(row.target)) for row in rows])
+    groups = batches_by_length(
+        [(0, 1 + len(row.target)) for row in rows], overhead=batch_overhead(device_type)
+    )
     padded = [pad([(start_id, *rows[number].target) for number in group]) for group in groups]
     source_rows = [
         torch.tensor([number % len(items) if one_source else number for number in group])

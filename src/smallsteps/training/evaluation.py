@@ -63,7 +63,7 @@ class Evaluator:
             total, complete = torch.zeros((), device=self.device, dtype=torch.float64), True
             try:
                 with torch.no_grad():
-                    for batch in micro_batches(rows, self.size.tokens):
+                    for batch in micro_batches(rows, self.size.tokens, self.device.type):
                         total += self.loss_model(self.updates.batch(batch).to(self.device))
             except RuntimeError as error:
                 if not out_of_memory(error):

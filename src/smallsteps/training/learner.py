@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from smallsteps.students.batching import batches_by_length
+from smallsteps.students.batching import batch_overhead, batches_by_length
 from smallsteps.students.student import Student
 from smallsteps.training.batches import Encoded
 from smallsteps.training.estimators import ESTIMATORS, Advantages, Step
@@ -120,9 +120,10 @@ class Learner:
         written = [place for place, rollout in enumerate(rollouts) if rollout.target]
         rows = [encode_rollout(rollouts[place], self.student) for place in written]
         sizes = [(len(row.source), len(row.target)) for row in rows]
+        overhead = batch_overhead(self.student.device.type)
         batches = []
         with torch.no_grad():
-            for indices in batches_by_length(sizes, self.micro_batch_tokens):
+            for indices in batches_by_length(sizes, self.micro_batch_tokens, overhead=overhead):
                 batch_rows = [rows[index] for index in indices]
                 batch = batch_of(batch_rows, self.student)
                 old, values = self.policy(batch)

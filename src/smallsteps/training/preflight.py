@@ -154,7 +154,7 @@ def preflight(
         passes=plan.passes,
         source_tokens=sum(row.tokens for row in rows) - counted,
         target_tokens=counted,
-        padding_share=_padding(rows, plan, settings),
+        padding_share=_padding(rows, plan, settings, student.device.type),
         truncated=truncated,
         odd=tuple(odd),
         empty_targets=empty,
@@ -269,13 +269,14 @@ def odd_lines(odd: Sequence[Odd]) -> list[str]:
     ]
 
 
-def _padding(rows: Sequence[Encoded], plan: Plan, settings: TrainSettings) -> float:
+def _padding(
+    rows: Sequence[Encoded], plan: Plan, settings: TrainSettings, device_type: str
+) -> float:
     """Share of padding over the first updates, as one process cuts them."""
     real = padded = 0
     for update in range(min(plan.updates, 4)):
-        for batch in micro_batches(
-            [rows[i] for i in plan.members(update)], settings.micro_batch_tokens
-        ):
+        members = [rows[i] for i in plan.members(update)]
+        for batch in micro_batches(members, settings.micro_batch_tokens, device_type):
             sources = max(len(row.source) for row in batch)
             padded += len(batch) * (sources + max(len(row.target) for row in batch))
             real += sum(row.tokens for row in batch)

@@ -206,12 +206,12 @@ class UpdateTrainer(Trainer):
         items = [member for member in members if isinstance(member, ContrastItem)]
         try:
             with self.accelerator.no_sync(model):
-                for batch_rows in micro_batches(rows, self.size.tokens):
+                for batch_rows in micro_batches(rows, self.size.tokens, device.type):
                     batch = self.updates.batch(batch_rows).to(device)
                     loss = model(batch) / update.normaliser
                     self.accelerator.backward(loss)
                     gradient.loss += loss.detach()
-                for batch_items in micro_batches(items, self.size.tokens):
+                for batch_items in micro_batches(items, self.size.tokens, device.type):
                     item_batch = self.updates.contrast_batch(batch_items).to(device)
                     sums: ContrastSums = model(item_batch)
                     loss = sums.language / update.normaliser

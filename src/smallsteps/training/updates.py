@@ -128,4 +128,4 @@ class Updates:
         """The tensors of some items, on the CPU."""
         if self.start_id is None:
             return collate_sequences(items, self.job.contrast_settings.prompt_weight)
-        return collate_pairs(items, self.start_id)
+        return collate_pairs(items, self.start_id, self.job.student.device.type)
