@@ -3,9 +3,11 @@
 # prepare.sh.
 #
 #     benchmarks/gpu/prepare_smollm2.sh CHAINS.jsonl gsm8k=TEST.jsonl [TASK=TEST.jsonl ...]
+#                                       [multihop=CHAINS.jsonl ircot=ANNOTATIONS]
 #
 # CHAINS.jsonl: chains to learn from (id, question, rationale, answer). TASK=TEST.jsonl: questions
-# with answers; the first is the main test set.
+# with answers; the first is the main test set. multihop: chains of benchmarks/multihop_chains.py,
+# on which a student is fine-tuned that labels the chains in the folder ircot.
 #
 # Writes two folders, ignored by git, so that no transfer has to carry the whole model:
 #   carried_a   the first half of the model (SmolLM2-135M-Instruct, quantised, Apache-2.0; 52 MB)
@@ -42,7 +44,11 @@ echo "$digest  smollm2.gguf" >"$second/digest.txt"
 gzip -c -n "$chains" >"$second/chains.jsonl.gz"
 : >"$second/tests.txt"
 for pair in "$@"; do
+  if [ "${pair%%=*}" = ircot ]; then
+    tar -czf "$second/ircot.tar.gz" -C "${pair#*=}" .
+    continue
+  fi
   gzip -c -n "${pair#*=}" >"$second/${pair%%=*}.jsonl.gz"
-  echo "${pair%%=*}" >>"$second/tests.txt"
+  [ "${pair%%=*}" = multihop ] || echo "${pair%%=*}" >>"$second/tests.txt"
 done
 du -sh "$first" "$second"

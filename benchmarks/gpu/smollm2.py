@@ -1,16 +1,18 @@
-"""Compares direct fine-tuning and AS-ES learning with SmolLM2 within a given time.
+"""The table of a real student, SmolLM2-135M-Instruct, within a given time on one GPU.
 
 `smollm2.sh` calls it:
 
-    python benchmarks/gpu/smollm2.py DATA OUT [--seconds 320] [--device cuda] [--tiny] [--jobs N]
+    python benchmarks/gpu/smollm2.py DATA OUT [--seconds 560] [--device cuda] [--tiny]
+                                     [--passes 3] [--jobs N]
 
-Python, not the GPU, limits so small a student: several runs share the GPU, each a process with a
-run folder.
+One recipe, one run folder. Python, not the GPU, limits so small a student; so every arm at every
+seed is a process of its own (`worker.py`), and several share the GPU. An arm begins once what it
+needs is there: the learning rate that its first seed found, or the direct student that scores its
+chains. The main arms have three seeds, all others one.
 
-Round 1 is short. It gives a first figure of every arm, tries three learning rates with `direct`,
-and measures the speed. Round 2 takes the rate that was best for `direct` on validation, and as many
-tokens as fit into the time left, for three seeds of the main arms. Whatever has ended stands in
-OUT, also where the script is stopped.
+OUT/main and OUT/all: results.json, report.html and figure.svg of the main arms at all seeds, and of
+all arms at the first seed. OUT/status.json: what each process did. OUT/curves.jsonl: the curves of
+every training, finished or not. Whatever has ended stands in OUT, also where time runs out.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,85 +29,88 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from smollm2_report import write_report
+from smallsteps.experiment.outcome import folder_name, place_of
 
-BASE = "untrained"
-FIRST_RATES = (1e-4, 3e-5, 3e-4)
-"""Learning rates that round 1 tries; the other arms of round 1 use the first."""
-MAIN_ARMS = ("direct", "ases-uni-rouge", "ases-uni-inter")
-SEEDS = (1, 2, 3)
-"""Of round 2."""
-GIB_PER_JOB = 11
-"""GPU memory of a process: weights and optimizer 2, activations or decoding 6, CUDA 1, room 2."""
-TOKENS_PER_PASS = 1_150_000
-"""Tokens of one pass over the 6,296 training chains, questions and chat template included."""
-MOST_PASSES = 5
-RESERVE = 12.0
-"""Seconds kept for the last report."""
+WORKER = Path(__file__).resolve().parent / "worker.py"
+MAIN_ARMS = ("direct", "ases-uni-rouge", "ases-uni-chunks", "answer-only", "ases-uni-ent")
+FURTHER_ARMS = (
+    "base",
+    "ases-uni-inter",
+    "self-training",
+    "ases-uni-ent*",
+    "ases-uni-bleu",
+    "ases-dual-rouge",
+    "ases-uni-loss",
+    "base-fewshot",
+)
+AGREEMENT = "agreement"
+UNTRAINED = ("base", "base-fewshot")
+NEEDS_DIRECT = ("ases-uni-ent", "ases-uni-loss", "self-training")
+GIB_PER_JOB = 15
+"""GPU memory of a process: weights and optimizer 2, activations or decoding 11, CUDA 1, room 1."""
+END_SECONDS = 80.0
+"""Kept for the points on the way, the results and the figures."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much round 1 does, and what both rounds have in common."""
-
-    budget: int
-    tests: tuple[int, int]
-    """Test questions of rounds 1 and 2."""
-    further: int
-    """Questions of each further test set in round 2."""
+    tests: int
+    """Questions of each test set."""
     validation: int
     limit: int | None
     """Chains read; None: all."""
-    update_examples: int
-    arms: tuple[str, ...]
+    main_arms: tuple[str, ...]
+    further_arms: tuple[str, ...]
     seeds: tuple[int, ...]
+    update_examples: int
+    own_samples: int
 
 
-FULL = Sizes(600_000, (300, 500), 300, 200, None, 32, MAIN_ARMS, SEEDS)
-TINY = Sizes(600, (2, 3), 2, 2, 20, 2, MAIN_ARMS[:2], SEEDS[:1])
+FULL = Sizes(500, 400, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
+TINY = Sizes(
+    3,
+    2,
+    24,
+    ("direct", "ases-uni-ent"),
+    ("base",),
+    (1, 2),
+    4,
+    1,
+)
 
 
 @dataclass
 class Job:
-    """One process: a run of one arm or two, or the untrained student's answers."""
+    """One process."""
 
     name: str
-    round: int
-    arms: tuple[str, ...]
-    seed: int = 0
-    learning_rate: float = 0.0
-    budget: int = 0
+    """ARM@SEED, or what is made."""
+    command: list[str]
+    needs: tuple[Path, ...] = ()
+    """Files that must be there before it starts."""
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     seconds: float = 0.0
     state: str = "waiting"
     log: IO[bytes] | None = field(default=None, repr=False)
 
-    @property
-    def is_main(self) -> bool:
-        """Whether it is one of round 2's trainings."""
-        return self.round == 2 and self.name != BASE
 
-
-class Schedule:
-    """Starts jobs in order, as many at a time as the GPU has memory for.
-
-    Reports whenever one has ended.
-    """
+class Table:
+    """Runs the jobs and gathers what they leave."""
 
     def __init__(self, options: argparse.Namespace, work: Path) -> None:
         self.options, self.work, self.out = options, work, options.out
         self.sizes = TINY if options.tiny else FULL
         self.began = time.monotonic()
-        self.deadline = self.began + options.seconds - RESERVE
-        self.tests = (options.data / "tests.txt").read_text(encoding="utf-8").split()
+        self.deadline = self.began + options.seconds
+        self.run_folder = work / "run"
         self.jobs: list[Job] = []
         self.slots = options.jobs or self._slots()
-        self.note = f"{self.slots} jobs at a time"
-        self._write_tests()
+        sizes = self.sizes
+        self.recipe = self._recipe("all", (*sizes.main_arms, *sizes.further_arms), sizes.seeds)
 
     def _slots(self) -> int:
-        """Jobs of a round at a time: one for each `GIB_PER_JOB` of GPU memory, at most 9."""
+        """Processes at a time: one for each `GIB_PER_JOB` of GPU memory, at most 9."""
         if self.options.device == "cpu":
             return 1
         import torch
@@ -112,242 +118,238 @@ class Schedule:
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return max(1, min(9, int(memory / GIB_PER_JOB)))
 
-    def _write_tests(self) -> None:
-        """The first questions of each test set, for each round. The first set is the main one."""
-        for number, name in enumerate(self.tests):
+    def _tests(self) -> dict[str, Path]:
+        """Name of a test set → a file of its first questions."""
+        files = {}
+        names = (self.options.data / "tests.txt").read_text(encoding="utf-8").split()
+        for name in names:
             text = (self.options.data / f"{name}.jsonl").read_text(encoding="utf-8")
-            lines = text.rstrip("\n").split("\n")
-            for round_, most in zip((1, 2), self.sizes.tests, strict=True):
-                kept = lines[: most if number == 0 else self.sizes.further]
-                self.test_file(round_, name).write_text("\n".join(kept) + "\n", encoding="utf-8")
+            kept = text.rstrip("\n").split("\n")[: self.sizes.tests]
+            files[name] = self.work / f"{name}.jsonl"
+            files[name].write_text("\n".join(kept) + "\n", encoding="utf-8")
+        return files
 
-    def test_file(self, round_: int, name: str = "") -> Path:
-        """The questions of a test set (the main one unless named)."""
-        return self.work / f"{name or self.tests[0]}-round{round_}.jsonl"
+    def _student(self) -> Path:
+        """A folder with random weights, where `smollm2.sh --random` made one; else the GGUF file."""
+        folder: Path = self.options.data / "student"
+        return folder if folder.is_dir() else self.options.data / "smollm2.gguf"
 
-    def command(self, job: Job) -> list[str]:
-        """The command line of a job."""
-        program, device = [sys.executable, "-m", "smallsteps"], self.options.device
-        student = str(self.options.data / "smollm2.gguf")
-        if job.name == BASE:
-            asked = ["solve", student, str(self.test_file(job.round)), "--task", self.tests[0]]
-            answers = str(self.folder(job) / "answers.jsonl")
-            how = ["--device", device, "--batch-size", "128", "--threads", "1"]
-            return [*program, *asked, "--out", answers, *how]
-        sizes = self.sizes
-        further = self.tests[1:2] if job.round == 2 else []
+    def _recipe(self, name: str, arms: tuple[str, ...], seeds: tuple[int, ...]) -> Path:
+        sizes, device = self.sizes, self.options.device
+        tests = self._tests()
+        (task, test), *further = tests.items()
         recipe: dict[str, Any] = {
-            "title": f"SmolLM2, round {job.round}: {job.name}",
-            "arms": list(job.arms),
-            "seeds": [job.seed],
+            "title": f"SmolLM2-135M-Instruct on GSM8K chains, {name}",
+            "arms": list(arms),
+            "seeds": list(seeds),
             "data": {
                 "chains": str(self.options.data / "chains.jsonl"),
-                "task": self.tests[0],
+                "task": task,
                 "limit": sizes.limit,
-                "test": str(self.test_file(job.round)),
-                "also_test": {name: str(self.test_file(2, name)) for name in further},
+                "test": str(test),
+                "also_test": {other: str(file) for other, file in further},
             },
-            "student": {"name": student, "device": device},
+            "student": {"name": str(self._student()), "device": device},
             "train": {
-                "budget": job.budget,
-                "learning_rate": job.learning_rate,
+                "until": "plateau",
+                "passes": self.options.passes,
+                "patience": 2,
+                "evaluations": max(3, round(2 * self.options.passes)),
+                "learning_rate": [3e-4, 1e-3],
                 "update_examples": sizes.update_examples,
-                "evaluations": 1 if job.round == 1 else 2,
                 "validation_chains": sizes.validation,
                 "dtype": "float32" if device == "cpu" else "bfloat16",
-                "micro_batch_tokens": 4096,
+                "micro_batch_tokens": 8192,
                 "early_stop": "drop",
                 "overlong": "drop",
                 "target_limit": 400,
             },
-            "evaluation": {"batch_size": 128, "stop_repetition": True},
+            "evaluation": {
+                "batch_size": 512,
+                "dtype": "float32" if device == "cpu" else "bfloat16",
+                "stop_repetition": True,
+                "why_problems": 0,
+            },
         }
-        path = self.work / f"{job.name}.yaml"
+        if "self-training" in arms:
+            recipe["baselines"] = {"rounds": 1, "samples": sizes.own_samples}
+        path = self.work / f"{name}.yaml"
         path.write_text(json.dumps(recipe, indent=1), encoding="utf-8")  # JSON is YAML
-        return [*program, "run", str(path), "--out", str(self.folder(job)), "--threads", "1"]
+        return path
 
-    def folder(self, job: Job) -> Path:
-        """The run folder of a job."""
-        return self.work / "runs" / job.name
+    # ---- jobs ----
 
-    def first_round(self) -> list[Job]:
-        """The untrained student, every arm once, and `direct` at further learning rates."""
-        rate, budget = FIRST_RATES[0], self.sizes.budget
-        jobs = [Job("round1-direct", 1, ("direct", "ases-uni-ent"), 0, rate, budget)]
-        further = () if self.options.tiny else FIRST_RATES[1:]
-        jobs += [
-            Job(f"round1-direct-{other:g}", 1, ("direct",), 0, other, budget) for other in further
-        ]
-        jobs += [Job(f"round1-{arm}", 1, (arm,), 0, rate, budget) for arm in self.sizes.arms[1:]]
-        return [*jobs, Job(BASE, 2, ())]
+    def _worker(self, what: str, recipe: Path, out: Path, *rest: object) -> list[str]:
+        return [sys.executable, str(WORKER), what, str(recipe), str(out), *map(str, rest)]
 
-    def second_round(self) -> list[Job]:
-        """The main arms at all seeds, sized by what round 1 measured.
+    def _arm(self, arm: str, seed: int) -> Job:
+        """An arm at a seed. What another process makes must be there first."""
+        folder = self.run_folder
+        needs = []
+        if seed != self.sizes.seeds[0] and arm not in UNTRAINED:
+            needs.append(folder / "search" / folder_name(arm) / "manifest.json")
+        if arm in NEEDS_DIRECT:
+            needs.append(folder / "arms" / place_of("direct", seed) / "training" / "manifest.json")
+        name = f"{arm}@{seed}"
+        command = self._worker("arms", self.recipe, folder, name)
+        return Job(name, command, tuple(needs))
 
-        Empty where too little time is left.
-        """
-        measured = [(job, facts) for job in self.jobs if (facts := self._direct(job)) is not None]
-        if not measured:
-            self.note += "; no round 2, since round 1 measured nothing"
-            return []
-        best, facts = max(measured, key=lambda pair: pair[1]["validation"])
-        first = measured[0][1]
-        # all of round 2 runs at once; where memory is short, with fewer seeds
-        seeds = self.sizes.seeds[: max(1, self.slots // len(self.sizes.arms))]
-        together = len(self.sizes.arms) * len(seeds)
-        before = min(self.slots, len(self.first_round()))
-        rate = min(1.0, before / together) * first["train_tokens"] / max(first["seconds"], 1e-3)
-        # start, evaluations and answers; round 2 answers about twice as many questions
-        idle = 1.6 * max(20.0, first["wall"] - first["seconds"])
-        left = (self.deadline - time.monotonic()) * 0.9 - idle
-        budget = int(min(rate * left, MOST_PASSES * TOKENS_PER_PASS))
-        if self.options.tiny:
-            budget = self.sizes.budget
-        self.note += (
-            f"; learning rate {best.learning_rate:g} (validation {facts['validation']:.1f}); "
-            f"{rate:,.0f} tokens/s a job; {max(left, 0):.0f} s of training for round 2, "
-            f"{max(budget, 0):,} tokens"
-        )
-        if budget < self.sizes.budget:
-            self.note += ": too few, no round 2"
-            return []
-        return [
-            Job(f"round2-{arm}-seed{seed}", 2, (arm,), seed, best.learning_rate, budget)
-            for seed in seeds
-            for arm in self.sizes.arms
-        ]
-
-    def _direct(self, job: Job) -> dict[str, float] | None:
-        """Validation figure, tokens and seconds of a `direct` arm of round 1; None: not ended."""
-        path = self.folder(job) / "arms" / f"direct-seed{job.seed}" / "training" / "trained.json"
-        if job.round != 1 or "direct" not in job.arms or not path.is_file():
-            return None
-        row = json.loads(path.read_text(encoding="utf-8"))
-        answers = path.parents[1] / "answers" / "parts.jsonl"
-        ended = answers.stat().st_mtime if answers.is_file() else time.time()
-        wall = ended - (self.work / f"{job.name}.yaml").stat().st_mtime
-        return {
-            "wall": wall,
-            **{name: float(row[name]) for name in ("validation", "train_tokens", "seconds")},
-        }
+    def _arms(self) -> list[Job]:
+        """The main arms at the first seed, then at the others; then the further arms."""
+        first, *others = self.sizes.seeds
+        jobs = [self._arm(arm, first) for arm in self.sizes.main_arms]
+        jobs += [self._arm(arm, seed) for arm in self.sizes.main_arms for seed in others]
+        return jobs + self._multihop() + [self._arm(arm, first) for arm in self.sizes.further_arms]
 
     def run(self) -> None:
         """All jobs, within the time."""
-        self.jobs = self.first_round()
-        planned = False
-        while time.monotonic() < self.deadline:
-            self._reap()
-            probes = [job for job in self.jobs if job.round == 1 and "direct" in job.arms]
-            if not planned and all(self._answered(job) for job in probes):
-                planned = True
-                more = self.second_round()
-                self.jobs += more
-                self._say(self.note)
-            for job in self.jobs:
-                running = [other for other in self.jobs if other.state == "running"]
-                if job.state == "waiting" and self._is_free(job, running):
+        self._all([Job("prepare", self._worker("prepare", self.recipe, self.run_folder))])
+        self._all(self._arms(), self.deadline - END_SECONDS)
+        self._end()
+        self._gather()
+
+    def _all(self, jobs: list[Job], until: float | None = None, slots: int | None = None) -> None:
+        """Runs `jobs`, `slots` at a time, until all have ended, no waiting one can start, or the
+        time `until`."""
+        until, slots = until or self.deadline, slots or self.slots
+        self.jobs += jobs
+        while time.monotonic() < until:
+            for job in jobs:
+                if job.process is not None and job.state == "running":
+                    code = job.process.poll()
+                    if code is not None:
+                        self._close(job, "failed" if code else "done")
+            running = sum(job.state == "running" for job in jobs)
+            for job in jobs:
+                ready = job.state == "waiting" and all(path.exists() for path in job.needs)
+                if ready and running < slots:
                     self._start(job)
-            running = [job for job in self.jobs if job.state == "running"]
-            if planned and not running:
+                    running += 1
+            if not running:
                 break
-            time.sleep(0.5)
-        for job in self.jobs:
+            time.sleep(0.25)
+        for job in jobs:
             if job.process is not None and job.state == "running":
                 job.process.kill()
                 job.process.wait()
-                self._end(job, "out of time")
-        self._report()
-
-    def _is_free(self, job: Job, running: list[Job]) -> bool:
-        """Whether a job may start. What is left of round 1 does not keep round 2 waiting on a GPU:
-        `GIB_PER_JOB` has room for that."""
-        if self.options.device == "cpu":
-            return not running
-        return sum(other.is_main == job.is_main for other in running) < self.slots
-
-    def _answered(self, job: Job) -> bool:
-        """Whether a job's `direct` arm has its answers, or never will."""
-        answers = self.folder(job) / "arms" / f"direct-seed{job.seed}" / "answers" / "manifest.json"
-        return job.state in ("done", "failed") or answers.is_file()
+                self._close(job, "out of time")
 
     def _start(self, job: Job) -> None:
-        self.folder(job).parent.mkdir(parents=True, exist_ok=True)
-        if job.name == BASE:
-            self.folder(job).mkdir()
-        job.log = (self.work / f"{job.name}.log").open("wb")
-        job.process = subprocess.Popen(self.command(job), stdout=job.log, stderr=subprocess.STDOUT)
+        job.log = (self.work / f"{folder_name(job.name)}.log").open("wb")
+        job.process = subprocess.Popen(job.command, stdout=job.log, stderr=subprocess.STDOUT)
         job.began, job.state = time.monotonic(), "running"
 
-    def _reap(self) -> None:
-        for job in self.jobs:
-            if (
-                job.process is not None
-                and job.state == "running"
-                and job.process.poll() is not None
-            ):
-                self._end(job, "failed" if job.process.returncode else "done")
-                self._report()
-
-    def _end(self, job: Job, state: str) -> None:
+    def _close(self, job: Job, state: str) -> None:
         job.state, job.seconds = state, time.monotonic() - job.began
         if job.log is not None:
             job.log.close()
-        self._say(f"{job.name}: {state}, {job.seconds:.0f} s")
-        log = (self.work / f"{job.name}.log").read_bytes()
+        print(f"{time.monotonic() - self.began:5.0f} s  {job.name}: {state}, {job.seconds:.0f} s")
+        log = (self.work / f"{folder_name(job.name)}.log").read_bytes()
         with (self.out / "log.txt").open("ab") as file:
-            file.write(
-                f"== {job.name}: {state}, {job.seconds:.0f} s\n".encode() + log[-60_000:] + b"\n"
+            file.write(f"== {job.name}: {state}, {job.seconds:.0f} s\n".encode() + log[-60_000:])
+        self._gather()
+
+    def _multihop(self) -> list[Job]:
+        """A student fine-tuned on multi-hop chains, and its labels of chains that people
+        labelled."""
+        chains, annotations = self.options.data / "multihop.jsonl", self.options.data / "ircot"
+        if not chains.is_file() or not annotations.is_dir():
+            return []
+        content = json.loads(self.recipe.read_text(encoding="utf-8"))
+        data = {"chains": str(chains), "task": "text", "limit": 24 if self.options.tiny else None}
+        train = {**content["train"], "source_limit": 1024, "learning_rate": 3e-4}
+        content |= {"title": "Multi-hop chains", "arms": ["direct"], "seeds": [1]}
+        content |= {"data": data, "train": train}
+        del content["baselines"]
+        recipe, folder = self.work / "multihop.yaml", self.work / "multihop"
+        recipe.write_text(json.dumps(content), encoding="utf-8")
+        ended = (folder / "results.json",)
+        student = self._student()
+        return [
+            Job("multihop", self._worker("results", recipe, folder)),
+            Job(AGREEMENT, self._worker("agreement", recipe, folder, annotations, student), ended),
+        ]
+
+    def _end(self) -> None:
+        """The results of the main arms at all seeds, and of all arms at the first seed, as far as
+        they have ended."""
+        done = {job.name for job in self.jobs if job.state == "done"}
+        seeds, main = self.sizes.seeds, self.sizes.main_arms
+        # as many seeds as all main arms have; where some arm has none, the arms that have the first
+        common = tuple(s for s in seeds if all(f"{arm}@{s}" in done for arm in main)) or seeds[:1]
+        groups = {
+            "main": (tuple(a for a in main if all(f"{a}@{s}" in done for s in common)), common),
+            "all": (
+                tuple(a for a in (*main, *self.sizes.further_arms) if f"{a}@{seeds[0]}" in done),
+                seeds[:1],
+            ),
+        }
+        results: list[Job] = []
+        for name, (arms, group_seeds) in groups.items():
+            if "direct" not in arms:
+                continue
+            recipe, folder = self._recipe(name, arms, group_seeds), self.work / name
+            merge = self._worker("merge", recipe, folder, self.run_folder)
+            self._all([Job(f"merge {name}", merge)])
+            if name == "all":
+                results.append(
+                    Job("results all", self._worker("results", recipe, folder, "plateau"))
+                )
+                continue
+            results.append(Job("results main", self._worker("results", recipe, folder)))
+            self._all(
+                [
+                    Job(f"points {arm}@{seed}", self._worker("points", recipe, folder, name))
+                    for arm in arms
+                    for seed in group_seeds
+                    for name in [f"{arm}@{seed}"]
+                ],
+                slots=2 * self.slots,
             )
+        self._all(results)
 
-    def _say(self, line: str) -> None:
-        print(f"{time.monotonic() - self.began:5.0f} s  {line}", flush=True)
-
-    def _report(self) -> None:
+    def _gather(self) -> None:
+        """Copies what there is into OUT."""
         rows = [
-            {
-                "job": job.name,
-                "round": job.round,
-                "arms": list(job.arms),
-                "seed": job.seed,
-                "state": job.state,
-                "learning_rate": job.learning_rate,
-                "budget": job.budget,
-                "seconds": round(job.seconds, 1),
-                "folder": str(self.folder(job)),
-                "test": str(self.test_file(job.round)),
-                "task": self.tests[0],
-            }
+            {"job": job.name, "state": job.state, "seconds": round(job.seconds, 1)}
             for job in self.jobs
         ]
-        try:
-            write_report(self.out, rows, self.note, time.monotonic() - self.began)
-        except (
-            Exception
-        ) as error:  # a report that fails must not stop the runs; the next one may succeed
-            self._say(f"no report: {type(error).__name__}: {error}")
+        text = json.dumps({"slots": self.slots, "jobs": rows}, indent=1)
+        (self.out / "status.json").write_text(text, encoding="utf-8")
+        table = self.work / f"{AGREEMENT}.log"
+        if table.is_file():
+            shutil.copy(table, self.out / f"{AGREEMENT}.txt")
+        with (self.out / "curves.jsonl").open("w", encoding="utf-8") as file:
+            for path in sorted(self.run_folder.rglob("curves.jsonl")):
+                place = path.parent.relative_to(self.run_folder).as_posix()
+                for line in path.read_text(encoding="utf-8").splitlines():
+                    row = json.loads(line)
+                    if "evaluation_seconds" in row:
+                        file.write(json.dumps({"place": place, **row}) + "\n")
+        for name in ("main", "all"):
+            for made in ("results.json", "report.html", "figure.svg", "recipe.yaml"):
+                if (self.work / name / made).is_file():
+                    shutil.copy(self.work / name / made, self.out / f"{name}-{made}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "data", type=Path, help="student, chains and test sets, unpacked by smollm2.sh"
-    )
+    parser.add_argument("data", type=Path, help="student, chains and test sets; see smollm2.sh")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--seconds", type=float, default=320, help="of the whole")
+    parser.add_argument("--seconds", type=float, default=560, help="of the whole")
+    parser.add_argument("--passes", type=float, default=3, help="most passes over the chains")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument(
-        "--jobs", type=int, default=0, help="processes at a time; 0: by the GPU's memory"
-    )
+    parser.add_argument("--jobs", type=int, default=0, help="processes at a time; 0: by memory")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script itself")
     options = parser.parse_args()
     options.data = options.data.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "log.txt").write_bytes(b"")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with tempfile.TemporaryDirectory() as folder:
-        Schedule(options, Path(folder)).run()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SMALLSTEPS_WORK")) as folder:
+        Table(options, Path(folder)).run()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Compares direct fine-tuning and AS-ES learning with a real student, SmolLM2-135M-Instruct, on a
-# GPU. Needs no network.
+# The table of a real student, SmolLM2-135M-Instruct, on GSM8K chains, on a GPU. Needs no network.
 #
-#     benchmarks/gpu/smollm2.sh OUT [--seconds 320] [--device cuda|cpu] [--tiny] [--jobs N]
+#     benchmarks/gpu/smollm2.sh OUT [--random] [--seconds 560] [--passes 3] [--device cuda|cpu]
+#                                   [--tiny] [--jobs N]
 #
-# OUT: a folder for report.md (for people), results.jsonl (one trained arm and test set a line),
-# predictions.jsonl and log.txt.
+# OUT: a folder for main-* (the main arms at three seeds) and all-* (all arms at the first seed):
+# results.json, report.html, figure.svg; agreement.txt: how well SmolLM2's scores agree with people's
+# labels, as it is (`ent*`) and fine-tuned on multi-hop chains (`ent`, `loss`); status.json,
+# curves.jsonl and log.txt.
+# --random: a student of SmolLM2's shape with random weights, to try the script without its weights.
 # Model, data and wheels come from carried, carried_a and carried_b, which prepare.sh and
 # prepare_smollm2.sh fill.
 set -euo pipefail
@@ -34,11 +37,22 @@ if [ ! -f "$data/ready" ]; then
   for packed in "$here"/carried_b/*.jsonl.gz; do
     gzip -dc "$packed" >"$data/$(basename "$packed" .gz)"
   done
-  cat "$here/carried_a/smollm2.gguf.0" "$here/carried_b/smollm2.gguf.1" >"$data/smollm2.gguf"
-  (cd "$data" && sha256sum --check --quiet "$here/carried_b/digest.txt")
-  python3 -c 'import sys; from smallsteps import load_student; load_student(sys.argv[1], device="cpu")' \
-    "$data/smollm2.gguf"
+  if [ "${1:-}" = --random ]; then
+    python3 "$here/random_student.py" "$data/chains.jsonl" "$data/student"
+  else
+    cat "$here/carried_a/smollm2.gguf.0" "$here/carried_b/smollm2.gguf.1" >"$data/smollm2.gguf"
+    (cd "$data" && sha256sum --check --quiet "$here/carried_b/digest.txt")
+    python3 -c 'import sys; from smallsteps import load_student; load_student(sys.argv[1], device="cpu")' \
+      "$data/smollm2.gguf"
+  fi
   cp "$here/carried_b/tests.txt" "$data/"
+  if [ -f "$here/carried_b/ircot.tar.gz" ]; then
+    mkdir "$data/ircot" && tar -xzf "$here/carried_b/ircot.tar.gz" -C "$data/ircot"
+  fi
   touch "$data/ready"
 fi
+[ "${1:-}" = --random ] && shift
+# a disk in memory, where there is one: checkpoints are large and many
+shm=$(df --output=avail -BG /dev/shm 2>/dev/null | tail -1 | tr -dc 0-9 || true)
+[ "${shm:-0}" -ge 50 ] && export SMALLSTEPS_WORK=/dev/shm
 python3 "$here/smollm2.py" "$data" "$out" "$@"
