@@ -3,12 +3,12 @@
 `smollm2.sh` calls it:
 
     python benchmarks/gpu/smollm2.py DATA OUT [--seconds 560] [--device cuda] [--tiny]
-                                     [--passes 3] [--jobs N]
+                                     [--chains 2000] [--passes 3] [--jobs N]
 
 One recipe, one run folder. Python, not the GPU, limits so small a student; so every arm at every
 seed is a process of its own (`worker.py`), and several share the GPU. An arm begins once what it
-needs is there: the learning rate that its first seed found, or the direct student that scores its
-chains. The main arms have three seeds, all others one.
+needs is there: the segments that its first seed cut, or the direct student that scores its chains.
+The main arms have three seeds, all others one.
 
 OUT/main and OUT/all: results.json, report.html and figure.svg of the main arms at all seeds, and of
 all arms at the first seed. OUT/status.json: what each process did. OUT/curves.jsonl: the curves of
@@ -32,10 +32,10 @@ from typing import IO, Any
 from smallsteps.experiment.outcome import folder_name, place_of
 
 WORKER = Path(__file__).resolve().parent / "worker.py"
-MAIN_ARMS = ("direct", "ases-uni-rouge", "ases-uni-chunks", "answer-only", "ases-uni-ent")
+MAIN_ARMS = ("direct", "ases-uni-rouge", "ases-uni-ent", "ases-uni-chunks", "answer-only")
 FURTHER_ARMS = (
-    "base",
     "ases-uni-inter",
+    "base",
     "self-training",
     "ases-uni-ent*",
     "ases-uni-bleu",
@@ -46,19 +46,19 @@ FURTHER_ARMS = (
 AGREEMENT = "agreement"
 UNTRAINED = ("base", "base-fewshot")
 NEEDS_DIRECT = ("ases-uni-ent", "ases-uni-loss", "self-training")
-GIB_PER_JOB = 15
-"""GPU memory of a process: weights and optimizer 2, activations or decoding 11, CUDA 1, room 1."""
+GIB_PER_JOB = 11
+"""GPU memory of a process: weights and optimizer 2, activations or decoding 7, CUDA 1, room 1."""
 END_SECONDS = 80.0
 """Kept for the points on the way, the results and the figures."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    tests: int
-    """Questions of each test set."""
+    tests: tuple[int, int]
+    """Questions of the first test set, and of each other."""
     validation: int
-    limit: int | None
-    """Chains read; None: all."""
+    chains: int | None
+    """Chains to train on at most; None: `--chains`."""
     main_arms: tuple[str, ...]
     further_arms: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -66,11 +66,11 @@ class Sizes:
     own_samples: int
 
 
-FULL = Sizes(500, 400, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
+FULL = Sizes((500, 250), 250, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
 TINY = Sizes(
-    3,
+    (3, 2),
     2,
-    24,
+    20,
     ("direct", "ases-uni-ent"),
     ("base",),
     (1, 2),
@@ -110,21 +110,21 @@ class Table:
         self.recipe = self._recipe("all", (*sizes.main_arms, *sizes.further_arms), sizes.seeds)
 
     def _slots(self) -> int:
-        """Processes at a time: one for each `GIB_PER_JOB` of GPU memory, at most 9."""
+        """Processes at a time: one for each `GIB_PER_JOB` of GPU memory, at most 12."""
         if self.options.device == "cpu":
             return 1
         import torch
 
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-        return max(1, min(9, int(memory / GIB_PER_JOB)))
+        return max(1, min(12, int(memory / GIB_PER_JOB)))
 
     def _tests(self) -> dict[str, Path]:
         """Name of a test set → a file of its first questions."""
         files = {}
         names = (self.options.data / "tests.txt").read_text(encoding="utf-8").split()
-        for name in names:
+        for number, name in enumerate(names):
             text = (self.options.data / f"{name}.jsonl").read_text(encoding="utf-8")
-            kept = text.rstrip("\n").split("\n")[: self.sizes.tests]
+            kept = text.rstrip("\n").split("\n")[: self.sizes.tests[number > 0]]
             files[name] = self.work / f"{name}.jsonl"
             files[name].write_text("\n".join(kept) + "\n", encoding="utf-8")
         return files
@@ -145,7 +145,8 @@ class Table:
             "data": {
                 "chains": str(self.options.data / "chains.jsonl"),
                 "task": task,
-                "limit": sizes.limit,
+                # a tenth is for validation, and a few chains have a wrong answer
+                "limit": round(1.13 * (sizes.chains or self.options.chains)),
                 "test": str(test),
                 "also_test": {other: str(file) for other, file in further},
             },
@@ -153,9 +154,9 @@ class Table:
             "train": {
                 "until": "plateau",
                 "passes": self.options.passes,
-                "patience": 2,
-                "evaluations": max(3, round(2 * self.options.passes)),
-                "learning_rate": [3e-4, 1e-3],
+                "patience": 3,
+                "evaluations": max(4, round(2 * self.options.passes)),
+                "learning_rate": self.options.learning_rate,
                 "update_examples": sizes.update_examples,
                 "validation_chains": sizes.validation,
                 "dtype": "float32" if device == "cpu" else "bfloat16",
@@ -165,7 +166,7 @@ class Table:
                 "target_limit": 400,
             },
             "evaluation": {
-                "batch_size": 512,
+                "batch_size": 256,
                 "dtype": "float32" if device == "cpu" else "bfloat16",
                 "stop_repetition": True,
                 "why_problems": 0,
@@ -186,8 +187,10 @@ class Table:
         """An arm at a seed. What another process makes must be there first."""
         folder = self.run_folder
         needs = []
-        if seed != self.sizes.seeds[0] and arm not in UNTRAINED:
-            needs.append(folder / "search" / folder_name(arm) / "manifest.json")
+        if seed != self.sizes.seeds[0] and arm.startswith("ases-") and arm != "ases-uni-ent":
+            # cut once, for all seeds
+            strategy = folder_name(arm.rpartition("-")[2])
+            needs.append(folder / "segments" / strategy / "manifest.json")
         if arm in NEEDS_DIRECT:
             needs.append(folder / "arms" / place_of("direct", seed) / "training" / "manifest.json")
         name = f"{arm}@{seed}"
@@ -257,7 +260,8 @@ class Table:
             return []
         content = json.loads(self.recipe.read_text(encoding="utf-8"))
         data = {"chains": str(chains), "task": "text", "limit": 24 if self.options.tiny else None}
-        train = {**content["train"], "source_limit": 1024, "learning_rate": 3e-4}
+        train = {**content["train"], "source_limit": 1024}
+        train |= {"until": "tokens", "passes": 1, "evaluations": 2, "validation_chains": 40}
         content |= {"title": "Multi-hop chains", "arms": ["direct"], "seeds": [1]}
         content |= {"data": data, "train": train}
         del content["baselines"]
@@ -275,10 +279,8 @@ class Table:
         they have ended."""
         done = {job.name for job in self.jobs if job.state == "done"}
         seeds, main = self.sizes.seeds, self.sizes.main_arms
-        # as many seeds as all main arms have; where some arm has none, the arms that have the first
-        common = tuple(s for s in seeds if all(f"{arm}@{s}" in done for arm in main)) or seeds[:1]
         groups = {
-            "main": (tuple(a for a in main if all(f"{a}@{s}" in done for s in common)), common),
+            "main": (tuple(a for a in main if all(f"{a}@{s}" in done for s in seeds)), seeds),
             "all": (
                 tuple(a for a in (*main, *self.sizes.further_arms) if f"{a}@{seeds[0]}" in done),
                 seeds[:1],
@@ -339,7 +341,9 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="student, chains and test sets; see smollm2.sh")
     parser.add_argument("out", type=Path)
     parser.add_argument("--seconds", type=float, default=560, help="of the whole")
+    parser.add_argument("--chains", type=int, default=2000, help="to train on")
     parser.add_argument("--passes", type=float, default=3, help="most passes over the chains")
+    parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--jobs", type=int, default=0, help="processes at a time; 0: by memory")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script itself")

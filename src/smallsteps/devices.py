@@ -54,14 +54,20 @@ def _count(kind: str) -> int:
 def resolve_device(name: str, flag: str = "--device") -> str:
     """The device that `name` stands for; `auto` is CUDA where torch sees a card, else the CPU.
 
-    Raises RecipeError as `check_device`.
+    On CUDA it turns cuDNN's attention off: that prepares itself anew for every length of rows, which
+    here differs from batch to batch and grows with every token. Raises RecipeError as
+    `check_device`.
     """
     check_device(name, flag)
-    if name != "auto":
+    if name == "cpu":
         return name
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        torch.backends.cuda.enable_cudnn_sdp(False)
+    return name
 
 
 def check_threads(threads: int | None, flag: str = "--threads") -> None:
