@@ -21,6 +21,18 @@ def test_auto_is_cuda_where_there_is_one(cards):
     assert resolve_device("cpu") == "cpu"
 
 
+@pytest.mark.parametrize("name", ["auto", "cuda:1"])
+def test_cudnn_attention_is_off_on_a_card_and_left_alone_elsewhere(name, cards):
+    # it prepares itself anew for every length of rows
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        resolve_device(name if cards else "cpu")
+        assert torch.backends.cuda.cudnn_sdp_enabled() == (not cards)
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:1"])
 def test_a_card_is_taken_where_it_is_there_and_named_where_not(name, cards):
     if cards:

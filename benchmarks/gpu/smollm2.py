@@ -264,7 +264,7 @@ class Table:
         train |= {"until": "tokens", "passes": 1, "evaluations": 2, "validation_chains": 40}
         content |= {"title": "Multi-hop chains", "arms": ["direct"], "seeds": [1]}
         content |= {"data": data, "train": train}
-        del content["baselines"]
+        content.pop("baselines", None)
         recipe, folder = self.work / "multihop.yaml", self.work / "multihop"
         recipe.write_text(json.dumps(content), encoding="utf-8")
         ended = (folder / "results.json",)

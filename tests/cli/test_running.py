@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from smallsteps.cli.main import main
+from smallsteps.experiment.method import methods
 from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.experiment.results import read_results
 
@@ -95,6 +96,16 @@ def test_foreign_folders_are_left_alone(chains, uni_student, tmp_path, capsys):
 def test_the_schema_is_printed_as_json(capsys):
     assert main(["recipes", "--schema"]) == 0
     assert json.loads(capsys.readouterr().out) == recipe_schema()
+
+
+def test_recipes_with_arms_lists_every_arm_of_every_method_with_what_it_is(capsys):
+    assert main(["recipes", "--arms"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = {line.split()[0]: " ".join(line.split()[1:]) for line in lines if line.strip()}
+    names = [name for method in methods().values() for name in method.arm_names()]
+    assert set(names) <= set(shown)
+    assert shown["self-training"] == "learns whole chains, then its own right chains"
+    assert all(shown[name] for name in names)
 
 
 def test_recipes_lists_every_bundled_recipe_with_what_it_is_for(capsys):

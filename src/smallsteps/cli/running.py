@@ -17,6 +17,7 @@ from smallsteps.cli.progress import open_console, say
 from smallsteps.config import apply_changes
 from smallsteps.devices import check_device, check_threads
 from smallsteps.errors import RecipeError
+from smallsteps.experiment.method import methods
 from smallsteps.experiment.recipe import (
     Recipe,
     load_recipe,
@@ -26,6 +27,7 @@ from smallsteps.experiment.recipe import (
 )
 from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.outputs import check_output_folder
+from smallsteps.report.arm_texts import arm_text
 from smallsteps.students.settings import BUNDLED, BUNDLED_STUDENTS
 
 if TYPE_CHECKING:
@@ -74,6 +76,15 @@ def list_recipes() -> None:
     table = Table("recipe", "about", box=None, padding=(0, 2, 0, 0))
     for name in recipe_names():
         table.add_row(name, " ".join(recipe_content(name)["about"].split()))
+    open_console().print(table)
+
+
+def list_arms() -> None:
+    """`smallsteps recipes --arms`."""
+    table = Table("arm", "what it is", box=None, padding=(0, 2, 0, 0))
+    for method in methods().values():
+        for name in method.arm_names():
+            table.add_row(name, arm_text(name))
     open_console().print(table)
 
 

@@ -36,5 +36,9 @@ def test_recipes_takes_nothing(passed):
     assert passed("smallsteps.cli.running.list_recipes", "recipes") == ()
 
 
+def test_recipes_with_arms_lists_them_instead(passed):
+    assert passed("smallsteps.cli.running.list_arms", "recipes", "--arms") == ()
+
+
 def test_recipes_with_schema_prints_it_instead(passed):
     assert passed("smallsteps.cli.running.print_schema", "recipes", "--schema") == ()

@@ -50,8 +50,8 @@ def compare(
         typer.Option(
             "--arms",
             help="Arms, separated by commas: base, base-fewshot, answer-only, direct, "
-            "direct-report, self-training, "
-            "ases-{uni,cue,dual}-{inter,ent,ent*,loss,bleu,rouge,gold,chunks}.",
+            "direct-report, self-training, ases-uni-rouge, ases-dual-ent and others. "
+            "`smallsteps recipes --arms` explains all.",
         ),
     ] = "base,answer-only,direct,ases-uni-rouge,ases-uni-ent",
     budget: Annotated[
@@ -120,11 +120,14 @@ def recipes(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of a recipe, for editors.")
     ] = False,
+    arms: Annotated[bool, typer.Option("--arms", help="List all arms, and what each is.")] = False,
 ) -> None:
     """List the bundled recipes."""
-    from smallsteps.cli.running import list_recipes, print_schema
+    from smallsteps.cli.running import list_arms, list_recipes, print_schema
 
     if schema:
         print_schema()
+    elif arms:
+        list_arms()
     else:
         list_recipes()
