@@ -84,6 +84,28 @@ def test_a_text_without_a_closing_whose_writer_saw_no_prompt_is_read_leniently_a
 
 
 @pytest.mark.parametrize(
+    ("text", "predicted", "read", "dropped"),
+    [
+        ("So we compute 3 + 4.", "7", "7", None),  # its last number is not what it comes to
+        ("3 + 4 = 7. So it is 8 less 1.", "7.0", "7", None),
+        ("3 + 4 = 7.", "8", "8", "wrong answer"),
+        ("3 + 4 = 7. The answer is 7.", "8", "7", None),  # a closing of its own has priority
+        ("3 + 4 = 7. So Bo has 7 cups.", None, "7", None),
+    ],
+)
+def test_the_answer_that_a_writer_ended_on_goes_before_a_lenient_reading_of_its_text(
+    text: str, predicted: str | None, read: str, dropped: str | None
+) -> None:
+    reply = filter_reply(
+        TeacherReply(
+            Lesson("l", PROBLEMS[0]), text, unprompted=True, answer="7", predicted=predicted
+        ),
+        TASK,
+    )
+    assert (reply.predicted, reply.dropped) == (read, dropped)
+
+
+@pytest.mark.parametrize(
     ("text", "answer", "predicted"),
     [
         ("She lives in Rome.", "Rome", "Rome"),

@@ -78,6 +78,52 @@ def test_a_row_of_a_file_brings_its_own_answer_and_an_answer_of_another_type_is_
         FileTeacher.read(file)
 
 
+def test_the_answer_that_a_writer_ended_on_is_its_own_and_marked_rows_are_dropped(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text(
+        '{"id": "a", "rationale": "6 + 14.", "answer": "20", "predicted": 20.0, "correct": true}\n'
+        '{"id": "b", "rationale": "So 7.", "answer": "7", "predicted": null, "correct": false}\n'
+    )
+    right, wrong = FileTeacher.read(file).explain(
+        [Lesson(id, Problem(id, "How many?")) for id in ("a", "b")]
+    )
+    assert right.predicted == "20"
+    assert wrong.text is None and wrong.reason == "marked `correct: false` in its file"
+    file.write_text('{"id": "a", "rationale": "So 7.", "correct": "perhaps"}\n')
+    with pytest.raises(DataError, match=r"t\.jsonl:1: field 'correct' must be true, false or null"):
+        FileTeacher.read(file)
+
+
+def test_a_second_file_answers_any_mistake_of_its_questions_after_rows_that_name_the_mistake(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "first").mkdir()
+    first, second = tmp_path / "first/train.jsonl", tmp_path / "train.jsonl"
+    first.write_text(
+        '{"id": "a", "rationale": "one"}\n'
+        '{"id": "a", "rationale": "no, 10", "attempt": "5 + 5 = 11"}\n'
+        '{"id": "b", "rationale": "only here"}\n'
+    )
+    second.write_text('{"id": "a", "rationale": "two"}\n')
+    teacher = FileTeacher.read(first, corrections=second)
+    a, b = Problem("a", "?", "1"), Problem("b", "?", "1")
+
+    def texts(problem: Problem, attempt: str | None) -> list[str | None]:
+        lessons = [Lesson(str(n), problem, attempt, sample=n) for n in range(3)]
+        return [reply.text for reply in teacher.explain(lessons)]
+
+    assert texts(a, "5 + 5 = 12") == ["two", None, None], "whatever the mistake"
+    assert texts(a, "5 + 5 = 11") == ["no, 10", "two", None], "what names the mistake comes first"
+    assert texts(a, None) == ["one", "two", None], "further samples of the question"
+    assert texts(b, "5 + 5 = 12") == [None, None, None], "T_0 answers no mistake"
+    assert teacher.corrects and teacher.forecast(
+        [Lesson("l", a, "5 + 5 = 12"), Lesson("m", b, "5 + 5 = 12")]
+    ) == ("file teacher: 1 replies for 1 of 2 questions, 0 calls")
+    assert teacher.name.startswith("first/train.jsonl and "), "files that are called alike"
+
+
 @pytest.mark.parametrize("value", ["[1]", "{}", "7", "null", '" "'])
 @pytest.mark.parametrize("field", ["id", "rationale", "attempt"])
 def test_a_field_of_another_type_is_refused(tmp_path: Path, field: str, value: str) -> None:

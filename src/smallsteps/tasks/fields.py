@@ -160,6 +160,18 @@ def scalar(row: Row, name: str) -> str | None:
     )
 
 
+def marked_correct(row: Row) -> bool | None:
+    """The field `correct`; None where it is missing or null. Raises DataError on any other
+    value."""
+    value = row.get("correct")
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if value is None or isinstance(value, bool):
+        return value
+    if str(value).strip().lower() in words:
+        return words[str(value).strip().lower()]
+    raise DataError(f"field 'correct' must be true, false or null, got {short(value)}.")
+
+
 def short(value: object) -> str:
     """A value as messages show it: at most 60 characters."""
     shown = (

@@ -13,7 +13,16 @@ from typing import Any, Literal, get_args
 from smallsteps.errors import DataError
 from smallsteps.records import Chain, Kind, Problem, Rationale
 from smallsteps.tasks.base import Task
-from smallsteps.tasks.fields import FIELDS, Row, encodable, plain, scalar, short, text_field
+from smallsteps.tasks.fields import (
+    FIELDS,
+    Row,
+    encodable,
+    marked_correct,
+    plain,
+    scalar,
+    short,
+    text_field,
+)
 
 Closing = Literal["add", "keep"]
 """`add`: a rationale without a closing sentence gets one; `keep`: rationales stay as they are."""
@@ -79,7 +88,7 @@ def chain_of(row: Row, identifier: str, task: Task, closing: Closing) -> Chain:
     rationale = text_field(row, "rationale")
     problem = problem_of(row, identifier, task)
     stated = task.closing_answer(rationale, problem) if task.closing is not None else None
-    correct = _correct(row)
+    correct = marked_correct(row)
     if problem.answer is not None:
         if stated is not None and not task.same(stated, problem.answer):
             correct = False
@@ -105,16 +114,6 @@ def _reads_back(task: Task, problem: Problem, answer: str) -> bool:
     except DataError:
         return False
     return True
-
-
-def _correct(row: Row) -> bool | None:
-    value = row.get("correct")
-    words = {"true": True, "1": True, "false": False, "0": False}
-    if value is None or isinstance(value, bool):
-        return value
-    if str(value).strip().lower() in words:
-        return words[str(value).strip().lower()]
-    raise DataError(f"field 'correct' must be true, false or null, got {short(value)}.")
 
 
 def _choices(row: Row) -> tuple[str, ...]:

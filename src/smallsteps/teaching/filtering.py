@@ -9,7 +9,8 @@ A reply is dropped where
   text learns to mention hints.
 
 Other closings that teachers use (`#### 72`) are read and rewritten as the task's closing sentence.
-The same holds for the answer of a file's row without a closing.
+The same holds for the answer of a file's row without a closing: `predicted`, which its writer ended
+on, else what the text ends in.
 
 Source: tailored learning, "keep those whose answer is right" (Wang et al. 2023). The check for
 mentions of the prompt and the records of dropped replies are ours."""
@@ -122,7 +123,9 @@ def _closed_text(text: str, reply: TeacherReply, task: Task) -> tuple[str, str |
         if predicted is not None:
             return task.close(text, predicted, problem), predicted
     if reply.unprompted:
-        predicted = _answer_without_closing(text, reply.answer, task, problem)
+        predicted = _answer_beside(reply.predicted, task, problem)
+        if predicted is None:
+            predicted = _answer_without_closing(text, reply.answer, task, problem)
         if predicted is not None:
             return task.close(text, predicted, problem), predicted
     return text, None
@@ -143,10 +146,17 @@ def _answer_without_closing(
     is_closed = (
         closing_tail(text, task.closing_pattern or "") is not None or lenient_tail(text) is not None
     )
-    if answer_beside is None or is_closed or denies(text):  # "The answer is not 7." has no answer
+    if is_closed or denies(text):  # "The answer is not 7." has no answer
         return None
-    closed = task.close("", answer_beside, problem)
-    return task.closing_answer(closed, problem) or task.extract(answer_beside, True, problem)
+    return _answer_beside(answer_beside, task, problem)
+
+
+def _answer_beside(answer: str | None, task: Task, problem: Problem) -> str | None:
+    """An answer that stands beside a text, as the task reads it; None: there is none."""
+    if answer is None:
+        return None
+    closed = task.close("", answer, problem)
+    return task.closing_answer(closed, problem) or task.extract(answer, True, problem)
 
 
 def _is_last_sentence(answer: str, text: str) -> bool:

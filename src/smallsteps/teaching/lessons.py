@@ -48,6 +48,8 @@ class TeacherReply:
     none."""
     answer: str | None = None
     """The answer that came beside an unprompted text."""
+    predicted: str | None = None
+    """The answer that its writer ended on, where it stands beside an unprompted text."""
 
 
 class Teacher(Protocol):

@@ -40,7 +40,7 @@ def open_teacher(
     if settings.name.endswith(".jsonl") or (
         settings.base_url is None and Path(settings.name).is_file() and not is_local(settings)
     ):
-        return FileTeacher.read(settings.name, settings.thinking)
+        return FileTeacher.read(settings.name, settings.thinking, settings.corrections)
     initial, feedback, blind = (
         read_prompt(name) for name in (settings.initial, settings.feedback, settings.blind)
     )

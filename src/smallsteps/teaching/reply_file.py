@@ -1,4 +1,8 @@
-"""A teacher that is a file: replies that were bought or written elsewhere."""
+"""A teacher that is a file: replies that were bought or written elsewhere.
+
+A file can say what it replies to a mistake in two ways. Rows with `attempt` correct the wrong
+rationale that they name. Rows of a second file, the corrections, answer whatever mistake a student
+makes in their question; they are chains of another teacher, say."""
 
 from __future__ import annotations
 
@@ -12,10 +16,12 @@ from smallsteps.errors import DataError
 from smallsteps.generation.bodies import whole_characters
 from smallsteps.generation.completion import Answer
 from smallsteps.generation.settings import Thinking
-from smallsteps.tasks.fields import scalar
+from smallsteps.tasks.fields import marked_correct, scalar
 from smallsteps.tasks.files import at, read_rows
 from smallsteps.tasks.thoughts import split_thought
 from smallsteps.teaching.lessons import Lesson, TeacherReply, count_words
+
+MARKED_WRONG = "marked `correct: false` in its file"
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,15 @@ class FileReply:
     text: str
     answer: str | None
     """The row's `answer`."""
+    predicted: str | None = None
+    """The row's `predicted`: the answer that its writer ended on."""
+    correct: bool | None = None
+    """The row's `correct`."""
 
 
 @dataclass(frozen=True)
 class FileTeacher:
-    """Replies from rows with `id`, `rationale` and optionally `answer`.
+    """Replies from rows with `id`, `rationale` and optionally `answer`, `predicted` and `correct`.
 
     Rows of one id are samples, in the order of the file. A row that corrects a wrong rationale
     names it as `attempt`. Tokens are the words of question, attempt and reply."""
@@ -38,37 +48,48 @@ class FileTeacher:
     replies: Mapping[tuple[str, str | None], Sequence[FileReply]] = field(repr=False)
     """(problem id, attempt) → its replies."""
     thinking: Thinking = "drop"
+    corrections: Mapping[tuple[str, str | None], Sequence[FileReply]] = field(
+        default_factory=dict, repr=False
+    )
+    """(problem id, attempt) → replies of the second file."""
 
     @property
     def corrects(self) -> bool:
         """Whether any reply corrects a wrong rationale."""
-        return any(attempt is not None for _, attempt in self.replies)
+        return bool(self.corrections) or any(attempt is not None for _, attempt in self.replies)
 
     @classmethod
-    def read(cls, path: str | Path, thinking: Thinking = "drop") -> FileTeacher:
-        """The teacher of a file. Raises DataError on a row without `id` or `rationale`, and on an
-        answer that is neither text nor a number."""
-        replies: dict[tuple[str, str | None], list[FileReply]] = defaultdict(list)
-        for number, row in read_rows(path):
-            with at(f"{path}:{number}"):
-                key = (_text_field(row, "id"), _attempt(row))
-                rationale = _text_field(row, "rationale").strip()
-                replies[key].append(FileReply(rationale, scalar(row, "answer")))
-        return cls(Path(path).name, dict(replies), thinking)
+    def read(
+        cls,
+        path: str | Path,
+        thinking: Thinking = "drop",
+        corrections: str | Path | None = None,
+    ) -> FileTeacher:
+        """The teacher of a file, and of a second one with `corrections`. Raises DataError on a row
+        without `id` or `rationale`, and on an answer that is neither text nor a number."""
+        second = {} if corrections is None else _read_replies(corrections)
+        name = Path(path).name if corrections is None else _both_names(path, corrections)
+        return cls(name, _read_replies(path), thinking, second)
 
     def forecast(self, lessons: Sequence[Lesson]) -> str:
         """One line on how many replies the file holds for these lessons."""
-        keys = {(lesson.problem.id, lesson.attempt) for lesson in lessons}
-        counts = [len(self.replies[key]) for key in keys if key in self.replies]
+        counts = [
+            len(replies)
+            for lesson in {
+                (lesson.problem.id, lesson.attempt): lesson for lesson in lessons
+            }.values()
+            if (replies := self._replies_for(lesson))
+        ]
+        questions = len({(lesson.problem.id, lesson.attempt) for lesson in lessons})
         return (
-            f"file teacher: {sum(counts):,} replies for {len(counts):,} of {len(keys):,} "
+            f"file teacher: {sum(counts):,} replies for {len(counts):,} of {questions:,} "
             "questions, 0 calls"
         )
 
     def explain(self, lessons: Sequence[Lesson]) -> Iterator[TeacherReply]:
         """Yields one reply for each lesson, in order."""
         for lesson in lessons:
-            replies = self.replies.get((lesson.problem.id, lesson.attempt), ())
+            replies = self._replies_for(lesson)
             if lesson.sample < len(replies):
                 yield self._reply(lesson, replies[lesson.sample])
             else:
@@ -76,9 +97,17 @@ class FileTeacher:
                 reason = f"{self.name} holds {len(replies)} replies for {asked_for}"
                 yield TeacherReply(lesson, None, reason)
 
+    def _replies_for(self, lesson: Lesson) -> Sequence[FileReply]:
+        """The samples for a lesson: rows of the file itself, then those of the corrections."""
+        id, attempt = lesson.problem.id, lesson.attempt
+        rows = [*self.replies.get((id, attempt), ()), *self.corrections.get((id, attempt), ())]
+        return rows if attempt is None else [*rows, *self.corrections.get((id, None), ())]
+
     def _reply(self, lesson: Lesson, row: FileReply) -> TeacherReply:
         text = whole_characters(row.text)
         tokens = count_words(lesson, text)
+        if row.correct is False:
+            return TeacherReply(lesson, None, MARKED_WRONG, tokens)
         thought, rest, ended = split_thought(text)
         answer = Answer(rest, False, None, None, thought, ended)
         try:
@@ -93,7 +122,30 @@ class FileTeacher:
             final=final,
             unprompted=not final,
             answer=row.answer,
+            predicted=row.predicted,
         )
+
+
+def _read_replies(path: str | Path) -> dict[tuple[str, str | None], list[FileReply]]:
+    """(problem id, attempt) → the replies of a file, in its order."""
+    replies: dict[tuple[str, str | None], list[FileReply]] = defaultdict(list)
+    for number, row in read_rows(path):
+        with at(f"{path}:{number}"):
+            key = (_text_field(row, "id"), _attempt(row))
+            rationale = _text_field(row, "rationale").strip()
+            reply = FileReply(
+                rationale, scalar(row, "answer"), scalar(row, "predicted"), marked_correct(row)
+            )
+            replies[key].append(reply)
+    return dict(replies)
+
+
+def _both_names(path: str | Path, corrections: str | Path) -> str:
+    """The names of two files, with their folders where the files are called alike."""
+    first, second = Path(path), Path(corrections)
+    if first.name == second.name and first.parent.name != second.parent.name:
+        return f"{first.parent.name}/{first.name} and {second.parent.name}/{second.name}"
+    return f"{first.name} and {second.name}"
 
 
 def _text_field(row: Mapping[str, Any], name: str) -> str:

@@ -15,6 +15,9 @@ class TeacherSettings(CallSettings):
     """A model at `base_url`, a folder of a model, a GGUF file, `smollm2`, a .jsonl file of replies
     bought elsewhere (`id`, `rationale`, `attempt`), or `solver`, the exact solver of the bundled
     word problems."""
+    corrections: Name | None = None
+    """Where `name` is a file: a second file of chains for the same questions, for example those of
+    another model. They answer any mistake of their question, and are its further samples."""
     initial: Name = "initial"
     """Prompt for a question: a bundled name or a file."""
     feedback: Name = "feedback"

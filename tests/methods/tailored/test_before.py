@@ -45,6 +45,14 @@ def test_a_teacher_who_cannot_be_asked_shows_before_the_first_exam(tmp_path, ser
             {"teacher": {"name": "nowhere.jsonl"}},
             r"tailored\.teacher\.name: nowhere\.jsonl: no such file",
         ),
+        (
+            {"teacher": {"name": "pyproject.jsonl", "corrections": "nowhere.jsonl"}},
+            r"tailored\.teacher\.name: pyproject\.jsonl: no such file",
+        ),
+        (
+            {"teacher": {"name": "solver", "corrections": "nowhere.jsonl"}},
+            r"tailored\.teacher\.corrections: the teacher 'solver' corrects mistakes itself",
+        ),
         ({"teacher": {"feedback": "nowhere.txt"}}, r"tailored\.teacher"),
     ],
 )

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from smallsteps.errors import DataError
+from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
 from smallsteps.generation.access import Access
@@ -91,3 +92,54 @@ def test_an_exported_store_gives_the_same_run_without_a_key_and_without_a_call(
     for path in paths:
         replayed = tmp_path / "replayed" / path.relative_to(tmp_path / "bought")
         assert path.read_bytes() == replayed.read_bytes(), path
+
+
+def test_two_files_of_chains_teach_beside_direct_and_self_training_in_one_run(tmp_path, listener):
+    """T_0 comes from the first file; the second one answers mistakes, and gives `tailored-t0-only`
+    its further rationales. The chains of `direct` are those of T_0."""
+    questions = [
+        {"id": f"q{n}", "question": f"What is {n} + 1?", "answer": str(n + 1)} for n in range(20)
+    ]
+    first = [{**row, "rationale": "We add.", "predicted": row["answer"]} for row in questions]
+    second = [
+        {**row, "rationale": f"One more is {row['answer']}.", "predicted": row["answer"]}
+        for row in questions[:15]
+    ]
+    chains = write_json_lines(tmp_path / "first.jsonl", first)
+    teacher = {
+        "name": chains,
+        "corrections": write_json_lines(tmp_path / "second.jsonl", second),
+        "retries": 0,
+    }
+    arms = ["direct", "self-training", "tailored-full", "tailored-t0-only"]
+    recipe = make_recipe(
+        tailored_content(
+            arms=arms,
+            data={"chains": chains, "task": "numbers"},
+            tailored={"rationales": 1, "teacher": teacher},
+            baselines={"rounds": 1, "samples": 2},
+        )
+    )
+    results = run(recipe, tmp_path / "run", listener)
+    assert [arm.name for arm in results.arms] == arms
+    assert {(pair.arm, pair.against) for pair in results.comparisons} >= {
+        ("self-training", "direct"),
+        ("tailored-full", "direct"),
+        ("tailored-t0-only", "direct"),
+        ("tailored-t0-only", "tailored-full"),
+    }
+
+    def kept(place):
+        rows = read_json_lines(tmp_path / "run" / place / "replies.jsonl")
+        return [row for row in rows if row.get("dropped") is None]
+
+    train = read_json_lines(tmp_path / "run/data/train.jsonl")
+    assert len(kept("start/lessons")) == len(train)
+    assert {row["text"] for row in kept("start/lessons")} == {
+        f"We add. The answer is {chain['problem']['answer']}." for chain in train
+    }
+    further = kept("arms/tailored-t0-only-seed0/lessons-1")
+    corrections = kept("arms/tailored-full-seed0/lessons-1")
+    assert corrections and all(row["mistake"] for row in corrections)
+    assert further and not any(row.get("mistake") for row in further)
+    assert all(row["text"].startswith("One more is") for row in [*further, *corrections])

@@ -14,6 +14,7 @@ from smallsteps.generation.access import Access
 from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.prompts import check_prompts
+from smallsteps.teaching.settings import TeacherSettings
 
 PROMPTS = ("initial", "feedback", "blind")
 
@@ -31,12 +32,23 @@ def check(
         )
     check_prompt_files("tailored.teacher", teacher, PROMPTS)
     if teacher.name == "solver":
+        _refuse_corrections(teacher)
         return
     if teacher.name.endswith(".jsonl"):
-        if not Path(teacher.name).is_file():
-            raise RecipeError(f"tailored.teacher.name: {teacher.name}: no such file.")
+        for key, name in (("name", teacher.name), ("corrections", teacher.corrections)):
+            if name is not None and not Path(name).is_file():
+                raise RecipeError(f"tailored.teacher.{key}: {name}: no such file.")
         return
+    _refuse_corrections(teacher)
     check_served("tailored.teacher", teacher, access)
+
+
+def _refuse_corrections(teacher: TeacherSettings) -> None:
+    if teacher.corrections is not None:
+        raise RecipeError(
+            f"tailored.teacher.corrections: the teacher {teacher.name!r} corrects mistakes itself; "
+            "only a .jsonl file as tailored.teacher.name has a second file. Take it out."
+        )
 
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:

@@ -27,7 +27,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from smallsteps.errors import counted
 from smallsteps.experiment.job import TrainingJob
@@ -129,25 +129,36 @@ def ask_teacher(
 
 
 def ask_teacher_within(
-    allowance: int, lessons: Iterator[Lesson], teacher: Teacher, task: Task, round: int
+    allowance: int,
+    lessons: Iterator[Lesson],
+    teacher: Teacher,
+    task: Task,
+    round: int,
+    turn: int,
 ) -> list[RoundReply]:
     """Replies to as many lessons as `allowance` teacher tokens pay for.
 
     Lessons go to the teacher in portions, each as large as the remaining tokens pay for at the
     price of the dearest reply so far; the last portion may go over. A lesson whose reply is dropped
-    is not repeated: the remaining tokens pay for others."""
+    is not repeated: the remaining tokens pay for others. A teacher that has nothing to say to
+    `turn` lessons in a row, as many as there are questions, has nothing left: a file of replies
+    ends."""
     replies: list[RoundReply] = []
     if allowance <= 0:
         return replies
     portion = 1
     while True:
         batch = list(islice(lessons, portion))
-        if batch:
-            replies += ask_teacher(batch, teacher, task, round, retries=0)
-        spent = sum(reply.tokens for reply in replies)
-        if spent >= allowance or not batch or not spent:
+        if not batch:
             return replies
-        portion = max(1, (allowance - spent) // max(reply.tokens for reply in replies))
+        replies += ask_teacher(batch, teacher, task, round, retries=0)
+        spent = sum(reply.tokens for reply in replies)
+        silent = sum(1 for _ in takewhile(lambda reply: not reply.tokens, reversed(replies)))
+        refused = (replies[-1].dropped or "").startswith(NOT_ASKED)
+        if spent >= allowance or silent >= turn or refused:
+            return replies
+        dearest = max(reply.tokens for reply in replies)
+        portion = max(1, (allowance - spent) // dearest) if dearest else 1
 
 
 def _reply(filtered: FilteredReply, round: int, author: str) -> RoundReply:

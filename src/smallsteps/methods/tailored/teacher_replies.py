@@ -50,7 +50,8 @@ class TeacherReplies:
         if isinstance(self.teacher, FileTeacher) and not self.teacher.corrects:
             self.lab.reporter.say(
                 f"teacher: {self.teacher.name} has no row with `attempt`, so it corrects no "
-                "mistake: rounds after the first learn from T_0 again"
+                "mistake: rounds after the first learn from T_0 again. If you have a second file "
+                "of chains for these questions, name it in tailored.teacher.corrections"
             )
         if not collected(self.first, self.settings):
             raise DataError(
@@ -126,7 +127,8 @@ class TeacherReplies:
                 lessons = iter(feedback_lessons(problems, papers, number, self.settings))
             if allowance is None:
                 return self._ask(list(lessons), number)
-            return ask_teacher_within(allowance, lessons, self.teacher, self.lab.task, number)
+            turn = len(self.lab.data.train)
+            return ask_teacher_within(allowance, lessons, self.teacher, self.lab.task, number, turn)
 
         return self._stage(f"arms/{PREFIX}{arm}-seed{seed}/lessons-{number}", ask)
 
