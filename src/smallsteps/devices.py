@@ -54,8 +54,8 @@ def _count(kind: str) -> int:
 def resolve_device(name: str, flag: str = "--device") -> str:
     """The device that `name` stands for; `auto` is CUDA where torch sees a card, else the CPU.
 
-    On CUDA it turns cuDNN's attention off: that prepares itself anew for every length of rows, which
-    here differs from batch to batch and grows with every token. Raises RecipeError as
+    On CUDA it turns cuDNN's attention off: that prepares itself anew for every length of rows,
+    which here differs from batch to batch and grows with every token. Raises RecipeError as
     `check_device`.
     """
     check_device(name, flag)

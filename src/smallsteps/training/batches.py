@@ -179,8 +179,8 @@ def _size(row: Lengths) -> tuple[int, int]:
 
 
 def micro_batches(rows: Sequence[L], limit: int, device_type: str = "cpu") -> list[list[L]]:
-    """`rows` in batches by length of at most `limit` padded tokens each (a longer row is alone), cut
-    so that a device of this type has them done soonest."""
+    """`rows` in batches by length of at most `limit` padded tokens each (a longer row is alone),
+    cut so that a device of this type has them done soonest."""
     sizes = [_size(row) for row in rows]
     batches = batches_by_length(sizes, limit, overhead=batch_overhead(device_type))
     return [[rows[index] for index in batch] for batch in batches]
