@@ -12,6 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from smallsteps.experiment.recipe import load_recipe
+from smallsteps.methods.guided.reader import read_off
+from smallsteps.records import Problem
+from smallsteps.tasks import get_task
+from smallsteps.tasks.files import read_rows, write_rows
+from smallsteps.teaching.prompts import read_prompt
+
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 SCRIPTS = sorted([*FOLDER.glob("*.py"), *FOLDER.glob("gpu/*.py")])
 
@@ -103,3 +110,62 @@ def test_the_script_runs_a_part_and_writes_its_report(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "out/figures.jsonl").read_text().splitlines()]
     assert {row["value"] for row in rows} == {100.0}
     assert "| same text | passed |" in (tmp_path / "out/report.md").read_text()
+
+
+def hotpotqa_row(number, **further):
+    """A row whose paragraph `Ann` supports its answer and whose paragraph `Bob` does not."""
+    context = [["Ann", [f"Ann wrote book {number}."]], ["Bob", ["Bob did not."]]]
+    row = {"id": f"q{number}", "question": f"Who wrote book {number}?", "answer": "Ann"}
+    return {**row, "context": context, "supporting_facts": [["Ann", 0]], **further}
+
+
+def test_hotpotqa_keeps_gold_paragraphs_and_no_question_twice(tmp_path, monkeypatch):
+    script = imported(FOLDER / "hotpotqa_gold.py")
+    searching = "I need to search book 5. Ann wrote it. So I have the answer."
+    files = {
+        "hotpotqa/dev": [hotpotqa_row(0), hotpotqa_row(1, answer="Vol. 2"), hotpotqa_row(2)],
+        "hotpotqa/train": [hotpotqa_row(3), hotpotqa_row(5), hotpotqa_row(6)],
+        "hotpotqa_cot/gold_context": [
+            hotpotqa_row(0, rationale="Ann wrote it."),
+            hotpotqa_row(4, rationale="I know that Ann wrote it.", correct=False, predicted="Bob"),
+        ],
+        "hotpotqa_cot/react_gpt4": [
+            hotpotqa_row(5, rationale=searching, steps=[]),
+            hotpotqa_row(7, rationale="I should search again."),
+            hotpotqa_row(8, rationale="Ann did.", context=[["", [""]]]),
+        ],
+    }
+    for name, rows in files.items():
+        write_rows(tmp_path / f"{name}.jsonl", rows)
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), str(tmp_path / "out"), "--test", "2"])
+    script.main()
+    parts = {
+        name: [row for _, row in read_rows(tmp_path / f"out/{name}.jsonl")]
+        for name in ("train", "validation", "test")
+    }
+    ids = {name: [row["id"] for row in rows] for name, rows in parts.items()}
+    assert ids == {"train": ["q4", "q5"], "validation": ["q3", "q6"], "test": ["q0", "q2"]}
+    for row in (*parts["validation"], *parts["test"]):
+        assert [title for title, _ in row["context"]] == ["Ann"]
+    assert parts["train"][0]["rationale"] == "I know that Ann wrote it."
+    assert parts["train"][1]["rationale"] == "Ann wrote it."
+    assert parts["train"][0]["predicted"] == "Bob" and "correct" not in parts["train"][0]
+
+
+def test_the_prompts_of_the_guided_benchmark_put_the_question_last(monkeypatch):
+    monkeypatch.chdir(FOLDER.parent)
+    recipe = load_recipe("benchmarks/guided_hotpotqa.yaml")
+    task, reader = get_task("hotpotqa"), recipe.guided.reader
+    problem = Problem("p", "Who is it?", "Ann", context=(("Ann", ("It is she.",)),))
+    for name, lines in (
+        (reader.standard, ["Context: Ann: It is she.", "Question: Who is it?"]),
+        (reader.guided, ["Context: Ann: It is she.", "Reasoning: So.", "Question: Who is it?"]),
+        (
+            reader.cot,
+            ["Context: Ann: It is she.", "Question: Who is it?", "Think step by step."],
+        ),
+    ):
+        messages = read_prompt(name).render(task, problem, reasoning="So.")
+        assert messages[-1] == ("user", "\n".join(lines))
+        example = messages[-2][1]
+        assert read_off(example, ends_open=False) == ("Oslo", "closing")

@@ -136,3 +136,53 @@ def test_a_line_separator_inside_a_chain_does_not_cut_its_row(tmp_path):
         json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     assert read_json_lines(tmp_path / "rows.jsonl") == [row]
+
+
+def rationales_of(tmp_path, rows, **data):
+    """The run's data with rationales beside its questions: those of training and validation."""
+    write_rows(tmp_path / "rows.jsonl", rows)
+    recipe = recipe_of({"chains": str(tmp_path / "rows.jsonl"), **data})
+    with run_folder(tmp_path / "run", recipe.digest(), recipe.to_yaml()) as run:
+        data = load_data(recipe, run, chains=False, rationales=True)
+        again = load_data(recipe, run, chains=False, rationales=True)
+    assert again == data
+    return data
+
+
+def test_rationales_beside_questions_are_kept_where_rows_have_them_wrong_ones_too(tmp_path):
+    rows = chain_rows(30)
+    rows[0]["rationale"] = "1 + 2 = 4. The answer is 4."
+    del rows[1]["rationale"]
+    data = rationales_of(tmp_path, rows)
+    kept = {**data.train_rationales, **data.validation_rationales}
+    problems = {problem.id for problem in (*data.train, *data.validation)}
+    assert set(kept) == problems - {"q2"}, "of no test question"
+    assert [name for name, item in kept.items() if item.correct is False] == ["q1"]
+    assert data.train_chains == [] and set(data.train_rationales) <= {p.id for p in data.train}
+
+
+def test_rationales_of_a_validation_file_have_ids_of_their_own(tmp_path):
+    rows = [{**row, "id": f"q{n}"} for n, row in enumerate(chain_rows(12, first=50))]
+    del rows[0]["rationale"]
+    write_rows(tmp_path / "validation.jsonl", rows)
+    data = rationales_of(tmp_path, chain_rows(30), validation=str(tmp_path / "validation.jsonl"))
+    assert "q0" not in data.validation_rationales and len(data.validation_rationales) == 11
+    assert data.validation_rationales["q1"].text.startswith("51 + 2")
+    assert data.train_rationales[data.train[0].id].text.startswith(f"{data.train[0].id[1:]} + 2")
+
+
+def test_an_id_in_two_files_has_no_rationale_of_its_own(tmp_path):
+    write_rows(tmp_path / "more.jsonl", chain_rows(2, first=3))
+    files = [str(tmp_path / "rows.jsonl"), str(tmp_path / "more.jsonl")]
+    with pytest.raises(DataError, match="q3: this id stands in two of the files"):
+        rationales_of(tmp_path, chain_rows(30), chains=files)
+
+
+def test_bundled_questions_have_rationales(tmp_path):
+    recipe = make_recipe(tiny_content(data={"task": "facts"}))
+    with run_folder(tmp_path / "run", recipe.digest(), recipe.to_yaml()) as run:
+        data = load_data(recipe, run, chains=False, rationales=True)
+    assert set(data.train_rationales) == {problem.id for problem in data.train}
+    assert set(data.validation_rationales) == {problem.id for problem in data.validation}
+    chains = loaded(recipe, tmp_path / "other")
+    assert chains.train_rationales == data.train_rationales

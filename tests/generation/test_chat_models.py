@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.access import Access
@@ -42,6 +43,16 @@ def test_a_folder_is_a_local_model(tiny: Any, budget: Budget, tmp_path: Path) ->
     assert not is_local(at_a_url) and isinstance(
         open_chat(at_a_url, budget, Access(), "reader"), Endpoint
     )
+
+
+def test_a_local_model_has_the_dtype_that_is_named(
+    tiny: Any, budget: Budget, tmp_path: Path
+) -> None:
+    tiny("llama").save(tmp_path / "student")
+    settings = CallSettings(name=str(tmp_path / "student"))
+    for dtype, expected in (("auto", torch.float32), ("bfloat16", torch.bfloat16)):
+        chat = open_chat(settings, budget, Access(), "reader", device="cpu", dtype=dtype)
+        assert isinstance(chat, LocalChat) and chat.student.dtype == expected
 
 
 def test_a_gguf_file_and_smollm2_are_local_models(

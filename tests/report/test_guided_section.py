@@ -110,6 +110,21 @@ def test_the_page_shows_what_the_guidance_changed_what_it_cost_and_how_it_was_re
         assert shown in text
 
 
+def test_the_page_says_that_rationales_came_from_the_data(make_run: MakeRun) -> None:
+    folder = make_run(results_of(arm_result("standard", 50.0, method="guided")))
+    part = GuidedResults(
+        reader="r",
+        rationales="data",
+        yields={"rationales": 1_200, "right": 900},
+        guidance=[],
+        refinement=[],
+        judge=[],
+    )
+    add_part(folder, "guided", part)
+    line = "Rationales that the data has for the training questions: 1,200 rationales, 900 right."
+    assert line in read(folder).text
+
+
 def test_what_models_wrote_stays_text(make_run: MakeRun) -> None:
     assert_no_markup(read(guided(make_run, text=EVIL)))
 

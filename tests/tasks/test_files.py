@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.tasks import TASKS, get_task
-from smallsteps.tasks.files import read_chains, read_problems, read_rows, write_rows
+from smallsteps.tasks.files import (
+    read_chains,
+    read_problems,
+    read_rationales,
+    read_rows,
+    write_rows,
+)
 
 NUMBERS = get_task("gsm8k")
 TEXT = get_task("text")
@@ -572,3 +578,27 @@ def test_an_error_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
         write_rows(path, [{"n": float("nan")}])
     assert path.read_text() == '{"n": 1}\n'
     assert [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_rationales_are_read_as_they_stand_where_rows_have_one(write: Write) -> None:
+    path = write(
+        {"id": "a", "question": "q", "rationale": "It is so.", "predicted": "x", "answer": "y"},
+        {"id": "b", "question": "q", "rationale": "It is so.", "predicted": "Y", "answer": "y"},
+        {"id": "c", "question": "q", "answer": "y"},
+        {"id": "d", "question": "q", "rationale": "So it is.", "answer": "y"},
+    )
+    rationales = read_rationales(path, "text")
+    assert {name: item.correct for name, item in rationales.items()} == {
+        "a": False,
+        "b": True,
+        "d": None,
+    }
+    assert rationales["d"].text == "So it is." and rationales["d"].problem_id == "d"
+
+
+def test_a_file_without_the_column_of_rationales_has_none(write: Write) -> None:
+    columns = {"question": "q", "rationale": "cot"}
+    bare = write({"q": "Who?", "answer": "y"})
+    assert read_rationales(bare, "text", columns) == {}
+    full = write({"q": "Who?", "answer": "y", "cot": "So it is."})
+    assert [item.text for item in read_rationales(full, "text", columns).values()] == ["So it is."]

@@ -16,7 +16,7 @@ from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, StudentError, nearest
 from smallsteps.experiment.data import check_bundled, load_data
 from smallsteps.experiment.folder import run_folder
-from smallsteps.experiment.method import methods_of, needs_chains
+from smallsteps.experiment.method import methods_of, needs_chains, needs_rationales
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.sweeps import check_counts, check_task
@@ -61,7 +61,7 @@ def rehearse(recipe: Recipe, access: Access | None = None) -> None:
         tempfile.TemporaryDirectory(prefix="smallsteps-") as place,
         run_folder(Path(place) / "run", recipe.digest(), recipe.to_yaml()) as run,
     ):
-        data = load_data(recipe, run, needs_chains(recipe))
+        data = load_data(recipe, run, needs_chains(recipe), needs_rationales(recipe))
         check_counts(recipe, len(data.train_chains))
         for name, arms in methods_of(recipe).items():
             before_module(name).check_data(recipe, arms, data)

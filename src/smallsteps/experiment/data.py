@@ -22,7 +22,14 @@ from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import TASKS, Task, get_task
 from smallsteps.tasks.base import Difficulty
-from smallsteps.tasks.files import identified, read_chains, read_problems, read_rows, write_rows
+from smallsteps.tasks.files import (
+    identified,
+    read_chains,
+    read_problems,
+    read_rationales,
+    read_rows,
+    write_rows,
+)
 from smallsteps.tasks.notes import Say
 from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
 from smallsteps.tasks.spoken import task_for
@@ -40,6 +47,11 @@ class RunData:
     train_chains: list[Chain]
     """Empty where no arm needs chains."""
     validation_chains: list[Chain]
+    train_rationales: dict[str, Rationale]
+    """Problem id → the rationale that the data has for a training question, right or wrong. Empty
+    where no arm reads it."""
+    validation_rationales: dict[str, Rationale]
+    """The same for the validation questions."""
     gold: list[Chain]
     """Test problems that have a chain of their own, for the page."""
     further: dict[str, tuple[Task, list[Problem]]]
@@ -78,11 +90,24 @@ def data_task(data: DataSettings, say: Say | None = None) -> Task:
     return task_for(data.task, _paths(data), data.columns, data.language, say)
 
 
-def load_data(recipe: Recipe, run: RunFolder, chains: bool, say: Say | None = None) -> RunData:
+def load_data(
+    recipe: Recipe,
+    run: RunFolder,
+    chains: bool,
+    rationales: bool = False,
+    say: Say | None = None,
+) -> RunData:
     """Makes the stage `data` where it is not there yet, and reads it. `chains`: whether arms learn
-    from chains of thought; else the questions are enough. `say` receives what was guessed."""
-    make = _make_chains if chains else _make_questions
-    folder = run.stage("data", lambda place: make(recipe.data, place, say), fixed=True)
+    from chains of thought; else the questions are enough. `rationales`: whether those that the
+    files have beside their questions are kept. `say` receives what was guessed."""
+
+    def make(place: Path) -> None:
+        if chains:
+            _make_chains(recipe.data, place, say)
+        else:
+            _make_questions(recipe.data, place, say, rationales)
+
+    folder = run.stage("data", make, fixed=True)
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     task = get_task(facts.get("task", recipe.data.task))
     test = _read_problems(folder / "problems.jsonl")
@@ -96,14 +121,35 @@ def load_data(recipe: Recipe, run: RunFolder, chains: bool, say: Say | None = No
             _read_chains(folder / f"{name}.jsonl") for name in ("train", "validation")
         )
         train, validation = _problems_of(train_chains), _problems_of(validation_chains)
+        of_train, of_validation = (
+            {chain.problem.id: chain.rationale for chain in part}
+            for part in (train_chains, validation_chains)
+        )
     else:
         train_chains, validation_chains = [], []
         train, validation = (
             _read_problems(folder / f"{name}.jsonl") for name in ("train", "validation")
         )
+        of_train, of_validation = (
+            _read_rationales(folder / file) if rationales else {} for file in RATIONALES
+        )
     return RunData(
-        task, train, validation, test, train_chains, validation_chains, gold, further, facts
+        task=task,
+        train=train,
+        validation=validation,
+        test=test,
+        train_chains=train_chains,
+        validation_chains=validation_chains,
+        train_rationales=of_train,
+        validation_rationales=of_validation,
+        gold=gold,
+        further=further,
+        facts=facts,
     )
+
+
+RATIONALES = ("train-rationales.jsonl", "validation-rationales.jsonl")
+"""Within the stage `data`: rationales beside the questions, where arms read them."""
 
 
 def _problems_of(chains: Sequence[Chain]) -> list[Problem]:
@@ -121,7 +167,7 @@ def check_answers(problems: Sequence[Problem]) -> None:
         )
 
 
-def _make_questions(data: DataSettings, folder: Path, say: Say | None) -> None:
+def _make_questions(data: DataSettings, folder: Path, say: Say | None, rationales: bool) -> None:
     task = data_task(data, say)
     gold: list[Chain] = []
     if data.chains == BUNDLED:
@@ -136,6 +182,12 @@ def _make_questions(data: DataSettings, folder: Path, say: Say | None) -> None:
     for name, problems in zip(("train", "validation", "problems"), parts.values(), strict=True):
         write_rows(folder / f"{name}.jsonl", (problem.to_row() for problem in problems))
     _write_chains(folder / "test.jsonl", gold)
+    if rationales:
+        for file, part, by_id in zip(
+            RATIONALES, (train, validation), _rationales(data, task), strict=True
+        ):
+            rows = (by_id[problem.id].to_row() for problem in part if problem.id in by_id)
+            write_rows(folder / file, rows)
     sizes = {"train": len(train), "validation": len(validation), "test": len(test), "overlap": 0}
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
@@ -152,6 +204,35 @@ def _question_files(
         for path in (data.validation, data.test)
     )
     return _in_parts(problems, validation, test, data.split_seed)
+
+
+def _rationales(
+    data: DataSettings, task: Task
+) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
+    """(problem id → rationale of the training questions and perhaps more, the same of the
+    validation questions): of the bundled chains, or of the rows that have one."""
+    if data.chains == BUNDLED:
+        train, validation, *_ = _bundled(data)
+        of_train, of_validation = (
+            {chain.problem.id: chain.rationale for chain in part} for part in (train, validation)
+        )
+        return of_train, of_validation
+    read = [read_rationales(path, task, data.columns) for path in _paths(data)]
+    _check_ids([identifier for by_id in read for identifier in by_id], data)
+    merged = {identifier: value for by_id in read for identifier, value in by_id.items()}
+    if data.validation is None:
+        return merged, merged
+    return merged, read_rationales(data.validation, task, data.columns)
+
+
+def _check_ids(ids: Sequence[str], data: DataSettings) -> None:
+    """Raises DataError where an id stands in two files of chains."""
+    twice = next((identifier for identifier, count in Counter(ids).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"{twice}: this id stands in two of the files {', '.join(_paths(data))}. Give every "
+            "problem its own."
+        )
 
 
 SHARES = {
@@ -273,14 +354,8 @@ def _from_files(
         closed += read.closed
     if data.limit is not None:
         chains = chains[: data.limit]
-    twice = next(
-        (i for i, count in Counter(c.problem.id for c in chains).items() if count > 1), None
-    )
-    if twice is not None and len(paths) > 1:
-        raise DataError(
-            f"{twice}: this id stands in two of the files {', '.join(paths)}. Give every problem "
-            "its own."
-        )
+    if len(paths) > 1:
+        _check_ids([chain.problem.id for chain in chains], data)
     facts = {
         "source": ", ".join(Path(path).name for path in paths),
         "chains": len(chains),
@@ -311,6 +386,12 @@ def _gold_chains(data: DataSettings, task: Task) -> list[Chain]:
 
 def _read_problems(path: Path) -> list[Problem]:
     return [Problem.from_row(row) for row in read_json_lines(path)]
+
+
+def _read_rationales(path: Path) -> dict[str, Rationale]:
+    """Problem id → rationale."""
+    rationales = map(Rationale.from_row, read_json_lines(path))
+    return {rationale.problem_id: rationale for rationale in rationales}
 
 
 def _read_chains(path: Path) -> list[Chain]:

@@ -42,6 +42,9 @@ class Method:
     """Whether its arms learn from chains of thought; else questions and answers are enough."""
     chainless: Sequence[str] = ()
     """Arms that need no chains although the others do."""
+    reads_rationales: Callable[[Any], bool] = lambda recipe: False
+    """(recipe): whether its arms, which need no chains, learn from rationales of the data all the
+    same."""
     section: str = ""
     """The key of the recipe's section that only this method reads; "": it has none."""
     settings: type[Settings] | None = None
@@ -101,6 +104,11 @@ def needs_chains(recipe: Arms) -> bool:
     return any(
         method_of(arm).needs_chains and arm not in method_of(arm).chainless for arm in recipe.arms
     )
+
+
+def needs_rationales(recipe: Arms) -> bool:
+    """Whether arms that need no chains learn from the rationales of the data all the same."""
+    return any(methods()[name].reads_rationales(recipe) for name in methods_of(recipe))
 
 
 def baseline_of(recipe: Arms) -> str:

@@ -31,7 +31,13 @@ from smallsteps.experiment.grading import (
     grade_arm,
 )
 from smallsteps.experiment.lab import BASE_STUDENT, Lab
-from smallsteps.experiment.method import baseline_of, method_of, methods_of, needs_chains
+from smallsteps.experiment.method import (
+    baseline_of,
+    method_of,
+    methods_of,
+    needs_chains,
+    needs_rationales,
+)
 from smallsteps.experiment.method_modules import arms_module, before_module
 from smallsteps.experiment.points import grade_points
 from smallsteps.experiment.provenance import provenance
@@ -90,7 +96,7 @@ def run(
 def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Access) -> Results:
     """All arms at all seeds, graded and compared."""
     check_recipe(recipe, access, data_is_there=complete(folder.path / "data"))
-    data = load_data(recipe, folder, needs_chains(recipe), reporter.say)
+    data = load_data(recipe, folder, needs_chains(recipe), needs_rationales(recipe), reporter.say)
     lab = Lab(recipe, folder, data, base_student(recipe, data, folder), reporter, access)
     check_counts(recipe, len(data.train_chains))
     with lab.resources:

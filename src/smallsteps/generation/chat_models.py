@@ -28,11 +28,12 @@ def open_chat(
     role: str,
     *,
     device: str = "auto",
+    dtype: str = "auto",
     batch_size: int = 16,
     folder: Path | None = None,
     say: Callable[[str], None] | None = None,
 ) -> LocalChat | Endpoint:
-    """The model that `settings` name. `role`: teacher or reader, for messages. `device`,
+    """The model that `settings` name. `role`: teacher or reader, for messages. `device`, `dtype`,
     `batch_size`: of a local model. `folder`: of a model that this run made. `say` receives a line
     when it waits for a server.
 
@@ -44,7 +45,7 @@ def open_chat(
         from smallsteps.generation.chat import LocalChat
         from smallsteps.students.loading import load_student
 
-        student = load_student(local, device=device)
+        student = load_student(local, device=device, dtype=dtype)
         engine = EngineSettings(batch_size=batch_size)
         return LocalChat(student, budget.store, engine, settings.thinking)
     from smallsteps.generation.endpoint import Endpoint

@@ -56,6 +56,7 @@ def guided_section(run: ShownRun, colours: Mapping[str, int]) -> dict[str, Any]:
     return {
         "reader": guided.reader,
         "yields": guided.yields,
+        "from_data": guided.rationales == "data",
         "guidance": _guidance_table(guided.guidance),
         "quality": _quality_table(guided.guidance, aspects),
         "judge": _judge_table(guided.judge),

@@ -22,7 +22,7 @@ from typing import Any
 from smallsteps.disk import atomic_file
 from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.outputs import writing
-from smallsteps.records import Chain, Problem
+from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import OVERLOOKED_CHOICES, Task
 from smallsteps.tasks.fields import FIELDS, in_line, missing, scalar, text_field
@@ -188,6 +188,31 @@ def read_problems(
             else:
                 problems.append(problem_of(row, identifier, task))
     return problems
+
+
+def read_rationales(
+    path: str | Path, task: Task | str, columns: Mapping[str, str] | None = None
+) -> dict[str, Rationale]:
+    """Problem id → rationale, for the rows of a file that have one: those that end in a wrong
+    answer too, and without a closing that the row does not have. `correct` as in `read_chains`.
+
+    A file without rationales, or of a task that makes chains of its rows (reports), gives none."""
+    task = get_task(task)
+    rationales: dict[str, Rationale] = {}
+    if task.prepare is not None:
+        return rationales
+    _, first = next(read_rows(path))
+    columns_there = {
+        ours: theirs
+        for ours, theirs in (columns or {}).items()
+        if ours not in OF_CHAINS or theirs in first
+    }
+    for place, identifier, row in identified(path, task, columns_there):
+        if row.get("rationale") in (None, ""):
+            continue
+        with at(place):
+            rationales[identifier] = chain_of(row, identifier, task, "keep").rationale
+    return rationales
 
 
 def identified(

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from smallsteps.errors import RecipeError, UserError
+from smallsteps.errors import DataError, RecipeError, UserError
+from smallsteps.experiment.beforehand import rehearse
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
 from smallsteps.generation.access import Access
 from smallsteps.methods.guided.before import models, next_command, plan, variants
 from smallsteps.students.loading import load_student
-from tiny_guided import guided_content
+from smallsteps.tasks.files import write_rows
+from tiny_guided import guided_content, name_rows
 
 
 def test_a_reader_that_cannot_be_asked_shows_before_any_training(tmp_path):
@@ -59,6 +61,35 @@ def test_a_dry_run_counts_the_calls_that_the_reader_may_get():
     assert sizes == "sizes: 10 questions"
     assert "4 per test question and seed, at most 8 rewards for each of 2 refinements" in calls
     assert f"at most {10 + 80 + 16 + 40} calls" in calls
+
+
+def test_a_dry_run_counts_no_call_for_questions_whose_rationales_the_data_has():
+    arms = ["guided-standard", "guided-distilled"]
+    content = guided_content("x", arms=arms)
+    content["guided"]["rationales"] = "data"
+    _, calls = plan(make_recipe(content), arms, 8, 10)
+    assert "no call per training question" in calls
+    assert "at most 30 calls" in calls, "two answers and one evaluation of each question"
+
+
+def test_questions_without_a_rationale_to_learn_show_before_the_first_call(
+    recipe_of, run_recipe, tmp_path, server
+):
+    rows = [{**row, "rationale": "It is so."} for row in name_rows(20)]
+    for row in rows[::2]:
+        del row["rationale"]
+    write_rows(tmp_path / "bare.jsonl", rows)
+    content = guided_content(tmp_path / "replies.sqlite")["guided"]
+    data = {"task": "hotpotqa", "chains": str(tmp_path / "bare.jsonl")}
+    changes = {"data": data, "guided": {**content, "rationales": "data"}}
+    with pytest.raises(
+        DataError,
+        match=r"guided\.rationales=data: \d+ of 16 training questions .*first is \d*[02468]\. Add",
+    ):
+        run_recipe(recipe_of(arms=["guided-standard", "guided-distilled"], **changes))
+    assert not server.bodies
+    without_student = recipe_of(arms=["guided-standard", "guided-gold-facts"], **changes)
+    rehearse(without_student, Access(None, "sk-x"))
 
 
 def test_students_that_arms_share_are_trained_once():

@@ -7,11 +7,13 @@ import pytest
 from fake_readers import CHAINS, GOLD, PROBLEMS, TASK, LastWordModel
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.method import (
-    ReaderReply,
+    Reasoning,
+    count_rationales,
     count_replies,
+    data_reasoning,
     distillation_chains,
     guided_answers,
-    reader_replies,
+    reader_reasoning,
     reasoning_of,
     student_answers,
     turned,
@@ -21,6 +23,7 @@ from smallsteps.methods.guided.method import (
 )
 from smallsteps.methods.guided.rationales import WrittenRationale
 from smallsteps.methods.guided.reader import Reader
+from smallsteps.records import Rationale
 
 
 def right(answers):
@@ -41,7 +44,7 @@ def replies_to_three_problems():
         f"Prediction: {golds[2]}",
     )
     decoding = Decoding(max_new_tokens=100)
-    return reader_replies(PROBLEMS[:3], Reader("m", model, TASK), decoding)
+    return reader_reasoning(PROBLEMS[:3], Reader("m", model, TASK), decoding)
 
 
 def test_replies_are_filtered_by_their_answer_and_lose_it():
@@ -58,9 +61,27 @@ def test_without_the_filter_wrong_reasoning_is_learnt_too():
     assert [chain.rationale.correct for chain in chains] == [True, False]
 
 
+def test_rationales_of_the_data_are_learnt_without_their_closing_unless_they_are_wrong():
+    ids = [problem.id for problem in PROBLEMS[:4]]
+    texts = ("Ann is there. The answer is Rome.", "I guess.", "The answer is Rome.")
+    rationales = {
+        ids[0]: Rationale("a", ids[0], texts[0]),
+        ids[1]: Rationale("b", ids[1], texts[1], correct=False),
+        ids[2]: Rationale("c", ids[2], texts[2], correct=True),
+    }
+    reasoning = data_reasoning(PROBLEMS[:4], rationales)
+    assert [item.rationale for item in reasoning] == ["Ann is there.", "I guess.", ""]
+    assert [item.correct for item in reasoning] == [True, False, True], "unknown counts as right"
+    assert count_rationales(reasoning) == {"rationales": 3, "right": 2, "kept": 1}
+    (chain,) = distillation_chains(reasoning, PROBLEMS)
+    assert chain.problem == PROBLEMS[0] and chain.rationale.author == "data"
+    everything = distillation_chains(reasoning, PROBLEMS, filtered=False)
+    assert [chain.problem.id for chain in everything] == ids[:2]
+
+
 def test_a_reply_comes_back_from_its_row():
     for reply in replies_to_three_problems():
-        assert ReaderReply.from_row(reply.to_row()) == reply
+        assert Reasoning.from_row(reply.to_row()) == reply
 
 
 @pytest.mark.parametrize(

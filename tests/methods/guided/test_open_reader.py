@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+import torch
 
 from loopback import completion
 from smallsteps.errors import RecipeError
@@ -34,6 +35,12 @@ def test_a_folder_reads_with_its_weights_and_tells_likelihoods(tiny_chat, tmp_pa
     assert answer.tokens > 4 and opened.reader.name == settings.name
     messages = opened.reader.messages(ReaderQuestion(PROBLEM))
     assert opened.likelihood.log_probs([(messages, "Italy")])[0] < 0
+
+
+def test_a_folder_reads_in_the_dtype_that_is_named(tiny_chat, tmp_path, budget):
+    settings = ReaderSettings(name=str(tiny_chat(tmp_path / "model")))
+    opened = open_reader(settings, TASK, budget, Access(), dtype="bfloat16")
+    assert opened.reader.generator.student.dtype == torch.bfloat16
 
 
 def test_a_reader_that_the_run_trained_lies_in_a_folder_that_its_name_does_not_say(

@@ -57,6 +57,10 @@ class Model:
         ("Prediction: Rome\nNo. prediction : Italy\nor so", True, "Italy", "prediction"),
         ("Ann lives in Rome. The answer is Italy.", False, "Italy", "closing"),
         (' "Italy."\n', True, "Italy", "direct"),
+        ("The answer is no. Both lie in Rome.", False, "no", "closing"),
+        ("So the answer is St. Louis. It is in", True, "St. Louis", "closing"),
+        ("Ann said: the answer is x. She was wrong.", False, None, "none"),
+        ("The answer isn't Rome. Ann lives in Italy.", True, "n't Rome", "closing"),
         ("Ann lives in Italy.", False, None, "none"),
         ("Prediction:", True, None, "none"),
         (

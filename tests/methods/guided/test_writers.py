@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from smallsteps.errors import DataError
 from smallsteps.report.page import write_page
-from tiny_guided import facts_reader, guided_content
-from tiny_runs import rows_of
+from smallsteps.tasks.files import write_rows
+from tiny_guided import facts_reader, guided_content, name_rows, names_reader
+from tiny_runs import lasting, rows_of
 
 
 def test_every_student_is_chosen_on_validation_and_no_step_is_a_candidate_too(
@@ -48,6 +52,41 @@ def test_wrong_replies_are_not_learnt_and_unfiltered_learns_them(
         for kind in ("unfiltered", "distilled")
     }
     assert examples["unfiltered"] < examples["distilled"], "the same budget on more examples"
+
+
+def test_rationales_of_the_data_are_learnt_and_the_reader_is_not_asked_for_them(
+    recipe_of, run_recipe, tmp_path, server
+):
+    guided = guided_content(tmp_path / "replies.sqlite")["guided"]
+    recipe = recipe_of(
+        arms=["guided-standard", "guided-distilled"], guided={**guided, "rationales": "data"}
+    )
+    results = run_recipe(recipe)
+    asked = [body["messages"][-1]["content"] for body in server.bodies]
+    assert asked and not [text for text in asked if "step by step" in text]
+    assert not (tmp_path / "run/replies").exists() and not (tmp_path / "run/held-out").exists()
+    part = results.methods["guided"]
+    assert part.rationales == "data"
+    assert part.yields == {"rationales": 12, "right": 12, "kept": 12}
+    calls = len(server.bodies)
+    assert lasting(run_recipe(recipe)) == lasting(results)
+    assert len(server.bodies) == calls, "continued from the run folder alone"
+
+
+def test_no_right_rationale_in_the_data_ends_the_run_by_name(
+    recipe_of, run_recipe, tmp_path, server
+):
+    rows = [{**row, "rationale": "It is so.", "predicted": "x"} for row in name_rows(20)]
+    write_rows(tmp_path / "wrong.jsonl", rows)
+    guided = guided_content(tmp_path / "replies.sqlite")["guided"]
+    recipe = recipe_of(
+        arms=["guided-standard", "guided-distilled"],
+        data={"task": "hotpotqa", "chains": str(tmp_path / "wrong.jsonl")},
+        guided={**guided, "rationales": "data"},
+    )
+    server.answer = names_reader
+    with pytest.raises(DataError, match=r"not one of \d+ rationales of data\.chains is right"):
+        run_recipe(recipe)
 
 
 def test_what_no_arm_needs_is_not_trained(recipe_of, run_recipe, tmp_path):

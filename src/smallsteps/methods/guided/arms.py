@@ -33,7 +33,6 @@ from smallsteps.methods.guided.config import (
     guided_students,
 )
 from smallsteps.methods.guided.judging import JudgeCheck, check_judge, needs_check
-from smallsteps.methods.guided.method import count_replies
 from smallsteps.methods.guided.open_reader import open_reader
 from smallsteps.methods.guided.rationales import GuidedAnswer, predictions_of
 from smallsteps.methods.guided.reader import check_task
@@ -179,7 +178,8 @@ class GuidedRun:
         plain = {arm.seed: arm for arm in guided if arm.name == STANDARD}
         return GuidedResults(
             reader=writers.reader.name,
-            yields=count_replies(writers.replies) if writers.names else None,
+            rationales=writers.settings.rationales,
+            yields=writers.yields,
             guidance=[guidance_result(arm, plain.get(arm.seed)) for arm in guided],
             refinement=[
                 refinement_result(arm.name, arm.seed, arm.outcome.detail.refined)
@@ -208,6 +208,7 @@ def open_run(lab: Lab, names: Sequence[str]) -> GuidedRun:
         folder,
         lab.reporter.say,
         device=lab.recipe.student.device,
+        dtype=lab.recipe.evaluation.dtype,
         batch_size=lab.recipe.evaluation.batch_size,
     )
     writers = Writers(lab, settings, kinds, opened.reader, opened.likelihood, judges)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from smallsteps.errors import RecipeError, StudentError
+from smallsteps.errors import DataError, RecipeError, StudentError
 from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.recipe import Recipe
@@ -51,11 +51,31 @@ def check(
 
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
-    """Raises UserError where the prompts do not fit the data, or a question has no gold answer."""
+    """Raises UserError where the prompts do not fit the data, or a question has no gold answer or
+    lacks the rationale that the small model is to learn."""
     data.check_answers()
-    reader = recipe.section(GuidedSettings).reader
+    settings = recipe.section(GuidedSettings)
+    if settings.rationales == "data" and _students(names):
+        _check_rationales(data)
+    reader = settings.reader
     prompts = [getattr(reader, prompt) for prompt in PROMPTS]
     check_prompts(prompts, data.task, data.train[0])
+
+
+def _check_rationales(data: RunData) -> None:
+    """Raises DataError where a training question has no rationale."""
+    bare = [problem.id for problem in data.train if problem.id not in data.train_rationales]
+    if bare:
+        raise DataError(
+            f"guided.rationales=data: {len(bare):,} of {len(data.train):,} training questions have "
+            f"no `rationale`, the first is {bare[0]}. Add it to the rows of data.chains, or type "
+            "guided.rationales=reader."
+        )
+
+
+def _students(names: Sequence[str]) -> list[str]:
+    """The students that these arms train at one seed."""
+    return guided_students([name.removeprefix(PREFIX) for name in names])
 
 
 def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
@@ -65,7 +85,7 @@ def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
 
 def models(recipe: Recipe, names: Sequence[str]) -> int:
     """The students that the arms share."""
-    return len(guided_students([name.removeprefix(PREFIX) for name in names]))
+    return len(_students(names))
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
@@ -79,12 +99,14 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     refined = seeds * sum(name in REFINEMENTS for name in students)
     distilled = seeds * sum(name in ("distilled", "unfiltered") for name in students)
     evaluations = distilled * recipe.train.evaluations + refined * reinforce.evaluations
-    to_learn_from = in_all if students else 0
+    from_data = settings.rationales == "data"
+    to_learn_from = in_all if students and not from_data else 0
     answers = seeds * calls_per_question * in_all
     total = to_learn_from + answers + refined * rewards + evaluations * in_all
     return [
         f"sizes: {in_all:,} questions",
-        f"reader{', trained first' if trained else ''}: 1 call per training question, "
+        f"reader{', trained first' if trained else ''}: "
+        f"{'no call' if from_data else '1 call'} per training question, "
         f"{calls_per_question:,} per test question and seed, at most {rewards:,} rewards for each "
         f"of {refined} refinements. With {in_all:,} questions in all, at most {total:,} calls, "
         "and a second call where a reply cannot be read",

@@ -42,6 +42,9 @@ NO_METHOD = ("gold", "other", "masked")
 """Further kinds that are ceilings or controls."""
 
 
+RationaleSource = Literal["reader", "data"]
+"""Who wrote the rationales that the small model learns from."""
+
 RewardKind = Literal["balanced", "paper", "aspects", "task"]
 
 REFINEMENTS: dict[str, tuple[RewardKind | None, str | None]] = {
@@ -115,6 +118,9 @@ class GuidedSettings(Settings):
 
     reader: ReaderSettings = Field(default_factory=ReaderSettings)
     reinforce: RefinementSettings = Field(default_factory=RefinementSettings)
+    rationales: RationaleSource = "reader"
+    """What the small model learns: the reader's reasoning about the training questions, or the
+    rationales that the data files have for them."""
     samples: int = Field(10, ge=2, le=1000)
     """Samples for self-consistency and for choosing one of n (paper: 10)."""
     temperature: Temperature = 0.7
@@ -125,6 +131,9 @@ class GuidedSettings(Settings):
     """Judge of the aspects: lexical, or a model of natural-language inference."""
     encoder: Name = "lexical"
     """Encoder of the aspects: lexical, or a sentence encoder."""
+    fluency: bool = True
+    """Measure the fluency of the rationales under the distilled student. It reads every question
+    once more for each arm with rationales."""
     judge_min_auc: float = Field(0.7, ge=0, le=1)
     """Minimum AUC of the judge: how often it ranks a rationale of this run above a spoilt one.
     Measured before refinement, on text that is not bundled. A lexical judge below it ends the run;
@@ -192,6 +201,7 @@ METHOD = Method(
     name="guided",
     arm_names=arm_names,
     baseline=STANDARD,
+    reads_rationales=lambda recipe: recipe.guided.rationales == "data",
     section="guided",
     settings=GuidedSettings,
     check=check,

@@ -4,7 +4,8 @@
     M_L  a large frozen model, the reader:    (question, context, rationale) -> answer
 
     1. distil   M_L reasons step by step and predicts. Replies with a wrong prediction are dropped.
-                M_S learns (question, context) -> reasoning from the rest.
+                M_S learns (question, context) -> reasoning from the rest. Or the data has
+                rationales already, and M_S learns the right ones.
     2. refine   M_S is trained by reinforcement learning. The reward is the quality of a rationale
                 (aspects) plus its usefulness: does M_L answer right with it?
     3. guide    M_S writes, M_L answers.
@@ -28,7 +29,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -50,28 +51,31 @@ from smallsteps.tasks.sentences import sentences
 
 
 @dataclass(frozen=True)
-class ReaderReply(Record):
-    """M_L's reasoning about a training question, and its prediction."""
+class Reasoning(Record):
+    """Reasoning about a training question, M_L's or the data's."""
 
     id: str
     problem_id: str
     rationale: str
     """The reasoning, without prediction and closing sentence."""
     predicted: str | None
-    """None: the reply has no readable answer."""
+    """The prediction that it led M_L to; None: the reply has no readable answer, or the reasoning
+    is the data's."""
     correct: bool
     tokens: int = 0
     """Read and written by M_L."""
+    author: str = "reader"
+    """`reader` or `data`."""
 
 
-def reader_replies(
+def reader_reasoning(
     problems: Sequence[Problem], reader: Reader, decoding: Decoding
-) -> list[ReaderReply]:
+) -> list[Reasoning]:
     """M_L's reasoning and prediction for each problem, in order. Greedy if `decoding` is."""
     questions = [ReaderQuestion(problem) for problem in problems]
     answers = reader.first_answers(questions, reader.cot, decoding)
     return [
-        ReaderReply(
+        Reasoning(
             id=f"{problem.id}/cot",
             problem_id=problem.id,
             rationale=reasoning_of(answer.text),
@@ -80,6 +84,25 @@ def reader_replies(
             tokens=answer.tokens,
         )
         for problem, answer in zip(problems, answers, strict=True)
+    ]
+
+
+def data_reasoning(
+    problems: Sequence[Problem], rationales: Mapping[str, Rationale]
+) -> list[Reasoning]:
+    """The data's own reasoning about the problems that have a rationale, in order. `rationales`: by
+    problem id. One of which nobody knows that it is wrong counts as right."""
+    return [
+        Reasoning(
+            id=rationale.id,
+            problem_id=problem.id,
+            rationale=reasoning_of(rationale.text),
+            predicted=None,
+            correct=rationale.correct is not False,
+            author="data",
+        )
+        for problem in problems
+        if (rationale := rationales.get(problem.id))
     ]
 
 
@@ -98,28 +121,37 @@ def reasoning_of(reply: str) -> str:
 
 
 def distillation_chains(
-    replies: Sequence[ReaderReply], problems: Sequence[Problem], filtered: bool = True
+    reasoning: Sequence[Reasoning], problems: Sequence[Problem], filtered: bool = True
 ) -> list[Chain]:
     """What M_S learns: the reasoning that led to the right answer. `filtered` False: all reasoning
     that is not empty."""
     problems_by_id = {problem.id: problem for problem in problems}
     chains = []
-    for reply in replies:
-        if reply.rationale and (reply.correct or not filtered):
+    for item in reasoning:
+        if item.rationale and (item.correct or not filtered):
             rationale = Rationale(
-                reply.id, reply.problem_id, reply.rationale, "reader", reply.correct
+                item.id, item.problem_id, item.rationale, item.author, item.correct
             )
-            chains.append(Chain(problems_by_id[reply.problem_id], rationale))
+            chains.append(Chain(problems_by_id[item.problem_id], rationale))
     return chains
 
 
-def count_replies(replies: Sequence[ReaderReply]) -> dict[str, int]:
-    """How many replies there are, how many were parsed, were right, and were kept for M_S."""
+def count_replies(replies: Sequence[Reasoning]) -> dict[str, int]:
+    """How many of M_L's replies there are, how many were parsed, were right, and were kept for
+    M_S."""
+    parsed = sum(reply.predicted is not None for reply in replies)
+    return {"replies": len(replies), "parsed": parsed, **_count_right(replies)}
+
+
+def count_rationales(rationales: Sequence[Reasoning]) -> dict[str, int]:
+    """How many rationales the data has, how many of them are right, and were kept for M_S."""
+    return {"rationales": len(rationales), **_count_right(rationales)}
+
+
+def _count_right(reasoning: Sequence[Reasoning]) -> dict[str, int]:
     return {
-        "replies": len(replies),
-        "parsed": sum(reply.predicted is not None for reply in replies),
-        "right": sum(reply.correct for reply in replies),
-        "kept": sum(reply.correct and bool(reply.rationale) for reply in replies),
+        "right": sum(item.correct for item in reasoning),
+        "kept": sum(item.correct and bool(item.rationale) for item in reasoning),
     }
 
 

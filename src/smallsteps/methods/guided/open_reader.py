@@ -36,10 +36,11 @@ def open_reader(
     say: Callable[[str], None] | None = None,
     *,
     device: str = "auto",
+    dtype: str = "auto",
     batch_size: int = 16,
 ) -> OpenReader:
     """The reader; no call is made yet. `folder`: of a reader that this run trained. `say` receives
-    a line when the reader waits for a server. `device`, `batch_size`: of a local model.
+    a line when the reader waits for a server. `device`, `dtype`, `batch_size`: of a local model.
 
     Raises RecipeError for a missing prompt or an invalid URL; StudentError for a folder without a
     model."""
@@ -50,6 +51,7 @@ def open_reader(
         access,
         "reader",
         device=device,
+        dtype=dtype,
         batch_size=batch_size,
         folder=folder,
         say=say,

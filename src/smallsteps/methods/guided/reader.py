@@ -8,7 +8,8 @@ greedily and few tokens.
 An answer is read from the first of these places, which is counted:
 
     prediction   what follows the last "Prediction:"
-    closing      what follows "the answer is"
+    closing      what follows "the answer is" in the last sentence; else in the first one, where the
+                 reply begins with it and goes on to explain
     direct       the reply's first line, where the prompt itself ends in a colon ("Prediction:")
     second       a second reply: the reader gets its own reply and "Prediction:"
     none         nowhere: no answer, which is wrong; so is an empty or refused reply
@@ -33,13 +34,15 @@ from smallsteps.generation.generator import (
     Request,
 )
 from smallsteps.records import Problem
-from smallsteps.tasks.base import Task, closing_tail
+from smallsteps.tasks.base import ANSWER_IS, Task, closing_tail
 from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.sentences import sentences
 from smallsteps.teaching.prompts import Prompt, read_prompt
 
 ReadFrom = Literal["prediction", "closing", "direct", "second", "none"]
 """The place in a reply from which an answer was read."""
 
+_OPENING = r"\W*(?:(?:so|thus|therefore|the|correct|final)\W+)*"
 _PREDICTION = re.compile(r"\bprediction\s*:", re.IGNORECASE)
 MARK = "Prediction:"
 
@@ -234,18 +237,26 @@ def read_off(text: str, ends_open: bool) -> tuple[str | None, ReadFrom]:
     ('Italy', 'direct')
     >>> read_off("Well.", ends_open=False)
     (None, 'none')
+    >>> read_off("The answer is no. Both lie in Rome.", ends_open=False)
+    ('no', 'closing')
     """
     text = reply_text(text)  # without thoughts: what stands in a thought is no answer
     marks = list(_PREDICTION.finditer(text))
     if marks:
         prediction = _first_line(text[marks[-1].end() :])
         return prediction, "prediction" if prediction else "none"
-    closing = (closing_tail(text) or "").rstrip(" .")
+    closing = (closing_tail(text) or _opening_tail(text) or "").rstrip(" .")
     if closing:
         return closing, "closing"
     if ends_open and (line := _first_line(text)):
         return line, "direct"
     return None, "none"
+
+
+def _opening_tail(text: str) -> str | None:
+    """What follows "The answer is" in the first sentence of a reply that begins with it."""
+    begins = re.match(rf"{_OPENING}(?:{ANSWER_IS})", text, re.IGNORECASE)
+    return closing_tail(sentences(text)[0]) if begins else None
 
 
 def _first_line(text: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from smallsteps.experiment.result_record import ResultRecord
 from smallsteps.experiment.results import METHOD_RESULTS, MethodResults
+from smallsteps.methods.guided.config import RationaleSource
 
 
 class GuidanceResult(ResultRecord):
@@ -69,9 +70,11 @@ class GuidedResults(MethodResults):
 
     reader: str
     """The large frozen model."""
+    rationales: RationaleSource = "reader"
+    """Who wrote the rationales that the small model learnt."""
     yields: dict[str, int] | None
-    """Replies to the training questions: how many there are, were parsed, right, kept. Null: no
-    student was distilled."""
+    """Replies to the training questions: how many there are, were parsed, right, kept; or
+    rationales of the data: how many there are, are right, kept. Null: no student was distilled."""
     guidance: list[GuidanceResult]
     refinement: list[RefinementResult]
     judge: list[JudgeResult]

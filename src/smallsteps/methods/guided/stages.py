@@ -210,8 +210,9 @@ class GuidedStages:
 
     def scorer_with_fluency(self, seed: int) -> Scorer:
         """The scorer of the tables. Fluency is measured under the distilled student of this seed,
-        on a scale set by `Writers.validation_chains`; without that student there is no fluency."""
-        if "distilled" not in self.writers.names:
+        on a scale set by `Writers.validation_chains`. There is none without that student, or where
+        the recipe leaves it out."""
+        if "distilled" not in self.writers.names or not self.settings.fluency:
             return self.writers.scorer
         if seed not in self._scorers:
             recipe = self.lab.recipe

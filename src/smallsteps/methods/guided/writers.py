@@ -1,6 +1,7 @@
 """M_S, the small model, in the run folder: what it learns from, and its students, each made once.
 
-    replies/replies.jsonl     M_L's reasoning and predictions for the training questions
+    replies/replies.jsonl     M_L's reasoning and predictions for the training questions; not where
+                              M_S learns from the rationales of the data
     held-out/replies.jsonl    the same for the validation questions
     seed<k>/<student>/        fitted students: small, distilled, unfiltered; refined ones, with
                               run/curves.jsonl: aspects, task, both, raft, dpo
@@ -29,11 +30,13 @@ from smallsteps.methods.guided.config import (
     guided_students,
 )
 from smallsteps.methods.guided.method import (
-    ReaderReply,
+    Reasoning,
+    count_rationales,
     count_replies,
+    data_reasoning,
     distillation_chains,
     guided_answers,
-    reader_replies,
+    reader_reasoning,
     write_rationales,
 )
 from smallsteps.methods.guided.rationales import predictions_of
@@ -55,7 +58,7 @@ from smallsteps.training.settings import ReinforceSettings
 
 @dataclass
 class Writers:
-    """The students that write rationales, and the reader's replies that they learn from."""
+    """The students that write rationales, and the reasoning that they learn from."""
 
     lab: Lab
     settings: GuidedSettings
@@ -68,7 +71,7 @@ class Writers:
 
     @cached_property
     def names(self) -> list[str]:
-        """The students that the arms need. Empty: no arm learns from M_L's replies to the training
+        """The students that the arms need. Empty: no arm learns from reasoning about the training
         questions, or needs the length of such rationales."""
         return guided_students(self.kinds)
 
@@ -77,34 +80,60 @@ class Writers:
         """Greedy decoding of reasoning and prediction."""
         return Decoding(max_new_tokens=self.settings.reader.cot_tokens)
 
-    # ---- M_L's replies to the training questions ----
+    # ---- reasoning about the training questions ----
+
+    @property
+    def _from_data(self) -> bool:
+        """Whether M_S learns from the rationales of the data."""
+        return self.settings.rationales == "data"
 
     @cached_property
-    def replies(self) -> list[ReaderReply]:
-        """M_L's reasoning about the training questions."""
+    def reasoning(self) -> list[Reasoning]:
+        """The reasoning about the training questions, right or wrong: M_L's or the data's."""
         problems = self.lab.data.train
+        if self._from_data:
+            reasoning = data_reasoning(problems, self.lab.data.train_rationales)
+        else:
+            reasoning = self._reader_reasoning("replies", problems)
+        author = "the data" if self._from_data else self.reader.name
+        counts = ", ".join(f"{count:,} {name}" for name, count in self._count(reasoning).items())
+        self.lab.reporter.say(f"reasoning of {author}: {counts}")
+        return reasoning
+
+    def _reader_reasoning(self, stage: str, problems: Sequence[Problem]) -> list[Reasoning]:
+        """M_L's reasoning about the problems, made once in the stage."""
 
         def make(folder: Path) -> None:
             questions = [ReaderQuestion(problem) for problem in problems]
             forecast = self.reader.forecast(questions, self.reader.cot, self.cot)
             self.lab.reporter.say(f"reader, reasoning: {forecast}")
-            rows = (reply.to_row() for reply in reader_replies(problems, self.reader, self.cot))
+            rows = (item.to_row() for item in reader_reasoning(problems, self.reader, self.cot))
             write_rows(folder / "replies.jsonl", rows)
 
-        folder = self.lab.run.stage("replies", make)
-        rows = read_json_lines(folder / "replies.jsonl")
-        replies = [ReaderReply.from_row(row) for row in rows]
-        counts = ", ".join(f"{count:,} {name}" for name, count in count_replies(replies).items())
-        self.lab.reporter.say(f"reasoning of {self.reader.name}: {counts}")
-        return replies
+        folder = self.lab.run.stage(stage, make)
+        return [Reasoning.from_row(row) for row in read_json_lines(folder / "replies.jsonl")]
+
+    def _count(self, reasoning: Sequence[Reasoning]) -> dict[str, int]:
+        return (count_rationales if self._from_data else count_replies)(reasoning)
+
+    @property
+    def yields(self) -> dict[str, int] | None:
+        """What came of the reasoning; None: no student was distilled."""
+        return self._count(self.reasoning) if self.names else None
 
     @cached_property
     def right_chains(self) -> list[Chain]:
-        """M_L's reasoning that led to the right answer: what `distilled` learns."""
-        chains = distillation_chains(self.replies, self.lab.data.train)
+        """The reasoning that led to the right answer: what `distilled` learns."""
+        chains = distillation_chains(self.reasoning, self.lab.data.train)
+        if not chains and self._from_data:
+            raise DataError(
+                f"not one of {len(self.reasoning):,} rationales of data.chains is right and has "
+                "any reasoning before its closing. Correct `predicted` and `answer`, or type "
+                "guided.rationales=reader."
+            )
         if not chains:
             raise DataError(
-                f"not one of {len(self.replies):,} replies of {self.reader.name!r} was right and "
+                f"not one of {len(self.reasoning):,} replies of {self.reader.name!r} was right and "
                 f"had any reasoning. Look at {self.lab.run.path / 'replies'}, and change the "
                 "prompt or the reader."
             )
@@ -112,17 +141,13 @@ class Writers:
 
     @cached_property
     def validation_chains(self) -> list[Chain]:
-        """M_L's right reasoning about the validation questions; where there is none, what M_S
-        learnt."""
+        """Right reasoning about the validation questions; where there is none, what M_S learnt."""
         problems = self.lab.validation_problems()
-
-        def make(folder: Path) -> None:
-            rows = (reply.to_row() for reply in reader_replies(problems, self.reader, self.cot))
-            write_rows(folder / "replies.jsonl", rows)
-
-        rows = read_json_lines(self.lab.run.stage("held-out", make) / "replies.jsonl")
-        replies = [ReaderReply.from_row(row) for row in rows]
-        return distillation_chains(replies, problems) or self.right_chains
+        if self._from_data:
+            reasoning = data_reasoning(problems, self.lab.data.validation_rationales)
+        else:
+            reasoning = self._reader_reasoning("held-out", problems)
+        return distillation_chains(reasoning, problems) or self.right_chains
 
     # ---- students ----
 
@@ -135,14 +160,14 @@ class Writers:
         return self.fitted(name, seed).folder("metric")
 
     def fitted(self, name: str, seed: int) -> Trained:
-        """A student of M_L's reasoning: right reasoning (`distilled`), all of it (`unfiltered`), or
+        """A student of the reasoning: right reasoning (`distilled`), all of it (`unfiltered`), or
         right reasoning with its answer (`small`).
 
         The checkpoint is the one whose arm answers most validation questions right: by the reader's
         answers, for `small` by its own."""
         task = self.lab.task
         if name == "unfiltered":
-            chains = distillation_chains(self.replies, self.lab.data.train, filtered=False)
+            chains = distillation_chains(self.reasoning, self.lab.data.train, filtered=False)
         elif name == "small":
             chains = [_closed(chain, task.close) for chain in self.right_chains]
         else:
@@ -230,7 +255,7 @@ class Writers:
 
     @cached_property
     def scorer(self) -> Scorer:
-        """Aspects against M_L's own right reasoning; without fluency, which is not rewarded."""
+        """Aspects against the right reasoning; without fluency, which is not rewarded."""
         judge, similarity = self.judges
         references = None
         if self.names:
