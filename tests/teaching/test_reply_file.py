@@ -97,7 +97,7 @@ def test_the_answer_that_a_writer_ended_on_is_its_own_and_marked_rows_are_droppe
 
 
 def test_a_second_file_answers_any_mistake_of_its_questions_after_rows_that_name_the_mistake(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "first").mkdir()
     first, second = tmp_path / "first/train.jsonl", tmp_path / "train.jsonl"
@@ -121,7 +121,13 @@ def test_a_second_file_answers_any_mistake_of_its_questions_after_rows_that_name
     assert teacher.corrects and teacher.forecast(
         [Lesson("l", a, "5 + 5 = 12"), Lesson("m", b, "5 + 5 = 12")]
     ) == ("file teacher: 1 replies for 1 of 2 questions, 0 calls")
-    assert teacher.name.startswith("first/train.jsonl and "), "files that are called alike"
+    assert teacher.correctable([a, b]) == 1
+    assert teacher.name == f"first/train.jsonl and {tmp_path.name}/train.jsonl", (
+        "files that are called alike have their folders in their names"
+    )
+    monkeypatch.chdir(tmp_path)
+    alike = FileTeacher.read("train.jsonl", corrections="first/train.jsonl")
+    assert alike.name == "train.jsonl and first/train.jsonl"
 
 
 @pytest.mark.parametrize("value", ["[1]", "{}", "7", "null", '" "'])

@@ -16,6 +16,7 @@ from smallsteps.errors import DataError
 from smallsteps.generation.bodies import whole_characters
 from smallsteps.generation.completion import Answer
 from smallsteps.generation.settings import Thinking
+from smallsteps.records import Problem
 from smallsteps.tasks.fields import marked_correct, scalar
 from smallsteps.tasks.files import at, read_rows
 from smallsteps.tasks.thoughts import split_thought
@@ -70,6 +71,10 @@ class FileTeacher:
         second = {} if corrections is None else _read_replies(corrections)
         name = Path(path).name if corrections is None else _both_names(path, corrections)
         return cls(name, _read_replies(path), thinking, second)
+
+    def correctable(self, problems: Sequence[Problem]) -> int:
+        """Of how many problems the second file answers any mistake."""
+        return sum((problem.id, None) in self.corrections for problem in problems)
 
     def forecast(self, lessons: Sequence[Lesson]) -> str:
         """One line on how many replies the file holds for these lessons."""
@@ -142,10 +147,10 @@ def _read_replies(path: str | Path) -> dict[tuple[str, str | None], list[FileRep
 
 def _both_names(path: str | Path, corrections: str | Path) -> str:
     """The names of two files, with their folders where the files are called alike."""
-    first, second = Path(path), Path(corrections)
-    if first.name == second.name and first.parent.name != second.parent.name:
-        return f"{first.parent.name}/{first.name} and {second.parent.name}/{second.name}"
-    return f"{first.name} and {second.name}"
+    names = Path(path).name, Path(corrections).name
+    if names[0] == names[1]:
+        names = "/".join(Path(path).parts[-2:]), "/".join(Path(corrections).parts[-2:])
+    return " and ".join(names)
 
 
 def _text_field(row: Mapping[str, Any], name: str) -> str:

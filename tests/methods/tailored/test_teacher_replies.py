@@ -41,6 +41,29 @@ def test_a_teacher_of_whom_nothing_can_be_kept_ends_the_run_before_the_first_exa
         run(recipe, tmp_path / "run")
 
 
+def test_a_second_file_for_other_questions_ends_the_run_before_the_first_exam(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(exam_stages, "sit", lambda *_, **__: pytest.fail("an exam for nothing"))
+    rows = [{"id": f"q{n}", "question": f"{n} + 1?", "answer": str(n + 1)} for n in range(20)]
+    first = [{**row, "rationale": f"The answer is {row['answer']}."} for row in rows]
+    second = [{**row, "id": f"other-{row['id']}"} for row in first]
+    teacher = {
+        "name": write_json_lines(tmp_path / "first.jsonl", first),
+        "corrections": write_json_lines(tmp_path / "second.jsonl", second),
+    }
+    recipe = make_recipe(
+        tailored_content(
+            data={"chains": write_json_lines(tmp_path / "q.jsonl", rows), "task": "numbers"},
+            tailored={"rationales": 1, "teacher": teacher},
+        )
+    )
+    with pytest.raises(
+        DataError, match=r"corrections: .*second\.jsonl has no row for any of the 16 .*'q\d+'"
+    ):
+        run(recipe, tmp_path / "run")
+
+
 def test_over_an_endpoint_a_budget_that_is_spent_ends_the_rounds_and_nothing_shows_the_key(
     tmp_path, server, listener
 ):
@@ -121,6 +144,7 @@ def test_two_files_of_chains_teach_beside_direct_and_self_training_in_one_run(tm
         )
     )
     results = run(recipe, tmp_path / "run", listener)
+    assert any("mistakes in " in line and "are answered by" in line for line in listener.lines)
     assert [arm.name for arm in results.arms] == arms
     assert {(pair.arm, pair.against) for pair in results.comparisons} >= {
         ("self-training", "direct"),

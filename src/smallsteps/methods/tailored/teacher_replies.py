@@ -46,18 +46,36 @@ class TeacherReplies:
 
     def buy_first(self) -> None:
         """Buys T_0, for all arms and seeds. Raises DataError where nothing of it is kept: then no
-        round can be trained."""
-        if isinstance(self.teacher, FileTeacher) and not self.teacher.corrects:
-            self.lab.reporter.say(
-                f"teacher: {self.teacher.name} has no row with `attempt`, so it corrects no "
-                "mistake: rounds after the first learn from T_0 again. If you have a second file "
-                "of chains for these questions, name it in tailored.teacher.corrections"
-            )
+        round can be trained; and where a second file has nothing for the questions."""
+        if isinstance(self.teacher, FileTeacher):
+            self._say_what_it_corrects(self.teacher)
         if not collected(self.first, self.settings):
             raise DataError(
                 f"T_0: not one of {len(self.first)} rationales of the teacher "
                 f"{self.teacher.name!r} was kept ({_reasons(self.first)}). Try "
                 "`smallsteps teach` on a few questions, and change the prompt or the teacher."
+            )
+
+    def _say_what_it_corrects(self, teacher: FileTeacher) -> None:
+        problems = self.lab.data.train
+        if not teacher.corrects:
+            self.lab.reporter.say(
+                f"teacher: {teacher.name} has no row with `attempt`, so it corrects no mistake: "
+                "rounds after the first learn from T_0 again. If you have a second file of chains "
+                "for these questions, name it in tailored.teacher.corrections"
+            )
+        elif teacher.corrections:
+            count = teacher.correctable(problems)
+            file = self.settings.teacher.corrections
+            if not count and not any(attempt for _, attempt in teacher.corrections):
+                raise DataError(
+                    f"tailored.teacher.corrections: {file} has no row for any of the "
+                    f"{len(problems):,} training questions. Rows belong to the question whose `id` "
+                    f"they have, such as {problems[0].id!r}."
+                )
+            self.lab.reporter.say(
+                f"teacher: mistakes in {count:,} of {len(problems):,} training questions are "
+                f"answered by {file}"
             )
 
     @cached_property
