@@ -46,8 +46,10 @@ FURTHER_ARMS = (
 AGREEMENT = "agreement"
 UNTRAINED = ("base", "base-fewshot")
 NEEDS_DIRECT = ("ases-uni-ent", "ases-uni-loss", "self-training")
-GIB_PER_JOB = 11
-"""GPU memory of a process: weights and optimizer 2, activations or decoding 7, CUDA 1, room 1."""
+GIB_PER_JOB = 16
+"""GPU memory of a process: 12 in the mean of twelve, up to 21 while it answers."""
+TRIES = 2
+"""A process that fails (of memory, say) starts once more, and goes on where it was."""
 END_SECONDS = 80.0
 """Kept for the points on the way, the results and the figures."""
 
@@ -88,6 +90,7 @@ class Job:
     command: list[str]
     needs: tuple[Path, ...] = ()
     """Files that must be there before it starts."""
+    tries: int = 0
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
     seconds: float = 0.0
@@ -110,13 +113,13 @@ class Table:
         self.recipe = self._recipe("all", (*sizes.main_arms, *sizes.further_arms), sizes.seeds)
 
     def _slots(self) -> int:
-        """Processes at a time: one for each `GIB_PER_JOB` of GPU memory, at most 12."""
+        """Processes at a time: one for each `GIB_PER_JOB` of GPU memory, at most 8."""
         if self.options.device == "cpu":
             return 1
         import torch
 
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-        return max(1, min(12, int(memory / GIB_PER_JOB)))
+        return max(1, min(8, int(memory / GIB_PER_JOB)))
 
     def _tests(self) -> dict[str, Path]:
         """Name of a test set → a file of its first questions."""
@@ -155,7 +158,7 @@ class Table:
                 "until": "plateau",
                 "passes": self.options.passes,
                 "patience": 3,
-                "evaluations": max(4, round(2 * self.options.passes)),
+                "evaluations": max(4, round(self.options.passes)),
                 "learning_rate": self.options.learning_rate,
                 "update_examples": sizes.update_examples,
                 "validation_chains": sizes.validation,
@@ -222,6 +225,8 @@ class Table:
                     code = job.process.poll()
                     if code is not None:
                         self._close(job, "failed" if code else "done")
+                        if code and job.tries < TRIES:
+                            job.state = "waiting"
             running = sum(job.state == "running" for job in jobs)
             for job in jobs:
                 ready = job.state == "waiting" and all(path.exists() for path in job.needs)
@@ -238,6 +243,7 @@ class Table:
                 self._close(job, "out of time")
 
     def _start(self, job: Job) -> None:
+        job.tries += 1
         job.log = (self.work / f"{folder_name(job.name)}.log").open("wb")
         job.process = subprocess.Popen(job.command, stdout=job.log, stderr=subprocess.STDOUT)
         job.began, job.state = time.monotonic(), "running"

@@ -27,7 +27,7 @@ for wheels in carried carried_b; do
   fi
 done
 export PYTHONPATH=$root/src:$site HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
-export OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1
+export OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
 
 # joined and converted once; a later call on the same machine finds it
 data=$here/carried_unpacked

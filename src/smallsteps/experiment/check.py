@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from smallsteps.experiment.outcome import label_of
 from smallsteps.experiment.search import trial_note
 from smallsteps.experiment.sweeps import limits
 from smallsteps.records import Chain, Problem
+from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.training.odd import Odd, odd_chains, refuse_odd
@@ -43,10 +44,19 @@ def check_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     _check_room(lab, [(lab.task, validation)])
 
 
+def _rehearsed(lab: Lab) -> Student:
+    """The untrained student with all tokens that an arm may need: loaded once for all checks."""
+    if lab.rehearsed is None:
+        job = lab.job(lab.recipe.seeds[0], lab.run.path)
+        lab.rehearsed = prepare(
+            job.base(), lab.task, path="uni", cue=not job.causal, texts=job.texts
+        )
+    return lab.rehearsed
+
+
 def _check_room(lab: Lab, sets: Sequence[tuple[Task, list[Problem]]]) -> None:
     """Raises DataError where a question to be answered is longer than the student reads."""
-    job = lab.job(lab.recipe.seeds[0], lab.run.path)
-    student = prepare(job.base(), lab.task, path="uni", cue=not job.causal, texts=job.texts)
+    job, student = lab.job(lab.recipe.seeds[0], lab.run.path), _rehearsed(lab)
     limit = job.solving().source_limit
     for task, problems in sets:
         for problem in problems:
@@ -192,5 +202,6 @@ def _jobs(
     activity = "checking the examples of each arm"
     for number, arm in enumerate(named.values()):
         lab.reporter.advance(activity, number, len(named), arm.name)
-        yield arm, lab.chain_job(arm.selection, seed, folder, label_of(arm.name, seed))
+        job = lab.chain_job(arm.selection, seed, folder, label_of(arm.name, seed))
+        yield arm, replace(job, rehearsed=_rehearsed(lab), texts=())
     lab.reporter.advance(activity, len(named), len(named))

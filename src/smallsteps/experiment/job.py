@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,7 @@ from smallsteps.students.dropout import set_dropout
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load_student
 from smallsteps.students.lora import LoraSettings, add_lora, has_lora
+from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
@@ -77,9 +79,13 @@ class TrainingJob:
     returns its folder; None: this training searches none."""
     announces: bool = True
     """Whether it tells what will be trained on."""
+    rehearsed: Student | None = None
+    """What `base` copies instead of loading: for checks, which read text and change no weights."""
 
     def base(self) -> Student:
         """The untrained student, freshly loaded."""
+        if self.rehearsed is not None:
+            return copy(self.rehearsed)
         settings = self.recipe.student
         student = load_student(
             self.base_folder,
@@ -98,7 +104,7 @@ class TrainingJob:
     @cached_property
     def causal(self) -> bool:
         """Whether the student is a causal model."""
-        return self.base().architecture == "causal"
+        return not ModelFiles.locate(self.base_folder).config().is_encoder_decoder
 
     # ---- training ----
 

@@ -26,6 +26,7 @@ from smallsteps.experiment.trained import PAPER_CRITERIA, Trained
 from smallsteps.generation.access import Access
 from smallsteps.records import Chain, Prediction, Problem
 from smallsteps.students.loading import load
+from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import write_rows
 
@@ -56,6 +57,8 @@ class Lab:
     forecast: Forecast | None = None
     resources: ExitStack = field(default_factory=ExitStack)
     """Closed at the end of the run: stores of replies."""
+    rehearsed: Student | None = None
+    """The untrained student as the checks share it; freed before the first training."""
     trained: dict[str, Trained] = field(default_factory=dict)
     """Stages of training that were read already: the digests of large weights take a while."""
 

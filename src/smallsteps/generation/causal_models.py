@@ -1,4 +1,4 @@
-"""What computes the logits of a causal student: fast passes on a CPU, or transformers' modules.
+"""What computes the logits of a causal student: fast passes, or transformers' modules.
 
 Positions are given explicitly, so models with absolute positions work as well. Not here: which row
 holds what (`causal_cache.py`), who enters and leaves (`causal.py`)."""
@@ -68,12 +68,14 @@ class FusedModel:
 
 
 class ModuleModel:
-    """Any causal model of transformers, by its own modules."""
+    """Any causal model of transformers, by its own modules; on a GPU with fast steps, where the
+    model has them."""
 
     read_tokens = PREFILL_TOKENS
 
-    def __init__(self, model: Any, pad_id: int) -> None:
-        self.model, self.pad_id = model, pad_id
+    def __init__(self, model: Any, pad_id: int, runner: LlamaRunner | None = None) -> None:
+        """runner: of the same weights and type; it takes the steps."""
+        self.model, self.pad_id, self.runner = model, pad_id, runner
         self.cache_argument = cache_argument(model)
 
     def padded(self, lengths: Sequence[int]) -> int:
@@ -97,6 +99,8 @@ class ModuleModel:
 
     def step(self, tokens: Sequence[int], cache: BatchCache) -> Tensor:
         layers, mask, positions = cache.before_token()
+        if self.runner is not None:
+            return self.runner.step(torch.tensor(tokens), positions.squeeze(1), layers, mask)
         return self._logits(torch.tensor(tokens)[:, None], mask, positions, layers)
 
     def _logits(

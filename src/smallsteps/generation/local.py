@@ -16,7 +16,7 @@ from typing import Any
 
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.generation.causal import CausalSession
-from smallsteps.generation.causal_models import FusedModel, ModuleModel
+from smallsteps.generation.causal_models import CausalModel, FusedModel, ModuleModel
 from smallsteps.generation.encoder_decoder import CohortSession, T5Session
 from smallsteps.generation.generator import (
     Decoding,
@@ -47,13 +47,16 @@ class LocalEngine:
         wanted = DTYPES[dtype] if dtype else student.dtype
         student.model.eval()
         model: Any = merged(student.model)
+        on_cpu = student.device.type == "cpu"
         self.runner: T5Runner | LlamaRunner | None = None
         if model.config.model_type in ("t5", "mt5"):
             self.runner = T5Runner(model, wanted)
-        elif runs_fast(model):
+        elif runs_fast(model) and on_cpu:
             self.runner = LlamaRunner(model, wanted)
         elif wanted is not student.dtype:
             model = (copy.deepcopy(model) if model is student.model else model).to(wanted)
+        if not on_cpu and runs_fast(model):
+            self.runner = LlamaRunner(model, wanted)
         self.model = model
 
     def session(self, decoding: Decoding) -> Session:
@@ -63,7 +66,9 @@ class LocalEngine:
             return T5Session(student, self.runner, decoding, self.batch_size)
         if student.architecture == "encoder-decoder":
             return CohortSession(student, self.model, decoding, self.batch_size)
-        model = FusedModel(self.runner) if self.runner else ModuleModel(self.model, student.pad_id)
+        model: CausalModel = ModuleModel(self.model, student.pad_id, self.runner)
+        if self.runner is not None and student.device.type == "cpu":
+            model = FusedModel(self.runner)
         return CausalSession(student, model, decoding, self.batch_size)
 
     def generate(

@@ -1,9 +1,10 @@
-"""Llama-class models (Llama, SmolLM, Qwen 2) on a CPU without the overhead: prompts, and single
-steps of many rows, on a Hugging Face model's weights.
+"""Llama-class models (Llama, SmolLM, Qwen 2) without the overhead: prompts (on a CPU), and single
+steps of many rows (on any device), on a Hugging Face model's weights.
 
 What is gained over the modules: fused projections (Q K V; gate and up) in the layout that the CPU's
 products want, prompts without any padding, queries that share a head of keys attend together (keys
-and values are never repeated), and a vocabulary head on last positions only.
+and values are never repeated), and a vocabulary head on last positions only. On a GPU a step is
+about half as many kernels, and starting them is what a small model's step takes its time for.
 
 Numbers agree with the modules up to rounding (tests compare logits and greedy text). Not here:
 which row holds what (`generation/causal_cache.py`). Sources: the Llama modules of transformers;
@@ -38,7 +39,7 @@ READ_TOKENS = 1024
 def runs_fast(model: Any) -> bool:
     """Whether `LlamaRunner` can take the place of `model`'s modules."""
     config = model.config
-    if config.model_type not in MODEL_TYPES or model.device.type != "cpu":
+    if config.model_type not in MODEL_TYPES:
         return False
     rope = getattr(config, "rope_parameters", None) or {}
     return (
@@ -129,14 +130,16 @@ class LlamaRunner:
     def step(
         self, tokens: Tensor, positions: Tensor, past: Sequence[PastLayer], mask: Tensor
     ) -> Tensor:
-        """Logits [rows, vocab] after each row has read its token. `tokens`, `positions`: [rows];
-        `mask` [rows, columns]: which columns of the caches, its new one included, a row sees."""
-        hidden = self.embedding[tokens]
-        cos, sin = self._angles(positions)
+        """Logits [rows, vocab] after each row has read its token. On the CPU: `tokens`,
+        `positions` [rows]; `mask` [rows, columns]: which columns of the caches, its new one
+        included, a row sees."""
+        device = self.embedding.device
+        hidden = self.embedding[tokens.to(device)]
+        cos, sin = self._angles(positions.to(device))
         bias = None
         if not mask.all():
             bias = torch.zeros(mask.shape).masked_fill_(mask == 0, -torch.inf)
-            bias = bias[:, None, None]
+            bias = bias[:, None, None].to(device)
         for layer, caches in zip(self.layers, past, strict=True):
             queries, keys, values = layer.project(hidden, cos, sin)
             all_keys, all_values = caches.update(keys[:, :, None], values[:, :, None])
@@ -147,8 +150,8 @@ class LlamaRunner:
         self, sources: Sequence[Sequence[int]], pasts: Sequence[Sequence[KeysValues]]
     ) -> tuple[Tensor, list[list[KeysValues]]]:
         """(logits [rows, vocab] after each source, keys and values of each row, past ones included,
-        layer by layer). `pasts`: what each row has read before its source; nothing: the source is
-        its beginning."""
+        layer by layer). On a CPU alone, where many small passes cost little. `pasts`: what each
+        row has read before its source; nothing: the source is its beginning."""
         lengths = [len(source) for source in sources]
         starts = [past[0][0].shape[1] if past else 0 for past in pasts]
         # all but attention runs on the tokens of all sources, one after another

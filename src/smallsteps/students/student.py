@@ -71,6 +71,7 @@ class Student:
     def refresh(self) -> None:
         """Read the tokenizer again. Call this after adding tokens to it."""
         self._ids_by_text: dict[str, tuple[int, ...]] = {}
+        self._ids_by_question: dict[tuple[int, str], tuple[int, ...]] = {}
         self.__dict__.pop("number_ids", None)  # cached
         self.source_head, self.source_tail = find_frame(self.tokenizer)
         # BART-class decoders write <s> first, T5-class ones do not, and T5Gemma's are given it
@@ -253,6 +254,16 @@ class Student:
         """A causal student's prompt: worked examples, never of this very question, then the
         question."""
         demonstrations = self.drive.demonstrations if self.drive else ()
+        # rendering a chat template takes longer than encoding, and segments share a question
+        key = (hash(demonstrations), question)
+        if key not in self._ids_by_question:
+            if len(self._ids_by_question) >= CACHED_TEXTS:
+                self._ids_by_question.clear()
+            self._ids_by_question[key] = tuple(self._rendered_ids(demonstrations, question))
+        return list(self._ids_by_question[key])
+
+    def _rendered_ids(self, demonstrations: Sequence[tuple[str, str]], question: str) -> list[int]:
+        """`_question_ids`, made anew."""
         messages: list[tuple[str, str]] = []
         for example_question, rationale in demonstrations:
             if example_question == question:
