@@ -193,6 +193,15 @@ class Lab:
         folder = self.run.stage(f"arms/{place}/{name}", make)
         return [Prediction.from_row(row) for row in read_json_lines(folder / "parts.jsonl")]
 
+    def further_answers(
+        self, place: str, student: Path, job: Callable[[Path], TrainingJob]
+    ) -> dict[str, list[Prediction]]:
+        """Name of a further test set → greedy answers of a trained student."""
+        return {
+            test: self.answer(place, student, rows, job, name=f"answers-{test}", task=task)
+            for test, (task, rows) in self.data.further.items()
+        }
+
     def outcome(
         self,
         name: str,
@@ -214,10 +223,6 @@ class Lab:
             return self.answer(place, checkpoint, problems, job, name=stage)
 
         predictions = answers_of(student)
-        further = {
-            test: self.answer(place, student, rows, job, name=f"answers-{test}", task=task)
-            for test, (task, rows) in self.data.further.items()
-        }
         by_criterion = {
             criterion: answers_of(trained.folders[criterion])
             for criterion in (PAPER_CRITERIA if self.recipe.evaluation.paper_protocol else ())
@@ -230,7 +235,7 @@ class Lab:
             student=student,
             validation=trained.validation,
             cost=trained.cost,
-            further=further,
+            further=self.further_answers(place, student, job),
             by_criterion=by_criterion,
             trail=trained.trail,
             answers_of=answers_of,

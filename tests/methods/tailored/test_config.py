@@ -25,7 +25,6 @@ from tiny_tailored import tailored_content
         ({"train": {"until": "passes"}}, "train.until must be tokens"),
         ({"train": {"learning_rate": [1e-3, 1e-2]}}, "expected one number, got a list: each round"),
         ({"train": {"until": "plateau", "evaluations": 9}}, "train.until must be tokens"),
-        ({"data": {"also_test": {"numbers": "x.jsonl"}}}, "reads one test set"),
     ],
 )
 def test_arms_and_settings_that_do_not_go_together_are_refused(changes, message):

@@ -12,7 +12,11 @@ from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
 from smallsteps.generation.access import Access
 from smallsteps.generation.replies import ReplyStore
+from smallsteps.generation.solve import solve
 from smallsteps.methods.tailored import exam_stages
+from smallsteps.records import Problem
+from smallsteps.students.loading import load_student
+from smallsteps.tasks import get_task
 from tiny_tailored import (
     KEY,
     sums_recipe,
@@ -135,10 +139,13 @@ def test_two_files_of_chains_teach_beside_direct_and_self_training_in_one_run(tm
         "retries": 0,
     }
     arms = ["direct", "self-training", "tailored-full", "tailored-t0-only"]
+    further_rows = write_json_lines(
+        tmp_path / "further.jsonl", [{"id": "z", "question": "What is 90 + 1?", "answer": "91"}]
+    )
     recipe = make_recipe(
         tailored_content(
             arms=arms,
-            data={"chains": chains, "task": "numbers"},
+            data={"chains": chains, "task": "numbers", "also_test": {"numbers": further_rows}},
             tailored={"rationales": 1, "teacher": teacher},
             baselines={"rounds": 1, "samples": 2},
         )
@@ -162,6 +169,15 @@ def test_two_files_of_chains_teach_beside_direct_and_self_training_in_one_run(tm
     assert {row["text"] for row in kept("start/lessons")} == {
         f"We add. The answer is {chain['problem']['answer']}." for chain in train
     }
+    assert [(row.name, row.n) for row in results.further_tests] == [(arm, 1) for arm in arms]
+    full = next(arm for arm in results.arms if arm.name == "tailored-full")
+    (answer,) = read_json_lines(
+        tmp_path / "run/arms/tailored-full-seed0/answers-numbers/parts.jsonl"
+    )
+    student = load_student(tmp_path / "run" / full.student, device="cpu")
+    problem = Problem("z", "What is 90 + 1?", "91")
+    (expected,) = solve(student, [problem], get_task("numbers"))
+    assert answer["text"] == expected.text, "the student that the arm hands out answers"
     further = kept("arms/tailored-t0-only-seed0/lessons-1")
     corrections = kept("arms/tailored-full-seed0/lessons-1")
     assert corrections and all(row["mistake"] for row in corrections)

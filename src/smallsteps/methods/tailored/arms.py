@@ -16,7 +16,7 @@ from smallsteps.experiment.arm import Arm
 from smallsteps.experiment.curves import curve_points
 from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.lab import Lab
-from smallsteps.experiment.outcome import Outcome
+from smallsteps.experiment.outcome import Outcome, label_of, place_of
 from smallsteps.experiment.result_record import Figure
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.replies import ReplyStore
@@ -47,11 +47,17 @@ class TailoredArm:
         chosen = best_round(rounds)
         trained = [round.trained for round in rounds if round.trained is not None]
         curves = joined_curves(rounds)
+        label = label_of(self.name, seed)
+        student = Path(chosen.student)
+        further = lab.further_answers(
+            place_of(self.name, seed), student, lambda folder: lab.job(seed, folder, label)
+        )
         return Outcome(
             chosen.predictions,
             shown=chosen.predictions,
-            student=Path(chosen.student),
+            student=student,
             validation=chosen.validation.value,
+            further=further,
             cost={
                 "round": chosen.number,
                 "train_tokens": sum(training.train_tokens for training in trained),

@@ -71,8 +71,6 @@ def check(recipe: Any, names: Sequence[str]) -> None:
     unscored = strategies_for_new_chains()
     if segments not in (None, *unscored):
         raise ValueError(f"tailored.segments: {segments!r} is none of {', '.join(unscored)}")
-    if recipe.data.also_test:
-        raise ValueError("data.also_test: tailored learning reads one test set")
     if recipe.train.until != "tokens":
         raise ValueError(
             "arms of tailored learning have training tokens in common: train.until must be tokens"
