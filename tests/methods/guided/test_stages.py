@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from loopback import completion
 from smallsteps.errors import DataError, TeacherError
@@ -57,6 +58,18 @@ def test_a_spent_limit_stops_with_everything_kept(recipe_of, run_recipe, server)
     assert len(server.bodies) == calls, "replies paid before and after the stop are in the store"
 
 
+@pytest.mark.parametrize("fluency", [True, False])
+def test_fluency_is_measured_under_the_distilled_student_unless_it_is_left_out(
+    recipe_of, run_recipe, tmp_path, fluency
+):
+    guided = guided_content(tmp_path / "replies.sqlite")["guided"]
+    arms = ["guided-standard", "guided-distilled"]
+    results = run_recipe(recipe_of(arms=arms, guided={**guided, "fluency": fluency}))
+    (row,) = [row for row in results.methods["guided"].guidance if row.quality]
+    assert ("fluency" in row.quality) == fluency
+    assert "factuality" in row.quality
+
+
 @pytest.mark.parametrize(
     ("answer", "arm", "error", "message"),
     [
@@ -99,3 +112,22 @@ def test_a_folder_reads_and_its_weights_tell_how_sure_it_is(run_recipe, tmp_path
     content["guided"]["reader"] |= {"name": str(tmp_path / "reader"), "cot_tokens": 40}
     results = run_recipe(make_recipe(content))
     assert all(row.large_tokens > 0 for row in results.methods["guided"].guidance)
+
+
+def test_a_reader_in_a_folder_has_the_dtype_of_the_evaluation(run_recipe, tmp_path, monkeypatch):
+    load_student("bundled").save(tmp_path / "reader")
+    content = guided_content(
+        tmp_path / "own.sqlite",
+        arms=["guided-standard", "guided-gold-facts"],
+        evaluation={"dtype": "bfloat16"},
+    )
+    content["guided"]["reader"] |= {"name": str(tmp_path / "reader")}
+    readers = []
+
+    def opened(*arguments, **settings):
+        readers.append(load_student(*arguments, **settings))
+        return readers[-1]
+
+    monkeypatch.setattr("smallsteps.students.loading.load_student", opened)
+    run_recipe(make_recipe(content))
+    assert [reader.dtype for reader in readers] == [torch.bfloat16]
