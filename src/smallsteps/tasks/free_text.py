@@ -19,7 +19,8 @@ from smallsteps.tasks.closings import denies, lenient_tail
 from smallsteps.tasks.languages import bare_answer, closing_pattern
 from smallsteps.tasks.sentences import last_sentence
 
-_DENIED = re.compile(r"\s*n['’]t\b")
+DENIED = re.compile(r"\s*n['’]t\b")
+"""How what follows "the answer is" begins where a reply says what the answer isn't."""
 
 
 def extract_text(
@@ -35,7 +36,7 @@ def extract_text(
     if tail is None and lenient:
         reply = reply_text(text)
         tail = lenient_tail(reply) or ("" if denies(reply) else last_sentence(reply))
-    if tail is None or _DENIED.match(tail):
+    if tail is None or DENIED.match(tail):
         return None
     bare = bare_answer(undecorated(tail), language)
     return bare if normalise(bare) else None

@@ -60,7 +60,8 @@ class Model:
         ("The answer is no. Both lie in Rome.", False, "no", "closing"),
         ("So the answer is St. Louis. It is in", True, "St. Louis", "closing"),
         ("Ann said: the answer is x. She was wrong.", False, None, "none"),
-        ("The answer isn't Rome. Ann lives in Italy.", True, "n't Rome", "closing"),
+        ("The answer isn't Rome. Ann lives in Italy.", False, None, "none"),
+        ("Ann lives in Italy. The answer isn't Rome.", False, None, "none"),
         ("Ann lives in Italy.", False, None, "none"),
         ("Prediction:", True, None, "none"),
         (

@@ -36,6 +36,7 @@ from smallsteps.generation.generator import (
 from smallsteps.records import Problem
 from smallsteps.tasks.base import ANSWER_IS, Task, closing_tail
 from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.free_text import DENIED
 from smallsteps.tasks.sentences import sentences
 from smallsteps.teaching.prompts import Prompt, read_prompt
 
@@ -246,7 +247,7 @@ def read_off(text: str, ends_open: bool) -> tuple[str | None, ReadFrom]:
         prediction = _first_line(text[marks[-1].end() :])
         return prediction, "prediction" if prediction else "none"
     closing = (closing_tail(text) or _opening_tail(text) or "").rstrip(" .")
-    if closing:
+    if closing and not DENIED.match(closing):
         return closing, "closing"
     if ends_open and (line := _first_line(text)):
         return line, "direct"
