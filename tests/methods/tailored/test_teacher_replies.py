@@ -169,6 +169,8 @@ def test_two_files_of_chains_teach_beside_direct_and_self_training_in_one_run(tm
     assert {row["text"] for row in kept("start/lessons")} == {
         f"We add. The answer is {chain['problem']['answer']}." for chain in train
     }
+    places = sorted(path.name for path in (tmp_path / "run/start/seed0").iterdir())
+    assert places == ["round-0", "round-1-plain"], "one rationale has no positive to compare with"
     assert [(row.name, row.n) for row in results.further_tests] == [(arm, 1) for arm in arms]
     full = next(arm for arm in results.arms if arm.name == "tailored-full")
     (answer,) = read_json_lines(

@@ -144,9 +144,20 @@ class Rounds:
         if number == 0:
             return f"start/seed{seed}/round-0"
         if number == 1:
-            contrast = "plain" if arm in WITHOUT_CONTRAST else self.settings.contrast
+            contrast = self.settings.contrast if self._contrasts(arm, 1) else "plain"
             return f"start/seed{seed}/round-1-{contrast}"
         return f"arms/{PREFIX}{arm}-seed{seed}/round-{number}"
+
+    def _contrasts(self, arm: str, number: int) -> bool:
+        """Whether an arm contrasts rationales in the training of round `number`."""
+        return arm not in WITHOUT_CONTRAST and (number > 1 or self._positives_at_first)
+
+    @cached_property
+    def _positives_at_first(self) -> bool:
+        """Whether any question has a second rationale in T_0. Where none has, the first training
+        has nothing to contrast, and all arms learn the same in it."""
+        questions = [reply.problem_id for reply in collected(self.replies.first, self.settings)]
+        return len(set(questions)) < len(questions)
 
     def _round(
         self,
@@ -207,7 +218,7 @@ class Rounds:
             for reply in collected(replies, self.settings)
         ]
         negatives: dict[str, Sequence[str]] = {}
-        if arm not in WITHOUT_CONTRAST:
+        if self._contrasts(arm, number):
             negatives = {paper.id: paper.wrong for paper in papers if paper.wrong}
         material = RoundMaterial(chains, negatives)
         restart = self.settings.start == "restart" or number == 1
