@@ -15,7 +15,7 @@ from smallsteps.experiment.run import run
 from smallsteps.tasks.stories import make_chains
 from tiny_runs import TINY_STUDENT
 
-BUNDLED = ("demo", "as-es/bundled")
+BUNDLED = ("demo", "as-es/bundled", "as-es/plateau")
 NAMES = [name for name in recipe_names() if name.startswith("as-es/") and name not in BUNDLED]
 SMALL = [
     "seeds=[0]",
