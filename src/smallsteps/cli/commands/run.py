@@ -50,8 +50,9 @@ def compare(
         typer.Option(
             "--arms",
             help="Arms, separated by commas: base, base-fewshot, answer-only, direct, "
-            "direct-report, self-training, and ases-PATH-CUT (PATH: uni, cue, dual; CUT: inter, ent, "
-            "ent*, loss, bleu, rouge, gold, chunks). `smallsteps recipes --arms` explains them.",
+            "direct-report, self-training, and ases-PATH-CUT (PATH: uni, cue, dual; CUT: inter, "
+            "ent, ent*, loss, bleu, rouge, gold, chunks). `smallsteps recipes --arms` explains "
+            "them.",
         ),
     ] = "base,answer-only,direct,ases-uni-rouge,ases-uni-ent",
     budget: Annotated[
