@@ -3,8 +3,9 @@ steps of many rows (on any device), on a Hugging Face model's weights.
 
 What is gained over the modules: fused projections (Q K V; gate and up) in the layout that the CPU's
 products want, prompts without any padding, queries that share a head of keys attend together (keys
-and values are never repeated), and a vocabulary head on last positions only. On a GPU a step is
-about half as many kernels, and starting them is what a small model's step takes its time for.
+and values are never repeated), and a vocabulary head on last positions only. With 30
+layers a step is 808 operations instead of the modules' 1,246. On a GPU a small model's step takes
+its time for starting them.
 
 Numbers agree with the modules up to rounding (tests compare logits and greedy text). Not here:
 which row holds what (`generation/causal_cache.py`). Sources: the Llama modules of transformers;
