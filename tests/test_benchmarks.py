@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from smallsteps.experiment.recipe import load_recipe
+from smallsteps.experiment.recipe import load_recipe, make_recipe
 from smallsteps.methods.guided.reader import read_off
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
@@ -169,3 +169,16 @@ def test_the_prompts_of_the_guided_benchmark_put_the_question_last(monkeypatch):
         assert messages[-1] == ("user", "\n".join(lines))
         example = messages[-2][1]
         assert read_off(example, ends_open=False) == ("Oslo", "closing")
+
+
+def test_a_merged_run_has_the_stages_of_its_arms_and_what_untrained_arms_do_for_all_seeds(tmp_path):
+    worker = imported(FOLDER / "gpu/worker.py")
+    source, out = tmp_path / "source", tmp_path / "out"
+    places = ["base", "base-seed1", "direct-seed1", "direct-seed2", "ases-uni-rouge-seed1"]
+    for place in places:
+        (source / "arms" / place).mkdir(parents=True)
+        (source / "arms" / place / "file").write_text(place)
+    recipe = make_recipe({"arms": ["base", "direct"], "seeds": [1]}, "recipe")
+    worker.merge(recipe, out, source)
+    merged = sorted(path.name for path in (out / "arms").iterdir())
+    assert merged == ["base", "base-seed1", "direct-seed1"]

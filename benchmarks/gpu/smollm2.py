@@ -10,8 +10,8 @@ seed is a process of its own (`worker.py`), and several share the GPU. An arm be
 needs is there: the segments that its first seed cut, or the direct student that scores its chains.
 The main arms have three seeds, all others one.
 
-OUT/main and OUT/all: results.json, report.html and figure.svg of the main arms at all seeds, and of
-all arms at the first seed. OUT/status.json: what each process did. OUT/curves.jsonl: the curves of
+OUT/main-* and OUT/all-*: results.json, report.html and figure.svg of the main arms at all seeds,
+and of all arms at the first seed. OUT/status.json: what each process did. OUT/curves.jsonl: the curves of
 every training, finished or not. Whatever has ended stands in OUT, also where time runs out.
 """
 
@@ -47,7 +47,7 @@ AGREEMENT = "agreement"
 UNTRAINED = ("base", "base-fewshot")
 NEEDS_DIRECT = ("ases-uni-ent", "ases-uni-loss", "self-training")
 GIB_PER_JOB = 16
-"""GPU memory of a process: 12 in the mean of twelve, up to 21 while it answers."""
+"""GPU memory of a process: 12 in the mean of twelve, up to 21."""
 TRIES = 2
 """A process that fails (of memory, say) starts once more, and goes on where it was."""
 END_SECONDS = 80.0
@@ -133,7 +133,8 @@ class Table:
         return files
 
     def _student(self) -> Path:
-        """A folder with random weights, where `smollm2.sh --random` made one; else the GGUF file."""
+        """A folder with random weights, where `smollm2.sh --random` made one; else the GGUF
+        file."""
         folder: Path = self.options.data / "student"
         return folder if folder.is_dir() else self.options.data / "smollm2.gguf"
 
@@ -158,7 +159,7 @@ class Table:
                 "until": "plateau",
                 "passes": self.options.passes,
                 "patience": 3,
-                "evaluations": max(4, round(self.options.passes)),
+                "evaluations": max(4, round(2 * self.options.passes)),
                 "learning_rate": self.options.learning_rate,
                 "update_examples": sizes.update_examples,
                 "validation_chains": sizes.validation,
@@ -305,15 +306,12 @@ class Table:
                 )
                 continue
             results.append(Job("results main", self._worker("results", recipe, folder)))
-            self._all(
-                [
-                    Job(f"points {arm}@{seed}", self._worker("points", recipe, folder, name))
-                    for arm in arms
-                    for seed in group_seeds
-                    for name in [f"{arm}@{seed}"]
-                ],
-                slots=2 * self.slots,
-            )
+            places = [f"{arm}@{seed}" for arm in arms for seed in group_seeds]
+            on_the_way = [
+                Job(f"points {place}", self._worker("points", recipe, folder, place))
+                for place in places
+            ]
+            self._all(on_the_way, slots=2 * self.slots)
         self._all(results)
 
     def _gather(self) -> None:
@@ -349,7 +347,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=560, help="of the whole")
     parser.add_argument("--chains", type=int, default=2000, help="to train on")
     parser.add_argument("--passes", type=float, default=3, help="most passes over the chains")
-    parser.add_argument("--learning-rate", type=float, default=5e-4)
+    parser.add_argument("--learning-rate", type=float, default=3e-4)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--jobs", type=int, default=0, help="processes at a time; 0: by memory")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script itself")

@@ -2,7 +2,7 @@
 # The table of a real student, SmolLM2-135M-Instruct, on GSM8K chains, on a GPU. Needs no network.
 #
 #     benchmarks/gpu/smollm2.sh OUT [--random] [--seconds 560] [--chains 2000] [--passes 3]
-#                                   [--learning-rate 5e-4] [--device cuda|cpu] [--tiny] [--jobs N]
+#                                   [--learning-rate 3e-4] [--device cuda|cpu] [--tiny] [--jobs N]
 #
 # OUT: a folder for main-* (the main arms at three seeds) and all-* (all arms at the first seed):
 # results.json, report.html, figure.svg; agreement.txt: how well SmolLM2's scores agree with people's

@@ -7,8 +7,8 @@
     python benchmarks/gpu/worker.py merge   RECIPE OUT FROM       gives OUT the stages that FROM has
     python benchmarks/gpu/worker.py results RECIPE OUT [POINT]    results.json, page and figure; of
                                                                   the points on the way only POINT
-
-    python benchmarks/gpu/worker.py agreement RECIPE OUT CHAINS UNTRAINED  labels CHAINS with the best
+    python benchmarks/gpu/worker.py agreement RECIPE OUT CHAINS UNTRAINED
+                                                                  labels CHAINS with the best
                                                                   student of OUT
 
 `smollm2.py` calls it. A run folder is locked for one process. Here the lock is off, and who calls
@@ -30,7 +30,7 @@ from typing import Any
 from smallsteps.experiment import folder as folder_module
 from smallsteps.experiment import points, run
 from smallsteps.experiment.lab import Lab
-from smallsteps.experiment.outcome import place_of
+from smallsteps.experiment.outcome import folder_name, place_of
 from smallsteps.experiment.recipe import load_recipe
 
 STAGES = ("data", "base", "check", "plan", "segments", "search", "arms")
@@ -107,6 +107,7 @@ def only_at(point: str) -> None:
 def merge(recipe: Any, out: Path, source: Path) -> None:
     """Gives `out` the recipe's stages of `source`, without copying: both are on one disk."""
     places = {place_of(arm, seed) for arm in recipe.arms for seed in recipe.seeds}
+    places |= {folder_name(arm) for arm in recipe.arms}  # what untrained arms do for all seeds
     with folder_module.run_folder(out, recipe.digest(), recipe.to_yaml()):
         for stage in STAGES:
             for path in sorted((source / stage).rglob("*")):
