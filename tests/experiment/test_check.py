@@ -112,6 +112,22 @@ def test_students_may_write_as_many_segments_as_their_longest_chain_has_and_a_qu
     assert saved["max_segments"] == 21, "so that `solve` knows it"
 
 
+def test_the_checks_of_all_arms_load_the_student_once(recipe_of, tmp_path, monkeypatch, fits):
+    loads, load = [], job_module.load_student
+
+    def spy(*words, **settings):
+        loads.append(len(fits))
+        return load(*words, **settings)
+
+    monkeypatch.setattr(job_module, "load_student", spy)
+    arms = ["direct", "ases-uni-inter", "ases-uni-rouge", "ases-dual-bleu", "answer-only"]
+    run(recipe_of(arms=arms, train={"budget": 300, "evaluations": 1}), tmp_path / "run")
+    before_training = [fitted for fitted in loads if fitted == 0]
+    assert len(before_training) == 2, "for the checks, and for the training of the first arm"
+    roles = [student.drive.role for _, _, student in fits if student.drive.path == "dual"]
+    assert roles == ["ES", "AS"], "halves that are checked share a model, not what they write"
+
+
 def test_what_is_planned_is_said_with_the_models_and_tokens_of_all_arms_and_seeds(
     recipe_of, listener, tmp_path
 ):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from smallsteps.errors import DataError, StudentError
+from smallsteps.students import student as student_module
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
@@ -86,6 +87,23 @@ def test_a_chat_model_reads_the_question_as_a_users_turn(tiny: Tiny) -> None:
     student = tiny("qwen")
     shown = student.tokenizer.decode(student.source_ids(TASK, QUESTION))
     assert shown == f"<|im_start|>user\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_a_question_is_rendered_once_and_anew_after_other_demonstrations(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = prepare(tiny("qwen"), TASK, path="uni")
+    rendered, render = [], student_module.chat_text
+    monkeypatch.setattr(
+        student_module, "chat_text", lambda *words: rendered.append(1) or render(*words)
+    )
+    first = student.source_ids(TASK, QUESTION)
+    first.append(-1)  # the caller's list is its own
+    prefix = [("ES", "Ann has 3 boxes,")]
+    assert student.source_ids(TASK, QUESTION, prefix)[: len(first) - 1] == first[:-1]
+    assert len(rendered) == 1
+    prepare(student, TASK, path="uni", demonstrations=[("What is 1 + 1?", "2. The answer is 2.")])
+    assert len(student.source_ids(TASK, QUESTION)) > len(first) and len(rendered) == 2
 
 
 @pytest.mark.parametrize("style", ["llama", "qwen"])

@@ -44,19 +44,19 @@ def check_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     _check_room(lab, [(lab.task, validation)])
 
 
-def _rehearsed(lab: Lab) -> Student:
+def _check_student(lab: Lab) -> Student:
     """The untrained student with all tokens that an arm may need: loaded once for all checks."""
-    if lab.rehearsed is None:
+    if lab.check_student is None:
         job = lab.job(lab.recipe.seeds[0], lab.run.path)
-        lab.rehearsed = prepare(
+        lab.check_student = prepare(
             job.base(), lab.task, path="uni", cue=not job.causal, texts=job.texts
         )
-    return lab.rehearsed
+    return lab.check_student
 
 
 def _check_room(lab: Lab, sets: Sequence[tuple[Task, list[Problem]]]) -> None:
     """Raises DataError where a question to be answered is longer than the student reads."""
-    job, student = lab.job(lab.recipe.seeds[0], lab.run.path), _rehearsed(lab)
+    job, student = lab.job(lab.recipe.seeds[0], lab.run.path), _check_student(lab)
     limit = job.solving().source_limit
     for task, problems in sets:
         for problem in problems:
@@ -203,5 +203,5 @@ def _jobs(
     for number, arm in enumerate(named.values()):
         lab.reporter.advance(activity, number, len(named), arm.name)
         job = lab.chain_job(arm.selection, seed, folder, label_of(arm.name, seed))
-        yield arm, replace(job, rehearsed=_rehearsed(lab), texts=())
+        yield arm, replace(job, check_student=_check_student(lab), texts=())
     lab.reporter.advance(activity, len(named), len(named))

@@ -79,13 +79,13 @@ class TrainingJob:
     returns its folder; None: this training searches none."""
     announces: bool = True
     """Whether it tells what will be trained on."""
-    rehearsed: Student | None = None
+    check_student: Student | None = None
     """What `base` copies instead of loading: for checks, which read text and change no weights."""
 
     def base(self) -> Student:
         """The untrained student, freshly loaded."""
-        if self.rehearsed is not None:
-            return copy(self.rehearsed)
+        if self.check_student is not None:
+            return copy(self.check_student)
         settings = self.recipe.student
         student = load_student(
             self.base_folder,

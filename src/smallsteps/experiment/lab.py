@@ -57,7 +57,7 @@ class Lab:
     forecast: Forecast | None = None
     resources: ExitStack = field(default_factory=ExitStack)
     """Closed at the end of the run: stores of replies."""
-    rehearsed: Student | None = None
+    check_student: Student | None = None
     """The untrained student as the checks share it; freed before the first training."""
     trained: dict[str, Trained] = field(default_factory=dict)
     """Stages of training that were read already: the digests of large weights take a while."""

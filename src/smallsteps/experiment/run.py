@@ -114,7 +114,7 @@ def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Acc
         _set_budget(lab, chain_arms)
         if chain_arms:
             plan_chain_arms(lab, chain_arms)
-            lab.rehearsed = None
+            lab.check_student = None
         for method_run in runs.values():
             method_run.prepare()
         graded = [grade_arm(lab, arm, seed) for seed in recipe.seeds for arm in arms]

@@ -47,17 +47,20 @@ class LocalEngine:
         wanted = DTYPES[dtype] if dtype else student.dtype
         student.model.eval()
         model: Any = merged(student.model)
-        on_cpu = student.device.type == "cpu"
         self.runner: T5Runner | LlamaRunner | None = None
         if model.config.model_type in ("t5", "mt5"):
             self.runner = T5Runner(model, wanted)
-        elif runs_fast(model) and on_cpu:
+        elif runs_fast(model):
             self.runner = LlamaRunner(model, wanted)
-        elif wanted is not student.dtype:
+        by_modules = not self.runner or (isinstance(self.runner, LlamaRunner) and not self.on_cpu)
+        if by_modules and wanted is not student.dtype:
             model = (copy.deepcopy(model) if model is student.model else model).to(wanted)
-        if not on_cpu and runs_fast(model):
-            self.runner = LlamaRunner(model, wanted)
         self.model = model
+
+    @property
+    def on_cpu(self) -> bool:
+        """Where prompts are read by the runner too; elsewhere modules read them."""
+        return self.student.device.type == "cpu"
 
     def session(self, decoding: Decoding) -> Session:
         """An empty batch. One at a time for T5 students, whose caches the engine owns."""
@@ -66,9 +69,10 @@ class LocalEngine:
             return T5Session(student, self.runner, decoding, self.batch_size)
         if student.architecture == "encoder-decoder":
             return CohortSession(student, self.model, decoding, self.batch_size)
-        model: CausalModel = ModuleModel(self.model, student.pad_id, self.runner)
-        if self.runner is not None and student.device.type == "cpu":
-            model = FusedModel(self.runner)
+        if self.runner is not None and self.on_cpu:
+            model: CausalModel = FusedModel(self.runner)
+        else:
+            model = ModuleModel(self.model, student.pad_id, self.runner)
         return CausalSession(student, model, decoding, self.batch_size)
 
     def generate(

@@ -71,7 +71,7 @@ class Student:
     def refresh(self) -> None:
         """Read the tokenizer again. Call this after adding tokens to it."""
         self._ids_by_text: dict[str, tuple[int, ...]] = {}
-        self._ids_by_question: dict[tuple[int, str], tuple[int, ...]] = {}
+        self._ids_by_question: dict[tuple[Any, str], tuple[int, ...]] = {}
         self.__dict__.pop("number_ids", None)  # cached
         self.source_head, self.source_tail = find_frame(self.tokenizer)
         # BART-class decoders write <s> first, T5-class ones do not, and T5Gemma's are given it
@@ -255,7 +255,7 @@ class Student:
         question."""
         demonstrations = self.drive.demonstrations if self.drive else ()
         # rendering a chat template takes longer than encoding, and segments share a question
-        key = (hash(demonstrations), question)
+        key = (demonstrations, question)
         if key not in self._ids_by_question:
             if len(self._ids_by_question) >= CACHED_TEXTS:
                 self._ids_by_question.clear()
