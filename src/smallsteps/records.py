@@ -147,7 +147,7 @@ class Prediction(Record):
     tokens: int = 0
     """Number of tokens written, including the ends of segments."""
     seconds: float = 0.0
-    """Wall-clock seconds of the whole batch, divided by its number of problems."""
+    """Seconds of the whole batch (`Stopwatch`), divided by its number of problems."""
     author: str = "student"
 
 

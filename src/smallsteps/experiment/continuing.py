@@ -13,7 +13,6 @@ off the chains that the students wrote."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from smallsteps.experiment.gold_steps import StepChain, given_prefix
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of, place_of
 from smallsteps.generation.draft import GivenPrefix
+from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.records import Prediction, Problem, Segment
 from smallsteps.segments.label import segment_chains
 from smallsteps.segments.strategies import get_strategy
@@ -57,7 +57,7 @@ def on_gold_prefixes(
         label = label_of(arm.name, seed)
         loaded = load(student, device=lab.recipe.student.device, dtype=lab.recipe.evaluation.dtype)
         by_id = {c.problem.id: c for c in _continuations(lab, arm, seed, chains)}
-        began = time.monotonic()
+        stopwatch = Stopwatch(loaded.device)
         predictions = lab.job(seed, folder, label).answers(
             loaded,
             [continuation.problem for continuation in by_id.values()],
@@ -65,7 +65,7 @@ def on_gold_prefixes(
             given={name: continuation.given for name, continuation in by_id.items()},
             enough=lambda name, text: by_id[name].step.decided(text),
         )
-        seconds = round((time.monotonic() - began) / max(len(by_id), 1), 6)
+        seconds = stopwatch.share(len(by_id))
         place = place_of(arm.name, seed)
         signed = (replace(p, seconds=seconds, author=place) for p in predictions)
         write_rows(folder / "parts.jsonl", (prediction.to_row() for prediction in signed))

@@ -8,7 +8,6 @@ it."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from smallsteps.experiment.reporter import Reporter
 from smallsteps.experiment.sweeps import first_chains
 from smallsteps.experiment.trained import PAPER_CRITERIA, Trained
 from smallsteps.generation.access import Access
+from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.records import Chain, Prediction, Problem
 from smallsteps.students.loading import load
 from smallsteps.students.student import Student
@@ -177,15 +177,16 @@ class Lab:
         task: Task | None = None,
     ) -> list[Prediction]:
         """Greedy answers of the student `student`, a folder or a name, made once in the stage
-        `arms/<place>/<name>`; each has its share of the seconds."""
+        `arms/<place>/<name>`; each has its share of the seconds
+        (`Stopwatch`)."""
 
         def make(folder: Path) -> None:
             evaluation = self.recipe.evaluation
             loaded = load(student, device=self.recipe.student.device, dtype=evaluation.dtype)
             answering = replace(job(folder), task=task or self.task)
-            began = time.monotonic()
+            stopwatch = Stopwatch(loaded.device)
             predictions = answering.answers(loaded, problems, f"{answering.label}, {name}")
-            seconds = round((time.monotonic() - began) / len(problems), 6)
+            seconds = stopwatch.share(len(problems))
             # the author is named by its arm: a run folder may be moved
             signed = (replace(p, seconds=seconds, author=place) for p in predictions)
             write_rows(folder / "parts.jsonl", (prediction.to_row() for prediction in signed))

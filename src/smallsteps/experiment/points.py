@@ -138,7 +138,7 @@ def _result(point: Point, name: str, score: Score, reached: Sequence[BestSoFar])
         n=score.n,
         tokens=round(_mean([best.tokens for best in reached]), 1),
         passes=round(_mean([best.passes for best in reached]), 3),
-        seconds=round(_mean([best.seconds for best in reached]), 2),
+        seconds=round(_mean([best.seconds for best in reached]), 3),
     )
 
 

@@ -118,7 +118,7 @@ def _tried(rate: float, train: Callable[[float, Path], Trained], place: Path) ->
         validation=None if diverged else trained.validation,
         validation_loss=None if diverged else loss,
         tokens=trained.train_tokens,
-        seconds=round(trained.seconds, 2),
+        seconds=round(trained.seconds, 3),
         diverged=diverged,
     )
 
@@ -128,7 +128,7 @@ def _spent(place: Path) -> dict[str, Any]:
     ends = [rows[-1] for path in place.rglob(CURVES) if (rows := read_curves(path))]
     return {
         "tokens": sum(row["tokens"] for row in ends),
-        "seconds": round(float(sum(row["seconds"] for row in ends)), 2),
+        "seconds": round(float(sum(row["seconds"] for row in ends)), 3),
     }
 
 

@@ -105,7 +105,7 @@ class Trained:
         return {
             "train_tokens": self.train_tokens,
             "passes": round(self.passes, 3),
-            "seconds": round(self.seconds, 2),
+            "seconds": round(self.seconds, 3),
             "learning_rate": self.learning_rate,
             "search": self.search,
             "curve": curve_points(self.curves),

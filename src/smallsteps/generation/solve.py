@@ -6,7 +6,6 @@ tokens are written in `engine.py`."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,6 +16,7 @@ from smallsteps.generation.draft import ChainDraft, GivenPrefix
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.paths import OnSegment, PathOptions, SegmentTurn, SolveSettings, path_of
+from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.records import Prediction, Problem
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.dual import DualStudent
@@ -86,7 +86,7 @@ def solve(
                     raise
                 draft.stopped = "limit"  # what is given has outgrown what the student reads
                 finished.append(draft)
-    began, done = time.monotonic(), 0
+    stopwatch, done = Stopwatch(student.device), 0
     while drafts or finished:
         replies = [reply for session in sessions.values() for reply in session.step()]
         for reply in replies:
@@ -104,7 +104,7 @@ def solve(
                 author=student.name,
                 samples=settings.samples,
                 lenient=settings.lenient,
-                seconds=(time.monotonic() - began) / done,
+                seconds=stopwatch.share(done),
             )
         finished.clear()
 

@@ -4,13 +4,16 @@ segments."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from smallsteps.disk import atomic_folder
 from smallsteps.records import Kind
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.saving import write_model
 from smallsteps.students.student import Student
+
+if TYPE_CHECKING:
+    import torch
 
 
 class DualStudent:
@@ -21,6 +24,11 @@ class DualStudent:
     def __init__(self, es: Student, as_: Student, drive: Drive, name: str = "student") -> None:
         self.es, self.as_, self.drive, self.name = es, as_, drive, name
         self.architecture = es.architecture
+
+    @property
+    def device(self) -> torch.device:
+        """The device of both halves."""
+        return self.es.device
 
     def half(self, kind: Kind) -> Student:
         """The student that writes segments of `kind`."""

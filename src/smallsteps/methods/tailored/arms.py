@@ -63,7 +63,7 @@ class TailoredArm:
                 "train_tokens": sum(training.train_tokens for training in trained),
                 "all_tokens": sum(training.all_tokens for training in trained),
                 "passes": round(sum(training.passes for training in trained), 3),
-                "seconds": round(sum(training.seconds for training in trained), 2),
+                "seconds": round(sum(training.seconds for training in trained), 3),
                 "learning_rate": trained[0].learning_rate,
                 "curve": curve_points(curves),
                 "teacher_calls": sum(len(round.replies) for round in rounds),

@@ -7,7 +7,6 @@ The exam itself is in `exam.py`."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.sampled import Sampled
 from smallsteps.generation.generator import NO_CAP, Decoding
 from smallsteps.generation.paths import SolveSettings
+from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.methods.tailored.exam import Paper, sit
 from smallsteps.records import Prediction, Problem
@@ -97,9 +97,9 @@ class ExamStages:
         def make(folder: Path) -> None:
             student = self._load(candidate, demonstrations)
             job = self.lab.job(candidate.seed, folder)
-            began = time.monotonic()
+            stopwatch = Stopwatch(student.device)
             predictions = job.answers(student, problems, f"{candidate.label}, {part}")
-            seconds = round((time.monotonic() - began) / len(problems), 6)
+            seconds = stopwatch.share(len(problems))
             # the author is the stage and not a path: a run folder may be moved
             signed = (
                 replace(prediction, seconds=seconds, author=stage) for prediction in predictions
