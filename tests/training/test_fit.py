@@ -422,3 +422,10 @@ def test_lora_students_train_their_adapters_only_and_are_saved_merged(tiny, chai
     assert result.curves[-1]["train_loss"] < result.curves[0]["train_loss"]
     names = load_file(result.folder() / "model.safetensors")
     assert not any("lora" in name for name in names)
+
+
+def test_where_no_rate_is_named_the_student_decides(tiny, direct, task, tmp_path):
+    settings = TrainSettings(passes=1, update_examples=8, evaluations=1)
+    result = fit(tiny("t5"), direct(8), direct(4, 1, "v"), settings, tmp_path / "run", task=task)
+    assert result.learning_rate == 1e-3
+    assert 0 < next(row["lr"] for row in result.curves) <= 1e-3

@@ -1,8 +1,11 @@
 """Settings of training: what is refused, and by what line."""
 
-import pytest
+from types import SimpleNamespace
 
-from smallsteps.errors import RecipeError, TrainingError
+import pytest
+import torch
+
+from smallsteps.errors import InternalError, RecipeError, TrainingError
 from smallsteps.training.settings import (
     NO_PROMPT_LOSS,
     ContrastSettings,
@@ -20,7 +23,7 @@ from smallsteps.training.settings import (
         ({"budget": 0}, "budget: expected a whole number of at least 1, or null, got 0"),
         (
             {"learning_rate": -1},
-            "learning_rate: expected a number above 0 or a list of numbers above 0, got -1",
+            "learning_rate: expected a number above 0 or a list of numbers above 0, or null, got -1",
         ),
         (
             {"learning_rate": [1e-3, -1]},
@@ -93,3 +96,29 @@ def test_what_is_not_read_changes_no_digest():
     assert TrainSettings(patience=9).effects() == TrainSettings().effects()
     plateau = TrainSettings(until="plateau")
     assert plateau.changed(patience=9).effects() != plateau.effects()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "weights", "rate"),
+    [
+        ("encoder-decoder", 77_000_000, 5e-4),
+        ("causal", 135_000_000, 2e-4),
+        ("causal", 10_000_000, 2e-4),
+        ("causal", 9_999_999, 1e-3),
+        ("encoder-decoder", 2_400_000, 1e-3),
+    ],
+)
+def test_where_no_rate_is_named_the_student_decides(architecture, weights, rate):
+    weight = torch.empty(weights, device="meta")
+    model = SimpleNamespace(parameters=lambda: iter([weight]))
+    student = SimpleNamespace(architecture=architecture, model=model)
+    assert TrainSettings().for_student(student).rate == rate
+    named = TrainSettings(learning_rate=3e-3)
+    assert named.for_student(student) is named
+    searched = TrainSettings(learning_rate=[1e-3, 1e-2])
+    assert searched.for_student(student) is searched
+
+
+def test_a_rate_that_nobody_decided_is_an_error_of_ours():
+    with pytest.raises(InternalError, match="learning_rate: no student has decided it"):
+        _ = TrainSettings().rate

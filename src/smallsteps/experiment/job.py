@@ -145,8 +145,8 @@ class TrainingJob:
         """What `train` leaves of the models `parts`, at the recipe's learning rate; where it names
         several, at the one that the search of this arm finds best (`search.py`)."""
         rates = self.recipe.train.rates
-        if len(rates) == 1:
-            return train(self.at_rate(rates[0]), parts)
+        if len(rates) <= 1:
+            return train(self, parts)
         if self.search_stage is None:
             raise InternalError(f"{self.label}: no place to search a learning rate in")
         students = [part.student for part in parts]

@@ -126,6 +126,7 @@ class Training:
         """As `fit`, whose errors it raises. `ends_at_plateau`: False where the settings may say
         `until: plateau`, but the caller decides when the training is over."""
         task = get_task(task)
+        settings = settings.for_student(student)
         self.student, self.out = student, Path(out)
         self.measures, self.progress = Measures(bleu, metric), progress
         checked = preflight(student, train, validation, settings, task, seed)

@@ -8,13 +8,19 @@ is no setting but an argument: the seed, the share of the budget."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from smallsteps.config import LARGEST_COUNT, Count, Name, Positive, Settings, Share
-from smallsteps.errors import TrainingError, nearest
+from smallsteps.errors import InternalError, TrainingError, nearest
 from smallsteps.training.estimators import ESTIMATORS, Average
+
+if TYPE_CHECKING:
+    from smallsteps.students.student import Student
+
+SMALL = 10_000_000
+"""Number of weights below which a student's own learning rate is higher."""
 
 
 def _known_estimator(name: str) -> str:
@@ -54,9 +60,10 @@ class TrainSettings(Settings):
     is 0, or without one: the loss there) has not improved for `patience` evaluations."""
     patience: Count = 4
     """`until: plateau`: evaluations in a row without improvement after which training ends."""
-    learning_rate: Rate | list[Rate] = Field(5e-4, examples=["1e-3"])
+    learning_rate: Rate | list[Rate] | None = Field(None, examples=["1e-3"])
     """Highest learning rate (paper: 5e-4 for word problems, 1e-3 for PET). In a run also a list:
-    each arm takes the rate that is best on validation after a short training."""
+    each arm takes the rate that is best on validation after a short training. None: 5e-4 for an
+    encoder-decoder, 2e-4 for a causal student, 1e-3 for either below ten million weights."""
     search_share: float = Field(0.1, gt=0, le=1)
     """A list of learning rates: each rate is tried for this share of the arm's budget."""
     update_examples: Count = 64
@@ -118,7 +125,7 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _rates_differ(self) -> Self:
         rates = self.rates
-        if not rates:
+        if self.learning_rate == []:
             raise ValueError("learning_rate: expected a number or a list of numbers, got []")
         twice = next((rate for rate in rates if rates.count(rate) > 1), None)
         if twice is not None:
@@ -127,19 +134,28 @@ class TrainSettings(Settings):
 
     @property
     def rates(self) -> list[float]:
-        """The learning rates to choose from."""
+        """The learning rates to choose from. Empty: the student decides."""
         rates = self.learning_rate
+        if rates is None:
+            return []
         return list(rates) if isinstance(rates, list) else [rates]
 
     @property
     def rate(self) -> float:
-        """The learning rate. Raises TrainingError where several are to be searched."""
+        """The learning rate. Raises TrainingError where several are to be searched, InternalError
+        where none was chosen (`for_student`)."""
         if len(self.rates) > 1:
             raise TrainingError(
                 f"learning_rate: expected one number, got {len(self.rates)}: a run searches among "
                 "several, a single training does not."
             )
+        if not self.rates:
+            raise InternalError("learning_rate: no student has decided it")
         return self.rates[0]
+
+    def for_student(self, student: Student) -> Self:
+        """The same with the learning rate of the student, where none is set."""
+        return self if self.rates else self.changed(learning_rate=default_rate(student))
 
     @property
     def warmup(self) -> float:
@@ -153,9 +169,18 @@ class TrainSettings(Settings):
         content = super().effects()
         if self.until != "plateau":
             del content["patience"]
-        if len(self.rates) == 1:
+        if len(self.rates) <= 1:
             del content["search_share"]
         return content
+
+
+def default_rate(student: Student) -> float:
+    """The learning rate of a student whose user named none. At the paper's rate the first updates
+    undo much of what a pretrained causal model knows; very small students want a higher one
+    (docs/training.md)."""
+    if sum(parameter.numel() for parameter in student.model.parameters()) < SMALL:
+        return 1e-3
+    return 2e-4 if student.architecture == "causal" else 5e-4
 
 
 PLATEAU_DEFAULTS = {"schedule": "constant", "evaluations": 20}
