@@ -28,7 +28,16 @@ MAY_IMPORT = {
     "students": {"config", "errors", "disk", "lock", "records", "tasks", "devices"},
     "training": {"config", "errors", "disk", "records", "tasks", "students"},
     "generation": {"config", "errors", "records", "tasks", "students", "threads"},
-    "teaching": {"config", "errors", "records", "tasks", "students", "generation"},
+    "teaching": {
+        "config",
+        "errors",
+        "records",
+        "disk",
+        "outputs",
+        "tasks",
+        "students",
+        "generation",
+    },
     "quality": {"config", "errors", "records", "tasks", "students", "devices"},
     "experiment": {
         "errors",
