@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from smallsteps.methods.guided.reward import Rewarder
     from smallsteps.methods.guided.roller import roller
     from smallsteps.methods.tailored.exam import sit
+    from smallsteps.publishing.run_cards import write_cards
     from smallsteps.quality.rated import Rated
     from smallsteps.quality.scorer import Scorer
     from smallsteps.records import Chain, Example, Grade, Prediction, Problem, Rationale, Segment
@@ -96,6 +97,7 @@ _WHERE = {
     "split": "tasks.splits:split_problems",
     "run": "experiment.run",
     "teach": "teaching.teach",
+    "write_cards": "publishing.run_cards",
     "write_page": "report.page",
 }
 """Public name → module, and its name there where that differs."""
@@ -147,6 +149,7 @@ __all__ = [
     "solve",
     "split",
     "teach",
+    "write_cards",
     "write_page",
 ]
 

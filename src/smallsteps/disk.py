@@ -23,6 +23,10 @@ from typing import Any
 
 from smallsteps.errors import RunFolderError
 
+CARD = "README.md"
+"""The model card of a student. No manifest names it: it gets the figures of its run after its stage
+is complete, and can be written again at any time."""
+
 # ---- atomic writing ----
 
 
@@ -142,24 +146,28 @@ def file_digest(path: Path) -> str:
 
 
 def digests(folder: Path, manifest: str) -> dict[str, str]:
-    """Relative path → SHA-256 of every file below `folder`, without the manifest and hidden
-    files."""
+    """Relative path → SHA-256 of every file below `folder`, without the manifest, hidden files and
+    model cards."""
     digest_of_file = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
-        if path.is_file() and not hidden and name.as_posix() != manifest:
+        unnamed = hidden or name.name == CARD or name.as_posix() == manifest
+        if path.is_file() and not unnamed:
             digest_of_file[name.as_posix()] = file_digest(path)
     return digest_of_file
 
 
 def seal(folder: Path, manifest: str, files: Iterable[Path] | None = None) -> None:
-    """Writes the manifest of `folder`, which names `files` (default: all files below it)."""
+    """Writes the manifest of `folder`, which names `files` (default: all files below it) but the
+    model cards among them."""
     if files is None:
         digest_of_file = digests(folder, manifest)
     else:
         digest_of_file = {
-            Path(os.path.relpath(path, folder)).as_posix(): file_digest(path) for path in files
+            Path(os.path.relpath(path, folder)).as_posix(): file_digest(path)
+            for path in files
+            if path.name != CARD
         }
     write_manifest(folder, manifest, digest_of_file)
 

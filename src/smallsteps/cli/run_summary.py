@@ -12,11 +12,14 @@ from smallsteps.experiment.method import method_of, recipe_arm
 from smallsteps.experiment.method_modules import before_module, untrained_command
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.results import BestStudent, Results
+from smallsteps.publishing.run_cards import write_cards
 
 
 def print_run_summary(recipe: Recipe, results: Results, out: Path) -> None:
-    """Writes the page and the figure of the run folder `out` and prints the results."""
+    """Writes the page, the figure and the model cards of the run folder `out` and prints the
+    results."""
     files = write_report(out, results)
+    write_cards(out)
     print_results(results)
     best = results.best
     if best is not None:

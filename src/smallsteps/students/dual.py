@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from smallsteps.disk import atomic_folder
 from smallsteps.records import Kind
+from smallsteps.students.card import origin_of, write_card
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.saving import write_model
 from smallsteps.students.student import Student
@@ -35,10 +36,13 @@ class DualStudent:
         return self.es if kind == "ES" else self.as_
 
     def save(self, folder: Path | str) -> Path:
-        """Write `es/` and `as/` (Hugging Face folders) and the pair's `smallsteps.json`."""
+        """Write `es/` and `as/` (Hugging Face folders), the pair's `smallsteps.json`, and model
+        cards."""
         with atomic_folder(Path(folder)) as draft:
             for name, half in (("es", self.es), ("as", self.as_)):
                 (draft / name).mkdir()
                 write_model(draft / name, half.model, half.tokenizer, half.drive)
+                write_card(draft / name, half)
             (draft / DRIVE_FILE).write_text(self.drive.to_json(), encoding="utf-8")
+            write_card(draft, self, origin_of(self.es.name))
         return Path(folder)

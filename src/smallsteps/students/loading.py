@@ -33,6 +33,34 @@ def load(
     return DualStudent(es, as_, Drive.from_file(folder / DRIVE_FILE), name=str(name_or_folder))
 
 
+def outline(folder: str | Path) -> Student | DualStudent:
+    """The student or pair in a folder without its weights: for texts about it, in a moment.
+
+    Raises StudentError like `load_student`."""
+    folder = Path(folder)
+    if not _is_pair(folder):
+        return _without_weights(folder)
+    es, as_ = (_without_weights(folder / half) for half in ("es", "as"))
+    return DualStudent(es, as_, Drive.from_file(folder / DRIVE_FILE), name=str(folder))
+
+
+def _without_weights(folder: Path) -> Student:
+    files = ModelFiles.locate(folder)
+    auto = _auto_class(files.config())
+    return Student(files.empty_model(auto), files.tokenizer(), _drive_in(files), name=str(folder))
+
+
+def _auto_class(config: Any) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+
+
+def _drive_in(files: ModelFiles) -> Drive | None:
+    path = Path(files.source) / DRIVE_FILE
+    return Drive.from_file(path) if path.is_file() else None
+
+
 def _is_pair(folder: Path) -> bool:
     try:
         halves = (folder / "es").is_dir() and (folder / "as").is_dir()
@@ -57,8 +85,6 @@ def load_student(
 
     Raises StudentError if the folder or its tokenizer is missing, a hub name cannot be fetched,
     weights are missing, or the dtype is unknown or fp16 for a T5."""
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
     name = str(name_or_folder)
     files = ModelFiles.locate(name)
     torch_device = resolve_device(device, "device")
@@ -72,14 +98,11 @@ def load_student(
             "(65,504) and become NaN. Use dtype bf16 or fp32."
         )
     tokenizer = files.tokenizer()
-    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    model, missing = files.model(auto, torch_dtype)
+    model, missing = files.model(_auto_class(config), torch_dtype)
     if missing:
         raise StudentError(
             f"{name}: the weights lack {missing[:3]}. Expected a complete language model."
         )
     model.to(torch_device).eval()
-    drive_file = Path(files.source) / DRIVE_FILE
-    drive = Drive.from_file(drive_file) if drive_file.is_file() else None
-    student = Student(model, tokenizer, drive, name=name)
+    student = Student(model, tokenizer, _drive_in(files), name=name)
     return student if lora is None else add_lora(student, lora, seed=seed)

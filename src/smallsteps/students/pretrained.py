@@ -164,6 +164,19 @@ class ModelFiles:
             raise self._unreadable("weights (model.safetensors)", error) from None
         return model, sorted(info["missing_keys"])
 
+    def empty_model(self, auto: Any) -> Any:
+        """The model without its weights, on the device `meta`: its sizes, and how it generates."""
+        from transformers import GenerationConfig
+
+        with torch.device("meta"):
+            model = auto.from_config(self.config(), trust_remote_code=False)
+        if (Path(self.source) / "generation_config.json").is_file():
+            try:
+                model.generation_config = GenerationConfig.from_pretrained(self.source)
+            except Exception as error:
+                raise self._unreadable("generation_config.json", error) from None
+        return model
+
     def _unreadable(self, what: str, error: Exception) -> StudentError:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if "custom code" in first or "trust_remote_code" in str(error):

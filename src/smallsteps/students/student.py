@@ -22,6 +22,7 @@ import torch
 from smallsteps.disk import atomic_folder
 from smallsteps.errors import DataError, InternalError, StudentError
 from smallsteps.records import Kind
+from smallsteps.students.card import write_card
 from smallsteps.students.characters import MARKERS, SPACE_TOKEN, CharacterMap
 from smallsteps.students.chat_templates import chat_text
 from smallsteps.students.drive import Drive
@@ -321,7 +322,9 @@ class Student:
         return weights_digest(self.model)
 
     def save(self, folder: Path | str) -> Path:
-        """Write a Hugging Face folder with `smallsteps.json`. It appears whole or not at all."""
+        """Write a Hugging Face folder with `smallsteps.json` and a model card. It appears whole or
+        not at all."""
         with atomic_folder(Path(folder)) as draft:
             write_model(draft, self.model, self.tokenizer, self.drive)
+            write_card(draft, self)
         return Path(folder)

@@ -1,0 +1,1 @@
+"""Students leave: model cards, folders for other tools, the Hub."""

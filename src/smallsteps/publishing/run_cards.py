@@ -1,0 +1,271 @@
+"""Model cards with the figures of a run: what each student reached, how it was taught, on what, at
+what cost.
+
+Figures come last, so the cards are written once `results.json` is there, each whole or not at all;
+the same call writes the same cards again. No card holds a path of the user's machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from smallsteps.errors import RunFolderError
+from smallsteps.experiment.ownership import RECIPE
+from smallsteps.experiment.results import ArmResult, Results, read_results
+from smallsteps.report.arm_texts import arm_text
+from smallsteps.report.formats import metric_title, number
+from smallsteps.report.summaries import summaries
+from smallsteps.students.card import (
+    HUB_NAME,
+    CardContent,
+    Origin,
+    Section,
+    fenced,
+    origin_of,
+    plain,
+    table,
+    write_card,
+)
+from smallsteps.students.loading import outline
+from smallsteps.students.settings import BUNDLED
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+FROM_SCRATCH = Origin(None, None, "Trained from scratch: there is no base model.")
+GUIDED = "guided"
+"""The method whose students write rationales for another model, which answers."""
+LEFT_OUT = ("title", "about")
+"""Keys of the recipe that the card shows elsewhere."""
+_PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/]|.*\.(jsonl?|csv|tsv|parquet|arrow|txt|gz|zst|gguf)$")
+
+
+def write_cards(run_folder: Path | str) -> list[Path]:
+    """Writes the card of every student of a finished run; returns their paths. Folders that were
+    deleted are left out. Raises RunFolderError where the folder is no finished run."""
+    run_folder = Path(run_folder)
+    results = read_results(run_folder)
+    arms: dict[Path, ArmResult] = {}
+    for arm in results.arms:
+        if arm.student is not None and (run_folder / arm.student).is_dir():
+            arms.setdefault(run_folder / arm.student, arm)
+    recipe = read_recipe(run_folder) if arms else {}
+    return [
+        write_card(folder, outline(folder), origin_in(recipe), run_content(results, recipe, arm))
+        for folder, arm in arms.items()
+    ]
+
+
+def card_of_run(folder: Path) -> tuple[Origin, CardContent] | None:
+    """Origin and content of the card of a student within a finished run; None: `folder` is not the
+    folder of such a student."""
+    folder = folder.resolve()
+    for run_folder in folder.parents:
+        if not (run_folder / "results.json").is_file() or not (run_folder / RECIPE).is_file():
+            continue
+        results, recipe = read_results(run_folder), read_recipe(run_folder)
+        for arm in results.arms:
+            if arm.student is not None and (run_folder / arm.student).resolve() == folder:
+                return origin_in(recipe), run_content(results, recipe, arm)
+    return None
+
+
+def read_recipe(run_folder: Path) -> dict[str, Any]:
+    """The recipe of a run as it was written down. Raises RunFolderError where it is damaged."""
+    path = run_folder / RECIPE
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        content = None
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path}: damaged. Type the run's command again, it writes it anew.")
+    return content
+
+
+def origin_in(recipe: Mapping[str, Any]) -> Origin:
+    """Where the student of a recipe came from."""
+    student = recipe.get("student") or {}
+    if student.get("scratch"):
+        return FROM_SCRATCH
+    return origin_of(str(student.get("name", BUNDLED)))
+
+
+def run_content(results: Results, recipe: Mapping[str, Any], arm: ArmResult) -> CardContent:
+    """What the card of an arm's student says of its run."""
+    title = f"{' '.join(results.title.split())}: {arm.name}"
+    sections: list[Section] = [
+        ("Results", _results(results, arm)),
+        ("Data", _data(results)),
+        ("How it was taught", _taught(results, recipe, arm)),
+        ("Cost", [_cost(results, arm)]),
+    ]
+    return CardContent(
+        title=title,
+        what=_what(results, arm),
+        sections=sections,
+        tags=[arm.method, *(["lora"] if (recipe.get("student") or {}).get("lora") else [])],
+        datasets=hub_datasets(recipe),
+        figures=eval_results(results, arm, recipe),
+    )
+
+
+def hub_datasets(recipe: Mapping[str, Any]) -> list[str]:
+    """The data sets of a recipe that lie on the Hub."""
+    chains = (recipe.get("data") or {}).get("chains") or []
+    sources = [chains] if isinstance(chains, str) else list(chains)
+    names = [source.split(":")[1] for source in sources if source.startswith("hub:")]
+    return [name for name in names if HUB_NAME.fullmatch(name)]
+
+
+def eval_results(results: Results, arm: ArmResult, recipe: Mapping[str, Any]) -> list[EvalResult]:
+    """The arm's figures on the test problems, as the Hub's model index has them. The interval and
+    the counts are arguments of the metric."""
+    from huggingface_hub import EvalResult
+
+    hub = hub_datasets(recipe)
+    figures = {arm.metric: arm.figure, **arm.metrics}
+    source = " ".join(results.data.source.split())
+    return [
+        EvalResult(
+            task_type="text-generation",
+            task_name="Reasoning" if arm.method != GUIDED else "Reasoning, with a frozen reader",
+            dataset_type=hub[0] if hub else arm.task,
+            dataset_name=f"{arm.task} ({source})",
+            dataset_split="test",
+            metric_type=name,
+            metric_value=round(figure.value, 2),
+            metric_name=f"{metric_title(name)}, 95 % interval {_interval(figure)}, n = {arm.n}",
+            metric_args={
+                "confidence": 0.95,
+                "low": round(figure.low, 2),
+                "high": round(figure.high, 2),
+                "n": arm.n,
+                "unparsed": arm.unparsed,
+            },
+        )
+        for name, figure in figures.items()
+    ]
+
+
+def _interval(figure: Any) -> str:
+    return f"{number(figure.low)} to {number(figure.high)}"
+
+
+def _what(results: Results, arm: ArmResult) -> list[str]:
+    text = arm_text(arm.name)
+    explained = f" ({text})" if text else ""
+    lines = [
+        f"It is the arm `{arm.name}`{explained} of an experiment that compares ways of teaching: "
+        f"{plain(results.title)}. Seed {arm.seed}."
+    ]
+    if arm.method == GUIDED:
+        lines.append(
+            "It writes **rationales**, with which a large frozen model (the reader) answers. The "
+            "figures below are the reader's with these rationales, not this model's alone."
+        )
+    best = results.best
+    if best is not None and best.folder == arm.student:
+        lines.append("Of all arms of the experiment, validation chose this one.")
+    return lines
+
+
+def _results(results: Results, arm: ArmResult) -> list[str]:
+    figures = {arm.metric: arm.figure, **arm.metrics}
+    rows = [
+        [f"{metric_title(name)}, test", number(figure.value), _interval(figure), f"{arm.n:,}"]
+        for name, figure in figures.items()
+    ]
+    if arm.validation is not None:
+        rows.append([f"{metric_title(arm.metric)}, validation", number(arm.validation), "–", "–"])
+    mine = table(["figure", "value", "95 % interval", "problems"], rows)
+    others = [
+        [
+            summary.name,
+            number(summary.value),
+            f"{number(summary.low)} to {number(summary.high)}",
+            str(len(summary.seeds)),
+            "–" if summary.train_tokens is None else f"{summary.train_tokens:,.0f}",
+        ]
+        for summary in summaries(results)
+    ]
+    head = ["arm", metric_title(arm.metric), "95 % interval", "seeds", "tokens trained on"]
+    return [
+        mine,
+        f"No answer could be read off {arm.unparsed} of {arm.n:,}; these count as wrong.",
+        fenced(arm.signature),
+        "All arms of the experiment, on the same test problems:",
+        table(head, others),
+    ]
+
+
+def _data(results: Results) -> list[str]:
+    data = results.data
+    rows = [
+        ["source", data.source],
+        ["task", data.task],
+        ["trained on", f"{data.train:,}"],
+        ["validation", f"{data.validation:,}"],
+        ["test", f"{data.test:,}"],
+        ["questions in two parts", str(data.overlap)],
+    ]
+    if data.wrong:
+        rows.append(["left out: wrong answer", f"{data.wrong:,}"])
+    if data.odd:
+        rows.append(["left out: cannot be trained on", f"{data.odd:,}"])
+    return [table(["data", "count"], rows)]
+
+
+def _taught(results: Results, recipe: Mapping[str, Any], arm: ArmResult) -> list[str]:
+    shown = {key: value for key, value in recipe.items() if key not in LEFT_OUT}
+    text = yaml.safe_dump(public(shown), sort_keys=False, allow_unicode=True, width=100)
+    lines = []
+    if arm.learning_rate is not None:
+        lines.append(f"Learning rate {arm.learning_rate:g}.")
+    return [
+        *lines,
+        "The recipe of the experiment, in which files stand with their names alone:",
+        fenced(text, "yaml"),
+    ]
+
+
+def public(value: Any) -> Any:
+    """Content of a recipe without what is empty, and without the folders of the user's machine.
+
+    >>> public({"chains": "/home/me/a.jsonl", "test": None, "name": "owner/model"})
+    {'chains': 'a.jsonl', 'name': 'owner/model'}
+    """
+    if isinstance(value, Mapping):
+        return {key: public(item) for key, item in value.items() if item not in (None, {}, [])}
+    if isinstance(value, list):
+        return [public(item) for item in value]
+    if isinstance(value, str) and not value.startswith("hub:") and _PATH.match(value):
+        return re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+    return value
+
+
+def _cost(results: Results, arm: ArmResult) -> str:
+    counts: list[tuple[str, float | None, str]] = [
+        ("tokens trained on (source + target)", arm.train_tokens, ",.0f"),
+        ("tokens of the scorer of the segmentation", arm.scorer_tokens, ",.0f"),
+        ("tokens of earlier trainings", arm.other_tokens, ",.0f"),
+        ("tokens that students wrote for it", arm.generated_tokens, ",.0f"),
+        ("passes over its examples", arm.passes, ",.2f"),
+        ("seconds of training", arm.seconds, ",.0f"),
+        ("replies of a teacher", arm.teacher_calls, ",.0f"),
+        ("tokens of these replies", arm.teacher_tokens, ",.0f"),
+        ("tokens of an answer", arm.tokens_per_answer, ",.1f"),
+        ("seconds of an answer", arm.seconds_per_answer, ",.3f"),
+    ]
+    rows = [[what, f"{value:{form}}"] for what, value, form in counts if value is not None]
+    if results.provenance is not None:
+        rows.append(["hardware", results.provenance.hardware])
+        rows += [
+            [name, version]
+            for name, version in results.provenance.versions.items()
+            if version and name in ("smallsteps", "torch", "transformers")
+        ]
+    return table(["cost", "value"], rows)
