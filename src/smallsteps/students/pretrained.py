@@ -172,7 +172,9 @@ class ModelFiles:
             model = auto.from_config(self.config(), trust_remote_code=False)
         if (Path(self.source) / "generation_config.json").is_file():
             try:
-                model.generation_config = GenerationConfig.from_pretrained(self.source)
+                model.generation_config = GenerationConfig.from_pretrained(
+                    self.source, trust_remote_code=False
+                )
             except Exception as error:
                 raise self._unreadable("generation_config.json", error) from None
         return model
