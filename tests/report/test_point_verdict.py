@@ -147,6 +147,21 @@ def test_controls_are_never_one_of_the_two() -> None:
         assert "gold" not in text and "uni" in text
 
 
+def test_an_arm_cut_by_labels_of_the_data_is_called_a_ceiling() -> None:
+    def text(*names: str) -> str:
+        arms = [trained(name, 40.0, 20.0, 40.0 + n) for n, name in enumerate(names)]
+        test = point_comparison("plateau", names[1], 6.0, 2.0, names[0])
+        return said(test, arms=arms, best=names[1]).text
+
+    one = " ases-uni-gold is cut by labels of the data: a ceiling for data without them."
+    assert text("direct", "ases-uni-gold").endswith(one)
+    both = " ases-dual-gold and ases-uni-gold are cut by labels of the data: a ceiling for"
+    assert both in text("ases-uni-gold", "ases-dual-gold")
+    assert "ceiling" in text("direct-limit=250", "ases-uni-gold-limit=250")
+    for name in ("ases-uni-rouge", "ases-uni-goldfish", "guided-distilled-gold"):
+        assert "ceiling" not in text("direct", name)
+
+
 def test_answers_that_take_clearly_longer_or_shorter_are_named() -> None:
     def text(seconds: float) -> str:
         arms = [

@@ -138,3 +138,13 @@ def test_an_untrained_student_that_is_best_on_validation_is_called_untrained() -
     found = verdict(results_of(*arms, comparisons=tests, best=best("base")))
     start = "base, not trained and best on validation, reaches 50.0 % on the test set, 10.0 points"
     assert found.text.startswith(start)
+
+
+def test_an_arm_cut_by_labels_of_the_data_is_called_a_ceiling() -> None:
+    arms = [arm_result("direct", 50.0), arm_result("ases-uni-gold", 60.0)]
+    tests = [comparison("ases-uni-gold", "direct", 10.0, 6.0, 14.0)]
+    text = verdict(results_of(*arms, comparisons=tests)).text
+    assert text.endswith(
+        "ases-uni-gold is cut by labels of the data: a ceiling for data without them."
+    )
+    assert "ceiling" not in verdict(two(50.0, 60.0, (6.0, 14.0))).text

@@ -17,12 +17,15 @@ The rules:
     untrained    the best arm that trains nothing is named with its figure, first of all the one
                  that validation chose. Whether it is better or worse than the baseline is said by
                  their paired test alone.
+    labels       an arm of the two that is cut by labels of the data is called a ceiling for data
+                 without labels
     few          below FEW test problems, the sentence says that intervals are wide
 
 Figures of arms are never compared without their paired test."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from smallsteps.evaluation.metrics import metric_name
@@ -64,6 +67,18 @@ def few_clause(n: int) -> str:
     return f"Only {n} test problems: the intervals are wide." if 0 < n < FEW else ""
 
 
+def labels_clause(*names: str) -> str:
+    """Says which of the arms is cut by labels that the data came with; else empty."""
+    oracles = [name for name in names if re.fullmatch(r"ases-[a-z]+-gold", swept(name)[0])]
+    if not oracles:
+        return ""
+    verb = "are" if len(oracles) > 1 else "is"
+    return (
+        f"{' and '.join(oracles)} {verb} cut by labels of the data: a ceiling for data without "
+        "them."
+    )
+
+
 def point_verdict(results: Results) -> tuple[list[str], bool | None] | None:
     """(sentences, whether the difference at the plateau is clear); None where no arm was trained
     until its plateau. The first sentence says which two arms are compared."""
@@ -83,6 +98,7 @@ def point_verdict(results: Results) -> tuple[list[str], bool | None] | None:
     sentences += [
         _capped(results, [arms[name] for name in pair]),
         _untrained(results, list(arms.values())),
+        labels_clause(*pair),
         few_clause(arms[first].n),
     ]
     return list(filter(None, sentences)), clear

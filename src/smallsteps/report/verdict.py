@@ -12,7 +12,12 @@ from functools import cmp_to_key
 
 from smallsteps.experiment.results import Results
 from smallsteps.report.formats import measure, number
-from smallsteps.report.point_verdict import answers_clause, few_clause, point_verdict
+from smallsteps.report.point_verdict import (
+    answers_clause,
+    few_clause,
+    labels_clause,
+    point_verdict,
+)
 from smallsteps.report.summaries import (
     ArmSummary,
     baseline,
@@ -101,7 +106,8 @@ def _compared(
 
 
 def _verdict(sentences: list[str], lead: ArmSummary, clear: bool | None) -> Verdict:
-    return Verdict(" ".join(filter(None, [*sentences, few_clause(lead.n)])), clear)
+    clauses = [*sentences, labels_clause(lead.name), few_clause(lead.n)]
+    return Verdict(" ".join(filter(None, clauses)), clear)
 
 
 def _other(results: Results, lead: ArmSummary, rest: list[ArmSummary]) -> ArmSummary:
