@@ -7,7 +7,7 @@ DATA has the folders hotpotqa, 2wikimultihopqa, hotpotqa_cot and ircot_annotatio
 the data set's supporting sentences (HotpotQA, 2WikiMultihopQA) or a model's reasoning over the
 paragraphs (hotpotqa_cot). The question is followed by the paragraphs that the rationale uses and
 one other, in the order of the file. Questions of ircot_annotations are left out, so that
-`benchmarks/agreement.py` labels chains that the student has not seen. So are answers that the task
+`segment --agreement` labels chains that the student has not seen. So are answers that the task
 `text` cannot read back ("Vol. 2").
 """
 

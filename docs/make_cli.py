@@ -134,11 +134,14 @@ DESCRIPTIONS = {
         'Writes a row for each chain: `{"id", "question", "answer", "chain", "strategy", '
         '"segments": [{"kind", "text", "score"}]}`. `kind` is `"ES"` or `"AS"`. The joined texts '
         "are the chain. `inter` and `gold` have no `score`. Prints the shares of ES and AS, the "
-        "agreement with gold labels where rows have them, and some chains in colour.",
+        "agreement with gold labels where rows have them, and some chains in colour. With "
+        "`--agreement` it cuts nothing: it prints how well strategies agree with the labels of the "
+        "file ([feedback](feedback.md#labels-of-es-and-as)).",
         [
             "a row that cannot be read",
             "an unknown strategy",
-            "`ent`, `ent*` or `loss` without `--student`",
+            "`ent` or `loss` without `--student`, `ent*` without `--untrained-student`",
+            "`--agreement` where no row has labels",
             "`gold` where a row has no labels",
         ],
     ),

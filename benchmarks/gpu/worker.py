@@ -7,7 +7,7 @@
     python benchmarks/gpu/worker.py merge   RECIPE OUT FROM       gives OUT the stages that FROM has
     python benchmarks/gpu/worker.py results RECIPE OUT [POINT]    results.json, page and figure; of
                                                                   the points on the way only POINT
-    python benchmarks/gpu/worker.py agreement RECIPE OUT CHAINS UNTRAINED
+    python benchmarks/gpu/worker.py agreement RECIPE OUT ANNOTATIONS UNTRAINED
                                                                   labels CHAINS with the best
                                                                   student of OUT
 
@@ -118,12 +118,16 @@ def merge(recipe: Any, out: Path, source: Path) -> None:
                     os.link(path, out / relative)
 
 
-def agreement(out: Path, chains: str, untrained: str) -> None:
+def agreement(out: Path, annotations: str, untrained: str) -> None:
     """Prints how well the scores of the best student of `out` agree with people's labels."""
     best = json.loads((out / "results.json").read_text(encoding="utf-8"))["best"]["folder"]
-    script = Path(__file__).resolve().parents[1] / "agreement.py"
-    options = ["--student", str(out / best), "--untrained-student", untrained]
-    subprocess.run([sys.executable, str(script), chains, *options], check=True)
+    script = Path(__file__).resolve().parents[1] / "labelled_chains.py"
+    labelled = str(out / "labelled.jsonl")
+    subprocess.run([sys.executable, str(script), annotations, labelled], check=True)
+    students = ["--student", str(out / best), "--untrained-student", untrained]
+    command = [sys.executable, "-m", "smallsteps", "segment", labelled, "--agreement"]
+    how = ["--whole-segments", "--task", "text", "--closing", "keep"]
+    subprocess.run([*command, *how, *students], check=True)
 
 
 def main() -> None:

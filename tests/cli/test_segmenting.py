@@ -8,7 +8,8 @@ import re
 import pytest
 
 from smallsteps.cli.main import main
-from smallsteps.tasks.stories import make_chains
+
+from .labelled_rows import labelled_rows
 
 
 def write(path, rows):
@@ -85,23 +86,33 @@ def test_segment_adds_the_closing_or_keeps_the_chain(tmp_path):
         assert read(tmp_path / "out.jsonl")[0]["chain"] == chain
 
 
-def test_segment_tells_the_agreement_with_gold_labels(tmp_path, capsys):
-    rows = [
-        {
-            "id": chain.problem.id,
-            "question": chain.problem.question,
-            "rationale": chain.rationale.text,
-            "answer": chain.problem.answer,
-            "segments": [{"kind": kind, "text": text} for kind, text in chain.rationale.gold],
-        }
-        for chain in make_chains(20, seed=4)
-    ]
-    source = write(tmp_path / "in.jsonl", rows)
-    assert (
-        main(["segment", str(source), "--strategy", "rouge", "--out", str(tmp_path / "out.jsonl")])
-        == 0
-    )
+@pytest.fixture
+def labelled(tmp_path):
+    return write(tmp_path / "labelled.jsonl", labelled_rows(20))
+
+
+def test_segment_tells_the_agreement_with_gold_labels(labelled, tmp_path, capsys):
+    out = tmp_path / "out.jsonl"
+    assert main(["segment", str(labelled), "--strategy", "rouge", "--out", str(out)]) == 0
     assert "against gold labels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--out is missing: name the file for the segments, or add --agreement"),
+        (("--strategy", "rouge", "--strategy", "bleu"), "chains are cut by one. Name one"),
+        (("--whole-segments",), "--whole-segments: only a comparison reads it. Add --agreement"),
+        (
+            ("--strategy", "ent*", "--student", "bundled", "--out", "x.jsonl"),
+            r"Name its folder (--untrained-student DIR)",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(chains, capsys, tmp_path, options, message):
+    assert main(["segment", str(chains), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.splitlines()[-1].startswith("error: ")
 
 
 GOOD = {"id": "q1", "question": "3 + 4?", "rationale": "So 3 + 4 = 7.", "answer": "7"}

@@ -6,10 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Kind
-from smallsteps.segments.agreement import compare_kinds, gold_agreement, piece_kinds, shares
+from smallsteps.segments.agreement import (
+    compare_kinds,
+    gold_agreement,
+    piece_kinds,
+    shares,
+    strategy_agreement,
+)
 from smallsteps.segments.label import segment_chains
+from smallsteps.segments.strategies import Scoring
 from smallsteps.tasks.base import Task
 
 from .conftest import PIECES
@@ -91,3 +98,39 @@ def test_shares(chain: Chain, task: Task) -> None:
     )
     with pytest.raises(DataError, match="no segments to describe"):
         shares([])
+
+
+def labelled(chain: Chain, *segments: tuple[Kind, str]) -> Chain:
+    return chain._replace(rationale=replace(chain.rationale, gold=segments))
+
+
+def test_the_command_and_the_segments_of_a_strategy_agree_alike(chain: Chain, task: Task) -> None:
+    gold = zip(("ES", "AS", "ES", "AS", "ES"), PIECES, strict=True)
+    chains = [labelled(chain, *gold)]
+    for strategy in ("inter", "rouge", "bleu", "chunks"):
+        segments = segment_chains(chains, strategy, task=task)
+        assert strategy_agreement(chains, strategy, Scoring(task)) == gold_agreement(
+            chains, segments
+        )
+
+
+def test_sub_sentences_are_compared_unless_people_labelled_larger_pieces(
+    chain: Chain, task: Task
+) -> None:
+    chains = [labelled(chain, ("ES", PIECES[0]), ("AS", "".join(PIECES[1:])))]
+    by_piece = strategy_agreement(chains, "inter", Scoring(task))
+    whole = strategy_agreement(chains, "inter", Scoring(task), whole_segments=True)
+    assert (by_piece.n, by_piece.share) == (5, pytest.approx(60.0))  # EAEAE against EAAAA
+    assert (whole.n, whole.share) == (2, 100.0)
+
+
+def test_chains_without_labels_are_left_out_and_gold_agrees_with_nothing_but_itself(
+    chain: Chain, task: Task
+) -> None:
+    gold = zip(("ES", "AS", "ES", "AS", "ES"), PIECES, strict=True)
+    chains = [chain, labelled(chain, *gold)]
+    assert strategy_agreement(chains, "inter", Scoring(task)).chains == 1
+    with pytest.raises(DataError, match="no row has labels to compare with"):
+        strategy_agreement([chain], "inter", Scoring(task))
+    with pytest.raises(RecipeError, match="'gold' is what the others are compared with"):
+        strategy_agreement(chains, "gold", Scoring(task))

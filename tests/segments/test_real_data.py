@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from smallsteps.records import Chain, Problem, Rationale
-from smallsteps.segments.agreement import shares
+from smallsteps.segments.agreement import shares, strategy_agreement
 from smallsteps.segments.examples import build_examples, segment_limit
 from smallsteps.segments.label import segment_chains
 from smallsteps.segments.split import split
+from smallsteps.segments.strategies import Scoring
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
+from smallsteps.tasks.files import read_chains, write_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -104,14 +106,20 @@ def test_a_few_chains_say_the_answer_before_their_end(gsm8k: list[Chain]) -> Non
     assert 10 < odd < 0.01 * len(gsm8k), "so few that leaving them out costs nothing"
 
 
-def test_agreement_with_ircot_s_annotations(task: Task) -> None:
-    spec = importlib.util.spec_from_file_location("agreement", ROOT / "benchmarks" / "agreement.py")
+def test_agreement_with_ircot_s_annotations(tmp_path: Path) -> None:
+    script = ROOT / "benchmarks" / "labelled_chains.py"
+    spec = importlib.util.spec_from_file_location("labelled_chains", script)
     assert spec is not None and spec.loader is not None
-    ircot = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(ircot)
-    found = ircot.agreement(
-        str(DATA / "ircot_annotations"), dict.fromkeys(("inter", "bleu", "rouge")), task
-    )
-    assert {(result.n, result.chains) for result in found.values()} == {(248, 69)}
-    kappas = {name: round(result.kappa, 2) for name, result in found.items()}
+    labelled_chains = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(labelled_chains)
+    file = tmp_path / "ircot.jsonl"
+    write_rows(file, labelled_chains.annotated(DATA / "ircot_annotations"))
+    task = get_task("text")
+    chains = read_chains(file, task, closing="keep", allow_wrong=True).chains
+    agreements = {
+        name: strategy_agreement(chains, name, Scoring(task), whole_segments=True)
+        for name in ("inter", "bleu", "rouge")
+    }
+    assert {(result.n, result.chains) for result in agreements.values()} == {(248, 69)}
+    kappas = {name: round(result.kappa, 2) for name, result in agreements.items()}
     assert kappas == {"inter": -0.19, "bleu": 0.22, "rouge": 0.70}

@@ -16,7 +16,7 @@ from smallsteps.records import Chain, Segment
 from smallsteps.report.terminal import coloured
 from smallsteps.segments.agreement import gold_agreement, shares
 from smallsteps.segments.label import segment_chains
-from smallsteps.segments.strategies import get_strategy
+from smallsteps.segments.strategies import Strategy, get_strategy
 from smallsteps.students.loading import load_student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -30,40 +30,70 @@ SCORED_CHAINS_PER_UPDATE = 500
 
 @dataclass(frozen=True)
 class Cutting:
-    """How chains are cut."""
+    """How chains are cut, whatever the strategy."""
 
-    strategy: str
     beta: float
     """Threshold factor: a segment is AS where its score passes beta x the chain's mean."""
     closing: str
     """`add` ends each chain in the task's closing sentence, `keep` does not."""
     student: str | None
-    """The student that scores chains, where the strategy needs one."""
+    """A student trained on whole chains, which scores them for `ent` and `loss`."""
+    untrained_student: str | None
+    """The student before fine-tuning, which scores them for `ent*`."""
     device: str
 
-    def check(self) -> None:
-        """Raises RecipeError for an invalid value."""
+    def check(self, source: InputFile, out: Path | None) -> None:
+        """Raises RecipeError for an invalid value, and where `out` cannot be written."""
+        if out is not None:
+            check_output(out, inputs=[source.path, self.student, self.untrained_student])
+        get_task(source.task_name)
         check_device(self.device)
-        get_strategy(self.strategy)
         if self.closing not in ("add", "keep"):
             raise RecipeError(f"--closing {self.closing}: expected add or keep")
 
+    def scorer(self, strategy: Strategy) -> str | None:
+        """The student that scores for a strategy: its name or folder; None: none was named, or none
+        is needed."""
+        if not strategy.needs_student:
+            return None
+        return self.student if strategy.scorer == "trained" else self.untrained_student
 
-def segment_file(source: InputFile, out: Path, cutting: Cutting, show: int) -> None:
-    """Writes one row per chain. Prints the shares of ES and AS, the agreement with gold labels
-    where rows have them, and the first `show` chains in colour."""
-    check_output(out, inputs=[source.path, cutting.student])
-    get_task(source.task_name)
-    cutting.check()
-    with Terminal() as reporter:
-        task = source.task(reporter.say)
-        closing = cast(Literal["add", "keep"], cutting.closing)
-        chains = read_chains(
+    def read(self, source: InputFile, task: Task, reporter: Terminal) -> list[Chain]:
+        """The chains of a file, those with wrong answers too."""
+        closing = cast(Literal["add", "keep"], self.closing)
+        return read_chains(
             source.path, task, source.columns, closing, allow_wrong=True, say=reporter.say
         ).chains
-        segments = _cut(chains, task, cutting, reporter)
-    write_rows(out, _rows(chains, segments, cutting.strategy))
-    _print_shares(chains, segments)
+
+
+def single_strategy(names: Sequence[str], whole_segments: bool) -> str:
+    """The strategy that cuts chains; `inter` where none is named. Raises RecipeError on options
+    that only a comparison reads."""
+    if len(names) > 1:
+        raise RecipeError(
+            f"--strategy names {', '.join(names)}: chains are cut by one. Name one, or compare "
+            "them with labels: --agreement"
+        )
+    if whole_segments:
+        raise RecipeError("--whole-segments: only a comparison reads it. Add --agreement")
+    return names[0] if names else "inter"
+
+
+def segment_file(
+    source: InputFile, out: Path | None, strategy: str, cutting: Cutting, show: int
+) -> None:
+    """Writes one row per chain. Prints the shares of ES and AS, the agreement with gold labels
+    where rows have them, and the first `show` chains in colour."""
+    if out is None:
+        raise RecipeError("--out is missing: name the file for the segments, or add --agreement")
+    cutting.check(source, out)
+    get_strategy(strategy)
+    with Terminal() as reporter:
+        task = source.task(reporter.say)
+        chains = cutting.read(source, task, reporter)
+        segments = _cut(chains, task, strategy, cutting, reporter)
+    write_rows(out, _rows(chains, segments, strategy))
+    _print_shares(chains, segments, task)
     console = open_console()
     for chain, pieces in zip(chains[:show], segments[:show], strict=True):
         say(f"\n{chain.problem.id}: {chain.problem.question}", style="dim")
@@ -72,17 +102,18 @@ def segment_file(source: InputFile, out: Path, cutting: Cutting, show: int) -> N
 
 
 def _cut(
-    chains: Sequence[Chain], task: Task, cutting: Cutting, reporter: Terminal
+    chains: Sequence[Chain], task: Task, strategy: str, cutting: Cutting, reporter: Terminal
 ) -> list[list[Segment]]:
     student, block = None, CHAINS_PER_UPDATE
-    if cutting.student is not None:
-        student = load_student(cutting.student, device=cutting.device)
+    scorer = cutting.scorer(get_strategy(strategy))
+    if scorer is not None:
+        student = load_student(scorer, device=cutting.device)
         block = SCORED_CHAINS_PER_UPDATE
     segments: list[list[Segment]] = []
     for start in range(0, len(chains), block):
         segments += segment_chains(
             chains[start : start + block],
-            cutting.strategy,
+            strategy,
             task=task,
             beta=cutting.beta,
             student=student,
@@ -113,7 +144,9 @@ def _segment_row(segment: Segment) -> dict[str, Any]:
     return row
 
 
-def _print_shares(chains: Sequence[Chain], segments: Sequence[Sequence[Segment]]) -> None:
+def _print_shares(
+    chains: Sequence[Chain], segments: Sequence[Sequence[Segment]], task: Task
+) -> None:
     counts = shares(segments)
     say(
         f"{counted(counts.chains, 'chain')}, {counted(counts.segments, 'segment')} "
@@ -122,6 +155,6 @@ def _print_shares(chains: Sequence[Chain], segments: Sequence[Sequence[Segment]]
         f"AS {counts.abstractive_characters:.1f} % of characters; "
         f"{counts.opens_abstractive:.1f} % of chains open with AS"
     )
-    agreement = gold_agreement(chains, segments)
+    agreement = gold_agreement(chains, segments, task.language)
     if agreement is not None:
         say(f"against gold labels: {agreement}")

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.significance import RESAMPLES, percentile_interval, resample_sums
 from smallsteps.records import Chain, Kind, Segment
+from smallsteps.segments.label import label_pieces, segment_chains
 from smallsteps.segments.split import split
-from smallsteps.segments.strategies import gold_kinds
+from smallsteps.segments.strategies import (
+    ChainFunction,
+    Scoring,
+    Strategy,
+    get_strategy,
+    gold_kinds,
+)
 
 
 @dataclass(frozen=True)
@@ -98,20 +105,67 @@ def piece_kinds(segments: Sequence[Segment], pieces: Sequence[str]) -> list[Kind
 def gold_agreement(
     chains: Sequence[Chain],
     segments: Sequence[Sequence[Segment]],
+    language: str = "en",
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Agreement | None:
-    """Agreement of segments with the gold labels of those chains that have them; None where none
-    has."""
+    """Agreement of segments with the gold labels of those chains that have them, by sub-sentence of
+    that language; None where none has."""
     labels: list[list[Kind]] = []
     gold: list[list[Kind]] = []
     for chain, chain_segments in zip(chains, segments, strict=True):
         if chain.rationale.gold:
-            pieces = split(chain.rationale.text)
+            pieces = split(chain.rationale.text, language)
             labels.append(piece_kinds(chain_segments, pieces))
             gold.append(gold_kinds(chain, pieces))
     return compare_kinds(labels, gold, seed=seed, resamples=resamples) if gold else None
+
+
+def strategy_agreement(
+    chains: Sequence[Chain],
+    strategy: str | Strategy | ChainFunction,
+    scoring: Scoring,
+    *,
+    beta: float = 1.0,
+    whole_segments: bool = False,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Agreement:
+    """Agreement of a strategy with the gold labels of those chains that have them.
+
+    whole_segments: the strategy labels each gold segment as it is, for labels of whole sentences;
+    else the sub-sentences. Raises DataError where no chain has gold labels, RecipeError for `gold`
+    itself and where the student is missing."""
+    strategy = get_strategy(strategy)
+    if strategy.needs_gold:
+        raise RecipeError(
+            f"strategy {strategy.name!r} is what the others are compared with: leave it out"
+        )
+    chains = [chain for chain in chains if chain.rationale.gold]
+    if not chains:
+        raise DataError(
+            'no row has labels to compare with. Give rows "segments": [{"kind": "ES" or "AS", '
+            '"text": ...}, ...]; the texts joined are the chain.'
+        )
+    pieces = [
+        [text for _, text in chain.rationale.gold if text.strip()]
+        if whole_segments
+        else split(chain.rationale.text, scoring.task.language)
+        for chain in chains
+    ]
+    if strategy.as_many_as is not None:  # cuts at equal lengths, which are no sub-sentences
+        segments = segment_chains(chains, strategy, task=scoring.task, beta=beta)
+        labels = [
+            piece_kinds(chain_segments, chain_pieces)
+            for chain_segments, chain_pieces in zip(segments, pieces, strict=True)
+        ]
+    else:
+        labels, _ = label_pieces(chains, pieces, strategy, scoring, beta=beta)
+    gold = [
+        gold_kinds(chain, chain_pieces) for chain, chain_pieces in zip(chains, pieces, strict=True)
+    ]
+    return compare_kinds(labels, gold, seed=seed, resamples=resamples)
 
 
 def compare_kinds(

@@ -128,12 +128,12 @@ def score_pieces(
                 f"{chain.rationale.id}: the rationale is empty. Give it a text or leave it out."
             )
     if strategy.needs_student and scoring.student is None:
-        which = "the student before fine-tuning"
+        which, option = "the student before fine-tuning", "--untrained-student"
         if strategy.scorer == "trained":
-            which = "a student trained on whole chains"
+            which, option = "a student trained on whole chains", "--student"
         raise RecipeError(
             f"Strategy {strategy.name!r} reads {which}, and none was given. Name its folder "
-            f"(--student DIR), or choose a strategy without a model: "
+            f"({option} DIR), or choose a strategy without a model: "
             f"{', '.join(strategies_for_new_chains())}."
         )
     values_of_chains = list(strategy.function(chains, pieces, scoring))
