@@ -96,14 +96,18 @@ DESCRIPTIONS = {
             "all that `compare` refuses",
         ],
     ),
-    "report": Description(
-        "smallsteps report runs/mine --figure figure.svg",
-        "Prints the tables, the main figure and the verdict of a finished run, and writes "
-        "`report.html` and `figure.svg` in its folder again. `--figure` writes the main figure "
-        "(the metric on validation against cost) to a file of your choice. PNG needs the extra: "
-        "`pip install 'smallsteps[figures]'`.",
+    "show": Description(
+        "smallsteps show runs/first runs/second --page joined.html",
+        "Prints the tables, the main figure and the verdict of a run, and writes `report.html` and "
+        "`figure.svg` in its folder again. A run that is under way or was stopped is shown as far "
+        "as its arms are graded. Several runs of the same test questions are "
+        "[joined](report.md#several-runs) into one table and one figure, with paired tests across "
+        "the runs; their folders stay as they are. `--json`, `--csv`, `--markdown` and `--latex` "
+        "print [the table for other programs](report.md#the-table-for-other-programs) and nothing "
+        "else. PNG needs the extra: `pip install 'smallsteps[figures]'`.",
         [
-            "a folder without the results of a finished run",
+            "a folder without a run, or one with damaged files",
+            "runs with other test questions, another task or another metric",
             "`--figure` for a run whose arms were measured on validation less than twice",
             "a figure that ends in neither .svg nor .png",
         ],

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 import smallsteps
+from kept_runs import make_kept_run
 from report.conftest import plateau_results
 from smallsteps.cli.main import main
 from smallsteps.evaluation.metrics import METRICS
@@ -204,6 +205,8 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
     student = prepare(from_scratch(["Ann has 3 pens."], small), get_task("numbers"), path="direct")
     student.save(tmp_path / "runs/mine/arms/direct-seed0/training/candidate-40")
     write_results(tmp_path / "runs/mine", plateau_results())
+    for name in ("first", "second"):
+        make_kept_run(tmp_path / "runs" / name, {("direct", 0): [1], ("base", 0): [2]})
     for name, description in make_cli.DESCRIPTIONS.items():
         program, *words = shlex.split(description.example)
         assert (program, words[0]) == ("smallsteps", name)

@@ -118,3 +118,16 @@ def test_who_waits_gets_the_lock_when_its_holder_is_killed(tmp_path, holder):
     with lock.waiting(path):
         assert time.monotonic() - began >= 0.4
         process.wait()
+
+
+def test_a_look_says_whether_the_lock_is_held_and_does_not_take_it(holder, tmp_path):
+    path = tmp_path / "x.lock"
+    assert not lock.is_held(path) and not path.exists()
+    process = holder(path)
+    assert lock.is_held(path)
+    assert lock.is_held(path), "the first look left it as it was"
+    process.kill()
+    process.wait()
+    assert not lock.is_held(path)
+    with lock.exclusive(path, "taken"):
+        assert lock.is_held(path)

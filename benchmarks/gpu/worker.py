@@ -71,8 +71,8 @@ def only_places(chosen: str) -> None:
     """Trains, answers and grades one arm at one seed, and stops."""
     grade_arm = run.grade_arm
 
-    def grade_chosen(lab: Lab, arm: Any, seed: int) -> Any:
-        return grade_arm(lab, arm, seed) if f"{arm.name}@{seed}" == chosen else None
+    def grade_chosen(lab: Lab, arm: Any, seed: int, pairs: Any) -> Any:
+        return grade_arm(lab, arm, seed, pairs) if f"{arm.name}@{seed}" == chosen else None
 
     run.grade_arm = grade_chosen  # type: ignore[assignment]
     run.write_gold = stop  # type: ignore[assignment]

@@ -23,8 +23,8 @@ def score(right: int, seed: int) -> Score:
 
 
 def test_one_seed_is_tested_and_not_pooled() -> None:
-    scores = {"direct": [score(2, 0)], "uni": [score(5, 0)]}
-    compared = compare_arms(scores, [("uni", "direct")], [0], resamples=100)
+    scores = {"direct": {0: score(2, 0)}, "uni": {0: score(5, 0)}}
+    compared = compare_arms(scores, [("uni", "direct")], resamples=100)
     (test,) = compared.comparisons
     assert (test.arm, test.against, test.seed) == ("uni", "direct", 0)
     assert (test.only_arm_right, test.only_against_right) == (3, 0)
@@ -34,8 +34,11 @@ def test_one_seed_is_tested_and_not_pooled() -> None:
 
 def test_several_seeds_are_paired_with_their_own_and_pooled_over_all() -> None:
     """The trap: seeds paired crosswise would give differences of 50 and 50."""
-    scores = {"direct": [score(2, 7), score(4, 8)], "uni": [score(5, 7), score(6, 8)]}
-    compared = compare_arms(scores, [("uni", "direct")], [7, 8], resamples=100)
+    scores = {
+        "direct": {7: score(2, 7), 8: score(4, 8)},
+        "uni": {7: score(5, 7), 8: score(6, 8)},
+    }
+    compared = compare_arms(scores, [("uni", "direct")], resamples=100)
     assert [(test.seed, round(test.difference, 6)) for test in compared.comparisons] == [
         (7, 50.0),
         (8, round(100 / 3, 6)),
@@ -46,6 +49,23 @@ def test_several_seeds_are_paired_with_their_own_and_pooled_over_all() -> None:
     ]
     assert [arm.value for arm in compared.pooled] == pytest.approx([50, 1100 / 12])
     (test,) = compared.pooled_comparisons
-    pooled = [pool_scores(scores[name], resamples=100) for name in ("uni", "direct")]
+    pooled = [pool_scores(list(scores[name].values()), resamples=100) for name in ("uni", "direct")]
     assert test.seed is None and test.p_mcnemar is None
     assert test.p_bootstrap == compare_scores(*pooled, resamples=100).p_bootstrap
+
+
+def test_arms_with_unequal_seeds_are_paired_over_the_seeds_that_both_have() -> None:
+    """The trap: a run that is under way has the baseline at more seeds than the other arms."""
+    scores = {"direct": {7: score(2, 7), 8: score(6, 8)}, "uni": {7: score(5, 7)}}
+    compared = compare_arms(scores, [("uni", "direct")], resamples=100)
+    assert [test.seed for test in compared.comparisons] == [7]
+    (test,) = compared.pooled_comparisons
+    assert test.difference == pytest.approx(50), "against seed 7 alone"
+    assert [(arm.name, arm.seeds) for arm in compared.pooled] == [("direct", [7, 8]), ("uni", [7])]
+
+
+def test_arms_without_a_shared_seed_are_paired_only_where_they_have_equally_many() -> None:
+    scores = {"a": {0: score(2, 0)}, "b": {1: score(5, 1)}, "c": {2: score(1, 2), 3: score(1, 3)}}
+    compared = compare_arms(scores, [("b", "a"), ("c", "a")], resamples=100)
+    assert compared.comparisons == []
+    assert [(test.arm, test.seed) for test in compared.pooled_comparisons] == [("b", None)]

@@ -38,8 +38,7 @@ FIRST = FakeArm("tailored-t0", "tailored")
 
 
 def test_arms_are_compared_with_what_their_method_names_and_with_the_baseline():
-    arms = [graded(arm, seed) for arm in (DIRECT, ASES, TAILORED, FIRST) for seed in (0, 1)]
-    assert compared_pairs(arms, "direct") == [
+    assert compared_pairs([DIRECT, ASES, TAILORED, FIRST], "direct") == [
         ("ases-uni-ent", "direct"),
         ("tailored-full", "direct"),
         ("tailored-t0", "direct"),
@@ -48,8 +47,7 @@ def test_arms_are_compared_with_what_their_method_names_and_with_the_baseline():
 
 
 def test_the_baseline_is_not_compared_with_itself_and_no_pair_comes_twice():
-    arms = [graded(arm) for arm in (FIRST, TAILORED)]
-    assert compared_pairs(arms, "tailored-t0") == [("tailored-full", "tailored-t0")]
+    assert compared_pairs([FIRST, TAILORED], "tailored-t0") == [("tailored-full", "tailored-t0")]
 
 
 def test_seeds_are_grouped_in_the_order_of_the_recipe():

@@ -21,3 +21,7 @@ def test_the_page_explains_its_arms(make_run: MakeRun) -> None:
     text = read(make_run(plateau_results())).text
     assert "base the student as it is, not trained" in text
     assert "ases-uni-rouge learns segments, cut by ROUGE with the question; one model" in text
+
+
+def test_an_arm_of_a_joined_run_is_explained_as_in_its_own() -> None:
+    assert arm_text("ases-uni-ent-beta=0.8@mine") == arm_text("ases-uni-ent")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kept_runs import make_kept_run
+from smallsteps.experiment.so_far import read_so_far
 from smallsteps.report.page_tables import (
     MOST_CURVE_ROWS,
     comparison_rows,
@@ -10,6 +12,7 @@ from smallsteps.report.page_tables import (
     further_results,
     plain,
     result_groups,
+    runs_table,
 )
 
 from .conftest import arm_result, comparison, pooled_result, results, results_of
@@ -70,3 +73,14 @@ def test_further_test_sets_are_a_table_of_their_own() -> None:
 
 def test_any_value_of_a_record_becomes_one_line_of_text() -> None:
     assert plain({"a": [0.123456789, None], "b": {"c": "d, e"}}) == "a 0.123457, –, b c d, e"
+
+
+def test_joined_runs_are_listed_with_what_they_learnt_from(tmp_path) -> None:
+    folders = [make_kept_run(tmp_path / name, {("direct", 0): [1]}, title=name) for name in "ab"]
+    cut_off = make_kept_run(tmp_path / "c", {("direct", 3): [1]}, title="", finished=False)
+    table = runs_table([read_so_far(folder) for folder in [*folders, cut_off]])
+    columns = {column.label: list(column.cells) for column in table.columns}
+    assert list(table.headers) == ["a", "b", "c"], "the folder, where a run has no title"
+    assert columns["state"] == ["finished", "finished", "stopped"]
+    assert columns["trained on"] == ["10"] * 3 and columns["seeds"] == ["0", "0", "3"]
+    assert columns["recipe"][2] == "–"

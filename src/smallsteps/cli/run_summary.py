@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from smallsteps.cli.progress import say
-from smallsteps.cli.reporting import print_results, write_report
+from smallsteps.cli.showing import print_results, write_report
 from smallsteps.experiment.method import method_of, recipe_arm
 from smallsteps.experiment.method_modules import before_module, untrained_command
 from smallsteps.experiment.recipe import Recipe

@@ -23,34 +23,64 @@ class ComparedArms:
 
 
 def compare_arms(
-    scores: Mapping[str, Sequence[Score]],
+    scores: Mapping[str, Mapping[int, Score]],
     pairs: Iterable[tuple[str, str]],
-    seeds: Sequence[int],
     *,
     resamples: int,
 ) -> ComparedArms:
-    """Paired tests of `pairs` (arm, baseline) at each seed and, with several seeds, over all.
+    """Paired tests of `pairs` (arm, baseline) at each seed that both have and, where there are
+    several seeds, over all of these. Arms that share no seed are paired over all of theirs, if they
+    have equally many; else they are not tested.
 
-    `scores`: arm → its scores in the order of `seeds`."""
+    `scores`: arm → seed → its score."""
     pairs = list(pairs)
     comparisons = [
         ComparisonResult.of(
-            arm, against, seed, compare_scores(score, baseline, resamples=resamples)
+            arm,
+            against,
+            seed,
+            compare_scores(score, scores[against][seed], resamples=resamples),
         )
         for arm, against in pairs
-        for seed, score, baseline in zip(seeds, scores[arm], scores[against], strict=True)
+        for seed, score in scores[arm].items()
+        if seed in scores[against]
     ]
-    if len(seeds) == 1:
+    if len({seed for by_seed in scores.values() for seed in by_seed}) == 1:
         return ComparedArms(comparisons, [], [])
-    pooled = {arm: pool_scores(by_seed, resamples=resamples) for arm, by_seed in scores.items()}
-    pooled_comparisons = [
-        ComparisonResult.of(
-            arm, against, None, compare_scores(pooled[arm], pooled[against], resamples=resamples)
-        )
-        for arm, against in pairs
-    ]
+    pooled = {
+        arm: pool_scores(list(by_seed.values()), resamples=resamples)
+        for arm, by_seed in scores.items()
+    }
+    pooled_comparisons = []
+    for arm, against in pairs:
+        first, second = _paired(scores[arm], scores[against])
+        if first:
+            comparison = compare_scores(
+                pool_scores(first, resamples=resamples),
+                pool_scores(second, resamples=resamples),
+                resamples=resamples,
+            )
+            pooled_comparisons.append(ComparisonResult.of(arm, against, None, comparison))
     return ComparedArms(
         comparisons,
         [PooledResult.of(arm, score) for arm, score in pooled.items()],
         pooled_comparisons,
     )
+
+
+def in_order(against: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Arm → arms that it is compared with, as pairs: the first of each arm, then the others."""
+    first = [(name, other) for name, others in against.items() for other in others[:1]]
+    return first + [(name, other) for name, others in against.items() for other in others[1:]]
+
+
+def _paired(
+    first: Mapping[int, Score], second: Mapping[int, Score]
+) -> tuple[list[Score], list[Score]]:
+    """The scores of two arms that are paired over seeds; empty where they cannot be."""
+    shared = [seed for seed in first if seed in second]
+    if shared:
+        return [first[seed] for seed in shared], [second[seed] for seed in shared]
+    if len(first) == len(second):
+        return list(first.values()), list(second.values())
+    return [], []

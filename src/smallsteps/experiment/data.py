@@ -6,15 +6,16 @@ with the sizes, what was left out and the overlap (which is zero, or the run is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from smallsteps.disk import write_json
-from smallsteps.errors import DataError, RecipeError
+from smallsteps.disk import read_object, write_json
+from smallsteps.errors import DataError, RecipeError, RunFolderError, UserError
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.settings import DataSettings
@@ -382,6 +383,34 @@ def _gold_chains(data: DataSettings, task: Task) -> list[Chain]:
         if "rationale" not in first:
             return []
     return read_chains(data.test, task, data.columns, allow_wrong=True).chains
+
+
+def read_test_part(run_folder: Path) -> tuple[Task, list[Problem], list[Chain]]:
+    """The task of a run, its test problems, and the gold chains that some of them have, as the
+    stage `data` holds them. Raises RunFolderError where it is missing or damaged."""
+    folder = run_folder / "data"
+    with _damage_named(folder):
+        task = get_task(read_object(folder / "data.json")["task"])
+        return task, _read_problems(folder / "problems.jsonl"), _read_chains(folder / "test.jsonl")
+
+
+def read_validation_questions(run_folder: Path) -> list[str]:
+    """The questions of a run's validation part. Raises RunFolderError as `read_test_part`."""
+    folder = run_folder / "data"
+    with _damage_named(folder):
+        rows = read_json_lines(folder / "validation.jsonl")
+        return list(dict.fromkeys(row.get("problem", row)["question"] for row in rows))
+
+
+@contextlib.contextmanager
+def _damage_named(folder: Path) -> Iterator[None]:
+    """Turns a failure to read the stage `data` into a RunFolderError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+        raise RunFolderError(
+            f"{folder}: missing or damaged ({error}). Type the run's command again."
+        ) from None
 
 
 def _read_problems(path: Path) -> list[Problem]:

@@ -55,13 +55,8 @@ def write_gold(lab: Lab, arms: Sequence[Arm]) -> None:
         rows = read_json_lines(folder / "gold.jsonl")
         gold = [GoldChain.from_row(row) for row in rows]
     else:
-        gold = [_uncut(chain) for chain in data.gold]
+        gold = [GoldChain.uncut(chain) for chain in data.gold]
     write_test_set(lab.run.path, problems, gold)
-
-
-def _uncut(chain: Chain) -> GoldChain:
-    """A gold chain as it is in the data, without a student's scores."""
-    return GoldChain(chain.problem.id, chain.rationale.gold or (("ES", chain.rationale.text),))
 
 
 def _make(lab: Lab, arms: Sequence[Arm], folder: Path) -> None:

@@ -15,6 +15,8 @@ from smallsteps.evaluation.metrics import get_metric
 from smallsteps.evaluation.significance import RESAMPLES
 from smallsteps.experiment.arm import Arm
 from smallsteps.experiment.best import Candidate, best_on_validation
+from smallsteps.experiment.comparisons import in_order
+from smallsteps.experiment.kept_arm import KeptArm
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Outcome, label_of, place_of
 from smallsteps.experiment.page_files import ArmFiles, write_arm_files
@@ -54,9 +56,16 @@ class GradedArm:
     def name(self) -> str:
         return self.arm.name
 
+    @property
+    def usable(self) -> bool:
+        """Whether the run may hand out the student that answered."""
+        outcome = self.outcome
+        return outcome.untrained or (outcome.student is not None and outcome.handed_out)
 
-def grade_arm(lab: Lab, arm: Arm, seed: int) -> GradedArm:
-    """Trains the arm, lets it answer, grades the answers, and writes what the page shows of it."""
+
+def grade_arm(lab: Lab, arm: Arm, seed: int, pairs: Sequence[tuple[str, str]] = ()) -> GradedArm:
+    """Trains the arm, lets it answer, grades the answers, and keeps what is shown of it. `pairs`:
+    those of `compared_pairs`."""
     outcome = arm.run(lab, seed)
     problems = _graded_problems(lab, outcome)
     resamples = lab.recipe.evaluation.bootstrap
@@ -87,7 +96,11 @@ def grade_arm(lab: Lab, arm: Arm, seed: int) -> GradedArm:
     }
     paper = _paper_protocol(arm.name, seed, by_criterion)
     folder = _write_page_files(lab, arm, seed, outcome, main)
-    return GradedArm(arm, seed, outcome, main, metrics, further, paper, folder)
+    graded = GradedArm(arm, seed, outcome, main, metrics, further, paper, folder)
+    against = [other for name, other in pairs if name == arm.name]
+    kept = KeptArm(result=arm_result(lab, graded), against=against, usable=graded.usable)
+    kept.write(lab.run.path / folder)
+    return graded
 
 
 def score_answers(
@@ -205,21 +218,19 @@ def by_arm(graded: Sequence[GradedArm]) -> dict[str, list[GradedArm]]:
     return groups
 
 
-def compared_pairs(graded: Sequence[GradedArm], baseline: str) -> list[tuple[str, str]]:
+def compared_pairs(arms: Sequence[Arm], baseline: str) -> list[tuple[str, str]]:
     """(arm, arm that it is compared with): those that its method names, and the baseline where
     none of them belongs to the baseline's method."""
-    arms = {name: by_seed[0].arm for name, by_seed in by_arm(graded).items()}
-    first: list[tuple[str, str]] = []
-    further: list[tuple[str, str]] = []
-    for name, arm in arms.items():
-        named = [other for other in arm.against(list(arms)) if other != name]
+    by_name = {arm.name: arm for arm in arms}
+    against: dict[str, list[str]] = {}
+    for name, arm in by_name.items():
+        named = [other for other in arm.against(list(by_name)) if other != name]
         if name != baseline and not any(
-            arms[other].method == arms[baseline].method for other in named
+            by_name[other].method == by_name[baseline].method for other in named
         ):
             named.insert(0, baseline)
-        first += [(name, other) for other in named[:1]]
-        further += [(name, other) for other in named[1:]]
-    return first + further
+        against[name] = named
+    return in_order(against)
 
 
 def further_results(lab: Lab, graded: Sequence[GradedArm]) -> list[PooledResult]:
@@ -241,7 +252,6 @@ def best_student(lab: Lab, graded: Sequence[GradedArm]) -> BestStudent | None:
             within(lab, graded_arm.outcome.student),
         )
         for graded_arm in graded
-        if graded_arm.outcome.untrained
-        or (graded_arm.outcome.student is not None and graded_arm.outcome.handed_out)
+        if graded_arm.usable
     ]
     return best_on_validation(candidates) if candidates else None

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from smallsteps.experiment.arm import MethodRun
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.lab import BASE_STUDENT, Lab
+from smallsteps.experiment.method import method_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.tasks.base import Task
@@ -64,6 +65,15 @@ def untrained_command(recipe: Recipe, out: Path, task: str) -> list[str]:
     """The command that asks the recipe's student as it is before training."""
     student = str(out / BASE_STUDENT) if recipe.student.scratch else recipe.student.name
     return ["smallsteps", "solve", student, "your question", "--task", task]
+
+
+def arm_names(recipe: Recipe) -> list[str]:
+    """The arms of a recipe as a run names them: in a sweep one for each value."""
+    return [
+        name
+        for arm in recipe.arms
+        for name in before_module(method_of(arm).name).variants(recipe, [arm])
+    ]
 
 
 def arms_module(method: str) -> ArmsModule:

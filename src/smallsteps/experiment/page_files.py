@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from smallsteps.errors import DataError, RunFolderError
-from smallsteps.records import Grade, Prediction, Problem
+from smallsteps.records import Chain, Grade, Prediction, Problem
 from smallsteps.tasks.files import write_rows
 
 Row = Mapping[str, Any]
@@ -40,6 +40,11 @@ class GoldChain:
     """(text, entropy in nats); the texts joined are the chain. Empty: entropies are not known."""
     cut_by: str | None = None
     """The segmentation that cut it; None: its kinds are labels of the data."""
+
+    @classmethod
+    def uncut(cls, chain: Chain) -> Self:
+        """A gold chain as it is in the data, without a student's scores."""
+        return cls(chain.problem.id, chain.rationale.gold or (("ES", chain.rationale.text),))
 
     def to_row(self) -> dict[str, Any]:
         """The chain as a JSON object; what is not known is left out."""

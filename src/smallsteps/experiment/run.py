@@ -117,9 +117,11 @@ def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Acc
             lab.check_student = None
         for method_run in runs.values():
             method_run.prepare()
-        graded = [grade_arm(lab, arm, seed) for seed in recipe.seeds for arm in arms]
+        baseline = runs[method_of(baseline_of(recipe)).name].arms(baseline_of(recipe))[0].name
+        pairs = compared_pairs(arms, baseline)
+        graded = [grade_arm(lab, arm, seed, pairs) for seed in recipe.seeds for arm in arms]
         write_gold(lab, arms)
-        return _results(lab, runs, graded, explain(lab, graded))
+        return _results(lab, runs, graded, pairs, explain(lab, graded))
 
 
 def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str:
@@ -191,16 +193,18 @@ def _budgets_of_passes(lab: Lab, arms: Sequence[ChainArm]) -> dict[int | None, i
 
 
 def _results(
-    lab: Lab, runs: dict[str, MethodRun], graded: Sequence[GradedArm], why: WhyResults | None
+    lab: Lab,
+    runs: dict[str, MethodRun],
+    graded: Sequence[GradedArm],
+    pairs: Sequence[tuple[str, str]],
+    why: WhyResults | None,
 ) -> Results:
     recipe = lab.recipe
-    baseline = runs[method_of(baseline_of(recipe)).name].arms(baseline_of(recipe))[0].name
-    pairs = compared_pairs(graded, baseline)
     scores = {
-        name: [graded_arm.score for graded_arm in by_seed]
+        name: {graded_arm.seed: graded_arm.score for graded_arm in by_seed}
         for name, by_seed in by_arm(graded).items()
     }
-    compared = compare_arms(scores, pairs, recipe.seeds, resamples=recipe.evaluation.bootstrap)
+    compared = compare_arms(scores, pairs, resamples=recipe.evaluation.bootstrap)
     points = grade_points(lab, graded, pairs)
     lab.discard_checkpoints(points.answered)
     parts = {name: method_run.results(graded) for name, method_run in runs.items()}

@@ -68,7 +68,7 @@ def arm_text(name: str) -> str:
     >>> arm_text("ases-uni-rouge-beta=0.8"), arm_text("direct-limit=250"), arm_text("own")
     ('learns segments, cut by ROUGE with the question; one model', 'learns whole chains', '')
     """
-    arm, _ = swept(name)
+    arm, _ = swept(name.split("@")[0])  # of joined runs, without the run
     if arm.startswith("ases-"):
         _, path, strategy = [*arm.split("-", 2), "", ""][:3]
         cut = STRATEGIES.get(strategy)

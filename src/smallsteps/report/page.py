@@ -25,6 +25,7 @@ from markupsafe import Markup
 import smallsteps
 from smallsteps.disk import write_text
 from smallsteps.evaluation.metrics import metric_name
+from smallsteps.experiment.ownership import PAGE
 from smallsteps.experiment.results import Results
 from smallsteps.report import charts, figures, formats
 from smallsteps.report.arm_texts import arm_text
@@ -39,6 +40,7 @@ from smallsteps.report.page_tables import (
     known_fields,
     plain,
     result_groups,
+    runs_table,
 )
 from smallsteps.report.points_table import points_section, search_section
 from smallsteps.report.run import ShownRun, read_run
@@ -76,18 +78,21 @@ SECTIONS = (
     Section("why", "Why"),
     Section("chains", "Chains"),
     Section("further", "Further results"),
+    Section("runs", "Runs"),
     Section("provenance", "Data and provenance"),
 )
 
 
-def write_page(run_folder: Path) -> Path:
+def write_page(run_folder: Path | str) -> Path:
     """Writes `report.html` into the run folder from the files in it; returns its path.
 
-    Raises RunFolderError where results.json is missing or a file is damaged."""
-    run_folder = Path(run_folder)
-    page = render(read_run(run_folder))
-    path = run_folder / "report.html"
-    write_text(path, page)
+    Raises RunFolderError where the folder holds no run or a file is damaged."""
+    return write_page_of(read_run(Path(run_folder)), Path(run_folder) / PAGE)
+
+
+def write_page_of(run: ShownRun, path: Path) -> Path:
+    """Writes the page of a run, or of joined runs, to `path`; returns it."""
+    write_text(path, render(run))
     return path
 
 
@@ -133,6 +138,7 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "about": results.about,
         "command": results.command,
         "best": results.best,
+        "notice": run.notice,
         "verdict": verdict(results),
         "version": smallsteps.__version__,
         "metric": metric,
@@ -164,17 +170,20 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "further": further_results(results),
         "data": known_fields(results.data),
         "budget": known_fields(results.budget),
-        "provenance": {
-            "smallsteps": smallsteps.__version__,
-            **(known_fields(results.provenance) if results.provenance else {}),
-        },
+        "runs": runs_table(run.members) if run.members else None,
+        "provenance": {} if run.members else _provenance(results),
         "signatures": list(dict.fromkeys(arm.signature for arm in results.arms)),
     }
 
 
+def _provenance(results: Results) -> dict[str, Any]:
+    known = known_fields(results.provenance) if results.provenance else {}
+    return {"smallsteps": smallsteps.__version__, **known}
+
+
 def _arm_texts(results: Results) -> dict[str, str]:
-    """Arm, without the settings of a sweep → what it is."""
-    names = dict.fromkeys(swept(name)[0] for name in arm_names(results))
+    """Arm, without the settings of a sweep and its run → what it is."""
+    names = dict.fromkeys(swept(name)[0].split("@")[0] for name in arm_names(results))
     return {name: text for name in names if (text := arm_text(name))}
 
 

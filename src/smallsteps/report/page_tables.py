@@ -9,6 +9,7 @@ from typing import Any
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.result_record import ResultRecord
 from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.guided.results import GuidedResults
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.report import figures
@@ -131,6 +132,24 @@ def further_results(results: Results) -> dict[str, Any]:
         if not isinstance(part, TailoredResults | GuidedResults):
             shown |= {f"{method}: {name}": value for name, value in known_fields(part).items()}
     return shown
+
+
+def runs_table(runs: Sequence[RunSoFar]) -> Table:
+    """The runs that a page joins: what each learnt from, and who made it."""
+    seeds = [dict.fromkeys(arm.seed for arm in run.results.arms) for run in runs]
+    made = [run.results.provenance for run in runs]
+    columns = [
+        Column("folder", [str(run.folder) for run in runs]),
+        Column("state", [run.state for run in runs]),
+        Column("training data", [run.results.data.source for run in runs]),
+        Column("trained on", [f"{run.results.data.train:,}" for run in runs]),
+        Column("seeds", [", ".join(map(str, of_run)) for of_run in seeds]),
+        Column("started (UTC)", ["–" if p is None else p.started for p in made]),
+        Column("hardware", ["–" if p is None else p.hardware for p in made]),
+        Column("recipe", ["–" if p is None else p.recipe for p in made]),
+    ]
+    titles = [run.results.title or run.folder.resolve().name for run in runs]
+    return Table("Runs", titles, columns, first_header="Run").filled()
 
 
 def known_fields(record: ResultRecord) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""What the page shows of a run: its results, test problems, gold chains, and the files of each arm
-(`experiment.results`, `experiment.page_files`)."""
+"""What the page shows of a run, or of several that were joined: results, test problems, gold chains,
+and the files of each arm (`experiment.so_far`, `experiment.page_files`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.experiment.page_files import GoldChain, read_arm_files, read_test_set
-from smallsteps.experiment.results import ArmResult, Results, read_results
+from smallsteps.experiment.regrading import TestPart
+from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.experiment.so_far import RunSoFar, read_so_far
 from smallsteps.records import Grade, Prediction, Problem
 
 Row = Mapping[str, Any]
@@ -49,21 +51,34 @@ class ShownRun:
     gold: Mapping[str, GoldChain]
     """By problem id."""
     arms: Sequence[ShownArm]
+    notice: str = ""
+    """What a reader must know first; empty: nothing."""
+    members: Sequence[RunSoFar] = ()
+    """The runs that were joined; empty: it is one run."""
 
 
 def read_run(folder: Path) -> ShownRun:
-    """The run in `folder`. Raises RunFolderError where results.json is missing or a file in it is
-    damaged."""
-    results = read_results(folder)
-    arms = [_arm(folder, result) for result in results.arms]
+    """The run in `folder`, finished or not. Raises RunFolderError where there is none or a file in
+    it is damaged."""
+    return shown_run(read_so_far(folder))
+
+
+def shown_run(run: RunSoFar) -> ShownRun:
+    """What the page shows of a run that was read. Raises RunFolderError where a file is damaged."""
+    folder = run.folder
+    arms = [_arm(folder, result) for result in run.results.arms]
     problems, gold = read_test_set(folder)
+    if not problems and run.state != "finished":  # these files come at the end
+        part = TestPart.read(folder)
+        problems, gold = part.wholes, [GoldChain.uncut(chain) for chain in part.gold]
     known = {problem.id for problem in problems}
     for arm in arms:  # predictions without their problems are still worth reading
         for problem_id in arm.predictions:
             if problem_id not in known:
                 known.add(problem_id)
                 problems.append(Problem(problem_id, question=""))
-    return ShownRun(folder, results, problems, {chain.problem_id: chain for chain in gold}, arms)
+    by_problem = {chain.problem_id: chain for chain in gold}
+    return ShownRun(folder, run.results, problems, by_problem, arms, run.notice)
 
 
 def _arm(folder: Path, result: ArmResult) -> ShownArm:

@@ -65,7 +65,7 @@ def results_table(results: Results) -> Table:
     metric = metric_name(arms[0].metric) if arms else "score"
     table.add_column(Text(f"{metric}\n95 %"), justify="right")
     if base is not None:
-        table.add_column(Text(f"against\n{visible(base)}"), justify="right")
+        table.add_column(Text(f"against\n{visible(base)}".replace("@", "\n@")), justify="right")
         table.caption = "* the 95 % interval of the paired difference excludes zero"
     table.add_column("un-\nparsed", justify="right")
     table.add_column("chains\nended")
@@ -88,7 +88,8 @@ def results_table(results: Results) -> Table:
 
     for arm in arms:
         table.add_section()
-        add_row(Text(visible(arm.name), style="bold"), arm, main_comparisons(results))
+        name = visible(arm.name).replace("@", "\n@")  # the run of an arm, where runs are joined
+        add_row(Text(name, style="bold"), arm, main_comparisons(results))
         for single in arm.seeds if len(arm.seeds) > 1 else ():
             tests = [test for test in results.comparisons if test.seed == single.seed]
             add_row(Text(f"  seed {single.seed}"), single, tests, style="bright_black")

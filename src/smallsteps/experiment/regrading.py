@@ -1,0 +1,78 @@
+"""Grades the kept answers of a run again, so that arms can be tested in pairs: while the run is
+under way, and across runs.
+
+`results.json` holds figures; a paired test needs every answer. The answers lie in the folder of
+each arm (`page_files.py`). Grading must give the figure that the run reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smallsteps.errors import RunFolderError, UserError
+from smallsteps.evaluation.grade import Score, grade
+from smallsteps.evaluation.significance import RESAMPLES
+from smallsteps.experiment.data import read_test_part
+from smallsteps.experiment.page_files import read_arm_files
+from smallsteps.experiment.results import ArmResult
+from smallsteps.records import Chain, Prediction, Problem
+from smallsteps.tasks.base import Task
+
+CLOSE = 1e-6
+"""Points by which a figure may differ from the reported one: rounding."""
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """The test questions of a run."""
+
+    __test__ = False  # for pytest: no class of tests
+
+    task: Task
+    problems: Sequence[Problem]
+    gold: Sequence[Chain]
+    """The problems that have a chain of their own."""
+
+    @classmethod
+    def read(cls, run_folder: Path) -> TestPart:
+        """Raises RunFolderError where the run's stage `data` is missing or damaged."""
+        return cls(*read_test_part(run_folder))
+
+    @property
+    def wholes(self) -> list[Problem]:
+        """The problems as people see them: of regions, the reports."""
+        return self.task.wholes(self.problems) if self.task.wholes else list(self.problems)
+
+
+def regraded(
+    run_folder: Path, arm: ArmResult, part: TestPart, *, resamples: int = RESAMPLES
+) -> Score:
+    """The score of an arm's kept answers, with the grade of each question in the order of `part`.
+
+    Raises RunFolderError where answers are missing or damaged, or do not give the reported
+    figure."""
+    folder = run_folder / arm.folder
+    first: dict[str, Prediction] = {}
+    for prediction in read_arm_files(folder).predictions:
+        first.setdefault(prediction.problem_id, prediction)
+    try:
+        score = grade(
+            list(first.values()),
+            part.problems,
+            part.task,
+            dataset=arm.dataset,
+            decode=arm.decode,
+            seed=arm.seed,
+            metric=arm.metric,
+            resamples=resamples,
+        )
+    except UserError as error:
+        raise RunFolderError(f"{folder}: the kept answers cannot be graded ({error})") from None
+    if abs(score.value - arm.value) > CLOSE:
+        raise RunFolderError(
+            f"{folder}: the kept answers give {score.value:.1f}, and the run reported "
+            f"{arm.value:.1f}: answers are missing, or another smallsteps graded them. Type the "
+            "run's command again."
+        )
+    return score

@@ -1,0 +1,76 @@
+"""The results of a run that is not finished, from the arms that are graded (`kept_arm.py`): figures,
+costs and paired tests.
+
+What is made from all arms together comes at the end of a run, and is not there yet: points on the
+way to a plateau, further test sets, why, rounds and guidance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smallsteps.disk import read_object
+from smallsteps.errors import RunFolderError, UserError
+from smallsteps.evaluation.grade import Score
+from smallsteps.experiment.best import Candidate, best_on_validation
+from smallsteps.experiment.comparisons import compare_arms, in_order
+from smallsteps.experiment.kept_arm import KeptArm
+from smallsteps.experiment.method_modules import arm_names
+from smallsteps.experiment.outcome import place_of
+from smallsteps.experiment.ownership import RECIPE
+from smallsteps.experiment.recipe import Recipe, load_recipe
+from smallsteps.experiment.regrading import TestPart, regraded
+from smallsteps.experiment.results import BestStudent, BudgetFacts, DataFacts, Results
+
+
+def results_so_far(folder: Path) -> tuple[Results, int]:
+    """The results of the arms that are graded, and how many arms the recipe has; each seed counts.
+
+    Raises RunFolderError where the recipe or kept answers are damaged."""
+    try:
+        recipe = load_recipe(str(folder / RECIPE))
+    except UserError as error:
+        raise RunFolderError(
+            f"{folder / RECIPE}: cannot be read ({error}) Type the run's command again."
+        ) from None
+    places = [(name, seed) for seed in recipe.seeds for name in arm_names(recipe)]
+    kept = [arm for place in places if (arm := _kept(folder, *place)) is not None]
+    return _results(folder, recipe, kept), len(places)
+
+
+def _kept(folder: Path, name: str, seed: int) -> KeptArm | None:
+    return KeptArm.read(folder / "arms" / place_of(name, seed) / "page")
+
+
+def _results(folder: Path, recipe: Recipe, kept: list[KeptArm]) -> Results:
+    resamples = recipe.evaluation.bootstrap
+    part = TestPart.read(folder)
+    scores: dict[str, dict[int, Score]] = {}
+    against: dict[str, list[str]] = {}
+    for arm in kept:
+        score = regraded(folder, arm.result, part, resamples=resamples)
+        scores.setdefault(arm.result.name, {})[arm.result.seed] = score
+        against.setdefault(arm.result.name, arm.against)
+    graded = {name: [o for o in others if o in scores] for name, others in against.items()}
+    compared = compare_arms(scores, in_order(graded), resamples=resamples)
+    facts = read_object(folder / "data" / "data.json")
+    return Results(
+        title=recipe.title,
+        about=recipe.about,
+        arms=[arm.result for arm in kept],
+        **vars(compared),
+        data=DataFacts.model_validate(facts),
+        budget=BudgetFacts(
+            until=recipe.train.until, tokens=recipe.train.budget, passes=recipe.train.passes
+        ),
+        best=_best(kept),
+    )
+
+
+def _best(kept: list[KeptArm]) -> BestStudent | None:
+    """Of the graded arms, the student that is best on validation."""
+    candidates = [
+        Candidate(arm.result.name, arm.result.seed, arm.result.validation, arm.result.student)
+        for arm in kept
+        if arm.usable
+    ]
+    return best_on_validation(candidates) if candidates else None
