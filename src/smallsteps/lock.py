@@ -55,8 +55,9 @@ def waiting(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether another process holds the lock file `path`. Changes nothing: the look takes a shared
-    lock for an instant, which `exclusive` outlasts. False where the system cannot tell (Windows)."""
+    """Whether another process holds the lock file `path`; False where the system cannot tell
+    (Windows). Changes nothing: it takes a shared lock for an instant, which `exclusive` outlasts.
+    """
     try:
         import fcntl
     except ImportError:

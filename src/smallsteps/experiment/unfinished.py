@@ -1,5 +1,5 @@
-"""The results of a run that is not finished, from the arms that are graded (`kept_arm.py`): figures,
-costs and paired tests.
+"""The results of a run that is not finished, from the arms that are graded (`kept_arm.py`):
+figures, costs and paired tests.
 
 What is made from all arms together comes at the end of a run, and is not there yet: points on the
 way to a plateau, further test sets, why, rounds and guidance."""

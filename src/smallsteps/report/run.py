@@ -1,5 +1,5 @@
-"""What the page shows of a run, or of several that were joined: results, test problems, gold chains,
-and the files of each arm (`experiment.so_far`, `experiment.page_files`)."""
+"""What the page shows of a run, or of several that were joined: results, test problems, gold
+chains, and the files of each arm (`experiment.so_far`, `experiment.page_files`)."""
 
 from __future__ import annotations
 
