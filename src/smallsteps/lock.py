@@ -10,7 +10,6 @@ so that an empty lock file stays where a run came to nothing.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,25 +54,18 @@ def waiting(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether another process holds the lock file `path`; False where the system cannot tell
-    (Windows). Changes nothing: it takes a shared lock for an instant, which `exclusive` outlasts.
-    """
-    try:
-        import fcntl
-    except ImportError:
+    """Whether another process holds the lock file `path`. Takes a free lock for an instant, which
+    `exclusive` outlasts. False where this user may not write the file."""
+    if not path.exists():
         return False
+    lock = FileLock(path, timeout=0)
     try:
-        handle = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire()
+    except Timeout:
         return True
     except OSError:
         return False
-    finally:
-        os.close(handle)
+    lock.release()
     return False
 
 

@@ -28,7 +28,7 @@ from smallsteps.report.visible import visible_line
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One arm over its seeds: the columns of JSON and CSV, in this order."""
 
     arm: str
@@ -57,7 +57,7 @@ class Row:
     control: bool
 
 
-def rows_of(results: Results) -> list[Row]:
+def rows_of(results: Results) -> list[TableRow]:
     """One row for each arm, in the order of the results."""
     tests = main_comparisons(results)
     return [_row(arm, _main_test(tests, arm.name)) for arm in summaries(results)]
@@ -68,9 +68,9 @@ def _main_test(tests: Sequence[ComparisonResult], arm: str) -> ComparisonResult 
     return next((test for test in tests if test.arm == arm), None)
 
 
-def _row(arm: ArmSummary, test: ComparisonResult | None) -> Row:
+def _row(arm: ArmSummary, test: ComparisonResult | None) -> TableRow:
     validation = [seed.validation for seed in arm.seeds if seed.validation is not None]
-    return Row(
+    return TableRow(
         arm=arm.name,
         seeds=[seed.seed for seed in arm.seeds],
         metric=arm.metric,
@@ -124,7 +124,7 @@ def as_csv(results: Results, runs: Sequence[RunSoFar]) -> str:
     """The table with a line of names first; several seeds are separated by spaces."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Row))
+    writer.writerow(field.name for field in fields(TableRow))
     for row in rows_of(results):
         cells = asdict(row) | {"seeds": " ".join(map(str, row.seeds))}
         writer.writerow(cells.values())
@@ -203,7 +203,7 @@ def _interval(value: float, low: float, high: float) -> str:
     return f"{number(value)} ({number(low)} to {number(high)})"
 
 
-def _difference(row: Row) -> str:
+def _difference(row: TableRow) -> str:
     if row.difference is None or row.difference_low is None or row.difference_high is None:
         return "–"
     star = "*" if row.difference_low > 0 or row.difference_high < 0 else ""
@@ -211,7 +211,7 @@ def _difference(row: Row) -> str:
     return f"{number(row.difference, sign=True)}{star} ({signed[0]} to {signed[1]})"
 
 
-def _p(row: Row) -> str:
+def _p(row: TableRow) -> str:
     return p_value(row.p_bootstrap if row.p_mcnemar is None else row.p_mcnemar)
 
 
