@@ -114,3 +114,23 @@ def test_a_cohort_waits_until_the_one_before_it_is_done(tiny: Tiny) -> None:
 def test_a_step_without_requests_writes_nothing(tiny: Tiny, style: str) -> None:
     session = LocalEngine(tiny(style)).session(Decoding())
     assert session.idle and session.step() == []
+
+
+def test_what_is_submitted_between_two_steps_joins_the_next_one_beside_a_single_row(
+    tiny: Tiny,
+) -> None:
+    student = tiny("t5", talkative=0.0)  # never ends by itself
+    alone = written(student, 1, [20, 12, 9])
+    session = LocalEngine(student, EngineSettings(batch_size=3)).session(Decoding())
+    assert isinstance(session, T5Session)
+    first, *later = requests(student, [20, 12, 9])
+    session.submit(first)
+    session.step()
+    for request in later:
+        session.submit(request)
+    session.step()
+    assert len(session.active) == 3
+    replies = []
+    while not session.idle:
+        replies += session.step()
+    assert {reply.id: reply.ids for reply in replies} == {id: r.ids for id, r in alone.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -93,3 +95,23 @@ def test_a_causal_student_reads_given_tokens_with_its_prompt(tiny: Tiny) -> None
     assert (causal.source, causal.written) == ((5, 6, 7, 8), [7, 8])
     (other,) = new_rows(request, tiny("t5"), Decoding())
     assert (other.source, other.written) == ((5, 6), [])
+
+
+def test_rows_of_one_batch_may_each_have_a_decoding_and_draw_as_they_would_alone() -> None:
+    decodings = [None, Decoding(temperature=1.0), Decoding(temperature=1.0, top_k=1, logprobs=True)]
+    rows = [row(f"item {n}") for n in range(3)]
+    for one, decoding in zip(rows, decodings, strict=True):
+        one.request = replace(one.request, decoding=decoding)
+    tokens, logprobs = choose_tokens(LOGITS.expand(3, -1).clone(), rows, Decoding())
+    alone = [
+        choose_tokens(LOGITS[None].clone(), [row(f"item {n}")], decoding or Decoding())[0][0]
+        for n, decoding in enumerate(decodings)
+    ]
+    assert tokens == alone and tokens[0] == tokens[2] == 0
+    assert logprobs is not None and logprobs[:2] == [None, None]
+    assert logprobs[2] == pytest.approx(0.0)
+
+
+def test_a_row_may_draw_under_another_name_than_its_own() -> None:
+    renamed = ReplyRow(Request("b", [], draws_as="a"), 0, (), 10, frozenset({3}), 0)
+    assert renamed.uniform() == row("a").uniform() != row("b").uniform()

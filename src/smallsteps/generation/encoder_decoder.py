@@ -141,6 +141,10 @@ class T5Session:
             self.runner.open(self.slots, steps)
         elif self.waiting and self.runner.steps < steps:
             self.runner.widen(steps)
+        wanted = min(self.batch_size, len(self.active) + len(self.waiting))
+        if self.slots < wanted:  # what is submitted between two steps joins the next
+            self.runner.grow(wanted)
+            self.slots = wanted
         free = [slot for slot in range(self.slots) if slot not in self.active]
         for group in encoding_groups(self.waiting.take(len(free))):
             # samples of one question share their source

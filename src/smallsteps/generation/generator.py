@@ -115,6 +115,11 @@ class Request:
     """Number of the first of them: to get a third one only, say 2."""
     max_new_tokens: int | None = None
     """Overrides the decoding's."""
+    decoding: Decoding | None = None
+    """Engines only. Overrides the session's, for requests of different clients in one batch."""
+    draws_as: str | None = None
+    """Engines only. The id that drawn tokens depend on, where it is not `id`: equal questions of
+    different clients then get equal replies."""
     stop: Callable[[Sequence[int]], bool] | None = None
     """Engines only. Called with the ids written so far, after each token in order; where it returns
     True, the reply ends with `stop`."""

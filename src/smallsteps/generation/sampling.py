@@ -51,7 +51,9 @@ class ReplyRow:
     def uniform(self) -> float:
         """A number in (0, 1) for the next token: 53 bits of a hash, the same in every batch and
         process."""
-        key = f"{self.seed}\0{self.request.id}\0{self.sample}\0{len(self.written)}".encode()
+        request = self.request
+        name = request.id if request.draws_as is None else request.draws_as
+        key = f"{self.seed}\0{name}\0{self.sample}\0{len(self.written)}".encode()
         return (
             (int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") >> 11) + 0.5
         ) / 2**53
@@ -59,11 +61,35 @@ class ReplyRow:
 
 def choose_tokens(
     logits: Tensor, rows: Sequence[ReplyRow], decoding: Decoding
-) -> tuple[list[int], list[float] | None]:
-    """The next token of each row, and its log-probability where asked for.
+) -> tuple[list[int], Sequence[float | None] | None]:
+    """The next token of each row, and its log-probability where asked for; None: nobody asks.
 
-    `logits`: [rows, vocab], any float type; overwritten. Greedy takes the first of equals, as
-    `generate` does."""
+    `logits`: [rows, vocab], any float type; overwritten. `decoding` holds for all rows whose
+    request has none of its own. Greedy takes the first of equals, as `generate` does."""
+    if all(row.request.decoding is None for row in rows):
+        return _choose_alike(logits, rows, decoding)
+    groups: dict[tuple[float, int, float, bool], tuple[Decoding, list[int]]] = {}
+    for place, row in enumerate(rows):
+        chosen_by = row.request.decoding or decoding
+        key = (chosen_by.temperature, chosen_by.top_k, chosen_by.top_p, chosen_by.logprobs)
+        groups.setdefault(key, (chosen_by, []))[1].append(place)
+    if len(groups) == 1:
+        ((shared, _),) = groups.values()
+        return _choose_alike(logits, rows, shared)
+    tokens = [0] * len(rows)
+    logprobs: list[float | None] = [None] * len(rows)
+    for shared, group in groups.values():
+        chosen, values = _choose_alike(logits[group], [rows[place] for place in group], shared)
+        for number, place in enumerate(group):
+            tokens[place] = chosen[number]
+            logprobs[place] = values[number] if values else None
+    return tokens, logprobs
+
+
+def _choose_alike(
+    logits: Tensor, rows: Sequence[ReplyRow], decoding: Decoding
+) -> tuple[list[int], list[float] | None]:
+    """`choose_tokens` of rows that share their decoding."""
     logits = logits.float()
     if decoding.temperature == 0:
         tokens = logits.argmax(-1)
@@ -99,6 +125,7 @@ def new_rows(request: Request, student: Student, decoding: Decoding) -> list[Rep
         raise InternalError(f"{request.id}: a local model reads ids, got text")
     written = list(request.given) if student.architecture == "causal" else []
     source += tuple(written)
+    decoding = request.decoding or decoding
     limit = request.max_new_tokens or decoding.max_new_tokens
     samples = range(request.first_sample, request.first_sample + request.samples)
     return [

@@ -234,6 +234,17 @@ class T5Runner:
         self.steps = steps
         self._step_bias = self._bias_of_steps(steps)
 
+    def grow(self, slots: int) -> None:
+        """Adds empty slots up to `slots`; rows under way stay where they are."""
+        more = slots - self.slots
+        past = self.past.new_zeros((*self.past.shape[:2], slots, *self.past.shape[3:]))
+        past[:, :, : self.slots, :, : self.now] = self.past[..., : self.now, :]
+        self.past = past
+        self.cross = F.pad(self.cross, (0, 0, 0, 0, 0, 0, 0, more))
+        self.lengths = F.pad(self.lengths, (0, more), value=1)
+        self.starts = F.pad(self.starts, (0, more), value=self.now)
+        self.slots, self._cross_mask = slots, None
+
     def _bias_of_steps(self, steps: int) -> Tensor:
         """The bias of the present step to the last `steps` ones, itself at the end: [heads,
         steps]."""
