@@ -173,6 +173,23 @@ DESCRIPTIONS = {
             "an output that another process is writing",
         ],
     ),
+    "serve": Description(
+        "smallsteps serve runs/mine/arms/direct-seed0/training/candidate-40 bundled --task numbers "
+        "--port 8100",
+        "Prints the address of the playground and the base URL for clients, and answers until "
+        "Ctrl-C. The names of the students are the last parts of their paths. Each request is "
+        "logged on standard error: method, path, status, seconds. The playground appends feedback "
+        'to a file: `{"id", "question", "rationale", "answer", "verdict", "edited", "student", '
+        '"time"}`. See [serving](serving.md).',
+        [
+            "a folder without a student",
+            "more than four students",
+            "a port that is in use",
+            "another address than this machine's own without a key",
+            "a key of fewer than 16 characters",
+            "a file of feedback that is none",
+        ],
+    ),
     "guide": Description(
         "smallsteps guide hops.jsonl --guide runs/mine/seed0/distilled/candidate-40 "
         "--reader MODEL --base-url http://localhost:8000/v1 --compare --out answers.jsonl",

@@ -38,6 +38,7 @@ MAY_IMPORT = {
         "students",
         "generation",
     },
+    "serving": {"errors", "records", "tasks", "students", "generation", "teaching"},
     "quality": {"config", "errors", "records", "tasks", "students", "devices"},
     "experiment": {
         "errors",
@@ -112,10 +113,16 @@ def test_nobody_but_the_command_line_and_publishing_imports_the_report():
             assert "report" not in rooms_imported(file), file
 
 
+def test_nobody_but_the_command_line_imports_the_server():
+    for file in ROOT.rglob("*.py"):
+        if file.relative_to(ROOT).parts[0] not in ("cli", "serving"):
+            assert "serving" not in rooms_imported(file), file
+
+
 def test_importing_the_package_loads_no_torch():
     code = (
         "import sys, smallsteps, smallsteps.cli.main\n"
-        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+        "print([name for name in ('torch', 'transformers', 'starlette', 'uvicorn') if name in sys.modules])"
     )
     process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -20,12 +20,26 @@ from smallsteps.cli.commands.guide import guide
 from smallsteps.cli.commands.quality import quality
 from smallsteps.cli.commands.run import compare, demo, recipes, run
 from smallsteps.cli.commands.segment import segment
+from smallsteps.cli.commands.serve import serve
 from smallsteps.cli.commands.show import show
 from smallsteps.cli.commands.solve import solve
 from smallsteps.cli.commands.teach import teach
 from smallsteps.cli.failures import INTERRUPTED, failed, print_anything
 
-COMMANDS = (demo, compare, run, show, recipes, teach, segment, solve, grade, guide, quality)
+COMMANDS = (
+    demo,
+    compare,
+    run,
+    show,
+    recipes,
+    teach,
+    segment,
+    solve,
+    serve,
+    grade,
+    guide,
+    quality,
+)
 """In the order of `smallsteps --help`."""
 
 app = typer.Typer(

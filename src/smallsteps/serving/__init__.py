@@ -1,0 +1,1 @@
+"""Students behind an OpenAI-compatible server, and the playground (`smallsteps serve`)."""
