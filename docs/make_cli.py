@@ -72,7 +72,8 @@ DESCRIPTIONS = {
         "Splits the chains by question (80/10/10), trains each arm with each seed and grades it. "
         f"Writes a {RUN_FOLDER}. Prints the results and the folder of the best student. "
         "[Data](data.md) names the files and columns that can be read. Reports (`--task pet`) have "
-        "one more arm, `direct-report`. All other settings are keys of the recipe: `--dry-run` "
+        "one more arm, `direct-report`. [Feedback](feedback.md#into-the-next-training) says what "
+        "`--feedback` adds. All other settings are keys of the recipe: `--dry-run` "
         "prints them, `--set` changes them.",
         [
             "a row that cannot be read",

@@ -37,6 +37,33 @@ def test_compare_on_own_data_names_the_best_student(chains, uni_student, tmp_pat
     assert (out / "report.html").is_file()
 
 
+def test_feedback_is_planned_and_a_missing_file_is_refused(chains, tmp_path, capsys):
+    judgement = {
+        "id": "new",
+        "question": "Di has 2 keys and finds 3. How many keys?",
+        "rationale": "Six. The answer is 6.",
+        "answer": "6",
+        "verdict": "wrong",
+        "edited": "2 + 3 = 5. The answer is 5.",
+        "student": "bundled",
+        "time": "2026-01-31T12:00:00+00:00",
+    }
+    file = tmp_path / "feedback.jsonl"
+    file.write_text(json.dumps(judgement) + "\n", encoding="utf-8")
+    command = ["compare", str(chains), "--student", "bundled", "--arms", "direct", "--dry-run"]
+    assert main([*command, "--feedback", str(file)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "sizes: 25 chains to train on, 3 for validation, 3 problems" in said
+    assert "feedback: 1 judgement: 1 edited chain and 0 judged right to learn from" in said
+    assert "1 new question" in said
+    assert main([*command, "--feedback", str(tmp_path / "none.jsonl")]) == 2
+    error = capsys.readouterr().err
+    assert "data.feedback" in error and "none.jsonl" in error and "no such file" in error
+    file.write_text(json.dumps({**judgement, "verdict": "bad"}) + "\n", encoding="utf-8")
+    assert main([*command, "--feedback", str(file)]) == 2
+    assert "feedback.jsonl:1: field 'verdict' must be right or wrong" in capsys.readouterr().err
+
+
 def test_a_plan_needs_no_folder_and_refuses_the_one_that_the_run_would_refuse(tmp_path, capsys):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes/mine.txt").write_text("mine")

@@ -4,37 +4,16 @@ import json
 
 import pytest
 
-from smallsteps.errors import DataError, RecipeError
-from smallsteps.experiment.data import (
-    check_answers,
-    check_bundled,
-    load_data,
-    read_json_lines,
-    read_parts,
-)
+from smallsteps.errors import DataError
+from smallsteps.experiment.data import check_answers, load_data, read_json_lines
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.records import Problem
-from smallsteps.tasks import get_task
 from smallsteps.tasks.files import write_rows
+from smallsteps.teaching.feedback import Feedback, append_feedback
 from tiny_runs import tiny_content
 
-
-def chain_rows(count, first=1):
-    numbers = range(first, first + count)
-    return [
-        {
-            "id": f"q{n}",
-            "question": f"Ann has {n} pens and buys 2. How many pens does she have?",
-            "rationale": f"{n} + 2 = {n + 2}. The answer is {n + 2}.",
-            "answer": str(n + 2),
-        }
-        for n in numbers
-    ]
-
-
-def recipe_of(data):
-    return make_recipe({**tiny_content(), "data": {"task": "numbers", **data}})
+from .pen_rows import chain_rows, recipe_of
 
 
 def loaded(recipe, folder, chains=True):
@@ -46,6 +25,22 @@ def loaded(recipe, folder, chains=True):
 def file(tmp_path):
     write_rows(tmp_path / "chains.jsonl", chain_rows(30))
     return str(tmp_path / "chains.jsonl")
+
+
+def judged(tmp_path, row, verdict="wrong", edited=None, rationale=None):
+    """Appends a judgement of the chain of a row; returns the file."""
+    judgement = Feedback(
+        id=row["id"],
+        question=row["question"],
+        rationale=rationale or "I guess. The answer is 1.",
+        answer="1",
+        verdict=verdict,
+        edited=edited,
+        student="bundled",
+        time="2026-01-31T12:00:00+00:00",
+    )
+    append_feedback(tmp_path / "feedback.jsonl", judgement)
+    return str(tmp_path / "feedback.jsonl")
 
 
 @pytest.mark.parametrize("task", ["stories", "facts"])
@@ -88,21 +83,6 @@ def test_a_test_file_without_chains_has_problems_and_no_gold(tmp_path, file):
     assert len(data.test) == 5 and data.gold == []
 
 
-def test_a_limit_takes_the_first_rows_of_the_files(tmp_path, file):
-    recipe = recipe_of({"chains": file, "limit": 20})
-    train, validation, test, facts = read_parts(recipe.data, get_task("numbers"))
-    assert facts["chains"] == 20
-    ids = {chain.problem.id for chain in (*train, *validation, *test)}
-    assert ids == {f"q{n}" for n in range(1, 21)}
-
-
-def test_an_id_in_two_files_is_refused(tmp_path, file):
-    write_rows(tmp_path / "more.jsonl", chain_rows(1, 7))
-    recipe = recipe_of({"chains": [file, str(tmp_path / "more.jsonl")]})
-    with pytest.raises(DataError, match=r"^q7: this id stands in two of the files"):
-        read_parts(recipe.data, get_task("numbers"))
-
-
 def test_a_question_of_the_training_part_in_the_test_file_is_refused(tmp_path, file):
     write_rows(tmp_path / "t.jsonl", [{**row, "id": f"t{row['id']}"} for row in chain_rows(3)])
     recipe = recipe_of({"chains": file, "test": str(tmp_path / "t.jsonl")})
@@ -121,13 +101,6 @@ def test_an_exam_needs_gold_answers():
     check_answers(problems[:1])
     with pytest.raises(DataError, match=r"^b: an exam needs gold answers"):
         check_answers(problems)
-
-
-def test_only_tasks_with_a_generator_have_bundled_chains():
-    content = tiny_content()
-    check_bundled(make_recipe(content).data)
-    with pytest.raises(RecipeError, match=r"not 'numbers': set data\.task"):
-        check_bundled(make_recipe(tiny_content(data={"task": "numbers"})).data)
 
 
 def test_a_line_separator_inside_a_chain_does_not_cut_its_row(tmp_path):
@@ -186,3 +159,81 @@ def test_bundled_questions_have_rationales(tmp_path):
     assert set(data.validation_rationales) == {problem.id for problem in data.validation}
     chains = loaded(recipe, tmp_path / "other")
     assert chains.train_rationales == data.train_rationales
+
+
+# ---- feedback ----
+
+
+def row_of(problem):
+    number = int(problem.id[1:])
+    return chain_rows(1, number)[0]
+
+
+def test_edited_chains_join_the_training_chains_and_the_file_is_read_once(tmp_path, file):
+    plain = loaded(recipe_of({"chains": file}), tmp_path / "plain")
+    row = row_of(plain.train[0])
+    right = int(row["answer"])
+    feedback = judged(tmp_path, row, edited=f"Adding 2 gives {right}. The answer is {right}.")
+    recipe = recipe_of({"chains": file, "feedback": feedback})
+    data = loaded(recipe, tmp_path / "taught")
+    assert data.train_chains[:-1] == plain.train_chains
+    edited = data.train_chains[-1]
+    assert edited.problem == plain.train[0] and edited.rationale.author == "feedback"
+    assert edited.rationale.text == f"Adding 2 gives {right}. The answer is {right}."
+    assert (data.train, data.validation, data.test) == (plain.train, plain.validation, plain.test)
+    assert data.feedback.wrong_texts() == {row["id"]: ["I guess. The answer is 1."]}
+    (tmp_path / "feedback.jsonl").unlink()
+    assert loaded(recipe, tmp_path / "taught") == data, "a run keeps the feedback it began with"
+
+
+@pytest.mark.parametrize("chains", [True, False])
+def test_questions_of_validation_and_test_are_never_trained_on(tmp_path, file, chains):
+    plain = loaded(recipe_of({"chains": file}), tmp_path / "plain", chains)
+    for problem in (plain.validation[0], plain.test[0]):
+        row = row_of(problem)
+        # another id, another case: what counts is the question
+        shouted = {"id": "new", "question": row["question"].upper()}
+        edited = f"So {row['answer']}. The answer is {row['answer']}."
+        judged(tmp_path, shouted, edited=edited, rationale=f"Guess {problem.id}.")
+    new = {"id": "new", "question": "Bo has 90 pens and buys 2. How many pens does he have?"}
+    feedback = judged(tmp_path, new, edited="90 + 2 = 92. The answer is 92.")
+    data = loaded(recipe_of({"chains": file, "feedback": feedback}), tmp_path / "run", chains)
+    assert data.train[:-1] == plain.train
+    assert (data.train[-1].question, data.train[-1].answer) == (new["question"], "92")
+    assert (data.validation, data.test) == (plain.validation, plain.test)
+    assert data.facts["feedback"]["held_out"] == 2
+    assert data.facts["feedback"]["new_questions"] == 1
+    assert data.facts["train"] == len(data.train_chains or data.train)
+
+
+def test_a_question_of_a_further_test_set_is_not_trained_on(tmp_path, file):
+    write_rows(tmp_path / "further.jsonl", chain_rows(1, 90))
+    edited = {"edited": "90 + 2 = 92. The answer is 92."}
+    judged(tmp_path, chain_rows(1, 90)[0], **edited)
+    feedback = judged(tmp_path, chain_rows(1, 3)[0])
+    further = {"also_test": {"svamp": str(tmp_path / "further.jsonl")}}
+    data = loaded(recipe_of({"chains": file, "feedback": feedback, **further}), tmp_path / "run")
+    assert data.facts["feedback"]["held_out"] >= 1
+    assert not any("90 pens" in problem.question for problem in data.train)
+
+
+def test_a_training_chain_that_was_judged_wrong_is_left_out(tmp_path, file):
+    plain = loaded(recipe_of({"chains": file}), tmp_path / "plain")
+    rejected = plain.train_chains[0]
+    feedback = judged(tmp_path, row_of(rejected.problem), rationale=rejected.rationale.text)
+    data = loaded(recipe_of({"chains": file, "feedback": feedback}), tmp_path / "run")
+    assert data.train_chains == plain.train_chains[1:]
+    assert data.facts["feedback"]["removed"] == 1
+
+
+def test_people_s_chains_replace_rationales_that_they_judged_wrong(tmp_path):
+    rows = chain_rows(30)
+    write_rows(tmp_path / "rows.jsonl", rows)
+    plain = loaded(recipe_of({"chains": str(tmp_path / "rows.jsonl")}), tmp_path / "plain", False)
+    row = row_of(plain.train[0])
+    edited = f"Two more: {row['answer']}. The answer is {row['answer']}."
+    feedback = judged(tmp_path, row, rationale=row["rationale"], edited=edited)
+    data = rationales_of(tmp_path, rows, feedback=feedback)
+    assert data.train_rationales[row["id"]].text == edited
+    other = data.train[1].id
+    assert data.train_rationales[other].text == row_of(data.train[1])["rationale"]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from smallsteps.errors import RecipeError
-from smallsteps.experiment.data import read_parts
+from smallsteps.experiment.data_parts import read_parts
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run

@@ -9,7 +9,7 @@ import pytest
 
 from smallsteps.cli.main import main
 from smallsteps.errors import RecipeError
-from smallsteps.experiment.data import data_task
+from smallsteps.experiment.data_parts import data_task
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.tasks.spoken import task_for
 

@@ -108,12 +108,15 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
 
     if out is not None:
         _check_run_folder(recipe, out)
+    from smallsteps.experiment.feedback_data import feedback_line
     from smallsteps.experiment.plan import plan_lines
 
     say(recipe.to_yaml())
-    rehearse(recipe, access())
+    feedback = rehearse(recipe, access()).feedback
     for line in plan_lines(recipe):
         say(line)
+    if feedback.counts:
+        say(feedback_line(feedback.counts))
 
 
 def _run(recipe: Recipe, out: Path, threads: int | None) -> None:

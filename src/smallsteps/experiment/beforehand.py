@@ -14,7 +14,8 @@ from pathlib import Path
 
 from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, StudentError, nearest
-from smallsteps.experiment.data import check_bundled, load_data
+from smallsteps.experiment.data import RunData, load_data
+from smallsteps.experiment.data_parts import check_bundled, feedback_names
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.method import methods_of, needs_chains, needs_rationales
 from smallsteps.experiment.method_modules import before_module
@@ -54,8 +55,9 @@ def check_recipe(
         before_module(name).check(recipe, arms, task, access or Access(), causal)
 
 
-def rehearse(recipe: Recipe, access: Access | None = None) -> None:
-    """`check_recipe`, and reads or makes the data as a run does. Leaves nothing behind."""
+def rehearse(recipe: Recipe, access: Access | None = None) -> RunData:
+    """`check_recipe`, and reads or makes the data as a run does; returns them. Leaves nothing
+    behind."""
     check_recipe(recipe, access)
     with (
         tempfile.TemporaryDirectory(prefix="smallsteps-") as place,
@@ -65,6 +67,7 @@ def rehearse(recipe: Recipe, access: Access | None = None) -> None:
         check_counts(recipe, len(data.train_chains))
         for name, arms in methods_of(recipe).items():
             before_module(name).check_data(recipe, arms, data)
+    return data
 
 
 def _task(key: str, name: str) -> Task:
@@ -83,6 +86,7 @@ def _check_files(recipe: Recipe) -> None:
         ("data.chains", path) for path in chains if path != BUNDLED or len(chains) > 1
     ]
     named += [("data.validation", data.validation), ("data.test", data.test)]
+    named += [("data.feedback", path) for path in feedback_names(data)]
     named += [(f"data.also_test.{name}", path) for name, path in data.also_test.items()]
     for key, path in named:
         if path is None or path.startswith("hub:"):

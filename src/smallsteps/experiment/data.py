@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from smallsteps.disk import read_object, write_json
-from smallsteps.errors import DataError, RecipeError, RunFolderError, UserError
+from smallsteps.errors import DataError, RunFolderError, UserError
+from smallsteps.experiment.data_parts import (
+    bundled_parts,
+    data_task,
+    feedback_names,
+    file_names,
+    rationales_of_parts,
+    read_parts,
+    read_question_parts,
+)
+from smallsteps.experiment.feedback_data import (
+    FeedbackChains,
+    new_problems,
+    read_feedback_files,
+    with_positives,
+)
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.settings import DataSettings
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.students.settings import BUNDLED
-from smallsteps.tasks import TASKS, Task, get_task
-from smallsteps.tasks.base import Difficulty
-from smallsteps.tasks.files import (
-    identified,
-    read_chains,
-    read_problems,
-    read_rationales,
-    read_rows,
-    write_rows,
-)
+from smallsteps.tasks import Task, get_task
+from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.tasks.notes import Say
-from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
+from smallsteps.tasks.splits import check_overlap
 from smallsteps.tasks.spoken import task_for
 
 
@@ -59,6 +65,9 @@ class RunData:
     """Further test sets: name → task and problems."""
     facts: dict[str, Any]
     """Sizes, overlap, rows left out."""
+    feedback: FeedbackChains = field(default_factory=FeedbackChains)
+    """What people said of chains of training questions. Its positives are among the training chains
+    already."""
 
     @property
     def texts(self) -> list[str]:
@@ -75,20 +84,6 @@ class RunData:
     def check_answers(self) -> None:
         """Raises DataError where a question has no gold answer."""
         check_answers([*self.train, *self.validation, *self.test])
-
-
-def data_task(data: DataSettings, say: Say | None = None) -> Task:
-    """The task of a recipe in the language of its data. `say` receives the language where it was
-    guessed."""
-    if data.chains == BUNDLED:
-        if data.language not in (None, "en"):
-            raise RecipeError(
-                f"data.language: the bundled chains are English, not {data.language!r}. Take it "
-                "out, or name your own "
-                "file: data.chains=PATH"
-            )
-        return get_task(data.task)
-    return task_for(data.task, _paths(data), data.columns, data.language, say)
 
 
 def load_data(
@@ -122,10 +117,7 @@ def load_data(
             _read_chains(folder / f"{name}.jsonl") for name in ("train", "validation")
         )
         train, validation = _problems_of(train_chains), _problems_of(validation_chains)
-        of_train, of_validation = (
-            {chain.problem.id: chain.rationale for chain in part}
-            for part in (train_chains, validation_chains)
-        )
+        of_train, of_validation = map(_first_rationales, (train_chains, validation_chains))
     else:
         train_chains, validation_chains = [], []
         train, validation = (
@@ -146,11 +138,24 @@ def load_data(
         gold=gold,
         further=further,
         facts=facts,
+        feedback=_read_feedback(folder / FEEDBACK, facts),
     )
 
 
 RATIONALES = ("train-rationales.jsonl", "validation-rationales.jsonl")
 """Within the stage `data`: rationales beside the questions, where arms read them."""
+
+
+FEEDBACK = "feedback.jsonl"
+"""Within the stage `data`, where the recipe names feedback: chains that people judged or edited."""
+
+
+def _first_rationales(chains: Sequence[Chain]) -> dict[str, Rationale]:
+    """Problem id → its first rationale: that of the data, where feedback has another one."""
+    first: dict[str, Rationale] = {}
+    for chain in chains:
+        first.setdefault(chain.problem.id, chain.rationale)
+    return first
 
 
 def _problems_of(chains: Sequence[Chain]) -> list[Problem]:
@@ -172,98 +177,77 @@ def _make_questions(data: DataSettings, folder: Path, say: Say | None, rationale
     task = data_task(data, say)
     gold: list[Chain] = []
     if data.chains == BUNDLED:
-        *chains, gold, facts = _bundled(data)
+        *chains, gold, facts = bundled_parts(data)
         train, validation, test = ([chain.problem for chain in part] for part in (*chains, gold))
     else:
-        train, validation, test = _question_files(data, task, say)
-        facts = {"source": ", ".join(Path(path).name for path in _paths(data))}
+        train, validation, test = read_question_parts(data, task, say)
+        facts = {"source": ", ".join(Path(path).name for path in file_names(data))}
     check_answers([*train, *validation, *test])
+    feedback = _feedback(data, task, train, [*validation, *test])
+    train = [*train, *new_problems(train, feedback)]
     parts = {"training": train, "validation": validation, "test": test}
     _check_parts(parts, len(train) + len(validation) + len(test))
     for name, problems in zip(("train", "validation", "problems"), parts.values(), strict=True):
         write_rows(folder / f"{name}.jsonl", (problem.to_row() for problem in problems))
     _write_chains(folder / "test.jsonl", gold)
     if rationales:
+        of_train, of_validation = rationales_of_parts(data, task)
+        of_train = _with_people(of_train, train, feedback, task)
         for file, part, by_id in zip(
-            RATIONALES, (train, validation), _rationales(data, task), strict=True
+            RATIONALES, (train, validation), (of_train, of_validation), strict=True
         ):
             rows = (by_id[problem.id].to_row() for problem in part if problem.id in by_id)
             write_rows(folder / file, rows)
     sizes = {"train": len(train), "validation": len(validation), "test": len(test), "overlap": 0}
+    facts |= _write_feedback(folder, feedback)
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
 
-def _question_files(
-    data: DataSettings, task: Task, say: Say | None
-) -> tuple[list[Problem], list[Problem], list[Problem]]:
-    problems = [
-        problem for path in _paths(data) for problem in read_problems(path, task, data.columns, say)
+def _feedback(
+    data: DataSettings, task: Task, train: Sequence[Problem], held_out: Sequence[Problem]
+) -> FeedbackChains:
+    """The chains that the recipe's feedback gives. Questions of further test sets are held out
+    too."""
+    names = feedback_names(data)
+    if not names:
+        return FeedbackChains()
+    further = [
+        problem
+        for name, path in data.also_test.items()
+        for problem in read_problems(path, task_for(name, [path]))
     ]
-    problems = problems[: data.limit]
-    validation, test = (
-        None if path is None else read_problems(path, task, data.columns, say)
-        for path in (data.validation, data.test)
+    return read_feedback_files(names, task, train, [*held_out, *further])
+
+
+def _with_people(
+    rationales: dict[str, Rationale], train: Sequence[Problem], feedback: FeedbackChains, task: Task
+) -> dict[str, Rationale]:
+    """The rationales of training questions, without those that people judged wrong and with those
+    that people edited or judged right, where the data has none."""
+    chains = [
+        Chain(problem, rationales[problem.id]) for problem in train if problem.id in rationales
+    ]
+    kept, _ = with_positives(chains, feedback, task)
+    return _first_rationales(kept)
+
+
+def _write_feedback(folder: Path, feedback: FeedbackChains) -> dict[str, Any]:
+    """Writes the chains of feedback; returns what `data.json` says of them."""
+    if not feedback.counts:
+        return {}
+    _write_chains(folder / FEEDBACK, [*feedback.positives, *feedback.rejected])
+    return {"feedback": dict(feedback.counts)}
+
+
+def _read_feedback(path: Path, facts: Mapping[str, Any]) -> FeedbackChains:
+    if "feedback" not in facts:
+        return FeedbackChains()
+    chains = _read_chains(path)
+    return FeedbackChains(
+        [chain for chain in chains if chain.rationale.correct],
+        [chain for chain in chains if not chain.rationale.correct],
+        facts["feedback"],
     )
-    return _in_parts(problems, validation, test, data.split_seed)
-
-
-def _rationales(
-    data: DataSettings, task: Task
-) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
-    """(problem id → rationale of the training questions and perhaps more, the same of the
-    validation questions): of the bundled chains, or of the rows that have one."""
-    if data.chains == BUNDLED:
-        train, validation, *_ = _bundled(data)
-        of_train, of_validation = (
-            {chain.problem.id: chain.rationale for chain in part} for part in (train, validation)
-        )
-        return of_train, of_validation
-    read = [read_rationales(path, task, data.columns) for path in _paths(data)]
-    _check_ids([identifier for by_id in read for identifier in by_id], data)
-    merged = {identifier: value for by_id in read for identifier, value in by_id.items()}
-    if data.validation is None:
-        return merged, merged
-    return merged, read_rationales(data.validation, task, data.columns)
-
-
-def _check_ids(ids: Sequence[str], data: DataSettings) -> None:
-    """Raises DataError where an id stands in two files of chains."""
-    twice = next((identifier for identifier, count in Counter(ids).items() if count > 1), None)
-    if twice is not None:
-        raise DataError(
-            f"{twice}: this id stands in two of the files {', '.join(_paths(data))}. Give every "
-            "problem its own."
-        )
-
-
-SHARES = {
-    (False, False): (0.8, 0.1, 0.1),
-    (False, True): (0.9, 0.1, 0.0),
-    (True, False): (0.9, 0.0, 0.1),
-}
-"""(validation, test) have files of their own → shares of the training, validation and test part."""
-Item = TypeVar("Item", Chain, Problem)
-
-
-def _in_parts(
-    items: list[Item], validation: list[Item] | None, test: list[Item] | None, seed: int
-) -> tuple[list[Item], list[Item], list[Item]]:
-    """Training, validation and test part. A part without a file is a tenth of `items`."""
-    if validation is not None and test is not None:
-        return items, validation, test
-    split = split_problems(items, seed, SHARES[validation is not None, test is not None])
-    return (
-        split.train,
-        split.validation if validation is None else validation,
-        split.test if test is None else test,
-    )
-
-
-def read_parts(
-    data: DataSettings, task: Task, say: Say | None = None
-) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
-    """Training, validation and test chains, made or read, and facts about them."""
-    return _bundled(data) if data.chains == BUNDLED else _from_files(data, task, say)
 
 
 def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
@@ -274,7 +258,11 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
         if not data.test
         else read_problems(data.test, task, data.columns, say)
     )
+    feedback, train = chains_with_feedback(
+        data, task, train, [*_problems_of(validation), *problems]
+    )
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
+    facts |= _write_feedback(folder, feedback)
     for name, chains in (("train", train), ("validation", validation), ("test", test)):
         _write_chains(folder / f"{name}.jsonl", chains)
     write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
@@ -285,6 +273,17 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
         "overlap": 0,
     }
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
+
+
+def chains_with_feedback(
+    data: DataSettings, task: Task, train: Sequence[Chain], held_out: Sequence[Problem]
+) -> tuple[FeedbackChains, list[Chain]]:
+    """(what the recipe's feedback gives, the training chains with it and without rejected ones)."""
+    feedback = _feedback(data, task, _problems_of(train), held_out)
+    chains, removed = with_positives(train, feedback, task)
+    if feedback.counts:
+        feedback = replace(feedback, counts={**feedback.counts, "removed": removed})
+    return feedback, chains
 
 
 def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> None:
@@ -304,85 +303,6 @@ def _write_chains(path: Path, chains: Sequence[Chain]) -> None:
     write_rows(
         path, ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains)
     )
-
-
-def _paths(data: DataSettings) -> list[str]:
-    return [data.chains] if isinstance(data.chains, str) else data.chains
-
-
-def _bundled(data: DataSettings) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
-    """Training, validation and test problems of three different seeds; a question that comes twice
-    counts once."""
-    generate = _generator(data)
-    train = generate(data.count, 100 + data.split_seed, data.difficulty)
-    seen = list(train)
-    parts = []
-    for seed, count in ((200, data.validation_count), (300, data.test_count)):
-        drawn = generate(2 * count + 200, seed + data.split_seed, data.difficulty)
-        fresh = without_overlap(drawn, seen)
-        parts.append(fresh[:count])
-        seen += parts[-1]
-    source = f"bundled {data.task}, {data.difficulty}"
-    return train, parts[0], parts[1], {"source": source, "chains": data.count, "wrong": 0}
-
-
-def check_bundled(data: DataSettings) -> None:
-    """Raises RecipeError where nothing bundled belongs to the task."""
-    _generator(data)
-
-
-def _generator(data: DataSettings) -> Callable[[int, int, Difficulty], list[Chain]]:
-    task = TASKS.get(data.task)
-    if task is None or task.generate is None:
-        names = " and ".join(f"`{name}`" for name, known in TASKS.items() if known.generate)
-        raise RecipeError(
-            f"the bundled chains belong to the tasks {names}, not {data.task!r}: "
-            "set data.task, or name a file"
-        )
-    return task.generate
-
-
-def _from_files(
-    data: DataSettings, task: Task, say: Say | None
-) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
-    paths = _paths(data)
-    chains: list[Chain] = []
-    wrong = closed = 0
-    for path in paths:
-        read = read_chains(path, task, data.columns, say=say)
-        chains += read.chains
-        wrong += read.wrong
-        closed += read.closed
-    if data.limit is not None:
-        chains = chains[: data.limit]
-    if len(paths) > 1:
-        _check_ids([chain.problem.id for chain in chains], data)
-    facts = {
-        "source": ", ".join(Path(path).name for path in paths),
-        "chains": len(chains),
-        "wrong": wrong,
-        "closed": closed,
-    }
-    validation = test = None
-    if data.validation is not None:
-        validation = read_chains(data.validation, task, data.columns, say=say).chains
-    if data.test is not None:
-        test = _gold_chains(data, task)
-    return *_in_parts(chains, validation, test, data.split_seed), facts
-
-
-def _gold_chains(data: DataSettings, task: Task) -> list[Chain]:
-    """The chains of a test file where it has them; the problems alone otherwise."""
-    assert data.test is not None
-    if task.prepare is None:
-        _, raw = next(read_rows(data.test))
-        named = data.columns.get("rationale")
-        if named is not None and named not in raw:
-            return []
-        _, _, first = next(identified(data.test, task, data.columns))
-        if "rationale" not in first:
-            return []
-    return read_chains(data.test, task, data.columns, allow_wrong=True).chains
 
 
 def read_test_part(run_folder: Path) -> tuple[Task, list[Problem], list[Chain]]:

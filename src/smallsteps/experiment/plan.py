@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps.errors import StudentError, counted
-from smallsteps.experiment.data import data_task, read_parts
+from smallsteps.experiment.data import chains_with_feedback
+from smallsteps.experiment.data_parts import data_task, feedback_names, read_parts
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
@@ -49,7 +50,8 @@ def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
     chains = [data.chains] if isinstance(data.chains, str) else data.chains
     is_bundled = BUNDLED in chains
     lines = []
-    for path in [*chains, data.validation, data.test, *data.also_test.values()]:
+    further = [*data.also_test.values(), *feedback_names(data)]
+    for path in [*chains, data.validation, data.test, *further]:
         if path is not None and path != BUNDLED:
             is_there = path.startswith("hub:") or Path(path).is_file()
             lines.append(f"data: {path}{'' if is_there else '  (missing: set data.chains=PATH)'}")
@@ -60,14 +62,14 @@ def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
         data_task(data, lines.append)
     needed = list(chains)
     if from_chains:
-        needed += [path for path in (data.validation, data.test) if path]
+        needed += [path for path in (data.validation, data.test, *feedback_names(data)) if path]
     is_complete = all(path == BUNDLED or Path(path).is_file() for path in needed)
     if is_complete and from_chains:
         lines += chain_sizes(recipe)
     if is_complete and not is_bundled:
         questions = _count_questions(recipe, chains)
-        further = [path for path in (data.validation, data.test) if path and Path(path).is_file()]
-        in_all = questions + _count_questions(recipe, further)
+        others = [path for path in (data.validation, data.test) if path and Path(path).is_file()]
+        in_all = questions + _count_questions(recipe, others)
         for name, names in arms.items():
             lines += before_module(name).plan(recipe, names, questions, in_all)
     return lines
@@ -83,10 +85,14 @@ def chain_sizes(recipe: Recipe) -> list[str]:
     on this machine."""
     task = data_task(recipe.data)
     train, validation, test, _ = read_parts(recipe.data, task)
-    problems = len(test) if recipe.data.test is None else len(read_problems(recipe.data.test, task))
+    problems = [chain.problem for chain in test]
+    if recipe.data.test is not None:
+        problems = read_problems(recipe.data.test, task, recipe.data.columns)
+    held_out = [*(chain.problem for chain in validation), *problems]
+    _, train = chains_with_feedback(recipe.data, task, train, held_out)
     sizes = [
         f"sizes: {counted(len(train), 'chain')} to train on, {len(validation):,} for validation, "
-        f"{counted(problems, 'problem')} to test"
+        f"{counted(len(problems), 'problem')} to test"
     ]
     budget, about = recipe.train.budget, ""
     if budget is None:

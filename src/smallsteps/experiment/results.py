@@ -251,6 +251,27 @@ class PaperProtocolResult(ResultRecord):
     """Criterion → value."""
 
 
+class FeedbackFacts(ResultRecord):
+    """What people said of chains, and what the run made of it."""
+
+    judgements: int
+    """Judged chains, the last judgement of each."""
+    edited: int
+    """Edited chains to learn from."""
+    right: int
+    """Chains judged right to learn from."""
+    rejected: int
+    """Chains judged wrong: negatives of tailored learning."""
+    new_questions: int
+    """Questions that joined the training part."""
+    removed: int = 0
+    """Training chains left out because a person judged them wrong."""
+    held_out: int
+    """Chains not used because their question is one of validation or test."""
+    left_out: dict[str, int]
+    """Why further chains were not used → how many."""
+
+
 class DataFacts(ResultRecord):
     """The data of the run, and what was left out of it."""
 
@@ -269,6 +290,8 @@ class DataFacts(ResultRecord):
     """Chains that got a closing sentence."""
     odd: int | None = None
     """Chains left out because they cannot be trained on as they are."""
+    feedback: FeedbackFacts | None = None
+    """Of `data.feedback`; null: the recipe names none."""
 
 
 class BudgetFacts(ResultRecord):

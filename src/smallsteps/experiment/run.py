@@ -19,6 +19,7 @@ from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
 from smallsteps.experiment.comparisons import compare_arms
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.fail_points import fail_point
+from smallsteps.experiment.feedback_data import feedback_line
 from smallsteps.experiment.folder import RunFolder, complete, run_folder
 from smallsteps.experiment.gold import write_gold
 from smallsteps.experiment.grading import (
@@ -139,6 +140,8 @@ def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str
 
 def _say_data(lab: Lab) -> None:
     facts = lab.data.facts
+    if lab.data.feedback.counts:
+        lab.reporter.say(feedback_line(lab.data.feedback.counts))
     if lab.data.train_chains:
         lab.reporter.say(
             f"data: {counted(facts['train'], 'chain')} to train on, {facts['validation']:,} for "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -37,10 +37,21 @@ class DataSettings(Settings):
     """A file of test problems; None: a tenth of `chains`."""
     also_test: dict[str, Name] = Field(default_factory=dict)
     """Further test sets, task name → file, graded beside the main one."""
+    feedback: Name | Annotated[list[Name], Field(min_length=1)] | None = None
+    """What people said of chains of training questions, one file or several: edited chains and
+    those judged right are learnt from, rejected ones are negatives of tailored learning."""
     limit: int | None = Field(None, ge=1, examples=[1000])
     """Read only so many chains."""
     split_seed: Seed = 0
     """Seed of the 80/10/10 split by question, the same for every arm and training seed."""
+
+    def effects(self) -> dict[str, Any]:
+        """Without `feedback` where none is named: runs from before it was a key keep their
+        digest."""
+        content = super().effects()
+        if self.feedback is None:
+            del content["feedback"]
+        return content
 
 
 class EvaluationSettings(Settings):

@@ -110,6 +110,11 @@ def without_overlap(items: Sequence[Item], known: Sequence[Chain | Problem]) -> 
     return kept
 
 
+def same_words(text: str) -> str:
+    """What two texts have in common that differ in white space and case alone."""
+    return " ".join(text.casefold().split())
+
+
 def _problem(item: Chain | Problem) -> Problem:
     return item.problem if isinstance(item, Chain) else item
 
@@ -117,9 +122,7 @@ def _problem(item: Chain | Problem) -> Problem:
 def _keys(problem: Problem) -> list[tuple[str, str]]:
     """What ties a problem to others: its words with the choices and the facts that it rests on
     (white space and case aside), and its group."""
-    question = " ".join(
-        "\n".join((problem.question, *problem.choices, *_rests_on(problem))).casefold().split()
-    )
+    question = same_words("\n".join((problem.question, *problem.choices, *_rests_on(problem))))
     if problem.group is None:
         return [("question", question)]
     is_part = problem.id.startswith(f"{problem.group}/")

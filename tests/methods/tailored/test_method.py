@@ -3,6 +3,7 @@ mistakes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -22,6 +23,8 @@ from smallsteps.methods.tailored.method import (
     further_lessons,
     rationale_of,
     stop_reason,
+    with_people,
+    with_rejected,
 )
 from smallsteps.records import Chain
 from smallsteps.tasks import get_task
@@ -191,6 +194,27 @@ def test_a_contrast_has_other_right_texts_of_its_question_and_its_mistakes(segme
 
 
 # ---- when it stops ----
+
+
+def test_people_s_chains_join_those_of_the_teacher_each_text_once_and_beyond_the_cap():
+    gold = make_chains(2, 5, "easy")
+    further = gold[0]._replace(rationale=replace(gold[0].rationale, id="f", text="Another way."))
+    assert with_people(gold, [further, gold[1]]) == [*gold, further]
+
+
+def test_chains_that_people_judged_wrong_come_first_among_the_negatives_of_every_round():
+    papers = [
+        Paper("a", 0, ("guess", "worse"), 0, 4),
+        Paper("b", 0, ("other",), 0, 4),
+        Paper("c", 4, (), 0, 4),
+    ]
+    rejected = {"a": ["judged", "guess"], "d": ["only judged"]}
+    assert with_rejected(papers, rejected) == {
+        "a": ("judged", "guess", "worse"),
+        "b": ("other",),
+        "d": ("only judged",),
+    }
+    assert with_rejected(papers, {}) == {"a": ("guess", "worse"), "b": ("other",)}
 
 
 def test_when_to_stop():

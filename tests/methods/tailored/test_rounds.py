@@ -12,7 +12,10 @@ from smallsteps.errors import RecipeError
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
+from smallsteps.methods.tailored import method
 from smallsteps.report.page import write_page
+from smallsteps.tasks.stories import make_chains
+from smallsteps.teaching.feedback import Feedback, append_feedback
 from smallsteps.teaching.story_solver import StorySolver
 from tiny_runs import lasting, rows_of
 from tiny_tailored import (
@@ -55,6 +58,51 @@ def test_arms_can_be_equal_in_all_tokens(tmp_path):
         assert plain.all_tokens == pytest.approx(full.all_tokens, rel=0.2)
         assert plain.train_tokens > 1.2 * full.train_tokens
     assert "all tokens" in write_page(tmp_path / "run").read_text(encoding="utf-8")
+
+
+# ---- what people said ----
+
+
+def test_feedback_joins_positives_and_negatives_and_is_read_once(tmp_path, monkeypatch):
+    problem = make_chains(10, 100, "easy")[0].problem
+    edited = f"Two ways lead there. The answer is {problem.answer}."
+    judgement = Feedback(
+        id=problem.id,
+        question=problem.question,
+        rationale="A guess. The answer is 1.",
+        answer="1",
+        verdict="wrong",
+        edited=edited,
+        student="bundled",
+        time="2026-01-31T12:00:00+00:00",
+    )
+    append_feedback(tmp_path / "feedback.jsonl", judgement)
+    recipe = make_recipe(
+        tailored_content(
+            arms=["tailored-full", "tailored-no-contrast"],
+            data={"feedback": str(tmp_path / "feedback.jsonl")},
+            tailored={"rounds": 1, "rationales": 1, "samples": 1},
+            train={"budget": 1000},
+        )
+    )
+    materials = []
+
+    def recorded(job, student, material, *more):
+        materials.append(material)
+        return method.train(job, student, material, *more)
+
+    monkeypatch.setattr("smallsteps.methods.tailored.rounds.train", recorded)
+    results = run(recipe, tmp_path / "run")
+    full, plain = materials
+    for material in materials:
+        texts = [c.rationale.text for c in material.chains if c.problem.id == problem.id]
+        assert len(texts) == 2 and texts[-1] == edited
+    assert full.negatives[problem.id][0] == "A guess. The answer is 1." and not plain.negatives
+    tokens = [rounds_of(results)[arm, 1].train_tokens for arm in recipe.arms]
+    assert tokens[0] == tokens[1], "the same cost, with and without the contrast"
+    assert results.data.feedback.edited == results.data.feedback.rejected == 1
+    (tmp_path / "feedback.jsonl").unlink()
+    assert run(recipe, tmp_path / "run") == results
 
 
 # ---- what is shared, and made once ----

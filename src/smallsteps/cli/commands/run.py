@@ -75,6 +75,14 @@ def compare(
     seeds: Annotated[
         int, typer.Option("--seeds", min=1, max=1000, help="Number of training seeds.")
     ] = 1,
+    feedback: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--feedback",
+            help="File of feedback on chains of training questions: edited and right chains are "
+            "learnt from. May be given several times.",
+        ),
+    ] = None,
     columns: Columns = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -91,7 +99,12 @@ def compare(
         "title": f"{Path(chains).name} with {student}",
         "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
         "seeds": list(range(seeds)),
-        "data": {"chains": chains, "task": task, "columns": column_names(columns)},
+        "data": {
+            "chains": chains,
+            "task": task,
+            "columns": column_names(columns),
+            "feedback": feedback or None,
+        },
         "student": {"name": student, "device": device},
         "train": {"budget": budget, "passes": passes},
     }

@@ -208,7 +208,29 @@ class RoundMaterial:
 
     chains: list[Chain]
     negatives: Mapping[str, Sequence[str]]
-    """Problem id → wrong rationales of the newest exam; empty: no contrast."""
+    """Problem id → wrong rationales of the newest exam and of feedback; empty: no contrast."""
+
+
+def with_people(chains: Sequence[Chain], positives: Sequence[Chain]) -> list[Chain]:
+    """The chains of a round with those that people edited or judged right, each text of a question
+    once. No cap and no round takes the latter out."""
+    known = {(chain.problem.id, chain.rationale.text) for chain in chains}
+    further = [
+        chain for chain in positives if (chain.problem.id, chain.rationale.text) not in known
+    ]
+    return [*chains, *further]
+
+
+def with_rejected(
+    papers: Sequence[Paper], rejected: Mapping[str, Sequence[str]]
+) -> dict[str, Sequence[str]]:
+    """Problem id → its negatives: chains that people judged wrong, in every round, and the wrong
+    ones of the newest exam."""
+    negatives: dict[str, Sequence[str]] = {id: tuple(texts) for id, texts in rejected.items()}
+    for paper in papers:
+        if paper.wrong:
+            negatives[paper.id] = tuple(dict.fromkeys((*negatives.get(paper.id, ()), *paper.wrong)))
+    return negatives
 
 
 def train(

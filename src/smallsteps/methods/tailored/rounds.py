@@ -34,6 +34,8 @@ from smallsteps.methods.tailored.method import (
     rationale_of,
     stop_reason,
     train,
+    with_people,
+    with_rejected,
 )
 from smallsteps.methods.tailored.teacher_replies import TeacherReplies
 from smallsteps.records import Chain, Prediction
@@ -154,9 +156,10 @@ class Rounds:
 
     @cached_property
     def _positives_at_first(self) -> bool:
-        """Whether any question has a second rationale in T_0. Where none has, the first training
-        has nothing to contrast, and all arms learn the same in it."""
+        """Whether any question has a second rationale in T_0 and feedback. Where none has, the
+        first training has nothing to contrast, and all arms learn the same in it."""
         questions = [reply.problem_id for reply in collected(self.replies.first, self.settings)]
+        questions += [chain.problem.id for chain in self.lab.data.feedback.positives]
         return len(set(questions)) < len(questions)
 
     def _round(
@@ -217,10 +220,11 @@ class Rounds:
             Chain(problems[reply.problem_id], rationale_of(reply))
             for reply in collected(replies, self.settings)
         ]
+        feedback = self.lab.data.feedback
         negatives: dict[str, Sequence[str]] = {}
         if self._contrasts(arm, number):
-            negatives = {paper.id: paper.wrong for paper in papers if paper.wrong}
-        material = RoundMaterial(chains, negatives)
+            negatives = with_rejected(papers, feedback.wrong_texts())
+        material = RoundMaterial(with_people(chains, feedback.positives), negatives)
         restart = self.settings.start == "restart" or number == 1
 
         def make(folder: Path) -> None:

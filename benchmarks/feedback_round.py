@@ -1,0 +1,158 @@
+"""One round of feedback on the bundled word problems: does a student learn more from its edited
+mistakes than from the same chains again?
+
+    python benchmarks/feedback_round.py OUT [--budget 40000] [--seeds 3] [--student DIR]
+
+The bundled causal student is trained briefly on whole chains (OUT/first; or DIR is such a student)
+and answers its training questions. Its wrong chains become feedback: judged wrong, edited by the exact solver, which stands
+in for a person. The student is trained on, with the same number of tokens: on the same chains
+(OUT/without), and on the same chains with the feedback (OUT/with). Prints the paired test over all
+seeds. Killed, the same call continues."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smallsteps.evaluation.comparison import compare_scores, pool_scores
+from smallsteps.evaluation.grade import Score, grade
+from smallsteps.experiment.data import read_json_lines
+from smallsteps.experiment.recipe import Recipe, make_recipe
+from smallsteps.experiment.results import read_results
+from smallsteps.experiment.run import run
+from smallsteps.generation.solve import load_with_task, solve
+from smallsteps.records import Prediction, Problem
+from smallsteps.tasks import get_task
+from smallsteps.tasks.stories import make_chains
+from smallsteps.teaching.feedback import Feedback, append_feedback, now
+from smallsteps.teaching.lessons import Lesson
+from smallsteps.teaching.story_solver import StorySolver
+
+TASK = "stories"
+SPLIT_SEED = 1
+SEED = 100 + SPLIT_SEED
+"""Of the bundled training problems."""
+
+
+def recipe_of(
+    options: argparse.Namespace, student: str, seeds: int, budget: int, **data: Any
+) -> Recipe:
+    return make_recipe(
+        {
+            "title": "a round of feedback",
+            "arms": ["direct"],
+            "seeds": list(range(seeds)),
+            "data": {
+                "task": TASK,
+                "count": options.count,
+                "validation_count": 150,
+                "test_count": 300,
+                "split_seed": SPLIT_SEED,
+                **data,
+            },
+            "student": {"name": student},
+            "train": {
+                "budget": budget,
+                "evaluations": 2,
+                "update_examples": 16,
+                "learning_rate": 1e-3,
+            },
+            "evaluation": {"why_problems": 0},
+        }
+    )
+
+
+def write_feedback(file: Path, student: Path, problems: Sequence[Problem]) -> int:
+    """The wrong chains of the student on these problems, each edited by the solver; returns their
+    number."""
+    loaded = load_with_task(student)
+    task, solver, wrong = loaded.task, StorySolver(), 0
+    by_id = {problem.id: problem for problem in problems}
+    file.unlink(missing_ok=True)
+    for prediction in solve(loaded.student, problems, task):
+        problem = by_id[prediction.problem_id]
+        if task.grade(prediction, problem).value == 1.0 or not prediction.text.strip():
+            continue
+        (reply,) = solver.explain([Lesson(problem.id, problem, prediction.text)])
+        wrong += 1
+        append_feedback(
+            file,
+            Feedback(
+                id=problem.id,
+                question=problem.question,
+                rationale=prediction.text,
+                answer=prediction.answer,
+                verdict="wrong",
+                edited=reply.text,
+                student=str(student),
+                time=now(),
+            ),
+        )
+    return wrong
+
+
+def scores_of(folder: Path) -> list[Score]:
+    """The test score of `direct` at each seed of a run."""
+    problems = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
+    scores = []
+    for arm in read_results(folder).arms:
+        rows = read_json_lines(
+            folder / "arms" / f"direct-seed{arm.seed}" / "answers" / "parts.jsonl"
+        )
+        predictions = [Prediction.from_row(row) for row in rows]
+        scores.append(grade(predictions, problems, get_task(TASK), dataset="test", seed=arm.seed))
+    return scores
+
+
+def first_score(student: Path, folder: Path) -> Score:
+    """The score of the judged student on the test problems of a run."""
+    problems = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
+    loaded = load_with_task(student)
+    predictions = list(solve(loaded.student, problems, loaded.task))
+    return grade(predictions, problems, loaded.task, dataset="test", seed=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure one round of feedback.")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--student", type=Path, help="trained already on the same data")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--first-budget", type=int, default=160_000)
+    parser.add_argument("--budget", type=int, default=40_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    out: Path = options.out
+    student: Path | None = options.student
+    if student is None:
+        recipe = recipe_of(options, "bundled-causal", 1, options.first_budget)
+        student = out / "first" / str(run(recipe, out / "first").best.folder)
+    feedback = out / "feedback.jsonl"
+    if not (out / "with").exists():
+        problems = [chain.problem for chain in make_chains(options.count, SEED, "medium")]
+        wrong = write_feedback(feedback, student, problems)
+        print(
+            f"{wrong} of {len(problems)} training questions wrong, edited by the solver", flush=True
+        )
+    plain = recipe_of(options, str(student), options.seeds, options.budget)
+    taught_recipe = recipe_of(
+        options, str(student), options.seeds, options.budget, feedback=str(feedback)
+    )
+    run(plain, out / "without")
+    taught = run(taught_recipe, out / "with")
+    print(taught.data.feedback)
+    print("first  ", first_score(student, out / "with").signature())
+    without, with_it = (pool_scores(scores_of(out / name)) for name in ("without", "with"))
+    print("without", without.signature())
+    print("with   ", with_it.signature())
+    print("with against without:", compare_scores(with_it, without))
+    for by_seed in zip(scores_of(out / "with"), scores_of(out / "without"), strict=True):
+        print("  by seed:", compare_scores(*by_seed))
+
+
+if __name__ == "__main__":
+    main()

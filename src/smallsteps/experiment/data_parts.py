@@ -1,0 +1,205 @@
+"""The three parts of a comparison's data: chains or questions, made or read, split by question.
+
+`data.py` checks the parts and writes them to the run folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment.settings import DataSettings
+from smallsteps.records import Chain, Problem, Rationale
+from smallsteps.students.settings import BUNDLED
+from smallsteps.tasks import TASKS, Task, get_task
+from smallsteps.tasks.base import Difficulty
+from smallsteps.tasks.files import (
+    identified,
+    read_chains,
+    read_problems,
+    read_rationales,
+    read_rows,
+)
+from smallsteps.tasks.notes import Say
+from smallsteps.tasks.splits import split_problems, without_overlap
+from smallsteps.tasks.spoken import task_for
+
+
+def data_task(data: DataSettings, say: Say | None = None) -> Task:
+    """The task of a recipe in the language of its data. `say` receives the language where it was
+    guessed."""
+    if data.chains == BUNDLED:
+        if data.language not in (None, "en"):
+            raise RecipeError(
+                f"data.language: the bundled chains are English, not {data.language!r}. Take it "
+                "out, or name your own "
+                "file: data.chains=PATH"
+            )
+        return get_task(data.task)
+    return task_for(data.task, file_names(data), data.columns, data.language, say)
+
+
+SHARES = {
+    (False, False): (0.8, 0.1, 0.1),
+    (False, True): (0.9, 0.1, 0.0),
+    (True, False): (0.9, 0.0, 0.1),
+}
+"""(validation, test) have files of their own → shares of the training, validation and test part."""
+Item = TypeVar("Item", Chain, Problem)
+
+
+def _in_parts(
+    items: list[Item], validation: list[Item] | None, test: list[Item] | None, seed: int
+) -> tuple[list[Item], list[Item], list[Item]]:
+    """Training, validation and test part. A part without a file is a tenth of `items`."""
+    if validation is not None and test is not None:
+        return items, validation, test
+    split = split_problems(items, seed, SHARES[validation is not None, test is not None])
+    return (
+        split.train,
+        split.validation if validation is None else validation,
+        split.test if test is None else test,
+    )
+
+
+def read_parts(
+    data: DataSettings, task: Task, say: Say | None = None
+) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+    """Training, validation and test chains, made or read, and facts about them."""
+    return bundled_parts(data) if data.chains == BUNDLED else _from_files(data, task, say)
+
+
+def file_names(data: DataSettings) -> list[str]:
+    """The files of chains."""
+    return [data.chains] if isinstance(data.chains, str) else data.chains
+
+
+def feedback_names(data: DataSettings) -> list[str]:
+    """The files of feedback."""
+    if data.feedback is None:
+        return []
+    return [data.feedback] if isinstance(data.feedback, str) else data.feedback
+
+
+def bundled_parts(
+    data: DataSettings,
+) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+    """Training, validation and test problems of three different seeds; a question that comes twice
+    counts once."""
+    generate = _generator(data)
+    train = generate(data.count, 100 + data.split_seed, data.difficulty)
+    seen = list(train)
+    parts = []
+    for seed, count in ((200, data.validation_count), (300, data.test_count)):
+        drawn = generate(2 * count + 200, seed + data.split_seed, data.difficulty)
+        fresh = without_overlap(drawn, seen)
+        parts.append(fresh[:count])
+        seen += parts[-1]
+    source = f"bundled {data.task}, {data.difficulty}"
+    return train, parts[0], parts[1], {"source": source, "chains": data.count, "wrong": 0}
+
+
+def check_bundled(data: DataSettings) -> None:
+    """Raises RecipeError where nothing bundled belongs to the task."""
+    _generator(data)
+
+
+def _generator(data: DataSettings) -> Callable[[int, int, Difficulty], list[Chain]]:
+    task = TASKS.get(data.task)
+    if task is None or task.generate is None:
+        names = " and ".join(f"`{name}`" for name, known in TASKS.items() if known.generate)
+        raise RecipeError(
+            f"the bundled chains belong to the tasks {names}, not {data.task!r}: "
+            "set data.task, or name a file"
+        )
+    return task.generate
+
+
+def _from_files(
+    data: DataSettings, task: Task, say: Say | None
+) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+    paths = file_names(data)
+    chains: list[Chain] = []
+    wrong = closed = 0
+    for path in paths:
+        read = read_chains(path, task, data.columns, say=say)
+        chains += read.chains
+        wrong += read.wrong
+        closed += read.closed
+    if data.limit is not None:
+        chains = chains[: data.limit]
+    if len(paths) > 1:
+        _check_ids([chain.problem.id for chain in chains], data)
+    facts = {
+        "source": ", ".join(Path(path).name for path in paths),
+        "chains": len(chains),
+        "wrong": wrong,
+        "closed": closed,
+    }
+    validation = test = None
+    if data.validation is not None:
+        validation = read_chains(data.validation, task, data.columns, say=say).chains
+    if data.test is not None:
+        test = _gold_chains(data, task)
+    return *_in_parts(chains, validation, test, data.split_seed), facts
+
+
+def _gold_chains(data: DataSettings, task: Task) -> list[Chain]:
+    """The chains of a test file where it has them; the problems alone otherwise."""
+    assert data.test is not None
+    if task.prepare is None:
+        _, raw = next(read_rows(data.test))
+        named = data.columns.get("rationale")
+        if named is not None and named not in raw:
+            return []
+        _, _, first = next(identified(data.test, task, data.columns))
+        if "rationale" not in first:
+            return []
+    return read_chains(data.test, task, data.columns, allow_wrong=True).chains
+
+
+def read_question_parts(
+    data: DataSettings, task: Task, say: Say | None
+) -> tuple[list[Problem], list[Problem], list[Problem]]:
+    problems = [
+        problem
+        for path in file_names(data)
+        for problem in read_problems(path, task, data.columns, say)
+    ]
+    problems = problems[: data.limit]
+    validation, test = (
+        None if path is None else read_problems(path, task, data.columns, say)
+        for path in (data.validation, data.test)
+    )
+    return _in_parts(problems, validation, test, data.split_seed)
+
+
+def rationales_of_parts(
+    data: DataSettings, task: Task
+) -> tuple[dict[str, Rationale], dict[str, Rationale]]:
+    """(problem id → rationale of the training questions and perhaps more, the same of the
+    validation questions): of the bundled chains, or of the rows that have one."""
+    if data.chains == BUNDLED:
+        train, validation, *_ = bundled_parts(data)
+        of_train, of_validation = (
+            {chain.problem.id: chain.rationale for chain in part} for part in (train, validation)
+        )
+        return of_train, of_validation
+    read = [read_rationales(path, task, data.columns) for path in file_names(data)]
+    _check_ids([identifier for by_id in read for identifier in by_id], data)
+    merged = {identifier: value for by_id in read for identifier, value in by_id.items()}
+    if data.validation is None:
+        return merged, merged
+    return merged, read_rationales(data.validation, task, data.columns)
+
+
+def _check_ids(ids: Sequence[str], data: DataSettings) -> None:
+    """Raises DataError where an id stands in two files of chains."""
+    twice = next((identifier for identifier, count in Counter(ids).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"{twice}: this id stands in two of the files {', '.join(file_names(data))}. Give "
+            "every problem its own."
+        )
