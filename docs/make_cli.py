@@ -221,6 +221,15 @@ DESCRIPTIONS = {
             "a judge that is no model of natural-language inference (by its labels)",
         ],
     ),
+    "export": Description(
+        "smallsteps export runs/mine/arms/direct-seed0/training/candidate-40 --to published",
+        "Writes the best student of a run, or the student of a folder, as a folder of its own: "
+        "weights, tokenizer, chat template, ends of a reply and model card, all or nothing. "
+        "`--format ollama` adds a Modelfile, `--format vllm` prints the command line; both take "
+        "causal students. `--push OWNER/NAME` prints what would be uploaded to the Hugging Face "
+        "Hub, and `--yes` uploads it; without `--to`, FOLDER is uploaded as it is. See "
+        "[publishing](publishing.md).",
+    ),
     "grade": Description(
         "smallsteps grade answers.jsonl gold.jsonl --task numbers",
         "Prints the score with its 95 % interval, n, unparsed answers and settings. A prediction "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from smallsteps.methods.guided.reward import Rewarder
     from smallsteps.methods.guided.roller import roller
     from smallsteps.methods.tailored.exam import sit
+    from smallsteps.publishing.export import export
     from smallsteps.publishing.run_cards import write_cards
     from smallsteps.quality.rated import Rated
     from smallsteps.quality.scorer import Scorer
@@ -78,6 +79,7 @@ _WHERE = {
     "TrainSettings": "training.settings",
     "build": "segments.examples:build_examples",
     "compare_scores": "evaluation.comparison",
+    "export": "publishing.export",
     "figure": "report.figure_files:cost_picture",
     "fit": "training.fit",
     "get_task": "tasks",
@@ -129,6 +131,7 @@ __all__ = [
     "TrainSettings",
     "build",
     "compare_scores",
+    "export",
     "figure",
     "fit",
     "get_task",

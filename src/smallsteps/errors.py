@@ -8,7 +8,8 @@
     │   ├── TeacherError     a server cannot be used: wrong key, wrong model, spent budget
     │   ├── TrainingError    the examples cannot be trained on
     │   │   └── DivergenceError  the loss is no number any more
-    │   └── RunFolderError   an output folder belongs to something else, or is damaged
+    │   ├── RunFolderError   an output folder belongs to something else, or is damaged
+    │   └── UploadError      the Hub cannot be reached, or refuses an upload
     └── InternalError        a bug of smallsteps, exit code 1
 
 Every message says what was expected, what came, where, and what to do next.
@@ -58,6 +59,10 @@ class DivergenceError(TrainingError):
 
 class RunFolderError(UserError):
     """An output folder belongs to something else, or is damaged."""
+
+
+class UploadError(UserError):
+    """The Hub cannot be reached, or refuses an upload."""
 
 
 class InternalError(SmallstepsError):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from plain_transformers import run_programs
 from smallsteps.generation.solve import solve
 from smallsteps.records import Problem
 from smallsteps.students.drive import Drive
@@ -23,34 +21,6 @@ from smallsteps.tasks.base import Task
 
 Tiny = Callable[..., Student]
 TASK = replace(get_task("svamp"), max_segment_tokens=12, max_chain_tokens=40, max_segments=6)
-
-RUNNER = """
-import contextlib, io, json, os, sys, warnings
-sys.modules["smallsteps"] = None  # an import of it fails
-warnings.simplefilter("ignore")
-import transformers
-transformers.logging.set_verbosity_error()
-texts = []
-for folder, code in json.load(sys.stdin):
-    os.chdir(folder)
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        exec(compile(code, folder, "exec"), {})
-    texts.append(output.getvalue())
-json.dump(texts, sys.stdout)
-"""
-
-
-def run_programs(programs: list[tuple[str, str]]) -> list[str]:
-    """What each (folder, program) prints, in one process without smallsteps."""
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", RUNNER],
-        input=json.dumps(programs),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-2000:]
-    return json.loads(process.stdout)
 
 
 def written(student: Student | DualStudent, task: Task) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from smallsteps import __version__
+from smallsteps.cli.commands.export import export
 from smallsteps.cli.commands.grade import grade
 from smallsteps.cli.commands.guide import guide
 from smallsteps.cli.commands.quality import quality
@@ -39,6 +40,7 @@ COMMANDS = (
     grade,
     guide,
     quality,
+    export,
 )
 """In the order of `smallsteps --help`."""
 

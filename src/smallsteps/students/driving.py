@@ -88,15 +88,18 @@ def driving_code(student: SingleModel | ModelPair, task: Task) -> str:
     return "\n".join([*opening, *loop(student, first, task)]) + "\n"
 
 
-def prompt_frame(student: SingleModel, task: Task) -> tuple[str, str]:
+def prompt_frame(student: SingleModel, task: Task, start: bool = False) -> tuple[str, str]:
     """(text before the question, text after it) of all that a causal student reads before it
-    writes: worked examples, chat template, and the marker of the first segment."""
+    writes: worked examples, chat template, and the marker of the first segment.
+
+    start: with the token that opens every text, where no template writes it; else whoever encodes
+    the prompt adds it."""
     sentinel = "QUESTION"
     in_segments = student.drive is not None and student.drive.path != "direct"
     cue: Kind | None = "ES" if in_segments else None
-    ids = student.source_ids(task, sentinel, cue=cue)[len(student.source_head) :]
-    if student.tokenizer.chat_template:
-        ids = student.source_ids(task, sentinel, cue=cue)
+    ids = student.source_ids(task, sentinel, cue=cue)
+    if not (start or student.tokenizer.chat_template):
+        ids = ids[len(student.source_head) :]
     text = student.tokenizer.decode(
         ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
     )

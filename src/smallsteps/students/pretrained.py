@@ -148,6 +148,15 @@ class ModelFiles:
         except Exception as error:
             raise self._unreadable("a tokenizer (tokenizer.json)", error) from None
 
+    def tokenizer_elsewhere(self) -> Any:
+        """The tokenizer as other programs read it, by AutoTokenizer alone."""
+        from transformers import AutoTokenizer
+
+        try:
+            return AutoTokenizer.from_pretrained(self.source, trust_remote_code=False)
+        except Exception as error:
+            raise self._unreadable("a tokenizer (tokenizer.json)", error) from None
+
     def model(self, auto: Any, dtype: torch.dtype = torch.float32) -> tuple[Any, list[str]]:
         """(the model on the CPU, names of weights that its files lack). auto: a class of
         transformers, such as `AutoModel`."""

@@ -1,0 +1,124 @@
+"""An upload sends what was exported, to the repository that was named, with the token, and only
+then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hub_stand_in import HubStandIn, hub_stand_in
+from smallsteps.disk import CARD
+from smallsteps.errors import RecipeError, UploadError
+from smallsteps.publishing.export import exported_files
+from smallsteps.publishing.hub import Upload, check_name, plan_upload
+from smallsteps.students.student import Student
+from smallsteps.students.tokens import prepare
+
+Tiny = Callable[..., Student]
+
+
+def command(hub: HubStandIn, home: Path, *arguments: str, **env: str) -> tuple[int, str]:
+    """(exit code, all output) of `smallsteps export` in a process whose Hub is the stand-in."""
+    settings = {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_TOKEN": "",
+        **env,
+    }
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "smallsteps", "export", *arguments],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return process.returncode, process.stdout + process.stderr
+
+
+@pytest.fixture
+def folder(tiny: Tiny, tmp_path: Path) -> Path:
+    folder = prepare(tiny("qwen"), "svamp", path="uni").save(tmp_path / "student")
+    (folder / "COMPLETE").write_text("{}")
+    return folder
+
+
+def test_yes_uploads_the_files_of_the_student_and_nothing_else(
+    folder: Path, tmp_path: Path
+) -> None:
+    with hub_stand_in() as hub:
+        code, text = command(
+            hub, tmp_path, str(folder), "--push", "me/first", "--yes", HF_TOKEN="hf_secret"
+        )
+    assert code == 0 and f"uploaded: {hub.url}/me/first" in text, text
+    assert sorted(hub.files) == exported_files(folder) and "COMPLETE" not in hub.files
+    assert all(hub.files[name] == (folder / name).read_bytes() for name in hub.files)
+    assert "Bearer hf_secret" in hub.tokens and "hf_secret" not in text
+    assert hub.repositories[0]["name"] == "first"
+
+
+def test_without_yes_nothing_is_sent(folder: Path, tmp_path: Path) -> None:
+    with hub_stand_in() as hub:
+        code, text = command(hub, tmp_path, str(folder), "--push", "me/first", HF_TOKEN="hf_x")
+    assert code == 0 and hub.calls == []
+    assert "nothing was uploaded. To upload it: smallsteps export" in text
+    assert "the card names no license" in text
+
+
+def test_without_a_token_nothing_is_written_and_one_line_says_what_to_do(
+    folder: Path, tmp_path: Path
+) -> None:
+    with hub_stand_in() as hub:
+        code, text = command(
+            hub, tmp_path, str(folder), "--to", str(tmp_path / "to"), "--push", "me/a", "--yes"
+        )
+    assert code == 2 and hub.calls == [] and not (tmp_path / "to").exists()
+    assert text.strip().endswith(
+        "--push: no token for the Hub. Type `hf auth login`, or set HF_TOKEN."
+    )
+    assert len(text.strip().splitlines()) == 1
+
+
+def test_a_refused_token_is_one_line_without_the_token(folder: Path, tmp_path: Path) -> None:
+    with hub_stand_in() as hub:
+        hub.refuses = 403
+        code, text = command(
+            hub, tmp_path, str(folder), "--push", "me/first", "--yes", HF_TOKEN="hf_secret"
+        )
+    assert code == 2 and "the Hub refuses the token (403)" in text and "hf_secret" not in text
+    assert "Traceback" not in text
+
+
+def test_offline_is_said_before_anything_is_sent(folder: Path, tmp_path: Path) -> None:
+    with hub_stand_in() as hub:
+        code, text = command(
+            hub, tmp_path, str(folder), "--push", "a/b", "--yes", HF_TOKEN="x", HF_HUB_OFFLINE="1"
+        )
+    assert code == 2 and "HF_HUB_OFFLINE is set. Unset it to upload." in text and not hub.calls
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "/b", "a b", "a/..", "a/b.git", "", "http://x", "-a"])
+def test_an_impossible_name_is_refused(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"not a name on the Hub\. Expected owner/name"):
+        check_name(name)
+    assert check_name("me/SmolLM2-reasons_1.0") == "me/SmolLM2-reasons_1.0"
+
+
+def test_the_plan_tells_size_and_license(folder: Path) -> None:
+    (line, warning) = plan_upload(folder, Upload("me/a", private=True))
+    assert "private if it is new" in line and "license" in warning
+    (folder / CARD).write_text("---\nlicense: mit\n---\n")
+    assert len(plan_upload(folder, Upload("me/a"))) == 1
+
+
+def test_a_missing_token_is_an_upload_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    with pytest.raises(UploadError, match="no token for the Hub"):
+        Upload("me/a").check_token()
