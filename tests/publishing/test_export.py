@@ -50,7 +50,8 @@ def programs_of(folder: Path) -> list[tuple[str, str]]:
 def answer(student: Student | DualStudent) -> str:
     problem, decoding = Problem("q", EXAMPLE.question), Decoding(max_new_tokens=NO_CAP)
     (prediction,) = solve(student, [problem], "svamp", None, decoding)
-    return " ".join(prediction.text.replace("<|im_start|>", "").split())
+    # random weights write special tokens too, which plain transformers leaves out
+    return " ".join(re.sub(r"<\|.*?\|>", "", prediction.text).split())
 
 
 def test_an_exported_folder_answers_by_plain_transformers_as_before_the_export(
