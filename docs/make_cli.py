@@ -87,8 +87,9 @@ DESCRIPTIONS = {
     "run": Description(
         "smallsteps run as-es/gsm8k data.chains=my.jsonl 'seeds=[0,1,2]' --out runs/gsm8k",
         f"Writes a {RUN_FOLDER}, as `compare` does. A recipe may name arms of "
-        "[several methods](quickstart.md#mixed-recipes). A run folder belongs to one recipe: with "
-        "other changes, name another `--out`. The recipes `student/bundled` and "
+        "[several methods](quickstart.md#mixed-recipes). A run folder belongs to one recipe; it "
+        "may [grow by arms and seeds](training.md#more-arms-or-seeds). With other changes, name "
+        "another `--out`. The recipes `student/bundled` and "
         "`student/bundled-causal` compare nothing: they pre-train "
         "[the bundled students](students.md#the-bundled-students).",
         [
@@ -112,6 +113,14 @@ DESCRIPTIONS = {
             "`--figure` for a run whose arms were measured on validation less than twice",
             "a figure that ends in neither .svg nor .png",
         ],
+    ),
+    "runs": Description(
+        "smallsteps runs",
+        "Lists the runs below a folder, the latest first: state (finished, running, stopped or "
+        "damaged, with the reason), arms, seeds, the figure of the arm that validation chose, and "
+        "when the run last wrote something. `--json` also has the number of graded arms. Symbolic "
+        "links and hidden folders are not searched.",
+        ["no such folder"],
     ),
     "recipes": Description(
         "smallsteps recipes", "Prints the name of each recipe and what it is for."

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from smallsteps.errors import TrainingError
+from smallsteps.errors import RunFolderError, TrainingError
 from smallsteps.experiment import job as job_module
 from smallsteps.experiment.check import _spread
 from smallsteps.experiment.run import run
@@ -60,6 +60,37 @@ def test_one_odd_chain_is_left_out_of_every_arm_and_shown_before_training(
     said = "chains left out: 1 (1 with a stop sign before their end, 0 over a limit), in every arm"
     assert lines.index(said) < lines.index("direct, seed 0:")
     assert "the target carries the stop sign of task gsm8k" in lines
+
+
+def test_a_run_does_not_grow_by_an_arm_that_leaves_out_what_the_others_have_learnt_from(
+    recipe_of, tmp_path
+):
+    """The trap: whole chains may name their answer early, segments may not."""
+    chains = write_chains(tmp_path / "chains.jsonl", 100, odd=(0,))
+    small, larger, largest = (
+        recipe_of(
+            arms=arms,
+            data={"chains": chains, "task": "gsm8k"},
+            train={"budget": 600, "validation_chains": 4, "evaluations": 1},
+            evaluation={"why_problems": 0},
+        )
+        for arms in (
+            ["direct"],
+            ["direct", "answer-only"],
+            ["direct", "answer-only", "ases-uni-rouge"],
+        )
+    )
+    out = tmp_path / "run"
+    run(small, out)
+    run(larger, out)
+    before = (out / "run.json").read_bytes()
+    with pytest.raises(
+        RunFolderError,
+        match=r"cannot grow by arms ases-uni-rouge: 1 chain \(first .* have learnt from it\. Choose",
+    ):
+        run(largest, out)
+    assert (out / "run.json").read_bytes() == before
+    assert run(larger, out).data.odd == 0, "the run is as it was"
 
 
 def test_many_odd_chains_are_refused_before_the_first_arm_trains(recipe_of, tmp_path, fits):

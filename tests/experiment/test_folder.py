@@ -12,6 +12,8 @@ from smallsteps.disk import write_text
 from smallsteps.errors import DataError, RunFolderError
 from smallsteps.experiment import folder as folder_module
 from smallsteps.experiment.folder import complete, run_folder
+from smallsteps.experiment.recipe import make_recipe
+from tiny_runs import tiny_content
 
 
 class Lines:
@@ -426,3 +428,99 @@ def test_a_folder_stays_where_training_had_begun_or_where_it_was_there_before(tm
     assert (tmp_path / "before" / "run" / "arms").exists()
     fail(tmp_path / "bug", ValueError("a bug"))
     assert (tmp_path / "bug" / "run" / "arms").exists(), "what a bug left is evidence"
+
+
+# ---- growing ----
+
+
+class Killed(BaseException):
+    """What nothing between here and the test catches."""
+
+
+SMALL, LARGE = (make_recipe(tiny_content(arms=["base"], seeds=seeds)) for seeds in ([0], [0, 1]))
+
+
+@contextmanager
+def opened_as(recipe, path, reporter=None):
+    with run_folder(path / "run", recipe.digest(), recipe.to_yaml(), reporter) as run:
+        yield run
+
+
+def make_small(path):
+    with opened_as(SMALL, path) as run:
+        for name in ("data", "plan"):
+            run.stage(name, write_output)
+
+
+def test_a_folder_stays_that_of_the_smaller_recipe_until_it_grows(tmp_path):
+    make_small(tmp_path)
+    before = files_below(tmp_path)
+    with opened_as(LARGE, tmp_path) as run:
+        assert run.growth is not None and run.growth.seeds == [1]
+    assert files_below(tmp_path) == before
+    with opened_as(LARGE, tmp_path) as run:
+        run.grow(LARGE.to_yaml(), ["plan"])
+        assert run.growth is None and not (run.path / "plan").exists()
+        assert complete(run.path / "data")
+    with opened_as(LARGE, tmp_path) as run:
+        assert run.growth is None, "it is its own folder now"
+    with (
+        pytest.raises(RunFolderError, match="belongs to another recipe"),
+        opened_as(SMALL, tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("point", ["forgotten", "unsigned", "run", "recipe"])
+def test_a_folder_killed_while_it_grows_goes_on_without_damage(point, tmp_path, monkeypatch):
+    def killing(name):
+        if name == f"grow:{point}":
+            raise Killed
+
+    make_small(tmp_path)
+    monkeypatch.setattr(folder_module, "fail_point", killing)
+    with pytest.raises(Killed), opened_as(LARGE, tmp_path) as run:
+        run.grow(LARGE.to_yaml(), ["plan"])
+    monkeypatch.undo()
+    listener = Lines()
+    with opened_as(LARGE, tmp_path, listener) as run:
+        assert (run.growth is None) == (point in ("run", "recipe"))
+        if run.growth is not None:
+            run.grow(LARGE.to_yaml(), ["plan"])
+    assert listener.lines == []
+    with opened_as(LARGE, tmp_path, listener) as run:
+        assert (run.path / "recipe.yaml").read_text() == LARGE.to_yaml()
+        assert not run.damaged("recipe.yaml") and not run.damaged("run.json")
+        content = json.loads((run.path / "run.json").read_text())
+        assert content["digest"] == LARGE.digest()
+        assert [earlier["digest"] for earlier in content["earlier"]] == [SMALL.digest()]
+
+
+@pytest.mark.parametrize("point", ["forgotten", "unsigned"])
+def test_killed_before_it_is_the_larger_ones_a_folder_is_the_smaller_ones(
+    point, tmp_path, monkeypatch
+):
+    def killing(name):
+        if name == f"grow:{point}":
+            raise Killed
+
+    make_small(tmp_path)
+    monkeypatch.setattr(folder_module, "fail_point", killing)
+    with pytest.raises(Killed), opened_as(LARGE, tmp_path) as run:
+        run.grow(LARGE.to_yaml(), ["plan"])
+    monkeypatch.undo()
+    listener = Lines()
+    with opened_as(SMALL, tmp_path, listener) as run:
+        assert run.growth is None
+        run.stage("plan", write_output)
+    assert listener.lines == []
+    assert (run.path / "recipe.yaml").read_text() == SMALL.to_yaml()
+
+
+def test_a_forgotten_stage_loses_its_manifest_first(tmp_path, monkeypatch):
+    """The trap: files deleted before it would look like damage."""
+    make_small(tmp_path)
+    monkeypatch.setattr(folder_module.shutil, "rmtree", lambda *_, **__: None)
+    with opened_as(SMALL, tmp_path) as run:
+        run.forget("plan")
+        assert files_below(run.path / "plan") == {"out.txt": b"1"}

@@ -16,7 +16,7 @@ from smallsteps.report.page import write_page
 from smallsteps.report.terminal import tables
 from smallsteps.tasks import get_task
 from tiny_guided import KEY, facts_reader, guided_content
-from tiny_runs import rows_of, weights
+from tiny_runs import lasting, rows_of, weights
 
 ARMS = ["direct", "ases-uni-rouge", "tailored-full", "guided-standard", "guided-distilled"]
 
@@ -90,6 +90,20 @@ def test_an_arm_learns_the_same_beside_others_as_alone(recipe, tmp_path, server)
     mixed, alone = weights(tmp_path / "mixed"), weights(tmp_path / "alone")
     for arm in ("direct-seed0", "ases-uni-rouge-seed0"):
         assert mixed[arm] == alone[arm] != []
+
+
+def test_a_run_of_several_methods_grows_by_arms_of_each(tmp_path, server, listener):
+    """The trap: rows of a guided page name the answers of `guided-standard`, which comes later."""
+    content = mixed_content(tmp_path, server)
+    first = ["direct", "tailored-full", "guided-distilled"]
+    access = Access(None, KEY)
+    run(make_recipe({**content, "arms": first}), tmp_path / "grown", access=access)
+    grown = run(make_recipe(content), tmp_path / "grown", listener, access=access)
+    fresh = run(make_recipe(content), tmp_path / "fresh", access=access)
+    assert lasting(grown) == lasting(fresh)
+    assert "grows by arms ases-uni-rouge, guided-standard" in str(listener.lines)
+    pages = [tmp_path / name / "arms/guided-distilled-seed0/page" for name in ("grown", "fresh")]
+    assert rows_of(pages[0] / "guided.jsonl") == rows_of(pages[1] / "guided.jsonl")
 
 
 def test_a_recipe_names_its_baseline(tmp_path, server):

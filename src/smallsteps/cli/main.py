@@ -20,6 +20,7 @@ from smallsteps.cli.commands.grade import grade
 from smallsteps.cli.commands.guide import guide
 from smallsteps.cli.commands.quality import quality
 from smallsteps.cli.commands.run import compare, demo, recipes, run
+from smallsteps.cli.commands.runs import runs
 from smallsteps.cli.commands.segment import segment
 from smallsteps.cli.commands.serve import serve
 from smallsteps.cli.commands.show import show
@@ -32,6 +33,7 @@ COMMANDS = (
     compare,
     run,
     show,
+    runs,
     recipes,
     teach,
     segment,

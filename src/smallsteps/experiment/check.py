@@ -14,12 +14,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from smallsteps.disk import write_json
-from smallsteps.errors import TrainingError, counted
+from smallsteps.errors import RunFolderError, TrainingError, counted
 from smallsteps.experiment.arm import ChainArm
+from smallsteps.experiment.folder import complete
 from smallsteps.experiment.forecast import Forecast
+from smallsteps.experiment.growing import OTHER_OUT, Growth
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab, names_of
 from smallsteps.experiment.outcome import label_of
@@ -77,6 +80,8 @@ def _test_sets(lab: Lab, arms: Sequence[ChainArm]) -> list[tuple[Task, list[Prob
 def leave_out_odd(lab: Lab, arms: Sequence[ChainArm]) -> None:
     """Names the odd chains of all arms in `lab.left_out`. Raises TrainingError where they are too
     many."""
+    if lab.run.growth is not None and complete(lab.run.path / "check"):
+        _check_growth(lab, arms, lab.run.growth)
     folder = lab.run.stage("check", lambda place: _find_odd(lab, arms, place), fixed=True)
     rows = json.loads((folder / "left-out.json").read_text(encoding="utf-8"))
     odd = [Odd(**row["odd"]) for row in rows]
@@ -88,6 +93,25 @@ def leave_out_odd(lab: Lab, arms: Sequence[ChainArm]) -> None:
         lab.reporter.say(f"{first}{suffix}")
         for line in others:
             lab.reporter.say(line)
+
+
+def _check_growth(lab: Lab, arms: Sequence[ChainArm], growth: Growth) -> None:
+    """Raises RunFolderError where further arms leave out chains that the run's arms learnt from."""
+    with TemporaryDirectory() as place:
+        _find_odd(lab, arms, Path(place))
+        chains = _odd_chains(Path(place))
+    further = [chain for chain in chains if chain not in _odd_chains(lab.run.path / "check")]
+    if further:
+        raise RunFolderError(
+            f"{lab.run.path} cannot grow by {growth}: {counted(len(further), 'chain')} (first "
+            f"{further[0]}) could not be trained on, and the arms there have learnt from "
+            f"{'it' if len(further) == 1 else 'them'}. {OTHER_OUT}"
+        )
+
+
+def _odd_chains(folder: Path) -> list[str]:
+    rows = json.loads((folder / "left-out.json").read_text(encoding="utf-8"))
+    return [row["odd"]["chain"] for row in rows]
 
 
 def _find_odd(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:

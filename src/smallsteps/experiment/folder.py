@@ -1,7 +1,8 @@
 """The run folder: each stage is done once, checked before it is used again, and resumed.
 
     DIR/recipe.yaml      the recipe with every setting
-    DIR/run.json         digest of the recipe, versions, hardware (`provenance.py`)
+    DIR/run.json         digest of the recipe, versions, hardware (`provenance.py`); where the run
+                         has grown, also those of the smaller recipes (`earlier`)
     DIR/manifest.json    the SHA-256 of recipe.yaml, run.json and results.json
     DIR/<stage>/…        what a stage made, with a manifest.json of its files, written last
     DIR/results.json     the figures
@@ -20,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from smallsteps import lock
@@ -37,7 +38,15 @@ from smallsteps.disk import (
 )
 from smallsteps.errors import RunFolderError, UserError
 from smallsteps.experiment.fail_points import fail_point
-from smallsteps.experiment.ownership import LOCK, MANIFEST, RECIPE, RUN, check_folder
+from smallsteps.experiment.growing import Growth
+from smallsteps.experiment.ownership import (
+    LOCK,
+    MANIFEST,
+    RECIPE,
+    RUN,
+    check_folder,
+    find_growth,
+)
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.reporter import Reporter, Silent
 
@@ -63,7 +72,8 @@ def run_folder(
             raise RunFolderError(f"--out {path}: cannot be made ({why}).") from None
         # again, now that no other process writes into it
         fresh = check_folder(path, digest, recipe_yaml)
-        run = RunFolder(path, digest, reporter or Silent())
+        growth = None if fresh else find_growth(path, digest, recipe_yaml)
+        run = RunFolder(path, digest, reporter or Silent(), growth)
         run.begin(recipe_yaml, fresh)
         try:
             yield run
@@ -91,10 +101,14 @@ def complete(folder: Path) -> bool:
 class RunFolder:
     """A folder that belongs to one recipe; `run_folder` opens it."""
 
-    def __init__(self, path: Path, digest: str, reporter: Reporter) -> None:
+    def __init__(
+        self, path: Path, digest: str, reporter: Reporter, growth: Growth | None = None
+    ) -> None:
         self.path = path
         self.digest = digest
         self.reporter = reporter
+        self.growth = growth
+        """How the recipe grows out of the folder's, until `grow`; None: the folder is its own."""
         self._checked_stages: set[Path] = set()
         self._made_stages: list[Path] = []
         """Folders of stages that this process made or tried to make."""
@@ -104,14 +118,49 @@ class RunFolder:
     # ---- files beside the stages ----
 
     def begin(self, recipe_yaml: str, fresh: bool) -> None:
-        """Writes run.json and recipe.yaml where they are missing or damaged."""
+        """Writes run.json and recipe.yaml where they are missing or damaged; nothing into the folder
+        of a smaller recipe."""
+        if self.growth is not None:
+            return
         run, recipe = self.path / RUN, self.path / RECIPE
         if fresh or self.damaged(RUN):
             # first: it marks the folder as a run's
             write_json(run, {"digest": self.digest, "provenance": provenance()})
-        if fresh or self.damaged(RECIPE):
+        is_signed = RECIPE in (read_manifest(self.path, MANIFEST) or {})
+        # not signed: `grow` was cut off, and it may be the smaller recipe
+        if fresh or self.damaged(RECIPE) or not is_signed:
             write_text(recipe, recipe_yaml)
         self.sign(RUN, RECIPE)
+
+    def grow(self, recipe_yaml: str, made_of_all: Iterable[str]) -> None:
+        """Makes the folder that of the larger recipe. `made_of_all`: stages that are made from all
+        arms together, which are made again.
+
+        Killed anywhere, it belongs to one of the two recipes, and its stages to both: run.json
+        decides, and is written in one step."""
+        for name in made_of_all:
+            self.forget(name)
+        fail_point("grow:forgotten")
+        signed = read_manifest(self.path, MANIFEST) or {}
+        kept = {name: digest for name, digest in signed.items() if name not in (RUN, RECIPE)}
+        write_manifest(self.path, MANIFEST, kept)
+        fail_point("grow:unsigned")
+        before = read_object(self.path / RUN)
+        earlier = [*before.pop("earlier", []), before]
+        content = {"digest": self.digest, "provenance": provenance(), "earlier": earlier}
+        write_json(self.path / RUN, content)
+        fail_point("grow:run")
+        write_text(self.path / RECIPE, recipe_yaml)
+        fail_point("grow:recipe")
+        self.sign(RUN, RECIPE)
+        self.growth = None
+
+    def forget(self, name: str) -> None:
+        """Deletes a stage, so that it is made anew. Its manifest goes first: without it, the rest is
+        what a kill leaves."""
+        folder = self.path / name
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def damaged(self, name: str) -> bool:
         """Whether a file beside the stages is missing or not what was signed; reports it."""

@@ -155,6 +155,12 @@ class Lab:
                 self.forecast.finished(label)
         return self.trained[place]
 
+    def forget_training(self, checkpoint: Path) -> None:
+        """Deletes the training that made a checkpoint, so that it is trained again."""
+        for place in [name for name in self.trained if self.run.path / name in checkpoint.parents]:
+            self.run.forget(place)
+            del self.trained[place]
+
     def discard_checkpoints(self, answered: Collection[Path]) -> None:
         """Deletes the checkpoints that were best for a while, chosen by nothing, and not among
         those that `answered` at a point. A kill loses nothing: the next call does it again."""

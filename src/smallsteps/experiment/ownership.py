@@ -1,8 +1,8 @@
 """Whether a folder is free or belongs to a recipe. `check_folder` writes nothing.
 
 A folder belongs to the recipe whose digest its `run.json` holds. Where that file is damaged, the
-folder belongs to the recipe whose very text lies beside it. A folder with other people's files is
-refused.
+folder belongs to the recipe whose very text lies beside it. A recipe that adds arms or seeds to
+that one may continue in its folder (`growing.py`). A folder with other people's files is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import yaml
 
 from smallsteps.disk import is_draft, read_object
 from smallsteps.errors import RunFolderError
+from smallsteps.experiment.growing import Growth, growth_of
 from smallsteps.experiment.provenance import package_version
 
 RUN, RECIPE, MANIFEST = "run.json", "recipe.yaml", "manifest.json"
@@ -36,7 +37,8 @@ _MISSING = object()
 def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
     """True where the folder is free: missing, empty, or a start that was cut off left a lock.
 
-    False where it belongs to the recipe with this digest and text. Raises RunFolderError otherwise.
+    False where it belongs to the recipe with this digest and text, or to a smaller one that grows
+    into it. Raises RunFolderError otherwise.
     """
     try:
         if not os.path.lexists(path):
@@ -98,7 +100,7 @@ def _check_recipe(path: Path, digest: str, recipe_yaml: str) -> None:
             f"{path / RUN} is damaged ({error}), or {path} is not a smallsteps run. Choose another "
             "--out, or delete the folder if you need nothing in it."
         ) from None
-    if run["digest"] != digest:
+    if run["digest"] != digest and growth_of(path / RECIPE, run["digest"], recipe_yaml) is None:
         difference = (
             _difference(path / RECIPE, recipe_yaml) or f"{run['digest']}, this one is {digest}"
         )
@@ -106,6 +108,18 @@ def _check_recipe(path: Path, digest: str, recipe_yaml: str) -> None:
             f"{path} belongs to another recipe ({difference}; see {path / RECIPE})"
             f"{_other_version(run)}. Choose another --out, or remove that folder."
         )
+
+
+def find_growth(path: Path, digest: str, recipe_yaml: str) -> Growth | None:
+    """How the recipe grows out of the one whose folder this is; None: it is its own. For a folder
+    that `check_folder` has accepted."""
+    try:
+        digest_there = str(read_object(path / RUN).get("digest"))
+    except ValueError:
+        return None
+    if digest_there == digest:
+        return None
+    return growth_of(path / RECIPE, digest_there, recipe_yaml)
 
 
 def _has_text(path: Path, text: str) -> bool:

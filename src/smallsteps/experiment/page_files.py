@@ -27,6 +27,8 @@ from smallsteps.records import Chain, Grade, Prediction, Problem
 from smallsteps.tasks.files import write_rows
 
 Row = Mapping[str, Any]
+COMMON = ("predictions", "grades", "curves")
+"""Files that the arms of every method have."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,23 @@ def read_test_set(run_folder: Path) -> tuple[list[Problem], list[GoldChain]]:
 
 def read_arm_files(folder: Path) -> ArmFiles:
     """The files of an arm. Raises RunFolderError where one is damaged."""
-    known = ("predictions", "grades", "curves")
-    others = [path for path in sorted(folder.glob("*.jsonl")) if path.stem not in known]
+    others = [path for path in sorted(folder.glob("*.jsonl")) if path.stem not in COMMON]
     return ArmFiles(
         list(_records(folder / "predictions.jsonl", Prediction)),
         list(_records(folder / "grades.jsonl", Grade)),
         [row for _, row in _rows(folder / "curves.jsonl")],
         {path.stem: [row for _, row in _rows(path)] for path in others},
     )
+
+
+def pages_with_details(run_folder: Path) -> list[str]:
+    """The folders of arms with rows that only their method has, relative to the run folder. Such
+    rows may speak of other arms."""
+    return [
+        folder.relative_to(run_folder).as_posix()
+        for folder in sorted(run_folder.glob("arms/*/page"))
+        if any(path.stem not in COMMON for path in folder.glob("*.jsonl"))
+    ]
 
 
 def _records(path: Path, record: type[R]) -> Iterator[R]:

@@ -23,8 +23,10 @@ from smallsteps.errors import InternalError
 from smallsteps.evaluation.comparison import compare_scores, pool_scores
 from smallsteps.evaluation.grade import Score
 from smallsteps.experiment.arm import ChainArm
+from smallsteps.experiment.folder import complete
 from smallsteps.experiment.grading import GradedArm, by_arm, score_answers
 from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.outcome import label_of, place_of
 from smallsteps.experiment.results import Point, PointComparison, PointResult
 from smallsteps.experiment.trained import BestSoFar
 
@@ -125,7 +127,22 @@ def _score(lab: Lab, arm: GradedArm, best: BestSoFar) -> Score:
         return arm.score
     if arm.outcome.answers_of is None:
         raise InternalError(f"{arm.name}: checkpoints were kept, and nothing answers with them")
+    _restore(lab, arm, best.folder)
     return score_answers(lab, arm.outcome, arm.outcome.answers_of(best.folder), arm.seed)
+
+
+def _restore(lab: Lab, arm: GradedArm, checkpoint: Path) -> None:
+    """Trains an arm again whose checkpoint was deleted, as no point needed it: a run that grows may
+    have other points. The same seed makes the same weights."""
+    answers = lab.run.path / "arms" / place_of(arm.name, arm.seed) / f"answers-{checkpoint.name}"
+    if checkpoint.is_dir() or complete(answers):
+        return
+    lab.reporter.say(
+        f"{label_of(arm.name, arm.seed)}: {checkpoint.name} is needed now and was deleted when the "
+        "run was smaller; trained again"
+    )
+    lab.forget_training(checkpoint)
+    arm.arm.run(lab, arm.seed)
 
 
 def _result(point: Point, name: str, score: Score, reached: Sequence[BestSoFar]) -> PointResult:

@@ -9,10 +9,10 @@ lies in stages of one run folder: killed anywhere, the same call continues."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from smallsteps.errors import counted
+from smallsteps.errors import RunFolderError, counted
 from smallsteps.experiment.arm import ChainArm, MethodRun
 from smallsteps.experiment.beforehand import check_recipe
 from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
@@ -31,6 +31,7 @@ from smallsteps.experiment.grading import (
     further_results,
     grade_arm,
 )
+from smallsteps.experiment.growing import OTHER_OUT, Growth
 from smallsteps.experiment.lab import BASE_STUDENT, Lab
 from smallsteps.experiment.method import (
     baseline_of,
@@ -40,6 +41,7 @@ from smallsteps.experiment.method import (
     needs_rationales,
 )
 from smallsteps.experiment.method_modules import arms_module, before_module
+from smallsteps.experiment.page_files import pages_with_details
 from smallsteps.experiment.points import grade_points
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, load_recipe
@@ -80,6 +82,8 @@ def run(
         earlier = None
         if (folder.path / FILE_NAME).exists() and not folder.damaged(FILE_NAME):
             earlier = read_results(folder.path)  # refused here where another version wrote them
+        if earlier is not None and not _is_of(earlier, recipe):
+            earlier = None  # of a smaller recipe, out of which this one grows
         results = _run_arms(recipe, folder, listener, access or Access())
         folder.name_other_damage()
         if earlier is not None:  # the same call again: the first command and provenance stay
@@ -92,6 +96,10 @@ def run(
         folder.sign(write_results(folder.path, results).name)
         fail_point("after:results")
     return results
+
+
+def _is_of(results: Results, recipe: Recipe) -> bool:
+    return results.provenance is None or results.provenance.recipe == recipe.digest()
 
 
 def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Access) -> Results:
@@ -113,6 +121,8 @@ def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Acc
         if chain_arms:
             check_chain_arms(lab, chain_arms)
         _set_budget(lab, chain_arms)
+        if folder.growth is not None:
+            _grow(lab, runs, folder.growth)
         if chain_arms:
             plan_chain_arms(lab, chain_arms)
             lab.check_student = None
@@ -155,21 +165,46 @@ def _say_data(lab: Lab) -> None:
     )
 
 
-def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
-    """Training tokens of an arm, or the most it may take; none where arms make the same passes."""
+def _grow(lab: Lab, runs: Mapping[str, MethodRun], growth: Growth) -> None:
+    """Makes the folder that of the larger recipe, if its arms get the same budget as before."""
+    before = [arm for name in growth.smaller.arms for arm in runs[method_of(name).name].arms(name)]
+    chain_arms = [arm for arm in before if isinstance(arm, ChainArm)]
+    budget, budgets = _budgets(lab, chain_arms)
+    same = budgets.items() <= lab.budgets.items() and len(chain_arms) == len(before)
+    if not same and (budget, budgets) != (lab.budget, lab.budgets):
+        raise RunFolderError(
+            f"{lab.run.path} cannot grow by {growth}: the budget of the arms there would change "
+            f"from {budget} to {lab.budget} training tokens. {OTHER_OUT} train.budget=TOKENS gives "
+            "every arm a fixed one."
+        )
+    lab.reporter.say(f"the run grows by {growth}; what is there is not trained again")
+    lab.run.grow(lab.recipe.to_yaml(), ["plan", "gold", *pages_with_details(lab.run.path)])
+
+
+def _budgets(lab: Lab, chain_arms: Sequence[ChainArm]) -> tuple[int | None, dict[int | None, int]]:
+    """Training tokens of an arm, or the most it may take (None: arms make the same passes); and
+    where passes decide it, those of each number of chains in a sweep."""
     train = lab.recipe.train
     if not chain_arms:
-        lab.budget = train.budget
+        return train.budget, {}
+    if train.until == "passes":
+        return None, {}
+    if train.budget is not None:
+        return train.budget, {}
+    budgets = _budgets_of_passes(lab, chain_arms)
+    return max(budgets.values()), budgets
+
+
+def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
+    """Gives the lab its budget, and reports it."""
+    train = lab.recipe.train
+    lab.budget, lab.budgets = _budgets(lab, chain_arms)
+    if not chain_arms:
         return
     if train.until == "passes":
         lab.reporter.say(f"budget: {train.passes:g} passes over each arm's examples")
         return
-    lab.budget = train.budget
-    source = ""
-    if lab.budget is None:
-        lab.budgets = _budgets_of_passes(lab, chain_arms)
-        lab.budget = max(lab.budgets.values())
-        source = f", what {train.passes:g} passes cost direct"
+    source = f", what {train.passes:g} passes cost direct" if lab.budgets else ""
     if len(lab.budgets) > 1:
         by_chains = ", ".join(f"{tokens:,} of {limit:,}" for limit, tokens in lab.budgets.items())
         source += f"; by the number of chains {by_chains}"

@@ -69,7 +69,8 @@ def state_of(folder: Path) -> State:
         if results.exists():  # given away without the rest
             return "finished"
         raise RunFolderError(
-            f"{folder}: no run of smallsteps is here (no {RUN}). Name the folder that --out named."
+            f"{folder}: no run of smallsteps is here (no {RUN}). `smallsteps runs FOLDER` lists "
+            "the runs below a folder."
         )
     try:
         digest = read_object(run).get("digest")

@@ -7,7 +7,8 @@ control characters are shown, not obeyed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,6 +19,7 @@ from smallsteps.evaluation.metrics import metric_name
 from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import ArmResult, ComparisonResult, Point, Results
+from smallsteps.experiment.run_list import BestArm, ListedRun
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Kind, Segment, Stopped
 from smallsteps.report.formats import amount, duration, number, p_value
@@ -31,6 +33,8 @@ from smallsteps.report.summaries import (
 )
 from smallsteps.report.visible import visible
 
+MOST_ARMS = 6
+"""Arms of a run that a list of runs names."""
 STYLES: dict[Kind | None, str] = {"ES": "cyan", "AS": "yellow", None: ""}
 SHORT_ENDINGS: dict[Stopped, str] = {
     "stop_sign": "stop",
@@ -144,6 +148,48 @@ def _point(row: PointRow, point: Point) -> str:
     if point == "plateau" and row.unreached:
         lines.append("no plateau")
     return "\n".join(lines)
+
+
+def runs_table(runs: Sequence[ListedRun], folder: Path) -> Table:
+    """The runs below a folder: where they lie and what they are called, how far they are, their
+    arms and seeds, the best figure with its interval, and when they last wrote something."""
+    table = _table("")
+    table.title = None
+    table.add_column("run\ntitle", overflow="fold", min_width=12)
+    table.add_column("state")
+    table.add_column("arms\nseeds", overflow="fold")
+    table.add_column("best\n95 %", overflow="fold")
+    table.add_column("when\n(UTC)")
+    for run in runs:
+        table.add_section()
+        path = Path(run.folder)
+        name = path.name if path == folder else path.relative_to(folder).as_posix()
+        seeds = f"seeds {', '.join(map(str, run.seeds))}" if len(run.seeds) > 1 else ""
+        cells = [run.state, _few(run.arms, seeds), _best(run.best), _moment(run.when)]
+        about = run.why or run.title
+        table.add_row(
+            Text.assemble((visible(name), "bold"), "\n" if about else "", visible(about)),
+            *(Text(visible(cell)) for cell in cells),
+            style="" if run.state == "finished" else "yellow",
+        )
+    return table
+
+
+def _few(arms: Sequence[str], seeds: str) -> str:
+    shown = [*arms[:MOST_ARMS], *([f"and {len(arms) - MOST_ARMS} more"] * (len(arms) > MOST_ARMS))]
+    return "\n".join(filter(None, [", ".join(shown), seeds]))
+
+
+def _best(best: BestArm | None) -> str:
+    if best is None:
+        return "–"
+    return f"{best.name}\n{number(best.value)} ({number(best.low)}–{number(best.high)})"
+
+
+def _moment(when: str) -> str:
+    """Day and minute of a moment, on two lines."""
+    day, _, time = when.partition("T")
+    return f"{day}\n{time[:5]}"
 
 
 def rounds_table(tailored: TailoredResults) -> Table:
