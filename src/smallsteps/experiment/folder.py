@@ -118,8 +118,8 @@ class RunFolder:
     # ---- files beside the stages ----
 
     def begin(self, recipe_yaml: str, fresh: bool) -> None:
-        """Writes run.json and recipe.yaml where they are missing or damaged; nothing into the folder
-        of a smaller recipe."""
+        """Writes run.json and recipe.yaml where they are missing or damaged; nothing into the
+        folder of a smaller recipe."""
         if self.growth is not None:
             return
         run, recipe = self.path / RUN, self.path / RECIPE
@@ -156,8 +156,8 @@ class RunFolder:
         self.growth = None
 
     def forget(self, name: str) -> None:
-        """Deletes a stage, so that it is made anew. Its manifest goes first: without it, the rest is
-        what a kill leaves."""
+        """Deletes a stage, so that it is made anew. Its manifest goes first: without it, the rest
+        is what a kill leaves."""
         folder = self.path / name
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
