@@ -224,10 +224,19 @@ DESCRIPTIONS = {
         "from 0 to 1. The first four are null where a question has no context (`--task numbers`), "
         "`fluency` is null without `--student`, `naturalness` without `--reference`. Without "
         "references, fluency is standardised over the rationales themselves. Prints the means. "
-        "[What they measure](guided.md#eight-aspects).",
+        "[What they measure](guided.md#eight-aspects).\n\n"
+        "With `--judge endpoint:MODEL` or `local:FOLDER`, "
+        "[a chat model rates](guided.md#a-chat-model-as-the-judge) the aspects that no other "
+        "option measures; its replies are stored, and `--dry-run` prints what they may cost. "
+        "`--sheet` writes [rating sheets](guided.md#people-as-raters) for people instead. "
+        "`--ratings` compares filled sheets with each other and with `--scores`; with `--out`, the "
+        "agreements are rows too.",
         [
             "a row without question, context or rationale",
             "a judge that is no model of natural-language inference (by its labels)",
+            "a chat model none of whose ratings can be read, or a limit that ends the job: the "
+            "same command continues",
+            "a filled sheet of other rationales, or a cell that is no whole number from 1 to 5",
         ],
     ),
     "export": Description(

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from loopback import completion
 from smallsteps.cli.main import main
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.tasks.facts import make_chains
@@ -138,7 +139,9 @@ def test_a_row_that_cannot_be_scored_is_named(rationales, change, message, capsy
             "expected a model folder, a GGUF file or a hub name, got another file",
         ),
         (["--judge", "EMPTY"], "no config.json"),
-        (["--judge", ""], "judge: no name given"),
+        (["--judge", ""], "--judge: the model's name is empty"),
+        (["--judge", "endpoint:"], "endpoint: names no model. Type endpoint:MODEL"),
+        (["--base-url", "http://localhost:1/v1"], "has no effect beside --judge lexical"),
         (["--judge", "lexcal"], "Did you mean 'lexical'"),
         (["--encoder", "STUDENT"], "this is an encoder-decoder (t5), expected a sentence encoder"),
         (
@@ -192,3 +195,92 @@ def test_without_a_context_a_task_that_needs_none_is_proposed(tmp_path, capsys, 
     assert "r.jsonl:1" in error and "Add a `context`" in error
     assert "Or name a task without contexts (--task numbers)" in error
     assert "coherence, fluency, naturalness, readability" in error
+
+
+# ---- a chat model as the judge ----
+
+
+@pytest.fixture
+def judged(rationales, server, tmp_path, monkeypatch):
+    """Runs `quality` with a served judge; (exit code, rows)."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    server.answer = lambda body, times: (200, completion("Score: 4"), {})
+    store = str(tmp_path / "replies.sqlite")
+
+    def run(*options):
+        model = ["--judge", "endpoint:m", "--base-url", server.url, "--store", store]
+        return scored(rationales, *model, *options)
+
+    return run
+
+
+def test_a_chat_model_judges_seven_aspects_and_is_paid_once(judged, server, capsys):
+    code, rows = judged()
+    assert code == 0 and server.calls == 11 * 7, "the empty rationale costs nothing"
+    assert rows[0] == {
+        "id": "facts-3-0",
+        **dict.fromkeys(ASPECTS, 0.75),
+        "readability": rows[0]["readability"],
+    }
+    assert rows[5]["factuality"] == 0 and rows[5]["fluency"] == 0
+    said = capsys.readouterr()
+    assert "77 calls, 770 tokens" in said.out and "77 requests: 77 calls" in said.err
+    assert judged()[0] == 0 and server.calls == 77
+
+
+def test_a_dry_run_forecasts_and_asks_nobody(judged, server, capsys):
+    assert judged("--dry-run", "--aspect", "factuality") == (0, [])
+    assert "11 requests: 11 calls" in capsys.readouterr().err and not server.calls
+
+
+def test_a_limit_ends_the_job_and_the_next_one_continues(judged, server, capsys):
+    assert judged("--max-calls", "30") == (2, [])
+    error = capsys.readouterr().err
+    assert "judge 'm': 47 of 77 replies did not come" in error and server.calls == 30
+    assert judged()[0] == 0 and server.calls == 77
+
+
+def test_unreadable_ratings_are_null_and_counted(judged, server, capsys):
+    def answer(body, times):
+        text = body["messages"][1]["content"]
+        return 200, completion("Well." if "its fluency" in text else "Score: 2"), {}
+
+    server.answer = answer
+    code, rows = judged("--aspect", "fluency", "--aspect", "coherence")
+    assert code == 0 and rows[0]["fluency"] is None and rows[0]["coherence"] == 0.25
+    said = capsys.readouterr().out
+    assert "fluency: 11 of 11 ratings could not be read and are null" in said
+    assert "factuality" not in said, "it was not wanted"
+
+
+def test_a_judge_that_never_rates_is_one_line_and_writes_nothing(judged, server, capsys):
+    server.answer = lambda body, times: (200, completion("Well."), {})
+    assert judged("--aspect", "fluency") == (2, [])
+    assert "not one of 11 ratings could be read" in capsys.readouterr().err
+
+
+def test_prompts_of_the_user_are_asked(judged, server, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/fluency.txt").write_text("[user]\nFluent? {{ rationale }}")
+    judged("--judge-prompts", str(tmp_path / "mine"), "--aspect", "fluency")
+    assert all(body["messages"][0]["content"].startswith("Fluent? ") for body in server.bodies)
+
+
+# ---- what is written ----
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "nothing to write: name --out FILE for scores, --sheet FILE"),
+        (["--out", "q", "--sheet", "s"], "--sheet and --out: a sheet is written alone"),
+        (["--ratings", "r", "--sheet", "s"], "--sheet and --ratings: a sheet is written alone"),
+        (["--out", "q", "--scores", "s"], "--scores: has no effect without --ratings"),
+        (["--out", "q", "--aspect", "fluent"], "no such aspect. Did you mean 'fluency'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(rationales, capsys, options, message):
+    assert main(["quality", str(rationales), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, TeacherError
 from smallsteps.generation.generator import (
     Decoding,
     EngineSettings,
     Reply,
     Request,
+    check_all_came,
     check_temperature,
     run_session,
 )
@@ -89,3 +90,9 @@ def test_a_session_runs_until_all_is_done_and_reports_each_reply() -> None:
 
 def test_a_session_without_requests_is_done() -> None:
     assert list(run_session(Countdown(), [])) == []
+
+
+def test_a_reply_that_did_not_come_ends_a_job_and_a_permanent_error_does_not() -> None:
+    check_all_came("judge", "m", [None, "refused: too long", "empty reply"])
+    with pytest.raises(TeacherError, match=r"judge 'm': 1 of 3 replies did not come.*: timeout"):
+        check_all_came("judge", "m", [None, "empty reply", "timeout"])

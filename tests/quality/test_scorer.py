@@ -12,7 +12,8 @@ from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
 from smallsteps.tasks import get_task
 
-from .conftest import CHAINS, GOOD, ITEMS, PROBLEM, SCORER, scored
+from .conftest import CHAINS, GOOD, ITEMS, PROBLEM, REFERENCES, SCORER, scored
+from .scripted_judge import prompted
 
 AGAINST_CONTEXT = ("factuality", "relevance", "logicality", "consistency")
 
@@ -69,3 +70,52 @@ def test_scores_do_not_depend_on_the_blocks_in_which_they_are_reported(monkeypat
 def test_a_quality_is_a_row_of_its_id_and_every_aspect():
     row = scored(GOOD).to_row()
     assert list(row) == ["id", *ASPECTS] and row["id"] == "p" and row["fluency"] is None
+
+
+def four(aspect, messages):
+    return "Score: 4"
+
+
+def test_a_chat_model_rates_all_but_what_has_a_measure_of_its_own():
+    rated = scored(GOOD, Scorer(prompted=prompted(four)))
+    formula = scored(GOOD)["readability"]
+    assert rated.scores == dict.fromkeys(ASPECTS, 0.75) | {"readability": formula}
+    named = scored(GOOD, Scorer(references=REFERENCES, prompted=prompted(four)))
+    assert named["naturalness"] == scored(GOOD)["naturalness"] != 0.75
+    student, task = load_student("bundled", device="cpu"), get_task("facts")
+    scorer = Scorer(student=student, task=task, prompted=prompted(four))
+    assert "fluency" not in scorer.prompted_aspects
+    assert (
+        scored(GOOD, scorer)["fluency"]
+        == scored(GOOD, Scorer(student=student, task=task))["fluency"]
+    )
+
+
+def test_a_chat_model_is_asked_nothing_about_empty_rationales_and_unwanted_aspects():
+    judge = prompted(four)
+    scorer = Scorer(prompted=judge, aspects=("factuality", "readability"))
+    items = [Rated.of(PROBLEM, " "), Rated.of(PROBLEM, GOOD)]
+    empty, full = scorer.score(items)
+    assert len(judge.generator.requests) == 1 and scorer.forecast(items) == "1 requests"
+    assert (empty["factuality"], full["factuality"], full["relevance"]) == (0.0, 0.75, None)
+    assert Scorer(aspects=("readability",)).forecast(items) is None
+
+
+def test_no_pairs_are_judged_where_no_formula_needs_them():
+    class Unasked:
+        nearest = 1
+
+        def verdicts(self, pairs):
+            assert not pairs
+            return []
+
+        similarities = verdicts
+
+    scorer = Scorer(Unasked(), Unasked(), prompted=prompted(four))
+    assert scorer.score(ITEMS[:2])[0]["factuality"] == 0.75
+
+
+def test_only_the_aspects_named_are_measured():
+    quality = scored(GOOD, Scorer(aspects=("coherence",)))
+    assert {name for name, score in quality.scores.items() if score is not None} == {"coherence"}
+    assert quality["coherence"] == scored(GOOD)["coherence"]

@@ -22,7 +22,7 @@ from smallsteps.config import (
     Settings,
     TemperatureOrZero,
 )
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, TeacherError
 
 Finished = Literal["end", "stop", "limit", "failed"]
 """How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; `failed`,
@@ -212,6 +212,19 @@ def run_session(
             if progress:
                 progress(done)
             yield reply
+
+
+def check_all_came(role: str, name: str, errors: Sequence[str | None]) -> None:
+    """Raises TeacherError where replies of the `role` (reader, judge) `name` did not come: a limit
+    or the network. `errors`: of each reply, None where it came. Permanent errors (`LASTING`) do not
+    count: asking again brings the same."""
+    missing = [error for error in errors if error and not error.startswith(LASTING)]
+    if missing:
+        raise TeacherError(
+            f"{role} {name!r}: {len(missing):,} of {len(errors):,} replies did not come; "
+            f"the first error: {missing[0]}. The replies that came are stored. Raise the limit "
+            "or wait for the server, and run the same command again: it goes on from there."
+        )
 
 
 class ChatGenerator(Generator, Protocol):

@@ -24,6 +24,8 @@ Factuality, relevance, logicality and consistency compare a rationale with its c
 null where a question has none, as in word problems: measured without it, one name would stand for
 two measures.
 
+A chat model can rate the aspects instead (`prompted_judge.py`); all but readability have a prompt.
+
 An aspect is accepted only if it tells rationales from those that are spoilt in the ways named in
 its entry (`lowered_by`; `perturb.py`, `sensitivity.py`). To add one, write a function and add one
 line to `ASPECTS`."""
@@ -53,7 +55,10 @@ class Aspect:
     name: str
     measure: AspectFunction
     needs: Literal["nothing", "context", "student", "references"] = "nothing"
-    """What it cannot be measured without; its score is then None."""
+    """What its formula needs; without it the score is None. Without a context no judge measures
+    it."""
+    compares: bool = True
+    """Whether the formula looks at pairs of sentences."""
     lowered_by: tuple[str, ...] = ()
     """Names of the perturbations that belong to it: each must lower its score."""
 
@@ -217,9 +222,9 @@ ASPECTS: dict[str, Aspect] = {
         Aspect("logicality", logicality, "context", lowered_by=("drop",)),
         Aspect("consistency", consistency, "context", lowered_by=("negate",)),
         Aspect("coherence", coherence, lowered_by=("repeat", "shuffle")),
-        Aspect("fluency", fluency, "student", lowered_by=("garble",)),
-        Aspect("naturalness", naturalness, "references", lowered_by=("garble",)),
-        Aspect("readability", readability, lowered_by=("bloat",)),
+        Aspect("fluency", fluency, "student", compares=False, lowered_by=("garble",)),
+        Aspect("naturalness", naturalness, "references", compares=False, lowered_by=("garble",)),
+        Aspect("readability", readability, compares=False, lowered_by=("bloat",)),
     )
 }
 """Every aspect by its name, in the order of tables."""

@@ -30,7 +30,8 @@ def matrix(
     """aspect → perturbation → AUC: how often a rationale scores above a perturbed one (any item's;
     `paired`: its own; ties count half). `names`: the perturbations that are measured.
 
-    None: no rationale could be spoilt in this way, or the aspect was not measured."""
+    A rationale counts where it was measured before and after. None: none was, or none could be
+    spoilt in this way."""
     before = scorer.score(items)
     auc_of: dict[str, dict[str, float | None]] = {aspect: {} for aspect in ASPECTS}
     for name, perturb in PERTURBATIONS.items():
@@ -45,18 +46,21 @@ def matrix(
                 unspoilt_quality.append(before[n])
         spoilt_quality = scorer.score(spoilt)
         for aspect in ASPECTS:
-            higher = _measured(unspoilt_quality, aspect)
-            lower = _measured(spoilt_quality, aspect)
+            pairs = _measured_pairs(unspoilt_quality, spoilt_quality, aspect)
+            higher, lower = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
             rank = wins if paired else auc
-            auc_of[aspect][name] = rank(higher, lower) if higher and lower else None
+            auc_of[aspect][name] = rank(higher, lower) if pairs else None
     return auc_of
 
 
-def _measured(qualities: Sequence[Quality], aspect: str) -> list[float] | None:
-    """The scores of an aspect; None where one is missing."""
-    scores = [quality[aspect] for quality in qualities]
-    measured = [score for score in scores if score is not None]
-    return measured if len(measured) == len(scores) else None
+def _measured_pairs(
+    unspoilt: Sequence[Quality], spoilt: Sequence[Quality], aspect: str
+) -> list[tuple[float, float]]:
+    """The scores of an aspect, of each rationale that was measured both before and after."""
+    scores = (
+        (before[aspect], after[aspect]) for before, after in zip(unspoilt, spoilt, strict=True)
+    )
+    return [(high, low) for high, low in scores if high is not None and low is not None]
 
 
 def beside_the_point(

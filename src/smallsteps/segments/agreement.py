@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smallsteps.errors import DataError, RecipeError
+from smallsteps.evaluation.kappa import kappa
 from smallsteps.evaluation.significance import RESAMPLES, percentile_interval, resample_sums
 from smallsteps.records import Chain, Kind, Segment
 from smallsteps.segments.label import label_pieces, segment_chains
@@ -199,8 +200,8 @@ def compare_kinds(
         chains=len(labels),
         share=float(_share(total)),
         share_interval=percentile_interval(_share(tables)),
-        kappa=float(_kappa(total)),
-        kappa_interval=percentile_interval(_kappa(tables)),
+        kappa=float(kappa(total)),
+        kappa_interval=percentile_interval(kappa(tables)),
         abstractive=float(100 * total[1].sum() / n),
         gold_abstractive=float(100 * total[:, 1].sum() / n),
     )
@@ -208,12 +209,3 @@ def compare_kinds(
 
 def _share(tables: np.ndarray) -> np.ndarray:
     return 100 * np.trace(tables, axis1=-2, axis2=-1) / tables.sum(axis=(-2, -1))
-
-
-def _kappa(tables: np.ndarray) -> np.ndarray:
-    tables = tables / tables.sum(axis=(-2, -1), keepdims=True)
-    observed = np.trace(tables, axis1=-2, axis2=-1)
-    chance = (tables.sum(axis=-1) * tables.sum(axis=-2)).sum(axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        kappa = (observed - chance) / (1 - chance)
-    return np.where(np.isclose(chance, 1.0), 0.0, kappa)

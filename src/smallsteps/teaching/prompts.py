@@ -1,4 +1,4 @@
-"""Prompts for teachers and readers: text files that anyone can read and change.
+"""Prompts for teachers, readers and judges: text files that anyone can read and change.
 
 A prompt file holds the messages of one request, each below its role in brackets:
 
@@ -24,12 +24,14 @@ Jinja2's `if`, `for`, `set` and simple filters also work, within bounds of time 
 - for students before training: `zero-shot` (question → chain with the task's closing)
 - for readers: `standard` (question → prediction), `cot` (question → reasoning and prediction),
   `read` (question, rationale → prediction); each also in a `-short` form without instructions, for
-  small models that are trained to read it"""
+  small models that are trained to read it
+
+The prompts of judges have other fields (`quality/judge_prompts.py`)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -52,6 +54,9 @@ BUNDLED_PROMPTS = (
     "read-short",
 )
 FIELDS = ("question", "answer", "attempt", "reasoning", "closing")
+NEEDED_FOR_FIELDS = (
+    "`answer` needs a gold answer in the row, `attempt` a wrong rationale, `reasoning` a rationale."
+)
 ROLES = ("system", "user", "assistant")
 MAX_BYTES = 1_000_000
 """Size of a prompt file."""
@@ -66,6 +71,8 @@ class Prompt:
     """(role, Jinja2 template), in order."""
     first_lines: tuple[int, ...] = ()
     """Line of the file at which each template begins."""
+    fields: tuple[str, ...] = FIELDS
+    """What the templates may name."""
 
     def render(
         self, task: Task, problem: Problem, attempt: str | None = None, reasoning: str | None = None
@@ -78,21 +85,27 @@ class Prompt:
         }
         optional = {"answer": problem.answer, "attempt": attempt, "reasoning": reasoning}
         values |= {name: value for name, value in optional.items() if value is not None}
+        return self.fill(values, problem.id, NEEDED_FOR_FIELDS)
+
+    def fill(
+        self, values: Mapping[str, str], problem_id: str, hint: str = ""
+    ) -> tuple[tuple[str, str], ...]:
+        """(role, content) of each message with `values`, field → text. Raises DataError, which
+        ends in `hint`, where the prompt needs a field that is not given."""
         messages = []
         for index, (role, template) in enumerate(self.templates):
             try:
-                content = render(compiled(template, FIELDS), values).strip()
+                content = render(compiled(template, self.fields), values).strip()
             except TemplateFault as fault:
                 raise DataError(
-                    f"prompt {self.name}, problem {problem.id}: {fault} "
-                    f"({self.place_of(index, fault)}). A prompt may name {', '.join(FIELDS)}. "
-                    "`answer` needs a gold answer in the row, `attempt` a wrong rationale, "
-                    "`reasoning` a rationale."
+                    f"prompt {self.name}, problem {problem_id}: {fault} "
+                    f"({self.place_of(index, fault)}). A prompt may name {', '.join(self.fields)}. "
+                    f"{hint}".rstrip()
                 ) from None
             messages.append((role, content))
         if not messages[-1][1]:
             raise DataError(
-                f"prompt {self.name}, problem {problem.id}: its last message is empty. "
+                f"prompt {self.name}, problem {problem_id}: its last message is empty. "
                 "Let it show {{ question }}."
             )
         return tuple((role, content) for role, content in messages if content)
@@ -113,13 +126,19 @@ def read_prompt(name: str) -> Prompt:
             .read_text(encoding="utf-8")
         )
         return parse_prompt(name, text)
+    return read_prompt_file(name)
+
+
+def read_prompt_file(name: str, fields: tuple[str, ...] = FIELDS) -> Prompt:
+    """The prompt in the file `name`, which may name `fields`. Raises RecipeError where the file
+    does not exist or is no prompt."""
     path = Path(name)
     try:
         if not path.is_file():
             raise RecipeError(f"prompt {name!r}: no such file.{nearest(name, BUNDLED_PROMPTS)}")
         if path.stat().st_size > MAX_BYTES:
             raise RecipeError(f"prompt {name}: larger than {MAX_BYTES:,} bytes; is it a prompt?")
-        return parse_prompt(name, path.read_text(encoding="utf-8-sig"))
+        return parse_prompt(name, path.read_text(encoding="utf-8-sig"), fields)
     except UnicodeDecodeError:
         raise RecipeError(f"prompt {name}: not UTF-8. Save it as UTF-8.") from None
     except OSError as error:
@@ -137,8 +156,8 @@ def check_prompts(names: Iterable[str], task: Task, problem: Problem) -> None:
         read_prompt(name).render(task, with_answer, attempt="So it is.", reasoning="So it is.")
 
 
-def parse_prompt(name: str, text: str) -> Prompt:
-    """The prompt in `text`. Raises RecipeError where it is no prompt."""
+def parse_prompt(name: str, text: str, fields: tuple[str, ...] = FIELDS) -> Prompt:
+    """The prompt in `text`, which may name `fields`. Raises RecipeError where it is no prompt."""
     pieces = re.split(rf"^\[({'|'.join(ROLES)})\][ \t]*$", text, flags=re.MULTILINE)
     if pieces[0].strip() or len(pieces) < 3:
         raise RecipeError(
@@ -149,16 +168,17 @@ def parse_prompt(name: str, text: str) -> Prompt:
         name,
         tuple((role, body.strip()) for role, body in zip(roles, bodies, strict=True)),
         tuple(_first_lines(pieces)),
+        fields,
     )
     if roles[-1] != "user":
         raise RecipeError(f"prompt {name}: the last message is [{roles[-1]}], expected [user].")
     for index, (_, template) in enumerate(prompt.templates):
         try:
-            compiled(template, FIELDS)
+            compiled(template, fields)
         except TemplateFault as fault:
             raise RecipeError(
                 f"prompt {prompt.place_of(index, fault)}: {fault}. "
-                f"A prompt may name {', '.join(FIELDS)}."
+                f"A prompt may name {', '.join(fields)}."
             ) from None
     return prompt
 

@@ -20,18 +20,18 @@ later."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from smallsteps.errors import RecipeError, TeacherError
 from smallsteps.generation.generator import (
-    LASTING,
     ChatGenerator,
     Decoding,
     Messages,
     Reply,
     Request,
+    check_all_came,
 )
 from smallsteps.records import Problem
 from smallsteps.tasks.base import ANSWER_IS, Task, closing_tail
@@ -115,7 +115,7 @@ class Reader:
                 conversation = (("assistant", reply.text), ("user", MARK))
                 second_requests[key] = (*prompt_messages, *conversation)
         self._ask_again(second_requests, answers, questions)
-        self._check_all_came(answers.values())
+        check_all_came("reader", self.name, [answer.error for answer in answers.values()])
         return [
             [answers[number, sample] for sample in range(samples)]
             for number in range(len(questions))
@@ -195,16 +195,6 @@ class Reader:
                 answer=answer,
                 read_from="second" if answer else "none",
                 tokens=first.tokens + reply.read + reply.tokens,
-            )
-
-    def _check_all_came(self, answers: Iterable[ReaderAnswer]) -> None:
-        errors = [answer.error for answer in answers]
-        missing = [error for error in errors if error and not error.startswith(LASTING)]
-        if missing:
-            raise TeacherError(
-                f"reader {self.name!r}: {len(missing):,} of {len(errors):,} replies did not come; "
-                f"the first error: {missing[0]}. The replies that came are stored. Raise the limit "
-                "or wait for the server, and run the same command again: it goes on from there."
             )
 
 
