@@ -208,13 +208,17 @@ DESCRIPTIONS = {
         "from. "
         "With `--compare`, rows also have `answer_without`. Where gold answers are known, rows "
         "have `correct` (and `correct_without`), and the scores are printed. Replies are stored, "
-        "so that the same command never pays for a reply twice.",
+        "so that the same command never pays for a reply twice. With `--min-factuality`, rows have "
+        "`factuality` and `gated`: a [gated](guided.md#a-gate-against-false-rationales) question is "
+        "answered without its rationale. With `--compare` beside it, rows also have "
+        "`answer_guided` and `correct_guided`, and the gate is compared with no gate.",
         [
             "a row without context",
             "a folder without a student",
             "no key for a server on another machine",
             "a wrong URL or model",
             "a reader whose replies all have no readable answer",
+            "a judge without `--min-factuality`, or `--min-factuality` where a row has no context",
         ],
     ),
     "quality": Description(

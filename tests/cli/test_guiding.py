@@ -288,3 +288,136 @@ def test_a_guide_without_a_stored_task_answers_hotpotqa(
     assert guide(ROWS)[0] == 0
     said = capsys.readouterr()
     assert "task:hotpotqa" in said.out and "as stored" not in said.err
+
+
+# ---- the gate ----
+
+THIRD = {
+    "id": "c",
+    "question": "In which country does Cem live?",
+    "answer": "Spain",
+    "context": "Cem lives in Cadiz. Cadiz is a town in Spain.",
+}
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The student writes one true, one false and one useless rationale."""
+    from smallsteps.cli.guiding import Guide
+    from smallsteps.methods.guided.rationales import WrittenRationale
+
+    texts = {
+        "a": "Ann lives in Rome. Rome is a town in Italy.",
+        "b": "Ben lives in Lima. Lima is a town in Peru.",
+        "c": "Zoe plays chess.",
+    }
+    monkeypatch.setattr(
+        Guide,
+        "rationales",
+        lambda self, problems, task, device: [
+            WrittenRationale(texts[problem.id], 5) for problem in problems
+        ],
+    )
+
+
+def follows(body: dict, times: int) -> tuple[int, object, dict]:
+    """Believes a rationale; alone it knows Norway only."""
+    said = body["messages"][-1]["content"]
+    if "Rate its factuality" in said:
+        return 200, completion("Score: 5" if "Rationale: Ann" in said else "Score: 2"), {}
+    shown = said.partition("Reasoning: ")[2]
+    named = [land for land in ("Italy", "Peru") if land in shown]
+    return 200, completion(f"Prediction: {named[0] if named else 'Norway'}."), {}
+
+
+def test_a_rationale_below_the_gate_is_not_shown_and_its_question_is_answered_alone(
+    guide, server: Server, written: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = follows
+    code, rows = guide([*ROWS, THIRD], "--min-factuality", "0.6")
+    assert code == 0 and [row["gated"] for row in rows] == [False, True, True]
+    assert [row["answer"] for row in rows] == ["Italy", "Norway", "Norway"]
+    assert rows[0]["factuality"] == 1 and rows[1]["factuality"] < 0.6
+    assert rows[1]["rationale"].startswith("Ben lives in Lima"), "what was written stays"
+    assert len(server.bodies) == 3 and not any("Lima" in str(body) for body in server.bodies)
+    said = capsys.readouterr().out
+    assert "gate: 2 of 3 rationales not shown to the reader (factuality below 0.6)" in said
+    assert "gated: em = 66.7" in said and "guided" not in said.split("gated: ")[1]
+
+
+def test_with_compare_the_gate_says_what_it_gained_at_no_further_call(
+    guide, server: Server, written: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = follows
+    code, rows = guide([*ROWS, THIRD], "--min-factuality", "0.6", "--compare")
+    assert code == 0 and len(server.bodies) == 6
+    assert [row["answer_guided"] for row in rows] == ["Italy", "Peru", "Norway"]
+    assert [row["answer_without"] for row in rows] == ["Norway", "Norway", "Norway"]
+    assert [row["correct"] for row in rows] == [True, True, False]
+    assert [row["correct_guided"] for row in rows] == [True, False, False]
+    said = capsys.readouterr()
+    assert "6 requests: 6 calls" in said.err
+    for line in ("gated: em = 66.7", "guided: em = 33.3", "alone: em = 33.3"):
+        assert line in said.out
+    gained = said.out.partition("gated - guided: ")[2].splitlines()
+    assert gained[0].startswith("+33.3") and gained[1].startswith("right->right 1")
+    assert "wrong->right 1" in gained[1] and "gated - alone: " in said.out
+    assert guide([*ROWS, THIRD], "--min-factuality", "0.6", "--compare")[0] == 0
+    assert len(server.bodies) == 6, "nothing is asked twice"
+
+
+def test_a_chat_model_judges_for_the_gate_within_the_same_limits(
+    guide, server: Server, written: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = follows
+    judged = ["--min-factuality", "0.5", "--judge", "endpoint:judge"]
+    assert guide([*ROWS, THIRD], *judged, "--dry-run") == (0, [])
+    assert "judge, without the rationales: judge at" in capsys.readouterr().err
+    assert guide([*ROWS, THIRD], *judged, "--max-calls", "4") == (2, [])
+    assert len(server.bodies) == 4 and "replies did not come" in capsys.readouterr().err
+    code, rows = guide([*ROWS, THIRD], *judged, "--max-calls", "6")
+    assert code == 0 and len(server.bodies) == 6, "it continued"
+    assert [row["factuality"] for row in rows] == [1.0, 0.25, 0.25]
+    models = [body["model"] for body in server.bodies]
+    assert models.count("judge") == 3 and models.count("m") == 3
+
+
+def test_what_the_judge_cannot_rate_is_held_back_and_counted(
+    guide, server: Server, written: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(body: dict, times: int) -> tuple[int, object, dict]:
+        if "Rationale: Ben" in str(body):
+            return 200, completion("Well."), {}
+        return follows(body, times)
+
+    server.answer = answer
+    code, rows = guide([*ROWS, THIRD], "--min-factuality", "0.1", "--judge", "endpoint:j")
+    assert code == 0 and [row["gated"] for row in rows] == [False, True, False]
+    assert rows[1]["factuality"] is None
+    assert "1 of them without a readable rating" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (ROWS, ["--judge", "endpoint:m"], "--judge endpoint:m: has no effect without --min-fact"),
+        (ROWS, ["--min-factuality", "1.5"], "'--min-factuality'"),
+        (ROWS, ["--min-factuality", "0.5", "--judge", "lexcal"], "Did you mean 'lexical'"),
+        (
+            [{"id": "x", "question": "3 x 4?", "answer": "12"}],
+            ["--min-factuality", "0.5", "--task", "numbers"],
+            "x: no context, against which factuality is measured",
+        ),
+    ],
+)
+def test_a_gate_that_cannot_judge_is_one_line_before_any_call(
+    guide,
+    server: Server,
+    capsys: pytest.CaptureFixture[str],
+    rows: list[dict],
+    options: list[str],
+    message: str,
+) -> None:
+    assert guide(rows, *options) == (2, [])
+    error = capsys.readouterr().err
+    assert message in error and not server.bodies and "Traceback" not in error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.environment import access
 from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.progress import Terminal, say
-from smallsteps.errors import counted
+from smallsteps.errors import RecipeError, counted
 from smallsteps.evaluation.comparison import compare_scores
 from smallsteps.evaluation.grade import grade
 from smallsteps.generation.budget import Budget
@@ -20,6 +21,7 @@ from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.solve import stored_task
 from smallsteps.methods.guided.config import ReaderSettings
+from smallsteps.methods.guided.gate import ASPECT, Gate, answers_through_gate, choose
 from smallsteps.methods.guided.method import (
     guided_answers,
     turned,
@@ -28,8 +30,15 @@ from smallsteps.methods.guided.method import (
 )
 from smallsteps.methods.guided.open_reader import open_reader
 from smallsteps.methods.guided.rationales import GuidedAnswer, WrittenRationale, predictions_of
-from smallsteps.methods.guided.reader import ReaderQuestion, check_task, nothing_read
+from smallsteps.methods.guided.reader import (
+    Reader,
+    ReaderQuestion,
+    check_task,
+    nothing_read,
+)
 from smallsteps.outputs import check_output
+from smallsteps.quality.open_scorer import open_scorer
+from smallsteps.quality.settings import LEXICAL, JudgeSettings
 from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
 from smallsteps.students.tokens import prepare
@@ -37,6 +46,8 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import at, read_problems, write_rows
 
+DIGITS = 4
+"""Decimal places of a factuality in a row."""
 DEFAULT_TASK = "hotpotqa"
 """The task of a guide that has none stored."""
 
@@ -62,15 +73,53 @@ class Guide:
 
 
 @dataclass(frozen=True)
+class GateOptions:
+    """Which rationales the reader is shown."""
+
+    least: float
+    """Least factuality, 0..1."""
+    judge: JudgeSettings
+    """Measures factuality."""
+
+
+@dataclass(frozen=True)
+class GuideOptions:
+    """How a file is answered."""
+
+    compare: bool = False
+    """Also ask the reader without the rationales."""
+    gate: GateOptions | None = None
+    """None: every rationale is shown."""
+    dry_run: bool = False
+    """Print the forecast and stop."""
+
+
+@dataclass(frozen=True)
+class _Gated:
+    """What a gate did."""
+
+    least: float
+    factualities: Sequence[float | None]
+    """None: the judge gave no rating."""
+    passed: Sequence[bool]
+    """Whether the rationale was shown."""
+
+
+@dataclass(frozen=True)
 class _Answers:
     """The reader's answers to the problems of a file."""
 
     task: Task
     problems: Sequence[Problem]
-    guided: Sequence[GuidedAnswer]
-    """With rationales."""
+    rationales: Sequence[WrittenRationale]
+    final: Sequence[GuidedAnswer]
+    """With rationales; those that a gate held back: without."""
+    guided: Sequence[GuidedAnswer] | None
+    """With every rationale; None: nobody asked for all of them."""
     alone: Sequence[GuidedAnswer] | None
     """Without; None: not asked for."""
+    gated: _Gated | None
+    """None: there was no gate."""
 
     def correct(self, outcomes: Sequence[GuidedAnswer]) -> list[bool]:
         """Whether each outcome is a gold answer of its problem."""
@@ -79,6 +128,12 @@ class _Answers:
             for problem, outcome in zip(self.problems, outcomes, strict=True)
         ]
 
+    @property
+    def others(self) -> dict[str, Sequence[GuidedAnswer]]:
+        """Ending of their fields in a row → the answers that the final ones are compared with."""
+        named = {"guided": self.guided if self.gated else None, "without": self.alone}
+        return {name: outcomes for name, outcomes in named.items() if outcomes is not None}
+
     def rows(self) -> list[dict[str, Any]]:
         """One row per problem, in order."""
         rows: list[dict[str, Any]] = [
@@ -86,18 +141,25 @@ class _Answers:
                 "id": problem.id,
                 "question": problem.question,
                 "context": problem.context,
-                "rationale": outcome.rationale,
+                "rationale": rationale.text,
                 "answer": outcome.answer,
                 "read_from": outcome.read_from,
             }
-            for problem, outcome in zip(self.problems, self.guided, strict=True)
+            for problem, rationale, outcome in zip(
+                self.problems, self.rationales, self.final, strict=True
+            )
         ]
-        if self.alone is not None:
-            for row, outcome in zip(rows, self.alone, strict=True):
-                row["answer_without"] = outcome.answer
-        self._add_correctness(rows, self.guided, "correct")
-        if self.alone is not None:
-            self._add_correctness(rows, self.alone, "correct_without")
+        if self.gated is not None:
+            gated = self.gated
+            for row, factuality, passed in zip(rows, gated.factualities, gated.passed, strict=True):
+                row["factuality"] = None if factuality is None else round(factuality, DIGITS)
+                row["gated"] = not passed
+        for name, outcomes in self.others.items():
+            for row, outcome in zip(rows, outcomes, strict=True):
+                row[f"answer_{name}"] = outcome.answer
+        self._add_correctness(rows, self.final, "correct")
+        for name, outcomes in self.others.items():
+            self._add_correctness(rows, outcomes, f"correct_{name}")
         return rows
 
     def _add_correctness(
@@ -108,18 +170,37 @@ class _Answers:
             if problem.answer is not None:
                 row[name] = correct
 
+    def gate_lines(self) -> Iterator[str]:
+        """How many rationales the gate held back."""
+        if self.gated is None:
+            return
+        hidden = self.gated.passed.count(False)
+        unread = self.gated.factualities.count(None)
+        note = f", {unread:,} of them without a readable rating" if unread else ""
+        yield (
+            f"gate: {hidden:,} of {counted(len(self.problems), 'rationale')} not shown to the "
+            f"reader (factuality below {self.gated.least:g}{note})"
+        )
+
     def score_lines(self) -> Iterator[str]:
-        """The scores, and with both kinds of answers their paired comparison. Nothing where a gold
+        """The scores, and the paired comparisons of those that are known. Nothing where a gold
         answer is missing."""
         if any(problem.answer is None for problem in self.problems):
             return
-        score = grade(predictions_of(self.guided), self.problems, self.task)
-        yield f"guided: {score.signature()}"
+        by_name = {"gated": self.final} if self.gated else {}
+        if self.guided is not None:
+            by_name["guided"] = self.guided
         if self.alone is not None:
-            without = grade(predictions_of(self.alone), self.problems, self.task)
-            yield f"alone: {without.signature()}"
-            yield f"guided - alone: {compare_scores(score, without)}"
-            changes = turned(self.correct(self.alone), self.correct(self.guided))
+            by_name["alone"] = self.alone
+        scores = {
+            name: grade(predictions_of(outcomes), self.problems, self.task)
+            for name, outcomes in by_name.items()
+        }
+        for name, score in scores.items():
+            yield f"{name}: {score.signature()}"
+        for first, second in combinations(scores, 2):
+            yield f"{first} - {second}: {compare_scores(scores[first], scores[second])}"
+            changes = turned(self.correct(by_name[second]), self.correct(by_name[first]))
             yield ", ".join(f"{change} {count}" for change, count in changes.items())
 
 
@@ -128,12 +209,10 @@ def guide_file(
     out: Path,
     guide: Guide,
     settings: ReaderSettings,
-    compare: bool,
+    options: GuideOptions,
     compute: Compute,
-    dry_run: bool,
 ) -> None:
     """Writes one row per question, in order, and prints scores where gold answers are known.
-    compare: also asks the reader without the rationales. dry_run: prints the forecast and stops.
 
     Raises TeacherError where no reply of the reader could be read."""
     prompts = [settings.guided, settings.standard]
@@ -148,28 +227,103 @@ def guide_file(
             reader = open_reader(
                 settings, task, budget, access(), say=reporter.say, device=compute.device
             ).reader
-            without_rationale = [ReaderQuestion(problem) for problem in problems] if compare else []
-            questions = [ReaderQuestion(problem, "") for problem in problems] + without_rationale
+            gate = _open_gate(options.gate, problems, budget, compute.device, reporter)
+            without_rationale = [ReaderQuestion(problem) for problem in problems]
+            questions = [ReaderQuestion(problem, "") for problem in problems]
+            questions += without_rationale if options.compare else []
             reporter.say(f"reader, without the rationales: {reader.forecast(questions)}")
-            if dry_run:
+            if gate is not None and (forecast := gate.forecast(problems)):
+                reporter.say(f"judge, without the rationales: {forecast}")
+            if options.dry_run:
                 return
             rationales = guide.rationales(problems, task, compute.device)
             reporter.say(f"{guide.name} wrote {counted(len(rationales), 'rationale')}")
+            gated = None if gate is None else _judge(gate, problems, rationales, reporter)
             reporter.say(f"asking {settings.name}")
-            answers = _Answers(
-                task,
-                problems,
-                guided_answers(problems, rationales, reader),
-                unguided_answers(problems, reader) if compare else None,
-            )
+            answers = _ask(task, problems, rationales, gated, reader, options.compare)
             spent = budget.spent
-    if not any(outcome.answer for outcome in answers.guided):
+    if not any(outcome.answer for outcome in answers.final):
         raise nothing_read(reader, len(problems))
     write_rows(out, answers.rows())
     cost = f"{counted(spent.calls, 'call')}, {counted(spent.tokens, 'token')}"
     say(f"{counted(len(problems), 'answer')} in {out}; {cost}")
-    for line in answers.score_lines():
+    for line in (*answers.gate_lines(), *answers.score_lines()):
         say(line)
+
+
+def open_gate_options(
+    least: float | None, judge: JudgeSettings, reader: ReaderSettings
+) -> GateOptions | None:
+    """The gate of the options; None: there is none. A chat model that judges shares the reader's
+    server, store and pace where it names no server of its own.
+
+    Raises RecipeError where a judge is named and has nothing to judge."""
+    if least is None:
+        if judge != JudgeSettings():
+            raise RecipeError(
+                f"--judge {judge.name}: has no effect without --min-factuality. Type for example "
+                "--min-factuality 0.5."
+            )
+        return None
+    if judge.is_chat:
+        judge = judge.changed(
+            base_url=judge.base_url or reader.base_url,
+            store=reader.store,
+            concurrency=reader.concurrency,
+            timeout=reader.timeout,
+            attempts=reader.attempts,
+            patience=reader.patience,
+        )
+    return GateOptions(least, judge)
+
+
+def _open_gate(
+    options: GateOptions | None,
+    problems: Sequence[Problem],
+    budget: Budget,
+    device: str,
+    reporter: Terminal,
+) -> Gate | None:
+    if options is None:
+        return None
+    scorer = open_scorer(options.judge, LEXICAL, budget, access(), device, reporter.say)
+    scorer.aspects = (ASPECT,)
+    gate = Gate(options.least, scorer)
+    gate.check(problems)
+    return gate
+
+
+def _judge(
+    gate: Gate,
+    problems: Sequence[Problem],
+    rationales: Sequence[WrittenRationale],
+    reporter: Terminal,
+) -> _Gated:
+    total = len(problems)
+    factualities = gate.factualities(
+        problems, rationales, lambda done: reporter.advance("judging", done, total)
+    )
+    return _Gated(gate.least, factualities, [gate.passes(value) for value in factualities])
+
+
+def _ask(
+    task: Task,
+    problems: Sequence[Problem],
+    rationales: Sequence[WrittenRationale],
+    gated: _Gated | None,
+    reader: Reader,
+    compare: bool,
+) -> _Answers:
+    """Asks the reader; with `compare` everything both ways, else each question once."""
+    if gated is not None and not compare:
+        final = answers_through_gate(problems, rationales, gated.passed, reader)
+        return _Answers(task, problems, rationales, final, None, None, gated)
+    guided = guided_answers(problems, rationales, reader)
+    alone = unguided_answers(problems, reader) if compare else None
+    final = guided
+    if gated is not None and alone is not None:
+        final = choose(guided, alone, gated.passed, rationales)
+    return _Answers(task, problems, rationales, final, guided, alone, gated)
 
 
 def task_name_for(guide: str) -> str:

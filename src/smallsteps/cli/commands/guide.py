@@ -19,7 +19,35 @@ from smallsteps.cli.options import (
     column_names,
 )
 from smallsteps.methods.guided.config import ReaderSettings
+from smallsteps.quality.settings import JudgeSettings
 
+JUDGE = OptionGroup(
+    JudgeSettings,
+    {
+        "name": Annotated[
+            str,
+            typer.Option(
+                "--judge",
+                help="Measures factuality for --min-factuality: lexical, a natural-language "
+                "inference model, endpoint:MODEL or local:FOLDER. Limits count its calls too.",
+            ),
+        ],
+        "base_url": Annotated[
+            str | None,
+            typer.Option("--judge-base-url", help="URL of a judge. Default: that of the reader."),
+        ],
+        "prompts": Annotated[
+            str | None,
+            typer.Option(
+                "--judge-prompts",
+                help="Folder with factuality.txt, the prompt of a chat model that judges.",
+            ),
+        ],
+        "max_new_tokens": Annotated[
+            int, typer.Option("--judge-tokens", help="Maximum length of a rating in tokens.")
+        ],
+    },
+)
 READER = OptionGroup(
     ReaderSettings,
     {
@@ -51,7 +79,7 @@ READER = OptionGroup(
 )
 
 
-@fill_settings(reader=READER)
+@fill_settings(reader=READER, judge=JUDGE)
 def guide(
     questions: Annotated[
         Path, typer.Argument(help="JSONL of id, question, context and, where known, answer.")
@@ -61,9 +89,19 @@ def guide(
         str, typer.Option("--guide", help="Folder of the student that writes rationales.")
     ],
     reader: ReaderSettings,
+    judge: JudgeSettings,
     compare: Annotated[
         bool, typer.Option("--compare", help="Also ask the reader without the rationale.")
     ] = False,
+    min_factuality: Annotated[
+        float | None,
+        typer.Option(
+            "--min-factuality",
+            min=0,
+            max=1,
+            help="Do not show the reader a rationale of lower factuality: it answers alone then.",
+        ),
+    ] = None,
     task: Annotated[
         str | None,
         typer.Option("--task", help="Task. Default: the one stored with --guide, else hotpotqa."),
@@ -79,10 +117,18 @@ def guide(
 ) -> None:
     """Let a small student write the rationales with which a large model answers."""
     from smallsteps.cli.cpu_threads import Compute
-    from smallsteps.cli.guiding import Guide, guide_file, task_name_for
+    from smallsteps.cli.guiding import (
+        Guide,
+        GuideOptions,
+        guide_file,
+        open_gate_options,
+        task_name_for,
+    )
     from smallsteps.cli.input_file import InputFile
 
     task_name = task_name_for(guide) if task is None else task
     source = InputFile(questions, task_name, column_names(columns))
     student = Guide(guide, max_new_tokens)
-    guide_file(source, out, student, reader, compare, Compute(device, threads), dry_run)
+    gate = open_gate_options(min_factuality, judge, reader)
+    options = GuideOptions(compare, gate, dry_run)
+    guide_file(source, out, student, reader, options, Compute(device, threads))
