@@ -184,8 +184,7 @@ DESCRIPTIONS = {
         ],
     ),
     "serve": Description(
-        "smallsteps serve runs/mine/arms/direct-seed0/training/candidate-40 bundled --task numbers "
-        "--port 8100",
+        "smallsteps serve runs/mine/arms/direct-seed0/training/candidate-40 bundled --task numbers",
         "Prints the address of the playground and the base URL for clients, and answers until "
         "Ctrl-C. The names of the students are the last parts of their paths. Each request is "
         "logged on standard error: method, path, status, seconds. The playground appends feedback "

@@ -214,6 +214,7 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
         long = name in ("demo", "compare", "run", "teach", "guide", "serve")
         if "--out" in words and name in ("compare", "run"):
             words[words.index("--out") + 1] += "-new"  # the folder above is no run's
+        words += ["--port", "0"] if name == "serve" else []  # 8000 may be in use
         assert main([*words, *(["--dry-run"] if long else [])]) == 0, description.example
     assert (tmp_path / "segments.jsonl").is_file() and (tmp_path / "answers.jsonl").is_file()
 

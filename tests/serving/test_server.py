@@ -15,7 +15,7 @@ def test_port_0_takes_a_free_one_and_a_port_in_use_is_refused_with_the_next_one(
     with listening_socket("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         assert url_of(listening) == f"http://127.0.0.1:{port}"
-        listening.listen()
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
         with pytest.raises(RecipeError, match=rf"port {port} is in use.*--port {port + 1}"):
             listening_socket("127.0.0.1", port)
 

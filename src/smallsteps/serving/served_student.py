@@ -147,17 +147,21 @@ def served_names(models: Sequence[str]) -> list[str]:
     >>> served_names(["runs/a/best", "runs/b/best", "smollm2"])
     ['a/best', 'b/best', 'smollm2']
     """
-    parts = [
-        Path(model).expanduser().resolve().parts
-        if "/" in model or "\\" in model or model in (".", "..")
-        else (model,)
-        for model in models
-    ]
+    parts = [_parts(model) for model in models]
     names = []
-    for own in parts:
-        for count in range(1, len(own) + 1):
-            alike = [other for other in parts if other[-count:] == own[-count:]]
-            if len(alike) == 1 or count == len(own):
-                names.append("/".join(own[-count:]))
+    for path in parts:
+        for count in range(1, len(path) + 1):
+            alike = [other for other in parts if other[-count:] == path[-count:]]
+            if len(alike) == 1 or count == len(path):
+                names.append("/".join(path[-count:]))
                 break
     return names
+
+
+def _parts(model: str) -> tuple[str, ...]:
+    """The parts of a path; a name is one part."""
+    if model in (".", ".."):
+        return Path(model).resolve().parts
+    if "/" in model or "\\" in model:
+        return Path(model).expanduser().absolute().parts  # links keep their names
+    return (model,)

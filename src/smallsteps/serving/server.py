@@ -11,13 +11,15 @@ import uvicorn
 from smallsteps.errors import RecipeError
 from smallsteps.serving.guard import Application
 
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 DRAIN_SECONDS = 10
 """After Ctrl-C answers under way may take so long; a second Ctrl-C ends at once."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket bound to the address; port 0: any free one. Raises RecipeError where that cannot
-    be."""
+    """A socket that listens at the address; port 0: any free one. Raises RecipeError where that
+    cannot be."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -30,6 +32,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(BACKLOG)  # who asks before the server is ready waits
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:
