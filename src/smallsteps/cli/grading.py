@@ -6,12 +6,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.prediction_rows import prediction_of
 from smallsteps.cli.progress import Terminal, say
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.outputs import check_output
 from smallsteps.records import Prediction, Problem
@@ -19,15 +19,31 @@ from smallsteps.tasks import Task
 from smallsteps.tasks.files import at, identified, read_problems, read_rows, write_rows
 from smallsteps.tasks.records_from_rows import problem_of
 
+if TYPE_CHECKING:
+    from smallsteps.publishing.harness import HarnessScores
+
+
+HARNESS = "lm-eval"
+"""The other program that can grade beside us."""
+MAX_OTHERS = 5
+"""Maximum number of ids in a line about other verdicts."""
+
 
 def grade_file(
-    predictions: Path, gold: InputFile, lenient: bool, rows: Path | None, as_json: bool
+    predictions: Path,
+    gold: InputFile,
+    lenient: bool,
+    rows: Path | None,
+    as_json: bool,
+    beside: str | None = None,
 ) -> None:
     """Prints the scores with their signatures, or as JSON. rows: a file for one row per prediction,
-    in order.
+    in order. beside: `lm-eval` also grades by that program.
 
     Raises DataError, with file and line, on a prediction that cannot be read, that answers no gold
     problem, or that is the second one for its problem."""
+    if beside not in (None, HARNESS):
+        raise RecipeError(f"--with {beside}: expected {HARNESS}.")
     if rows is not None:
         check_output(rows, "--rows", [predictions, gold.path])
     reporter = Terminal()
@@ -50,10 +66,13 @@ def grade_file(
     ]
     if rows is not None:
         write_rows(rows, (_graded_row(task, answer, problem_by_id) for answer in answers))
+    harness = _by_harness(answers, problems, task) if beside else None
     if as_json:
-        _print_json(scores)
-    else:
-        _print_signatures(scores)
+        _print_json(scores, harness)
+        return
+    _print_signatures(scores)
+    if harness is not None:
+        _print_harness(harness, answers, problem_by_id, task)
 
 
 def gold_problems(gold: InputFile, task: Task, reporter: Terminal) -> list[Problem]:
@@ -128,12 +147,47 @@ class _PredictionFile:
 def _graded_row(
     task: Task, prediction: Prediction, problem_by_id: Mapping[str, Problem]
 ) -> dict[str, Any]:
-    golds = task.golds(problem_by_id[prediction.problem_id])
-    correct = any(task.same(prediction.answer, gold) for gold in golds)
+    correct = _is_right(task, prediction, problem_by_id)
     return {"id": prediction.problem_id, "answer": prediction.answer, "correct": correct}
 
 
-def _print_json(scores: Sequence[Score]) -> None:
+def _is_right(task: Task, prediction: Prediction, problem_by_id: Mapping[str, Problem]) -> bool:
+    golds = task.golds(problem_by_id[prediction.problem_id])
+    return any(task.same(prediction.answer, gold) for gold in golds)
+
+
+def _by_harness(
+    answers: Sequence[Prediction], problems: Sequence[Problem], task: Task
+) -> HarnessScores:
+    """The same answers, graded by lm-evaluation-harness. Raises RecipeError for a task whose
+    answers are parts of longer ones."""
+    if task.assemble is not None:
+        raise RecipeError(f"--with {HARNESS}: task {task.name!r} is graded as whole reports.")
+    from smallsteps.publishing.harness import harness_scores
+
+    return harness_scores(answers, problems)
+
+
+def _print_harness(
+    harness: HarnessScores,
+    answers: Sequence[Prediction],
+    problem_by_id: Mapping[str, Problem],
+    task: Task,
+) -> None:
+    """The harness's figures, and the first answers that it grades in another way."""
+    ours = {answer.problem_id: _is_right(task, answer, problem_by_id) for answer in answers}
+    for name, value in harness.values.items():
+        right = harness.right[name]
+        others = [problem for problem in ours if right[problem] != ours[problem]]
+        shown = ", ".join(others[:MAX_OTHERS]) + (", ..." if len(others) > MAX_OTHERS else "")
+        parted = f"; another verdict than ours on {len(others)}: {shown}" if others else ""
+        say(
+            f"exact_match = {value:.1f} | {name} of lm-eval {harness.version} | n:{len(right)}"
+            f"{parted}"
+        )
+
+
+def _print_json(scores: Sequence[Score], harness: HarnessScores | None = None) -> None:
     main_score, *further = scores
     row = main_score.to_row()
     if further:
@@ -141,6 +195,8 @@ def _print_json(scores: Sequence[Score]) -> None:
             score.metric: {"value": score.value, "low": score.low, "high": score.high}
             for score in further
         }
+    if harness is not None:
+        row[HARNESS] = {"version": harness.version, **harness.values}
     json.dump(row, sys.stdout, ensure_ascii=False, indent=1)
     print()
 

@@ -37,6 +37,14 @@ def grade(
             help="Write one row per prediction to this file: id, answer, correct.",
         ),
     ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="lm-eval",
+            help="Grade the same answers by lm-evaluation-harness too (extra `lm-eval`).",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the score as JSON.")] = False,
     columns: Columns = None,
 ) -> None:
@@ -44,4 +52,5 @@ def grade(
     from smallsteps.cli.grading import grade_file
     from smallsteps.cli.input_file import InputFile
 
-    grade_file(predictions, InputFile(gold, task, column_names(columns)), lenient, rows, json)
+    source = InputFile(gold, task, column_names(columns))
+    grade_file(predictions, source, lenient, rows, json, beside)
