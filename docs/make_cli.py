@@ -199,6 +199,20 @@ DESCRIPTIONS = {
             "a file of feedback that is none",
         ],
     ),
+    "review": Description(
+        "smallsteps review my.jsonl --out feedback.jsonl --labels labels.jsonl --port 8102",
+        "Prints the address of a page that shows one chain of the file after the other, and answers "
+        "until Ctrl-C. Judgements and edited chains are appended as rows of "
+        "[feedback](feedback.md#the-file). Labels of ES and AS become rows of a file of chains with "
+        "`segments`, which `segment --agreement` reads. The same command goes on where an earlier "
+        "one stopped. Only this machine reaches the page. See "
+        "[feedback](feedback.md#a-page-for-a-file-of-chains).",
+        [
+            "a row that cannot be read",
+            "a file of feedback or of labels that is none",
+            "a port that is in use",
+        ],
+    ),
     "guide": Description(
         "smallsteps guide hops.jsonl --guide runs/mine/seed0/distilled/candidate-40 "
         "--reader MODEL --base-url http://localhost:8000/v1 --compare --out answers.jsonl",

@@ -38,7 +38,15 @@ MAY_IMPORT = {
         "students",
         "generation",
     },
-    "serving": {"errors", "records", "tasks", "students", "generation", "teaching"},
+    "serving": {
+        "errors",
+        "records",
+        "tasks",
+        "segments",
+        "students",
+        "generation",
+        "teaching",
+    },
     "quality": {
         "config",
         "devices",

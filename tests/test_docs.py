@@ -211,7 +211,7 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
         program, *words = shlex.split(description.example)
         assert (program, words[0]) == ("smallsteps", name)
         # these train, or ask a server; their plan shows that every word is understood
-        long = name in ("demo", "compare", "run", "teach", "guide", "serve")
+        long = name in ("demo", "compare", "run", "teach", "guide", "serve", "review")
         if "--out" in words and name in ("compare", "run"):
             words[words.index("--out") + 1] += "-new"  # the folder above is no run's
         words += ["--port", "0"] if name == "serve" else []  # 8000 may be in use

@@ -19,6 +19,7 @@ from smallsteps.cli.commands.export import export
 from smallsteps.cli.commands.grade import grade
 from smallsteps.cli.commands.guide import guide
 from smallsteps.cli.commands.quality import quality
+from smallsteps.cli.commands.review import review
 from smallsteps.cli.commands.run import compare, demo, recipes, run
 from smallsteps.cli.commands.runs import runs
 from smallsteps.cli.commands.segment import segment
@@ -39,6 +40,7 @@ COMMANDS = (
     segment,
     solve,
     serve,
+    review,
     grade,
     guide,
     quality,

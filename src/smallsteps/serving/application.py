@@ -59,8 +59,7 @@ def make_application(
         Route("/v1/completions", served.text, methods=["POST"]),
         *playground.routes(),
     ]
-    handlers: Any = {ApiError: _api_error, HTTPException: _http_error, Exception: _bug}
-    application = Starlette(routes=routes, lifespan=running, exception_handlers=handlers)
+    application = Starlette(routes=routes, lifespan=running, exception_handlers=ERROR_HANDLERS)
     return Guard(application, access, log)
 
 
@@ -224,3 +223,11 @@ def _http_error(request: Request, error: HTTPException) -> Response:
 
 def _bug(_: Request, error: Exception) -> Response:
     return _json_error(ApiError(500, f"A bug of smallsteps ({type(error).__name__})."))
+
+
+ERROR_HANDLERS: dict[Any, Any] = {
+    ApiError: _api_error,
+    HTTPException: _http_error,
+    Exception: _bug,
+}
+"""Every error in OpenAI's shape."""

@@ -87,9 +87,9 @@ class Playground:
     def routes(self) -> list[Route]:
         """Of the page and of what it asks."""
         return [
-            Route("/", _file("playground.html", "text/html")),
-            Route("/playground.css", _file("playground.css", "text/css")),
-            Route("/playground.js", _file("playground.js", "text/javascript")),
+            Route("/", page_file("playground.html", "text/html")),
+            Route("/playground.css", page_file("playground.css", "text/css")),
+            Route("/playground.js", page_file("playground.js", "text/javascript")),
             Route("/playground/students", self.list_students),
             Route("/playground/entropies", self.score, methods=["POST"]),
             Route("/playground/feedback", self.feedback, methods=["POST"]),
@@ -178,7 +178,7 @@ def example_questions(students: Sequence[ServedStudent]) -> list[str]:
     ]
 
 
-def _file(name: str, kind: str) -> Any:
+def page_file(name: str, kind: str) -> Any:
     """A handler that sends a file of the package."""
     content = (files("smallsteps.serving") / name).read_bytes()
 
