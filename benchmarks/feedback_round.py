@@ -5,7 +5,8 @@ mistakes than from the same chains again?
 
 The bundled causal student is trained briefly on whole chains (OUT/first; or DIR is such a student)
 and asked new questions, as people ask in the playground. Its wrong chains become feedback: judged
-wrong, edited by the exact solver, which stands in for a person. The student is trained on, with the
+wrong, and edited as the data would say it (--edits data) or as the exact solver explains the
+mistake, in smaller steps and other words (--edits solver). The student is trained on, with the
 same number of tokens: on the same chains (OUT/without), and on the same chains with the feedback
 (OUT/with). Prints the paired test over all seeds. Killed, the same call continues."""
 
@@ -25,7 +26,7 @@ from smallsteps.experiment.recipe import Recipe, make_recipe
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
 from smallsteps.generation.solve import load_with_task, solve
-from smallsteps.records import Prediction, Problem
+from smallsteps.records import Chain, Prediction, Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.feedback import Feedback, append_feedback, now
@@ -66,18 +67,22 @@ def recipe_of(
     )
 
 
-def write_feedback(file: Path, student: Path, problems: Sequence[Problem]) -> int:
-    """The wrong chains of the student on these problems, each edited by the solver; returns their
+def write_feedback(file: Path, student: Path, chains: Sequence[Chain], edits: str) -> int:
+    """The wrong chains of the student on the problems of these chains, each edited; returns their
     number."""
     loaded = load_with_task(student)
     task, solver, wrong = loaded.task, StorySolver(), 0
-    by_id = {problem.id: problem for problem in problems}
+    problems = [chain.problem for chain in chains]
+    by_id = {chain.problem.id: chain for chain in chains}
     file.unlink(missing_ok=True)
     for prediction in solve(loaded.student, problems, task):
-        problem = by_id[prediction.problem_id]
+        problem, rationale = by_id[prediction.problem_id]
         if task.grade(prediction, problem).value == 1.0 or not prediction.text.strip():
             continue
-        (reply,) = solver.explain([Lesson(problem.id, problem, prediction.text)])
+        edited: str | None = rationale.text
+        if edits == "solver":
+            (reply,) = solver.explain([Lesson(problem.id, problem, prediction.text)])
+            edited = reply.text
         wrong += 1
         append_feedback(
             file,
@@ -87,7 +92,7 @@ def write_feedback(file: Path, student: Path, problems: Sequence[Problem]) -> in
                 rationale=prediction.text,
                 answer=prediction.answer,
                 verdict="wrong",
-                edited=reply.text,
+                edited=edited,
                 student=str(student),
                 time=now(),
             ),
@@ -124,6 +129,7 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=600)
     parser.add_argument("--first-budget", type=int, default=160_000)
     parser.add_argument("--budget", type=int, default=40_000)
+    parser.add_argument("--edits", choices=("data", "solver"), default="data")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -134,12 +140,9 @@ def main() -> None:
         student = out / "first" / str(run(recipe, out / "first").best.folder)
     feedback = out / "feedback.jsonl"
     if not (out / "with").exists():
-        problems = [chain.problem for chain in make_chains(options.asked, SEED, "medium")]
-        wrong = write_feedback(feedback, student, problems)
-        print(
-            f"{wrong} of {len(problems)} new questions answered wrong, edited by the solver",
-            flush=True,
-        )
+        chains = make_chains(options.asked, SEED, "medium")
+        wrong = write_feedback(feedback, student, chains, options.edits)
+        print(f"{wrong} of {len(chains)} new questions answered wrong, and edited", flush=True)
     plain = recipe_of(options, str(student), options.seeds, options.budget)
     taught_recipe = recipe_of(
         options, str(student), options.seeds, options.budget, feedback=str(feedback)
