@@ -152,7 +152,7 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out == f"smallsteps {__version__}\n"
 
 
-VERBS = "Answer Ask Compare Cut Grade Judge Let List Run Score Serve Show Train"
+VERBS = "Answer Ask Compare Cut Export Grade Judge Let List Run Score Serve Show Train"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)

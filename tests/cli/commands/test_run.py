@@ -17,7 +17,10 @@ def test_run_passes_changes_on(passed):
 
 def test_compare_makes_a_recipe_of_its_options(passed):
     options = "--student s --arms direct,ases-uni-ent, --seeds 3 --budget 99 --passes 2.5 "
-    options += "--task gsm8k --columns rationale=cot --device cpu --set train.evaluations=1 --out o"
+    options += (
+        "--task gsm8k --columns rationale=cot --device cpu --set train.evaluations=1 --out o "
+    )
+    options += "--feedback f.jsonl --feedback g.jsonl"
     content, changes, out, threads, dry_run = passed(
         COMPARE, "compare", "dir/my.jsonl", *options.split()
     )
@@ -25,7 +28,12 @@ def test_compare_makes_a_recipe_of_its_options(passed):
         "title": "my.jsonl with s",
         "arms": ["direct", "ases-uni-ent"],
         "seeds": [0, 1, 2],
-        "data": {"chains": "dir/my.jsonl", "task": "gsm8k", "columns": {"rationale": "cot"}},
+        "data": {
+            "chains": "dir/my.jsonl",
+            "task": "gsm8k",
+            "columns": {"rationale": "cot"},
+            "feedback": ["f.jsonl", "g.jsonl"],
+        },
         "student": {"name": "s", "device": "cpu"},
         "train": {"budget": 99, "passes": 2.5},
     }

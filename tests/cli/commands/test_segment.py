@@ -12,16 +12,31 @@ def test_defaults(passed):
     assert passed(JOB, "segment", "in.jsonl", "--out", "out.jsonl") == (
         InputFile(Path("in.jsonl"), "numbers", {}),
         Path("out.jsonl"),
-        Cutting("inter", 1.0, "add", None, "auto"),
+        "inter",
+        Cutting(1.0, "add", None, None, "auto"),
         5,
     )
 
 
 def test_options(passed):
-    options = "--out out.jsonl --strategy ent --student s --beta 0.8 --closing keep --device cpu"
+    options = "--out out.jsonl --strategy ent --student s --untrained-student u --beta 0.8 "
+    options += "--closing keep --device cpu"
     assert passed(JOB, "segment", "in.jsonl", *options.split(), "--show", "0") == (
         InputFile(Path("in.jsonl"), "numbers", {}),
         Path("out.jsonl"),
-        Cutting("ent", 0.8, "keep", "s", "cpu"),
+        "ent",
+        Cutting(0.8, "keep", "s", "u", "cpu"),
         0,
+    )
+
+
+def test_agreement_takes_several_strategies_and_no_output(passed):
+    options = "--agreement --strategy rouge --strategy inter --whole-segments --task text"
+    job = "smallsteps.cli.label_agreement.print_agreement"
+    assert passed(job, "segment", "in.jsonl", *options.split()) == (
+        InputFile(Path("in.jsonl"), "text", {}),
+        Cutting(1.0, "add", None, None, "auto"),
+        ["rouge", "inter"],
+        True,
+        None,
     )

@@ -38,7 +38,7 @@ def review(
         bool, typer.Option("--dry-run", help="Read the files, print the address, and stop.")
     ] = False,
 ) -> None:
-    """Judge, edit and label chains on a page in your browser, on this machine alone."""
+    """Judge chains on a page in your browser, edit them and label their sub-sentences."""
     from smallsteps.cli.input_file import InputFile
     from smallsteps.cli.reviewing import ReviewFiles, review_file
 
