@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from smallsteps.cli.cpu_threads import Compute
-from smallsteps.cli.guiding import Guide
+from smallsteps.cli.guiding import GateOptions, Guide, GuideOptions
 from smallsteps.cli.input_file import InputFile
 from smallsteps.methods.guided.config import ReaderSettings
 
@@ -17,9 +17,8 @@ def test_defaults_are_those_of_the_settings(passed):
         Path("o.jsonl"),
         Guide("g", 160),
         ReaderSettings(name="m"),
-        False,
+        GuideOptions(),
         Compute("auto", None),
-        False,
     )
 
 
@@ -41,4 +40,10 @@ def test_options_fill_the_settings(passed):
         price_out=2.0,
         store="s",
     )
-    assert rest == [True, Compute("cpu", 2), True]
+    assert rest == [GuideOptions(compare=True, dry_run=True), Compute("cpu", 2)]
+
+
+def test_a_gate_has_the_judge_that_is_named(passed):
+    *_, options, _ = passed(JOB, *NEEDED, "--min-factuality", "0.6", "--judge", "endpoint:big")
+    assert isinstance(options.gate, GateOptions)
+    assert (options.gate.least, options.gate.judge.name) == (0.6, "endpoint:big")
