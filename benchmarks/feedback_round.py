@@ -2,13 +2,15 @@
 mistakes than from the same chains again?
 
     python benchmarks/feedback_round.py OUT [--budget 40000] [--seeds 3] [--student DIR]
+    python benchmarks/feedback_round.py OUT --anew --budget 200000
 
 The bundled causal student is trained briefly on whole chains (OUT/first; or DIR is such a student)
 and asked new questions, as people ask in the playground. Its wrong chains become feedback: judged
 wrong, and edited as the data would say it (--edits data) or as the exact solver explains the
-mistake, in smaller steps and other words (--edits solver). The student is trained on, with the
-same number of tokens: on the same chains (OUT/without), and on the same chains with the feedback
-(OUT/with). Prints the paired test over all seeds. Killed, the same call continues."""
+mistake, in smaller steps and other words (--edits solver). The student is trained on (--anew: the
+bundled student is trained from the beginning), with the same number of tokens: on the same chains
+(OUT/without), and on the same chains with the feedback (OUT/with). Prints the paired test over all
+seeds. Killed, the same call continues."""
 
 from __future__ import annotations
 
@@ -34,6 +36,7 @@ from smallsteps.teaching.lessons import Lesson
 from smallsteps.teaching.story_solver import StorySolver
 
 TASK = "stories"
+BUNDLED = "bundled-causal"
 SPLIT_SEED = 1
 SEED = 900
 """Of the questions that the student is asked: no recipe trains on it."""
@@ -130,23 +133,23 @@ def main() -> None:
     parser.add_argument("--first-budget", type=int, default=160_000)
     parser.add_argument("--budget", type=int, default=40_000)
     parser.add_argument("--edits", choices=("data", "solver"), default="data")
+    parser.add_argument("--anew", action="store_true", help="train the untrained student")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
     out: Path = options.out
     student: Path | None = options.student
     if student is None:
-        recipe = recipe_of(options, "bundled-causal", 1, options.first_budget)
+        recipe = recipe_of(options, BUNDLED, 1, options.first_budget)
         student = out / "first" / str(run(recipe, out / "first").best.folder)
     feedback = out / "feedback.jsonl"
     if not (out / "with").exists():
         chains = make_chains(options.asked, SEED, "medium")
         wrong = write_feedback(feedback, student, chains, options.edits)
         print(f"{wrong} of {len(chains)} new questions answered wrong, and edited", flush=True)
-    plain = recipe_of(options, str(student), options.seeds, options.budget)
-    taught_recipe = recipe_of(
-        options, str(student), options.seeds, options.budget, feedback=str(feedback)
-    )
+    start = BUNDLED if options.anew else str(student)
+    plain = recipe_of(options, start, options.seeds, options.budget)
+    taught_recipe = recipe_of(options, start, options.seeds, options.budget, feedback=str(feedback))
     run(plain, out / "without")
     taught = run(taught_recipe, out / "with")
     print(taught.data.feedback)

@@ -277,6 +277,8 @@ def test_prompts_of_the_user_are_asked(judged, server, tmp_path):
         (["--out", "q", "--sheet", "s"], "--sheet and --out: a sheet is written alone"),
         (["--ratings", "r", "--sheet", "s"], "--sheet and --ratings: a sheet is written alone"),
         (["--out", "q", "--scores", "s"], "--scores: has no effect without --ratings"),
+        (["--out", "q", "--seed", "0"], "--seed: has no effect without --sheet"),
+        (["--out", "q", "--raters", "2"], "--raters: has no effect without --sheet"),
         (["--out", "q", "--aspect", "fluent"], "no such aspect. Did you mean 'fluency'"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,13 @@ def check_mode(
             "nothing to write: name --out FILE for scores, --sheet FILE for a rating sheet, or "
             "--ratings FILE to compare filled sheets."
         )
+
+
+def check_sheet_options(options: Mapping[str, int | None]) -> None:
+    """Raises RecipeError where an option of rating sheets is given although none is written."""
+    for option, value in options.items():
+        if value is not None:
+            raise RecipeError(f"{option}: has no effect without --sheet. Name a sheet to write.")
 
 
 def selected_aspects(names: Sequence[str] | None) -> tuple[str, ...] | None:

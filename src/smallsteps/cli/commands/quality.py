@@ -92,11 +92,17 @@ def quality(
         ),
     ] = None,
     raters: Annotated[
-        int, typer.Option("--raters", min=1, max=1000, help="Sheets to write, one per rater.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--raters", min=1, max=1000, help="Sheets to write, one per rater. Default: 1."
+        ),
+    ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", min=0, max=2**31, help="Seed of the order of a sheet's rows.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--seed", min=0, max=2**31, help="Seed of the order of a sheet's rows. Default: 0."
+        ),
+    ] = None,
     ratings: Annotated[
         list[Path] | None,
         typer.Option(
@@ -116,14 +122,22 @@ def quality(
     """Score rationales in eight aspects, each from 0 to 1."""
     from smallsteps.cli.cpu_threads import Compute
     from smallsteps.cli.input_file import InputFile
-    from smallsteps.cli.rating import AspectMeasures, check_mode, rate_file, selected_aspects
+    from smallsteps.cli.rating import (
+        AspectMeasures,
+        check_mode,
+        check_sheet_options,
+        rate_file,
+        selected_aspects,
+    )
     from smallsteps.cli.rating_sheets import Sheets, compare_sheets, write_blank_sheets
 
     check_mode(out, sheet, ratings, scores)
+    if sheet is None:
+        check_sheet_options({"--raters": raters, "--seed": seed})
     source = InputFile(rationales, task, column_names(columns))
     chosen = selected_aspects(aspects)
     if sheet is not None:
-        write_blank_sheets(source, sheet, Sheets(raters, seed, chosen, judge.prompts))
+        write_blank_sheets(source, sheet, Sheets(raters or 1, seed or 0, chosen, judge.prompts))
     elif ratings:
         compare_sheets(source, ratings, scores or [], out)
     elif out is not None:
