@@ -216,10 +216,10 @@ def _p(row: TableRow) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Text that Markdown shows as it is, on one line.
+    r"""Text that Markdown shows as it is, on one line.
 
     >>> print(markdown_text("ases-uni-ent* | <b>"))
-    ases-uni-ent\\\\* \\\\| \\\\<b\\\\>
+    ases-uni-ent\* \| \<b\>
     """
     line = visible_line(text)
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#~$&" else sign for sign in line)
@@ -241,10 +241,10 @@ LATEX = {
 
 
 def latex_text(text: str) -> str:
-    """Text that LaTeX prints as it is, on one line.
+    r"""Text that LaTeX prints as it is, on one line.
 
     >>> print(latex_text("95 % of a_b"))
-    95 \\\\% of a\\\\_b
+    95 \% of a\_b
     """
     return "".join(LATEX.get(sign, sign) for sign in visible_line(text))
 
