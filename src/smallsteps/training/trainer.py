@@ -53,6 +53,7 @@ from smallsteps.training.processes import (
     sum_over_processes,
     wait_for_all,
 )
+from smallsteps.training.trackers import tracked
 from smallsteps.training.updates import TrainingInputs, Update, Updates
 
 Progress = Callable[[int, int, Mapping[str, float | int | None]], None]
@@ -282,11 +283,14 @@ class UpdateTrainer(Trainer):
             over = torch.tensor(float(self.choice.over(update)), device=self.args.device)
             self.over = bool(from_first(over))
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Trainer's own summary at the end has the same names for other figures: not reported."""
+
     def end_update(self) -> None:
         """Write the row of the finished update to the curves, trackers and the caller."""
         self.curves.add(self.row)
         if self.settings.report_to:
-            self.log({name: float(value) for name, value in self.row.items() if value is not None})
+            super().log(tracked(self.row))
         if self.progress is not None and self.first:
             self.progress(self.state.global_step, self.plan.updates, self.row)
 

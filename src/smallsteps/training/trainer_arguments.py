@@ -44,6 +44,7 @@ def trainer_arguments(
         eval_strategy="no",
         save_strategy="no",
         report_to=list(settings.report_to) or "none",
+        run_name=str(out),
         disable_tqdm=True,
         log_level="error",
         log_level_replica="error",
