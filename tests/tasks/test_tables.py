@@ -97,7 +97,7 @@ def test_hub_names_carry_config_and_split(monkeypatch: pytest.MonkeyPatch) -> No
     chain = read_chains(
         "hub:openai/gsm8k:main:train", get_task("gsm8k"), {"rationale": "cot"}
     ).chains[0]
-    assert calls == [(("openai/gsm8k", "main"), {"split": "train"})]
+    assert calls == [(("openai/gsm8k", "main"), {"split": "train", "revision": None})]
     assert (chain.problem.id, chain.problem.meta) == ("line-000001", {})
     with pytest.raises(DataError, match=r"expected hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT"):
         list(read_rows("hub:openai/gsm8k"))
@@ -106,6 +106,22 @@ def test_hub_names_carry_config_and_split(monkeypatch: pytest.MonkeyPatch) -> No
         match=r"hub:nowhere:train: cannot be loaded \(FileNotFoundError: no such data set\)",
     ):
         list(read_rows("hub:nowhere:train"))
+
+
+def test_a_revision_of_a_hub_data_set_is_named_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    fake_datasets(monkeypatch, [{"question": "How many?"}], calls)
+    list(read_rows("hub:openai/gsm8k@e53f048:main:train"))
+    list(read_rows("hub:openai/gsm8k@e53f048:test"))
+    assert calls == [
+        (("openai/gsm8k", "main"), {"split": "train", "revision": "e53f048"}),
+        (("openai/gsm8k",), {"split": "test", "revision": "e53f048"}),
+    ]
+    for wrong in ("hub:openai/gsm8k@:train", "hub:@e53f048:train", "hub:openai/gsm8k@e53f048"):
+        with pytest.raises(DataError, match=r"NAME@REVISION names a commit or a branch"):
+            list(read_rows(wrong))
+    with pytest.raises(DataError, match=r"Check the name, the revision, the split and the network"):
+        list(read_rows("hub:nowhere@e53f048:train"))
 
 
 def test_parquet_and_arrow_files_of_both_kinds_are_read(tmp_path: Path) -> None:

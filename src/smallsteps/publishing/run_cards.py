@@ -117,7 +117,9 @@ def hub_datasets(recipe: Mapping[str, Any]) -> list[str]:
     """The data sets of a recipe that lie on the Hub."""
     chains = (recipe.get("data") or {}).get("chains") or []
     sources = [chains] if isinstance(chains, str) else list(chains)
-    names = [source.split(":")[1] for source in sources if source.startswith("hub:")]
+    names = [
+        source.split(":")[1].partition("@")[0] for source in sources if source.startswith("hub:")
+    ]
     return [name for name in names if HUB_NAME.fullmatch(name)]
 
 

@@ -146,20 +146,24 @@ def _batches(batches: Iterator[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def read_hub(name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row from 1, row) of `hub:NAME:SPLIT` or `hub:NAME:CONFIG:SPLIT`."""
-    parts = name.removeprefix(HUB).split(":")
-    if len(parts) not in (2, 3) or not all(parts):
+    """(row from 1, row) of `hub:NAME:SPLIT` or `hub:NAME:CONFIG:SPLIT`; NAME may be followed by
+    `@REVISION`."""
+    first, *parts = name.removeprefix(HUB).split(":")
+    data_set, at, revision = first.partition("@")
+    if len(parts) not in (1, 2) or not all([data_set, *parts]) or (at and not revision):
         raise DataError(
             f"{name}: expected hub:NAME:SPLIT or hub:NAME:CONFIG:SPLIT, "
-            "such as hub:openai/gsm8k:main:train."
+            "such as hub:openai/gsm8k:main:train; NAME@REVISION names a commit or a branch."
         )
     datasets = _extra("datasets", name)
     try:
-        table = datasets.load_dataset(*parts[:-1], split=parts[-1])
+        table = datasets.load_dataset(
+            data_set, *parts[:-1], split=parts[-1], revision=revision or None
+        )
     except Exception as error:  # what `datasets` raises is many-typed: network, name, split, format
         raise DataError(
             f"{name}: cannot be loaded ({type(error).__name__}: {error}). Check the name, "
-            "the split and the network."
+            f"{'the revision, ' if revision else ''}the split and the network."
         ) from error
     for number, row in enumerate(table, start=1):
         yield number, {name: cell for name, cell in dict(row).items() if cell is not None}
