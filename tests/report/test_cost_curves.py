@@ -125,6 +125,18 @@ def test_a_short_lead_and_that_of_a_control_are_none() -> None:
     assert [lead.name for lead in over_tokens(found).leads()] == ["direct"]
 
 
+def test_nobody_leads_as_long_as_all_arms_are_level() -> None:
+    arms = [
+        untrained("base", 0.0, validation=0.0),
+        trained("direct", 40.0, 0.0, 0.0, 30.0),
+        trained("uni", 40.0, 0.0, 0.0, 20.0),
+    ]
+    leads = over_tokens(results_of(*arms)).leads()
+    assert [lead.name for lead in leads] == ["direct"]
+    level = [untrained("base", 0.0, validation=0.0), trained("direct", 0.0, 0.0, 0.0)]
+    assert over_tokens(results_of(*level)).leads() == []
+
+
 def test_of_very_many_arms_the_best_are_drawn_and_always_the_baseline() -> None:
     arms: list[ArmResult] = [trained("direct", 1.0, 0.0, 1.0)]
     arms += [trained(f"uni-{n}", 40.0, 1.0, 2.0 + n) for n in range(20)]

@@ -41,7 +41,9 @@ GUIDED = "guided"
 """The method whose students write rationales for another model, which answers."""
 LEFT_OUT = ("title", "about")
 """Keys of the recipe that the card shows elsewhere."""
-_PATH = re.compile(r"[/~.]|[A-Za-z]:[\\/]|.*\.(jsonl?|csv|tsv|parquet|arrow|txt|gz|zst|gguf)$")
+_PATH = re.compile(
+    r"[/~.]|[A-Za-z]:[\\/]|[^\s/]+(/[^\s/]+){2,}$|.*\.(jsonl?|csv|tsv|parquet|arrow|txt|gz|zst|gguf)$"
+)
 
 
 def write_cards(run_folder: Path | str) -> list[Path]:
@@ -239,6 +241,8 @@ def public(value: Any) -> Any:
 
     >>> public({"chains": "/home/me/a.jsonl", "test": None, "name": "owner/model"})
     {'chains': 'a.jsonl', 'name': 'owner/model'}
+    >>> public("runs/first/arms/direct-seed0/training/candidate-40")
+    'candidate-40'
     """
     if isinstance(value, Mapping):
         return {key: public(item) for key, item in value.items() if item not in (None, {}, [])}

@@ -116,7 +116,8 @@ class CostFigure:
     def leads(self) -> list[Lead]:
         """Which line is the highest, from left to right. Of equals the earlier leader stays, then
         the earlier arm. Controls are passed over, as no user can have them, and so are leads over
-        less than SHORTEST_LEAD of the axis, which are noise."""
+        less than SHORTEST_LEAD of the axis, which are noise. Nobody leads as long as all are
+        level."""
         arms: list[CostLine | Level] = [*self.levels, *self.lines]
         rivals = {arm.name: arm for arm in arms if not arm.control}
         grid = sorted({0.0, *(x for line in self.lines for x, _ in line.best)})
@@ -126,12 +127,20 @@ class CostFigure:
             if not values:
                 continue
             top = max(values.values())
+            if (
+                len(values) > 1
+                and top == min(values.values())
+                and {top} >= {lead.value for lead in leads}
+            ):
+                leads.clear()  # all have been level so far
+                continue
             if leads and values[leads[-1].name] == top:
                 continue
             name = next(name for name, value in values.items() if value == top)
             place = _crossing(rivals[leads[-1].name], rivals[name], before, x) if leads else x
-            leads.append(Lead(place, rivals[name].at(place) or top, name))
-        return _lasting(leads, grid[-1])
+            value = rivals[name].at(place)
+            leads.append(Lead(place, top if value is None else value, name))
+        return _lasting(leads, grid[-1]) if leads else []
 
 
 def _lasting(leads: Sequence[Lead], last: float) -> list[Lead]:

@@ -142,15 +142,19 @@ def load_served(
 
 
 def served_names(models: Sequence[str]) -> list[str]:
-    """A short name for each: the last parts of its path, as many as tell it from the others.
+    """A short name for each: the last parts of its path, as many as tell it from the others. A
+    checkpoint of a run has its arm in its name.
 
     >>> served_names(["runs/a/best", "runs/b/best", "smollm2"])
     ['a/best', 'b/best', 'smollm2']
+    >>> served_names(["runs/mine/arms/direct-seed0/training/candidate-86"])
+    ['direct-seed0/candidate-86']
     """
     parts = [_parts(model) for model in models]
     names = []
     for path in parts:
-        for count in range(1, len(path) + 1):
+        shortest = 2 if len(path) > 1 and path[-1].startswith("candidate-") else 1
+        for count in range(shortest, len(path) + 1):
             alike = [other for other in parts if other[-count:] == path[-count:]]
             if len(alike) == 1 or count == len(path):
                 names.append("/".join(path[-count:]))
@@ -163,5 +167,6 @@ def _parts(model: str) -> tuple[str, ...]:
     if model in (".", ".."):
         return Path(model).resolve().parts
     if "/" in model or "\\" in model:
-        return Path(model).expanduser().absolute().parts  # links keep their names
+        parts = Path(model).expanduser().absolute().parts  # links keep their names
+        return tuple(part for part in parts if part != "training")
     return (model,)

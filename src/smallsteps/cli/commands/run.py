@@ -80,7 +80,7 @@ def compare(
         typer.Option(
             "--feedback",
             help="File of feedback on chains of training questions: edited and right chains are "
-            "learnt from. May be given several times.",
+            "learnt from.",
         ),
     ] = None,
     columns: Columns = None,
@@ -96,7 +96,7 @@ def compare(
     from smallsteps.cli.running import compare_file
 
     content: dict[str, Any] = {
-        "title": f"{Path(chains).name} with {student}",
+        "title": f"{Path(chains).name} with {Path(student).name if Path(student).is_dir() else student}",
         "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
         "seeds": list(range(seeds)),
         "data": {
