@@ -42,7 +42,8 @@ GUIDED = "guided"
 LEFT_OUT = ("title", "about")
 """Keys of the recipe that the card shows elsewhere."""
 _PATH = re.compile(
-    r"[/~.]|[A-Za-z]:[\\/]|[^\s/]+(/[^\s/]+){2,}$|.*\.(jsonl?|csv|tsv|parquet|arrow|txt|gz|zst|gguf)$"
+    r"[/~.]|[A-Za-z]:[\\/]|[^\s/]+(/[^\s/]+){2,}$"
+    r"|.*\.(jsonl?|csv|tsv|parquet|arrow|txt|gz|zst|gguf)$"
 )
 
 

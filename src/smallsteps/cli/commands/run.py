@@ -95,8 +95,9 @@ def compare(
     """Train and compare arms on your data at equal cost, and keep the best student."""
     from smallsteps.cli.running import compare_file
 
+    named = Path(student).name if Path(student).is_dir() else student
     content: dict[str, Any] = {
-        "title": f"{Path(chains).name} with {Path(student).name if Path(student).is_dir() else student}",
+        "title": f"{Path(chains).name} with {named}",
         "arms": [arm.strip() for arm in arms.split(",") if arm.strip()],
         "seeds": list(range(seeds)),
         "data": {
