@@ -194,3 +194,9 @@ def test_multi_hop_answers_are_graded_by_the_official_figures(tmp_path, capsys):
         "f1",
         "incl",
     ]
+
+
+def test_one_file_as_predictions_and_gold_is_refused(tmp_path, capsys):
+    file = write(tmp_path / "gold.jsonl", GOLD)
+    assert main(["grade", str(file), str(tmp_path / "." / "gold.jsonl"), "--task", "numbers"]) == 2
+    assert "the predictions and the gold answers are one file" in capsys.readouterr().err

@@ -174,3 +174,16 @@ def test_a_folder_of_another_version_says_so(tmp_path):
         path.write_text(re.sub(r'"smallsteps": "[^"]*"', '"smallsteps": "0.0.9"', path.read_text()))
     with pytest.raises(RunFolderError, match=r"\) or to smallsteps 0\.0\.9, this is "):
         check_folder(tmp_path / "run", "b", "title: y")
+
+
+def test_what_a_run_has_cannot_be_taken_away(tmp_path):
+    there = HERE.replace("[direct]", "[direct, base, ases-uni-rouge]").replace("[0]", "[0, 7]")
+    with opened(tmp_path, "there", there):
+        pass
+    hint = r"can be added to a run, not taken away: name base, ases-uni-rouge, 7 too\. Choose"
+    with pytest.raises(RunFolderError, match=hint), opened(tmp_path, "here", HERE):
+        pass
+    other = there.replace("5000", "6000")
+    with pytest.raises(RunFolderError) as refused, opened(tmp_path, "other", other):
+        pass
+    assert "taken away" not in str(refused.value)

@@ -195,6 +195,7 @@ def test_in_a_browser_a_verdict_and_an_edit_become_a_row(
     area = browser.find_element("css selector", ".edit")
     area.clear()
     area.send_keys("So she has 7 pens.")
+    assert texts(browser, ".saved") == ["Changed, not saved yet."]
     click(browser, ".feedback .no")
     until(lambda: texts(browser, ".saved") == ["Saved as wrong, with your edit."])
     plain, edited = read_feedback(tmp_path / "feedback.jsonl")

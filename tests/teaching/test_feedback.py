@@ -66,7 +66,9 @@ def test_a_bad_row_is_one_line_that_names_file_line_and_field(
 def test_chains_are_no_feedback(tmp_path: Path) -> None:
     file = tmp_path / "chains.jsonl"
     file.write_text('{"id": "1", "question": "?", "rationale": "r", "answer": "4"}\n')
-    with pytest.raises(DataError, match=r"chains\.jsonl:1: no field 'verdict'"):
+    with pytest.raises(
+        DataError, match=r"chains\.jsonl:1: no row of feedback: it has no 'verdict'"
+    ):
         read_feedback(file)
 
 

@@ -44,6 +44,11 @@ def grade_file(
     problem, or that is the second one for its problem."""
     if beside not in (None, HARNESS):
         raise RecipeError(f"--with {beside}: expected {HARNESS}.")
+    if predictions.exists() and predictions.resolve() == gold.path.resolve():
+        raise RecipeError(
+            f"{predictions}: the predictions and the gold answers are one file. Name first the "
+            "file that solve wrote, then the one with the gold answers."
+        )
     if rows is not None:
         check_output(rows, "--rows", [predictions, gold.path])
     reporter = Terminal()

@@ -106,7 +106,8 @@ def _check_recipe(path: Path, digest: str, recipe_yaml: str) -> None:
         )
         raise RunFolderError(
             f"{path} belongs to another recipe ({difference}; see {path / RECIPE})"
-            f"{_other_version(run)}. Choose another --out, or remove that folder."
+            f"{_other_version(run)}. {_taken_away(path / RECIPE, recipe_yaml)}"
+            "Choose another --out, or remove that folder."
         )
 
 
@@ -140,6 +141,21 @@ def _other_version(run: Mapping[str, Any]) -> str:
 
 
 # ---- how two recipes differ ----
+
+
+def _taken_away(path: Path, recipe_yaml: str) -> str:
+    """A hint where this recipe lacks arms or seeds of the one at `path`; else empty."""
+    try:
+        there, here = yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(recipe_yaml)
+        lacking = [
+            str(name) for key in ("arms", "seeds") for name in there[key] if name not in here[key]
+        ]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
+        return ""
+    if not lacking:
+        return ""
+    names = ", ".join(lacking[:MAX_NAMES]) + (", ..." if len(lacking) > MAX_NAMES else "")
+    return f"Arms and seeds can be added to a run, not taken away: name {names} too. "
 
 
 def _difference(path: Path, recipe_yaml: str) -> str:

@@ -247,6 +247,9 @@
       area.rows = 6;
       area.value = text;
       area.id = `edit-${state.next += 1}`;
+      area.addEventListener("input", () => {
+        if (saved.textContent) saved.textContent = "Changed, not saved yet.";
+      });
       const label = make("label", "", "Edited rationale. Right or Wrong saves it.");
       label.htmlFor = area.id;
       field.append(label, area);

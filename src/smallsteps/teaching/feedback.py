@@ -67,6 +67,11 @@ class Feedback:
     def from_row(cls, row: Row) -> Feedback:
         """The judgement of a row. Raises DataError on a field that is unknown, missing or invalid;
         `answer` and `edited` may be missing or null."""
+        if "verdict" not in row:
+            raise DataError(
+                "no row of feedback: it has no 'verdict', which is 'right' or 'wrong'. Name a file "
+                "that smallsteps serve or smallsteps review wrote."
+            )
         known = [column.name for column in fields(cls)]
         unknown = next((name for name in row if name not in known), None)
         if unknown is not None:
