@@ -192,7 +192,7 @@ def test_a_file_from_another_task_is_one_clear_line(tmp_path) -> None:
     append_feedback(file, judged(TESTED.question, id="t"))
     message = (
         r"data\.feedback: hops\.jsonl: of 2 judgements none can be used for the task 'numbers' "
-        rf"with these data \(1 {HELD_OUT}, 1 no answer can be read from its end\)\. Name the task"
+        rf"with these data \({HELD_OUT} \(1\), no answer can be read from its end \(1\)\)\. Name the task"
     )
     with pytest.raises(DataError, match=message):
         read_feedback_files([str(file)], TASK, [PENS], [TESTED])
@@ -214,6 +214,6 @@ def test_the_line_says_what_was_used_and_what_was_not() -> None:
     assert feedback_line(counts) == (
         "feedback: 4 judgements: 2 edited chains and 0 judged right to learn from, 2 rejected "
         "(negatives of tailored arms), 1 new question, 3 training chains judged wrong left out; "
-        "not used: 1 question of validation or test, 1 wrong answer"
+        "not used: question of validation or test (1), wrong answer (1)"
     )
     assert replace(feedback, counts=counts).wrong_texts()["pens"] == ["3 + 4 = 8. The answer is 8."]

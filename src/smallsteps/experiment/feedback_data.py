@@ -177,7 +177,7 @@ def feedback_line(counts: Mapping[str, Any]) -> str:
 
 def _reasons(counts: Mapping[str, Any]) -> str:
     reasons = {HELD_OUT: counts["held_out"], **counts["left_out"]}
-    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
+    return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items() if count)
 
 
 def _right_texts(judgement: Feedback) -> Iterator[tuple[str, str]]:
