@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from smallsteps.errors import DataError, RecipeError
+from smallsteps.errors import DataError, InternalError, RecipeError
 from smallsteps.records import Prediction, Problem
 
 INSTALL = 'pip install "smallsteps[lm-eval]"'
@@ -112,10 +112,10 @@ def _recorded(texts: Mapping[str, str]) -> Any:
             return [texts.get(request.doc["id"], "") for request in requests]
 
         def loglikelihood(self, requests: Any) -> Any:
-            raise NotImplementedError
+            raise InternalError("recorded answers have no likelihoods")
 
         def loglikelihood_rolling(self, requests: Any) -> Any:
-            raise NotImplementedError
+            raise InternalError("recorded answers have no likelihoods")
 
     return RecordedAnswers()
 
