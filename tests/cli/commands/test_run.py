@@ -40,6 +40,22 @@ def test_compare_makes_a_recipe_of_its_options(passed):
     assert (changes, out, threads, dry_run) == (["train.evaluations=1"], Path("o"), None, False)
 
 
+def test_the_title_of_a_comparison_names_no_folder_of_the_machine(passed, tmp_path):
+    student = tmp_path / "secret" / "student-7"
+    student.mkdir(parents=True)
+    content, *_ = passed(
+        COMPARE,
+        "compare",
+        str(tmp_path / "secret" / "my.jsonl"),
+        "--student",
+        str(student),
+        "--out",
+        "r",
+    )
+    assert content["title"] == "my.jsonl with student-7"
+    assert content["student"]["name"] == str(student), "it is still read from there"
+
+
 def test_recipes_takes_nothing(passed):
     assert passed("smallsteps.cli.running.list_recipes", "recipes") == ()
 
