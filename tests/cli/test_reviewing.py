@@ -19,7 +19,10 @@ from smallsteps.cli.main import main
         ("review chains.jsonl --out chains.jsonl", "the same file as the input"),
         ("review chains.jsonl --labels folder", "--labels folder: a folder"),
         ("review chains.jsonl --out x.jsonl --labels x.jsonl", "the same file as --out"),
-        ("review chains.jsonl --out said.jsonl", "said.jsonl:1: no field 'question'"),
+        (
+            "review chains.jsonl --out said.jsonl",
+            "said.jsonl:1: no row of feedback: it has no 'verdict'",
+        ),
         ("review chains.jsonl --labels other.jsonl", "the row '1' has no labels"),
         ("review chains.jsonl --task gms8k", "Did you mean 'gsm8k'"),
     ],

@@ -29,7 +29,10 @@ from smallsteps.cli.main import main
         ("serve student --host 0.0.0.0", "other machines could ask. .*--key-env"),
         ("serve student --key-env NOT_SET", "the environment variable is empty"),
         ("serve student --key-env SHORT_KEY", "at least 16 ASCII characters"),
-        ("serve student --feedback chains.jsonl", r"chains.jsonl:1: no field 'verdict'"),
+        (
+            "serve student --feedback chains.jsonl",
+            r"chains.jsonl:1: no row of feedback: it has no 'verdict'",
+        ),
         ("serve student --feedback folder", "--feedback folder: a folder"),
         ("serve student --feedback student/config.json", "--feedback"),
         ("serve student --dtype float99", "float99"),
