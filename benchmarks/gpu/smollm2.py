@@ -10,7 +10,7 @@ seed is a process of its own (`worker.py`), and several share the GPU. An arm be
 needs is there: the segments that its first seed cut, or the direct student that scores its chains.
 The main arms have three seeds, all others one.
 
-OUT/main-* and OUT/all-*: results.json, report.html and figure.svg of the main arms at all seeds,
+OUT/main-* and OUT/all-*: results.json, report.html and figure.svg of the main arms at several seeds,
 and of all arms at the first seed. OUT/status.json: what each process did. OUT/curves.jsonl: the curves of
 every training, finished or not. Whatever has ended stands in OUT, also where time runs out.
 """
@@ -50,8 +50,8 @@ GIB_PER_JOB = 16
 """GPU memory of a process: 12 in the mean of twelve, up to 21."""
 TRIES = 2
 """A process that fails (of memory, say) starts once more, and goes on where it was."""
-END_SECONDS = 80.0
-"""Kept for the points on the way, the results and the figures."""
+END_SECONDS = 45.0
+"""Kept for the results and the figures."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Sizes:
     own_samples: int
 
 
-FULL = Sizes((500, 250), 250, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
+FULL = Sizes((400, 200), 150, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
 TINY = Sizes(
     (3, 2),
     2,
@@ -159,7 +159,7 @@ class Table:
                 "until": "plateau",
                 "passes": self.options.passes,
                 "patience": 3,
-                "evaluations": max(4, round(2 * self.options.passes)),
+                "evaluations": max(4, round(self.options.passes)),
                 "learning_rate": self.options.learning_rate,
                 "update_examples": sizes.update_examples,
                 "validation_chains": sizes.validation,
@@ -206,7 +206,7 @@ class Table:
         first, *others = self.sizes.seeds
         jobs = [self._arm(arm, first) for arm in self.sizes.main_arms]
         jobs += [self._arm(arm, seed) for arm in self.sizes.main_arms for seed in others]
-        return jobs + self._multihop() + [self._arm(arm, first) for arm in self.sizes.further_arms]
+        return jobs + [self._arm(arm, first) for arm in self.sizes.further_arms] + self._multihop()
 
     def run(self) -> None:
         """All jobs, within the time."""
@@ -282,37 +282,38 @@ class Table:
         ]
 
     def _end(self) -> None:
-        """The results of the main arms at all seeds, and of all arms at the first seed, as far as
-        they have ended."""
+        """The results of the main arms at several seeds, and of all arms at the first seed, as far
+        as they have ended."""
         done = {job.name for job in self.jobs if job.state == "done"}
-        seeds, main = self.sizes.seeds, self.sizes.main_arms
+        first, main = self.sizes.seeds[:1], self.sizes.main_arms
         groups = {
-            "main": (tuple(a for a in main if all(f"{a}@{s}" in done for s in seeds)), seeds),
+            "main": self._most_runs(done),
             "all": (
-                tuple(a for a in (*main, *self.sizes.further_arms) if f"{a}@{seeds[0]}" in done),
-                seeds[:1],
+                tuple(a for a in (*main, *self.sizes.further_arms) if f"{a}@{first[0]}" in done),
+                first,
             ),
         }
-        results: list[Job] = []
-        for name, (arms, group_seeds) in groups.items():
+        merging, results = [], []
+        for name, (arms, seeds) in groups.items():
             if "direct" not in arms:
                 continue
-            recipe, folder = self._recipe(name, arms, group_seeds), self.work / name
+            recipe, folder = self._recipe(name, arms, seeds), self.work / name
             merge = self._worker("merge", recipe, folder, self.run_folder)
-            self._all([Job(f"merge {name}", merge)])
-            if name == "all":
-                results.append(
-                    Job("results all", self._worker("results", recipe, folder, "plateau"))
-                )
-                continue
-            results.append(Job("results main", self._worker("results", recipe, folder)))
-            places = [f"{arm}@{seed}" for arm in arms for seed in group_seeds]
-            on_the_way = [
-                Job(f"points {place}", self._worker("points", recipe, folder, place))
-                for place in places
-            ]
-            self._all(on_the_way, slots=2 * self.slots)
+            merging.append(Job(f"merge {name}", merge))
+            made = self._worker("results", recipe, folder, "plateau")
+            results.append(Job(f"results {name}", made))
+        self._all(merging)
         self._all(results)
+
+    def _most_runs(self, done: set[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Of the main arms those that ended at the first n seeds, and these seeds: the n with the
+        most trainings, above one."""
+        groups = []
+        for n in range(2, len(self.sizes.seeds) + 1):
+            seeds = self.sizes.seeds[:n]
+            arms = (a for a in self.sizes.main_arms if all(f"{a}@{s}" in done for s in seeds))
+            groups.append((tuple(arms), seeds))
+        return max(groups, key=lambda group: len(group[0]) * len(group[1]))
 
     def _gather(self) -> None:
         """Copies what there is into OUT."""

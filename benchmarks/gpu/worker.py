@@ -32,6 +32,7 @@ from smallsteps.experiment import points, run
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import folder_name, place_of
 from smallsteps.experiment.recipe import load_recipe
+from smallsteps.report.page import write_page
 
 STAGES = ("data", "base", "check", "plan", "segments", "search", "arms")
 
@@ -150,6 +151,7 @@ def main() -> None:
         only_at(rest[0])
     with contextlib.suppress(Done):
         run.run(recipe, out, Lines(), command=f"benchmarks/gpu/smollm2.sh ({what})")
+        write_page(out)
 
 
 if __name__ == "__main__":
