@@ -160,8 +160,7 @@ DESCRIPTIONS = {
         ],
     ),
     "solve": Description(
-        "smallsteps solve runs/mine/arms/direct-seed0/training/candidate-40 questions.jsonl "
-        "--out answers.jsonl",
+        "smallsteps solve runs/mine questions.jsonl --out answers.jsonl",
         "Prints the answer to a question in quotes, each segment as it is generated. For a file it "
         'writes a row for each question: `{"id", "text", "segments": [{"kind", "text"}], "answer", '
         '"stopped", "tokens"}`. `kind` is null where the student names none, `answer` is null '
@@ -175,7 +174,7 @@ DESCRIPTIONS = {
         "An argument is a file where something of that name exists, or where it looks like a file "
         "name (`questions.tsv`, `runs/x`). A space before it makes it a question.",
         [
-            "a folder without a student",
+            "a folder without a student, or a run without a trained one",
             "no `--task` for a student that smallsteps did not train",
             "a file without `--out`",
             "a file that does not exist",

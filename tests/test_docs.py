@@ -203,8 +203,10 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
         (tmp_path / name).write_text(json.dumps(hop) + "\n")
     small = ScratchSettings(vocabulary=400, d_model=32, d_kv=8, heads=4, d_ff=32, layers=1)
     student = prepare(from_scratch(["Ann has 3 pens."], small), get_task("numbers"), path="direct")
+    results = plateau_results()
+    student.save(tmp_path / "runs/mine" / results.best.folder)
     student.save(tmp_path / "runs/mine/arms/direct-seed0/training/candidate-40")
-    write_results(tmp_path / "runs/mine", plateau_results())
+    write_results(tmp_path / "runs/mine", results)
     for name in ("first", "second"):
         make_kept_run(tmp_path / "runs" / name, {("direct", 0): [1], ("base", 0): [2]})
     for name, description in make_cli.DESCRIPTIONS.items():

@@ -265,27 +265,11 @@ def test_a_name_like_a_bundled_one_gets_the_nearest() -> None:
         ModelFiles.locate("bundled-casual")
 
 
-@pytest.mark.parametrize(
-    ("results", "message"),
-    [
-        (
-            {"best": {"folder": "seed0/direct"}},
-            r"mine: a run folder; its best student is .*mine/seed0/direct\.$",
-        ),
-        (
-            None,
-            r"mine: a run folder without a best student yet\. Name the folder of one of its students\.$",
-        ),
-        ({"best": None}, r"a run folder without a best student"),
-        ([], r"a run folder without a best student"),
-        ({"best": {"folder": 5}}, r"a run folder without a best student"),
-    ],
-)
-def test_a_run_folder_names_its_best_student(tmp_path, results, message):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (folder / "run.json").write_text("{}")
-    if results is not None:
-        (folder / "results.json").write_text(json.dumps(results))
-    with pytest.raises(StudentError, match=message):
-        ModelFiles.locate(str(folder))
+def test_a_folder_above_students_names_them(tmp_path):
+    place = tmp_path / "training" / "candidate-3"
+    place.mkdir(parents=True)
+    (place / "smallsteps.json").write_text("{}")
+    with pytest.raises(
+        StudentError, match=r"training: .* no config\.json\. Did you mean .*/candidate-3\?$"
+    ):
+        ModelFiles.locate(str(tmp_path / "training"))

@@ -11,6 +11,7 @@ from smallsteps.errors import RecipeError, StudentError, counted
 from smallsteps.publishing.export import ExportPlan, plan_export, student_folder, write_export
 from smallsteps.publishing.hub import Upload, check_name, plan_upload, upload
 from smallsteps.students.card import by_segment
+from smallsteps.students.run_student import student_place
 
 
 def export_folder(
@@ -31,6 +32,7 @@ def export_folder(
         raise RecipeError("--yes and --private are for uploads. Name the repository: --push NAME")
     if push is None and to is None:
         raise RecipeError("name the folder to write: --to DIR")
+    folder = student_place(folder, say)
     target = None if push is None else Upload(check_name(push), private)
     if target is not None and yes and not dry_run:
         target.check_token()

@@ -15,7 +15,6 @@ from smallsteps.cli.segmenting import Cutting
 from smallsteps.errors import DataError, counted
 from smallsteps.segments.agreement import Agreement, strategy_agreement
 from smallsteps.segments.strategies import STRATEGIES, Scoring, Strategy, get_strategy
-from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
 from smallsteps.tasks.files import write_rows
 
@@ -37,7 +36,7 @@ def print_agreement(
     with Terminal() as reporter:
         task = source.task(reporter.say)
         chains = cutting.read(source, task, reporter)
-        students = _Students(cutting)
+        students = _Students(cutting, reporter)
         agreements: dict[str, Agreement] = {}
         try:
             for done, strategy in enumerate(strategies):
@@ -80,16 +79,17 @@ def _strategies(names: Sequence[str], cutting: Cutting) -> list[Strategy]:
 class _Students:
     """The students that score chains, each loaded once."""
 
-    def __init__(self, cutting: Cutting) -> None:
-        self._cutting = cutting
-        self._student_of_name: dict[str, Student] = {}
+    def __init__(self, cutting: Cutting, reporter: Terminal) -> None:
+        self._cutting, self._reporter = cutting, reporter
+        self._student_of_name: dict[str, Student | None] = {}
 
     def open(self, strategy: Strategy) -> Student | None:
         name = self._cutting.scorer(strategy)
         if name is None:
             return None
         if name not in self._student_of_name:
-            self._student_of_name[name] = load_student(name, device=self._cutting.device)
+            opened = self._cutting.open_scorer(strategy, self._reporter.say)
+            self._student_of_name[name] = opened
         return self._student_of_name[name]
 
 

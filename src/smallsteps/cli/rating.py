@@ -26,6 +26,7 @@ from smallsteps.quality.rated import Rated, References
 from smallsteps.quality.scorer import Quality, Scorer
 from smallsteps.quality.settings import JudgeSettings
 from smallsteps.students.loading import load_student
+from smallsteps.students.run_student import student_place
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.fields import text_field
@@ -148,7 +149,8 @@ def _complete(
     """Adds student, references and the choice of aspects."""
     scorer.task, scorer.aspects = task, measures.aspects
     if measures.student is not None:
-        scorer.student = load_student(measures.student, device=device)
+        place = student_place(measures.student, reporter.say)
+        scorer.student = load_student(place, device=device)
     if references is not None:
         reporter.say(f"reading the style of {len(references):,} reference rationales")
         likelihoods = scorer.likelihoods(references) if scorer.student else ()

@@ -28,6 +28,7 @@ from smallsteps.experiment.recipe import (
 from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.outputs import check_output_folder
 from smallsteps.report.arm_texts import arm_text
+from smallsteps.students.run_student import student_place
 from smallsteps.students.settings import BUNDLED, BUNDLED_STUDENTS
 
 if TYPE_CHECKING:
@@ -95,12 +96,25 @@ def print_schema() -> None:
 
 def _plan_or_run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
     check_threads(threads)
+    recipe = _with_student_of_run(recipe)
     if dry_run:
         _print_plan(recipe, out)
     elif out is None:
         raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
     else:
         _run(recipe, out, threads)
+
+
+def _with_student_of_run(recipe: Recipe) -> Recipe:
+    """The recipe with the best student of a run where it names a run folder: it names the same
+    student when that run has grown."""
+    student = recipe.student
+    if student.scratch is not None:
+        return recipe
+    place = student_place(student.name, say)
+    if place == student.name:
+        return recipe
+    return recipe.changed(student=student.changed(name=place))
 
 
 def _print_plan(recipe: Recipe, out: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,6 +18,8 @@ from smallsteps.segments.agreement import gold_agreement, shares
 from smallsteps.segments.label import segment_chains
 from smallsteps.segments.strategies import Strategy, get_strategy
 from smallsteps.students.loading import load_student
+from smallsteps.students.run_student import student_place
+from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_chains, write_rows
@@ -57,6 +59,12 @@ class Cutting:
         if not strategy.needs_student:
             return None
         return self.student if strategy.scorer == "trained" else self.untrained_student
+
+    def open_scorer(self, strategy: Strategy, say: Callable[[str], None]) -> Student | None:
+        """The student that scores for a strategy. say: receives a line where it is that of a
+        run."""
+        name = self.scorer(strategy)
+        return None if name is None else load_student(student_place(name, say), device=self.device)
 
     def read(self, source: InputFile, task: Task, reporter: Terminal) -> list[Chain]:
         """The chains of a file, those with wrong answers too."""
@@ -104,11 +112,8 @@ def segment_file(
 def _cut(
     chains: Sequence[Chain], task: Task, strategy: str, cutting: Cutting, reporter: Terminal
 ) -> list[list[Segment]]:
-    student, block = None, CHAINS_PER_UPDATE
-    scorer = cutting.scorer(get_strategy(strategy))
-    if scorer is not None:
-        student = load_student(scorer, device=cutting.device)
-        block = SCORED_CHAINS_PER_UPDATE
+    student = cutting.open_scorer(get_strategy(strategy), reporter.say)
+    block = CHAINS_PER_UPDATE if student is None else SCORED_CHAINS_PER_UPDATE
     segments: list[list[Segment]] = []
     for start in range(0, len(chains), block):
         segments += segment_chains(

@@ -13,6 +13,7 @@ from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.progress import say
 from smallsteps.errors import RecipeError
 from smallsteps.outputs import check_output
+from smallsteps.students.run_student import student_place
 from smallsteps.teaching.feedback import read_feedback
 
 MAX_STUDENTS = 4
@@ -53,7 +54,8 @@ def serve_students(options: ServeOptions) -> None:
             "Start a second server for the others: --port 8001"
         )
     key = _key(options.host, options.key_env)
-    check_output(options.feedback, inputs=options.models, flag="--feedback")
+    models = [student_place(model, say) for model in options.models]
+    check_output(options.feedback, inputs=models, flag="--feedback")
     if options.feedback.exists() and options.feedback.stat().st_size:
         read_feedback(options.feedback)
     options.compute.start()
@@ -65,7 +67,7 @@ def serve_students(options: ServeOptions) -> None:
         from smallsteps.serving.served_student import load_served
 
         students = load_served(
-            options.models,
+            models,
             task=options.task,
             device=options.compute.device,
             dtype=options.dtype,

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.errors import DataError, RecipeError, counted
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem, Stopped
+from smallsteps.students.run_student import student_place
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_problems, write_rows
@@ -89,7 +90,7 @@ class SolveOptions:
     """What one question and a file of questions have in common."""
 
     model: str
-    """A folder, a GGUF file, a name on the hub, `smollm2` or a bundled student."""
+    """A folder, a run folder, a GGUF file, a name on the hub, `smollm2` or a bundled student."""
     decoding: Decoding
     compute: Compute
     out: Path | None = None
@@ -102,6 +103,7 @@ class SolveOptions:
 
 def solve_question(question: str, options: SolveOptions) -> None:
     """`smallsteps solve MODEL "question"`: prints segments as they are written, then the answer."""
+    options = _of_run(options)
     options.compute.start()
     if options.out is not None:
         raise RecipeError(
@@ -146,6 +148,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
 
     Answers written before an interruption are kept beside OUT and used again for the same
     questions, model and settings."""
+    options = _of_run(options)
     options.compute.start()
     if not source.startswith(HUB):
         try:
@@ -216,6 +219,11 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
             seed=decoding.seed,
         )
         say(score.signature())
+
+
+def _of_run(options: SolveOptions) -> SolveOptions:
+    """The options with the best student where the model is a run folder."""
+    return replace(options, model=student_place(options.model, Terminal().say))
 
 
 def early_endings(endings: Iterable[Stopped]) -> str:

@@ -44,8 +44,9 @@ def open_chat(
     if local is not None:  # imported here: a served model needs no torch
         from smallsteps.generation.chat import LocalChat
         from smallsteps.students.loading import load_student
+        from smallsteps.students.run_student import student_place
 
-        student = load_student(local, device=device, dtype=dtype)
+        student = load_student(student_place(local, say), device=device, dtype=dtype)
         engine = EngineSettings(batch_size=batch_size)
         return LocalChat(student, budget.store, engine, settings.thinking)
     from smallsteps.generation.endpoint import Endpoint

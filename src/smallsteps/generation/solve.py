@@ -21,6 +21,7 @@ from smallsteps.records import Prediction, Problem
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load
+from smallsteps.students.run_student import student_place
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -156,9 +157,9 @@ def load_with_task(
 
 def stored_task(model: str) -> Task | None:
     """The task that a student of smallsteps was trained for. None: `model` is no folder of such a
-    student, or no folder at all."""
+    student, or no folder at all. Raises StudentError for a run without a trained student."""
     try:
-        path = Path(model).expanduser() / DRIVE_FILE
+        path = Path(student_place(model)).expanduser() / DRIVE_FILE
         if not path.is_file():
             return None
     except (OSError, ValueError, RuntimeError):  # not a possible path

@@ -22,7 +22,6 @@ from typing import Any, Literal, get_args
 
 from smallsteps.disk import CARD, atomic_folder, read_object
 from smallsteps.errors import RecipeError, StudentError, nearest
-from smallsteps.experiment.results import read_results
 from smallsteps.outputs import check_output_folder, writing
 from smallsteps.publishing.run_cards import card_of_run
 from smallsteps.publishing.servers import (
@@ -40,6 +39,7 @@ from smallsteps.students.driving import EXAMPLE
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import outline
 from smallsteps.students.pretrained import ModelFiles
+from smallsteps.students.run_student import student_place
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -129,17 +129,11 @@ def plan_export(folder: str | Path, to: Path, form: str = "hf") -> ExportPlan:
 def student_folder(folder: str | Path) -> Path:
     """The folder of a student: `folder` itself, or the best student of the finished run that it
     holds. Raises UserError where there is none."""
+    folder = student_place(folder)
     path = Path(folder).expanduser()
-    if (path / "results.json").is_file():
-        best = read_results(path).best
-        if best is None or best.folder is None:
-            raise StudentError(
-                f"{folder}: no trained student was best in this run. Name the folder of one."
-            )
-        return path / best.folder
     if (path / "es").is_dir() and (path / DRIVE_FILE).is_file():
         return path
-    files = ModelFiles.locate(str(folder))
+    files = ModelFiles.locate(folder)
     if not Path(files.source).is_dir():
         raise StudentError(f"{folder}: no such folder. Name the folder of a student, or of a run.")
     return Path(files.source)

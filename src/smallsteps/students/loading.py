@@ -15,6 +15,7 @@ from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.pretrained import ModelFiles
+from smallsteps.students.run_student import student_place
 from smallsteps.students.student import Student
 from smallsteps.students.weights import DTYPES, RELATIVE_POSITIONS
 
@@ -22,22 +23,24 @@ from smallsteps.students.weights import DTYPES, RELATIVE_POSITIONS
 def load(
     name_or_folder: str | Path, *, device: str = "auto", dtype: str = "auto"
 ) -> Student | DualStudent:
-    """A student or a dual-path pair from a folder, or whatever `load_student` opens.
+    """A student or a dual-path pair from a folder, or whatever `load_student` opens. Of a run
+    folder: its best student.
 
     Raises StudentError like `load_student`."""
-    folder = Path(name_or_folder)
+    name = student_place(name_or_folder)
+    folder = Path(name).expanduser()
     if not _is_pair(folder):
-        return load_student(name_or_folder, device=device, dtype=dtype)
+        return load_student(name, device=device, dtype=dtype)
     es = load_student(folder / "es", device=device, dtype=dtype)
     as_ = load_student(folder / "as", device=device, dtype=dtype)
-    return DualStudent(es, as_, Drive.from_file(folder / DRIVE_FILE), name=str(name_or_folder))
+    return DualStudent(es, as_, Drive.from_file(folder / DRIVE_FILE), name=name)
 
 
 def outline(folder: str | Path) -> Student | DualStudent:
     """The student or pair in a folder without its weights: for texts about it, in a moment.
 
     Raises StudentError like `load_student`."""
-    folder = Path(folder)
+    folder = Path(student_place(folder)).expanduser()
     if not _is_pair(folder):
         return _without_weights(folder)
     es, as_ = (_without_weights(folder / half) for half in ("es", "as"))
@@ -77,7 +80,8 @@ def load_student(
     lora: LoraSettings | None = None,
     seed: int = 0,
 ) -> Student:
-    """A student from a folder, a GGUF file, a hub name, `smollm2` or a bundled one.
+    """A student from a folder, a run folder (its best one), a GGUF file, a hub name, `smollm2` or a
+    bundled one.
 
     device: `auto` takes CUDA if there is one, else the CPU. dtype: `auto` is float32, which
     training needs; `bfloat16` answers faster. lora, seed: train these adapters instead of all
@@ -85,7 +89,7 @@ def load_student(
 
     Raises StudentError if the folder or its tokenizer is missing, a hub name cannot be fetched,
     weights are missing, or the dtype is unknown or fp16 for a T5."""
-    name = str(name_or_folder)
+    name = student_place(name_or_folder)
     files = ModelFiles.locate(name)
     torch_device = resolve_device(device, "device")
     if dtype != "auto" and dtype not in DTYPES:

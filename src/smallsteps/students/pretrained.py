@@ -22,6 +22,7 @@ import torch
 from smallsteps.errors import StudentError
 from smallsteps.students.gguf_conversion import converted
 from smallsteps.students.gguf_header import ENDING, is_gguf
+from smallsteps.students.run_student import run_student, students_below
 from smallsteps.students.settings import BUNDLED_STUDENTS, SMOLLM2
 from smallsteps.students.smollm2 import smollm2_folder
 
@@ -69,12 +70,12 @@ class ModelFiles:
 
     @classmethod
     def locate(cls, name: str | Path, role: str = "") -> ModelFiles:
-        """The files of `name`: a folder, a GGUF file, a hub name (owner/model), `smollm2` or a
-        bundled student. role: stands before the name in messages. GGUF files, that of `smollm2`
-        too, are converted at the first call.
+        """The files of `name`: a folder, a run folder (its best student), a GGUF file, a hub name
+        (owner/model), `smollm2` or a bundled student. role: stands before the name in messages.
+        GGUF files, that of `smollm2` too, are converted at the first call.
 
         Raises StudentError if the folder is missing, is no model folder, or has only pickled
-        weights, and if a GGUF file cannot be converted."""
+        weights, if its run has no trained student, and if a GGUF file cannot be converted."""
         name = str(name)
         label = f"{role} {name}".strip()
         if name in BUNDLED_STUDENTS:
@@ -96,6 +97,8 @@ class ModelFiles:
         ):  # a name that is too long, holds a zero byte, or ~nobody
             raise StudentError(f"{label}: not a possible path. Check the name.") from None
         if is_folder:
+            if best := run_student(name, role):
+                return cls.locate(best.folder, role)
             _check_folder(label, folder)
             return cls(label, str(folder))
         if exists and is_gguf(folder):
@@ -217,10 +220,10 @@ def _check_folder(label: str, folder: Path) -> None:
     if not (folder / "config.json").is_file():
         if gguf := sorted(folder.glob(f"*{ENDING}")):
             raise StudentError(f"{label}: a folder with a GGUF file. Name the file: {gguf[0]}")
-        if (folder / "run.json").is_file():
-            raise StudentError(_run_folder(label, folder))
+        students = students_below(folder)
+        named = f" Did you mean {' or '.join(map(str, students))}?" if students else ""
         raise StudentError(
-            f"{label}: expected a Hugging Face model folder, but it has no config.json."
+            f"{label}: expected a Hugging Face model folder, but it has no config.json.{named}"
         )
     if (folder / "adapter_config.json").is_file():
         raise StudentError(
@@ -245,19 +248,6 @@ def _check_folder(label: str, folder: Path) -> None:
             "code. Only safetensors are read. If you trust the file, convert it once: "
             f"python -c {shlex.quote(convert)}"
         )
-
-
-def _run_folder(label: str, folder: Path) -> str:
-    """What to name instead of the folder of a run."""
-    try:
-        best = json.loads((folder / "results.json").read_text(encoding="utf-8"))["best"]["folder"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        best = None
-    if isinstance(best, str):
-        return f"{label}: a run folder; its best student is {folder / best}."
-    return (
-        f"{label}: a run folder without a best student yet. Name the folder of one of its students."
-    )
 
 
 def _architecture(folder: Path) -> str:

@@ -72,7 +72,8 @@ class StudentSettings(Settings):
     no_effect: ClassVar[frozenset[str]] = frozenset({"device"})
 
     name: Name = BUNDLED
-    """`bundled`, `bundled-causal`, `smollm2`, a folder, a GGUF file, or a hub name."""
+    """`bundled`, `bundled-causal`, `smollm2`, a folder, a run folder (its best student), a GGUF
+    file, or a hub name."""
     lora: int = Field(0, ge=0, le=100_000)
     """Rank of LoRA adapters; 0 trains all weights. The result is merged."""
     device: Name = "auto"

@@ -86,7 +86,11 @@ def guide(
     ],
     out: Out,
     guide: Annotated[
-        str, typer.Option("--guide", help="Folder of the student that writes rationales.")
+        str,
+        typer.Option(
+            "--guide",
+            help="Student that writes rationales: a folder, or a run folder (its best one).",
+        ),
     ],
     reader: ReaderSettings,
     judge: JudgeSettings,
@@ -125,7 +129,10 @@ def guide(
         task_name_for,
     )
     from smallsteps.cli.input_file import InputFile
+    from smallsteps.cli.progress import Terminal
+    from smallsteps.students.run_student import student_place
 
+    guide = student_place(guide, Terminal().say)
     task_name = task_name_for(guide) if task is None else task
     source = InputFile(questions, task_name, column_names(columns))
     student = Guide(guide, max_new_tokens)

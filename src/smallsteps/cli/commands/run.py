@@ -39,8 +39,8 @@ def compare(
         str,
         typer.Option(
             "--student",
-            help="Hugging Face model: a folder, a hub name, a GGUF file, `bundled`, "
-            "`bundled-causal` or `smollm2`.",
+            help="Hugging Face model: a folder, a run folder (its best student), a hub name, a "
+            "GGUF file, `bundled`, `bundled-causal` or `smollm2`.",
         ),
     ],
     out: RunFolder = None,

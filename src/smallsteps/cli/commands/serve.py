@@ -14,8 +14,8 @@ def serve(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Up to four students: folders, hub names, GGUF files, `bundled`, "
-            "`bundled-causal` or `smollm2`."
+            help="Up to four students: folders, run folders (their best students), hub names, "
+            "GGUF files, `bundled`, `bundled-causal` or `smollm2`."
         ),
     ],
     task: Annotated[

@@ -22,8 +22,8 @@ def solve(
     model: Annotated[
         str,
         typer.Argument(
-            help="Student: a folder, a hub name, a GGUF file, `bundled`, `bundled-causal` or "
-            "`smollm2`."
+            help="Student: a folder, a run folder (its best student), a hub name, a GGUF file, "
+            "`bundled`, `bundled-causal` or `smollm2`."
         ),
     ],
     question: Annotated[
