@@ -3,14 +3,20 @@ mistakes than from the same chains again?
 
     python benchmarks/feedback_round.py OUT [--budget 40000] [--seeds 3] [--student DIR]
     python benchmarks/feedback_round.py OUT --anew --budget 200000
+    python benchmarks/feedback_round.py OUT --anew --arm tailored-full --edits teacher
 
-The bundled causal student is trained briefly on whole chains (OUT/first; or DIR is such a student)
-and asked new questions, as people ask in the playground. Its wrong chains become feedback: judged
-wrong, and edited as the data would say it (--edits data) or as the exact solver explains the
-mistake, in smaller steps and other words (--edits solver). The student is trained on (--anew: the
-bundled student is trained from the beginning), with the same number of tokens: on the same chains
-(OUT/without), and on the same chains with the feedback (OUT/with). Prints the paired test over all
-seeds. Killed, the same call continues."""
+The bundled causal student is trained briefly (OUT/first; or DIR is such a student) and asked new
+questions, as people ask in the playground. Its wrong chains become feedback: judged wrong, and
+edited as one of these would say it (--edits):
+
+    data      the data itself
+    teacher   the exact solver, asked for the question alone: what tailored learning begins with
+    solver    the exact solver, shown the mistake: smaller steps, other words
+
+The student is trained on (--anew: the bundled student is trained from the beginning), with the same
+number of tokens: on the same questions (OUT/without), and on the same questions with the feedback
+(OUT/with). --arm: on whole chains (direct), or by tailored learning with the exact solver as the
+teacher. Prints the paired test over all seeds. Killed, the same call continues."""
 
 from __future__ import annotations
 
@@ -23,13 +29,12 @@ import torch
 
 from smallsteps.evaluation.comparison import compare_scores, pool_scores
 from smallsteps.evaluation.grade import Score, grade
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.recipe import Recipe, make_recipe
+from smallsteps.experiment.regrading import TestPart, regraded
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
 from smallsteps.generation.solve import load_with_task, solve
-from smallsteps.records import Chain, Prediction, Problem
-from smallsteps.tasks import get_task
+from smallsteps.records import Chain
 from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.feedback import Feedback, append_feedback, now
 from smallsteps.teaching.lessons import Lesson
@@ -45,10 +50,12 @@ SEED = 900
 def recipe_of(
     options: argparse.Namespace, student: str, seeds: int, budget: int, **data: Any
 ) -> Recipe:
+    tailored = {"rounds": options.rounds, "teacher": {"name": "solver"}}
     return make_recipe(
         {
             "title": "a round of feedback",
-            "arms": ["direct"],
+            "arms": [options.arm],
+            **({"tailored": tailored} if options.arm.startswith("tailored-") else {}),
             "seeds": list(range(seeds)),
             "data": {
                 "task": TASK,
@@ -83,8 +90,9 @@ def write_feedback(file: Path, student: Path, chains: Sequence[Chain], edits: st
         if task.grade(prediction, problem).value == 1.0 or not prediction.text.strip():
             continue
         edited: str | None = rationale.text
-        if edits == "solver":
-            (reply,) = solver.explain([Lesson(problem.id, problem, prediction.text)])
+        if edits != "data":
+            attempt = prediction.text if edits == "solver" else None
+            (reply,) = solver.explain([Lesson(problem.id, problem, attempt)])
             edited = reply.text
         wrong += 1
         append_feedback(
@@ -104,21 +112,14 @@ def write_feedback(file: Path, student: Path, chains: Sequence[Chain], edits: st
 
 
 def scores_of(folder: Path) -> list[Score]:
-    """The test score of `direct` at each seed of a run."""
-    problems = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
-    scores = []
-    for arm in read_results(folder).arms:
-        rows = read_json_lines(
-            folder / "arms" / f"direct-seed{arm.seed}" / "answers" / "parts.jsonl"
-        )
-        predictions = [Prediction.from_row(row) for row in rows]
-        scores.append(grade(predictions, problems, get_task(TASK), dataset="test", seed=arm.seed))
-    return scores
+    """The test score of the arm at each seed of a run."""
+    part = TestPart.read(folder)
+    return [regraded(folder, arm, part) for arm in read_results(folder).arms]
 
 
 def first_score(student: Path, folder: Path) -> Score:
     """The score of the judged student on the test problems of a run."""
-    problems = [Problem.from_row(row) for row in read_json_lines(folder / "problems.jsonl")]
+    problems = TestPart.read(folder).problems
     loaded = load_with_task(student)
     predictions = list(solve(loaded.student, problems, loaded.task))
     return grade(predictions, problems, loaded.task, dataset="test", seed=0)
@@ -132,7 +133,9 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=600)
     parser.add_argument("--first-budget", type=int, default=160_000)
     parser.add_argument("--budget", type=int, default=40_000)
-    parser.add_argument("--edits", choices=("data", "solver"), default="data")
+    parser.add_argument("--edits", choices=("data", "teacher", "solver"), default="data")
+    parser.add_argument("--arm", choices=("direct", "tailored-full"), default="direct")
+    parser.add_argument("--rounds", type=int, default=2, help="of tailored learning")
     parser.add_argument("--anew", action="store_true", help="train the untrained student")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
