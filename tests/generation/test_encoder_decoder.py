@@ -134,3 +134,14 @@ def test_what_is_submitted_between_two_steps_joins_the_next_one_beside_a_single_
     while not session.idle:
         replies += session.step()
     assert {reply.id: reply.ids for reply in replies} == {id: r.ids for id, r in alone.items()}
+
+
+def test_the_longest_reply_that_is_allowed_costs_no_memory_until_it_is_written(tiny: Tiny) -> None:
+    student = tiny("t5", talkative=0.0)
+    session = LocalEngine(student).session(Decoding())
+    assert isinstance(session, T5Session)
+    for request in requests(student, [10_000_000, 10_000_000]):
+        session.submit(request)
+    for _ in range(3):
+        session.step()
+    assert session.runner.past.nbytes < 1_000_000

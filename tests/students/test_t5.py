@@ -48,16 +48,17 @@ def test_whole_rows_in_one_padded_batch(tiny: Tiny, style: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["t5", "t5-scaled"])
-@pytest.mark.parametrize("steps", [9, 10, 64])
+@pytest.mark.parametrize("steps", [1, 4, 9, 64])
 @torch.inference_mode()
 def test_rows_that_enter_at_different_steps_of_one_time_axis(
-    tiny: Tiny, style: str, steps: int
+    tiny: Tiny, style: str, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With few columns the caches move while rows are under way; a slot is used twice."""
+    """With few steps the caches move and grow while rows are under way; a slot is used twice."""
+    monkeypatch.setattr("smallsteps.students.t5.STEPS", steps)
     student = tiny(style)
     sources, wanted = material(student)
     runner = T5Runner(student.model, torch.float32)
-    runner.open(2, steps)
+    runner.open(2)
     # (row, slot, step at which it enters); row 2 takes the slot of row 1
     plan = [(0, 0, 0), (1, 1, 1), (2, 1, 6), (0, 0, 9), (1, 0, 18)]
     found: list[list[torch.Tensor]] = [[] for _ in plan]
@@ -79,11 +80,29 @@ def test_rows_that_enter_at_different_steps_of_one_time_axis(
 
 
 @torch.inference_mode()
+def test_caches_are_as_long_as_their_rows_need_and_shrink_after_a_long_one(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smallsteps.students.t5.STEPS", 8)
+    student = tiny("t5")
+    runner = T5Runner(student.model, torch.float32)
+    source = runner.encode([student.encode(TEXTS[0])])
+    runner.open(1)
+    rooms = []
+    for length in (40, *[3] * 10):  # rows one after another in one slot
+        runner.enter([0], source)
+        for _ in range(length):
+            runner.step([0], [0])
+        rooms.append(runner.past.shape[4])
+    assert rooms[0] == 64 and rooms[-1] == 8
+
+
+@torch.inference_mode()
 def test_rows_go_on_after_others_were_dropped(tiny: Tiny) -> None:
     student = tiny("t5")
     sources, wanted = material(student)
     runner = T5Runner(student.model, torch.float32)
-    runner.open(3, 32)
+    runner.open(3)
     runner.enter([0, 1, 2], runner.encode(sources))
     for now in range(4):
         logits = runner.step([t[now] for t in TARGETS], [0, 1, 2])

@@ -30,10 +30,6 @@ from smallsteps.threads import on_decoding_threads
 ENCODE_TOKENS = 8192
 """Maximum number of padded source tokens that are encoded at a time."""
 
-SPARE_STEPS = 128
-"""Room in the caches beyond the longest reply where rows wait for a slot, so that moving their
-content is rare."""
-
 
 class WaitingRows:
     """Rows without a slot, the longest source first, in order of arrival among equals."""
@@ -87,13 +83,10 @@ class T5Session:
         """Slot → its row."""
         self.slots = 0
         """Number of slots, with a row or empty."""
-        self.longest = 0
-        """Largest limit of new tokens among all rows so far."""
 
     def submit(self, request: Request) -> None:
         """Queues a request; it enters at the next step that has a free slot."""
         for row in new_rows(request, self.student, self.decoding):
-            self.longest = max(self.longest, row.limit)
             self.waiting.add(row)
 
     @property
@@ -134,13 +127,9 @@ class T5Session:
 
     def _fill(self) -> None:
         """Lets waiting rows enter free slots, and drops slots that stay empty at the end."""
-        more = len(self.waiting) > self.batch_size or (self.active and self.waiting)
-        steps = self.longest + (SPARE_STEPS if more else 0)
         if not self.active and self.slots < min(self.batch_size, len(self.waiting)):
             self.slots = min(self.batch_size, len(self.waiting))
-            self.runner.open(self.slots, steps)
-        elif self.waiting and self.runner.steps < steps:
-            self.runner.widen(steps)
+            self.runner.open(self.slots)
         wanted = min(self.batch_size, len(self.active) + len(self.waiting))
         if self.slots < wanted:  # what is submitted between two steps joins the next
             self.runner.grow(wanted)

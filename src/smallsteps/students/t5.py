@@ -28,6 +28,9 @@ ONE_BY_ONE = ("cpu",)
 """Devices on which each source attends in a separate call, and the long rows of a step apart from
 the others."""
 
+STEPS = 64
+"""Room of new caches, in steps; caches grow and shrink by as many."""
+
 COPIED, SPLIT_GAIN = 4, 0.85
 """What the keys of a long row cost more when it attends apart, and what attending apart must save
 to be done."""
@@ -213,8 +216,8 @@ class T5Runner:
             hidden = layer.feed_forward(hidden, self.eps, self.act)
         return norm(hidden, self.eps)
 
-    def open(self, slots: int, steps: int) -> None:
-        """Empty caches for `slots` rows over at most `steps` steps at a time."""
+    def open(self, slots: int, steps: int = STEPS) -> None:
+        """Empty caches for `slots` rows, with room for `steps` steps to begin with."""
         self.slots, self.steps = slots, steps
         shape = (len(self.decoder), 2, slots, self.heads, steps, self.d_kv)
         self.past = torch.zeros(shape, dtype=self.dtype, device=self.device)
@@ -227,12 +230,6 @@ class T5Runner:
         self.now = 0
         self._step_bias = self._bias_of_steps(steps)
         self._cross_mask: Tensor | None = None
-
-    def widen(self, steps: int) -> None:
-        """Makes room for `steps` steps at a time; rows under way stay."""
-        self.past = F.pad(self.past, (0, 0, 0, steps - self.steps))
-        self.steps = steps
-        self._step_bias = self._bias_of_steps(steps)
 
     def grow(self, slots: int) -> None:
         """Adds empty slots up to `slots`; rows under way stay where they are."""
@@ -297,12 +294,8 @@ class T5Runner:
         self.starts[idle] = self.now
         front = int(self.starts.min())
         if self.now == self.steps:
-            kept = self.now - front
-            # rows are shorter than the buffer, so the kept part always fits; clone, as the two may
-            # overlap
-            self.past[..., :kept, :] = self.past[..., front : self.now, :].clone()
-            self.starts -= front
-            self.now, front = kept, 0
+            self._make_room(front)
+            front = 0
         now = self.now
         recent, old = self._windows(now, front)
         mask, old_mask = self._step_mask(recent, None), self._step_mask(front, old) if old else None
@@ -329,6 +322,17 @@ class T5Runner:
             hidden = layer.feed_forward(hidden, self.eps, self.act)
         self.now += 1
         return self.head(norm(hidden, self.eps))
+
+    def _make_room(self, front: int) -> None:
+        """Moves the steps from `front` on, which rows still see, to caches with as much room again,
+        so that moves are rare and no cache is much larger than its rows."""
+        kept = self.past[..., front : self.now, :]
+        self.now -= front
+        self.starts -= front
+        self.steps = STEPS * max(1, -(-2 * self.now // STEPS))
+        self.past = self.past.new_empty((*self.past.shape[:4], self.steps, self.d_kv))
+        self.past[..., : self.now, :] = kept  # what lies beyond is written before it is read
+        self._step_bias = self._bias_of_steps(self.steps)
 
     def _windows(self, now: int, front: int) -> tuple[int, list[int]]:
         """(first step that most rows attend to, slots that need more), so that a few long rows do
