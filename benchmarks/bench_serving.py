@@ -18,7 +18,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import quantiles
 
@@ -37,8 +37,11 @@ class Client:
         """Connects."""
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
 
-    async def ask(self, question: str, stream: bool) -> tuple[str, float]:
-        """(the text of the answer, seconds to its first text)."""
+    async def ask(
+        self, question: str, stream: bool, on_first: Callable[[], None] | None = None
+    ) -> tuple[str, float]:
+        """(the text of the answer, seconds to its first text). `on_first` is called at the first
+        text of a stream."""
         messages = [{"role": "user", "content": question}]
         content = {"model": self.model, "messages": messages, "stream": stream}
         body = json.dumps(content).encode()
@@ -61,7 +64,10 @@ class Client:
             for line in chunk.decode().splitlines():
                 if line.startswith("data: {"):
                     text += json.loads(line[6:])["choices"][0]["delta"].get("content") or ""
-            first = first or (time.perf_counter() - began if text else 0.0)
+            if text and not first:
+                first = time.perf_counter() - began
+                if on_first:
+                    on_first()
         await self.reader.readline()
         return text, first
 
@@ -87,6 +93,24 @@ async def ask_all(
     for client in connected:
         client.writer.close()
     return seconds, firsts, texts
+
+
+async def begin_all(port: int, model: str, questions: Sequence[str], process: int) -> float:
+    """Processor seconds of the server from the moment at which all questions are asked at once
+    until each stream has begun."""
+    clients = [Client(port, model) for _ in questions]
+    for client in clients:
+        await client.open()
+    before, moments = processor_seconds(process), []
+    await asyncio.gather(
+        *(
+            client.ask(question, True, lambda: moments.append(processor_seconds(process)))
+            for client, question in zip(clients, questions, strict=True)
+        )
+    )
+    for client in clients:
+        client.writer.close()
+    return max(moments) - before
 
 
 def processor_seconds(process: int) -> float:
@@ -123,7 +147,7 @@ def main() -> None:
     try:
         asyncio.run(ask_all(port, name, questions[:8], 8))  # warms up
         gains, alone_rates, rates, firsts, alone_firsts = [], [], [], [], []
-        alone_costs, costs = [], []
+        alone_costs, costs, begins = [], [], []
         for _ in range(options.rounds):
             few = questions[: options.questions // 4]
             began = processor_seconds(server.pid)
@@ -138,6 +162,8 @@ def main() -> None:
             gains.append(rates[-1] / alone_rates[-1])
             alone_firsts += asyncio.run(ask_all(port, name, few, 1, True))[1]
             firsts += asyncio.run(ask_all(port, name, questions, options.clients, True))[1]
+            burst = questions[: options.clients]
+            begins.append(asyncio.run(begin_all(port, name, burst, server.pid)))
     finally:
         server.terminate()
         server.wait()
@@ -147,6 +173,7 @@ def main() -> None:
     record(f"{at_once} against one at a time", gains, wanted="at least 4")
     record("processor time of an answer, one at a time", alone_costs, "ms")
     record(f"processor time of an answer, {at_once}", costs, "ms")
+    record(f"processor time until {options.clients} streams at once have begun", begins, "s")
     record("first text, one at a time, 95 of 100 within", quantiles(alone_firsts, n=20)[-1], "s")
     record(
         f"first text, {at_once}, 95 of 100 within", quantiles(firsts, n=20)[-1], "s", "at most 0.3"

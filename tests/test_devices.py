@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from smallsteps.devices import MAX_THREADS, check_device, check_threads, resolve_device
+from smallsteps.devices import MAX_THREADS, check_device, check_threads, move_to, resolve_device
 from smallsteps.errors import RecipeError
 
 
@@ -21,14 +21,23 @@ def test_auto_is_cuda_where_there_is_one(cards):
     assert resolve_device("cpu") == "cpu"
 
 
-@pytest.mark.parametrize("name", ["auto", "cuda:1"])
-def test_cudnn_attention_is_off_on_a_card_and_left_alone_elsewhere(name, cards):
+class Recorded:
+    """A model that says where it went."""
+
+    def to(self, device):
+        return device
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "cpu"])
+def test_cudnn_attention_is_off_once_a_model_is_on_a_card_and_left_alone_before(device, cards):
     # it prepares itself anew for every length of rows
     before = torch.backends.cuda.cudnn_sdp_enabled()
     try:
         torch.backends.cuda.enable_cudnn_sdp(True)
-        resolve_device(name if cards else "cpu")
-        assert torch.backends.cuda.cudnn_sdp_enabled() == (not cards)
+        resolve_device(device if cards else "cpu")
+        assert torch.backends.cuda.cudnn_sdp_enabled(), "a name changes nothing"
+        assert move_to(Recorded(), device) == device
+        assert torch.backends.cuda.cudnn_sdp_enabled() == (device == "cpu")
     finally:
         torch.backends.cuda.enable_cudnn_sdp(before)
 

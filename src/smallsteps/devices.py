@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any, TypeVar
 
 from smallsteps.errors import RecipeError, nearest
+
+AnyModel = TypeVar("AnyModel", bound=Any)
+"""A torch module."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_THREADS = max(256, os.cpu_count() or 1)
@@ -53,21 +57,26 @@ def _count(kind: str) -> int:
 
 def resolve_device(name: str, flag: str = "--device") -> str:
     """The device that `name` stands for; `auto` is CUDA where torch sees a card, else the CPU.
-
-    On CUDA it turns cuDNN's attention off: that prepares itself anew for every length of rows,
-    which here differs from batch to batch and grows with every token. Raises RecipeError as
-    `check_device`.
-    """
+    Raises RecipeError as `check_device`."""
     check_device(name, flag)
-    if name == "cpu":
+    if name != "auto":
         return name
     import torch
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda"):
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def move_to(model: AnyModel, device: str) -> AnyModel:
+    """Moves a model to a device, as `resolve_device` names it.
+
+    On CUDA it turns cuDNN's attention off, for the whole process: torch has no other switch, and
+    cuDNN prepares itself anew for every length of rows, which here differs from batch to batch and
+    grows with every token."""
+    if device.startswith("cuda"):
+        import torch
+
         torch.backends.cuda.enable_cudnn_sdp(False)
-    return name
+    return model.to(device)
 
 
 def check_threads(threads: int | None, flag: str = "--threads") -> None:

@@ -11,6 +11,7 @@ from smallsteps.errors import DataError
 from smallsteps.records import Problem
 from smallsteps.teaching.lessons import Lesson, TeacherReply
 from smallsteps.teaching.reply_file import FileTeacher
+from smallsteps.teaching.teach import retry_of
 
 
 def test_replies_bought_elsewhere_are_handed_out_in_their_order(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_a_second_file_answers_any_mistake_of_its_questions_after_rows_that_name
     a, b = Problem("a", "?", "1"), Problem("b", "?", "1")
 
     def texts(problem: Problem, attempt: str | None) -> list[str | None]:
-        lessons = [Lesson(str(n), problem, attempt, sample=n) for n in range(3)]
+        lessons = [Lesson(str(n), problem, attempt, sample=n, turn=n) for n in range(3)]
         return [reply.text for reply in teacher.explain(lessons)]
 
     assert texts(a, "5 + 5 = 12") == ["two", None, None], "whatever the mistake"
@@ -128,6 +129,24 @@ def test_a_second_file_answers_any_mistake_of_its_questions_after_rows_that_name
     monkeypatch.chdir(tmp_path)
     alike = FileTeacher.read("train.jsonl", corrections="first/train.jsonl")
     assert alike.name == "train.jsonl and first/train.jsonl"
+
+
+def test_a_row_that_names_its_mistake_answers_it_whichever_mistake_of_its_question_it_is(
+    tmp_path: Path,
+) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(
+        '{"id": "a", "rationale": "no, 4", "attempt": "2 + 2 = 5"}\n'
+        '{"id": "a", "rationale": "no, 10", "attempt": "5 + 5 = 11"}\n'
+        '{"id": "a", "rationale": "still 10", "attempt": "5 + 5 = 11"}\n'
+    )
+    second.write_text('{"id": "a", "rationale": "x"}\n{"id": "a", "rationale": "y"}\n')
+    teacher, problem = FileTeacher.read(first, corrections=second), Problem("a", "?", "1")
+    mistakes = ["2 + 2 = 5", "another", "5 + 5 = 11"]
+    lessons = [Lesson(str(n), problem, mistake, n) for n, mistake in enumerate(mistakes)]
+    assert [reply.text for reply in teacher.explain(lessons)] == ["no, 4", "y", "no, 10"]
+    (again,) = teacher.explain([retry_of(lessons[2], 1, samples=3)])
+    assert again.text == "still 10", "a dropped reply is followed by the next row of the mistake"
 
 
 @pytest.mark.parametrize("value", ["[1]", "{}", "7", "null", '" "'])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from smallsteps.devices import resolve_device
+from smallsteps.devices import move_to, resolve_device
 from smallsteps.errors import StudentError
 from smallsteps.quality.judges import Judge, Judgement, Pair, Similarity
 from smallsteps.quality.lexical_judge import LexicalJudge
@@ -35,7 +35,7 @@ class NliJudge:
                 f"judge {name}: its weights lack {missing[0]!r}: it was never trained for "
                 "natural-language inference. Name a model that was."
             )
-        self.model = model.eval().to(where)
+        self.model = move_to(model.eval(), where)
         self.batch_tokens = batch_tokens
 
     def verdicts(self, pairs: Sequence[Pair]) -> list[Judgement]:
@@ -74,7 +74,7 @@ class EncoderJudge:
                 f"encoder {name}: its weights lack {missing[0]!r}. "
                 "Expected a whole sentence encoder."
             )
-        self.model = model.eval().to(where)
+        self.model = move_to(model.eval(), where)
         self.batch_tokens = batch_tokens
         self._known: dict[str, Any] = {}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from smallsteps.devices import resolve_device
+from smallsteps.devices import move_to, resolve_device
 from smallsteps.errors import StudentError, nearest
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.dual import DualStudent
@@ -107,6 +107,6 @@ def load_student(
         raise StudentError(
             f"{name}: the weights lack {missing[:3]}. Expected a complete language model."
         )
-    model.to(torch_device).eval()
+    move_to(model, torch_device).eval()
     student = Student(model, tokenizer, _drive_in(files), name=name)
     return student if lora is None else add_lora(student, lora, seed=seed)

@@ -27,6 +27,8 @@ class Lesson:
     """A wrong rationale to correct; None: explain the question itself."""
     sample: int = 0
     """Number of this explanation among several of the same question."""
+    turn: int = 0
+    """How many replies to it were dropped before."""
     hint: bool = False
     """Whether the teacher sees the gold answer although there is no attempt."""
 

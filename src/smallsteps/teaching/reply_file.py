@@ -95,8 +95,9 @@ class FileTeacher:
         """Yields one reply for each lesson, in order."""
         for lesson in lessons:
             replies = self._replies_for(lesson)
-            if lesson.sample < len(replies):
-                yield self._reply(lesson, replies[lesson.sample])
+            place = self._place(lesson)
+            if place < len(replies):
+                yield self._reply(lesson, replies[place])
             else:
                 asked_for = "this question" if lesson.attempt is None else "this wrong rationale"
                 reason = f"{self.name} holds {len(replies)} replies for {asked_for}"
@@ -104,9 +105,22 @@ class FileTeacher:
 
     def _replies_for(self, lesson: Lesson) -> Sequence[FileReply]:
         """The samples for a lesson: rows of the file itself, then those of the corrections."""
-        id, attempt = lesson.problem.id, lesson.attempt
-        rows = [*self.replies.get((id, attempt), ()), *self.corrections.get((id, attempt), ())]
-        return rows if attempt is None else [*rows, *self.corrections.get((id, None), ())]
+        rows = self._rows_that_name(lesson)
+        if lesson.attempt is None:
+            return rows
+        return [*rows, *self.corrections.get((lesson.problem.id, None), ())]
+
+    def _rows_that_name(self, lesson: Lesson) -> list[FileReply]:
+        """Rows for the question, or for the very mistake."""
+        key = (lesson.problem.id, lesson.attempt)
+        return [*self.replies.get(key, ()), *self.corrections.get(key, ())]
+
+    def _place(self, lesson: Lesson) -> int:
+        """Which of the samples answers a lesson. Several mistakes of a question have sample numbers
+        in common, so that each gets another of the rows that answer any mistake; a row that names
+        its mistake answers it whatever the number."""
+        named = lesson.attempt is not None and lesson.turn < len(self._rows_that_name(lesson))
+        return lesson.turn if named else lesson.sample
 
     def _reply(self, lesson: Lesson, row: FileReply) -> TeacherReply:
         text = whole_characters(row.text)

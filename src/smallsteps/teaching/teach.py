@@ -48,4 +48,5 @@ def retry_of(lesson: Lesson, turn: int, samples: int) -> Lesson:
     for it has."""
     if turn == 0:
         return lesson
-    return replace(lesson, id=f"{lesson.id}~{turn}", sample=lesson.sample + turn * samples)
+    sample = lesson.sample + turn * samples
+    return replace(lesson, id=f"{lesson.id}~{turn}", sample=sample, turn=turn)
