@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
 from smallsteps.cli.main import main
+from smallsteps.records import Problem
+from smallsteps.segments.label import segment_chains
 
 from .labelled_rows import labelled_rows
 
@@ -53,6 +58,51 @@ def test_segment_tells_how_far_it_is_and_blocks_change_nothing(
     )
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert capsys.readouterr().err.splitlines()[-2:] == ["segmenting: 23%", "segmenting: 100%"]
+
+
+def test_segment_holds_a_block_of_chains_and_not_the_file(chains, tmp_path, monkeypatch):
+    alive = []
+
+    def counted(block, *arguments, **settings):
+        alive.append(sum(isinstance(thing, Problem) for thing in gc.get_objects()))
+        return segment_chains(block, *arguments, **settings)
+
+    monkeypatch.setattr("smallsteps.cli.segmenting.CHAINS_PER_UPDATE", 3)
+    monkeypatch.setattr("smallsteps.cli.segmenting.segment_chains", counted)
+    out = tmp_path / "out.jsonl"
+    assert main(["segment", str(chains), "--show", "0", "--out", str(out)]) == 0
+    assert len(alive) == 10 and max(alive) - alive[0] <= 3, "the block before, at most"
+
+
+def test_a_bad_last_row_is_refused_before_the_first_chain_is_cut(chains, tmp_path, monkeypatch):
+    with chains.open("a", encoding="utf-8") as file:
+        file.write('{"id": "last"}\n')
+    monkeypatch.setattr("smallsteps.cli.segmenting.segment_chains", None)
+    out = tmp_path / "out.jsonl"
+    assert main(["segment", str(chains), "--out", str(out)]) == 2
+    assert not out.exists()
+
+
+def test_a_kill_leaves_the_old_file_and_the_next_call_a_whole_one(chains, tmp_path):
+    out = tmp_path / "out.jsonl"
+    command = ["segment", str(chains), "--strategy", "rouge", "--out", str(out)]
+    assert main(command) == 0
+    whole = out.read_bytes()
+    out.write_text("old")
+    code = (
+        "import os, sys\n"
+        "from smallsteps.cli import main, segmenting\n"
+        "segmenting.CHAINS_PER_UPDATE, cut, blocks = 7, segmenting.segment_chains, []\n"
+        "def cut_or_die(block, *arguments, **settings):\n"
+        "    blocks.append(block)\n"
+        "    return os.kill(os.getpid(), 9) if len(blocks) == 3 else "
+        "cut(block, *arguments, **settings)\n"
+        "segmenting.segment_chains = cut_or_die\n"
+        "main.main(sys.argv[1:])"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, *command], check=False)
+    assert killed.returncode == -9 and out.read_text() == "old"
+    assert main(command) == 0 and out.read_bytes() == whole
 
 
 def test_segment_shows_escape_sequences_and_markup_of_rows_and_obeys_none(tmp_path, capsys):

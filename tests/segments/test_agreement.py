@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from smallsteps.errors import DataError, RecipeError
-from smallsteps.records import Chain, Kind
+from smallsteps.records import Chain, Kind, Segment
 from smallsteps.segments.agreement import (
+    SegmentTally,
     compare_kinds,
-    gold_agreement,
     piece_kinds,
-    shares,
     strategy_agreement,
 )
 from smallsteps.segments.label import segment_chains
@@ -20,6 +20,13 @@ from smallsteps.segments.strategies import Scoring
 from smallsteps.tasks.base import Task
 
 from .conftest import PIECES
+
+
+def tally(chains: Sequence[Chain], segments: Sequence[Sequence[Segment]]) -> SegmentTally:
+    found = SegmentTally()
+    for pair in zip(chains, segments, strict=True):
+        found.add(*pair)
+    return found
 
 
 def labels(text: str) -> list[list[Kind]]:
@@ -78,26 +85,27 @@ def test_gold_agreement_is_by_sub_sentence_though_segments_are_merged(
     chain = chain._replace(rationale=replace(chain.rationale, gold=gold))
     segments = segment_chains([chain], lambda c, p: [0.1, 0.9, 0.9, 0.9, 0.1], task=task)
     assert piece_kinds(segments[0], PIECES) == ["ES", "AS", "AS", "AS", "ES"]
-    found = gold_agreement([chain], segments)
+    found = tally([chain], segments).gold_agreement()
     assert found is not None and found.share == pytest.approx(80.0) and found.n == 5
     assert str(found).startswith("agreement = 80.0 [80.0, 80.0] | kappa = 0.62")
 
 
 def test_without_gold_labels_there_is_no_agreement(chain: Chain, task: Task) -> None:
-    assert gold_agreement([chain], segment_chains([chain], "inter", task=task)) is None
+    found = tally([chain], segment_chains([chain], "inter", task=task))
+    assert found.chains == 1 and found.gold_agreement() is None
 
 
 def test_shares(chain: Chain, task: Task) -> None:
-    found = shares(
-        segment_chains([chain, chain], lambda c, p: [0.9, 0.8, 0.3, 0.2, 0.1], task=task)
-    )
+    chains = [chain, chain]
+    segments = segment_chains(chains, lambda c, p: [0.9, 0.8, 0.3, 0.2, 0.1], task=task)
+    found = tally(chains, segments).shares()
     assert (found.chains, found.segments, found.segments_per_chain) == (2, 4, 2.0)
     assert (found.extractive, found.abstractive, found.opens_abstractive) == (50.0, 50.0, 100.0)
     assert found.abstractive_characters == pytest.approx(
         100 * len("".join(PIECES[:2])) / len("".join(PIECES))
     )
     with pytest.raises(DataError, match="no segments to describe"):
-        shares([])
+        SegmentTally().shares()
 
 
 def labelled(chain: Chain, *segments: tuple[Kind, str]) -> Chain:
@@ -109,9 +117,8 @@ def test_the_command_and_the_segments_of_a_strategy_agree_alike(chain: Chain, ta
     chains = [labelled(chain, *gold)]
     for strategy in ("inter", "rouge", "bleu", "chunks"):
         segments = segment_chains(chains, strategy, task=task)
-        assert strategy_agreement(chains, strategy, Scoring(task)) == gold_agreement(
-            chains, segments
-        )
+        found = tally(chains, segments).gold_agreement()
+        assert strategy_agreement(chains, strategy, Scoring(task)) == found
 
 
 def test_sub_sentences_are_compared_unless_people_labelled_larger_pieces(

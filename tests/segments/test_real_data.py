@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from smallsteps.records import Chain, Problem, Rationale
-from smallsteps.segments.agreement import shares, strategy_agreement
+from smallsteps.segments.agreement import SegmentTally, strategy_agreement
 from smallsteps.segments.examples import build_examples, segment_limit
 from smallsteps.segments.label import segment_chains
 from smallsteps.segments.split import split
@@ -74,10 +74,12 @@ def test_all_impressions_join_back_and_items_keep_their_numbers() -> None:
 
 
 def test_shares_of_the_strategies_without_a_model(gsm8k: list[Chain], task: Task) -> None:
-    found = {
-        name: shares(segment_chains(gsm8k[:700], name, task=task))
-        for name in ("inter", "bleu", "rouge")
-    }
+    found = {}
+    for name in ("inter", "bleu", "rouge"):
+        tally = SegmentTally()
+        for pair in zip(gsm8k[:700], segment_chains(gsm8k[:700], name, task=task), strict=True):
+            tally.add(*pair)
+        found[name] = tally.shares()
     assert found["inter"].opens_abstractive == 0
     assert (
         30 < found["rouge"].opens_abstractive < 70

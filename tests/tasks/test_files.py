@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.tasks import TASKS, get_task
 from smallsteps.tasks.files import (
+    RowCounts,
+    iter_chains,
     read_chains,
     read_problems,
     read_rationales,
@@ -602,3 +604,21 @@ def test_a_file_without_the_column_of_rationales_has_none(write: Write) -> None:
     assert read_rationales(bare, "text", columns) == {}
     full = write({"q": "Who?", "answer": "y", "cot": "So it is."})
     assert [item.text for item in read_rationales(full, "text", columns).values()] == ["So it is."]
+
+
+def test_chains_come_one_by_one_and_are_those_of_the_whole_file(write: Write) -> None:
+    wrong = {**GOOD, "id": "q2", "predicted": "8"}
+    broken = {**GOOD, "id": "q3", "rationale": ""}
+    path = write(GOOD, wrong, {**GOOD, "id": "q4"}, broken)
+    counts = RowCounts()
+    chains = iter_chains(path, "numbers", counts=counts)
+    assert [next(chains).problem.id, next(chains).problem.id] == ["q1", "q4"]
+    assert (counts.rows, counts.wrong_ids, counts.closed) == (3, ["q2"], 2)
+    with pytest.raises(DataError, match=r"\.jsonl:4 \(q3\): field 'rationale' is empty"):
+        next(chains)
+
+
+def test_a_made_name_and_the_id_of_a_later_row_are_told_apart(write: Write) -> None:
+    rows = [{**GOOD, "id": None}, {**GOOD, "id": "line-000001"}]
+    with pytest.raises(DataError, match="'line-000001' stands on line 1 already"):
+        read_chains(write(*rows), "numbers")

@@ -35,7 +35,7 @@ def print_agreement(
     strategies = _strategies(names, cutting)
     with Terminal() as reporter:
         task = source.task(reporter.say)
-        chains = cutting.read(source, task, reporter)
+        chains = list(cutting.read(source, task, reporter.say))
         students = _Students(cutting, reporter)
         agreements: dict[str, Agreement] = {}
         try:

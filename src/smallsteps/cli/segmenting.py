@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -12,9 +13,9 @@ from smallsteps.cli.progress import Terminal, open_console, say
 from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, counted
 from smallsteps.outputs import check_output
-from smallsteps.records import Chain, Segment
+from smallsteps.records import Chain, Problem, Segment
 from smallsteps.report.terminal import coloured
-from smallsteps.segments.agreement import gold_agreement, shares
+from smallsteps.segments.agreement import SegmentTally
 from smallsteps.segments.label import segment_chains
 from smallsteps.segments.strategies import Strategy, get_strategy
 from smallsteps.students.loading import load_student
@@ -22,7 +23,8 @@ from smallsteps.students.run_student import student_place
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
-from smallsteps.tasks.files import read_chains, write_rows
+from smallsteps.tasks.files import iter_chains, write_rows
+from smallsteps.tasks.notes import Say
 
 CHAINS_PER_UPDATE = 5_000
 """Chains to cut between two updates of the progress bar."""
@@ -60,18 +62,16 @@ class Cutting:
             return None
         return self.student if strategy.scorer == "trained" else self.untrained_student
 
-    def open_scorer(self, strategy: Strategy, say: Callable[[str], None]) -> Student | None:
+    def open_scorer(self, strategy: Strategy, say: Say) -> Student | None:
         """The student that scores for a strategy. say: receives a line where it is that of a
         run."""
         name = self.scorer(strategy)
         return None if name is None else load_student(student_place(name, say), device=self.device)
 
-    def read(self, source: InputFile, task: Task, reporter: Terminal) -> list[Chain]:
-        """The chains of a file, those with wrong answers too."""
+    def read(self, source: InputFile, task: Task, say: Say | None) -> Iterator[Chain]:
+        """The chains of a file, those with wrong answers too, one by one."""
         closing = cast(Literal["add", "keep"], self.closing)
-        return read_chains(
-            source.path, task, source.columns, closing, allow_wrong=True, say=reporter.say
-        ).chains
+        return iter_chains(source.path, task, source.columns, closing, allow_wrong=True, say=say)
 
 
 def single_strategy(names: Sequence[str], whole_segments: bool) -> str:
@@ -91,55 +91,66 @@ def segment_file(
     source: InputFile, out: Path | None, strategy: str, cutting: Cutting, show: int
 ) -> None:
     """Writes one row per chain. Prints the shares of ES and AS, the agreement with gold labels
-    where rows have them, and the first `show` chains in colour."""
+    where rows have them, and the first `show` chains in colour.
+
+    Reads the file twice: once to refuse a bad row before any work, once to cut. In memory are a
+    block of chains and an index of the ids."""
     if out is None:
         raise RecipeError("--out is missing: name the file for the segments, or add --agreement")
     cutting.check(source, out)
     get_strategy(strategy)
+    shown: list[tuple[Problem, list[Segment]]] = []
     with Terminal() as reporter:
         task = source.task(reporter.say)
-        chains = cutting.read(source, task, reporter)
-        segments = _cut(chains, task, strategy, cutting, reporter)
-    write_rows(out, _rows(chains, segments, strategy))
-    _print_shares(chains, segments, task)
+        total = sum(1 for _ in cutting.read(source, task, reporter.say))
+        tally = SegmentTally(task.language)
+
+        def rows() -> Iterator[dict[str, Any]]:
+            chains = cutting.read(source, task, None)
+            for chain, segments in _cut(chains, total, task, strategy, cutting, reporter):
+                tally.add(chain, segments)
+                if len(shown) < show:
+                    shown.append((chain.problem, segments))
+                yield _row(chain, segments, strategy)
+
+        write_rows(out, rows())
+    _print_tally(tally)
     console = open_console()
-    for chain, pieces in zip(chains[:show], segments[:show], strict=True):
-        say(f"\n{chain.problem.id}: {chain.problem.question}", style="dim")
-        console.print(coloured(pieces))
+    for problem, segments in shown:
+        say(f"\n{problem.id}: {problem.question}", style="dim")
+        console.print(coloured(segments))
     say(f"\nwritten: {out}")
 
 
 def _cut(
-    chains: Sequence[Chain], task: Task, strategy: str, cutting: Cutting, reporter: Terminal
-) -> list[list[Segment]]:
+    chains: Iterator[Chain],
+    total: int,
+    task: Task,
+    strategy: str,
+    cutting: Cutting,
+    reporter: Terminal,
+) -> Iterator[tuple[Chain, list[Segment]]]:
+    """Each of the `total` chains with its segments."""
     student = cutting.open_scorer(get_strategy(strategy), reporter.say)
-    block = CHAINS_PER_UPDATE if student is None else SCORED_CHAINS_PER_UPDATE
-    segments: list[list[Segment]] = []
-    for start in range(0, len(chains), block):
-        segments += segment_chains(
-            chains[start : start + block],
-            strategy,
-            task=task,
-            beta=cutting.beta,
-            student=student,
-        )
-        if len(chains) > block:
-            reporter.advance("segmenting", len(segments), len(chains))
-    return segments
+    size = CHAINS_PER_UPDATE if student is None else SCORED_CHAINS_PER_UPDATE
+    done = 0
+    while block := list(islice(chains, size)):
+        segments = segment_chains(block, strategy, task=task, beta=cutting.beta, student=student)
+        yield from zip(block, segments, strict=True)
+        done += len(block)
+        if total > size:
+            reporter.advance("segmenting", done, total)
 
 
-def _rows(
-    chains: Sequence[Chain], segments: Sequence[Sequence[Segment]], strategy: str
-) -> Iterator[dict[str, Any]]:
-    for chain, pieces in zip(chains, segments, strict=True):
-        yield {
-            "id": chain.problem.id,
-            "question": chain.problem.question,
-            "answer": chain.problem.answer,
-            "chain": chain.rationale.text,
-            "strategy": strategy,
-            "segments": [_segment_row(piece) for piece in pieces],
-        }
+def _row(chain: Chain, segments: Sequence[Segment], strategy: str) -> dict[str, Any]:
+    return {
+        "id": chain.problem.id,
+        "question": chain.problem.question,
+        "answer": chain.problem.answer,
+        "chain": chain.rationale.text,
+        "strategy": strategy,
+        "segments": [_segment_row(segment) for segment in segments],
+    }
 
 
 def _segment_row(segment: Segment) -> dict[str, Any]:
@@ -149,17 +160,15 @@ def _segment_row(segment: Segment) -> dict[str, Any]:
     return row
 
 
-def _print_shares(
-    chains: Sequence[Chain], segments: Sequence[Sequence[Segment]], task: Task
-) -> None:
-    counts = shares(segments)
+def _print_tally(tally: SegmentTally) -> None:
+    shares = tally.shares()
     say(
-        f"{counted(counts.chains, 'chain')}, {counted(counts.segments, 'segment')} "
-        f"({counts.segments_per_chain:.2f} per chain): "
-        f"ES {counts.extractive:.1f} %, AS {counts.abstractive:.1f} % of segments, "
-        f"AS {counts.abstractive_characters:.1f} % of characters; "
-        f"{counts.opens_abstractive:.1f} % of chains open with AS"
+        f"{counted(shares.chains, 'chain')}, {counted(shares.segments, 'segment')} "
+        f"({shares.segments_per_chain:.2f} per chain): "
+        f"ES {shares.extractive:.1f} %, AS {shares.abstractive:.1f} % of segments, "
+        f"AS {shares.abstractive_characters:.1f} % of characters; "
+        f"{shares.opens_abstractive:.1f} % of chains open with AS"
     )
-    agreement = gold_agreement(chains, segments, task.language)
+    agreement = tally.gold_agreement()
     if agreement is not None:
         say(f"against gold labels: {agreement}")

@@ -7,8 +7,11 @@ chains, since sub-sentences of one chain are not independent."""
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -25,6 +28,9 @@ from smallsteps.segments.strategies import (
     get_strategy,
     gold_kinds,
 )
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""ES, AS."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +78,53 @@ class Shares:
     """Per cent of the chains whose first segment is AS."""
 
 
-def shares(segments: Sequence[Sequence[Segment]]) -> Shares:
-    """ES and AS shares and segments per chain. Raises DataError where there are no segments."""
-    all_segments = [segment for chain_segments in segments for segment in chain_segments]
-    if not all_segments:
-        raise DataError("There are no segments to describe: the input has no chains.")
-    abstractive = [segment for segment in all_segments if segment.kind == "AS"]
-    characters = sum(len(segment.text) for segment in all_segments)
-    opening = [chain_segments[0].kind for chain_segments in segments]
-    return Shares(
-        chains=len(segments),
-        segments=len(all_segments),
-        extractive=100 - 100 * len(abstractive) / len(all_segments),
-        abstractive=100 * len(abstractive) / len(all_segments),
-        abstractive_characters=100 * sum(len(segment.text) for segment in abstractive) / characters,
-        segments_per_chain=len(all_segments) / len(segments),
-        opens_abstractive=100 * opening.count("AS") / len(segments),
-    )
+class SegmentTally:
+    """What is said of segments at the end, counted while chains are cut: 32 bytes a chain with gold
+    labels, nothing for other chains."""
+
+    def __init__(self, language: str = "en") -> None:
+        self.language = language
+        self.chains = self.segments = self.abstractive = self.opening = 0
+        self.characters = self.abstractive_characters = 0
+        self._tables = array("q")
+        """The `_table` of each chain with gold labels, one after the other."""
+
+    def add(self, chain: Chain, segments: Sequence[Segment]) -> None:
+        """Counts the segments of one chain. Raises DataError as `gold_kinds`."""
+        self.chains += 1
+        self.segments += len(segments)
+        self.opening += segments[0].kind == "AS"
+        for segment in segments:
+            self.characters += len(segment.text)
+            if segment.kind == "AS":
+                self.abstractive += 1
+                self.abstractive_characters += len(segment.text)
+        if chain.rationale.gold:
+            pieces = split(chain.rationale.text, self.language)
+            labels, gold = piece_kinds(segments, pieces), gold_kinds(chain, pieces)
+            self._tables.extend(_table(labels, gold))
+
+    def shares(self) -> Shares:
+        """ES and AS shares and segments per chain. Raises DataError where there are no segments."""
+        if not self.segments:
+            raise DataError("There are no segments to describe: the input has no chains.")
+        return Shares(
+            chains=self.chains,
+            segments=self.segments,
+            extractive=100 - 100 * self.abstractive / self.segments,
+            abstractive=100 * self.abstractive / self.segments,
+            abstractive_characters=100 * self.abstractive_characters / self.characters,
+            segments_per_chain=self.segments / self.chains,
+            opens_abstractive=100 * self.opening / self.chains,
+        )
+
+    def gold_agreement(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Agreement | None:
+        """Agreement with the gold labels of those chains that have them, by sub-sentence; None
+        where none has."""
+        if not self._tables:
+            return None
+        tables = np.array(self._tables, dtype=float).reshape(-1, 2, 2)
+        return _agreement(tables, seed=seed, resamples=resamples)
 
 
 def piece_kinds(segments: Sequence[Segment], pieces: Sequence[str]) -> list[Kind]:
@@ -101,26 +137,6 @@ def piece_kinds(segments: Sequence[Segment], pieces: Sequence[str]) -> list[Kind
         kinds.append(segments[int(np.searchsorted(ends, start, side="right"))].kind)
         start += len(piece)
     return kinds
-
-
-def gold_agreement(
-    chains: Sequence[Chain],
-    segments: Sequence[Sequence[Segment]],
-    language: str = "en",
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-) -> Agreement | None:
-    """Agreement of segments with the gold labels of those chains that have them, by sub-sentence of
-    that language; None where none has."""
-    labels: list[list[Kind]] = []
-    gold: list[list[Kind]] = []
-    for chain, chain_segments in zip(chains, segments, strict=True):
-        if chain.rationale.gold:
-            pieces = split(chain.rationale.text, language)
-            labels.append(piece_kinds(chain_segments, pieces))
-            gold.append(gold_kinds(chain, pieces))
-    return compare_kinds(labels, gold, seed=seed, resamples=resamples) if gold else None
 
 
 def strategy_agreement(
@@ -179,25 +195,37 @@ def compare_kinds(
     """Agreement of labels with gold labels, chain by chain; the bootstrap draws chains.
 
     Raises DataError where there is nothing to compare or the numbers of labels differ."""
-    counts = np.zeros((len(labels), 2, 2))  # chain x strategy's label x gold label, AS = 1
     for index, (chain_labels, chain_gold) in enumerate(zip(labels, gold, strict=True)):
         if len(chain_labels) != len(chain_gold):
             raise DataError(
                 f"Chain {index}: {len(chain_labels)} labels beside {len(chain_gold)} gold labels; "
                 "expected one each."
             )
-        for label, gold_label in zip(chain_labels, chain_gold, strict=True):
-            counts[index, int(label == "AS"), int(gold_label == "AS")] += 1
+    tables = [_table(*pair) for pair in zip(labels, gold, strict=True)]
+    return _agreement(
+        np.array(tables, dtype=float).reshape(-1, 2, 2), seed=seed, resamples=resamples
+    )
+
+
+def _table(labels: Sequence[Kind], gold: Sequence[Kind]) -> list[int]:
+    """How often each pair of labels occurs: (the strategy's, the gold one), AS after ES."""
+    pairs = Counter(zip(labels, gold, strict=True))
+    return [pairs[label, other] for label in KINDS for other in KINDS]
+
+
+def _agreement(counts: np.ndarray, *, seed: int, resamples: int) -> Agreement:
+    """Agreement of tables (chain x strategy's label x gold label). Raises DataError where they
+    count nothing."""
     total = counts.sum(axis=0)
     n = int(total.sum())
     if not n:
         raise DataError("There are no labels to compare: the chains are empty.")
-    tables = resample_sums(counts.reshape(len(labels), 4), seed=seed, resamples=resamples).reshape(
+    tables = resample_sums(counts.reshape(len(counts), 4), seed=seed, resamples=resamples).reshape(
         -1, 2, 2
     )
     return Agreement(
         n=n,
-        chains=len(labels),
+        chains=len(counts),
         share=float(_share(total)),
         share_interval=percentile_interval(_share(tables)),
         kappa=float(kappa(total)),

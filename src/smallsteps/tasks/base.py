@@ -15,7 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from inspect import signature
 from typing import Any, Literal
 
@@ -248,6 +248,7 @@ def _speaking(function: Callable[..., Any], code: str) -> Callable[..., Any]:
     )
 
 
+@lru_cache(maxsize=64)  # a reader, a writer of closings and an extractor ask of one text in turn
 def closing_tail(text: str, pattern: str = ANSWER_IS) -> str | None:
     """What follows the closing phrase in the last sentence of `text`; None where the phrase is not
     there.

@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import OVERLOOKED_CHOICES, Task
 from smallsteps.tasks.fields import FIELDS, in_line, missing, scalar, text_field
+from smallsteps.tasks.first_lines import FirstLines
 from smallsteps.tasks.json_rows import EXAMPLE, read_json
 from smallsteps.tasks.notes import Notes, Say
 from smallsteps.tasks.records_from_rows import Closing, chain_of, problem_of
@@ -132,34 +133,58 @@ def read_chains(
     reach. A row without `answer` takes the one its closing names. `say` receives a line on what was
     guessed, and progress. Raises DataError on anything that is not as it should be, with file,
     line, id and the next step."""
-    task = get_task(task)
-    chains: list[Chain] = []
-    wrong: list[str] = []
-    count = closed = 0
-    overlooked = False
+    counts = RowCounts()
+    chains = list(iter_chains(path, task, columns, closing, allow_wrong, say, counts))
+    wrong_ids = tuple(counts.wrong_ids)
+    return ChainFile(chains, counts.rows, len(wrong_ids), wrong_ids, counts.closed)
+
+
+@dataclass
+class RowCounts:
+    """What `iter_chains` has counted so far; the fields as those of `ChainFile`."""
+
+    rows: int = 0
+    wrong_ids: list[str] = field(default_factory=list)
+    closed: int = 0
+
+
+def iter_chains(
+    path: str | Path,
+    task: Task | str,
+    columns: Mapping[str, str] | None = None,
+    closing: Closing = "add",
+    allow_wrong: bool = False,
+    say: Say | None = None,
+    counts: RowCounts | None = None,
+) -> Iterator[Chain]:
+    """The chains that `read_chains` returns, one by one, for files above memory. `counts` is filled
+    on the way. Raises as `read_chains`, at the row that is wrong."""
+    task, counts = get_task(task), counts or RowCounts()
+    empty, overlooked = True, False
     for place, identifier, row in identified(path, task, columns or {}, say):
-        count += 1
+        counts.rows += 1
         with at(place):
             if task.prepare is not None:
                 for name in task.row_fields:
                     text_field(row, name)
-                chains.extend(task.prepare(identifier, row))
-                continue
-            chain = chain_of(row, identifier, task, closing)
-        if chain.rationale.correct is False and not allow_wrong:
-            wrong.append(identifier)
-            overlooked = overlooked or task.overlooks_choices(chain.problem)
-            continue
-        closed += chain.rationale.text != row["rationale"]
-        chains.append(chain)
-    if not chains:
+                prepared = task.prepare(identifier, row)
+            else:
+                prepared = [chain_of(row, identifier, task, closing)]
+        for chain in prepared:
+            if task.prepare is None:
+                if chain.rationale.correct is False and not allow_wrong:
+                    counts.wrong_ids.append(identifier)
+                    overlooked = overlooked or task.overlooks_choices(chain.problem)
+                    continue
+                counts.closed += chain.rationale.text != row["rationale"]
+            empty = False
+            yield chain
+    if empty:
         raise DataError(
-            f"{path}: no chain left, each of its {count} rows ends in a wrong answer (`correct` is "
-            "false, or its "
-            "closing names another answer than `answer`). "
+            f"{path}: no chain left, each of its {counts.rows} rows ends in a wrong answer "
+            "(`correct` is false, or its closing names another answer than `answer`). "
             f"{OVERLOOKED_CHOICES if overlooked else WRONG_ROWS}"
         )
-    return ChainFile(chains, count, len(wrong), tuple(wrong), closed)
 
 
 OF_CHAINS = ("rationale", "predicted", "correct", "segments")
@@ -221,7 +246,7 @@ def identified(
     """(place for messages, id, row in our shape) of each row; ids unique, or made from the line."""
     _check_columns(columns, {*FIELDS, *task.row_fields})
     notes = Notes()
-    seen: dict[str, int] = {}
+    first_lines = FirstLines()
     with_ids: bool | None = None
     for line, raw in _with_progress(path, read_rows(path, notes), say):
         with at(f"{path}:{line}"):
@@ -236,13 +261,13 @@ def identified(
                     missing(row, "id") + " Earlier rows have one: give every row an id, or none."
                 )
             identifier = identifier or f"line-{line:06d}"
-            if identifier in seen:
+            first = first_lines.add(identifier, line)
+            if first is not None:
                 raise DataError(
-                    f"the id {in_line(identifier)!r} stands on line {seen[identifier]} already. "
+                    f"the id {in_line(identifier)!r} stands on line {first} already. "
                     "Ids must be unique: rename one, "
                     "or leave the field out and rows are named by their line."
                 )
-        seen[identifier] = line
         yield f"{path}:{line} ({in_line(identifier)})", identifier, row
     if say is not None and (line_of_notes := notes.line()):
         say(f"{path}: {line_of_notes}")

@@ -1,0 +1,141 @@
+"""What each data stage costs from ten thousand to a million chains: processor seconds, peak memory
+and disk.
+
+    python benchmarks/bench_scale.py path/to/gsm8k_cot_llama3_70b/train.jsonl
+        [--sizes 10000,100000,1000000] [--stages read,segment] [--student bundled] [--place DIR]
+
+The file of each size repeats the given chains; the questions of each copy name another case, so that
+all are different. Each stage runs in a process of its own, on one thread. Processor seconds hardly
+depend on what else the machine does. Memory is the peak of the process, which starts at about
+50 MiB, and at 500 MiB where a stage loads a student. Disk is what the stage leaves or, for the plan,
+nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smallsteps.tasks.files import read_rows, write_rows
+
+TASK = "gsm8k"
+READ = """
+import sys
+from smallsteps.tasks.files import read_chains
+chains = read_chains(sys.argv[1], "gsm8k").chains
+"""
+PYTHON_STAGES = {
+    "read": READ,
+    "split": f"{READ}\nfrom smallsteps.tasks.splits import split_problems\n"
+    "split_problems(chains, seed=0)",
+    "overlap": f"{READ}\nfrom smallsteps.tasks.splits import check_overlap\n"
+    "check_overlap(chains[10:], chains[:10])",
+}
+"""Stages that a user calls from Python → the program."""
+COMMAND_STAGES = {
+    "segment": "segment {file} --task gsm8k --strategy rouge --out {out} --show 0",
+    "plan": "compare {file} --task gsm8k --student {student} --arms direct,ases-uni-rouge "
+    "--dry-run",
+}
+"""Stages that are commands → their arguments."""
+STAGES = (*PYTHON_STAGES, *COMMAND_STAGES)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one stage cost at one size."""
+
+    chains: int
+    stage: str
+    processor_seconds: float
+    seconds: float
+    memory_mib: float
+    disk_mib: float
+
+    def row(self) -> str:
+        return (
+            f"| {self.chains:,} | {self.stage} | {self.processor_seconds:.1f} | {self.seconds:.1f} "
+            f"| {self.memory_mib:.0f} | {self.disk_mib:.0f} |"
+        )
+
+
+def varied(chains: list[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """`count` rows: the chains again and again, with another question and id in each copy."""
+    for number in range(count):
+        copy, place = divmod(number, len(chains))
+        chain = chains[place]
+        yield {
+            **chain,
+            "id": f"{chain['id']}-{copy}",
+            "question": f"Case {copy + 1}. {chain['question']}",
+        }
+
+
+def measure(stage: str, chains: int, file: Path, student: str) -> Cost:
+    """Runs a stage in a new process. Raises SystemExit with its last line where it fails."""
+    out = file.with_name("out.jsonl")
+    if stage in PYTHON_STAGES:
+        command = [sys.executable, "-c", PYTHON_STAGES[stage], str(file)]
+    else:
+        arguments = COMMAND_STAGES[stage].format(file=file, out=out, student=student)
+        command = [sys.executable, "-m", "smallsteps", *arguments.split()]
+    with tempfile.TemporaryFile() as messages:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=messages,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            messages.seek(0)
+            raise SystemExit(f"{stage}: {messages.read().decode().strip()[-500:]}")
+    disk = out.stat().st_size if out.exists() else 0
+    out.unlink(missing_ok=True)
+    return Cost(
+        chains=chains,
+        stage=stage,
+        processor_seconds=usage.ru_utime + usage.ru_stime,
+        seconds=seconds,
+        memory_mib=usage.ru_maxrss / 2**10,
+        disk_mib=disk / 2**20,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("chains", type=Path)
+    parser.add_argument("--sizes", default="10000,100000")
+    parser.add_argument("--stages", default=",".join(STAGES))
+    parser.add_argument("--student", default="bundled")
+    parser.add_argument("--place", type=Path, help="folder for the files; default: temporary")
+    options = parser.parse_args()
+
+    rows = [row for _, row in read_rows(options.chains)]
+    print("| chains | stage | processor seconds | seconds | peak MiB | disk MiB |")
+    print("|---|---|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory(dir=options.place) as folder:
+        for size in map(int, options.sizes.split(",")):
+            file = Path(folder) / "chains.jsonl"
+            write_rows(file, varied(rows, size))
+            print(f"| {size:,} | the file | | | | {file.stat().st_size / 2**20:.0f} |", flush=True)
+            for stage in options.stages.split(","):
+                cost = measure(stage, size, file, options.student)
+                print(cost.row(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
