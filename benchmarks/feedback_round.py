@@ -3,20 +3,16 @@ mistakes than from the same chains again?
 
     python benchmarks/feedback_round.py OUT [--budget 40000] [--seeds 3] [--student DIR]
     python benchmarks/feedback_round.py OUT --anew --budget 200000
-    python benchmarks/feedback_round.py OUT --anew --arm tailored-full --edits teacher
+    python benchmarks/feedback_round.py OUT --anew --arm tailored-full
 
 The bundled causal student is trained briefly (OUT/first; or DIR is such a student) and asked new
 questions, as people ask in the playground. Its wrong chains become feedback: judged wrong, and
-edited as one of these would say it (--edits):
-
-    data      the data itself
-    teacher   the exact solver, asked for the question alone: what tailored learning begins with
-    solver    the exact solver, shown the mistake: smaller steps, other words
-
-The student is trained on (--anew: the bundled student is trained from the beginning), with the same
-number of tokens: on the same questions (OUT/without), and on the same questions with the feedback
-(OUT/with). --arm: on whole chains (direct), or by tailored learning with the exact solver as the
-teacher. Prints the paired test over all seeds. Killed, the same call continues."""
+edited as the data would say it (--edits data) or as the exact solver explains the mistake, in
+smaller steps and other words (--edits solver). The student is trained on (--anew: the bundled
+student is trained from the beginning), with the same number of tokens: on the same chains
+(OUT/without), and on the same chains with the feedback (OUT/with). --arm tailored-full: the chains
+are the replies of a teacher that corrects no mistake; people's edits are the only corrections.
+Prints the paired test over all seeds. Killed, the same call continues."""
 
 from __future__ import annotations
 
@@ -29,12 +25,15 @@ import torch
 
 from smallsteps.evaluation.comparison import compare_scores, pool_scores
 from smallsteps.evaluation.grade import Score, grade
+from smallsteps.experiment.data_parts import read_parts
 from smallsteps.experiment.recipe import Recipe, make_recipe
 from smallsteps.experiment.regrading import TestPart, regraded
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
 from smallsteps.generation.solve import load_with_task, solve
 from smallsteps.records import Chain
+from smallsteps.tasks import get_task
+from smallsteps.tasks.files import write_rows
 from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.feedback import Feedback, append_feedback, now
 from smallsteps.teaching.lessons import Lesson
@@ -48,14 +47,15 @@ SEED = 900
 
 
 def recipe_of(
-    options: argparse.Namespace, student: str, seeds: int, budget: int, **data: Any
+    options: argparse.Namespace, student: str, arm: str, seeds: int, budget: int, **data: Any
 ) -> Recipe:
-    tailored = {"rounds": options.rounds, "teacher": {"name": "solver"}}
+    teacher = {"name": str(options.out / "teacher.jsonl")}
+    tailored = {"rounds": 2, "samples": 2, "teacher": teacher}
     return make_recipe(
         {
             "title": "a round of feedback",
-            "arms": [options.arm],
-            **({"tailored": tailored} if options.arm.startswith("tailored-") else {}),
+            "arms": [arm],
+            **({"tailored": tailored} if arm != "direct" else {}),
             "seeds": list(range(seeds)),
             "data": {
                 "task": TASK,
@@ -90,9 +90,8 @@ def write_feedback(file: Path, student: Path, chains: Sequence[Chain], edits: st
         if task.grade(prediction, problem).value == 1.0 or not prediction.text.strip():
             continue
         edited: str | None = rationale.text
-        if edits != "data":
-            attempt = prediction.text if edits == "solver" else None
-            (reply,) = solver.explain([Lesson(problem.id, problem, attempt)])
+        if edits == "solver":
+            (reply,) = solver.explain([Lesson(problem.id, problem, prediction.text)])
             edited = reply.text
         wrong += 1
         append_feedback(
@@ -109,6 +108,22 @@ def write_feedback(file: Path, student: Path, chains: Sequence[Chain], edits: st
             ),
         )
     return wrong
+
+
+def write_teacher(file: Path, recipe: Recipe) -> None:
+    """The training chains as replies of a teacher."""
+    train, *_ = read_parts(recipe.data, get_task(TASK))
+    write_rows(
+        file,
+        (
+            {
+                "id": chain.problem.id,
+                "rationale": chain.rationale.text,
+                "answer": chain.problem.answer,
+            }
+            for chain in train
+        ),
+    )
 
 
 def scores_of(folder: Path) -> list[Score]:
@@ -133,9 +148,8 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=600)
     parser.add_argument("--first-budget", type=int, default=160_000)
     parser.add_argument("--budget", type=int, default=40_000)
-    parser.add_argument("--edits", choices=("data", "teacher", "solver"), default="data")
+    parser.add_argument("--edits", choices=("data", "solver"), default="data")
     parser.add_argument("--arm", choices=("direct", "tailored-full"), default="direct")
-    parser.add_argument("--rounds", type=int, default=2, help="of tailored learning")
     parser.add_argument("--anew", action="store_true", help="train the untrained student")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
@@ -143,7 +157,7 @@ def main() -> None:
     out: Path = options.out
     student: Path | None = options.student
     if student is None:
-        recipe = recipe_of(options, BUNDLED, 1, options.first_budget)
+        recipe = recipe_of(options, BUNDLED, "direct", 1, options.first_budget)
         student = out / "first" / str(run(recipe, out / "first").best.folder)
     feedback = out / "feedback.jsonl"
     if not (out / "with").exists():
@@ -151,8 +165,10 @@ def main() -> None:
         wrong = write_feedback(feedback, student, chains, options.edits)
         print(f"{wrong} of {len(chains)} new questions answered wrong, and edited", flush=True)
     start = BUNDLED if options.anew else str(student)
-    plain = recipe_of(options, start, options.seeds, options.budget)
-    taught_recipe = recipe_of(options, start, options.seeds, options.budget, feedback=str(feedback))
+    setting = (start, options.arm, options.seeds, options.budget)
+    plain = recipe_of(options, *setting)
+    taught_recipe = recipe_of(options, *setting, feedback=str(feedback))
+    write_teacher(out / "teacher.jsonl", plain)
     run(plain, out / "without")
     taught = run(taught_recipe, out / "with")
     print(taught.data.feedback)
