@@ -74,6 +74,36 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("task", "context"),
+    [
+        ("hotpotqa", "Ann: She wrote. Bob: He did not."),
+        ("hotpotqa-gold", "Ann: She wrote."),
+        ("facts", "She wrote. He did not."),
+    ],
+)
+def test_a_prompt_that_names_the_context_gets_the_question_without_it(
+    task: str, context: str
+) -> None:
+    paragraphs = (("Ann", ("She wrote.",)), ("Bob", ("He did not.",)))
+    meta = {"supporting_facts": [["Ann", 0]]}
+    problem = Problem("p", "Who wrote? ", "Ann", context=paragraphs, meta=meta)
+    text = "[system]\nC: {{ context }}\n[user]\nQ: {{ question }}"
+    assert parse_prompt("mine.txt", text).render(get_task(task), problem) == (
+        ("system", f"C: {context}"),
+        ("user", "Q: Who wrote?"),
+    )
+    whole = parse_prompt("mine.txt", "[user]\n{{ question }}").render(get_task(task), problem)
+    assert whole == (("user", get_task(task).render(problem)),)
+    assert context in whole[0][1]
+
+
+def test_a_prompt_that_names_the_context_of_a_task_without_one_is_refused() -> None:
+    prompt = parse_prompt("mine.txt", "[user]\n{{ context }} {{ question }}")
+    with pytest.raises(DataError, match="'context' is undefined .* `context` needs a task whose"):
+        prompt.render(get_task("gsm8k"), PROBLEM)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("Q: {{ question }}", "begin each message with a line"),
@@ -106,7 +136,7 @@ def test_a_fault_of_a_prompt_file_names_the_file_and_the_line(tmp_path: Path) ->
     path.write_text("[user]\nQ: {{ question }}\n{{ questoin }}\n")
     with pytest.raises(
         RecipeError,
-        match=r"mine\.txt:3: 'questoin' is undefined\. A prompt may name question, answer",
+        match=r"mine\.txt:3: 'questoin' is undefined\. A prompt may name question, context, answer",
     ):
         read_prompt(str(path))
 

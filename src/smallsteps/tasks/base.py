@@ -47,12 +47,14 @@ class Task:
 
     name: str
     render: Callable[[Problem], str]
-    """Problem → the question text a student reads (with choices, without context)."""
+    """Problem → the question text a student reads, with choices and context."""
     extract: Callable[[str, bool, Problem | None], str | None]
     """(text, lenient, problem) → the answer, or None. Strict reads only what the closing says;
     lenient also takes the last candidate in the text. The problem is given where choices matter."""
     same: Callable[[str | None, str | None], bool]
     """(answer, gold) → equal by value. Never true for None."""
+    context: Callable[[Problem], str] | None = None
+    """Problem → the context alone, as it stands in the question text; None: questions have none."""
     accepted: Callable[[Problem], Sequence[str]] | None = None
     """Problem → further answers that count as right (aliases); None: there are none."""
     closing: str | None = "The answer is {answer}."

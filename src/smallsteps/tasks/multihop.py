@@ -166,17 +166,26 @@ def context_text(paragraphs: Sequence[Paragraph]) -> str:
     return " ".join(texts)
 
 
+def read_context(problem: Problem, gold: bool = False) -> str:
+    """The paragraphs as a student reads them. Raises DataError where there are none."""
+    return context_text(_context(problem, gold))
+
+
 def render(problem: Problem, gold: bool = False) -> str:
     """The question and its context as a student reads them. Raises DataError where there is no
     context."""
-    return f"{problem.question.strip()} Context: {context_text(_context(problem, gold))}"
+    return f"{problem.question.strip()} Context: {read_context(problem, gold)}"
+
+
+def read_facts(problem: Problem) -> str:
+    """The bundled facts, without titles."""
+    return " ".join(" ".join(sentences) for _, sentences in _context(problem, False))
 
 
 def render_facts(problem: Problem) -> str:
     """The bundled facts: the facts alone, then the question, as the bundled student was pre-trained
     to read them."""
-    facts = (" ".join(sentences) for _, sentences in _context(problem, False))
-    return f"{' '.join(facts)} {problem.question.strip()}"
+    return f"{read_facts(problem)} {problem.question.strip()}"
 
 
 def _context(problem: Problem, gold: bool) -> Sequence[Paragraph]:
@@ -193,6 +202,7 @@ def _context(problem: Problem, gold: bool) -> Sequence[Paragraph]:
 HOTPOTQA = Task(
     name="hotpotqa",
     render=render,
+    context=read_context,
     extract=extract_text,
     same=exact_match,
     accepted=aliases,
@@ -200,13 +210,19 @@ HOTPOTQA = Task(
     also=("f1", "inclusion"),
     max_chain_tokens=256,
 )
-HOTPOTQA_GOLD = replace(HOTPOTQA, name="hotpotqa-gold", render=partial(render, gold=True))
+HOTPOTQA_GOLD = replace(
+    HOTPOTQA,
+    name="hotpotqa-gold",
+    render=partial(render, gold=True),
+    context=partial(read_context, gold=True),
+)
 TWOWIKI = replace(HOTPOTQA, name="2wikimultihopqa")
 TWOWIKI_GOLD = replace(HOTPOTQA_GOLD, name="2wikimultihopqa-gold")
 FACTS = replace(
     HOTPOTQA,
     name="facts",
     render=render_facts,
+    context=read_facts,
     max_chain_tokens=96,
     generate=generate_facts,
 )

@@ -10,7 +10,9 @@ A prompt file holds the messages of one request, each below its role in brackets
 
 Fields in double braces:
 
-- `question`: the question as the task puts it, with choices or context
+- `question`: the question as the task puts it, with choices and context; in a prompt that names
+  `context` too, the question without its context
+- `context`: the context, where the task's questions have one
 - `answer`: the gold answer
 - `attempt`: a wrong rationale
 - `reasoning`: a rationale to answer with
@@ -33,13 +35,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
 from smallsteps.errors import DataError, RecipeError, nearest
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
-from smallsteps.teaching.templates import TemplateFault, compiled, render
+from smallsteps.teaching.templates import TemplateFault, compiled, named_fields, render
 
 BUNDLED_PROMPTS = (
     "initial",
@@ -53,9 +56,10 @@ BUNDLED_PROMPTS = (
     "cot-short",
     "read-short",
 )
-FIELDS = ("question", "answer", "attempt", "reasoning", "closing")
+FIELDS = ("question", "context", "answer", "attempt", "reasoning", "closing")
 NEEDED_FOR_FIELDS = (
-    "`answer` needs a gold answer in the row, `attempt` a wrong rationale, `reasoning` a rationale."
+    "`context` needs a task whose questions have one, `answer` a gold answer in the row, `attempt` "
+    "a wrong rationale, `reasoning` a rationale."
 )
 ROLES = ("system", "user", "assistant")
 MAX_BYTES = 1_000_000
@@ -74,15 +78,21 @@ class Prompt:
     fields: tuple[str, ...] = FIELDS
     """What the templates may name."""
 
+    @cached_property
+    def names_context(self) -> bool:
+        """Whether it puts the context itself."""
+        return any("context" in named_fields(template) for _, template in self.templates)
+
     def render(
         self, task: Task, problem: Problem, attempt: str | None = None, reasoning: str | None = None
     ) -> tuple[tuple[str, str], ...]:
         """(role, content) of each message for one problem. Raises DataError where the prompt needs
         a field that is not given."""
-        values = {
-            "question": task.render(problem),
-            "closing": task.closing.format(answer="…") if task.closing else "",
-        }
+        values = {"closing": task.closing.format(answer="…") if task.closing else ""}
+        if task.context is not None and self.names_context:
+            values |= {"question": problem.question.strip(), "context": task.context(problem)}
+        else:
+            values["question"] = task.render(problem)
         optional = {"answer": problem.answer, "attempt": attempt, "reasoning": reasoning}
         values |= {name: value for name, value in optional.items() if value is not None}
         return self.fill(values, problem.id, NEEDED_FOR_FIELDS)

@@ -88,6 +88,11 @@ def compiled(text: str, fields: tuple[str, ...]) -> Template:
         raise TemplateFault(f"too deep or too large to read ({type(error).__name__})", 1) from None
 
 
+def named_fields(text: str) -> frozenset[str]:
+    """The fields that a template, which `compiled` has taken, may read."""
+    return frozenset(meta.find_undeclared_variables(_ENVIRONMENT.parse(text)))
+
+
 def render(template: Template, values: Mapping[str, str]) -> str:
     """The template with `values` filled in. Raises TemplateFault."""
     pieces: list[str] = []
