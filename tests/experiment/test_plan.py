@@ -57,10 +57,20 @@ def test_calls_of_a_teacher(questions):
         "tailored.mistakes=1",
         "tailored.teacher.retries=1",
     )
-    assert any(line.startswith("sizes: 4 questions") for line in lines)
+    assert "sizes: 4 questions; those of validation and test are taken from data.chains" in lines
     # 4 questions x 2 rationales; 4 questions x 1 mistake x 2 rounds after the first
     assert any("8 calls at the start (T_0) and 8 for the feedback" in line for line in lines)
     assert any("each at most 2 times" in line for line in lines)
+
+
+def test_the_sizes_stand_once_whatever_methods_the_arms_are_of(questions):
+    arms = ["tailored-full", "guided-standard", "guided-cot"]
+    both = [f"data.chains={questions}", "data.task=hotpotqa", "guided.reader.name=m"]
+    lines = plan("tailored/own", *both, f"arms=[{', '.join(arms)}]", f"data.test={questions}")
+    assert [line for line in lines if line.startswith("sizes:")] == [
+        "sizes: 8 questions; those of validation are taken from data.chains"
+    ]
+    assert sum("at most" in line and "calls" in line for line in lines) == 2
 
 
 def test_calls_of_a_reader(questions):

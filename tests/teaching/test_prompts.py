@@ -99,7 +99,7 @@ def test_a_prompt_that_names_the_context_gets_the_question_without_it(
 
 def test_a_prompt_that_names_the_context_of_a_task_without_one_is_refused() -> None:
     prompt = parse_prompt("mine.txt", "[user]\n{{ context }} {{ question }}")
-    with pytest.raises(DataError, match="'context' is undefined .* `context` needs a task whose"):
+    with pytest.raises(DataError, match=r"'context' is undefined .* `context` needs a task whose"):
         prompt.render(get_task("gsm8k"), PROBLEM)
 
 

@@ -70,9 +70,20 @@ def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
         questions = _count_questions(recipe, chains)
         others = [path for path in (data.validation, data.test) if path and Path(path).is_file()]
         in_all = questions + _count_questions(recipe, others)
+        if not from_chains:
+            lines.append(_question_line(recipe, questions, in_all))
         for name, names in arms.items():
             lines += before_module(name).plan(recipe, names, questions, in_all)
     return lines
+
+
+def _question_line(recipe: Recipe, questions: int, in_all: int) -> str:
+    """How many questions the run has, where no arm learns from the chains of its files."""
+    line = f"sizes: {counted(in_all, 'question')}"
+    missing = [name for name in ("validation", "test") if getattr(recipe.data, name) is None]
+    if not missing:
+        return f"{line}, {questions:,} of them to train on"
+    return f"{line}; those of {' and '.join(missing)} are taken from data.chains"
 
 
 def _count_questions(recipe: Recipe, paths: Sequence[str]) -> int:

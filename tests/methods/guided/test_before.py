@@ -57,8 +57,7 @@ def test_a_dry_run_counts_the_calls_that_the_reader_may_get():
     10 answers; 2 refinements x 2 steps x 2 prompts x 2 samples; 2 x (1 + 1) evaluations x 10."""
     arms = ["guided-standard", "guided-both", "guided-distilled-sc"]
     recipe = make_recipe(guided_content("x", arms=arms, seeds=[0, 1]))
-    sizes, calls = plan(recipe, arms, 8, 10)
-    assert sizes == "sizes: 10 questions"
+    (calls,) = plan(recipe, arms, 8, 10)
     assert "4 per test question and seed, at most 8 rewards for each of 2 refinements" in calls
     assert f"at most {10 + 80 + 16 + 40} calls" in calls
 
@@ -67,7 +66,7 @@ def test_a_dry_run_counts_no_call_for_questions_whose_rationales_the_data_has():
     arms = ["guided-standard", "guided-distilled"]
     content = guided_content("x", arms=arms)
     content["guided"]["rationales"] = "data"
-    _, calls = plan(make_recipe(content), arms, 8, 10)
+    (calls,) = plan(make_recipe(content), arms, 8, 10)
     assert "no call per training question" in calls
     assert "at most 30 calls" in calls, "two answers and one evaluation of each question"
 

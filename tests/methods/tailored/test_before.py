@@ -69,8 +69,7 @@ def test_a_dry_run_counts_the_calls_that_the_teacher_may_get():
     settings = {"rounds": 3, "rationales": 2, "mistakes": 3}
     arms = ["tailored-full", "tailored-blind"]
     recipe = make_recipe(tailored_content(arms=arms, tailored=settings))
-    sizes, calls = plan(recipe, arms, 8, 10)
-    assert sizes.startswith("sizes: 8 questions;")
+    (calls,) = plan(recipe, arms, 8, 10)
     assert "at most 16 calls at the start (T_0) and 48 for the feedback of a seed" in calls
     assert "each at most 2 times" in calls
     assert models(recipe, arms) == 6 and variants(recipe, arms) == arms

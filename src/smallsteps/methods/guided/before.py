@@ -104,7 +104,6 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     answers = seeds * calls_per_question * in_all
     total = to_learn_from + answers + refined * rewards + evaluations * in_all
     return [
-        f"sizes: {in_all:,} questions",
         f"reader{', trained first' if trained else ''}: "
         f"{'no call' if from_data else '1 call'} per training question, "
         f"{calls_per_question:,} per test question and seed, at most {rewards:,} rewards for each "

@@ -75,8 +75,6 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     first = questions * settings.rationales
     feedback = questions * settings.mistakes * (settings.rounds - 1)
     return [
-        f"sizes: {questions:,} questions; validation and test questions are taken from them where "
-        "the recipe names no files",
         f"teacher: at most {first:,} calls at the start (T_0) and {feedback:,} for the feedback of "
         f"a seed, each at most {1 + settings.teacher.retries} times; other arms may spend as much "
         "as `tailored-full`",
