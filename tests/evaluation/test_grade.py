@@ -48,11 +48,11 @@ def test_the_signature_reads_as_the_style_page_says() -> None:
     ]
     score = grade(given, gold, TASK, dataset="test", decode="temperature 0.7", seed=1)
     assert score.signature() == (
-        "acc = 50.0 ± 50.0 | task:words/test | n:4 | unparsed:1 | decode:temperature 0.7 | "
+        "acc = 50.0 ± 35.0 | task:words/test | n:4 | unparsed:1 | decode:temperature 0.7 | "
         "seed:1 | smallsteps:0.1.0"
     )
     assert " | unparsed:0 | missing:2 | " in grade(given[::2], gold, TASK).signature()
-    assert grade(given, gold, TASK).signature().startswith("acc = 50.0 ± 50.0 | task:words | n:4")
+    assert grade(given, gold, TASK).signature().startswith("acc = 50.0 ± 35.0 | task:words | n:4")
 
 
 def test_an_interval_with_unequal_sides_is_written_out() -> None:
@@ -170,7 +170,10 @@ def test_reports_are_put_together_before_they_are_graded() -> None:
     assert grade(whole[1:], regions, REPORTS).missing == 1
     without = grade(given[1:], regions, REPORTS, metric="missing_ratio")
     assert (without.value, without.n, without.left_out, without.missing) == (25.0, 2, 1, 1)
-    assert without.signature().startswith("mr = 25.0 ± ") and "left_out:1" in without.signature()
+    assert (
+        without.signature().startswith("mr = 25.0 [0.0, 65.8] ")
+        and "left_out:1" in without.signature()
+    )
 
 
 def test_grades_are_records_that_go_round(tmp_path: object) -> None:

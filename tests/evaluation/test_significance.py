@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from smallsteps.evaluation.significance import (
-    all_alike_bound,
     bootstrap,
     mcnemar,
     paired_bootstrap,
     rank_correlation,
     resample_seeds,
     resample_sums,
+    widened,
+    wilson_interval,
 )
 
 
@@ -136,14 +138,20 @@ def test_mcnemar_is_twice_the_tail_of_a_fair_coin(fewer: int, more: int) -> None
     assert mcnemar(fewer, more) == pytest.approx(min(1.0, 2 * tail), abs=1e-9)
 
 
-@pytest.mark.parametrize("n", [1, 2, 10, 500, 8_000])
 @pytest.mark.parametrize("level", [0.9, 0.95])
-def test_the_bound_on_a_verdict_that_nobody_got_is_clopper_and_pearsons(
-    n: int, level: float
-) -> None:
-    by_hand = 1 - ((1 - level) / 2) ** (1 / n)
-    assert all_alike_bound(n, level) == pytest.approx(by_hand, abs=1e-9)
-    assert all_alike_bound(10) == pytest.approx(0.3085, abs=1e-4)
+@pytest.mark.parametrize(("right", "n"), [(0, 1), (0, 12), (1, 12), (6, 12), (12, 12), (570, 1319)])
+def test_wilsons_interval_is_scipys(right: int, n: int, level: float) -> None:
+    expected = binomtest(right, n).proportion_ci(confidence_level=level, method="wilson")
+    low, high = wilson_interval(right, n, level)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert (low == 0.0) == (right == 0) and (high == 1.0) == (right == n)
+
+
+def test_an_interval_is_widened_near_nought_and_hundred_only() -> None:
+    bound = 100 * wilson_interval(0, 12)[1]
+    assert widened(0.0, 0.0, 12) == (0.0, bound) and widened(0.0, 16.7, 12) == (0.0, bound)
+    assert widened(100.0, 100.0, 12) == (100.0 - bound, 100.0)
+    assert widened(25.0, 75.0, 12) == (25.0, 75.0)
 
 
 def test_rank_correlation_is_spearmans() -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from smallsteps.errors import DataError
-from smallsteps.evaluation.metrics import METRICS, Item, Setting, get_metric
-from smallsteps.evaluation.significance import RESAMPLES, Rows, all_alike_bound, bootstrap
+from smallsteps.evaluation.metrics import METRICS, Item, Setting, get_metric, mean
+from smallsteps.evaluation.shares import share_interval
+from smallsteps.evaluation.significance import RESAMPLES, Rows, bootstrap
 from smallsteps.records import Grade, Prediction, Problem
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -180,10 +181,10 @@ def with_interval(score: Score, resamples: int) -> Score:
     if not score.n:
         raise DataError(metric.nothing_counts)
     value = float(metric.aggregate(score.statistics.sum(axis=(0, 1))))
-    low, high = bootstrap(score.statistics, metric.aggregate, resamples=resamples)
-    if metric.binary and value in (0.0, 100.0):  # equal verdicts resample to themselves
-        bound = 100 * all_alike_bound(score.n)
-        low, high = (0.0, bound) if value == 0.0 else (100.0 - bound, 100.0)
+    if metric.aggregate is mean:
+        low, high = share_interval(score.statistics, resamples)
+    else:
+        low, high = bootstrap(score.statistics, metric.aggregate, resamples=resamples)
     return replace(score, value=value, low=low, high=high)
 
 

@@ -11,10 +11,11 @@ from smallsteps.evaluation.metrics import mean
 from smallsteps.evaluation.significance import (
     RESAMPLES,
     Rows,
-    all_alike_bound,
     bootstrap,
     percentile_interval,
     resample_seeds,
+    widened,
+    wilson_interval,
 )
 
 
@@ -38,18 +39,28 @@ def rows_of(verdicts: Sequence[Sequence[float | None]]) -> Rows:
 def share(rows: Rows, resamples: int = RESAMPLES) -> Share | None:
     """The share of `rows` (seeds, questions, [value, counted]); None where none is counted.
 
-    Intervals are bootstrap intervals over questions and seeds; where all verdicts are alike, which
-    a bootstrap cannot resample, the exact interval over the questions."""
+    Its interval is that of `share_interval`."""
     rows = rows[:, rows[..., 1].any(axis=0)]
     total, counted = rows.sum(axis=(0, 1))
     if not counted:
         return None
     value = float(100 * total / counted)
-    low, high = bootstrap(rows, mean, resamples=resamples)
-    if total in (0, counted):
-        bound = 100 * all_alike_bound(rows.shape[1])
-        low, high = (0.0, bound) if not total else (100.0 - bound, 100.0)
+    low, high = share_interval(rows, resamples)
     return Share(value, low, high, int(counted))
+
+
+def share_interval(rows: Rows, resamples: int = RESAMPLES) -> tuple[float, float]:
+    """The 95 % interval (0..100) of the share of `rows` (seeds, questions, [value, counted]): the
+    one rule for figures that are means over questions.
+
+    Verdicts of one seed, right or wrong, are independent: Wilson's interval. Values between, and
+    several seeds: bootstrap over questions and seeds, `widened` near 0 and 100."""
+    values, counted = rows[..., 0], rows[..., 1]
+    if len(rows) == 1 and np.isin(values, (0.0, 1.0)).all():
+        low, high = wilson_interval(float(values.sum()), int(counted.sum()))
+        return 100 * low, 100 * high
+    low, high = bootstrap(rows, mean, resamples=resamples)
+    return widened(low, high, int(counted.any(axis=0).sum()))
 
 
 def share_difference(first: Rows, second: Rows, resamples: int = RESAMPLES) -> Share | None:

@@ -1,16 +1,21 @@
 """Bootstrap intervals, paired tests and rank correlation: how sure a figure is, and whether two
 figures differ.
 
+Right-or-wrong answers of one seed are independent, so their share has Wilson's interval. All else
+(other metrics, several seeds, differences of two arms) has a bootstrap interval.
+
 The bootstrap works on rows of *sufficient statistics*, one row per question. A metric turns the sum
 of the rows into its value (`metrics.py`). A resample is then a product of two matrices, and all
 metrics share the same few functions. Sources: Efron & Tibshirani 1993 (percentile bootstrap); Koehn
-2004 (paired bootstrap for BLEU); Owen 2007, "The pigeonhole bootstrap" (questions x seeds). The
-tests with a closed form come from scipy, which is imported where it is used: loading it takes most
-of a second."""
+2004 (paired bootstrap for BLEU); Owen 2007, "The pigeonhole bootstrap" (questions x seeds); Wilson
+1927 (interval of a share). Tests come from scipy, which is imported where it is used: loading it
+takes most of a second."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,15 +133,28 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(min(only_first, only_second), only_first + only_second).pvalue)
 
 
-def all_alike_bound(n: int, level: float = 0.95) -> float:
-    """The largest share (0..1) that a verdict which none of `n` questions got may still have: upper
-    end of the exact interval (Clopper & Pearson 1934) for 0 of `n`.
+def wilson_interval(right: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval (0..1) of the share `right` of `n` independent verdicts (Wilson 1927). Where all
+    verdicts are alike, it has a width too.
 
-    A bootstrap cannot tell: all resamples of equal verdicts are equal."""
-    from scipy.stats import binomtest
+    >>> [round(end, 3) for end in wilson_interval(0, 12)]
+    [0.0, 0.242]
+    """
+    share, z = right / n, NormalDist().inv_cdf((1 + level) / 2)
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    # exact ends, whatever the rounding
+    return 0.0 if right == 0 else centre - half, 1.0 if right == n else centre + half
 
-    interval = binomtest(0, n).proportion_ci(confidence_level=level, method="exact")
-    return float(interval.high)
+
+def widened(low: float, high: float, n: int) -> tuple[float, float]:
+    """A bootstrap interval of a share (0..100) of `n` questions that reaches at least as far as
+    Wilson's for none right, or all.
+
+    Verdicts that are (nearly) all alike resample to (nearly) themselves, so that a bootstrap
+    interval near 0 or 100 is too narrow, or has no width at all. Elsewhere nothing changes."""
+    bound = 100 * wilson_interval(0, n)[1]
+    return min(low, 100.0 - bound), max(high, bound)
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
