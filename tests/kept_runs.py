@@ -99,6 +99,7 @@ def make_kept_run(
     validation: Sequence[Problem] = VALIDATION,
     task: str = "numbers",
     title: str = "pens",
+    train: Mapping[str, Any] | None = None,
 ) -> Path:
     """The folder of a run whose arms have the questions `right`. planned, seeds: those of its
     recipe, where it was cut off before it came to all."""
@@ -109,6 +110,7 @@ def make_kept_run(
             "arms": list(planned) or names,
             "seeds": list(seeds) or list(dict.fromkeys(seed for _, seed in right)),
             "data": {"task": task, "chains": "pens.jsonl"},
+            "train": dict(train or {}),
         }
     )
     write_json(folder / "run.json", {"digest": recipe.digest(), "provenance": provenance()})

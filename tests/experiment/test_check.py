@@ -2,6 +2,7 @@
 chains."""
 
 import json
+import re
 
 import pytest
 
@@ -173,6 +174,19 @@ def test_what_is_planned_is_said_with_the_models_and_tokens_of_all_arms_and_seed
     assert said == pytest.approx(total, rel=0.2), (
         "the last update of a seed may be longer or shorter"
     )
+
+
+def test_few_updates_and_problems_are_warned_of_once_before_training(recipe_of, tmp_path, listener):
+    """The trap: every arm ends at 0 %, and nothing says why."""
+    recipe = recipe_of(arms=["direct", "ases-dual-inter"], train={"budget": 3000})
+    run(recipe, tmp_path / "run", listener, command="smallsteps compare my.jsonl")
+    (few,) = [line for line in listener.lines if line.startswith("few updates: ")]
+    assert re.match(r"few updates: a model makes \d+ to \d+ of 8 examples\. Fewer than 100", few)
+    assert re.search(r"For more, type --budget \d+0$", few)
+    (problems,) = [line for line in listener.lines if line.startswith("few problems: ")]
+    assert "over 6 test problems; 15 to 85 over 4 for validation" in problems
+    lines = "\n".join(listener.lines)
+    assert lines.index(problems) < lines.index(few) < lines.index("direct, seed 0:")
 
 
 def test_arms_whose_tokens_differ_by_whole_updates_are_named():

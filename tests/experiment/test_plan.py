@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from smallsteps.experiment.plan import plan_lines
@@ -106,3 +108,15 @@ def test_a_training_until_the_plateau_says_the_most_and_a_search_what_it_adds():
     assert any("budget: at most 1,000 training tokens an arm; 2 trained" in line for line in lines)
     # 2 arms x 3 rates x a tenth of the budget, at the first seed
     assert any("the best of 3 on validation" in n and "about 600 tokens more" in n for n in lines)
+
+
+def test_a_dry_run_warns_of_few_updates_and_few_problems():
+    small = ["data.test_count=20", "train.update_examples=64", "train.until=tokens"]
+    lines = plan("demo", "arms=[direct]", "train.budget=20000", *small)
+    assert any(re.match(r"updates of direct: about \d\d? of 64 examples$", line) for line in lines)
+    assert any(
+        line.startswith("few updates: ") and "type train.update_examples=8 (about" in line
+        for line in lines
+    )
+    assert any("30 to 70 over 20 test problems. For more, type data.test_count" in n for n in lines)
+    assert not any(line.startswith("few") for line in plan("demo", "arms=[direct]"))

@@ -299,7 +299,7 @@ def test_seeds_are_pooled_and_passes_can_be_what_is_equal(recipe_of, tmp_path):
         ("ases-uni-gold", "direct", None, 6)
     ]
     assert [row.seed for row in results.comparisons] == [0, 1]
-    assert results.budget == BudgetFacts(until="passes", tokens=None, passes=1.0)
+    assert results.budget == BudgetFacts(until="passes", tokens=None, passes=1.0, update_examples=8)
     for row in results.arms:
         assert row.passes == pytest.approx(1.0, abs=0.35)
     tokens = {row.name: row.train_tokens for row in results.arms}

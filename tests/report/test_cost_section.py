@@ -5,7 +5,15 @@ from __future__ import annotations
 from smallsteps.report.cost_curves import cost_figures
 from smallsteps.report.cost_section import cost_section, leads_text
 
-from .conftest import MakeRun, plateau_results, read, results, results_of, trained
+from .conftest import (
+    MakeRun,
+    plateau_results,
+    pooled_result,
+    read,
+    results,
+    results_of,
+    trained,
+)
 
 
 def test_the_figure_is_the_first_section_and_its_list_goes_from_the_highest_line_down(
@@ -51,3 +59,13 @@ def test_a_run_without_curves_has_no_such_section(make_run: MakeRun) -> None:
     assert cost_section(results()) == {}
     page = read(make_run())
     assert "cost" not in [attrs.get("id") for tag, attrs in page.tags if tag == "section"]
+
+
+def test_seeds_that_differ_between_arms_are_not_called_the_mean_of_all() -> None:
+    """The trap of joined runs: one arm has three seeds, another one."""
+    arms = [trained("direct", 40.0, 30.0, 38.0, seed=seed) for seed in (0, 1)]
+    pooled = [pooled_result("direct", 40.0)]
+    section = cost_section(results_of(*arms, pooled=pooled))
+    assert (section["seeds"], section["seeds_differ"]) == (2, False)
+    more = results_of(*arms, trained("uni", 40.0, 30.0, 38.0), pooled=pooled)
+    assert cost_section(more)["seeds_differ"]

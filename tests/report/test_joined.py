@@ -14,7 +14,7 @@ from smallsteps.evaluation.comparison import compare_scores
 from smallsteps.experiment.so_far import read_so_far
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.report.cost_curves import cost_figures
-from smallsteps.report.joined import join_runs, labels
+from smallsteps.report.joined import join_runs
 from smallsteps.report.page import render
 from smallsteps.report.terminal import results_table
 from smallsteps.report.verdict import verdict
@@ -170,8 +170,3 @@ def test_a_run_without_a_graded_arm_is_refused(tmp_path):
         row.unlink()
     with pytest.raises(RunFolderError, match="b: no arm is graded yet"):
         join_runs([read_so_far(folder) for folder in folders])
-
-
-def test_folders_of_one_name_are_told_apart_by_those_above():
-    paths = [Path("/x/first/run"), Path("/x/second/run"), Path("/x/third")]
-    assert labels(paths) == ["first/run", "second/run", "x/third"]

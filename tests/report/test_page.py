@@ -69,6 +69,29 @@ def test_every_number_of_results_json_stands_on_the_page_as_it_is(make_run: Make
     assert found.command in text
 
 
+@pytest.mark.parametrize(("commands", "taken"), [(1, "1 min 33 s"), (2, "1 min 33 s, by 2")])
+def test_the_time_taken_says_of_how_many_commands(
+    make_run: MakeRun, commands: int, taken: str
+) -> None:
+    made = results().provenance
+    assert made is not None
+    made = made.model_copy(update={"commands": commands})
+    text = read(make_run(results(provenance=made))).text
+    assert f"time taken {taken}" in text and (" commands" in text) == (commands > 1)
+
+
+@pytest.mark.parametrize("other", [3e-4, 1e-3])
+def test_one_learning_rate_stands_below_the_table_and_several_in_it(
+    make_run: MakeRun, other: float
+) -> None:
+    rates = {"direct": 3e-4, "uni": other}
+    arms = [arm_result(name, 50.0, learning_rate=rate) for name, rate in rates.items()]
+    text = read(make_run(results_of(*arms))).text
+    shared = "Learning rate of all trained arms: 0.0003."
+    assert (shared in text) == (other == 3e-4) and ("learning rate" in text) == (other != 3e-4)
+    assert f"{other:g}" in text
+
+
 def test_only_a_difference_whose_interval_excludes_zero_is_marked(make_run: MakeRun) -> None:
     """In a template `row.clear` is the method of a dict, which is always true."""
     page = write_page(make_run()).read_text(encoding="utf-8")

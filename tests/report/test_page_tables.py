@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from kept_runs import make_kept_run
+from smallsteps.experiment.results import BudgetFacts, DataFacts, FeedbackFacts
 from smallsteps.experiment.so_far import read_so_far
 from smallsteps.report.page_tables import (
+    BUDGET_PHRASES,
+    DATA_PHRASES,
     MOST_CURVE_ROWS,
+    budget_facts,
     comparison_rows,
     curve_rows,
+    data_facts,
     filled_costs,
     further_results,
     plain,
@@ -39,6 +44,7 @@ def test_a_cost_is_a_column_as_soon_as_one_arm_has_it() -> None:
         "passes": True,
         "seconds": True,
         "teacher_tokens": True,
+        "learning_rate": False,
     }
     assert not filled_costs(results_of(arms[0]))["teacher_tokens"]
 
@@ -84,3 +90,22 @@ def test_joined_runs_are_listed_with_what_they_learnt_from(tmp_path) -> None:
     assert columns["state"] == ["finished", "finished", "stopped"]
     assert columns["trained on"] == ["10"] * 3 and columns["seeds"] == ["0", "0", "3"]
     assert columns["recipe"][2] == "–"
+
+
+def test_every_fact_on_data_and_budget_has_a_phrase_of_its_own() -> None:
+    """The trap: "closed", "odd" and "wrong" say nothing to a reader."""
+    fields = {*DataFacts.model_fields, *FeedbackFacts.model_fields} - {"feedback"}
+    assert set(DATA_PHRASES) == fields and len(set(DATA_PHRASES.values())) == len(fields)
+    assert set(BUDGET_PHRASES) == set(BudgetFacts.model_fields)
+    feedback = FeedbackFacts(
+        judgements=5, edited=1, right=2, rejected=0, new_questions=0, held_out=2, left_out={}
+    )
+    facts = DataFacts(
+        source="s", task="t", train=9, validation=0, test=3, overlap=0, odd=1, feedback=feedback
+    )
+    shown = data_facts(facts)
+    assert shown["left out: too long, or the answer stated before the end"] == 1
+    assert shown["for validation"] == "none" and shown["feedback: edited chains learnt from"] == 1
+    assert "feedback: not used for other reasons" not in shown
+    budget = BudgetFacts(until="tokens", tokens=9000, update_examples=8)
+    assert budget_facts(budget)["examples per update"] == 8

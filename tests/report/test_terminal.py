@@ -27,6 +27,7 @@ from .conftest import (
     results,
     results_of,
     round_result,
+    untrained,
 )
 
 
@@ -182,3 +183,13 @@ def test_a_plateau_that_was_never_reached_is_said_in_the_terminal_too() -> None:
     text = printed(points_table(plateau_results(arms=arms)))
     assert text.count("no plateau") == 2, "in the cell, and what it means"
     assert "no plateau: training came to its cap before" in " ".join(text.split())
+
+
+def test_one_learning_rate_stands_below_the_table_and_several_in_it() -> None:
+    arms = [arm_result(name, 50.0, learning_rate=3e-4) for name in ("direct", "uni")]
+    text = printed(results_table(results_of(untrained("base", 1.0), *arms)))
+    assert "learning rate of all trained arms: 0.0003" in text and "rate\n" not in text
+    arms[1] = arm_result("uni", 50.0, learning_rate=1e-3)
+    lines = printed(results_table(results_of(*arms))).splitlines()
+    assert not any("of all trained arms" in line for line in lines)
+    assert [any(rate in line for line in lines) for rate in ("0.0003", "0.001")] == [True, True]

@@ -148,3 +148,21 @@ def test_an_arm_cut_by_labels_of_the_data_is_called_a_ceiling() -> None:
         "ases-uni-gold is cut by labels of the data: a ceiling for data without them."
     )
     assert "ceiling" not in verdict(two(50.0, 60.0, (6.0, 14.0))).text
+
+
+def test_times_of_different_machines_are_left_out() -> None:
+    arms = [
+        arm_result("direct", 50.0, seconds_per_answer=0.5),
+        arm_result("uni", 75.0, seconds_per_answer=1.5),
+    ]
+    found = results_of(*arms, comparisons=[comparison("uni", "direct", 25.0, 8.0, 58.0)])
+    time = " An answer of uni takes 3.0 times as long."
+    assert verdict(found).text.endswith(time)
+    assert verdict(found, times_compare=False).text == verdict(found).text.removesuffix(time)
+
+
+def test_an_arm_cut_by_labels_is_a_ceiling_in_joined_runs_too() -> None:
+    """The trap: there its name has the run behind it."""
+    assert (
+        "a ceiling for data without" in verdict(results_of(arm_result("ases-uni-gold@b", 1))).text
+    )

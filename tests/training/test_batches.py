@@ -42,8 +42,22 @@ def test_fewer_rows_than_an_update_holds_are_not_doubled():
     assert [sorted(plan.members(u)) for u in range(plan.updates)] == [[0, 1, 2, 3, 4]] * 2
 
 
+@pytest.mark.parametrize(
+    ("count", "passes", "size"),
+    [(1000, 20, 64), (300, 20, 16), (96, 20, 8), (96, 1, 8), (5, 20, 5)],
+)
+def test_updates_are_smaller_where_few_rows_would_make_few_of_them(count, passes, size):
+    """The trap: 96 rows for nine updates of 64 teach nothing."""
+    by_passes = plan_updates([10] * count, TrainSettings(passes=passes))
+    by_budget = plan_updates([10] * count, TrainSettings(budget=10 * count * passes))
+    assert by_passes.update_examples == by_budget.update_examples == size
+    assert by_passes.updates == by_budget.updates
+    named = TrainSettings(passes=passes, update_examples=64)
+    assert plan_updates([10] * count, named).update_examples == min(64, count)
+
+
 def test_rates_rise_over_the_warm_up_tokens_and_follow_half_a_cosine():
-    plan = plan_updates([10] * 64, TrainSettings(passes=100))
+    plan = plan_updates([10] * 64, TrainSettings(passes=100, update_examples=64))
     rates = plan.rates("cosine", 0.1)
     assert rates[0] == pytest.approx(0.05)
     assert rates[9] == pytest.approx(0.95)
@@ -54,10 +68,14 @@ def test_rates_rise_over_the_warm_up_tokens_and_follow_half_a_cosine():
 
 
 def test_evaluations_lie_at_equal_shares_of_the_tokens_and_the_last_at_the_end():
-    plan = plan_updates([10] * 64, TrainSettings(passes=95))
+    plan = plan_updates([10] * 64, TrainSettings(passes=95, update_examples=64))
     marks = plan.evaluations(10)
     assert (len(marks), marks[0], marks[-1]) == (10, 10, 95)
-    assert plan_updates([10] * 64, TrainSettings(passes=3)).evaluations(10) == [1, 2, 3]
+    assert plan_updates([10] * 64, TrainSettings(passes=3, update_examples=64)).evaluations(10) == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_micro_batches_hold_every_row_once_within_the_limit_and_by_length():

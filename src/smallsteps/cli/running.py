@@ -127,7 +127,7 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
 
     say(recipe.to_yaml())
     feedback = rehearse(recipe, access()).feedback
-    for line in plan_lines(recipe):
+    for line in plan_lines(recipe, _command()):
         say(line)
     if feedback.counts:
         say(feedback_line(feedback.counts))
@@ -144,10 +144,14 @@ def _run(recipe: Recipe, out: Path, threads: int | None) -> None:
     from smallsteps.cli.run_summary import print_run_summary
     from smallsteps.experiment.run import run
 
-    command = shlex.join(["smallsteps", *sys.argv[1:]])
     with Terminal() as reporter:
-        results = run(recipe, out, reporter, command, access())
+        results = run(recipe, out, reporter, _command(), access())
     print_run_summary(recipe, results, out)
+
+
+def _command() -> str:
+    """The command as typed."""
+    return shlex.join(["smallsteps", *sys.argv[1:]])
 
 
 def _check_run_folder(recipe: Recipe, out: Path) -> None:

@@ -17,7 +17,8 @@ from smallsteps.report.joined import join_runs
 from smallsteps.report.page import write_page, write_page_of
 from smallsteps.report.plain_tables import FORMATS
 from smallsteps.report.run import ShownRun, shown_run
-from smallsteps.report.terminal import tables
+from smallsteps.report.run_settings import times_compare
+from smallsteps.report.terminal import settings_table, tables
 from smallsteps.report.terminal_figure import TerminalFigure
 from smallsteps.report.verdict import verdict
 
@@ -59,7 +60,10 @@ def show_runs(folders: Sequence[Path], shown: Shown, baseline: str | None) -> No
         say(run.notice)
     if not results.arms:
         return
-    print_results(results, shown.cost)
+    settings = settings_table(run.members)
+    if settings is not None:
+        open_console().print(settings)
+    print_results(results, shown.cost, times_compare=times_compare(run.members))
     if not joined and shown.page is None:
         files = write_report(runs[0].folder, results) + files
     if files:
@@ -78,7 +82,7 @@ def _write_files(run: ShownRun, shown: Shown) -> list[str]:
     return files
 
 
-def print_results(results: Results, cost: str = "tokens") -> None:
+def print_results(results: Results, cost: str = "tokens", *, times_compare: bool = True) -> None:
     """Prints the tables, the main figure where there is one, and the verdict."""
     console = open_console()
     for table in tables(results):
@@ -86,7 +90,7 @@ def print_results(results: Results, cost: str = "tokens") -> None:
     figures: dict[str, CostFigure] = {figure.cost: figure for figure in cost_figures(results)}
     if figures:
         console.print(TerminalFigure(figures.get(cost) or next(iter(figures.values()))))
-    say(verdict(results).text)
+    say(verdict(results, times_compare=times_compare).text)
 
 
 def write_report(run_folder: Path, results: Results) -> list[str]:

@@ -2,7 +2,7 @@
 trains: nothing is refused after hours.
 
     check/    left-out.json: odd chains, which every arm leaves out
-    plan/     plans.json: the training tokens of each model
+    plan/     plans.json: the training tokens and the updates of each model
 
 All arms leave out the same chains, so that they still differ in one thing. Segments that need a
 student's scores are not known yet; their arms are checked as if every sub-sentence were a segment,
@@ -20,6 +20,7 @@ from typing import Any
 from smallsteps.disk import write_json
 from smallsteps.errors import RunFolderError, TrainingError, counted
 from smallsteps.experiment.arm import ChainArm
+from smallsteps.experiment.cautions import few_updates
 from smallsteps.experiment.folder import complete
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.growing import OTHER_OUT, Growth
@@ -34,6 +35,7 @@ from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.training.odd import Odd, odd_chains, refuse_odd
 from smallsteps.training.preflight import odd_lines, preflight
+from smallsteps.training.settings import LARGEST_UPDATE
 
 LARGEST_SPREAD = 0.05
 """Share by which the tokens of arms may differ without a message."""
@@ -168,8 +170,14 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
         lab.reporter.say(
             f"arms differ by {100 * spread:.0f} % in training tokens, because updates are whole: "
             "raise the budget, or lower train.update_examples (now "
-            f"{train.update_examples})"
+            f"{lab.update_examples})"
         )
+    # runs from before updates were kept have none
+    updates = [count for plan in plans.values() for count in plan.get("updates", {}).values()]
+    size = lab.update_examples or LARGEST_UPDATE
+    caution = few_updates(updates, size, train, lab.command)
+    if caution:
+        lab.reporter.say(caution)
     validation = lab.data.validation_chains[: train.validation_chains]
     # until the plateau an arm also answers at two points on its way (`points.py`)
     checkpoints = 3 if until == "plateau" and not limits(lab.recipe) else 1
@@ -199,7 +207,7 @@ def _plan(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
     plans: dict[str, Any] = {}
     for arm, job in _jobs(lab, arms, folder):
         train, validation = lab.train_chains(arm.selection), lab.validation_chains(arm.selection)
-        tokens = {}
+        tokens, updates = {}, {}
         for part in arm.parts(job, train, validation):
             settings = job.settings(part.share)
             try:
@@ -209,7 +217,8 @@ def _plan(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
             except TrainingError as error:
                 raise TrainingError(f"{part.label(arm.name)}: {error}") from None
             tokens[part.kind or ""] = checked.report.planned_tokens
-        plans[arm.name] = {"tokens": tokens}
+            updates[part.kind or ""] = checked.report.updates
+        plans[arm.name] = {"tokens": tokens, "updates": updates}
     write_json(folder / "plans.json", plans)
 
 

@@ -5,6 +5,7 @@
                          has grown, also those of the smaller recipes (`earlier`)
     DIR/manifest.json    the SHA-256 of recipe.yaml, run.json and results.json
     DIR/<stage>/…        what a stage made, with a manifest.json of its files, written last
+    DIR/time.json        how long each command has worked (`time_taken.py`); not signed
     DIR/results.json     the figures
     DIR/report.html      the page
 
@@ -44,6 +45,7 @@ from smallsteps.experiment.ownership import (
     MANIFEST,
     RECIPE,
     RUN,
+    TIME,
     check_folder,
     find_growth,
 )
@@ -300,6 +302,6 @@ class RunFolder:
                 if parent == self.path or any(parent.iterdir()):
                     break
                 parent.rmdir()
-        for name in (MANIFEST, RECIPE, RUN):
+        for name in (MANIFEST, TIME, RECIPE, RUN):
             (self.path / name).unlink(missing_ok=True)
         lock.discard(self.path / LOCK)

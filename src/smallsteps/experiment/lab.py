@@ -50,6 +50,11 @@ class Lab:
     """Training tokens of an arm; None with `until: passes`."""
     budgets: dict[int | None, int] = field(default_factory=dict)
     """Number of chains in a sweep of `data.limit` → its budget, where `passes` decide it."""
+    update_examples: int | None = None
+    """Examples per update, the same in all arms (`update_size.py`); None: each training decides, as
+    no arm learns from chains."""
+    command: str = ""
+    """The command that started the run, whose options messages name; empty: Python."""
     left_out: frozenset[str] = frozenset()
     """`names_of` odd chains, and of reports that hold one: no arm trains on them."""
     odd: int = 0
@@ -118,8 +123,10 @@ class Lab:
         measured; None: the first of the validation part. `searched_as`: the name of its search of a
         learning rate; trainings of one name take one rate. None: its label without the seed."""
         search = folder_name(searched_as or label.replace(f", seed {seed}", ""))
+        size = self.update_examples or self.recipe.train.update_examples
+        train = self.recipe.train.changed(update_examples=size)
         return TrainingJob(
-            recipe=self.recipe,
+            recipe=self.recipe.changed(train=train),
             task=self.task,
             seed=seed,
             out=folder,

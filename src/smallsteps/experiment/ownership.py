@@ -22,7 +22,7 @@ from smallsteps.experiment.growing import Growth, growth_of
 from smallsteps.experiment.provenance import package_version
 
 RUN, RECIPE, MANIFEST = "run.json", "recipe.yaml", "manifest.json"
-RESULTS, PAGE, FIGURE = "results.json", "report.html", "figure.svg"
+RESULTS, PAGE, FIGURE, TIME = "results.json", "report.html", "figure.svg", "time.json"
 LOCK = ".lock"
 """Empty. It stays in the folder: who deletes it may delete what another process has just locked."""
 MAX_DIFFERENCES = 3

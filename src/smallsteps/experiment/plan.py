@@ -4,10 +4,12 @@ may send."""
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps.errors import StudentError, counted
+from smallsteps.experiment.cautions import few_problems, few_updates
 from smallsteps.experiment.data import chains_with_feedback
 from smallsteps.experiment.data_parts import data_task, feedback_names, read_parts
 from smallsteps.experiment.job import TrainingJob
@@ -18,15 +20,17 @@ from smallsteps.experiment.sweeps import limits
 from smallsteps.records import Chain
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import read_problems
+from smallsteps.training.settings import suited_update
 
 
-def plan_lines(recipe: Recipe) -> list[str]:
-    """What a run of the recipe does, with sizes where its files are on this machine."""
+def plan_lines(recipe: Recipe, command: str = "") -> list[str]:
+    """What a run of the recipe does, with sizes where its files are on this machine. `command`: as
+    typed, whose options warnings name; empty: Python."""
     scratch = recipe.student.scratch
     sizes = scratch.model_dump(exclude_unset=True) if scratch else None
     student = f"from scratch {sizes}" if sizes else recipe.student.name
     arms = methods_of(recipe)
-    return [*_arm_lines(recipe, arms), *_data_lines(recipe, arms), f"student: {student}"]
+    return [*_arm_lines(recipe, arms), *_data_lines(recipe, arms, command), f"student: {student}"]
 
 
 def _arm_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
@@ -45,7 +49,7 @@ def _arm_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
+def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]], command: str) -> list[str]:
     data, from_chains = recipe.data, needs_chains(recipe)
     chains = [data.chains] if isinstance(data.chains, str) else data.chains
     is_bundled = BUNDLED in chains
@@ -65,7 +69,7 @@ def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
         needed += [path for path in (data.validation, data.test, *feedback_names(data)) if path]
     is_complete = all(path == BUNDLED or Path(path).is_file() for path in needed)
     if is_complete and from_chains:
-        lines += chain_sizes(recipe)
+        lines += chain_sizes(recipe, command)
     if is_complete and not is_bundled:
         questions = _count_questions(recipe, chains)
         others = [path for path in (data.validation, data.test) if path and Path(path).is_file()]
@@ -91,9 +95,9 @@ def _count_questions(recipe: Recipe, paths: Sequence[str]) -> int:
     return sum(len(read_problems(path, task, recipe.data.columns)) for path in paths)
 
 
-def chain_sizes(recipe: Recipe) -> list[str]:
+def chain_sizes(recipe: Recipe, command: str = "") -> list[str]:
     """Numbers of chains, and training tokens of an arm and of all, as far as data and student are
-    on this machine."""
+    on this machine; what is small is warned of."""
     task = data_task(recipe.data)
     train, validation, test, _ = read_parts(recipe.data, task)
     problems = [chain.problem for chain in test]
@@ -105,15 +109,30 @@ def chain_sizes(recipe: Recipe) -> list[str]:
         f"sizes: {counted(len(train), 'chain')} to train on, {len(validation):,} for validation, "
         f"{counted(len(problems), 'problem')} to test"
     ]
+    bundled = recipe.data.chains == BUNDLED
+    sizes += filter(None, [few_problems(len(problems), len(validation), task, command, bundled)])
+    tokens = _tokens_of_a_pass(recipe, train)
     budget, about = recipe.train.budget, ""
+    sizes += _update_lines(recipe, len(train), tokens, command)
     if budget is None:
-        tokens = _tokens_of_a_pass(recipe, train)
         about = "about "
         budget = round(recipe.train.passes * tokens)
         sizes.append(f"one pass of direct: about {tokens:,} training tokens (source + target)")
         if recipe.train.until == "passes":
             return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
     return [*sizes, *_budget_lines(recipe, budget, about, len(train))]
+
+
+def _update_lines(recipe: Recipe, chains: int, tokens: int, command: str) -> list[str]:
+    """How many updates `direct` makes, and a warning where they are few. `tokens`: of one pass."""
+    train, passes = recipe.train, recipe.train.passes
+    if train.budget is not None and train.until != "passes":
+        passes = train.budget / max(1, tokens)
+    size = min(chains, train.update_examples or suited_update(passes * chains))
+    updates = math.ceil(passes * chains / size)
+    most = "at most about" if train.until == "plateau" else "about"
+    line = f"updates of direct: {most} {updates:,} of {counted(size, 'example')}"
+    return [line, *filter(None, [few_updates([updates], size, train, command)])]
 
 
 def _budget_lines(recipe: Recipe, budget: int, about: str, chains: int) -> list[str]:

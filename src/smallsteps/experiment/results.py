@@ -304,6 +304,8 @@ class BudgetFacts(ResultRecord):
     over its examples."""
     passes: float | None = None
     """The setting `train.passes`."""
+    update_examples: int | None = None
+    """Examples per update; null: each training decided."""
     smallest_plateau: int | None = None
     """Tokens of the point `budget`; null: no arm was trained until its plateau."""
     equal_passes: float | None = None
@@ -341,7 +343,9 @@ class Provenance(ResultRecord):
     started: str
     """UTC, ISO 8601."""
     seconds: float
-    """Of the call that finished the run."""
+    """Of all commands that have worked on the run, up to its end."""
+    commands: int = 1
+    """How many these were; more than one where the run was continued or has grown."""
     recipe: str
     """Digest of the recipe."""
 

@@ -8,13 +8,13 @@ lies in stages of one run folder: killed anywhere, the same call continues."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps.errors import RunFolderError, counted
 from smallsteps.experiment.arm import ChainArm, MethodRun
 from smallsteps.experiment.beforehand import check_recipe
+from smallsteps.experiment.cautions import few_problems
 from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
 from smallsteps.experiment.comparisons import compare_arms
 from smallsteps.experiment.data import RunData, load_data
@@ -56,10 +56,13 @@ from smallsteps.experiment.results import (
     write_results,
 )
 from smallsteps.experiment.sweeps import check_counts
+from smallsteps.experiment.time_taken import TimeTaken
+from smallsteps.experiment.update_size import update_examples
 from smallsteps.experiment.why import explain
 from smallsteps.experiment.why_results import WhyResults
 from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
+from smallsteps.students.settings import BUNDLED
 
 
 def run(
@@ -76,21 +79,24 @@ def run(
     UserError where something cannot be done as the recipe says, before the first training and the
     first paid call where that can be known."""
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    listener = reporter or Silent()
-    began = time.monotonic()
+    listener = TimeTaken(reporter or Silent())
     with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:
         earlier = None
         if (folder.path / FILE_NAME).exists() and not folder.damaged(FILE_NAME):
             earlier = read_results(folder.path)  # refused here where another version wrote them
+        known = earlier.provenance if earlier is not None else None
+        listener.begin(folder.path, 0.0 if known is None else known.seconds)
         if earlier is not None and not _is_of(earlier, recipe):
             earlier = None  # of a smaller recipe, out of which this one grows
-        results = _run_arms(recipe, folder, listener, access or Access())
+        results = _run_arms(recipe, folder, listener, access or Access(), command)
         folder.name_other_damage()
         if earlier is not None:  # the same call again: the first command and provenance stay
             origin = {"command": earlier.command, "provenance": earlier.provenance}
         else:
-            seconds = round(time.monotonic() - began, 1)
-            facts = Provenance(**provenance(), seconds=seconds, recipe=recipe.digest())
+            seconds, commands = listener.finish()
+            facts = Provenance(
+                **provenance(), seconds=seconds, commands=commands, recipe=recipe.digest()
+            )
             origin = {"command": command, "provenance": facts}
         results = results.model_copy(update=origin)
         folder.sign(write_results(folder.path, results).name)
@@ -102,11 +108,14 @@ def _is_of(results: Results, recipe: Recipe) -> bool:
     return results.provenance is None or results.provenance.recipe == recipe.digest()
 
 
-def _run_arms(recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Access) -> Results:
+def _run_arms(
+    recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Access, command: str
+) -> Results:
     """All arms at all seeds, graded and compared."""
     check_recipe(recipe, access, data_is_there=complete(folder.path / "data"))
     data = load_data(recipe, folder, needs_chains(recipe), needs_rationales(recipe), reporter.say)
-    lab = Lab(recipe, folder, data, base_student(recipe, data, folder), reporter, access)
+    student = base_student(recipe, data, folder)
+    lab = Lab(recipe, folder, data, student, reporter, access, command=command)
     check_counts(recipe, len(data.train_chains))
     with lab.resources:
         _say_data(lab)
@@ -149,6 +158,14 @@ def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str
 
 
 def _say_data(lab: Lab) -> None:
+    _say_sizes(lab)
+    data, bundled = lab.data, lab.recipe.data.chains == BUNDLED
+    caution = few_problems(len(data.test), len(data.validation), lab.task, lab.command, bundled)
+    if caution:
+        lab.reporter.say(caution)
+
+
+def _say_sizes(lab: Lab) -> None:
     facts = lab.data.facts
     if lab.data.feedback.counts:
         lab.reporter.say(feedback_line(lab.data.feedback.counts))
@@ -201,6 +218,7 @@ def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
     lab.budget, lab.budgets = _budgets(lab, chain_arms)
     if not chain_arms:
         return
+    lab.update_examples = update_examples(lab, chain_arms)
     if train.until == "passes":
         lab.reporter.say(f"budget: {train.passes:g} passes over each arm's examples")
         return
@@ -262,6 +280,7 @@ def _results(
             until=recipe.train.until,
             tokens=lab.budget,
             passes=recipe.train.passes,
+            update_examples=lab.update_examples or recipe.train.update_examples,
             smallest_plateau=points.smallest_plateau,
             equal_passes=points.equal_passes,
         ),

@@ -1,11 +1,25 @@
 """What each arm is, in a few words, for readers of a page who have not read the docs. An arm that
-is not known here has no text."""
+is not known here has no text. Controls and ceilings are marked."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 from smallsteps.methods.guided.config import PREFIX as GUIDED
 from smallsteps.methods.guided.config import guided_parts, kinds
 from smallsteps.report.sweeps import swept
+
+
+class MarkedArm(Protocol):
+    """An arm of a table."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def control(self) -> bool: ...
+
 
 BASELINES = {
     "base": "the student as it is, not trained",
@@ -60,6 +74,42 @@ HOW = {
     "other": "each question gets the rationale of another one",
     "masked": "the answer is blanked out in the rationale",
 }
+
+
+Mark = Literal["control", "ceiling", ""]
+
+
+def arm_mark(name: str, control: bool) -> Mark:
+    """What tables write beside an arm that no user can use, or only one with the data's labels.
+
+    >>> arm_mark("ases-uni-gold@mine", False), arm_mark("ases-uni-chunks", True)
+    ('ceiling', 'control')
+    >>> arm_mark("guided-distilled-gold", True), arm_mark("guided-distilled-other", True)
+    ('ceiling', 'control')
+    """
+    arm, _ = swept(name.split("@")[0])
+    kind = arm.removeprefix(GUIDED)
+    if kind != arm and kind in kinds():
+        writer, how = guided_parts(kind)
+        is_ceiling = writer == "gold-facts" or how == "gold"
+    else:
+        is_ceiling = arm.startswith("ases-") and arm.split("-")[2:] == ["gold"]
+    if is_ceiling:
+        return "ceiling"
+    return "control" if control else ""
+
+
+MARK_TEXTS: dict[Mark, str] = {
+    "control": "for comparison only, no way to teach",
+    "ceiling": "uses labels or answers of the data, which new data lack",
+}
+"""What the marks mean, for the notes below tables."""
+
+
+def mark_notes(arms: Iterable[MarkedArm]) -> list[str]:
+    """What the marks in a table of these arms mean, each once."""
+    marks = dict.fromkeys(arm_mark(arm.name, arm.control) for arm in arms)
+    return [f"{mark}: {MARK_TEXTS[mark]}" for mark in marks if mark]
 
 
 def arm_text(name: str) -> str:

@@ -9,6 +9,7 @@ from smallsteps.report import figures
 from smallsteps.report.cost_curves import CostFigure, CostLine, Lead, Level, cost_figures
 from smallsteps.report.cost_figure import cost_chart
 from smallsteps.report.formats import expense
+from smallsteps.report.summaries import summaries
 
 BUTTONS = {"tokens": "tokens", "seconds": "seconds", "passes": "passes"}
 """Kind of cost → its button."""
@@ -34,6 +35,7 @@ def cost_section(results: Results) -> dict[str, Any]:
         ],
         "until": results.budget.until,
         "seeds": made[0].seeds,
+        "seeds_differ": len({len(arm.seeds) for arm in summaries(results)}) > 1,
         "capped": [line.name for line in made[0].lines if line.plateau is False],
         "levels": [level.name for level in made[0].levels],
         "left_out": made[0].left_out,

@@ -26,6 +26,7 @@ from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Problem
 from smallsteps.report.run import ShownRun, shown_run
+from smallsteps.report.run_settings import labels, times_compare
 from smallsteps.report.summaries import arm_names
 from smallsteps.report.summaries import baseline as baseline_of
 
@@ -106,21 +107,6 @@ def _refuse_twice(folders: Sequence[Path]) -> None:
     twice = next((folder for folder in folders if counts[folder.resolve()] > 1), None)
     if twice is not None:
         raise RunFolderError(f"{twice}: named twice. Name each run once.")
-
-
-def labels(folders: Sequence[Path]) -> list[str]:
-    """What runs are called: the names of their folders, with as many folders above as tell them
-    apart.
-
-    >>> labels([Path("/runs/a"), Path("/runs/b")]), labels([Path("/x/run"), Path("/y/run")])
-    (['a', 'b'], ['x/run', 'y/run'])
-    """
-    parts = [folder.resolve().parts for folder in folders]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
 
 
 def _check_same(first: Member, other: Member) -> None:
@@ -241,9 +227,10 @@ def _notices(members: Sequence[Member], same_validation: bool) -> str:
             "The runs have different validation questions, so their curves and their choice of "
             "a best student do not compare: they are left out."
         )
-    machines = {m.run.results.provenance.hardware for m in members if m.run.results.provenance}
-    if len(machines) > 1:
-        notices.append("The runs were made on different machines: times do not compare.")
+    if not times_compare([member.run for member in members]):
+        notices.append(
+            "The runs were made on different machines, or on unknown ones: times do not compare."
+        )
     return " ".join(notices)
 
 

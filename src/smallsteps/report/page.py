@@ -28,23 +28,27 @@ from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.ownership import PAGE
 from smallsteps.experiment.results import Results
 from smallsteps.report import charts, figures, formats
-from smallsteps.report.arm_texts import arm_text
+from smallsteps.report.arm_texts import arm_mark, arm_text, mark_notes
 from smallsteps.report.chains import chain_browser
 from smallsteps.report.cost_section import cost_section
 from smallsteps.report.guided_section import guided_section
 from smallsteps.report.page_tables import (
+    budget_facts,
     comparison_rows,
     curve_table,
+    data_facts,
     filled_costs,
     further_results,
     known_fields,
     plain,
     result_groups,
     runs_table,
+    settings_table,
 )
 from smallsteps.report.points_table import points_section, search_section
 from smallsteps.report.run import ShownRun, read_run
-from smallsteps.report.summaries import arm_names
+from smallsteps.report.run_settings import times_compare
+from smallsteps.report.summaries import arm_names, shared_rate
 from smallsteps.report.sweeps import arm_colours, sweeps, swept
 from smallsteps.report.tailored_section import tailored_section
 from smallsteps.report.verdict import verdict
@@ -113,6 +117,7 @@ def render(run: ShownRun) -> str:
         metric_name=metric_name,
         metric_title=formats.metric_title,
         plain=plain,
+        mark=lambda arm: arm_mark(arm.name, arm.control),
     )
     facts = _facts(run)
     sections = [section.titled(facts[section.name]) for section in SECTIONS if facts[section.name]]
@@ -139,7 +144,7 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "command": results.command,
         "best": results.best,
         "notice": run.notice,
-        "verdict": verdict(results),
+        "verdict": verdict(results, times_compare=times_compare(run.members)),
         "version": smallsteps.__version__,
         "metric": metric,
         "swatches": {name: figures.swatch(colour) for name, colour in colours.items()},
@@ -150,6 +155,8 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "results": result_groups(results, colours),
         "extra_metrics": list(dict.fromkeys(name for arm in results.arms for name in arm.metrics)),
         "costs": filled_costs(results),
+        "shared_rate": shared_rate(results),
+        "mark_notes": mark_notes(results.arms),
         "endings": formats.ENDINGS,
         "paper_protocol": results.paper_protocol,
         "tests": comparison_rows(results, colours),
@@ -168,9 +175,11 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "problems_of": len(run.problems),
         "further_samples": sum(arm.further for arm in run.arms),
         "further": further_results(results),
-        "data": known_fields(results.data),
-        "budget": known_fields(results.budget),
+        "data_facts": data_facts(results.data),
+        "budget": results.budget,
+        "budget_facts": budget_facts(results.budget),
         "runs": runs_table(run.members) if run.members else None,
+        "settings": settings_table(run.members) if run.members else None,
         "provenance": {} if run.members else _provenance(results),
         "signatures": list(dict.fromkeys(arm.signature for arm in results.arms)),
     }
@@ -178,6 +187,9 @@ def _facts(run: ShownRun) -> dict[str, Any]:
 
 def _provenance(results: Results) -> dict[str, Any]:
     known = known_fields(results.provenance) if results.provenance else {}
+    if results.provenance is not None:
+        taken, commands = formats.duration(known.pop("seconds")), known.pop("commands")
+        known["time taken"] = taken if commands == 1 else f"{taken}, by {commands} commands"
     return {"smallsteps": smallsteps.__version__, **known}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.result_record import ResultRecord
-from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.experiment.results import ArmResult, BudgetFacts, DataFacts, Results
 from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.guided.results import GuidedResults
 from smallsteps.methods.tailored.results import TailoredResults
@@ -16,6 +16,7 @@ from smallsteps.report import figures
 from smallsteps.report.columns import Column, Table
 from smallsteps.report.formats import number
 from smallsteps.report.run import Row, ShownArm
+from smallsteps.report.run_settings import differing_settings, labels
 from smallsteps.report.samples import evenly
 from smallsteps.report.summaries import ArmSummary, excludes_zero, summaries
 
@@ -50,7 +51,7 @@ def result_groups(results: Results, colours: Mapping[str, int]) -> list[dict[str
 
 def filled_costs(results: Results) -> dict[str, bool]:
     """Which columns of cost any arm fills; the others are left out."""
-    names = ("train_tokens", "passes", "seconds", "teacher_tokens")
+    names = ("train_tokens", "passes", "seconds", "teacher_tokens", "learning_rate")
     return {name: any(getattr(arm, name) is not None for arm in results.arms) for name in names}
 
 
@@ -150,6 +151,65 @@ def runs_table(runs: Sequence[RunSoFar]) -> Table:
     ]
     titles = [run.results.title or run.folder.resolve().name for run in runs]
     return Table("Runs", titles, columns, first_header="Run").filled()
+
+
+def settings_table(runs: Sequence[RunSoFar]) -> Table | None:
+    """The settings in which joined runs differ, with the value in each; None: they are the same."""
+    rows = differing_settings(runs)
+    if not rows:
+        return None
+    names = labels([run.folder for run in runs])
+    columns = [
+        Column(name, [row.values[place] for row in rows]) for place, name in enumerate(names)
+    ]
+    keys = [row.key for row in rows]
+    return Table("Settings that differ", keys, columns, first_header="Setting", small=True)
+
+
+DATA_PHRASES = {
+    "source": "source",
+    "task": "task",
+    "train": "trained on",
+    "validation": "for validation",
+    "test": "test problems",
+    "overlap": "questions in two parts",
+    "chains": "chains read or made",
+    "wrong": "left out: their answer is wrong",
+    "closed": "ended without stating the answer, a closing sentence was added",
+    "odd": "left out: too long, or the answer stated before the end",
+    "judgements": "feedback: chains that people judged",
+    "edited": "feedback: edited chains learnt from",
+    "right": "feedback: chains judged right and learnt from",
+    "rejected": "feedback: chains judged wrong, negatives of tailored learning",
+    "new_questions": "feedback: questions added to those trained on",
+    "removed": "feedback: training chains left out, as judged wrong",
+    "held_out": "feedback: not used, as they are of validation or test questions",
+    "left_out": "feedback: not used for other reasons",
+}
+"""Field of the facts on data → what it counts, for the page."""
+BUDGET_PHRASES = {
+    "until": "training ends by",
+    "tokens": "training tokens of an arm, at most",
+    "passes": "passes (setting)",
+    "update_examples": "examples per update",
+    "smallest_plateau": "tokens of the point “small budget”",
+    "equal_passes": "passes of the point “equal passes”",
+}
+"""Field of the facts on the budget → what it is, for the page."""
+
+
+def data_facts(data: DataFacts) -> dict[str, Any]:
+    """What is known of the data: phrase → value. Feedback stands among the others."""
+    known = known_fields(data)
+    if not data.validation:
+        known["validation"] = "none"
+    known |= {name: value for name, value in known.pop("feedback", {}).items() if value != {}}
+    return {DATA_PHRASES[name]: value for name, value in known.items()}
+
+
+def budget_facts(budget: BudgetFacts) -> dict[str, Any]:
+    """What is known of the budget: phrase → value."""
+    return {BUDGET_PHRASES[name]: value for name, value in known_fields(budget).items()}
 
 
 def known_fields(record: ResultRecord) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from typing import Any
 
 from smallsteps.experiment.results import ComparisonResult, Results
 from smallsteps.experiment.so_far import RunSoFar
+from smallsteps.report.arm_texts import arm_mark
 from smallsteps.report.columns import EMPTY
 from smallsteps.report.formats import amount, duration, metric_title, number, p_value
+from smallsteps.report.run_settings import differing_settings, times_compare
 from smallsteps.report.summaries import (
     ArmSummary,
     baseline,
@@ -53,6 +55,8 @@ class TableRow:
     seconds: float | None
     """Of training."""
     teacher_tokens: float | None
+    learning_rate: float | None
+    """The highest of the schedule; null: none, or it differs between the seeds."""
     seconds_per_answer: float
     control: bool
 
@@ -90,6 +94,7 @@ def _row(arm: ArmSummary, test: ComparisonResult | None) -> TableRow:
         passes=arm.passes,
         seconds=arm.seconds,
         teacher_tokens=arm.teacher_tokens,
+        learning_rate=arm.learning_rate,
         seconds_per_answer=arm.seconds_per_answer,
         control=arm.control,
     )
@@ -97,7 +102,7 @@ def _row(arm: ArmSummary, test: ComparisonResult | None) -> TableRow:
 
 def as_json(results: Results, runs: Sequence[RunSoFar]) -> str:
     """The runs, the table, all paired tests and the verdict as one JSON object."""
-    judged = verdict(results)
+    judged = verdict(results, times_compare=times_compare(runs))
     content = {
         "title": results.title,
         "runs": [
@@ -116,6 +121,7 @@ def as_json(results: Results, runs: Sequence[RunSoFar]) -> str:
         "clear": judged.clear,
         "arms": [asdict(row) for row in rows_of(results)],
         "tests": [test.model_dump() for test in main_comparisons(results)],
+        "settings": {row.key: row.values for row in differing_settings(runs)},
     }
     return json.dumps(content, indent=1)  # ASCII: any terminal and pipe takes it
 
@@ -138,14 +144,17 @@ def as_markdown(results: Results, runs: Sequence[RunSoFar]) -> str:
     escaped = [[markdown_text(cell) for cell in header], lines[1]]
     escaped += [[markdown_text(cell) for cell in row] for row in body]
     table = "\n".join(f"| {' | '.join(row)} |" for row in escaped)
-    notes = [markdown_text(text) for text in [*_notices(runs), verdict(results).text]]
+    notes = [
+        markdown_text(text) for text in [*_notices(runs), *_settings(runs), _verdict(results, runs)]
+    ]
     return "\n\n".join([table, *notes])
 
 
 def as_latex(results: Results, runs: Sequence[RunSoFar]) -> str:
     """A `tabular` of the package booktabs; the verdict stands above it as a comment."""
     header, *body = _cells(results)
-    notes = [*_notices(runs), verdict(results).text, r"needs \usepackage{booktabs}"]
+    notes = [*_notices(runs), *_settings(runs), _verdict(results, runs)]
+    notes += [r"needs \usepackage{booktabs}"]
     lines = [f"% {visible_line(note)}" for note in notes]
     lines += [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule"]
     lines += [_latex_row(header), r"\midrule", *map(_latex_row, body)]
@@ -166,6 +175,16 @@ def _notices(runs: Sequence[RunSoFar]) -> list[str]:
     return [f"{run.folder}: {run.notice}" for run in runs if run.notice]
 
 
+def _settings(runs: Sequence[RunSoFar]) -> list[str]:
+    """The settings in which joined runs differ, on one line."""
+    rows = [f"{row.key}: {', '.join(row.values)}" for row in differing_settings(runs)]
+    return [f"settings in the order of the runs: {'; '.join(rows)}"] if rows else []
+
+
+def _verdict(results: Results, runs: Sequence[RunSoFar]) -> str:
+    return verdict(results, times_compare=times_compare(runs)).text
+
+
 # ---- tables that people read ----
 
 
@@ -177,7 +196,7 @@ def _cells(results: Results) -> list[list[str]]:
     several = len(against) > 1
     difference = "Difference" if several or not against else f"Difference from {min(against)}"
     columns: dict[str, list[str]] = {
-        "Arm": [row.arm for row in rows],
+        "Arm": [_marked(row) for row in rows],
         "Seeds": [str(len(row.seeds)) if len(row.seeds) > 1 else "" for row in rows],
         f"{metric} (95 %)": [_interval(row.value, row.low, row.high) for row in rows],
         "From": [(row.against or "–") if several else "" for row in rows],
@@ -189,6 +208,7 @@ def _cells(results: Results) -> list[list[str]]:
         "Passes": [number(row.passes) for row in rows],
         "Training": [duration(row.seconds) for row in rows],
         "Teacher tokens": [amount(row.teacher_tokens) for row in rows],
+        "Learning rate": [f"{row.learning_rate:g}" if row.learning_rate else "–" for row in rows],
         "Per answer": [duration(row.seconds_per_answer) for row in rows],
     }
     filled = {
@@ -197,6 +217,11 @@ def _cells(results: Results) -> list[list[str]]:
         if name == "Arm" or not all(cell in EMPTY for cell in cells)
     }
     return [list(filled), *map(list, zip(*filled.values(), strict=True))]
+
+
+def _marked(row: TableRow) -> str:
+    mark = arm_mark(row.arm, row.control)
+    return f"{row.arm} ({mark})" if mark else row.arm
 
 
 def _interval(value: float, low: float, high: float) -> str:

@@ -19,17 +19,18 @@ The rules:
                  their paired test alone.
     labels       an arm of the two that is cut by labels of the data is called a ceiling for data
                  without labels
-    few          below FEW test problems, the sentence says that intervals are wide
+    few          below 100 test problems, the sentence says that intervals are wide
 
 Figures of arms are never compared without their paired test."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from smallsteps.evaluation.metrics import metric_name
+from smallsteps.experiment.cautions import FEW_TEST_PROBLEMS
 from smallsteps.experiment.results import Point, PointComparison, Results
+from smallsteps.report.arm_texts import arm_mark
 from smallsteps.report.formats import amount, measure, number
 from smallsteps.report.points_table import POINTS, validation_of
 from smallsteps.report.summaries import (
@@ -44,8 +45,6 @@ from smallsteps.report.summaries import (
 )
 from smallsteps.report.sweeps import by_chains, swept
 
-FEW = 100
-"""Test problems below which intervals are wide whatever the arms: about ±10 points for accuracy."""
 SAME_TIME = 1.1
 """Answers that differ by less than this factor in time are not told apart."""
 
@@ -64,12 +63,13 @@ def answers_clause(first: ArmSummary, second: ArmSummary) -> str:
 
 def few_clause(n: int) -> str:
     """A warning where test problems are few; else empty."""
-    return f"Only {n} test problems: the intervals are wide." if 0 < n < FEW else ""
+    return f"Only {n} test problems: the intervals are wide." if 0 < n < FEW_TEST_PROBLEMS else ""
 
 
 def labels_clause(*names: str) -> str:
     """Says which of the arms is cut by labels that the data came with; else empty."""
-    oracles = [name for name in names if re.fullmatch(r"ases-[a-z]+-gold", swept(name)[0])]
+    cut = [name for name in names if name.startswith("ases-")]
+    oracles = [name for name in cut if arm_mark(name, control=False) == "ceiling"]
     if not oracles:
         return ""
     verb = "are" if len(oracles) > 1 else "is"

@@ -36,6 +36,9 @@ class ArmSummary:
     seconds: float | None
     """Of training."""
     teacher_tokens: float | None
+    learning_rate: float | None
+    """The highest of the schedule, the same at all seeds; None: nothing was trained, the method has
+    its own, or the seeds differ."""
     seconds_per_answer: float
     seeds: Sequence[ArmResult]
     """The arm at each seed."""
@@ -69,6 +72,7 @@ def summaries(results: Results) -> list[ArmSummary]:
                 passes=_mean(arm.passes for arm in seeds),
                 seconds=_mean(arm.seconds for arm in seeds),
                 teacher_tokens=_mean(arm.teacher_tokens for arm in seeds),
+                learning_rate=_same(arm.learning_rate for arm in seeds),
                 seconds_per_answer=fmean(arm.seconds_per_answer for arm in seeds),
                 seeds=seeds,
             )
@@ -79,6 +83,16 @@ def summaries(results: Results) -> list[ArmSummary]:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
+
+
+def _same(values: Iterable[float | None]) -> float | None:
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+def shared_rate(results: Results) -> float | None:
+    """The learning rate of all arms that have one; None: there is none, or they differ."""
+    return _same({arm.learning_rate for arm in results.arms} - {None})
 
 
 def main_comparisons(results: Results) -> list[ComparisonResult]:

@@ -20,15 +20,19 @@ from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import ArmResult, ComparisonResult, Point, Results
 from smallsteps.experiment.run_list import BestArm, ListedRun
+from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Kind, Segment, Stopped
+from smallsteps.report.arm_texts import arm_mark, mark_notes
 from smallsteps.report.formats import amount, duration, number, p_value
 from smallsteps.report.points_table import PointRow, point_rows, point_titles
+from smallsteps.report.run_settings import differing_settings, labels
 from smallsteps.report.summaries import (
     ArmSummary,
     baseline,
     excludes_zero,
     main_comparisons,
+    shared_rate,
     summaries,
 )
 from smallsteps.report.visible import visible
@@ -63,6 +67,8 @@ def results_table(results: Results) -> Table:
     base = baseline(results)
     arms = summaries(results)
     trained = any(arm.train_tokens is not None for arm in arms)
+    rate = shared_rate(results)
+    rates = any(arm.learning_rate is not None for arm in arms) and rate is None
     table = _table(results.title or "Results")
     table.caption_justify = "left"
     table.add_column("arm", overflow="fold", min_width=8)
@@ -70,11 +76,11 @@ def results_table(results: Results) -> Table:
     table.add_column(Text(f"{metric}\n95 %"), justify="right")
     if base is not None:
         table.add_column(Text(f"against\n{visible(base)}".replace("@", "\n@")), justify="right")
-        table.caption = "* the 95 % interval of the paired difference excludes zero"
     table.add_column("un-\nparsed", justify="right")
     table.add_column("chains\nended")
     if trained:
-        table.add_column("tokens\npasses", justify="right")
+        header = "tokens\npasses\nrate" if rates else "tokens\npasses"
+        table.add_column(header, justify="right")
     table.add_column("per\nanswer", justify="right")
 
     def add_row(
@@ -86,17 +92,24 @@ def results_table(results: Results) -> Table:
         cells += [f"{row.unparsed}\nof {row.n}", _endings(row)]
         if trained:
             passes = "" if row.passes is None else f"\n{number(row.passes)} ×"
-            cells.append(amount(row.train_tokens) + passes)
+            chosen = f"\n{row.learning_rate:g}" if rates and row.learning_rate else ""
+            cells.append(amount(row.train_tokens) + passes + chosen)
         cells.append(duration(row.seconds_per_answer))
         table.add_row(name, *map(Text, cells), style=style)
 
     for arm in arms:
         table.add_section()
         name = visible(arm.name).replace("@", "\n@")  # the run of an arm, where runs are joined
-        add_row(Text(name, style="bold"), arm, main_comparisons(results))
+        mark = arm_mark(arm.name, arm.control)
+        header_cell = Text.assemble((name, "bold"), f"\n{mark}" if mark else "")
+        add_row(header_cell, arm, main_comparisons(results))
         for single in arm.seeds if len(arm.seeds) > 1 else ():
             tests = [test for test in results.comparisons if test.seed == single.seed]
             add_row(Text(f"  seed {single.seed}"), single, tests, style="bright_black")
+    notes = ["* the 95 % interval of the paired difference excludes zero"] if base else []
+    notes += mark_notes(arms)
+    notes += [f"learning rate of all trained arms: {rate:g}"] if rate is not None else []
+    table.caption = Text("\n".join(notes)) if notes else None
     return table
 
 
@@ -115,8 +128,9 @@ def points_table(results: Results) -> Table:
     for row in rows:
         table.add_section()
         cells = [_point(row, point) for point in titles]
+        mark = arm_mark(row.name, row.control)
         table.add_row(
-            Text(visible(row.name), style="bold"),
+            Text.assemble((visible(row.name), "bold"), f"\n{mark}" if mark else ""),
             *map(Text, cells),
             Text(duration(row.seconds_per_answer)),
         )
@@ -127,6 +141,7 @@ def points_table(results: Results) -> Table:
         notes.append(f"below: difference from {names}; * its 95 % interval excludes zero")
     if any(row.unreached for row in rows):
         notes.append("no plateau: training came to its cap before")
+    notes += mark_notes(rows)
     table.caption = Text("\n".join(notes)) if notes else None
     table.caption_justify = "left"
     return table
@@ -148,6 +163,20 @@ def _point(row: PointRow, point: Point) -> str:
     if point == "plateau" and row.unreached:
         lines.append("no plateau")
     return "\n".join(lines)
+
+
+def settings_table(runs: Sequence[RunSoFar]) -> Table | None:
+    """The settings in which joined runs differ; None: they are the same, or it is one run."""
+    rows = differing_settings(runs)
+    if not rows:
+        return None
+    table = _table("Settings that differ")
+    table.add_column("setting", overflow="fold")
+    for name in labels([run.folder for run in runs]):
+        table.add_column(Text(visible(name)), overflow="fold")
+    for row in rows:
+        table.add_row(Text(row.key), *(Text(visible(value)) for value in row.values))
+    return table
 
 
 def runs_table(runs: Sequence[ListedRun], folder: Path) -> Table:

@@ -47,9 +47,10 @@ class Verdict:
         return " ".join([self.first, *self.points])
 
 
-def verdict(results: Results) -> Verdict:
+def verdict(results: Results, *, times_compare: bool = True) -> Verdict:
     """The verdict on the arm that validation chose; where nothing was trained, on the arm with the
-    best figure. Controls and ceilings do not lead."""
+    best figure. Controls do not lead. `times_compare`: whether all arms were timed on one kind of
+    machine; if not, times are left out."""
     at_points = point_verdict(results)
     if at_points is not None:
         (first, *points), clear = at_points
@@ -65,7 +66,8 @@ def verdict(results: Results) -> Verdict:
         figure = measure(lead.value, lead.metric)
         interval = f" (95 % interval {number(lead.low)} to {number(lead.high)})"
         return _verdict([f"{lead.name} reaches {figure}{interval}{_answers(lead)}."], lead, None)
-    return _compared(results, lead, rest, chosen=chosen_on_validation(results) == lead.name)
+    chosen = chosen_on_validation(results) == lead.name
+    return _compared(results, lead, rest, chosen=chosen, timed=times_compare)
 
 
 def _by_value(arm: ArmSummary, other: ArmSummary) -> int:
@@ -74,7 +76,7 @@ def _by_value(arm: ArmSummary, other: ArmSummary) -> int:
 
 
 def _compared(
-    results: Results, lead: ArmSummary, rest: list[ArmSummary], *, chosen: bool
+    results: Results, lead: ArmSummary, rest: list[ArmSummary], *, chosen: bool, timed: bool
 ) -> Verdict:
     comparisons = main_comparisons(results)
     figure = measure(lead.value, lead.metric)
@@ -97,7 +99,7 @@ def _compared(
     interval = (
         f"95 % interval {number(difference.low, sign=True)} to {number(difference.high, sign=True)}"
     )
-    time = answers_clause(lead, other)
+    time = answers_clause(lead, other) if timed else ""
     if difference.clear:
         text = f"{start}, {gap}. The {interval} excludes zero."
         return _verdict([text, time], lead, True)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from smallsteps.students.batching import batch_overhead, batches_by_length
 from smallsteps.students.padding import pad
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import TrainSettings, suited_update
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,8 @@ def plan_updates(tokens: Sequence[int], settings: TrainSettings, seed: int = 0) 
     """The plan for sequences with these numbers of tokens (source + target). If there are fewer
     sequences than `update_examples`, each update has every one once."""
     count = len(tokens)
-    size = min(settings.update_examples, count)
+    passes = settings.passes if settings.budget is None else settings.budget / max(1, sum(tokens))
+    size = min(settings.update_examples or suited_update(passes * count), count)
     draft = Plan(count, size, seed, ())
     tokens_of_updates: list[int] = []
     if settings.budget is None:

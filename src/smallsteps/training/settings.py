@@ -66,9 +66,10 @@ class TrainSettings(Settings):
     encoder-decoder, 2e-4 for a causal student, 1e-3 for either below ten million weights."""
     search_share: float = Field(0.1, gt=0, le=1)
     """A list of learning rates: each rate is tried for this share of the arm's budget."""
-    update_examples: Count = 64
+    update_examples: Count | None = Field(None, examples=[64])
     """Examples per update (paper: 64). Causal students: sequences, each of which holds the examples
-    of one chain."""
+    of one chain. None: 64, and fewer, down to 8, where the training would make fewer than 200
+    updates; the same in all arms of a run."""
     micro_batch_tokens: int = Field(4096, ge=64, le=LARGEST_COUNT)
     """Padded tokens that pass through the model at once; changes speed and memory, not the
     result."""
@@ -181,6 +182,27 @@ def default_rate(student: Student) -> float:
     if sum(parameter.numel() for parameter in student.model.parameters()) < SMALL:
         return 1e-3
     return 2e-4 if student.architecture == "causal" else 5e-4
+
+
+LARGEST_UPDATE, SMALLEST_UPDATE = 64, 8
+"""Examples per update where the user named no number: at most (paper), and at least."""
+AMPLE_UPDATES = 200
+"""Number of updates that a training makes if smaller ones can bring it there."""
+
+
+def suited_update(sequences: float) -> int:
+    """Examples per update where the user named no number, for a training that reads `sequences`
+    sequences in all its passes: 64, halved while there are fewer than 200 updates, at least 8. What
+    small students learn depends on the number of updates more than on their size
+    (docs/training.md).
+
+    >>> suited_update(20 * 1000), suited_update(20 * 300), suited_update(20 * 77)
+    (64, 16, 8)
+    """
+    size = LARGEST_UPDATE
+    while size > SMALLEST_UPDATE and sequences < AMPLE_UPDATES * size:
+        size //= 2
+    return size
 
 
 PLATEAU_DEFAULTS = {"schedule": "constant", "evaluations": 20}
