@@ -8,6 +8,7 @@ from pydantic import Field
 from smallsteps.config import Settings
 from smallsteps.config_errors import describe_type, shown
 from smallsteps.errors import RecipeError
+from smallsteps.experiment.recipe import load_recipe
 
 
 class Section(Settings):
@@ -77,3 +78,21 @@ def test_further_wrong_keys_are_counted():
 def test_long_values_are_cut():
     assert shown("x" * 100) == "'" + "x" * 56 + "..."
     assert (shown(None), shown(True), shown(0.1)) == ("nothing", "true", "0.1")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("lr", "'train.learning_rate' or 'guided.reinforce.learning_rate'?"),
+        ("learningrate", "'train.learning_rate' or"),
+        ("epochs", "'train.passes' or 'guided.reinforce.epochs'?"),
+        ("train.num_train_epochs", "'train.passes'?"),
+        ("batch_size", "'train.update_examples' or 'evaluation.batch_size'?"),
+        ("dtype", "'student.dtype', 'train.dtype' or 'evaluation.dtype'?"),
+        ("train.learning_rte", "'learning_rate'? Known: budget, "),
+    ],
+)
+def test_a_key_of_another_section_or_tool_is_told_where_it_belongs(key, meant):
+    with pytest.raises(RecipeError) as raised:
+        load_recipe("demo", [f"{key}=1"])
+    assert f"unknown key {key!r}. Did you mean {meant}" in str(raised.value)

@@ -1,9 +1,11 @@
 """The tree of errors with its exit codes, and wording that messages share."""
 
+import json
+
 import pytest
 
 from smallsteps import errors
-from smallsteps.errors import counted, nearest
+from smallsteps.errors import counted, json_fault, nearest, similar, similar_file
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,53 @@ def test_of_a_long_list_only_the_most_similar_names_are_named():
     message = nearest("dirct", names)
     assert message.startswith(" Did you mean 'direct'? Known, among 82: direct, direct-report, ")
     assert len(message) < 120
+
+
+@pytest.mark.parametrize(
+    ("typed", "known", "meant"),
+    [
+        ("lr", ["layers", "learning_rate"], "learning_rate"),
+        ("learningRate", ["learning_rate"], "learning_rate"),
+        ("rat", ["rationale", "rank"], "rationale"),
+        ("entropy", ["ent", "rouge"], "ent"),
+        ("beto", ["beta", "budget"], "beta"),
+        ("ases-rouge", ["ases-uni-rouge", "direct"], "ases-uni-rouge"),
+        # letters in common by chance
+        ("cot", ["correct", "context"], None),
+        ("q", ["question"], None),
+        ("", ["a"], None),
+    ],
+)
+def test_the_name_that_was_meant(typed, known, meant):
+    assert similar(typed, known) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "there", "meant"),
+    [
+        ("question.jsonl", ["questions.jsonl", "question-notes.txt"], "questions.jsonl"),
+        ("my.json", ["my.jsonl", "me.json"], "my.jsonl"),
+        ("my", ["my.csv"], "my.csv"),
+        ("gold.jsonl", ["gold.csv", "gold.jsonl.gz", "bold.jsonl"], "gold.csv"),
+        # nothing in common but the ending
+        ("answers.jsonl", ["chains.jsonl", ".hidden.jsonl"], None),
+        ("report.html", ["results.json"], None),
+    ],
+)
+def test_the_file_that_was_meant_is_told_by_its_name_and_not_by_its_ending(typed, there, meant):
+    assert similar_file(typed, there) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('{"id": "1', "Unterminated string at column 8"),
+        ('{"id": "a\tb"}', "Invalid control character at column 10"),
+        ('{"id": 1} x', "Extra data at column 11"),
+        ('{"id": 1,\n "a": }', "Expecting value at line 2, column 7"),
+    ],
+)
+def test_a_fault_of_json_is_placed_once(text, fault):
+    with pytest.raises(json.JSONDecodeError) as raised:
+        json.loads(text)
+    assert json_fault(raised.value) == fault

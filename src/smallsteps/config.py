@@ -114,6 +114,8 @@ class Settings(BaseModel, metaclass=_SettingsMeta):
     """Keys that change no result."""
     renamed: ClassVar[Mapping[str, str]] = {}
     """Earlier name of a key → its name."""
+    synonyms: ClassVar[Mapping[str, str]] = {}
+    """Name of a key in other tools → its name."""
 
     @field_validator("*", mode="before")
     @classmethod

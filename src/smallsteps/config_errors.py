@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from smallsteps.errors import nearest
+from smallsteps.errors import nearest, similar
 
 TYPE_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 PLURALS = {
@@ -24,6 +24,8 @@ PLURALS = {
     "text": "texts",
     "a list": "lists",
 }
+MAX_MEANT = 3
+"""Maximum number of keys that a message offers for an unknown one."""
 OBVIOUS_BOUND = 100
 """Upper bounds from here on are named only where the value is above them."""
 
@@ -63,10 +65,7 @@ def _line(details: Any, model: type[BaseModel]) -> str:
         renamed = getattr(section, "renamed", {}).get(name)
         if renamed is not None:
             return f"unknown key {key!r}. It is called {key.removesuffix(name) + renamed!r} now."
-        elsewhere = next(_keys_named(name, model), None)
-        if elsewhere is not None:
-            return f"unknown key {key!r}. Did you mean {elsewhere!r}?"
-        return f"unknown key {key!r}.{nearest(name, section.model_fields)}"
+        return f"unknown key {key!r}.{_meant(name, section, model)}"
     if kind == "value_error":
         message = str(details["msg"]).removeprefix("Value error, ")
         return f"{key}: {message}" if key else message
@@ -85,14 +84,34 @@ def _line(details: Any, model: type[BaseModel]) -> str:
     return line + (_example(key, location.field) if location.whole else "")
 
 
-def _keys_named(name: str, model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The keys of `model` and its sections that end in `name`, such as `train.budget`."""
+def _meant(name: str, section: type[BaseModel], model: type[BaseModel]) -> str:
+    """The end of a message about the unknown key `name` of a section: the keys that were most
+    likely meant, in this section or in others, or all of this section."""
+    keys = list(_keys(model))
+    meant = [key for key, other_names in keys if name in other_names]
+    meant += [key for key, _ in keys if key.rpartition(".")[2] == name]
+    if not meant and similar(name, section.model_fields) is not None:
+        return nearest(name, section.model_fields)
+    if not meant:
+        last = similar(name, [key.rpartition(".")[2] for key, _ in keys])
+        meant = [key for key, _ in keys if key.rpartition(".")[2] == last]
+    if not meant:
+        return nearest(name, section.model_fields)
+    first, *others = map(repr, meant[:MAX_MEANT])
+    return (
+        f" Did you mean {', '.join([first, *others[:-1]])}{f' or {others[-1]}' if others else ''}?"
+    )
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The keys of `model` and its sections, such as `train.budget`, each with its names in other
+    tools."""
+    synonyms = getattr(model, "synonyms", {})
     for key, field in model.model_fields.items():
-        if key == name:
-            yield f"{prefix}{key}"
+        yield f"{prefix}{key}", [name for name, ours in synonyms.items() if ours == key]
         section = _section(field.annotation)
         if section is not None:
-            yield from _keys_named(name, section, f"{prefix}{key}.")
+            yield from _keys(section, f"{prefix}{key}.")
 
 
 def shown(value: Any) -> str:

@@ -17,8 +17,9 @@ Every message says what was expected, what came, where, and what to do next.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 
 class SmallstepsError(Exception):
@@ -74,6 +75,80 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def json_fault(error: json.JSONDecodeError, line: bool = True) -> str:
+    """What is wrong with a JSON text, and where. line: name the line too, where it has several.
+
+    >>> try:
+    ...     json.loads('{"id": "1')
+    ... except json.JSONDecodeError as error:
+    ...     json_fault(error)
+    'Unterminated string at column 8'
+    """
+    what = error.msg.removesuffix(" at").removesuffix(" starting")
+    named = f"line {error.lineno}, " if line and "\n" in error.doc.strip() else ""
+    return f"{what} at {named}column {error.colno}"
+
+
+LEAST_LIKENESS = 0.7
+"""Of the letters of two names, the share that must be common for one to be taken for the other."""
+
+
+def similar(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was most likely meant by `name`; None: none is like it.
+
+    Capitals and separators do not count; initials and beginnings do.
+
+    >>> similar("lr", ["learning_rate", "layers"]), similar("Batch-Size", ["batch_size"])
+    ('learning_rate', 'batch_size')
+    >>> similar("cot", ["correct", "context"]) is None
+    True
+    """
+    best: tuple[float, str] | None = None
+    typed = _letters(name)
+    for other in sorted(known):
+        likeness = _likeness(typed, other)
+        if likeness >= LEAST_LIKENESS and (best is None or likeness > best[0]):
+            best = likeness, other
+    return None if best is None else best[1]
+
+
+def _letters(name: str) -> str:
+    return name.casefold().translate(dict.fromkeys(map(ord, "-_ "), None))
+
+
+def _likeness(typed: str, other: str) -> float:
+    """How like a known name is to what was typed, from 0 to 1."""
+    letters = _letters(other)
+    parts = other.casefold().replace("-", "_").split("_")
+    if typed == letters or (len(parts) > 1 and typed == "".join(part[:1] for part in parts)):
+        return 1.0
+    shorter, longer = sorted((typed, letters), key=len)
+    ratio = SequenceMatcher(None, typed, letters).ratio()
+    if len(shorter) >= 3 and longer.startswith(shorter):
+        return max(ratio, 0.8)
+    # two names of very different lengths have letters in common by chance
+    return ratio if len(longer) - len(shorter) <= max(2, len(shorter) // 2) else 0.0
+
+
+def similar_file(name: str, names: Iterable[str]) -> str | None:
+    """The file of `names` that was most likely meant by `name`; None: none is like it. The endings
+    that many files share do not count.
+
+    >>> similar_file("gold.jsonl", ["solo.jsonl", "Gold.json"])
+    'Gold.json'
+    >>> similar_file("answers.jsonl", ["chains.jsonl"]) is None
+    True
+    """
+    by_stem: dict[str, list[str]] = {}
+    for file in sorted(names):
+        by_stem.setdefault(file.partition(".")[0], []).append(file)
+    stem, _, ending = name.partition(".")
+    closest = similar(stem, [known for known in by_stem if known])
+    if closest is None:
+        return None
+    return max(by_stem[closest], key=lambda file: file.endswith(ending))
+
+
 MAX_LISTED = 40
 """Maximum number of known names in a message; of a longer list the five most similar are named."""
 
@@ -86,8 +161,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     " Did you mean 'beta'? Known: beta, budget."
     """
     known_names = sorted(known)
-    similar = get_close_matches(name, known_names, n=1, cutoff=0.5)
-    hint = f" Did you mean {similar[0]!r}?" if similar else ""
+    meant = similar(name, known_names)
+    hint = f" Did you mean {meant!r}?" if meant is not None else ""
     if len(known_names) <= MAX_LISTED:
         return f"{hint} Known: {', '.join(known_names)}."
     closest = get_close_matches(name, known_names, n=5, cutoff=0.0)

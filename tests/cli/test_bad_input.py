@@ -327,7 +327,7 @@ TABLE: list[tuple[str, str]] = [
         for command in ("quality", f"guide --guide student --reader some {ENDPOINT}")
         for name in ("facts", "surrogate", "flat")
     ],
-    ("nothing", "No such command 'nothing'"),
+    ("nothing", "no command 'nothing'"),
     ("--shwo", "--shwo"),
 ]
 

@@ -50,7 +50,7 @@ CHANGES = {
     "train.budget=0": "budget",
 }
 DATA = {
-    "x" * 300: "x: |xx: ",
+    "x" * 300: "x…: cannot be read",
     "missing.jsonl": "missing.jsonl: no such file",
     "nowhere/missing.jsonl": "no folder nowhere",
     "folder": "folder: a folder",

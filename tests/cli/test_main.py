@@ -12,7 +12,7 @@ import time
 import pytest
 
 from smallsteps import __version__
-from smallsteps.cli.main import COMMANDS, main
+from smallsteps.cli.main import COMMANDS, OTHER_NAMES, main
 
 
 def wrong_commands(chains, uni_student, tmp_path):
@@ -160,3 +160,18 @@ def test_the_help_of_every_command_begins_with_an_imperative(command, capsys):
     assert command.__doc__.split()[0] in VERBS.split()
     assert main([command.__name__, "--help"]) == 0
     assert command.__doc__.split(".")[0].split(",")[0] in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("report", "show"), ("train", "compare"), ("Evaluate", "grade"), ("shwo", "show")],
+)
+def test_an_unknown_command_is_told_what_it_is_called_here(typed, meant, capsys):
+    assert main([typed, "runs/mine"]) == 2
+    error = capsys.readouterr().err
+    assert error == f"error: no command {typed!r}. Did you mean {meant!r}? See smallsteps --help\n"
+
+
+def test_every_other_name_stands_for_a_command_and_hides_none():
+    names = {command.__name__ for command in COMMANDS}
+    assert set(OTHER_NAMES.values()) <= names and not names & OTHER_NAMES.keys()

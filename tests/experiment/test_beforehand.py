@@ -76,15 +76,15 @@ REFUSED = {
     (
         "demo",
         "data.chains=no.jsonl",
-    ): "data.chains: 'no.jsonl': no such file. Type data.chains=PATH",
-    ("demo", "data.chains=."): "data.chains: '.': a folder.",
-    ("demo", "data.chains=" + "x" * 300): "no such file",
-    ("demo", "data.chains=[bundled, bundled]"): "data.chains: 'bundled': no such file",
-    ("demo", "data.validation=no.jsonl"): "data.validation: 'no.jsonl': no such file",
-    ("demo", "data.test=no.jsonl"): "data.test: 'no.jsonl': no such file",
+    ): "data.chains: no.jsonl: no such file. Check the path. A data set of the hub is written hub:NAME:SPLIT. Type data.chains=PATH.",
+    ("demo", "data.chains=."): "data.chains: .: a folder, not a file. ",
+    ("demo", "data.chains=" + "x" * 300): "data.chains: xxx",
+    ("demo", "data.chains=[bundled, bundled]"): "data.chains: bundled: no such file",
+    ("demo", "data.validation=no.jsonl"): "data.validation: no.jsonl: no such file",
+    ("demo", "data.test=no.jsonl"): "data.test: no.jsonl: no such file",
     ("demo", "data.also_test={gsm9k: x}"): "data.also_test: no task 'gsm9k'. Did you mean 'gsm8k'?",
-    ("demo", "data.also_test={gsm8k: no.jsonl}"): "data.also_test.gsm8k: 'no.jsonl': no such file",
-    ("as-es/gsm8k",): "data.chains: 'data/gsm8k_cot/train.jsonl': no such file",
+    ("demo", "data.also_test={gsm8k: no.jsonl}"): "data.also_test.gsm8k: no.jsonl: no such file",
+    ("as-es/gsm8k",): "data.chains: data/gsm8k_cot/train.jsonl: no such file",
     ("demo", "sweep.gamma=[1]"): "sweep.gamma leaves out normal regions of reports",
     ("demo", "arms=[direct-report]"): "the arm direct-report is for reports",
     # teachers and readers
@@ -184,7 +184,7 @@ def test_a_tracker_that_is_not_installed_is_named(monkeypatch):
 
 
 def test_python_refuses_the_same(nowhere):
-    with pytest.raises(RecipeError, match=r"data\.chains: 'no\.jsonl'"):
+    with pytest.raises(RecipeError, match=r"data\.chains: no\.jsonl"):
         run(load_recipe("demo", ["data.chains=no.jsonl"]), nowhere / "run")
     assert not list(nowhere.iterdir())
 

@@ -336,7 +336,10 @@ def test_extra_parameters_change_the_digest_and_patience_does_not():
 
 @pytest.mark.parametrize(
     ("change", "key"),
-    [("budget=6000", "train.budget"), ("train.batch_size=8", "evaluation.batch_size")],
+    [
+        ("budget=6000", "train.budget"),
+        ("train.batch_size=8", "train.update_examples' or 'evaluation.batch_size"),
+    ],
 )
 def test_a_key_in_the_wrong_section_is_told_where_it_belongs(change, key):
     with pytest.raises(RecipeError, match=f"Did you mean '{key}'"):

@@ -404,7 +404,7 @@ def test_choices_that_the_task_does_not_read_are_why_every_row_seems_wrong(write
     """The letter of the row becomes its choice; `numbers` reads the letter of the closing as a
     word."""
     file = write(but(choices=["park", "bank", "zoo"], answer="B", rationale="So the answer is B."))
-    message = r"no chain left.* have `choices`.* add --task commonsenseqa \(recipe: data\.task=commonsenseqa\)"
+    message = r"no chain left.* have `choices`.* add --task commonsenseqa\."
     with pytest.raises(DataError, match=message):
         read_chains(file, get_task("numbers"))
     assert len(read_chains(file, get_task("commonsenseqa")).chains) == 1

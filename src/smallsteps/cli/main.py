@@ -10,9 +10,10 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from smallsteps import __version__
 from smallsteps.cli.commands.export import export
@@ -28,6 +29,7 @@ from smallsteps.cli.commands.show import show
 from smallsteps.cli.commands.solve import solve
 from smallsteps.cli.commands.teach import teach
 from smallsteps.cli.failures import INTERRUPTED, failed, print_anything
+from smallsteps.errors import RecipeError, similar
 
 COMMANDS = (
     demo,
@@ -48,8 +50,53 @@ COMMANDS = (
 )
 """In the order of `smallsteps --help`."""
 
+OTHER_NAMES = {
+    "report": "show",
+    "plot": "show",
+    "list": "runs",
+    "ls": "runs",
+    "train": "compare",
+    "finetune": "compare",
+    "fine-tune": "compare",
+    "distill": "teach",
+    "split": "segment",
+    "label": "review",
+    "annotate": "review",
+    "ask": "solve",
+    "answer": "solve",
+    "generate": "solve",
+    "predict": "solve",
+    "infer": "solve",
+    "chat": "serve",
+    "playground": "serve",
+    "eval": "grade",
+    "evaluate": "grade",
+    "score": "grade",
+    "judge": "quality",
+    "rate": "quality",
+    "publish": "export",
+    "push": "export",
+    "upload": "export",
+    "convert": "export",
+}
+"""What a command is called elsewhere, or was called before → its name."""
+
+
+class _Commands(TyperGroup):
+    """The commands. An unknown one is refused with the one that was most likely meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            meant = OTHER_NAMES.get(name.lower()) or similar(name, self.commands)
+            hint = f" Did you mean {meant!r}?" if meant else ""
+            raise RecipeError(f"no command {name!r}.{hint} See smallsteps --help")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="smallsteps",
+    cls=_Commands,
     help="Teach small language models to reason step by step, and measure whether it helped.",
     no_args_is_help=True,
     add_completion=False,

@@ -6,11 +6,13 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from smallsteps.cli.command_words import errors_in, in_keys, in_options
 from smallsteps.cli.cpu_threads import set_threads
 from smallsteps.cli.environment import access
 from smallsteps.cli.progress import open_console, say
@@ -47,7 +49,8 @@ def run_recipe(
 
         pretrain_bundled(name, changes, out, threads, dry_run)
         return
-    _plan_or_run(load_recipe(name, changes), out, threads, dry_run)
+    with errors_in(in_keys):
+        _plan_or_run(load_recipe(name, changes), out, threads, dry_run)
 
 
 def compare_file(
@@ -68,8 +71,9 @@ def compare_file(
     is_resumed = out is not None and complete(out / "data")
     if is_file and not is_resumed:
         check_exists(Path(chains))
-    apply_changes(content, changes)
-    _plan_or_run(make_recipe(content, "compare"), out, threads, dry_run)
+    with errors_in(partial(in_options, changes=changes)):
+        apply_changes(content, changes)
+        _plan_or_run(make_recipe(content, "compare"), out, threads, dry_run)
 
 
 def list_recipes() -> None:

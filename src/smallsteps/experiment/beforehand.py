@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smallsteps.devices import check_device
-from smallsteps.errors import RecipeError, StudentError, nearest
+from smallsteps.errors import DataError, RecipeError, StudentError, nearest
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.data_parts import check_bundled, feedback_names
 from smallsteps.experiment.folder import run_folder
@@ -28,6 +28,7 @@ from smallsteps.students.lora import check_rank
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import Task, get_task
+from smallsteps.tasks.sources import check_exists
 from smallsteps.teaching.prompts import read_prompt
 
 
@@ -92,15 +93,9 @@ def _check_files(recipe: Recipe) -> None:
         if path is None or path.startswith("hub:"):
             continue
         try:
-            there = Path(path).is_file()
-        except (OSError, ValueError):  # no possible path
-            there = False
-        if not there:
-            what = "a folder" if Path(path.replace("\0", "")[:200]).is_dir() else "no such file"
-            raise RecipeError(
-                f"{key}: {path!r:.200}: {what}. Type {key}=PATH, or change into the folder where "
-                "it lies."
-            )
+            check_exists(Path(path))
+        except DataError as error:
+            raise RecipeError(f"{key}: {error} Type {key}=PATH.") from None
 
 
 def _check_student(recipe: Recipe) -> bool | None:

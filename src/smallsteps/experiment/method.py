@@ -16,6 +16,7 @@ from pkgutil import iter_modules
 from typing import Any, Protocol
 
 from smallsteps.config import Settings
+from smallsteps.errors import similar
 
 
 class Arms(Protocol):
@@ -83,8 +84,8 @@ def method_of(arm: str) -> Method:
     for method in methods().values():
         if arm in method.renamed:
             raise ValueError(f"the arm {arm!r} is called {method.renamed[arm]!r} now")
-    similar = get_close_matches(arm, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {similar[0]!r}?" if similar else ""
+    meant = similar(arm, known)
+    hint = f" Did you mean {meant!r}?" if meant is not None else ""
     alike = get_close_matches(arm, known, n=8, cutoff=0.3) or [
         method.arm_names()[0] for method in methods().values()
     ]

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from smallsteps.errors import DataError, RunFolderError
+from smallsteps.errors import DataError, RunFolderError, json_fault
 from smallsteps.records import Chain, Grade, Prediction, Problem
 from smallsteps.tasks.files import write_rows
 
@@ -164,7 +164,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 row = json.loads(text)
             except json.JSONDecodeError as error:
                 raise RunFolderError(
-                    f"{place}: {error}. Delete the file and run the command again."
+                    f"{place} ({json_fault(error)}). Delete the file and run the command again."
                 ) from None
             if not isinstance(row, dict):
                 raise RunFolderError(f"{place}, found {type(row).__name__}.")

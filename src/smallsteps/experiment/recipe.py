@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -222,6 +223,11 @@ def _recipe_path(name: str) -> Path:
                 f"{nearest(name_alone, recipe_names())}"
             )
         return path
+    if _is_file(path):
+        raise RecipeError(
+            f"{name}: a recipe is a path that ends in .yaml. To compare arms on the chains of a "
+            f"file: smallsteps compare {shlex.quote(name)} --student NAME --out DIR"
+        )
     if name not in recipe_names():
         raise RecipeError(
             f"no recipe {name!r}.{nearest(name, recipe_names())} "
@@ -229,3 +235,10 @@ def _recipe_path(name: str) -> Path:
         )
     with resources.as_file(resources.files("smallsteps") / "recipes") as folder:
         return folder / f"{name}.yaml"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, json_fault
 from smallsteps.generation.bodies import Refusal
 from smallsteps.generation.chat_request import ChatRequest
 
@@ -107,9 +107,10 @@ def read_extra_body(text: str | None, flag: str = "--extra-body") -> dict[str, A
         return {}
     try:
         extra = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        fault = f" ({json_fault(error)})" if isinstance(error, json.JSONDecodeError) else ""
         raise RecipeError(
-            f"{flag} {text[:60]!r}: expected a JSON object, "
+            f"{flag} {text[:60]!r}: expected a JSON object{fault}, "
             f"""for example {flag} '{{"reasoning_effort": "low"}}'."""
         ) from None
     try:

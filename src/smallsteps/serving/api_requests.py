@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, json_fault
 from smallsteps.generation.generator import NO_CAP, Decoding, check_temperature
 from smallsteps.serving.api_errors import ApiError
 
@@ -205,8 +205,9 @@ def read_body(raw: bytes, kind: type[Body]) -> Body:
     """The body as `kind`. Raises ApiError where it is no JSON object, or a value is wrong."""
     try:
         content = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "The body is not JSON.", code="invalid_json") from None
+    except (ValueError, RecursionError) as error:
+        place = f": {json_fault(error)}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ApiError(400, f"The body is not JSON{place}.", code="invalid_json") from None
     if any("\ud800" <= letter <= "\udfff" for letter in json.dumps(content, ensure_ascii=False)):
         raise ApiError(400, "The body holds half a character (a lone surrogate).")
     if not isinstance(content, dict):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from smallsteps import __version__
-from smallsteps.errors import StudentError, nearest
+from smallsteps.errors import StudentError, json_fault, nearest
 
 DRIVE_FILE = "smallsteps.json"
 
@@ -51,9 +51,10 @@ class Drive:
         """The drive in `path`. Raises StudentError if it is damaged or has unknown fields."""
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
+            fault = json_fault(error) if isinstance(error, json.JSONDecodeError) else "not UTF-8"
             raise StudentError(
-                f"{path}: expected one JSON object, got {error}. Save the student again."
+                f"{path}: expected one JSON object ({fault}). Copy the student's folder again."
             ) from None
         known = {f.name for f in fields(cls)}
         if not isinstance(row, dict) or "task" not in row:

@@ -13,13 +13,12 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from smallsteps.errors import StudentError
+from smallsteps.errors import StudentError, similar
 from smallsteps.students.gguf_conversion import converted
 from smallsteps.students.gguf_header import ENDING, is_gguf
 from smallsteps.students.run_student import run_student, students_below
@@ -50,12 +49,18 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def _similar_name(name: str) -> str:
-    """The end of a message about a name like that of a student that needs no hub; else empty."""
+    """The end of a message about a name like that of a student that needs no hub, or of a folder;
+    else empty."""
     known = (*BUNDLED_STUDENTS, SMOLLM2)
-    similar = get_close_matches(name, known, n=1)
-    if not similar:
-        return ""
-    return f" Did you mean {similar[0]!r}? Students without a hub: {', '.join(known)}."
+    if meant := similar(name, known):
+        return f" Did you mean {meant!r}? Students without a hub: {', '.join(known)}."
+    path = Path(name).expanduser()
+    try:
+        beside = [other.name for other in path.parent.iterdir() if other.is_dir()]
+    except (OSError, ValueError):
+        beside = []
+    nearby = similar(path.name, beside)
+    return f" Did you mean {path.parent / nearby}?" if nearby else ""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,7 @@ STOP_TOKEN = "<STOP>"
 """The special token that ends the last segment where no closing phrase is natural."""
 
 OVERLOOKED_CHOICES = (
-    "The rows have `choices`, which this task does not read: add --task commonsenseqa "
-    "(recipe: data.task=commonsenseqa)."
+    "The rows have `choices`, which this task does not read: add --task commonsenseqa."
 )
 
 ANSWER_IS = ENGLISH.closing_pattern

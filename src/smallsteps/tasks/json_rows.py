@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, json_fault
 from smallsteps.tasks.fields import FIELDS, LongNumber, type_name
 from smallsteps.tasks.notes import Notes
 from smallsteps.tasks.sources import lines, whole_text
@@ -113,7 +113,7 @@ def parse_row(line: str, place: str) -> Row:
     except (ValueError, RecursionError) as error:
         what = "nested too deeply"
         if isinstance(error, json.JSONDecodeError):
-            what = f"{error.msg} at column {error.colno}"
+            what = json_fault(error)
         raise _BrokenRow(
             f"{place}: broken JSON ({what}): {line[:60]!r}. Expected one whole JSON object on each "
             "line."
@@ -193,7 +193,7 @@ def _value(path: Path, text: str, start: int) -> tuple[Any, int]:
         raise DataError(f"{path}:{_line(text, start)}: broken JSON (nested too deeply).") from None
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{path}:{error.lineno}: broken JSON ({error.msg} at column {error.colno}): "
+            f"{path}:{error.lineno}: broken JSON ({json_fault(error, line=False)}): "
             f"{text[start : start + 60]!r}. Expected a whole JSON object."
         ) from None
 

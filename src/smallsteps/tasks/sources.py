@@ -14,11 +14,10 @@ import shlex
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, similar_file
 from smallsteps.tasks.notes import Notes
 
 _COMPRESSED = {
@@ -54,31 +53,35 @@ BOMS = {
 
 HEAD = 4096
 """Bytes from which compression and encoding are told."""
+LONGEST_SHOWN = 200
+"""Characters of a path in a message."""
 LONGEST_LINE = 1 << 28
 """Characters of one line; more is no line of data but a broken or a hostile file."""
 
 
 def check_exists(path: Path) -> None:
     """Raises DataError where `path` is no file that can be read, and names what is near it."""
+    shown = str(path) if len(str(path)) <= LONGEST_SHOWN else f"{str(path)[:LONGEST_SHOWN]}…"
     try:
         if path.is_file():
             return
         if path.is_dir():
-            raise DataError(f"{path}: a folder, not a file. {_inside(path)}")
+            raise DataError(f"{shown}: a folder, not a file. {_inside(path)}")
         if path.exists():
             raise DataError(
-                f"{path}: a device or a pipe, not a file. Data is read more than once: "
+                f"{shown}: a device or a pipe, not a file. Data is read more than once: "
                 "write it to a .jsonl file first."
             )
         if not path.parent.is_dir():
-            raise DataError(f"{path}: no such file, and no folder {path.parent}. Check the path.")
+            raise DataError(f"{shown}: no such file, and no folder {path.parent}. Check the path.")
         names = [p.name for p in path.parent.iterdir() if p.is_file()]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path.") from None
-    close = get_close_matches(path.name, names, n=1, cutoff=0.5)
-    hint = f"Did you mean {path.parent / close[0]}?" if close else "Check the path."
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a possible path"
+        raise DataError(f"{shown}: cannot be read ({reason}). Check the path.") from None
+    meant = similar_file(path.name, names)
+    hint = f"Did you mean {path.parent / meant}?" if meant else "Check the path."
     raise DataError(
-        f"{path}: no such file. {hint} A data set of the hub is written hub:NAME:SPLIT."
+        f"{shown}: no such file. {hint} A data set of the hub is written hub:NAME:SPLIT."
     )
 
 

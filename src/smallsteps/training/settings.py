@@ -46,6 +46,19 @@ class TrainSettings(Settings):
     """How a student is trained on examples (Sec. 5 of the AS-ES method page)."""
 
     renamed: ClassVar[Mapping[str, str]] = {"fair": "until"}
+    synonyms: ClassVar[Mapping[str, str]] = {
+        "epochs": "passes",
+        "num_epochs": "passes",
+        "num_train_epochs": "passes",
+        "steps": "budget",
+        "max_steps": "budget",
+        "batch_size": "update_examples",
+        "train_batch_size": "update_examples",
+        "per_device_train_batch_size": "update_examples",
+        "lr_scheduler_type": "schedule",
+        "bf16": "dtype",
+        "fp16": "dtype",
+    }
 
     budget: int | None = Field(None, ge=1, le=LARGEST_COUNT, examples=[1_000_000])
     """Training tokens (source + target, no padding) after which training ends; the update that
