@@ -66,6 +66,7 @@ MAY_IMPORT = {
         "devices",
         "disk",
         "lock",
+        "outputs",
         "teaching",
         "threads",
         "tasks",

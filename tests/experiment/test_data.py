@@ -8,6 +8,7 @@ from smallsteps.errors import DataError
 from smallsteps.experiment.data import check_answers, load_data, read_json_lines
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.stored_rows import StoredRows
 from smallsteps.records import Problem
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.feedback import Feedback, append_feedback
@@ -237,3 +238,20 @@ def test_people_s_chains_replace_rationales_that_they_judged_wrong(tmp_path):
     assert data.train_rationales[row["id"]].text == edited
     other = data.train[1].id
     assert data.train_rationales[other].text == row_of(data.train[1])["rationale"]
+
+
+def test_stored_data_stay_on_the_disk_and_are_the_same(tmp_path, file):
+    recipe = recipe_of({"chains": file})
+    data = loaded(recipe, tmp_path)
+    with run_folder(tmp_path / "run", recipe.digest(), recipe.to_yaml()) as run:
+        stored = load_data(recipe, run, True, stored=True)
+    for name in ("train", "validation", "test", "train_chains", "validation_chains", "gold"):
+        assert isinstance(getattr(stored, name), StoredRows)
+        assert list(getattr(stored, name)) == getattr(data, name)
+    texts = stored.texts
+    assert not isinstance(texts, list) and list(texts) == data.texts
+    assert len(texts) == 48 and [texts[place] for place in range(-1, 48)] == [
+        data.texts[-1],
+        *data.texts,
+    ]
+    assert texts[1:4] == data.texts[1:4]

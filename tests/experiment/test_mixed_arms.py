@@ -7,10 +7,11 @@ import json
 import pytest
 
 from smallsteps.errors import RecipeError
-from smallsteps.experiment.data_parts import read_parts
+from smallsteps.experiment.data_parts import store_parts
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
+from smallsteps.experiment.stored_rows import StoredRows, chain_in_row
 from smallsteps.generation.access import Access
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import tables
@@ -29,7 +30,8 @@ def mixed_content(folder, server, **sections):
     teacher = {"name": str(folder / "replies.jsonl"), "retries": 0}
     content["tailored"] = {"rounds": 2, "samples": 2, "teacher": teacher}
     recipe = make_recipe({**content, "arms": ["direct"], "tailored": None, "guided": None})
-    train, *_ = read_parts(recipe.data, get_task("facts"))
+    store_parts(recipe.data, get_task("facts"), folder)
+    train = StoredRows(folder / "train.jsonl", chain_in_row)
     rows = ({"id": chain.problem.id, "rationale": chain.rationale.text} for chain in train)
     (folder / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return content

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from smallsteps.experiment.beforehand import rehearse
 from smallsteps.experiment.plan import plan_lines
 from smallsteps.experiment.recipe import load_recipe
 from smallsteps.tasks.files import write_rows
@@ -13,6 +14,12 @@ from smallsteps.tasks.files import write_rows
 
 def plan(name: str, *changes: str) -> list[str]:
     return plan_lines(load_recipe(name, changes))
+
+
+def plan_with_data(name: str, *changes: str) -> list[str]:
+    recipe = load_recipe(name, changes)
+    with rehearse(recipe) as data:
+        return plan_lines(recipe, data)
 
 
 @pytest.fixture
@@ -92,9 +99,11 @@ def test_a_student_from_scratch_is_named_by_its_sizes():
 
 
 def test_a_training_until_the_plateau_says_the_most_and_a_search_what_it_adds():
-    lines = plan("demo", "arms=[direct,ases-uni-inter]", "train.budget=1000", "train.until=tokens")
+    lines = plan_with_data(
+        "demo", "arms=[direct,ases-uni-inter]", "train.budget=1000", "train.until=tokens"
+    )
     assert any("budget: 1,000 training tokens an arm; 2 trained arms" in line for line in lines)
-    lines = plan(
+    lines = plan_with_data(
         "demo",
         "arms=[direct,ases-uni-inter]",
         "seeds=[0, 1]",
@@ -112,11 +121,11 @@ def test_a_training_until_the_plateau_says_the_most_and_a_search_what_it_adds():
 
 def test_a_dry_run_warns_of_few_updates_and_few_problems():
     small = ["data.test_count=20", "train.update_examples=64", "train.until=tokens"]
-    lines = plan("demo", "arms=[direct]", "train.budget=20000", *small)
+    lines = plan_with_data("demo", "arms=[direct]", "train.budget=20000", *small)
     assert any(re.match(r"updates of direct: about \d\d? of 64 examples$", line) for line in lines)
     assert any(
         line.startswith("few updates: ") and "type train.update_examples=8 (about" in line
         for line in lines
     )
     assert any("30 to 70 over 20 test problems. For more, type data.test_count" in n for n in lines)
-    assert not any(line.startswith("few") for line in plan("demo", "arms=[direct]"))
+    assert not any(line.startswith("few") for line in plan_with_data("demo", "arms=[direct]"))

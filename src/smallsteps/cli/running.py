@@ -130,11 +130,11 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
     from smallsteps.experiment.plan import plan_lines
 
     say(recipe.to_yaml())
-    feedback = rehearse(recipe, access()).feedback
-    for line in plan_lines(recipe, _command()):
-        say(line)
-    if feedback.counts:
-        say(feedback_line(feedback.counts))
+    with rehearse(recipe, access()) as data:
+        for line in plan_lines(recipe, data, _command()):
+            say(line)
+        if data.feedback.counts:
+            say(feedback_line(data.feedback.counts))
 
 
 def _run(recipe: Recipe, out: Path, threads: int | None) -> None:

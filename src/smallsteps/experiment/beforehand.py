@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from smallsteps.devices import check_device
@@ -56,19 +57,21 @@ def check_recipe(
         before_module(name).check(recipe, arms, task, access or Access(), causal)
 
 
-def rehearse(recipe: Recipe, access: Access | None = None) -> RunData:
-    """`check_recipe`, and reads or makes the data as a run does; returns them. Leaves nothing
-    behind."""
+@contextmanager
+def rehearse(recipe: Recipe, access: Access | None = None) -> Iterator[RunData]:
+    """`check_recipe`, and reads or makes the data as a run does, for the block. Chains stay on the
+    disk, in a temporary folder. Leaves nothing behind."""
     check_recipe(recipe, access)
     with (
         tempfile.TemporaryDirectory(prefix="smallsteps-") as place,
         run_folder(Path(place) / "run", recipe.digest(), recipe.to_yaml()) as run,
     ):
-        data = load_data(recipe, run, needs_chains(recipe), needs_rationales(recipe))
+        chains, rationales = needs_chains(recipe), needs_rationales(recipe)
+        data = load_data(recipe, run, chains, rationales, stored=True)
         check_counts(recipe, len(data.train_chains))
         for name, arms in methods_of(recipe).items():
             before_module(name).check_data(recipe, arms, data)
-    return data
+        yield data
 
 
 def _task(key: str, name: str) -> Task:

@@ -71,7 +71,7 @@ def _check_room(lab: Lab, sets: Sequence[tuple[Task, list[Problem]]]) -> None:
 
 def _test_sets(lab: Lab, arms: Sequence[ChainArm]) -> list[tuple[Task, list[Problem]]]:
     """All problems that trained students will answer, as the arms read them."""
-    test = lab.data.test
+    test = list(lab.data.test)
     whole = [arm for arm in arms if arm.selection.whole_report]
     sets = [(lab.task, lab.problems(arm.selection, test)) for arm in whole[:1]]
     if len(whole) < len(arms):

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain as chained
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from smallsteps.disk import read_object, write_json
 from smallsteps.errors import DataError, RunFolderError, UserError
 from smallsteps.experiment.data_parts import (
+    PARTS,
     bundled_parts,
     data_task,
     feedback_names,
     file_names,
     rationales_of_parts,
-    read_parts,
     read_question_parts,
+    store_chains,
+    store_parts,
 )
 from smallsteps.experiment.feedback_data import (
     FeedbackChains,
@@ -33,6 +36,7 @@ from smallsteps.experiment.feedback_data import (
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.settings import DataSettings
+from smallsteps.experiment.stored_rows import StoredRows, chain_in_row, problem_in_row
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import Task, get_task
@@ -48,18 +52,18 @@ class RunData:
     them."""
 
     task: Task
-    train: list[Problem]
-    validation: list[Problem]
-    test: list[Problem]
-    train_chains: list[Chain]
+    train: Sequence[Problem]
+    validation: Sequence[Problem]
+    test: Sequence[Problem]
+    train_chains: Sequence[Chain]
     """Empty where no arm needs chains."""
-    validation_chains: list[Chain]
+    validation_chains: Sequence[Chain]
     train_rationales: dict[str, Rationale]
     """Problem id → the rationale that the data has for a training question, right or wrong. Empty
     where no arm reads it."""
     validation_rationales: dict[str, Rationale]
     """The same for the validation questions."""
-    gold: list[Chain]
+    gold: Sequence[Chain]
     """Test problems that have a chain of their own, for the page."""
     further: dict[str, tuple[Task, list[Problem]]]
     """Further test sets: name → task and problems."""
@@ -70,20 +74,43 @@ class RunData:
     already."""
 
     @property
-    def texts(self) -> list[str]:
+    def texts(self) -> Sequence[str]:
         """Questions, and chains where there are any, of the training part, as the student meets
         them."""
         if not self.train_chains:
             return [self.task.render(problem) for problem in self.train]
-        return [
-            text
-            for chain in self.train_chains
-            for text in (self.task.render(chain.problem), chain.rationale.text)
-        ]
+        texts = ChainTexts(self.train_chains, self.task)
+        return texts if isinstance(self.train_chains, StoredRows) else list(texts)
 
     def check_answers(self) -> None:
         """Raises DataError where a question has no gold answer."""
-        check_answers([*self.train, *self.validation, *self.test])
+        check_answers(chained(self.train, self.validation, self.test))
+
+
+@dataclass(frozen=True)
+class ChainTexts(Sequence[str]):
+    """Question and rationale of each chain in turn, rendered when they are used."""
+
+    chains: Sequence[Chain]
+    task: Task
+
+    def __len__(self) -> int:
+        return 2 * len(self.chains)
+
+    def __iter__(self) -> Iterator[str]:
+        for chain in self.chains:
+            yield self.task.render(chain.problem)
+            yield chain.rationale.text
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[index] for index in range(len(self))[place]]
+        chain = self.chains[range(len(self))[place] // 2]
+        return chain.rationale.text if place % 2 else self.task.render(chain.problem)
 
 
 def load_data(
@@ -92,10 +119,14 @@ def load_data(
     chains: bool,
     rationales: bool = False,
     say: Say | None = None,
+    *,
+    stored: bool = False,
 ) -> RunData:
     """Makes the stage `data` where it is not there yet, and reads it. `chains`: whether arms learn
     from chains of thought; else the questions are enough. `rationales`: whether those that the
-    files have beside their questions are kept. `say` receives what was guessed."""
+    files have beside their questions are kept. `say` receives what was guessed. `stored`: chains
+    and their problems stay on the disk, for looking at them once; not where feedback is learnt
+    from, nor rationales alone."""
 
     def make(place: Path) -> None:
         if chains:
@@ -106,16 +137,25 @@ def load_data(
     folder = run.stage("data", make, fixed=True)
     facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
     task = get_task(facts.get("task", recipe.data.task))
-    test = _read_problems(folder / "problems.jsonl")
-    gold = _read_chains(folder / "test.jsonl")
+    stored = stored and chains and not rationales and "feedback" not in facts
+    of_chains, of_problems = _stored_chains(folder), StoredRows(folder / PROBLEMS, Problem.from_row)
+    gold, test = (
+        (of_chains[-1], of_problems) if stored else (list(of_chains[-1]), list(of_problems))
+    )
     further = {}
     for name, path in recipe.data.also_test.items():
         further_task = task_for(name, [path], say=say)
         further[name] = (further_task, read_problems(path, further_task, say=say))
-    if chains:
-        train_chains, validation_chains = (
-            _read_chains(folder / f"{name}.jsonl") for name in ("train", "validation")
-        )
+    train_chains: Sequence[Chain]
+    validation_chains: Sequence[Chain]
+    train: Sequence[Problem]
+    validation: Sequence[Problem]
+    if stored:
+        train_chains, validation_chains, _ = of_chains
+        train, validation = (StoredRows(part.path, problem_in_row) for part in of_chains[:2])
+        of_train, of_validation = {}, {}
+    elif chains:
+        train_chains, validation_chains = map(list, of_chains[:2])
         train, validation = _problems_of(train_chains), _problems_of(validation_chains)
         of_train, of_validation = map(_first_rationales, (train_chains, validation_chains))
     else:
@@ -142,6 +182,10 @@ def load_data(
     )
 
 
+PROBLEMS = "problems.jsonl"
+"""Within the stage `data`: the test problems."""
+
+
 RATIONALES = ("train-rationales.jsonl", "validation-rationales.jsonl")
 """Within the stage `data`: rationales beside the questions, where arms read them."""
 
@@ -163,7 +207,7 @@ def _problems_of(chains: Sequence[Chain]) -> list[Problem]:
     return list({chain.problem.id: chain.problem for chain in chains}.values())
 
 
-def check_answers(problems: Sequence[Problem]) -> None:
+def check_answers(problems: Iterable[Problem]) -> None:
     """Raises DataError where a question has no gold answer."""
     bare = next((problem for problem in problems if problem.answer is None), None)
     if bare is not None:
@@ -182,14 +226,14 @@ def _make_questions(data: DataSettings, folder: Path, say: Say | None, rationale
     else:
         train, validation, test = read_question_parts(data, task, say)
         facts = {"source": ", ".join(Path(path).name for path in file_names(data))}
-    check_answers([*train, *validation, *test])
+    check_answers(chained(train, validation, test))
     feedback = _feedback(data, task, train, [*validation, *test])
     train = [*train, *new_problems(train, feedback)]
     parts = {"training": train, "validation": validation, "test": test}
     _check_parts(parts, len(train) + len(validation) + len(test))
     for name, problems in zip(("train", "validation", "problems"), parts.values(), strict=True):
         write_rows(folder / f"{name}.jsonl", (problem.to_row() for problem in problems))
-    _write_chains(folder / "test.jsonl", gold)
+    store_chains(folder / "test.jsonl", gold)
     if rationales:
         of_train, of_validation = rationales_of_parts(data, task)
         of_train = _with_people(of_train, train, feedback, task)
@@ -235,7 +279,7 @@ def _write_feedback(folder: Path, feedback: FeedbackChains) -> dict[str, Any]:
     """Writes the chains of feedback; returns what `data.json` says of them."""
     if not feedback.counts:
         return {}
-    _write_chains(folder / FEEDBACK, [*feedback.positives, *feedback.rejected])
+    store_chains(folder / FEEDBACK, [*feedback.positives, *feedback.rejected])
     return {"feedback": dict(feedback.counts)}
 
 
@@ -252,20 +296,21 @@ def _read_feedback(path: Path, facts: Mapping[str, Any]) -> FeedbackChains:
 
 def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
     task = data_task(data, say)
-    train, validation, test, facts = read_parts(data, task, say)
-    problems = (
-        [chain.problem for chain in test]
-        if not data.test
+    facts = store_parts(data, task, folder, say)
+    train, validation, test = _stored_chains(folder)
+    problems: Sequence[Problem] = (
+        StoredRows(test.path, problem_in_row)
+        if data.test is None
         else read_problems(data.test, task, data.columns, say)
     )
-    feedback, train = chains_with_feedback(
-        data, task, train, [*_problems_of(validation), *problems]
-    )
+    if feedback_names(data):
+        held_out = [*_problems_of(validation), *problems]
+        feedback, chains = _with_feedback(data, task, list(train), held_out)
+        store_chains(train.path, chains)
+        train, *_ = _stored_chains(folder)
+        facts |= _write_feedback(folder, feedback)
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
-    facts |= _write_feedback(folder, feedback)
-    for name, chains in (("train", train), ("validation", validation), ("test", test)):
-        _write_chains(folder / f"{name}.jsonl", chains)
-    write_rows(folder / "problems.jsonl", (problem.to_row() for problem in problems))
+    write_rows(folder / PROBLEMS, (problem.to_row() for problem in problems))
     sizes = {
         "train": len(train),
         "validation": len(validation),
@@ -275,15 +320,18 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
 
-def chains_with_feedback(
+def _stored_chains(folder: Path) -> list[StoredRows[Chain]]:
+    """The chains of the three parts as they lie in `folder`."""
+    return [StoredRows(folder / f"{name}.jsonl", chain_in_row) for name in PARTS]
+
+
+def _with_feedback(
     data: DataSettings, task: Task, train: Sequence[Chain], held_out: Sequence[Problem]
 ) -> tuple[FeedbackChains, list[Chain]]:
     """(what the recipe's feedback gives, the training chains with it and without rejected ones)."""
     feedback = _feedback(data, task, _problems_of(train), held_out)
     chains, removed = with_positives(train, feedback, task)
-    if feedback.counts:
-        feedback = replace(feedback, counts={**feedback.counts, "removed": removed})
-    return feedback, chains
+    return replace(feedback, counts={**feedback.counts, "removed": removed}), chains
 
 
 def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> None:
@@ -296,13 +344,7 @@ def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> N
             )
     train, validation, test = parts.values()
     check_overlap(train, validation)
-    check_overlap([*train, *validation], test)
-
-
-def _write_chains(path: Path, chains: Sequence[Chain]) -> None:
-    write_rows(
-        path, ({"problem": c.problem.to_row(), "rationale": c.rationale.to_row()} for c in chains)
-    )
+    check_overlap(chained(train, validation), test)
 
 
 def read_test_part(run_folder: Path) -> tuple[Task, list[Problem], list[Chain]]:
@@ -311,7 +353,7 @@ def read_test_part(run_folder: Path) -> tuple[Task, list[Problem], list[Chain]]:
     folder = run_folder / "data"
     with _damage_named(folder):
         task = get_task(read_object(folder / "data.json")["task"])
-        return task, _read_problems(folder / "problems.jsonl"), _read_chains(folder / "test.jsonl")
+        return task, _read_problems(folder / PROBLEMS), _read_chains(folder / "test.jsonl")
 
 
 def read_validation_questions(run_folder: Path) -> list[str]:
@@ -334,7 +376,7 @@ def _damage_named(folder: Path) -> Iterator[None]:
 
 
 def _read_problems(path: Path) -> list[Problem]:
-    return [Problem.from_row(row) for row in read_json_lines(path)]
+    return list(StoredRows(path, Problem.from_row))
 
 
 def _read_rationales(path: Path) -> dict[str, Rationale]:
@@ -344,11 +386,7 @@ def _read_rationales(path: Path) -> dict[str, Rationale]:
 
 
 def _read_chains(path: Path) -> list[Chain]:
-    rows = read_json_lines(path)
-    return [
-        Chain(Problem.from_row(row["problem"]), Rationale.from_row(row["rationale"]))
-        for row in rows
-    ]
+    return list(StoredRows(path, chain_in_row))
 
 
 def read_json_lines(path: Path) -> list[Any]:

@@ -5,25 +5,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.experiment.settings import DataSettings
+from smallsteps.experiment.stored_rows import row_of_chain
+from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import TASKS, Task, get_task
 from smallsteps.tasks.base import Difficulty
 from smallsteps.tasks.files import (
+    RowCounts,
     identified,
+    iter_chains,
     read_chains,
     read_problems,
     read_rationales,
     read_rows,
+    write_rows,
 )
+from smallsteps.tasks.first_lines import FirstLines
 from smallsteps.tasks.notes import Say
-from smallsteps.tasks.splits import split_problems, without_overlap
+from smallsteps.tasks.splits import Grouping, split_problems, without_overlap
 from smallsteps.tasks.spoken import task_for
 
 
@@ -47,28 +54,28 @@ SHARES = {
     (True, False): (0.9, 0.0, 0.1),
 }
 """(validation, test) have files of their own → shares of the training, validation and test part."""
-Item = TypeVar("Item", Chain, Problem)
 
 
-def _in_parts(
-    items: list[Item], validation: list[Item] | None, test: list[Item] | None, seed: int
-) -> tuple[list[Item], list[Item], list[Item]]:
-    """Training, validation and test part. A part without a file is a tenth of `items`."""
-    if validation is not None and test is not None:
-        return items, validation, test
-    split = split_problems(items, seed, SHARES[validation is not None, test is not None])
-    return (
-        split.train,
-        split.validation if validation is None else validation,
-        split.test if test is None else test,
-    )
+PARTS = ("train", "validation", "test")
+"""Within the stage `data`: `NAME.jsonl` holds the chains of a part."""
 
 
-def read_parts(
-    data: DataSettings, task: Task, say: Say | None = None
-) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
-    """Training, validation and test chains, made or read, and facts about them."""
-    return bundled_parts(data) if data.chains == BUNDLED else _from_files(data, task, say)
+def store_parts(
+    data: DataSettings, task: Task, folder: Path, say: Say | None = None
+) -> dict[str, Any]:
+    """Makes or reads the chains of the three parts and writes them to `folder`; returns facts about
+    them. In memory are one chain of a file, and an index of ids and questions."""
+    if data.chains == BUNDLED:
+        *parts, facts = bundled_parts(data)
+        for name, part in zip(PARTS, parts, strict=True):
+            store_chains(folder / f"{name}.jsonl", part)
+        return facts
+    return _store_files(data, task, folder, say)
+
+
+def store_chains(path: Path, chains: Iterable[Chain]) -> int:
+    """Writes chains, which `chain_in_row` reads again; returns their number."""
+    return write_rows(path, map(row_of_chain, chains))
 
 
 def file_names(data: DataSettings) -> list[str]:
@@ -117,33 +124,60 @@ def _generator(data: DataSettings) -> Callable[[int, int, Difficulty], list[Chai
     return task.generate
 
 
-def _from_files(
-    data: DataSettings, task: Task, say: Say | None
-) -> tuple[list[Chain], list[Chain], list[Chain], dict[str, Any]]:
+def _store_files(data: DataSettings, task: Task, folder: Path, say: Say | None) -> dict[str, Any]:
     paths = file_names(data)
-    chains: list[Chain] = []
-    wrong = closed = 0
-    for path in paths:
-        read = read_chains(path, task, data.columns, say=say)
-        chains += read.chains
-        wrong += read.wrong
-        closed += read.closed
-    if data.limit is not None:
-        chains = chains[: data.limit]
-    if len(paths) > 1:
-        _check_ids([chain.problem.id for chain in chains], data)
+    counts, grouping = RowCounts(), Grouping()
+
+    def chains() -> Iterator[Chain]:
+        first_lines = FirstLines()
+        stored = 0
+        for path in paths:
+            for chain in iter_chains(path, task, data.columns, say=say, counts=counts):
+                if data.limit is not None and stored == data.limit:
+                    continue  # the rows beyond the limit are checked all the same
+                stored += 1
+                twice = len(paths) > 1 and first_lines.add(chain.problem.id, stored)
+                if twice:
+                    raise _id_in_two_files(chain.problem.id, data)
+                grouping.add(chain.problem)
+                yield chain
+
+    everything = folder / "all.jsonl"
     facts = {
         "source": ", ".join(Path(path).name for path in paths),
-        "chains": len(chains),
-        "wrong": wrong,
-        "closed": closed,
+        "chains": store_chains(everything, chains()),
+        "wrong": len(counts.wrong_ids),
+        "closed": counts.closed,
     }
-    validation = test = None
+    given = {}
     if data.validation is not None:
-        validation = read_chains(data.validation, task, data.columns, say=say).chains
+        given["validation"] = iter_chains(data.validation, task, data.columns, say=say)
     if data.test is not None:
-        test = _gold_chains(data, task)
-    return *_in_parts(chains, validation, test, data.split_seed), facts
+        given["test"] = iter(_gold_chains(data, task))
+    for name, part in given.items():
+        store_chains(folder / f"{name}.jsonl", part)
+    split = [name for name in PARTS if name not in given]
+    if split == ["train"]:
+        everything.rename(folder / "train.jsonl")
+    else:
+        shares = SHARES[data.validation is not None, data.test is not None]
+        homes, _ = grouping.homes(data.split_seed, shares)
+        _distribute(everything, folder, split, homes)
+        everything.unlink()
+    return facts
+
+
+def _distribute(everything: Path, folder: Path, names: Sequence[str], homes: Sequence[int]) -> None:
+    """Copies each row to the file of its part, those of `names`."""
+    with ExitStack() as stack:
+        stack.enter_context(writing(folder))
+        files = {
+            PARTS.index(name): stack.enter_context((folder / f"{name}.jsonl").open("wb"))
+            for name in names
+        }
+        source = stack.enter_context(everything.open("rb"))
+        for line, home in zip(source, homes, strict=True):
+            files[home].write(line)
 
 
 def _gold_chains(data: DataSettings, task: Task) -> list[Chain]:
@@ -173,7 +207,15 @@ def read_question_parts(
         None if path is None else read_problems(path, task, data.columns, say)
         for path in (data.validation, data.test)
     )
-    return _in_parts(problems, validation, test, data.split_seed)
+    if validation is not None and test is not None:
+        return problems, validation, test
+    shares = SHARES[validation is not None, test is not None]
+    split = split_problems(problems, data.split_seed, shares)
+    return (
+        split.train,
+        split.validation if validation is None else validation,
+        split.test if test is None else test,
+    )
 
 
 def rationales_of_parts(
@@ -199,7 +241,11 @@ def _check_ids(ids: Sequence[str], data: DataSettings) -> None:
     """Raises DataError where an id stands in two files of chains."""
     twice = next((identifier for identifier, count in Counter(ids).items() if count > 1), None)
     if twice is not None:
-        raise DataError(
-            f"{twice}: this id stands in two of the files {', '.join(file_names(data))}. Give "
-            "every problem its own."
-        )
+        raise _id_in_two_files(twice, data)
+
+
+def _id_in_two_files(identifier: str, data: DataSettings) -> DataError:
+    return DataError(
+        f"{identifier}: this id stands in two of the files {', '.join(file_names(data))}. Give "
+        "every problem its own."
+    )

@@ -8,7 +8,7 @@ of checkpoints are ours (section 5 of the method page)."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -272,11 +272,14 @@ class TrainingJob:
         """Training tokens of one pass over `examples`: source + target, no padding."""
         return sum(row.tokens for row in encode(student, self.task, examples))
 
-    def pass_tokens(self, chains: Sequence[Chain]) -> int:
+    def pass_tokens(self, chains: Iterable[Chain]) -> int:
         """Training tokens of one pass of `direct` over whole chains: the measure of a budget given
         in passes."""
         student = prepare(self.base(), self.task, path="direct", texts=self.texts, seed=self.seed)
-        return self.tokens(student, build_examples(chains, [], self.task, "direct"))
+        return sum(
+            self.tokens(student, build_examples([chain], [], self.task, "direct"))
+            for chain in chains
+        )
 
     # ---- measuring ----
 

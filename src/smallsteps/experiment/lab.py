@@ -89,7 +89,7 @@ class Lab:
 
     def validation_problems(self) -> list[Problem]:
         """The first validation problems."""
-        return self.data.validation[: self.recipe.train.validation_chains]
+        return list(self.data.validation[: self.recipe.train.validation_chains])
 
     def problems(self, selection: ChainSelection, problems: Sequence[Problem]) -> list[Problem]:
         """What an arm answers: regions, or whole reports."""

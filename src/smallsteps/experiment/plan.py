@@ -10,27 +10,28 @@ from pathlib import Path
 
 from smallsteps.errors import StudentError, counted
 from smallsteps.experiment.cautions import few_problems, few_updates
-from smallsteps.experiment.data import chains_with_feedback
-from smallsteps.experiment.data_parts import data_task, feedback_names, read_parts
+from smallsteps.experiment.data import RunData
+from smallsteps.experiment.data_parts import data_task, feedback_names
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.sweeps import limits
-from smallsteps.records import Chain
 from smallsteps.students.settings import BUNDLED
-from smallsteps.tasks.files import read_problems
+from smallsteps.tasks.files import iter_problems
 from smallsteps.training.settings import suited_update
 
 
-def plan_lines(recipe: Recipe, command: str = "") -> list[str]:
-    """What a run of the recipe does, with sizes where its files are on this machine. `command`: as
-    typed, whose options warnings name; empty: Python."""
+def plan_lines(recipe: Recipe, data: RunData | None = None, command: str = "") -> list[str]:
+    """What a run of the recipe does, with its sizes. `data`: what the run will read, as `rehearse`
+    gives it; None: its files are not there. `command`: as typed, whose options warnings name;
+    empty: Python."""
     scratch = recipe.student.scratch
     sizes = scratch.model_dump(exclude_unset=True) if scratch else None
     student = f"from scratch {sizes}" if sizes else recipe.student.name
     arms = methods_of(recipe)
-    return [*_arm_lines(recipe, arms), *_data_lines(recipe, arms, command), f"student: {student}"]
+    data_lines = _data_lines(recipe, arms, data, command)
+    return [*_arm_lines(recipe, arms), *data_lines, f"student: {student}"]
 
 
 def _arm_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
@@ -49,7 +50,9 @@ def _arm_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]], command: str) -> list[str]:
+def _data_lines(
+    recipe: Recipe, arms: Mapping[str, Sequence[str]], run_data: RunData | None, command: str
+) -> list[str]:
     data, from_chains = recipe.data, needs_chains(recipe)
     chains = [data.chains] if isinstance(data.chains, str) else data.chains
     is_bundled = BUNDLED in chains
@@ -64,13 +67,9 @@ def _data_lines(recipe: Recipe, arms: Mapping[str, Sequence[str]], command: str)
         lines.append(f"data: {counts} bundled problems")
     if not is_bundled and all(Path(path).is_file() for path in chains):
         data_task(data, lines.append)
-    needed = list(chains)
-    if from_chains:
-        needed += [path for path in (data.validation, data.test, *feedback_names(data)) if path]
-    is_complete = all(path == BUNDLED or Path(path).is_file() for path in needed)
-    if is_complete and from_chains:
-        lines += chain_sizes(recipe, command)
-    if is_complete and not is_bundled:
+    if run_data is not None and from_chains:
+        lines += chain_sizes(recipe, run_data, command)
+    if not is_bundled and all(Path(path).is_file() for path in chains):
         questions = _count_questions(recipe, chains)
         others = [path for path in (data.validation, data.test) if path and Path(path).is_file()]
         in_all = questions + _count_questions(recipe, others)
@@ -92,35 +91,31 @@ def _question_line(recipe: Recipe, questions: int, in_all: int) -> str:
 
 def _count_questions(recipe: Recipe, paths: Sequence[str]) -> int:
     task = data_task(recipe.data)
-    return sum(len(read_problems(path, task, recipe.data.columns)) for path in paths)
+    return sum(1 for path in paths for _ in iter_problems(path, task, recipe.data.columns))
 
 
-def chain_sizes(recipe: Recipe, command: str = "") -> list[str]:
-    """Numbers of chains, and training tokens of an arm and of all, as far as data and student are
-    on this machine; what is small is warned of."""
-    task = data_task(recipe.data)
-    train, validation, test, _ = read_parts(recipe.data, task)
-    problems = [chain.problem for chain in test]
-    if recipe.data.test is not None:
-        problems = read_problems(recipe.data.test, task, recipe.data.columns)
-    held_out = [*(chain.problem for chain in validation), *problems]
-    _, train = chains_with_feedback(recipe.data, task, train, held_out)
+def chain_sizes(recipe: Recipe, data: RunData, command: str = "") -> list[str]:
+    """Numbers of chains, and training tokens of an arm and of all, as far as the student is on this
+    machine; what is small is warned of."""
+    chains, validation, test = (
+        len(part) for part in (data.train_chains, data.validation_chains, data.test)
+    )
     sizes = [
-        f"sizes: {counted(len(train), 'chain')} to train on, {len(validation):,} for validation, "
-        f"{counted(len(problems), 'problem')} to test"
+        f"sizes: {counted(chains, 'chain')} to train on, {validation:,} for validation, "
+        f"{counted(test, 'problem')} to test"
     ]
     bundled = recipe.data.chains == BUNDLED
-    sizes += filter(None, [few_problems(len(problems), len(validation), task, command, bundled)])
-    tokens = _tokens_of_a_pass(recipe, train)
+    sizes += filter(None, [few_problems(test, validation, data.task, command, bundled)])
+    tokens = _tokens_of_a_pass(recipe, data)
     budget, about = recipe.train.budget, ""
-    sizes += _update_lines(recipe, len(train), tokens, command)
+    sizes += _update_lines(recipe, chains, tokens, command)
     if budget is None:
         about = "about "
         budget = round(recipe.train.passes * tokens)
         sizes.append(f"one pass of direct: about {tokens:,} training tokens (source + target)")
         if recipe.train.until == "passes":
             return [*sizes, "other arms read a chain several times: their passes cost more tokens"]
-    return [*sizes, *_budget_lines(recipe, budget, about, len(train))]
+    return [*sizes, *_budget_lines(recipe, budget, about, chains)]
 
 
 def _update_lines(recipe: Recipe, chains: int, tokens: int, command: str) -> list[str]:
@@ -177,24 +172,20 @@ def _count_trained(recipe: Recipe) -> int:
     return count
 
 
-def _tokens_of_a_pass(recipe: Recipe, chains: Sequence[Chain]) -> int:
+def _tokens_of_a_pass(recipe: Recipe, data: RunData) -> int:
     """Training tokens of one pass over whole chains; a quarter of the characters where no student
     is on this machine."""
-    task = data_task(recipe.data)
-    texts = [
-        text for chain in chains for text in (task.render(chain.problem), chain.rationale.text)
-    ]
     if not recipe.student.scratch:
         job = TrainingJob(
             recipe=recipe,
-            task=task,
+            task=data.task,
             seed=0,
             out=Path(),
             base_folder=recipe.student.name,
-            texts=texts,
+            texts=data.texts,
             validation_problems=[],
             budget=None,
         )
         with contextlib.suppress(StudentError):
-            return job.pass_tokens(chains)
-    return sum(map(len, texts)) // 4
+            return job.pass_tokens(data.train_chains)
+    return sum(map(len, data.texts)) // 4

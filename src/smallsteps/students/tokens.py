@@ -125,8 +125,8 @@ def prepare(
         trained=trained,
     )
     add_tokens(student, names, seed=seed)
-    texts = list(texts)
-    if texts:
+    texts = texts if isinstance(texts, Sequence) else list(texts)
+    if len(texts):
         map_characters(student, texts, seed=seed)
     return student
 

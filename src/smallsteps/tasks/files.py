@@ -200,8 +200,17 @@ def read_problems(
     """The problems of a file, read by a task or its name, for solving and grading: `question` is
     needed, `answer` read where there is one. `say` receives a line on what was guessed, and
     progress."""
+    return list(iter_problems(path, task, columns, say))
+
+
+def iter_problems(
+    path: str | Path,
+    task: Task | str,
+    columns: Mapping[str, str] | None = None,
+    say: Say | None = None,
+) -> Iterator[Problem]:
+    """The problems that `read_problems` returns, one by one, for files above memory."""
     task = get_task(task)
-    problems: list[Problem] = []
     columns_of_problems = {
         ours: theirs for ours, theirs in (columns or {}).items() if ours not in OF_CHAINS
     }
@@ -209,10 +218,10 @@ def read_problems(
         with at(place):
             if task.prepare is not None:
                 text_field(row, task.row_fields[0])
-                problems.extend(chain.problem for chain in task.prepare(identifier, row))
+                problems = [chain.problem for chain in task.prepare(identifier, row)]
             else:
-                problems.append(problem_of(row, identifier, task))
-    return problems
+                problems = [problem_of(row, identifier, task)]
+        yield from problems
 
 
 def read_rationales(

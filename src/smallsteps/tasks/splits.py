@@ -9,8 +9,10 @@ of reports, and would tie the whole data set into one group."""
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from array import array
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Generic, TypeVar
 
 from smallsteps.errors import DataError, RecipeError
@@ -49,41 +51,81 @@ def split_problems(
 
     Raises RecipeError where shares do not sum to 1, DataError where there are fewer groups than
     parts."""
-    if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
-        raise RecipeError(
-            "shares must be three numbers from 0 to 1 that sum to 1, such as 0.8 0.1 0.1; "
-            f"got {shares}."
-        )
-    groups = _groups(items)
-    order = sorted(set(groups))
-    random.Random(f"split/{seed}").shuffle(order)
-    wanted = [name for name, share in zip(NAMES, shares, strict=True) if share > 0]
-    if len(order) < len(wanted):
-        raise DataError(
-            f"{len(items)} rows hold {len(order)} different questions, "
-            f"too few for {', '.join(wanted)}. "
-            f"Give at least {len(wanted)} different questions, better 50 or more."
-        )
-    sizes = _sizes(len(order), shares)
-    ends = (sizes[0], sizes[0] + sizes[1])
-    home = {group: sum(place >= end for end in ends) for place, group in enumerate(order)}
+    grouping = Grouping()
+    for item in items:
+        grouping.add(_problem(item))
+    homes, sizes = grouping.homes(seed, shares)
     parts: tuple[list[Item], list[Item], list[Item]] = ([], [], [])
-    for item, group in zip(items, groups, strict=True):
-        parts[home[group]].append(item)
+    for item, home in zip(items, homes, strict=True):
+        parts[home].append(item)
     keys = [{key for item in part for key in _keys(_problem(item))} for part in parts]
     shared = (keys[0] & keys[1]) | (keys[0] & keys[2]) | (keys[1] & keys[2])
     return Split(*parts, groups=sizes, overlap=len(shared))
 
 
-def check_overlap(train: Sequence[Chain | Problem], test: Sequence[Chain | Problem]) -> None:
-    """Raises DataError, naming the ids, where a question of `test` (or its group) stands in `train`
-    as well."""
-    seen: dict[tuple[str, str], str] = {}
-    for problem in map(_problem, train):
+class Grouping:
+    """Which problems must stay together. In memory are about 150 bytes a problem, not its text."""
+
+    def __init__(self) -> None:
+        self._first = array("q")
+        """For each problem the index of an earlier one that it is tied to, or its own
+        (union-find)."""
+        self._seen: dict[int, int] = {}
+        """Key → index of the first problem that has it."""
+
+    def add(self, problem: Problem) -> None:
+        """Ties the next problem to those that it shares a question or a group with."""
+        place = len(self._first)
+        self._first.append(place)
         for key in _keys(problem):
+            low, high = sorted((self._root(self._seen.setdefault(key, place)), self._root(place)))
+            self._first[high] = low
+
+    def _root(self, place: int) -> int:
+        first = self._first
+        while first[place] != place:
+            first[place] = first[first[place]]
+            place = first[place]
+        return place
+
+    def homes(
+        self, seed: int, shares: tuple[float, float, float]
+    ) -> tuple[bytearray, tuple[int, int, int]]:
+        """(for each problem the place of its part in `NAMES`, the number of groups in each part).
+
+        Raises as `split_problems`."""
+        if abs(sum(shares) - 1) > 1e-6 or min(shares) < 0:
+            raise RecipeError(
+                "shares must be three numbers from 0 to 1 that sum to 1, such as 0.8 0.1 0.1; "
+                f"got {shares}."
+            )
+        count = len(self._first)
+        order = [place for place in range(count) if self._root(place) == place]
+        random.Random(f"split/{seed}").shuffle(order)
+        wanted = [name for name, share in zip(NAMES, shares, strict=True) if share > 0]
+        if len(order) < len(wanted):
+            raise DataError(
+                f"{count} rows hold {len(order)} different questions, "
+                f"too few for {', '.join(wanted)}. "
+                f"Give at least {len(wanted)} different questions, better 50 or more."
+            )
+        sizes = _sizes(len(order), shares)
+        home = bytearray(count)
+        for number, group in enumerate(order):
+            home[group] = (number >= sizes[0]) + (number >= sizes[0] + sizes[1])
+        return bytearray(home[self._root(place)] for place in range(count)), sizes
+
+
+def check_overlap(train: Iterable[Chain | Problem], test: Collection[Chain | Problem]) -> None:
+    """Raises DataError, naming the ids, where a question of `test` (or its group) stands in `train`
+    as well. In memory are the keys of `test`, not those of `train`."""
+    wanted = {key for problem in map(_problem, test) for key in _keys(problem)}
+    seen: dict[int, str] = {}
+    for problem in map(_problem, train):
+        for key in wanted.intersection(_keys(problem)):
             seen.setdefault(key, problem.id)
     pairs: list[tuple[str, str]] = []
-    for problem in map(_problem, test):
+    for problem in map(_problem, test) if seen else ():
         other = next((seen[key] for key in _keys(problem) if key in seen), None)
         if other is not None:
             pairs.append((problem.id, other))
@@ -119,18 +161,22 @@ def _problem(item: Chain | Problem) -> Problem:
     return item.problem if isinstance(item, Chain) else item
 
 
-def _keys(problem: Problem) -> list[tuple[str, str]]:
+def _keys(problem: Problem) -> list[int]:
     """What ties a problem to others: its words with the choices and the facts that it rests on
-    (white space and case aside), and its group."""
-    question = same_words("\n".join((problem.question, *problem.choices, *_rests_on(problem))))
+    (white space and case aside), and its group; as hashes of 64 bits, which two of a million
+    different keys share with probability 3e-8."""
+    words = same_words("\n".join((problem.question, *problem.choices, *_rests_on(problem))))
     if problem.group is None:
-        return [("question", question)]
+        return [_hash("question", words)]
+    group = _hash("group", problem.group)
     is_part = problem.id.startswith(f"{problem.group}/")
-    return (
-        [("group", problem.group)]
-        if is_part
-        else [("question", question), ("group", problem.group)]
-    )
+    return [group] if is_part else [_hash("question", words), group]
+
+
+def _hash(kind: str, text: str) -> int:
+    """The same in every process, unlike Python's own."""
+    data = f"{kind}\n{text}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
 
 
 def _rests_on(problem: Problem) -> list[str]:
@@ -148,26 +194,6 @@ def _rests_on(problem: Problem) -> list[str]:
         for place, sentence in enumerate(sentences)
         if not named or (title, place) in named
     )
-
-
-def _groups(items: Sequence[Chain | Problem]) -> list[int]:
-    """For each item the index of the first item it is tied to, directly or over others
-    (union-find)."""
-    first: list[int] = []
-
-    def root(i: int) -> int:
-        while first[i] != i:
-            first[i] = first[first[i]]
-            i = first[i]
-        return i
-
-    seen: dict[tuple[str, str], int] = {}
-    for i, item in enumerate(items):
-        first.append(i)
-        for key in _keys(_problem(item)):
-            low, high = sorted((root(seen.setdefault(key, i)), root(i)))
-            first[high] = low
-    return [root(i) for i in range(len(items))]
 
 
 def _sizes(count: int, shares: tuple[float, float, float]) -> tuple[int, int, int]:

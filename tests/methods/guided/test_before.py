@@ -88,7 +88,8 @@ def test_questions_without_a_rationale_to_learn_show_before_the_first_call(
         run_recipe(recipe_of(arms=["guided-standard", "guided-distilled"], **changes))
     assert not server.bodies
     without_student = recipe_of(arms=["guided-standard", "guided-gold-facts"], **changes)
-    rehearse(without_student, Access(None, "sk-x"))
+    with rehearse(without_student, Access(None, "sk-x")) as data:
+        assert len(data.test) > 0
 
 
 def test_students_that_arms_share_are_trained_once():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain as chained
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.experiment.data import RunData
@@ -31,18 +32,20 @@ def check(
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
     """Raises DataError where an arm needs labelled segments and chains have none."""
-    chains = [*data.train_chains, *data.validation_chains]
     for name in names:
         if get_strategy(parse_arm(name).strategy).needs_gold:
-            _check_gold(name, chains)
+            _check_gold(name, chained(data.train_chains, data.validation_chains))
 
 
-def _check_gold(name: str, chains: Sequence[Chain]) -> None:
-    bare = [chain for chain in chains if not chain.rationale.gold]
+def _check_gold(name: str, chains: Iterable[Chain]) -> None:
+    count, bare = 0, list[str]()
+    for count, chain in enumerate(chains, start=1):  # noqa: B007 - read after the loop
+        if not chain.rationale.gold:
+            bare.append(chain.rationale.id)
     if bare:
         raise DataError(
-            f"{bare[0].rationale.id}: the arm {name} needs labelled segments, and {len(bare)} of "
-            f'{len(chains)} chains have none. Give their rows "segments": [{{"kind": "ES" or "AS", '
+            f"{bare[0]}: the arm {name} needs labelled segments, and {len(bare)} of "
+            f'{count} chains have none. Give their rows "segments": [{{"kind": "ES" or "AS", '
             '"text": ...}], or choose another strategy.'
         )
 

@@ -6,7 +6,7 @@ Targets are the task's closing with the gold answer, which the task's own extrac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -44,9 +44,8 @@ class AnswerOnlyArm:
     def parts(
         self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
     ) -> list[Part]:
-        return [
-            direct_part(job, answers_alone(train, job.task), answers_alone(validation, job.task))
-        ]
+        parts = [list(answers_alone(chains, job.task)) for chains in (train, validation)]
+        return [direct_part(job, *parts)]
 
     def trainings(self, recipe: Recipe, seed: int) -> Sequence[tuple[ChainArm, str]]:
         return [(self, label_of(self.name, seed))]
@@ -56,8 +55,8 @@ class AnswerOnlyArm:
         label = label_of(self.name, seed)
 
         def make(folder: Path) -> Trained:
-            train = answers_alone(lab.train_chains(self.selection), lab.task)
-            validation = answers_alone(lab.validation_chains(self.selection), lab.task)
+            train = list(answers_alone(lab.train_chains(self.selection), lab.task))
+            validation = list(answers_alone(lab.validation_chains(self.selection), lab.task))
             job = lab.chain_job(self.selection, seed, folder, label)
             return train_direct(job, train, validation)
 
@@ -68,13 +67,15 @@ class AnswerOnlyArm:
         return replace(outcome, writes_chains=False)
 
 
-def answers_alone(chains: Sequence[Chain], task: Task) -> list[Chain]:
+def answers_alone(chains: Iterable[Chain], task: Task) -> Iterator[Chain]:
     """The chains with their answer sentence for a rationale: the first chain of each problem.
 
     Raises DataError where an answer is missing or is not read back."""
-    first = {chain.problem.id: chain for chain in reversed(chains)}
-    kept = [chain for chain in chains if first[chain.problem.id] is chain]
-    return [_answer_alone(chain, task) for chain in kept]
+    seen: set[str] = set()
+    for chain in chains:
+        if chain.problem.id not in seen:
+            seen.add(chain.problem.id)
+            yield _answer_alone(chain, task)
 
 
 def _answer_alone(chain: Chain, task: Task) -> Chain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain as chained
 
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.data import RunData
@@ -53,7 +54,8 @@ def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
     if BASE in names and (prompt := recipe.section(BaselinesSettings).prompt) is not None:
         zero_shot(data.task, read_prompt(prompt)).render(data.test[0])
     if ANSWER_ONLY in names:
-        answers_alone([*data.train_chains, *data.validation_chains], data.task)
+        for _ in answers_alone(chained(data.train_chains, data.validation_chains), data.task):
+            pass
 
 
 def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:

@@ -179,7 +179,7 @@ class Rounds:
         data = self.lab.data
         scores: dict[str, Score] = {}
         predictions: list[Prediction] = []
-        for part, problems in (("validation", data.validation), ("test", data.test)):
+        for part, problems in (("validation", list(data.validation)), ("test", list(data.test))):
             predictions = self.exams.predictions(candidate, place, part, problems, demonstrations)
             scores[part] = grade(
                 predictions,
