@@ -15,17 +15,9 @@ from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.page_files import ArmFiles, write_arm_files, write_test_set
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, make_recipe
-from smallsteps.experiment.results import (
-    ArmResult,
-    BestStudent,
-    BudgetFacts,
-    CurvePoint,
-    DataFacts,
-    Provenance,
-    Results,
-    score_fields,
-    write_results,
-)
+from smallsteps.experiment.results import ArmResult, CurvePoint, Results, write_results
+from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts, Provenance
+from smallsteps.experiment.score_results import score_fields
 from smallsteps.records import Chain, Prediction, Problem, Rationale
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import write_rows

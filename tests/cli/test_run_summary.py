@@ -10,7 +10,8 @@ from report.conftest import plateau_results, trained, untrained
 from smallsteps.cli.run_summary import print_run_summary
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import load_recipe
-from smallsteps.experiment.results import BestStudent, write_results
+from smallsteps.experiment.results import write_results
+from smallsteps.experiment.run_facts import BestStudent
 
 
 @pytest.mark.parametrize("name", ["my runs/a", "a[/b]c", "it's"])

@@ -15,13 +15,12 @@ from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import (
     METHOD_RESULTS,
     ArmResult,
-    BudgetFacts,
-    DataFacts,
     MethodResults,
     Results,
     read_results,
     write_results,
 )
+from smallsteps.experiment.run_facts import BudgetFacts, DataFacts
 from smallsteps.methods.guided.results import GuidedResults, JudgeResult
 from smallsteps.methods.tailored.results import TailoredResults
 

@@ -14,8 +14,8 @@ from smallsteps.experiment import job as job_module
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.reporter import Silent
-from smallsteps.experiment.results import BudgetFacts
 from smallsteps.experiment.run import run
+from smallsteps.experiment.run_facts import BudgetFacts
 from smallsteps.methods.as_es.arms import AsEsArm
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load

@@ -14,22 +14,21 @@ import pytest
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import (
     ArmResult,
-    BestStudent,
-    BudgetFacts,
-    ComparisonResult,
     CurvePoint,
-    DataFacts,
     MethodResults,
+    RateResult,
+    Results,
+    read_results,
+    write_results,
+)
+from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts, Provenance
+from smallsteps.experiment.score_results import (
+    ComparisonResult,
     PaperProtocolResult,
     Point,
     PointComparison,
     PointResult,
     PooledResult,
-    Provenance,
-    RateResult,
-    Results,
-    read_results,
-    write_results,
 )
 from smallsteps.methods.tailored.results import RoundResult
 from smallsteps.records import Grade, Prediction, Problem

@@ -13,13 +13,8 @@ import pytest
 
 from browser_window import click
 from smallsteps.experiment.result_record import Figure, ResultRecord
-from smallsteps.experiment.results import (
-    METHOD_RESULTS,
-    BestStudent,
-    MethodResults,
-    Results,
-    write_results,
-)
+from smallsteps.experiment.results import METHOD_RESULTS, MethodResults, Results, write_results
+from smallsteps.experiment.run_facts import BestStudent
 from smallsteps.methods.guided.results import GuidedResults, JudgeResult, RefinementResult
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.quality.aspects import ASPECTS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kept_runs import make_kept_run
-from smallsteps.experiment.results import BudgetFacts, DataFacts, FeedbackFacts
+from smallsteps.experiment.run_facts import BudgetFacts, DataFacts, FeedbackFacts
 from smallsteps.experiment.so_far import read_so_far
 from smallsteps.report.page_tables import (
     BUDGET_PHRASES,

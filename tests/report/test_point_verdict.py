@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from smallsteps.experiment.results import ArmResult, BestStudent, Point, PointComparison, Results
+from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.experiment.run_facts import BestStudent
+from smallsteps.experiment.score_results import Point, PointComparison
 from smallsteps.report.verdict import Verdict, verdict
 
 from .conftest import (

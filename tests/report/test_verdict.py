@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from smallsteps.experiment.results import BestStudent, Results
+from smallsteps.experiment.results import Results
+from smallsteps.experiment.run_facts import BestStudent
 from smallsteps.report.verdict import verdict
 
 from .conftest import arm_result, comparison, pooled_result, results_of
@@ -32,7 +33,7 @@ def test_an_interval_that_includes_zero_is_never_called_a_clear_lead() -> None:
     assert found.clear is False
     assert found.text == (
         "uni leads with 54.0 %, 4.0 points above direct, but the 95 % interval −0.1 to +8.1 "
-        "includes zero: this run does not tell the two apart."
+        "includes zero: these answers do not tell the two apart."
     )
 
 
@@ -118,7 +119,7 @@ def test_few_test_problems_are_warned_of_and_slower_answers_are_named() -> None:
     ]
     found = verdict(results_of(*arms, comparisons=[comparison("uni", "direct", 25.0, -8.0, 58.0)]))
     assert found.text.endswith(
-        "this run does not tell the two apart. An answer of uni takes 3.0 times as long. "
+        "these answers do not tell the two apart. An answer of uni takes 3.0 times as long. "
         "Only 12 test problems: the intervals are wide."
     )
     alone = verdict(results_of(arms[0])).text

@@ -11,7 +11,8 @@ from smallsteps.cli.showing import print_results, write_report
 from smallsteps.experiment.method import method_of, recipe_arm
 from smallsteps.experiment.method_modules import before_module, untrained_command
 from smallsteps.experiment.recipe import Recipe
-from smallsteps.experiment.results import BestStudent, Results
+from smallsteps.experiment.results import Results
+from smallsteps.experiment.run_facts import BestStudent
 from smallsteps.publishing.run_cards import write_cards
 
 

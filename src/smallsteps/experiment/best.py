@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from smallsteps.experiment.results import BestStudent
+from smallsteps.experiment.run_facts import BestStudent
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from smallsteps.evaluation.comparison import compare_scores, pool_scores
 from smallsteps.evaluation.grade import Score
-from smallsteps.experiment.results import ComparisonResult, PooledResult
+from smallsteps.experiment.score_results import ComparisonResult, PooledResult
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,9 @@ from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Outcome, label_of, place_of
 from smallsteps.experiment.page_files import ArmFiles, write_arm_files
 from smallsteps.experiment.result_record import Figure
-from smallsteps.experiment.results import (
-    ArmResult,
-    BestStudent,
-    PaperProtocolResult,
-    PooledResult,
-    score_fields,
-)
+from smallsteps.experiment.results import ArmResult
+from smallsteps.experiment.run_facts import BestStudent
+from smallsteps.experiment.score_results import PaperProtocolResult, PooledResult, score_fields
 from smallsteps.records import Prediction, Problem
 
 CHAIN_METRICS = ("bleu", "rouge_l", "missing_ratio")

@@ -27,7 +27,7 @@ from smallsteps.experiment.folder import complete
 from smallsteps.experiment.grading import GradedArm, by_arm, score_answers
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of, place_of
-from smallsteps.experiment.results import Point, PointComparison, PointResult
+from smallsteps.experiment.score_results import Point, PointComparison, PointResult
 from smallsteps.experiment.trained import BestSoFar
 
 

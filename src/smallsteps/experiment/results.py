@@ -1,4 +1,5 @@
-"""The results of a run: the typed records behind `results.json`.
+"""The results of a run: the typed records behind `results.json` (those of scores and tests:
+`score_results.py`; of data, budget and provenance: `run_facts.py`).
 
 The runner makes one `Results`, `write_results` writes it, `read_results` reads it; the page, the
 terminal and users read these records and nothing else. The docstrings here are the schema of the
@@ -15,59 +16,27 @@ import contextlib
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator
 
 from smallsteps.disk import read_object, write_json
 from smallsteps.errors import RunFolderError
-from smallsteps.evaluation.comparison import Comparison
-from smallsteps.evaluation.grade import Score
 from smallsteps.experiment.result_record import Figure, ResultRecord
+from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts, Provenance
+from smallsteps.experiment.score_results import (
+    ComparisonResult,
+    PaperProtocolResult,
+    PointComparison,
+    PointResult,
+    PooledResult,
+    ScoreResult,
+)
 from smallsteps.experiment.why_results import WhyResults
-from smallsteps.records import Stopped
 
 SCHEMA_VERSION = 2
 """Raised when a key changes its name or meaning; files of other versions are refused."""
 FILE_NAME = "results.json"
-
-
-class ScoreResult(ResultRecord):
-    """A graded set of answers: the metric and what is needed to read it."""
-
-    name: str
-    """The arm."""
-    task: str
-    dataset: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    n: int
-    """Test problems (reports)."""
-    unparsed: int
-    """Predictions that no answer could be read from; they count as wrong."""
-    missing: int
-    """Problems without a prediction; they count as wrong."""
-    left_out: int
-    """Metric `missing_ratio` only: reports that `n` does not count, because their gold text names
-    no region."""
-    stopped: dict[Stopped, int]
-    """How the chains ended → count."""
-    decode: str
-    signature: str
-    """The figure in one line with all that made it."""
-
-    @property
-    def figure(self) -> Figure:
-        return Figure(value=self.value, low=self.low, high=self.high)
-
-
-def score_fields(score: Score) -> dict[str, Any]:
-    """The fields of a `ScoreResult` that its score holds: all but `name`."""
-    row = score.to_row()
-    del row["seed"]
-    return row
 
 
 class CurvePoint(ResultRecord):
@@ -153,201 +122,6 @@ class ArmResult(ScoreResult):
     """The folder of the student, relative to the run folder; null: nothing was trained."""
     folder: str
     """The folder of predictions, grades and curves, relative to the run folder."""
-
-
-class PooledResult(ScoreResult):
-    """One arm over all seeds; `n` counts the problems once."""
-
-    seeds: list[int]
-
-    @classmethod
-    def of(cls, name: str, score: Score) -> Self:
-        return cls(name=name, seeds=list(score.seeds), **score_fields(score))
-
-
-class ComparisonResult(ResultRecord):
-    """A paired test of two arms on the same problems: `arm` minus `against`, in points."""
-
-    arm: str
-    against: str
-    seed: int | None
-    """Null: over all seeds."""
-    difference: float
-    low: float
-    high: float
-    p_bootstrap: float
-    """Two-sided, paired over problems (and seeds)."""
-    p_mcnemar: float | None
-    """Exact McNemar test; null where answers are not right or wrong, and over several seeds."""
-    only_arm_right: int
-    """Problems that only `arm` has right; 0 where McNemar's test does not apply."""
-    only_against_right: int
-    n: int
-
-    @classmethod
-    def of(cls, arm: str, against: str, seed: int | None, comparison: Comparison) -> Self:
-        return cls(
-            arm=arm,
-            against=against,
-            seed=seed,
-            difference=comparison.difference,
-            low=comparison.low,
-            high=comparison.high,
-            p_bootstrap=comparison.p_bootstrap,
-            p_mcnemar=comparison.p_mcnemar,
-            only_arm_right=comparison.only_score,
-            only_against_right=comparison.only_baseline,
-            n=comparison.n,
-        )
-
-
-Point = Literal["budget", "plateau", "passes"]
-"""Where arms are compared that were trained until their plateau: `budget`, all at the smallest
-plateau budget of an arm that learns from chains; `plateau`, each at its own; `passes`, all at the
-smallest number of passes at which such an arm reached its plateau."""
-
-
-class PointResult(ResultRecord):
-    """One arm at one point, over all seeds: the test figure of the checkpoint that validation chose
-    among those that the arm had reached by then."""
-
-    point: Point
-    name: str
-    """The arm."""
-    value: float
-    low: float
-    high: float
-    n: int
-    """Test problems."""
-    tokens: float
-    """Trained on for that checkpoint; mean over the seeds, as the next two."""
-    passes: float
-    seconds: float
-
-
-class PointComparison(ComparisonResult):
-    """A paired test of two arms at one point, over all seeds."""
-
-    point: Point
-
-    @classmethod
-    def at(cls, point: Point, arm: str, against: str, comparison: Comparison) -> Self:
-        row = ComparisonResult.of(arm, against, None, comparison)
-        return cls(point=point, **row.model_dump())
-
-
-class PaperProtocolResult(ResultRecord):
-    """An arm by the protocol of Xi et al. 2024: the best of three checkpoints *on the test set*.
-
-    It flatters every arm and is never the main figure."""
-
-    name: str
-    seed: int
-    metric: str
-    value: float
-    checkpoint: str
-    """The criterion whose checkpoint was best."""
-    values: dict[str, float]
-    """Criterion → value."""
-
-
-class FeedbackFacts(ResultRecord):
-    """What people said of chains, and what the run made of it."""
-
-    judgements: int
-    """Judged chains, the last judgement of each."""
-    edited: int
-    """Edited chains to learn from."""
-    right: int
-    """Chains judged right to learn from."""
-    rejected: int
-    """Chains judged wrong: negatives of tailored learning."""
-    new_questions: int
-    """Questions that joined the training part."""
-    removed: int = 0
-    """Training chains left out because a person judged them wrong."""
-    held_out: int
-    """Chains not used because their question is one of validation or test."""
-    left_out: dict[str, int]
-    """Why further chains were not used → how many."""
-
-
-class DataFacts(ResultRecord):
-    """The data of the run, and what was left out of it."""
-
-    source: str
-    task: str
-    train: int
-    validation: int
-    test: int
-    overlap: int
-    """Questions that stand in two parts: 0, or the run is refused."""
-    chains: int | None = None
-    """Chains read or made; null where the data has questions only."""
-    wrong: int | None = None
-    """Chains left out because their answer is wrong."""
-    closed: int | None = None
-    """Chains that got a closing sentence."""
-    odd: int | None = None
-    """Chains left out because they cannot be trained on as they are."""
-    feedback: FeedbackFacts | None = None
-    """Of `data.feedback`; null: the recipe names none."""
-
-
-class BudgetFacts(ResultRecord):
-    """What every trained arm may cost."""
-
-    until: Literal["tokens", "passes", "plateau"]
-    """When the training of an arm ended."""
-    tokens: int | None
-    """Training tokens of an arm, or (`plateau`) the most it may take; null: each arm makes `passes`
-    over its examples."""
-    passes: float | None = None
-    """The setting `train.passes`."""
-    update_examples: int | None = None
-    """Examples per update; null: each training decided."""
-    smallest_plateau: int | None = None
-    """Tokens of the point `budget`; null: no arm was trained until its plateau."""
-    equal_passes: float | None = None
-    """Passes of the point `passes`; null as above."""
-
-
-class BestStudent(ResultRecord):
-    """The student that the run hands out, chosen on validation."""
-
-    name: str
-    """Its arm."""
-    seed: int
-    folder: str | None
-    """Relative to the run folder; null: the student that the recipe names, before training."""
-    validation: float | None
-    """Its metric on the validation problems; null: not measured."""
-
-
-class ThreadsResult(ResultRecord):
-    """CPU threads."""
-
-    training: int
-    decoding: int
-
-
-class Provenance(ResultRecord):
-    """What a reader needs to repeat the run."""
-
-    versions: dict[str, str | None]
-    """Package → version."""
-    python: str
-    commit: str | None
-    hardware: str
-    threads: ThreadsResult | None
-    started: str
-    """UTC, ISO 8601."""
-    seconds: float
-    """Of all commands that have worked on the run, up to its end."""
-    commands: int = 1
-    """How many these were; more than one where the run was continued or has grown."""
-    recipe: str
-    """Digest of the recipe."""
 
 
 class MethodResults(ResultRecord):

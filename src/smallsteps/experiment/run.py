@@ -46,15 +46,8 @@ from smallsteps.experiment.points import grade_points
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, load_recipe
 from smallsteps.experiment.reporter import Reporter, Silent
-from smallsteps.experiment.results import (
-    FILE_NAME,
-    BudgetFacts,
-    DataFacts,
-    Provenance,
-    Results,
-    read_results,
-    write_results,
-)
+from smallsteps.experiment.results import FILE_NAME, Results, read_results, write_results
+from smallsteps.experiment.run_facts import BudgetFacts, DataFacts, Provenance
 from smallsteps.experiment.sweeps import check_counts
 from smallsteps.experiment.time_taken import TimeTaken
 from smallsteps.experiment.update_size import update_examples

@@ -19,7 +19,8 @@ from smallsteps.errors import RunFolderError
 from smallsteps.evaluation.metrics import METRICS
 from smallsteps.experiment.kept_arm import KeptArm
 from smallsteps.experiment.ownership import RECIPE, RESULTS, RUN
-from smallsteps.experiment.results import ArmResult, Results, ScoreResult, read_results
+from smallsteps.experiment.results import ArmResult, Results, read_results
+from smallsteps.experiment.score_results import ScoreResult
 from smallsteps.experiment.so_far import State, state_of
 
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

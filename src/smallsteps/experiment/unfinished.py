@@ -19,7 +19,8 @@ from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.ownership import RECIPE
 from smallsteps.experiment.recipe import Recipe, load_recipe
 from smallsteps.experiment.regrading import TestPart, regraded
-from smallsteps.experiment.results import BestStudent, BudgetFacts, DataFacts, Results
+from smallsteps.experiment.results import Results
+from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts
 
 
 def results_so_far(folder: Path) -> tuple[Results, int]:

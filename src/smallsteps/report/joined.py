@@ -20,7 +20,8 @@ from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms
 from smallsteps.experiment.data import read_validation_questions
 from smallsteps.experiment.regrading import TestPart, regraded
-from smallsteps.experiment.results import ArmResult, BestStudent, Results
+from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.experiment.run_facts import BestStudent
 from smallsteps.experiment.settings import EvaluationSettings
 from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.tailored.results import TailoredResults

@@ -8,7 +8,8 @@ from typing import Any
 
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.result_record import ResultRecord
-from smallsteps.experiment.results import ArmResult, BudgetFacts, DataFacts, Results
+from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.experiment.run_facts import BudgetFacts, DataFacts
 from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.guided.results import GuidedResults
 from smallsteps.methods.tailored.results import TailoredResults

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from statistics import fmean
 from typing import Any
 
-from smallsteps.experiment.results import ComparisonResult, Results
+from smallsteps.experiment.results import Results
+from smallsteps.experiment.score_results import ComparisonResult
 from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.report.arm_texts import arm_mark
 from smallsteps.report.columns import EMPTY

@@ -29,7 +29,8 @@ from collections.abc import Mapping, Sequence
 
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.cautions import FEW_TEST_PROBLEMS
-from smallsteps.experiment.results import Point, PointComparison, Results
+from smallsteps.experiment.results import Results
+from smallsteps.experiment.score_results import Point, PointComparison
 from smallsteps.report.arm_texts import arm_mark
 from smallsteps.report.formats import amount, measure, number
 from smallsteps.report.points_table import POINTS, validation_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, get_args
 
-from smallsteps.experiment.results import ComparisonResult, Point, PointResult, RateResult, Results
+from smallsteps.experiment.results import RateResult, Results
+from smallsteps.experiment.score_results import ComparisonResult, Point, PointResult
 from smallsteps.report.formats import amount, number
 from smallsteps.report.summaries import ArmSummary, baseline, main_comparisons, summaries
 

@@ -12,7 +12,8 @@ from typing import Self
 
 from smallsteps.evaluation.metrics import METRICS
 from smallsteps.experiment.result_record import Figure
-from smallsteps.experiment.results import ArmResult, ComparisonResult, Results
+from smallsteps.experiment.results import ArmResult, Results
+from smallsteps.experiment.score_results import ComparisonResult
 from smallsteps.records import Stopped
 
 

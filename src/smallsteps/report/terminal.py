@@ -18,8 +18,9 @@ from rich.text import Text
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.evaluation.overlap import judged_kind
 from smallsteps.experiment.result_record import Figure
-from smallsteps.experiment.results import ArmResult, ComparisonResult, Point, Results
+from smallsteps.experiment.results import ArmResult, Results
 from smallsteps.experiment.run_list import BestArm, ListedRun
+from smallsteps.experiment.score_results import ComparisonResult, Point
 from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Kind, Segment, Stopped

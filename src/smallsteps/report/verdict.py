@@ -103,7 +103,7 @@ def _compared(
     if difference.clear:
         text = f"{start}, {gap}. The {interval} excludes zero."
         return _verdict([text, time], lead, True)
-    unclear = f"but the {interval} includes zero: this run does not tell the two apart."
+    unclear = f"but the {interval} includes zero: these answers do not tell the two apart."
     return _verdict([f"{start}, {gap}, {unclear}", time], lead, False)
 
 
