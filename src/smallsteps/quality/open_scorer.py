@@ -3,7 +3,7 @@ model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from smallsteps.errors import InternalError, RecipeError
@@ -11,6 +11,7 @@ from smallsteps.generation.access import Access
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.chat_models import open_chat, served_url
 from smallsteps.generation.generator import Decoding
+from smallsteps.quality.aspects import ASPECTS
 from smallsteps.quality.judge_prompts import read_judge_prompts
 from smallsteps.quality.model_judges import open_judges
 from smallsteps.quality.prompted_judge import PromptedJudge
@@ -25,9 +26,11 @@ def open_scorer(
     access: Access,
     device: str = "auto",
     say: Callable[[str], None] | None = None,
+    aspects: Collection[str] = tuple(ASPECTS),
 ) -> Scorer:
     """A scorer without student and references. No call is made yet. `budget`: of a chat model; None
-    where none judges. `say` receives a line when it waits for a server.
+    where none judges. `say` receives a line when it waits for a server. `aspects`: those that a
+    chat model may rate; the others have their formulas.
 
     Raises RecipeError for an invalid prompt or URL and for options that have no effect,
     StudentError where there is no such model."""
@@ -41,7 +44,8 @@ def open_scorer(
         )
     if budget is None:
         raise InternalError(f"judge {settings.name}: a chat model needs a budget")
-    prompts = read_judge_prompts(settings.prompts)
+    read = read_judge_prompts(settings.prompts)
+    prompts = {aspect: prompt for aspect, prompt in read.items() if aspect in aspects}
     folder = None
     chat = settings.changed(name=settings.model)
     if settings.name.startswith(LOCAL):

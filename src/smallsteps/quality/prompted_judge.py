@@ -109,7 +109,8 @@ class PromptedJudge:
             raise TeacherError(
                 f"judge {self.name!r}: not one of {asked:,} ratings could be read. Look at its "
                 "reply to one rationale. Allow more --judge-tokens, or end your --judge-prompts in "
-                '"Reply with one line: Score: N".'
+                '"Reply with one line: Score: N" (recipes: guided.judge.max_new_tokens and '
+                "guided.judge.prompts)."
             )
 
     def forecast(self, items: Sequence[Rated], aspects: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from loopback import completion
-from smallsteps.errors import RecipeError, UserError
+from smallsteps.errors import RecipeError, TeacherError, UserError
 from smallsteps.experiment.grading import GradedArm, best_student
 from smallsteps.experiment.trained import Trained
 from smallsteps.methods.guided.arms import GuidedArm
@@ -74,6 +74,68 @@ def test_every_arm_runs_and_says_what_it_cost(recipe_of, run_recipe, tmp_path, s
     assert "built-in" not in page and KEY not in page
     for path in (tmp_path / "run").rglob("*"):
         assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+
+def facts_reader_and_judge(body, times):
+    """The reader, and the judge `j`, which gives 2 to 4."""
+    if body["model"] != "j":
+        return facts_reader(body, times)
+    return 200, completion(f"Score: {2 + len(body['messages'][-1]['content']) % 3}"), {}
+
+
+def judged_by(recipe_of, server, tmp_path, arms, **judge):
+    server.answer = facts_reader_and_judge
+    settings = {"name": "endpoint:j", "base_url": server.url}
+    settings |= {"store": str(tmp_path / "ratings.sqlite"), **judge}
+    guided = recipe_of().guided.model_dump()
+    return recipe_of(arms=arms, guided={**guided, "judge": settings})
+
+
+def test_a_chat_model_judges_and_rewards_and_no_rating_is_bought_twice(
+    recipe_of, run_recipe, tmp_path, server
+):
+    arms = ["guided-standard", "guided-cot", "guided-both", "guided-distilled-quality"]
+    recipe = judged_by(recipe_of, server, tmp_path, arms)
+    results = run_recipe(recipe)
+    part = results.methods["guided"]
+    assert {row.judge for row in part.judge} == {"endpoint:j"}, "measured, on bundled facts too"
+    (reasoned,) = [row for row in part.guidance if row.arm == "guided-cot"]
+    assert 0.25 <= reasoned.quality["factuality"] <= 0.75 and "fluency" in reasoned.quality
+    rated = [body for body in server.bodies if body["model"] == "j"]
+    texts = [str(body["messages"]) for body in rated]
+    assert len(set(texts)) == len(texts) and {body["max_tokens"] for body in rated} == {64}
+    assert all("fluency" not in text and "readability" not in text for text in texts)
+    run_recipe(recipe, "again")
+    assert sum(body["model"] == "j" for body in server.bodies) == len(rated)
+
+
+def test_a_judge_without_a_key_or_beyond_its_limit_ends_the_run_before_any_training(
+    recipe_of, run_recipe, tmp_path, server
+):
+    arms = ["guided-standard", "guided-distilled"]
+    elsewhere = judged_by(recipe_of, server, tmp_path, arms, base_url="https://nobody.invalid/v1")
+    with pytest.raises(RecipeError, match="OPENAI_API_KEY goes to"):
+        run_recipe(elsewhere)
+    limited = judged_by(recipe_of, server, tmp_path, arms, calls=30)
+    with pytest.raises(TeacherError, match=r"judge 'j': .*limit of 30 calls"):
+        run_recipe(limited, "limited")
+    assert sum(body["model"] == "j" for body in server.bodies) == 30
+    for folder in ("run", "limited"):
+        assert not list((tmp_path / folder).glob("seed*/distilled"))
+    more = judged_by(recipe_of, server, tmp_path, arms, calls=3000)
+    assert run_recipe(more, "limited").methods["guided"].judge, "the same folder goes on"
+
+
+def test_a_judge_whose_ratings_cannot_be_read_ends_the_run_before_any_training(
+    recipe_of, run_recipe, tmp_path, server
+):
+    recipe = judged_by(recipe_of, server, tmp_path, ["guided-standard", "guided-distilled"])
+    server.answer = lambda body, times: (
+        (200, completion("Good."), {}) if body["model"] == "j" else facts_reader(body, times)
+    )
+    with pytest.raises(TeacherError, match=r"ratings could be read.*guided\.judge\.prompts"):
+        run_recipe(recipe)
+    assert not list((tmp_path / "run").glob("seed*/distilled"))
 
 
 BARE = {

@@ -39,6 +39,56 @@ def test_a_judge_that_is_none_shows_before_the_first_call(recipe_of, run_recipe,
     assert not server.bodies
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"judge": {"base_url": "http://localhost:1/v1"}},
+            r"guided\.judge\.base_url=http://localhost:1/v1: has no effect beside "
+            r"guided\.judge\.name=lexical\. For a chat model type guided\.judge\.name=endpoint:MODEL",
+        ),
+        (
+            {"judge": {"name": "gpt", "prompts": "mine"}},
+            r"guided\.judge\.prompts=mine: .* type guided\.judge\.name=endpoint:gpt",
+        ),
+        (
+            {"judge": "endpoint:m", "encoder": "some/encoder"},
+            r"guided\.encoder=some/encoder: has no effect .* Type guided\.encoder=lexical",
+        ),
+        ({"judge": "endpoint:./m"}, r"guided\.judge: the judge \./m: no such file or folder"),
+        ({"judge": "local:./nowhere"}, r"guided\.judge: .*nowhere: no such folder"),
+        (
+            {"judge": {"name": "endpoint:m", "prompts": "none"}},
+            r"guided\.judge: judge prompts none: no such folder",
+        ),
+    ],
+)
+def test_a_chat_model_that_cannot_judge_shows_before_the_first_call(
+    recipe_of, run_recipe, server, changes, message
+):
+    with pytest.raises(RecipeError, match=message):
+        run_recipe(recipe_of(guided={**recipe_of().guided.model_dump(), **changes}))
+    assert not server.bodies
+
+
+def test_a_dry_run_counts_the_calls_that_a_chat_model_may_get_as_the_judge():
+    """By hand, of two seeds and 10 questions in all: 2 x (1 + 1 + 1 + 1 + 2 samples) x 10 rationales
+    to answer with and to choose from; one of two refinements is rewarded for quality, 8 rollouts at each seed; 20
+    rationales as they are and spoilt in 7 ways. 5 calls each."""
+    arms = [
+        "guided-standard",
+        "guided-both",
+        "guided-task",
+        "guided-cot",
+        "guided-distilled-quality",
+    ]
+    content = guided_content("x", arms=arms, seeds=[0, 1])
+    content["guided"]["judge"] = "endpoint:j"
+    _, calls = plan(make_recipe(content), arms, 8, 10)
+    assert f"judge endpoint:j: 5 calls per rationale, at most {5 * (120 + 16):,} with 10" in calls
+    assert "before training 800 to measure it" in calls
+
+
 def test_confidence_and_uplift_need_the_weights_of_the_reader(
     recipe_of, run_recipe, tmp_path, server
 ):

@@ -7,8 +7,24 @@ import pytest
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.method import method_of
 from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.methods.guided.config import METHOD, arm_names, guided_parts, guided_students
 from tiny_guided import guided_content
+
+
+def test_a_text_as_the_judge_is_its_name(tmp_path):
+    content = guided_content(tmp_path / "replies.sqlite")
+    assert make_recipe(content).guided.judge.name == "lexical"
+    content["guided"]["judge"] = "endpoint:j"
+    short = make_recipe(content)
+    content["guided"]["judge"] = {"name": "endpoint:j", "calls": 9}
+    long = make_recipe(content)
+    assert short.guided.judge.is_chat and short.digest() == long.digest(), "limits change no result"
+    kinds = recipe_schema()["$defs"]["GuidedSettings"]["properties"]["judge"]["anyOf"]
+    assert {"type": "string"} in kinds, "an editor takes both"
+    content["guided"]["judge"] = 3
+    with pytest.raises(RecipeError, match=r"guided\.judge: expected a section of .*, got 3"):
+        make_recipe(content)
 
 
 @pytest.mark.parametrize(

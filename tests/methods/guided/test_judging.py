@@ -83,9 +83,9 @@ def test_a_lexical_judge_that_fails_is_refused_unless_the_recipe_allows_it(check
         match=r"guided\.judge: the lexical judge hardly tells .*0\.\d\d .*at least 0\.7",
     ) as refused:
         check(recipe_of(), chains)
-    assert "guided.judge=cross-encoder/" in str(refused.value) and "guided.judge_min_auc=0" in str(
+    assert "guided.judge.name=cross-encoder/" in str(
         refused.value
-    )
+    ) and "guided.judge_min_auc=0" in str(refused.value)
     measured = check(recipe_of(judge_min_auc=0.0), chains)
     assert measured.weak(0.7), "the figures of the run are still there"
 

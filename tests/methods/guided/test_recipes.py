@@ -28,7 +28,7 @@ def test_a_published_recipe_runs_with_stand_ins(name, tmp_path, server, tiny, ru
         student = f"student.name={tmp_path / 'student'}"
     else:
         student = f"student.scratch={json.dumps(TINY_STUDENT)}"
-    assert published.guided.judge == "cross-encoder/nli-deberta-v3-base", (
+    assert published.guided.judge.name == "cross-encoder/nli-deberta-v3-base", (
         "lexical judges fail on real text"
     )
     arms = [arm for arm in published.arms if not arm.endswith("-confidence")]

@@ -9,10 +9,9 @@ import torch
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Reply
-from smallsteps.methods.guided.config import RewardSettings
+from smallsteps.methods.guided.config import REWARDED, RewardSettings
 from smallsteps.methods.guided.reader import Reader, ReaderQuestion
 from smallsteps.methods.guided.reward import (
-    REWARDED,
     Likelihood,
     Rewarder,
     longest_copy,
@@ -119,6 +118,37 @@ def test_a_task_without_f1_is_useful_by_right_and_wrong_and_without_context_by_c
         "coherence": pytest.approx(0.5 * reward.parts["coherence"]),
         "task": 1.0,
     }
+
+
+class RatesOne:
+    """A chat model as the judge: it rates factuality alone readably."""
+
+    aspects = REWARDED
+
+    def __init__(self):
+        self.asked = 0
+
+    def rate(self, items, aspects, progress=None):
+        self.asked += len(items) * len(aspects)
+        return [{name: 0.75 if name == "factuality" else None for name in aspects} for _ in items]
+
+
+def test_a_rating_that_cannot_be_read_is_worth_nothing_and_is_counted():
+    """Left out of the mean, it would pay to write what the judge cannot rate."""
+    model = Rewarder(PROBLEMS, Scorer(prompted=RatesOne()), RewardSettings(reward="aspects"))
+    (reward,) = model.rewards([rollout(0, GOLD[0])])
+    assert reward.value == pytest.approx(0.5 * 0.75 / 5)
+    assert reward.parts["unread"] == 0.8 and reward.parts["factuality"] == 0.75
+    assert "unread" not in rewarder().rewards([rollout(0, GOLD[0])])[0].parts
+
+
+def test_a_chat_model_is_not_paid_for_aspects_that_are_not_rewarded():
+    judge = RatesOne()
+    reader = Reader("m", Follows(), TASK)
+    model = Rewarder(PROBLEMS, Scorer(prompted=judge), RewardSettings(reward="task"), reader)
+    (reward,) = model.rewards([rollout(0, GOLD[0])])
+    assert judge.asked == 0 and reward.terms == {"task": 1.0}
+    assert "factuality" not in reward.parts and "readability" in reward.parts
 
 
 def test_gauges_tell_of_leaks_and_copies():

@@ -11,10 +11,10 @@ from typing import Any
 
 from smallsteps.evaluation.significance import rank_correlation
 from smallsteps.experiment.grading import GradedArm
+from smallsteps.methods.guided.config import REWARDED
 from smallsteps.methods.guided.method import turned
 from smallsteps.methods.guided.rationales import GuidedAnswer
 from smallsteps.methods.guided.results import GuidanceResult, RefinementResult
-from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import ASPECTS
 from smallsteps.training.reinforce import Reinforced
 
@@ -43,7 +43,9 @@ def guidance_result(graded: GradedArm, plain: GradedArm | None) -> GuidanceResul
             if values:
                 aspects[name] = round(fmean(values), 4)
         overall = [
-            fmean(row[name] for name in REWARDED if row[name] is not None) for row in detail.quality
+            # a chat model may have rated nothing readably
+            fmean([row[name] for name in REWARDED if row[name] is not None] or [0.0])
+            for row in detail.quality
         ]
         correlation = rank_correlation(overall, [float(value) for value in right])
     return GuidanceResult(

@@ -26,13 +26,18 @@ from smallsteps.methods.guided.config import (
     NO_METHOD,
     PREFIX,
     REFINEMENTS,
+    REWARDED,
     STANDARD,
     WITHOUT_A_STUDENT,
     GuidedSettings,
     guided_parts,
     guided_students,
 )
-from smallsteps.methods.guided.judging import JudgeCheck, check_judge, needs_check
+from smallsteps.methods.guided.judging import (
+    JudgeCheck,
+    check_judge,
+    needs_check,
+)
 from smallsteps.methods.guided.open_reader import open_reader
 from smallsteps.methods.guided.rationales import GuidedAnswer, predictions_of
 from smallsteps.methods.guided.reader import check_task
@@ -41,7 +46,8 @@ from smallsteps.methods.guided.stages import GuidedStages
 from smallsteps.methods.guided.trained_reader import train_reader
 from smallsteps.methods.guided.writers import Writers
 from smallsteps.quality.aspects import ASPECTS
-from smallsteps.quality.model_judges import open_judges
+from smallsteps.quality.open_scorer import open_scorer
+from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Problem
 from smallsteps.tasks.multihop import supporting_facts
 from smallsteps.training.reinforce import Reinforced
@@ -162,8 +168,8 @@ class GuidedRun:
         return [GuidedArm(name, self.stages)]
 
     def prepare(self) -> None:
-        """Where the quality of rationales is rewarded, the judge is measured first."""
-        if needs_check(self.lab.recipe):
+        """Where the quality of rationales is rewarded or paid for, the judge is measured first."""
+        if needs_check(self.lab.recipe) and self.stages.writers.names:
             self.judge = check_judge(
                 self.lab.recipe,
                 self.lab.run,
@@ -195,7 +201,6 @@ def open_run(lab: Lab, names: Sequence[str]) -> GuidedRun:
     settings = lab.recipe.section(GuidedSettings)
     kinds = [name.removeprefix(PREFIX) for name in names]
     check_questions(lab, kinds)
-    judges = open_judges(settings.judge, settings.encoder, lab.recipe.student.device)
     store = lab.resources.enter_context(closing(ReplyStore(settings.reader.store_path)))
     folder = None
     if settings.reader.name == "trained":
@@ -211,8 +216,22 @@ def open_run(lab: Lab, names: Sequence[str]) -> GuidedRun:
         dtype=lab.recipe.evaluation.dtype,
         batch_size=lab.recipe.evaluation.batch_size,
     )
-    writers = Writers(lab, settings, kinds, opened.reader, opened.likelihood, judges)
+    judging = open_judging(lab, settings)
+    writers = Writers(lab, settings, kinds, opened.reader, opened.likelihood, judging)
     return GuidedRun(lab, GuidedStages(lab, settings, kinds, writers))
+
+
+def open_judging(lab: Lab, settings: GuidedSettings) -> Scorer:
+    """The scorer of the recipe's judge, without references; no call is made. A chat model rates the
+    rewarded aspects, within limits of its own."""
+    judge, budget = settings.judge, None
+    if judge.is_chat:
+        store = lab.resources.enter_context(closing(ReplyStore(judge.store_path)))
+        budget = Budget(store, f"{lab.run.path.resolve()} (judge)", judge)
+    device = lab.recipe.student.device
+    return open_scorer(
+        judge, settings.encoder, budget, lab.access, device, lab.reporter.say, REWARDED
+    )
 
 
 def check_questions(lab: Lab, kinds: Sequence[str]) -> None:

@@ -10,14 +10,19 @@ from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
-from smallsteps.generation.chat_models import is_local
+from smallsteps.generation.chat_models import is_local, served_url
 from smallsteps.methods.guided.config import (
+    PAID_SAMPLE,
     PREFIX,
     REFINEMENTS,
+    REWARDED,
     GuidedSettings,
     guided_parts,
     guided_students,
 )
+from smallsteps.quality.aspects import ASPECTS
+from smallsteps.quality.judge_prompts import read_judge_prompts
+from smallsteps.quality.settings import ENDPOINT, LEXICAL, LOCAL
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.prompts import check_prompts
@@ -30,12 +35,7 @@ def check(
 ) -> None:
     """Raises UserError where judge, encoder or reader cannot be used as the recipe says."""
     settings = recipe.section(GuidedSettings)
-    for key, name in (("guided.judge", settings.judge), ("guided.encoder", settings.encoder)):
-        if name != "lexical":
-            try:
-                ModelFiles.locate(name)
-            except StudentError as error:
-                raise StudentError(f"{key}: {error}") from None
+    _check_judge(settings, access)
     reader = settings.reader
     check_prompt_files("guided.reader", reader, PROMPTS)
     trained = reader.name == "trained"
@@ -48,6 +48,39 @@ def check(
             "arms that end in -confidence, and guided.reinforce.uplift, need the reader's weights: "
             "name a folder as guided.reader.name, or leave them out."
         )
+
+
+def _check_judge(settings: GuidedSettings, access: Access) -> None:
+    """Raises UserError where judge or encoder cannot be used."""
+    judge, encoder = settings.judge, settings.encoder
+    if judge.is_chat:
+        if encoder != LEXICAL:
+            raise RecipeError(
+                f"guided.encoder={encoder}: has no effect beside guided.judge.name={judge.name}, "
+                "which rates what an encoder would measure. Type guided.encoder=lexical."
+            )
+        try:
+            read_judge_prompts(judge.prompts)
+            if judge.name.startswith(LOCAL):
+                ModelFiles.locate(judge.model)
+            else:
+                served_url(judge.changed(name=judge.model), access, "judge")
+        except (RecipeError, StudentError) as error:
+            raise RecipeError(f"guided.judge: {error}") from None
+        return
+    for key in ("base_url", "prompts"):
+        if (value := getattr(judge, key)) is not None:
+            name = "MODEL" if judge.name == LEXICAL else judge.name
+            raise RecipeError(
+                f"guided.judge.{key}={value}: has no effect beside guided.judge.name={judge.name}. "
+                f"For a chat model type guided.judge.name={ENDPOINT}{name}."
+            )
+    for key, name in (("guided.judge", judge.name), ("guided.encoder", encoder)):
+        if name != LEXICAL:
+            try:
+                ModelFiles.locate(name)
+            except StudentError as error:
+                raise StudentError(f"{key}: {error}") from None
 
 
 def check_data(recipe: Recipe, names: Sequence[str], data: RunData) -> None:
@@ -103,13 +136,40 @@ def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> l
     to_learn_from = in_all if students and not from_data else 0
     answers = seeds * calls_per_question * in_all
     total = to_learn_from + answers + refined * rewards + evaluations * in_all
-    return [
+    lines = [
         f"reader{', trained first' if trained else ''}: "
         f"{'no call' if from_data else '1 call'} per training question, "
         f"{calls_per_question:,} per test question and seed, at most {rewards:,} rewards for each "
         f"of {refined} refinements. With {in_all:,} questions in all, at most {total:,} calls, "
         "and a second call where a reply cannot be read",
     ]
+    if settings.judge.is_chat:
+        rated = sum(_rated(settings, kind) for kind in kinds) * seeds * in_all
+        rewarded = seeds * sum(name in QUALITY_REWARDED for name in students) * rewards
+        calls = len(REWARDED) * (rated + rewarded)
+        lines.append(
+            f"judge {settings.judge.name}: {len(REWARDED)} calls per rationale, at most {calls:,} "
+            f"with {in_all:,} questions in all; before training {_calls_to_measure():,} to measure "
+            "it; a second call where a rating cannot be read"
+        )
+    return lines
+
+
+QUALITY_REWARDED = tuple(name for name, (kind, _) in REFINEMENTS.items() if kind != "task")
+"""Refined students whose rationales are rated for their reward."""
+
+
+def _rated(settings: GuidedSettings, kind: str) -> int:
+    """Rationales of a question that are rated for an arm."""
+    if kind == "standard":
+        return 0
+    return 1 + (settings.samples if guided_parts(kind)[1] == "quality" else 0)
+
+
+def _calls_to_measure() -> int:
+    """At most, to rate some rationales and their spoilt forms."""
+    spoilt = {name for aspect in REWARDED for name in ASPECTS[aspect].lowered_by}
+    return PAID_SAMPLE * (1 + len(spoilt)) * len(REWARDED)
 
 
 def _samples_several(kind: str) -> bool:

@@ -42,7 +42,10 @@ def by_quality(scorer: Scorer) -> RateRationales:
             Rated.of(problem, rationale.text)
             for problem, rationale in zip(problems, rationales, strict=True)
         ]
-        return [fmean(rewarded_aspects(quality).values()) for quality in scorer.score(rated)]
+        return [
+            fmean(rewarded_aspects(item, quality).values())
+            for item, quality in zip(rated, scorer.score(rated), strict=True)
+        ]
 
     return rate
 

@@ -6,13 +6,14 @@ guided-WRITER-HOW    rationales of a writer that vote, are chosen from, or are c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from smallsteps.config import LARGEST_COUNT, Count, Name, Settings, Temperature
 from smallsteps.experiment.method import Method
 from smallsteps.generation.settings import CallSettings
+from smallsteps.quality.settings import JudgeSettings
 from smallsteps.training.settings import ReinforceSettings
 
 PREFIX = "guided-"
@@ -41,6 +42,11 @@ WITHOUT_A_STUDENT = ("gold-facts", "random-context")
 NO_METHOD = ("gold", "other", "masked")
 """Further kinds that are ceilings or controls."""
 
+
+REWARDED = ("factuality", "relevance", "logicality", "consistency", "coherence")
+"""Aspects that are rewarded, and that a chat model rates."""
+PAID_SAMPLE = 20
+"""Rationales on which a chat model is measured as the judge: each rating is a call."""
 
 RationaleSource = Literal["reader", "data"]
 """Who wrote the rationales that the small model learns from."""
@@ -110,6 +116,15 @@ class RefinementSettings(ReinforceSettings, RewardSettings):
     """Reward of the arm `guided-both`."""
 
 
+def _by_name(judge: Any) -> Any:
+    return {"name": judge} if isinstance(judge, str) else judge
+
+
+Judge = Annotated[
+    JudgeSettings, BeforeValidator(_by_name, json_schema_input_type=str | JudgeSettings)
+]
+
+
 class GuidedSettings(Settings):
     """LM-guided chain of thought: a small model writes rationales for a large frozen one (Lee et
     al. 2024)."""
@@ -127,8 +142,9 @@ class GuidedSettings(Settings):
     """Sampling temperature of those samples (paper: 0.7)."""
     max_new_tokens: Count = 96
     """Maximum new tokens of a rationale."""
-    judge: Name = "lexical"
-    """Judge of the aspects: lexical, or a model of natural-language inference."""
+    judge: Judge = Field(default_factory=JudgeSettings)
+    """Judge of the aspects. A text is its name: lexical, a model of natural-language inference,
+    endpoint:MODEL or local:FOLDER."""
     encoder: Name = "lexical"
     """Encoder of the aspects: lexical, or a sentence encoder."""
     fluency: bool = True

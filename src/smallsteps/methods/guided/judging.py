@@ -15,17 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import write_json
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, counted
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
-from smallsteps.methods.guided.config import PREFIX, GuidedSettings, guided_parts
+from smallsteps.methods.guided.config import (
+    PAID_SAMPLE,
+    PREFIX,
+    REWARDED,
+    GuidedSettings,
+    guided_parts,
+)
 from smallsteps.methods.guided.results import JudgeResult
-from smallsteps.methods.guided.reward import REWARDED
 from smallsteps.quality.aspects import ASPECTS
+from smallsteps.quality.prompted_judge import PromptedJudge
 from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Scorer
 from smallsteps.quality.sensitivity import matrix
+from smallsteps.quality.settings import LEXICAL
 from smallsteps.records import Chain
 from smallsteps.students.settings import BUNDLED
 
@@ -83,8 +90,10 @@ class JudgeCheck:
 
 
 def needs_check(recipe: Recipe) -> bool:
-    """Whether the run rewards quality on text that is not bundled; for the bundled facts
-    docs/guided.md has the figures."""
+    """Whether a chat model judges, or the run rewards quality on text that is not bundled; for the
+    bundled facts docs/guided.md has the figures of the lexical judge."""
+    if recipe.section(GuidedSettings).judge.is_chat:
+        return True
     kinds = [arm.removeprefix(PREFIX) for arm in recipe.arms if arm.startswith(PREFIX)]
     writers = {writer for writer, _ in map(guided_parts, kinds)}
     return recipe.data.chains != BUNDLED and not writers.isdisjoint(NEEDS_A_JUDGE)
@@ -94,25 +103,33 @@ def check_judge(
     recipe: Recipe, run: RunFolder, chains: Sequence[Chain], scorer: Scorer, reporter: Reporter
 ) -> JudgeCheck | None:
     """Measures the judge once on `chains`, the reader's right rationales, and reports the figures.
-    None: too few chains have a context. Raises RecipeError where a lexical judge is too weak to
-    reward its scores."""
+    None: too few chains have a context.
+
+    Raises RecipeError where a lexical judge is too weak to reward its scores, or there is no key to
+    pay a chat model with; TeacherError where no rating of a chat model could be read."""
     guided = recipe.section(GuidedSettings)
+    judge, size = guided.judge.name, SAMPLE
+    if guided.judge.is_chat:
+        size = PAID_SAMPLE
+        _say_what_it_may_cost(scorer, chains[:size], reporter)
     items = [
         Rated.of(chain.problem, chain.rationale.text) for chain in chains if chain.problem.context
     ]
     if len(items) < FEWEST:
         if items:
             reporter.say(
-                f"judge {guided.judge!r}: not measured, because only {len(items)} right rationales "
+                f"judge {judge!r}: not measured, because only {len(items)} right rationales "
                 "have a context"
             )
         return None
 
     def make(folder: Path) -> None:
-        sample = random.Random("judge").sample(items, min(SAMPLE, len(items)))
+        sample = random.Random("judge").sample(items, min(size, len(items)))
         perturbations = {aspect: ASPECTS[aspect].lowered_by for aspect in REWARDED}
         all_names = {name for names in perturbations.values() for name in names}
         measured = matrix(sample, scorer, names=all_names)
+        if isinstance(scorer.prompted, PromptedJudge):
+            scorer.prompted.check_read()
         auc = {
             aspect: {name: measured[aspect][name] for name in names}
             for aspect, names in perturbations.items()
@@ -120,27 +137,35 @@ def check_judge(
         write_json(folder / "judge.json", {"rationales": len(sample), "auc": auc})
 
     content = json.loads((run.stage("judge", make) / "judge.json").read_text(encoding="utf-8"))
-    check = JudgeCheck(
-        guided.judge, guided.encoder, content["rationales"], _measured(content["auc"])
-    )
+    check = JudgeCheck(judge, guided.encoder, content["rationales"], _measured(content["auc"]))
     for line in check.lines():
         reporter.say(line)
     weak = check.weak(guided.judge_min_auc)
     if not weak:
         return check
     missed = ", ".join(f"{aspect} {_figures(values)}" for aspect, values in weak.items())
-    if guided.judge != "lexical":
+    if judge != LEXICAL:
         reporter.say(
-            f"judge {guided.judge!r} is weak on this text: {missed}, below {guided.judge_min_auc:g}"
+            f"judge {judge!r} is weak on this text: {missed}, below {guided.judge_min_auc:g}"
         )
         return check
     raise RecipeError(
         "guided.judge: the lexical judge hardly tells this run's rationales from perturbed ones: "
         f"{missed}, expected at least {guided.judge_min_auc:g}. Rewarding its scores would teach "
         "its mistakes. Name a model of natural-language inference, such as "
-        "guided.judge=cross-encoder/nli-deberta-v3-base (the reader's replies are stored and not "
-        "bought again), or set guided.judge_min_auc=0 to refine all the same."
+        "guided.judge.name=cross-encoder/nli-deberta-v3-base (the reader's replies are stored and "
+        "not bought again), or set guided.judge_min_auc=0 to refine all the same."
     )
+
+
+def _say_what_it_may_cost(scorer: Scorer, chains: Sequence[Chain], reporter: Reporter) -> None:
+    """Reports the forecast of rating these chains once."""
+    items = [Rated.of(chain.problem, chain.rationale.text) for chain in chains]
+    if forecast := scorer.forecast(items):
+        reporter.say(
+            f"judge, {counted(len(items), 'rationale')} as they are: {forecast}; then each of them "
+            "spoilt in several ways"
+        )
 
 
 def _measured(auc: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -16,18 +16,20 @@ naturalness, readability) are reported and not rewarded: a student raises them c
 
 Curves show each component and its share of the variance of the advantages. Beside them stand gauges
 of reward hacking: how often the rationale says the gold answer, the longest run of words that it
-copies from the context, and its length."""
+copies from the context, and its length; where a chat model judges, the share of its ratings that
+could not be read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Messages
-from smallsteps.methods.guided.config import RewardSettings
+from smallsteps.methods.guided.config import REWARDED, RewardSettings
 from smallsteps.methods.guided.rationales import regroup
 from smallsteps.methods.guided.reader import Reader, ReaderQuestion
+from smallsteps.quality.aspects import ASPECTS
 from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Quality, Scorer
 from smallsteps.records import Problem
@@ -37,17 +39,20 @@ from smallsteps.tasks.multihop import f1, inclusion
 from smallsteps.training.policy import target_log_probs
 from smallsteps.training.rollouts import Rewarded, Rollout
 
-REWARDED = ("factuality", "relevance", "logicality", "consistency", "coherence")
-"""Aspects that are rewarded."""
 WATCHED = ("readability", "naturalness", "fluency")
 """Aspects that are reported only."""
 UPLIFT = 2.0
 """Largest uplift or loss in nats that counts."""
 
 
-def rewarded_aspects(quality: Quality) -> dict[str, float]:
-    """The rewarded aspects that were measured; coherence always is."""
-    return _measured(quality, REWARDED)
+def rewarded_aspects(item: Rated, quality: Quality) -> dict[str, float]:
+    """The rewarded aspects of a rationale; without a context those that need none. One that a chat
+    model gave no readable rating is 0: left out, it would pay to write what no judge can rate."""
+    return {
+        name: quality[name] or 0.0
+        for name in REWARDED
+        if item.context or ASPECTS[name].needs != "context"
+    }
 
 
 def _measured(quality: Quality, names: Sequence[str]) -> dict[str, float]:
@@ -131,11 +136,19 @@ class Rewarder:
         places = [place for place, rollout in enumerate(rollouts) if self._passes(rollout)]
         passed = [rollouts[place] for place in places]
         rated = [Rated.of(self.problems[rollout.prompt], rollout.text) for rollout in passed]
-        qualities = self.scorer.score(rated)
+        scorer = self.scorer if self._rates else replace(self.scorer, aspects=WATCHED)
+        qualities = scorer.score(rated)
         rewards = [Rewarded(0.0, {"gated": 1.0, **self._gauges(rollout)}) for rollout in rollouts]
-        for place, quality, useful in zip(places, qualities, self._useful(passed), strict=True):
-            rewards[place] = self._reward(rollouts[place], quality, useful)
+        for place, item, quality, useful in zip(
+            places, rated, qualities, self._useful(passed), strict=True
+        ):
+            rewards[place] = self._reward(rollouts[place], item, quality, useful)
         return rewards
+
+    @property
+    def _rates(self) -> bool:
+        """Whether aspects are measured: a chat model is paid for those that are rewarded only."""
+        return self.scorer.prompted is None or self.settings.reward != "task"
 
     def _passes(self, rollout: Rollout) -> bool:
         """Whether a rollout can be worth anything."""
@@ -180,12 +193,18 @@ class Rewarder:
             for question, value in zip(questions, with_rationale, strict=True)
         ]
 
-    def _reward(self, rollout: Rollout, quality: Quality, useful: Usefulness) -> Rewarded:
+    def _reward(
+        self, rollout: Rollout, item: Rated, quality: Quality, useful: Usefulness
+    ) -> Rewarded:
         kind = self.settings.reward
-        aspects = rewarded_aspects(quality)
-        weight = {"paper": 1.0, "task": 0.0}.get(kind, 0.5 / len(aspects))
-        terms = {name: weight * value for name, value in aspects.items() if weight}
+        aspects = rewarded_aspects(item, quality) if self._rates else {}
+        terms = {}
+        if kind != "task":
+            weight = 1.0 if kind == "paper" else 0.5 / len(aspects)
+            terms = {name: weight * value for name, value in aspects.items()}
         parts = dict(aspects)
+        if self.scorer.prompted is not None and aspects:
+            parts["unread"] = sum(quality[name] is None for name in aspects) / len(aspects)
         if kind != "aspects":
             terms["task"] = useful.exact if kind == "paper" else useful.task
             parts |= {"task": useful.task, "exact": useful.exact}

@@ -43,7 +43,6 @@ from smallsteps.methods.guided.rationales import predictions_of
 from smallsteps.methods.guided.reader import Reader, ReaderQuestion
 from smallsteps.methods.guided.reward import Likelihood, Rewarder
 from smallsteps.methods.guided.roller import roller
-from smallsteps.quality.judges import Judge, Similarity
 from smallsteps.quality.rated import References
 from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Chain, Problem
@@ -67,7 +66,8 @@ class Writers:
     reader: Reader
     likelihood: Likelihood | None
     """None: the reader's weights are not here."""
-    judges: tuple[Judge, Similarity]
+    judging: Scorer
+    """Measures aspects, as the recipe's judge does."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -256,11 +256,10 @@ class Writers:
     @cached_property
     def scorer(self) -> Scorer:
         """Aspects against the right reasoning; without fluency, which is not rewarded."""
-        judge, similarity = self.judges
         references = None
         if self.names:
             references = References.of([chain.rationale.text for chain in self.right_chains])
-        return Scorer(judge=judge, similarity=similarity, references=references, task=self.lab.task)
+        return replace(self.judging, references=references, task=self.lab.task)
 
 
 def _closed(chain: Chain, close: Callable[[str, str | None, Problem], str]) -> Chain:
