@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from smallsteps.errors import DataError, similar_file
+from smallsteps.tasks.encodings import likely_encoding
 from smallsteps.tasks.notes import Notes
 
 _COMPRESSED = {
@@ -51,6 +52,8 @@ BOMS = {
 }
 """Byte-order marks → encodings that read them; UTF-32 first, whose mark starts like UTF-16's."""
 
+SAMPLE = 1 << 16
+"""Bytes after a line that is no UTF-8 from which its encoding is guessed."""
 HEAD = 4096
 """Bytes from which compression and encoding are told."""
 LONGEST_SHOWN = 200
@@ -196,7 +199,11 @@ def lines(path: Path, notes: Notes) -> Iterator[tuple[int, str]]:
             try:
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}:{number}: {not_utf8(path, raw, error.start)}") from None
+                more = file.read(SAMPLE).rpartition(b"\n")[0]  # whole lines
+                encoding = likely_encoding(raw + more)
+                raise DataError(
+                    f"{path}:{number}: {not_utf8(path, raw, error.start, encoding)}"
+                ) from None
 
 
 def _wide_lines(path: Path, file: IO[bytes], encoding: str) -> Iterator[tuple[int, str]]:
@@ -216,10 +223,9 @@ def whole_text(path: Path, notes: Notes) -> str:
     return "".join(line for _, line in lines(path, notes))
 
 
-def not_utf8(path: Path, raw: bytes, place: int) -> str:
-    """What to say about bytes of a line that are no UTF-8: where, what they are likely to be, and
-    how to convert."""
-    encoding = _likely(raw)
+def not_utf8(path: Path, raw: bytes, place: int, encoding: str) -> str:
+    """What to say about bytes of a line that are no UTF-8: where, how they read in the encoding
+    that is likely, and how to convert."""
     start = max(0, place - 12)
     shown = raw[start : place + 13].decode(encoding, "replace").strip()
     before, after = (shlex.quote(name) for name in (path.name, f"{path.stem}-utf8{path.suffix}"))
@@ -228,19 +234,3 @@ def not_utf8(path: Path, raw: bytes, place: int) -> str:
         f"Read as {encoding} it says {shown!r}; if "
         f"that is right: iconv -f {encoding} -t UTF-8 {before} > {after}"
     )
-
-
-def _likely(raw: bytes) -> str:
-    """An encoding in which these bytes are text: a Chinese or Japanese one where they pair up, else
-    the Western one of Windows, of which Latin-1 is a part."""
-    for encoding in ("gb18030", "shift_jis"):
-        try:
-            text = raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        wide = [c for c in text if not c.isascii()]
-        if len(wide) >= 2 and all(
-            "\u3000" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef" for c in wide
-        ):
-            return encoding.upper()
-    return "WINDOWS-1252"
