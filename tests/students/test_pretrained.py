@@ -170,14 +170,18 @@ def test_a_kernel_from_the_hub_is_code_too(tiny: Tiny, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("model.safetensors", b"", "weights"),
-        ("model.safetensors", b"\xff" * 100, "weights"),
+        (
+            "model.safetensors",
+            b"",
+            r"model\.safetensors is cut off or damaged \(0 bytes\)\. Copy or",
+        ),
+        ("model.safetensors", b"\xff" * 100, r"damaged \(100 bytes\)\. Copy or fetch the folder"),
         ("config.json", b"[1, 2]", "config.json could not be read"),
-        ("config.json", b"{", "config.json could not be read"),
-        ("config.json", b"\xff\xfe", "config.json could not be read"),
+        ("config.json", b"{", r"config\.json is cut off or damaged \(.* at column 2\)\. Copy or"),
+        ("config.json", b"\xff\xfe", r"config\.json is damaged\. Copy or fetch the folder again"),
         ("config.json", b'{"model_type": "t5", "d_model": "x"}', "config.json could not be read"),
-        ("tokenizer.json", b"{", "tokenizer"),
-        ("tokenizer_config.json", b"[", "tokenizer"),
+        ("tokenizer.json", b"{", r"tokenizer\.json is cut off or damaged"),
+        ("tokenizer_config.json", b"[", r"tokenizer_config\.json is cut off or damaged"),
     ],
 )
 def test_damaged_files_are_named(
@@ -273,3 +277,15 @@ def test_a_folder_above_students_names_them(tmp_path):
         StudentError, match=r"training: .* no config\.json\. Did you mean .*/candidate-3\?$"
     ):
         ModelFiles.locate(str(tmp_path / "training"))
+
+
+def test_weights_whose_copy_was_cut_off_are_named_with_what_to_do(tiny: Tiny, tmp_path: Path):
+    """The header is whole, so that only the end of the file is missing."""
+    tiny("t5").save(tmp_path / "m")
+    path = tmp_path / "m" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    message = (
+        r"m: model\.safetensors is cut off or damaged \([\d,]+ bytes\)\. Copy or fetch the folder"
+    )
+    with pytest.raises(StudentError, match=message):
+        load_student(tmp_path / "m")

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 
-from smallsteps.errors import StudentError, similar
+from smallsteps.errors import StudentError, json_fault, similar
 from smallsteps.students.gguf_conversion import converted
 from smallsteps.students.gguf_header import ENDING, is_gguf
 from smallsteps.students.run_student import run_student, students_below
@@ -204,8 +205,16 @@ class ModelFiles:
                 "config.json), which smallsteps never runs. Name a model whose architecture is "
                 "part of transformers."
             )
-        if Path(self.source).is_dir():
-            return StudentError(f"{self.label}: {what} could not be read ({first}).")
+        folder = Path(self.source)
+        if folder.is_dir():
+            if damaged := _damaged_file(folder):
+                return StudentError(
+                    f"{self.label}: {damaged}. Copy or fetch the folder again, or name another one."
+                )
+            return StudentError(
+                f"{self.label}: {what} could not be read ({first.rstrip('.')}). "
+                "Fetch the folder again, or name another one."
+            )
         return StudentError(
             f"{self.label}: no such folder, and {what} could not be fetched from the hub "
             f"({first}). Check the name and the network, or give the folder of a model on disk."
@@ -253,6 +262,27 @@ def _check_folder(label: str, folder: Path) -> None:
             "code. Only safetensors are read. If you trust the file, convert it once: "
             f"python -c {shlex.quote(convert)}"
         )
+
+
+def _damaged_file(folder: Path) -> str | None:
+    """What is wrong with the first file of a model folder that is cut off or damaged; None: none
+    is."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            return f"{path.name} is cut off or damaged ({json_fault(error)})"
+        except (ValueError, RecursionError):
+            return f"{path.name} is damaged"
+        except OSError as error:
+            return f"{path.name} cannot be read ({error.strerror})"
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (SafetensorError, OSError):
+            return f"{path.name} is cut off or damaged ({path.stat().st_size:,} bytes)"
+    return None
 
 
 def _architecture(folder: Path) -> str:
