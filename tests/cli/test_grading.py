@@ -200,3 +200,37 @@ def test_one_file_as_predictions_and_gold_is_refused(tmp_path, capsys):
     file = write(tmp_path / "gold.jsonl", GOLD)
     assert main(["grade", str(file), str(tmp_path / "." / "gold.jsonl"), "--task", "numbers"]) == 2
     assert "the predictions and the gold answers are one file" in capsys.readouterr().err
+
+
+SAID = [
+    {"id": "a", "text": "The answer is 7.", "answer": "7", "stopped": "end", "tokens": 5},
+    {"id": "b", "text": "The answer is 9.", "answer": "9", "stopped": "end", "tokens": 5},
+]
+
+
+def test_swapped_files_are_refused_with_the_right_command(tmp_path, capsys):
+    said, gold = write(tmp_path / "said.jsonl", SAID), write(tmp_path / "gold.jsonl", GOLD)
+    assert main(["grade", gold, said]) == 2
+    error = capsys.readouterr().err
+    assert "the two files are swapped" in error and "(it has stopped, tokens)" in error
+    assert f"Type: smallsteps grade {said} {gold}" in error
+    assert main(["grade", said, gold]) == 0
+
+
+def test_one_file_of_the_wrong_kind_is_said_and_graded(tmp_path, capsys):
+    said, gold = write(tmp_path / "said.jsonl", SAID), write(tmp_path / "gold.jsonl", GOLD)
+    copy = write(tmp_path / "copy.jsonl", GOLD)
+    other = write(tmp_path / "other.jsonl", [{**row, "answer": "7"} for row in SAID])
+    assert main(["grade", copy, gold]) == 0
+    captured = capsys.readouterr()
+    assert "acc = 100.0" in captured.out and "the predictions look like gold rows" in captured.err
+    assert main(["grade", other, said]) == 0
+    captured = capsys.readouterr()
+    assert "acc = 50.0" in captured.out and "the gold rows look like predictions" in captured.err
+
+
+def test_answers_of_another_tool_beside_their_questions_are_no_gold_rows(tmp_path, capsys):
+    said = [{"id": "a", "question": "How many?", "text": "The answer is 7."}]
+    files = [write(tmp_path / "said.jsonl", said), write(tmp_path / "gold.jsonl", GOLD)]
+    assert main(["grade", *files]) == 0
+    assert "look like" not in capsys.readouterr().err

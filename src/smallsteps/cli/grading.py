@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 HARNESS = "lm-eval"
 """The other program that can grade beside us."""
+PREDICTED = frozenset({"stopped", "tokens", "read_from"})
+"""Fields that `solve` and `guide` write, and no file of gold rows has."""
+WRITTEN = PREDICTED | {"text", "segments", "correct"}
+"""Fields that rows of predictions have beside their answers."""
 MAX_OTHERS = 5
 """Maximum number of ids in a line about other verdicts."""
 
@@ -52,6 +57,7 @@ def grade_file(
     if rows is not None:
         check_output(rows, "--rows", [predictions, gold.path])
     reporter = Terminal()
+    _check_order(predictions, gold.path, reporter)
     task = gold.task(reporter.say)
     problems = gold_problems(gold, task, reporter)
     wholes = problems if task.wholes is None else task.wholes(problems)
@@ -78,6 +84,30 @@ def grade_file(
     _print_signatures(scores)
     if harness is not None:
         _print_harness(harness, answers, problem_by_id, task)
+
+
+def _check_order(predictions: Path, gold: Path, reporter: Terminal) -> None:
+    """Raises RecipeError where the two files are swapped, by the fields of their first rows. Says
+    so where only one of them looks like the other kind."""
+    fields = {path: set(next(read_rows(path), (0, {}))[1]) for path in (predictions, gold)}
+    marks = sorted(fields[gold] & PREDICTED)
+    is_gold = "question" in fields[predictions] and not fields[predictions] & WRITTEN
+    if is_gold and marks:
+        command = shlex.join(["smallsteps", "grade", str(gold), str(predictions)])
+        raise RecipeError(
+            f"the two files are swapped: {gold} holds predictions (it has {', '.join(marks)}), "
+            f"{predictions} questions with gold answers. Type: {command}"
+        )
+    if marks:
+        reporter.say(
+            f"{gold}: the gold rows look like predictions (they have {', '.join(marks)}): their "
+            "answers are taken as right"
+        )
+    elif is_gold:
+        reporter.say(
+            f"{predictions}: the predictions look like gold rows (they have a question and no "
+            "`text`): their answers are graded as they are"
+        )
 
 
 def gold_problems(gold: InputFile, task: Task, reporter: Terminal) -> list[Problem]:
