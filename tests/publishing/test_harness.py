@@ -4,6 +4,8 @@ they do not."""
 from __future__ import annotations
 
 import json
+import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,17 @@ def test_on_closed_chains_of_a_large_model_both_agree_but_for_the_few_that_the_d
         if right[answer.problem_id] != ours(answer.text, golds[answer.problem_id])
     ]
     assert len(rows) == 2000 and len(others) == 15
+
+
+def test_noise_stays_off_the_terminal_and_is_printed_where_the_harness_fails(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with harness._quiet():
+        os.write(2, b"fatal: not a git repository")
+        warnings.warn("deprecated", stacklevel=1)
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ValueError, match="broken"), harness._quiet():
+        os.write(2, b"because of this")
+        raise ValueError("broken")
+    os.write(2, b" and then")
+    assert capfd.readouterr().err == "because of this and then"

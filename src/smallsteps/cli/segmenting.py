@@ -16,7 +16,7 @@ from smallsteps.outputs import check_output
 from smallsteps.records import Chain, Problem, Segment
 from smallsteps.report.terminal import coloured
 from smallsteps.segments.agreement import SegmentTally
-from smallsteps.segments.label import segment_chains
+from smallsteps.segments.label import check_scorer, segment_chains
 from smallsteps.segments.strategies import Strategy, get_strategy
 from smallsteps.students.loading import load_student
 from smallsteps.students.run_student import student_place
@@ -98,16 +98,18 @@ def segment_file(
     if out is None:
         raise RecipeError("--out is missing: name the file for the segments, or add --agreement")
     cutting.check(source, out)
-    get_strategy(strategy)
+    chosen = get_strategy(strategy)
     shown: list[tuple[Problem, list[Segment]]] = []
     with Terminal() as reporter:
         task = source.task(reporter.say)
         total = sum(1 for _ in cutting.read(source, task, reporter.say))
+        student = cutting.open_scorer(chosen, reporter.say)
+        check_scorer(chosen, student)
         tally = SegmentTally(task.language)
 
         def rows() -> Iterator[dict[str, Any]]:
             chains = cutting.read(source, task, None)
-            for chain, segments in _cut(chains, total, task, strategy, cutting, reporter):
+            for chain, segments in _cut(chains, total, task, strategy, cutting, student, reporter):
                 tally.add(chain, segments)
                 if len(shown) < show:
                     shown.append((chain.problem, segments))
@@ -128,10 +130,10 @@ def _cut(
     task: Task,
     strategy: str,
     cutting: Cutting,
+    student: Student | None,
     reporter: Terminal,
 ) -> Iterator[tuple[Chain, list[Segment]]]:
     """Each of the `total` chains with its segments."""
-    student = cutting.open_scorer(get_strategy(strategy), reporter.say)
     size = CHAINS_PER_UPDATE if student is None else SCORED_CHAINS_PER_UPDATE
     done = 0
     while block := list(islice(chains, size)):

@@ -11,9 +11,13 @@ Where they and ours part, and why, is listed in docs/lm-eval.md. Needs the extra
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 from smallsteps.errors import DataError, InternalError, RecipeError
@@ -68,7 +72,8 @@ def harness_scores(predictions: Sequence[Prediction], problems: Sequence[Problem
 
     Raises RecipeError where the harness is not installed, DataError where a prediction has no
     text."""
-    lm_eval = _harness()
+    with _quiet():
+        lm_eval = _harness()
     texts = {prediction.problem_id: prediction.text for prediction in predictions}
     silent = next((p.problem_id for p in predictions if not p.text and p.answer is not None), None)
     if silent is not None:
@@ -80,8 +85,7 @@ def harness_scores(predictions: Sequence[Prediction], problems: Sequence[Problem
         {"id": problem.id, "question": problem.question, "answer": str(problem.answer)}
         for problem in problems
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         results = lm_eval.simple_evaluate(
             model=_recorded(texts),
             tasks=[_task(rows)],
@@ -90,6 +94,37 @@ def harness_scores(predictions: Sequence[Prediction], problems: Sequence[Problem
             verbosity="ERROR",
         )
     return _scores(results, lm_eval.__version__)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what the harness, its loggers and the programs that it starts write to standard error
+    off the terminal. Where it fails, they are printed after all: they may say why.
+
+    `sys.stderr` stays: its loggers keep the stream that they were set up with."""
+    with TemporaryFile("w+", encoding="utf-8", errors="replace") as noise:
+        try:
+            with warnings.catch_warnings(), _descriptor_2_in(noise.fileno()):
+                warnings.simplefilter("ignore")
+                yield
+                sys.stderr.flush()
+        except Exception:
+            noise.seek(0)
+            sys.stderr.write(noise.read())
+            raise
+
+
+@contextmanager
+def _descriptor_2_in(descriptor: int) -> Iterator[None]:
+    """The process's standard error goes to `descriptor`, that of new child processes too."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        os.dup2(descriptor, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _harness() -> Any:

@@ -127,7 +127,16 @@ def score_pieces(
             raise DataError(
                 f"{chain.rationale.id}: the rationale is empty. Give it a text or leave it out."
             )
-    if strategy.needs_student and scoring.student is None:
+    check_scorer(strategy, scoring.student)
+    values_of_chains = list(strategy.function(chains, pieces, scoring))
+    for chain, chain_pieces, values in zip(chains, pieces, values_of_chains, strict=True):
+        _check(chain, chain_pieces, values, strategy.name)
+    return values_of_chains
+
+
+def check_scorer(strategy: Strategy, student: Student | None) -> None:
+    """Raises RecipeError where the strategy needs a student and there is none."""
+    if strategy.needs_student and student is None:
         which, option = "the student before fine-tuning", "--untrained-student"
         if strategy.scorer == "trained":
             which, option = "a student trained on whole chains", "--student"
@@ -136,10 +145,6 @@ def score_pieces(
             f"({option} DIR), or choose a strategy without a model: "
             f"{', '.join(strategies_for_new_chains())}."
         )
-    values_of_chains = list(strategy.function(chains, pieces, scoring))
-    for chain, chain_pieces, values in zip(chains, pieces, values_of_chains, strict=True):
-        _check(chain, chain_pieces, values, strategy.name)
-    return values_of_chains
 
 
 def _check(chain: Chain, pieces: Sequence[str], values: LabelsOrScores, name: str) -> None:
