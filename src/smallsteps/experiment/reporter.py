@@ -17,7 +17,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """Ignores progress updates: the default of the Python API."""
+    """Ignores progress updates: the default outside notebooks."""
 
     def say(self, line: str) -> None:
         pass

@@ -41,11 +41,12 @@ from smallsteps.experiment.method import (
     needs_rationales,
 )
 from smallsteps.experiment.method_modules import arms_module, before_module
+from smallsteps.experiment.notebook import default_reporter
 from smallsteps.experiment.page_files import pages_with_details
 from smallsteps.experiment.points import grade_points
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, load_recipe
-from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.reporter import Reporter
 from smallsteps.experiment.results import FILE_NAME, Results, read_results, write_results
 from smallsteps.experiment.run_facts import BudgetFacts, DataFacts, Provenance
 from smallsteps.experiment.sweeps import check_counts
@@ -68,11 +69,12 @@ def run(
     """Runs a recipe, or the one of that name or file, in the folder `out`, or continues it; returns
     what `results.json` holds.
 
+    `reporter` receives progress updates; without one, a notebook shows them below the cell.
     `access`: base URL and key of served models, which no recipe and no file names. Raises
     UserError where something cannot be done as the recipe says, before the first training and the
     first paid call where that can be known."""
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    listener = TimeTaken(reporter or Silent())
+    listener = TimeTaken(reporter or default_reporter())
     with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:
         earlier = None
         if (folder.path / FILE_NAME).exists() and not folder.damaged(FILE_NAME):
