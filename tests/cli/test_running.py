@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 from smallsteps.cli.main import main
+from smallsteps.experiment.data_parts import store_parts
 from smallsteps.experiment.method import methods
 from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.experiment.results import read_results
+from smallsteps.experiment.settings import DataSettings
+from smallsteps.tasks import get_task
 
 
 def test_compare_on_own_data_names_the_best_student(chains, uni_student, tmp_path, capsys):
@@ -58,7 +61,7 @@ def test_feedback_is_planned_and_a_missing_file_is_refused(chains, tmp_path, cap
     assert "1 new question" in said
     assert main([*command, "--feedback", str(tmp_path / "none.jsonl")]) == 2
     error = capsys.readouterr().err
-    assert "data.feedback" in error and "none.jsonl" in error and "no such file" in error
+    assert "error: --feedback: " in error and "none.jsonl" in error and "no such file" in error
     file.write_text(json.dumps({**judgement, "verdict": "bad"}) + "\n", encoding="utf-8")
     assert main([*command, "--feedback", str(file)]) == 2
     assert "feedback.jsonl:1: field 'verdict' must be right or wrong" in capsys.readouterr().err
@@ -139,3 +142,23 @@ def test_recipes_lists_every_bundled_recipe_with_what_it_is_for(capsys):
     assert main(["recipes"]) == 0
     shown = capsys.readouterr().out
     assert "as-es/gsm8k" in shown and "Pre-trains the bundled student" in shown
+
+
+def test_chains_that_contradict_their_answer_are_kept_and_counted(tmp_path, capsys):
+    """Two end in "= 36", without a closing that says so, and their answer is 99."""
+    rows = [
+        {"id": str(n), "question": f"What is 4 * 9 + {n}?", "rationale": "4 * 9 = 36", "answer": a}
+        for n, a in enumerate(["99", "99", *["36"] * 28])
+    ]
+    file = tmp_path / "c.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["compare", str(file), "--student", "bundled", "--arms", "direct", "--dry-run"]
+    assert main(command) == 0
+    assert "2 chains whose last number is not their answer" in capsys.readouterr().out
+    lines: list[str] = []
+    facts = store_parts(DataSettings(chains=str(file)), get_task("numbers"), tmp_path, lines.append)
+    assert (facts["chains"], facts["wrong"], facts["contradicting"]) == (30, 0, 2)
+    assert lines[-1] == (
+        "2 chains whose last number is not their answer (0, 1); kept, with a closing that states "
+        "the answer"
+    )

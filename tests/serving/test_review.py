@@ -155,9 +155,18 @@ def test_in_a_browser_the_keyboard_judges_edits_and_labels(tmp_path: Path, brows
         body.send_keys("e")
         until(lambda: text_of("labels") == "all labelled, saved")
         body.send_keys("r")
-        until(lambda: text_of("saved") == "Saved as right.")
-        body.send_keys("n")
         until(lambda: text_of("question").startswith("Bo"))
+        assert text_of("status") == "Chain 1 saved as right. p goes back to it."
+        body.send_keys("p")  # the way back
+        until(lambda: text_of("question").startswith("Ann"))
+        assert browser.find_element("id", "right").get_attribute("aria-pressed") == "true"
+        body.send_keys("w")  # a person thinks again
+        until(lambda: text_of("question").startswith("Bo"))
+        body.send_keys("p")
+        until(lambda: text_of("question").startswith("Ann"))
+        body.send_keys("rr")  # the second r is not meant for the next chain
+        until(lambda: text_of("question").startswith("Bo"))
+        assert browser.find_element("id", "right").get_attribute("aria-pressed") == "false"
         assert text_of("pieces").count("<img") == 1, "markup stays text"
         assert not browser.find_elements("css selector", "#pieces img, #pieces b")
         body.send_keys("i")
@@ -165,7 +174,9 @@ def test_in_a_browser_the_keyboard_judges_edits_and_labels(tmp_path: Path, brows
         area.send_keys(Keys.CONTROL, "a")
         area.send_keys("2 + 2 = 4. The answer is 4.", Keys.ESCAPE)
         body.send_keys("w")
-        until(lambda: text_of("saved") == "Saved as wrong, with your edit.")
+        until(
+            lambda: text_of("saved") == "Saved as wrong, with your edit. That was the last chain."
+        )
         assert text_of("progress") == "2 of 2; 2 judged, 1 labelled"
         size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -173,7 +184,8 @@ def test_in_a_browser_the_keyboard_judges_edits_and_labels(tmp_path: Path, brows
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         assert width <= 400
         assert not [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
-    ann, bo = read_feedback(tmp_path / "f.jsonl")
-    assert (ann.verdict, bo.verdict, bo.edited) == ("right", "wrong", "2 + 2 = 4. The answer is 4.")
+    *ann, bo = read_feedback(tmp_path / "f.jsonl")
+    assert [said.verdict for said in ann] == ["right", "wrong", "right"]
+    assert (bo.verdict, bo.edited) == ("wrong", "2 + 2 = 4. The answer is 4.")
     (labelled,) = read_chains(tmp_path / "l.jsonl", TASK).chains
     assert [kind for kind, _ in labelled.rationale.gold] == ["ES", "AS", "ES"]

@@ -3,8 +3,9 @@
 import pytest
 
 from smallsteps.errors import DataError
+from smallsteps.records import Problem
 from smallsteps.tasks import get_task
-from smallsteps.tasks.records_from_rows import chain_of, problem_of
+from smallsteps.tasks.records_from_rows import chain_of, ends_in_another_number, problem_of
 
 GSM8K = get_task("gsm8k")
 ROW = {"question": "Ann has 3 pens and buys 4. How many?", "rationale": "3 + 4 = 7.", "answer": 7}
@@ -80,3 +81,19 @@ def test_fields_of_another_type_are_refused(fields, message):
 def test_a_gold_answer_is_kept_as_the_task_reads_it_back():
     row = {"question": "Where?", "choices": ["zoo", "river"], "answer": "B"}
     assert problem_of(row, "q", get_task("commonsenseqa")).answer == "river"
+
+
+@pytest.mark.parametrize(
+    ("rationale", "answer", "task", "contradicts"),
+    [
+        ("4 * 9 = 36", "99", "numbers", True),
+        ("4 * 9 = 36", "36", "numbers", False),
+        ("4 * 9 = 36.", "36.0", "gsm8k", False),
+        ("It is so.", "99", "numbers", False),
+        ("Ann has 3 pens.", "pens", "numbers", False),
+        ("Ann lives in Rome 3.", "Paris", "text", False),
+    ],
+)
+def test_a_last_number_that_is_not_the_answer_is_seen(rationale, answer, task, contradicts):
+    problem = Problem("1", "How many?", answer)
+    assert ends_in_another_number(rationale, problem, get_task(task)) is contradicts

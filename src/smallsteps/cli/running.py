@@ -128,6 +128,7 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
         _check_run_folder(recipe, out)
     from smallsteps.experiment.feedback_data import feedback_line
     from smallsteps.experiment.plan import plan_lines
+    from smallsteps.tasks.files import contradictions
 
     say(recipe.to_yaml())
     with rehearse(recipe, access()) as data:
@@ -135,6 +136,8 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
             say(line)
         if data.feedback.counts:
             say(feedback_line(data.feedback.counts))
+        if count := data.facts.get("contradicting"):
+            say(contradictions(count))
 
 
 def _run(recipe: Recipe, out: Path, threads: int | None) -> None:

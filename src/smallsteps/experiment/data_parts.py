@@ -149,6 +149,10 @@ def _store_files(data: DataSettings, task: Task, folder: Path, say: Say | None) 
         "wrong": len(counts.wrong_ids),
         "closed": counts.closed,
     }
+    if counts.contradicting_ids:
+        facts["contradicting"] = len(counts.contradicting_ids)
+    if say is not None and (line := counts.contradiction_line()):
+        say(line)
     given = {}
     if data.validation is not None:
         given["validation"] = iter_chains(data.validation, task, data.columns, say=say)

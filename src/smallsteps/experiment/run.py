@@ -57,6 +57,7 @@ from smallsteps.experiment.why_results import WhyResults
 from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
 from smallsteps.students.settings import BUNDLED
+from smallsteps.tasks.files import contradictions
 
 
 def run(
@@ -165,10 +166,12 @@ def _say_sizes(lab: Lab) -> None:
     if lab.data.feedback.counts:
         lab.reporter.say(feedback_line(lab.data.feedback.counts))
     if lab.data.train_chains:
+        count = facts.get("contradicting", 0)
+        contradicting = f"; {contradictions(count)}" if count else ""
         lab.reporter.say(
             f"data: {counted(facts['train'], 'chain')} to train on, {facts['validation']:,} for "
             f"validation, {counted(facts['test'], 'problem')} to test; overlap {facts['overlap']}; "
-            f"{counted(facts['wrong'], 'chain')} with a wrong answer left out"
+            f"{counted(facts['wrong'], 'chain')} with a wrong answer left out{contradicting}"
         )
         return
     lab.reporter.say(

@@ -45,6 +45,8 @@ class DataFacts(ResultRecord):
     """Chains left out because their answer is wrong."""
     closed: int | None = None
     """Chains that got a closing sentence."""
+    contradicting: int | None = None
+    """Of these, chains whose last number is not the answer."""
     odd: int | None = None
     """Chains left out because they cannot be trained on as they are."""
     feedback: FeedbackFacts | None = None

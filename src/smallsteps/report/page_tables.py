@@ -177,6 +177,7 @@ DATA_PHRASES = {
     "chains": "chains read or made",
     "wrong": "left out: their answer is wrong",
     "closed": "ended without stating the answer, a closing sentence was added",
+    "contradicting": "of these, chains whose last number is not the answer",
     "odd": "left out: too long, or the answer stated before the end",
     "judgements": "feedback: chains that people judged",
     "edited": "feedback: edited chains learnt from",

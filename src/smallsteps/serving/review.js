@@ -6,6 +6,7 @@ let chain = null;   // what the server said of the chain on the page
 let kinds = [];     // "ES", "AS" or null for each sub-sentence
 let place = 0;      // the sub-sentence that e and a label
 let saving = Promise.resolve();
+let judging = false;   // whether a judgement is under way: a second r is not meant for the next chain
 
 function say(text, bad = false) {
   at("status").textContent = text;
@@ -25,7 +26,7 @@ async function ask(path, body) {
   return content;
 }
 
-async function show(number) {
+async function show(number, note = "") {
   await saving;
   try {
     chain = await ask(`review/chains/${number}`);
@@ -46,7 +47,7 @@ async function show(number) {
   at("edited").value = chain.edited ?? chain.pieces.join("");
   openEdit(chain.edited !== null);
   at("saved").textContent = "";
-  say("");
+  say(note);
   drawVerdict();
   drawProgress();
   drawPieces();
@@ -105,7 +106,8 @@ function label(kind) {
 }
 
 function judge(verdict) {
-  if (!chain) return;
+  if (!chain || judging) return;
+  judging = true;
   const text = at("edited").value;
   const edited = at("edit-field").hidden || text.trim() === chain.pieces.join("").trim() ? null : text;
   const judged = chain;
@@ -114,13 +116,22 @@ function judge(verdict) {
       const reply = await ask("review/feedback", { number: judged.number, verdict, edited });
       if (judged.verdict === null) judged.judged += 1;
       judged.verdict = verdict;
-      if (judged !== chain) return;
-      at("saved").textContent = `Saved as ${verdict}${reply.edited ? ", with your edit" : ""}.`;
-      drawVerdict();
-      drawProgress();
+      return `aved as ${verdict}${reply.edited ? ", with your edit" : ""}.`;
     } catch (error) {
       say(error.message, true);
+      return null;
     }
+  });
+  saving.then((saved) => {
+    judging = false;
+    if (saved === null || judged !== chain) return;
+    if (judged.number + 1 < judged.count) {
+      show(judged.number + 1, `Chain ${judged.number + 1} s${saved} p goes back to it.`);
+      return;
+    }
+    at("saved").textContent = `S${saved} That was the last chain.`;
+    drawVerdict();
+    drawProgress();
   });
 }
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import atomic_file
-from smallsteps.errors import DataError, RecipeError, nearest
+from smallsteps.errors import DataError, RecipeError, counted, nearest
 from smallsteps.outputs import writing
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks import get_task
@@ -29,7 +29,12 @@ from smallsteps.tasks.fields import FIELDS, in_line, missing, scalar, text_field
 from smallsteps.tasks.first_lines import FirstLines
 from smallsteps.tasks.json_rows import EXAMPLE, read_json
 from smallsteps.tasks.notes import Notes, Say
-from smallsteps.tasks.records_from_rows import Closing, chain_of, problem_of
+from smallsteps.tasks.records_from_rows import (
+    Closing,
+    chain_of,
+    ends_in_another_number,
+    problem_of,
+)
 from smallsteps.tasks.shapes import cleaned, in_our_shape
 from smallsteps.tasks.sources import check_exists, first_bytes
 from smallsteps.tasks.tables import HUB, read_arrow, read_csv, read_hub, read_parquet
@@ -146,6 +151,31 @@ class RowCounts:
     rows: int = 0
     wrong_ids: list[str] = field(default_factory=list)
     closed: int = 0
+    contradicting_ids: list[str] = field(default_factory=list)
+    """Of the closed ones, those whose last number is not the answer."""
+
+    def contradiction_line(self) -> str | None:
+        """A line on chains whose last number is not the answer; None: there are none."""
+        ids = self.contradicting_ids
+        if not ids:
+            return None
+        shown = ", ".join(in_line(name) for name in ids[:MAX_SHOWN])
+        shown += ", ..." if len(ids) > MAX_SHOWN else ""
+        return f"{contradictions(len(ids))} ({shown}); kept, with a closing that states the answer"
+
+
+MAX_SHOWN = 3
+"""Maximum number of ids in a line of the reader."""
+
+
+def contradictions(count: int) -> str:
+    """How many chains contradict their answer.
+
+    >>> contradictions(1)
+    '1 chain whose last number is not its answer'
+    """
+    ending = "its answer" if count == 1 else "their answer"
+    return f"{counted(count, 'chain')} whose last number is not {ending}"
 
 
 def iter_chains(
@@ -176,7 +206,10 @@ def iter_chains(
                     counts.wrong_ids.append(identifier)
                     overlooked = overlooked or task.overlooks_choices(chain.problem)
                     continue
-                counts.closed += chain.rationale.text != row["rationale"]
+                if chain.rationale.text != row["rationale"]:
+                    counts.closed += 1
+                    if ends_in_another_number(row["rationale"], chain.problem, task):
+                        counts.contradicting_ids.append(identifier)
             empty = False
             yield chain
     if empty:

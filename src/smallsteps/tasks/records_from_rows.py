@@ -23,6 +23,7 @@ from smallsteps.tasks.fields import (
     short,
     text_field,
 )
+from smallsteps.tasks.word_problems import number
 
 Closing = Literal["add", "keep"]
 """`add`: a rationale without a closing sentence gets one; `keep`: rationales stay as they are."""
@@ -106,6 +107,20 @@ def chain_of(row: Row, identifier: str, task: Task, closing: Closing) -> Chain:
     return Chain(
         problem, Rationale(f"{identifier}/rationale", identifier, text, correct=correct, gold=gold)
     )
+
+
+def ends_in_another_number(rationale: str, problem: Problem, task: Task) -> bool:
+    """Whether the last number of a rationale without a closing is not the answer, a number. It may
+    be right all the same: "so she has 7 pens in 3 boxes".
+
+    >>> from smallsteps.tasks import get_task
+    >>> ends_in_another_number("4 * 9 = 36", Problem("1", "?", "99"), get_task("numbers"))
+    True
+    """
+    if problem.answer is None or number(problem.answer) is None:
+        return False
+    last = task.extract(rationale, True, problem)
+    return number(last) is not None and not task.same(last, problem.answer)
 
 
 def _reads_back(task: Task, problem: Problem, answer: str) -> bool:
