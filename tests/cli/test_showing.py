@@ -108,6 +108,17 @@ def test_several_runs_are_one_table_and_their_folders_stay_as_they_are(tmp_path,
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_joined_runs_that_differ_in_settings_say_so_below_their_table(tmp_path, capsys):
+    folders = [
+        make_kept_run(tmp_path / "first", RIGHT),
+        make_kept_run(tmp_path / "second", {("direct", 0): [0]}, train={"passes": 2.0}),
+    ]
+    text = shown(capsys, *folders)
+    assert text.startswith("Joined: first, second")
+    assert text.index("answer") < text.index("Settings that differ") < text.index("reaches 50.0")
+    assert "train.passes 20.0 2.0" in text
+
+
 def test_the_joined_page_and_picture_are_written_where_they_are_told(tmp_path, capsys):
     folders = [make_kept_run(tmp_path / name, RIGHT) for name in ("first", "second")]
     page, figure = tmp_path / "out" / "joined.html", tmp_path / "out" / "joined.svg"

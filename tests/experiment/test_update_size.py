@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from smallsteps.experiment.outcome import ChainSelection
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.run import run
 from smallsteps.experiment.update_size import update_examples
 from tiny_labs import tiny_lab
+from tiny_runs import Listener, tiny_content
 
 
 class _Arm:
@@ -46,3 +49,14 @@ def test_what_the_recipe_names_stays(tmp_path: Path) -> None:
 def test_all_arms_of_a_sweep_share_the_size_of_the_most_chains(tmp_path: Path) -> None:
     """The trap: 12 chains alone would have 8, so that arms would differ in two things."""
     assert _size(tmp_path, (12, 24), passes=400) == 32
+
+
+def test_a_run_says_that_its_updates_are_smaller_and_keeps_the_number(tmp_path: Path) -> None:
+    listener = Listener()
+    train = {"update_examples": None, "budget": None, "passes": 2.0, "evaluations": 1}
+    recipe = make_recipe(tiny_content(train=train, evaluation={"why_problems": 0}))
+    results = run(recipe, tmp_path / "run", listener)
+    assert results.budget.update_examples == 8
+    assert any(line.startswith("updates of 8 examples, not 64: ") for line in listener.lines)
+    (line,) = [line for line in listener.lines if "  plan: " in line]
+    assert "plan: 6 updates" in line, "2 passes over 24 chains, 8 at a time"

@@ -48,7 +48,16 @@ def test_only_settings_that_differ_are_named_and_neither_arms_seeds_nor_title(tm
         ("train.learning_rate", ["–", "0.0003"]),
     ]
     assert differing_settings(two_runs(tmp_path / "same")) == []
-    assert differing_settings(runs[:1]) == []
+    (runs[0].folder / "recipe.yaml").unlink()
+    assert differing_settings(runs[:1]) == [], "results may be given away without a recipe"
+
+
+def test_a_section_that_only_one_run_has_is_no_difference(tmp_path) -> None:
+    """The trap: `base` reads a section that the other run does not have."""
+    make_kept_run(tmp_path / "a", FIRST)
+    make_kept_run(tmp_path / "b", {("base", 0): [1]})
+    assert "baselines:\n" in (tmp_path / "b/recipe.yaml").read_text()
+    assert differing_settings([read_so_far(tmp_path / name) for name in "ab"]) == []
 
 
 def test_page_terminal_and_tables_for_programs_name_them(tmp_path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from smallsteps.cli.progress import open_console, say
 from smallsteps.experiment.ownership import RESULTS
 from smallsteps.experiment.results import Results
-from smallsteps.experiment.so_far import read_so_far
+from smallsteps.experiment.so_far import RunSoFar, read_so_far
 from smallsteps.outputs import check_output, writing
 from smallsteps.report.cost_curves import CostFigure, cost_figures
 from smallsteps.report.figure_files import FILE_NAME, check_figure_name, cost_picture
@@ -60,10 +60,7 @@ def show_runs(folders: Sequence[Path], shown: Shown, baseline: str | None) -> No
         say(run.notice)
     if not results.arms:
         return
-    settings = settings_table(run.members)
-    if settings is not None:
-        open_console().print(settings)
-    print_results(results, shown.cost, times_compare=times_compare(run.members))
+    print_results(results, shown.cost, run.members)
     if not joined and shown.page is None:
         files = write_report(runs[0].folder, results) + files
     if files:
@@ -82,15 +79,17 @@ def _write_files(run: ShownRun, shown: Shown) -> list[str]:
     return files
 
 
-def print_results(results: Results, cost: str = "tokens", *, times_compare: bool = True) -> None:
-    """Prints the tables, the main figure where there is one, and the verdict."""
+def print_results(results: Results, cost: str = "tokens", members: Sequence[RunSoFar] = ()) -> None:
+    """Prints the tables, the main figure where there is one, and the verdict. `members`: the runs
+    that were joined."""
     console = open_console()
-    for table in tables(results):
-        console.print(table)
+    for table in [*tables(results), settings_table(members)]:
+        if table is not None:
+            console.print(table)
     figures: dict[str, CostFigure] = {figure.cost: figure for figure in cost_figures(results)}
     if figures:
         console.print(TerminalFigure(figures.get(cost) or next(iter(figures.values()))))
-    say(verdict(results, times_compare=times_compare).text)
+    say(verdict(results, times_compare=times_compare(members)).text)
 
 
 def write_report(run_folder: Path, results: Results) -> list[str]:

@@ -58,6 +58,7 @@ from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import contradictions
+from smallsteps.training.settings import LARGEST_UPDATE
 
 
 def run(
@@ -217,6 +218,11 @@ def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
     if not chain_arms:
         return
     lab.update_examples = update_examples(lab, chain_arms)
+    if train.update_examples is None and lab.update_examples < LARGEST_UPDATE:
+        lab.reporter.say(
+            f"updates of {lab.update_examples} examples, not {LARGEST_UPDATE}: on few chains, more "
+            "updates teach more (train.update_examples sets another number)"
+        )
     if train.until == "passes":
         lab.reporter.say(f"budget: {train.passes:g} passes over each arm's examples")
         return

@@ -67,7 +67,7 @@ class EvaluationSettings(Settings):
     paper_protocol: bool = False
     """Also grade the three checkpoints of the paper on the test set and report the best of them."""
     bootstrap: int = Field(10_000, ge=100, le=10_000_000)
-    """Resamples behind each interval."""
+    """Resamples behind each bootstrap interval."""
     why_problems: int = Field(200, ge=0)
     """Test problems with a gold chain on which each student continues gold prefixes, so that the
     page can show how errors accumulate; 0: none."""

@@ -30,10 +30,19 @@ class DifferingSetting:
 
 def differing_settings(runs: Sequence[RunSoFar]) -> list[DifferingSetting]:
     """The settings in which the recipes of the runs differ, in the order of the recipe; none where
-    there is one run. A key that a recipe lacks is the same as null.
+    there is one run. A key that a recipe lacks is the same as null. A section that some recipe has
+    not (no arm reads it there) says nothing about the others.
 
     Raises RunFolderError where a recipe cannot be read."""
-    contents = [dict(_flat(_recipe(run))) for run in runs]
+    if len(runs) < 2:  # its results may have been given away without its recipe
+        return []
+    recipes = [_recipe(run) for run in runs]
+    names = dict.fromkeys(name for recipe in recipes for name in recipe)
+    in_some = {name for name in names if len({isinstance(r.get(name), dict) for r in recipes}) > 1}
+    contents = [
+        dict(_flat({name: value for name, value in recipe.items() if name not in in_some}))
+        for recipe in recipes
+    ]
     keys = dict.fromkeys(key for content in contents for key in content)
     return [
         DifferingSetting(key, [_shown(content.get(key)) for content in contents])
