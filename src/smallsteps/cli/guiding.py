@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.environment import access
+from smallsteps.cli.guided_answers import Gated, ReaderAnswers
 from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.progress import Terminal, say
 from smallsteps.errors import RecipeError, counted
-from smallsteps.evaluation.comparison import compare_scores
-from smallsteps.evaluation.grade import grade
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import ReplyStore
@@ -24,12 +21,11 @@ from smallsteps.methods.guided.config import ReaderSettings
 from smallsteps.methods.guided.gate import ASPECT, Gate, answers_through_gate, choose
 from smallsteps.methods.guided.method import (
     guided_answers,
-    turned,
     unguided_answers,
     write_rationales,
 )
 from smallsteps.methods.guided.open_reader import open_reader
-from smallsteps.methods.guided.rationales import GuidedAnswer, WrittenRationale, predictions_of
+from smallsteps.methods.guided.rationales import WrittenRationale
 from smallsteps.methods.guided.reader import (
     Reader,
     ReaderQuestion,
@@ -46,8 +42,6 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import at, read_problems, write_rows
 
-DIGITS = 4
-"""Decimal places of a factuality in a row."""
 DEFAULT_TASK = "hotpotqa"
 """The task of a guide that has none stored."""
 
@@ -92,116 +86,6 @@ class GuideOptions:
     """None: every rationale is shown."""
     dry_run: bool = False
     """Print the forecast and stop."""
-
-
-@dataclass(frozen=True)
-class _Gated:
-    """What a gate did."""
-
-    least: float
-    factualities: Sequence[float | None]
-    """None: the judge gave no rating."""
-    passed: Sequence[bool]
-    """Whether the rationale was shown."""
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """The reader's answers to the problems of a file."""
-
-    task: Task
-    problems: Sequence[Problem]
-    rationales: Sequence[WrittenRationale]
-    final: Sequence[GuidedAnswer]
-    """With rationales; those that a gate held back: without."""
-    guided: Sequence[GuidedAnswer] | None
-    """With every rationale; None: nobody asked for all of them."""
-    alone: Sequence[GuidedAnswer] | None
-    """Without; None: not asked for."""
-    gated: _Gated | None
-    """None: there was no gate."""
-
-    def correct(self, outcomes: Sequence[GuidedAnswer]) -> list[bool]:
-        """Whether each outcome is a gold answer of its problem."""
-        return [
-            any(self.task.same(outcome.answer, gold) for gold in self.task.golds(problem))
-            for problem, outcome in zip(self.problems, outcomes, strict=True)
-        ]
-
-    @property
-    def others(self) -> dict[str, Sequence[GuidedAnswer]]:
-        """Ending of their fields in a row → the answers that the final ones are compared with."""
-        named = {"guided": self.guided if self.gated else None, "without": self.alone}
-        return {name: outcomes for name, outcomes in named.items() if outcomes is not None}
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per problem, in order."""
-        rows: list[dict[str, Any]] = [
-            {
-                "id": problem.id,
-                "question": problem.question,
-                "context": problem.context,
-                "rationale": rationale.text,
-                "answer": outcome.answer,
-                "read_from": outcome.read_from,
-            }
-            for problem, rationale, outcome in zip(
-                self.problems, self.rationales, self.final, strict=True
-            )
-        ]
-        if self.gated is not None:
-            gated = self.gated
-            for row, factuality, passed in zip(rows, gated.factualities, gated.passed, strict=True):
-                row["factuality"] = None if factuality is None else round(factuality, DIGITS)
-                row["gated"] = not passed
-        for name, outcomes in self.others.items():
-            for row, outcome in zip(rows, outcomes, strict=True):
-                row[f"answer_{name}"] = outcome.answer
-        self._add_correctness(rows, self.final, "correct")
-        for name, outcomes in self.others.items():
-            self._add_correctness(rows, outcomes, f"correct_{name}")
-        return rows
-
-    def _add_correctness(
-        self, rows: list[dict[str, Any]], outcomes: Sequence[GuidedAnswer], name: str
-    ) -> None:
-        corrects = self.correct(outcomes)
-        for row, problem, correct in zip(rows, self.problems, corrects, strict=True):
-            if problem.answer is not None:
-                row[name] = correct
-
-    def gate_lines(self) -> Iterator[str]:
-        """How many rationales the gate held back."""
-        if self.gated is None:
-            return
-        hidden = self.gated.passed.count(False)
-        unread = self.gated.factualities.count(None)
-        note = f", {unread:,} of them without a readable rating" if unread else ""
-        yield (
-            f"gate: {hidden:,} of {counted(len(self.problems), 'rationale')} not shown to the "
-            f"reader (factuality below {self.gated.least:g}{note})"
-        )
-
-    def score_lines(self) -> Iterator[str]:
-        """The scores, and the paired comparisons of those that are known. Nothing where a gold
-        answer is missing."""
-        if any(problem.answer is None for problem in self.problems):
-            return
-        by_name = {"gated": self.final} if self.gated else {}
-        if self.guided is not None:
-            by_name["guided"] = self.guided
-        if self.alone is not None:
-            by_name["alone"] = self.alone
-        scores = {
-            name: grade(predictions_of(outcomes), self.problems, self.task)
-            for name, outcomes in by_name.items()
-        }
-        for name, score in scores.items():
-            yield f"{name}: {score.signature()}"
-        for first, second in combinations(scores, 2):
-            yield f"{first} - {second}: {compare_scores(scores[first], scores[second])}"
-            changes = turned(self.correct(by_name[second]), self.correct(by_name[first]))
-            yield ", ".join(f"{change} {count}" for change, count in changes.items())
 
 
 def guide_file(
@@ -298,32 +182,32 @@ def _judge(
     problems: Sequence[Problem],
     rationales: Sequence[WrittenRationale],
     reporter: Terminal,
-) -> _Gated:
+) -> Gated:
     total = len(problems)
     factualities = gate.factualities(
         problems, rationales, lambda done: reporter.advance("judging", done, total)
     )
-    return _Gated(gate.least, factualities, [gate.passes(value) for value in factualities])
+    return Gated(gate.least, factualities, [gate.passes(value) for value in factualities])
 
 
 def _ask(
     task: Task,
     problems: Sequence[Problem],
     rationales: Sequence[WrittenRationale],
-    gated: _Gated | None,
+    gated: Gated | None,
     reader: Reader,
     compare: bool,
-) -> _Answers:
+) -> ReaderAnswers:
     """Asks the reader; with `compare` everything both ways, else each question once."""
     if gated is not None and not compare:
         final = answers_through_gate(problems, rationales, gated.passed, reader)
-        return _Answers(task, problems, rationales, final, None, None, gated)
+        return ReaderAnswers(task, problems, rationales, final, None, None, gated)
     guided = guided_answers(problems, rationales, reader)
     alone = unguided_answers(problems, reader) if compare else None
     final = guided
     if gated is not None and alone is not None:
         final = choose(guided, alone, gated.passed, rationales)
-    return _Answers(task, problems, rationales, final, guided, alone, gated)
+    return ReaderAnswers(task, problems, rationales, final, guided, alone, gated)
 
 
 def task_name_for(guide: str) -> str:
