@@ -31,6 +31,8 @@ FILES = {
     ),
     "said.jsonl": '{"id": "1", "answer": "7"}\n',
     "empty.jsonl": "",
+    "table.csv": "1,How many?,So 3.,3\n2,How?,So 4.,4\n",
+    "upper.jsonl": '{"ID": "1", "Text": "x"}\n',
     "blank.jsonl": "\n\n",
     "torn.jsonl": '{"id": "1", "question": "3',
     "list.jsonl": '[{"id": "1"}]\n',

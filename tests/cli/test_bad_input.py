@@ -340,3 +340,37 @@ def test_bad_input_ends_in_one_line_and_changes_nothing(command, message, refuse
 def test_the_table_has_no_row_twice_and_enough_of_them():
     commands = [command for command, _ in TABLE]
     assert len(commands) == len(set(commands)) > 500
+
+
+SMALL_TRAPS = {
+    "segment chains.jsonl --out new.jsonl --student student": (
+        "--student student: the strategy inter does not read it. Leave it out, or name one that "
+        "does: --strategy ent"
+    ),
+    "segment chains.jsonl --out new.jsonl --strategy ent --student student "
+    "--untrained-student student": (
+        "--untrained-student student: the strategy ent does not read it. .*--strategy 'ent\\*'"
+    ),
+    "segment https://example.org/c.jsonl --out new.jsonl": (
+        "https://example.org/c.jsonl: an address, not a file. Fetch it first: curl -LO https://ex"
+    ),
+    "segment table.csv --out new.jsonl": (
+        "no field 'rationale'. The row has: 1, How many\\?, So 3., 3. .*If the first line is a row"
+    ),
+    "grade upper.jsonl chains.jsonl": "no field 'id'. The row has: ID, Text. Expected id and text",
+    "quality chains.jsonl --ratings missing.csv": "missing.csv: no such file",
+    "teach chains.jsonl --out new.jsonl --teacher models/mine/": "models/mine/: no such file or fold",
+    "recipes --schema --arms": "--schema and --arms exclude each other",
+    "run demo --set train.passes=3": "changes without --set: smallsteps run RECIPE key=value",
+    "run mising.yaml --dry-run": "no recipe file mising.yaml. Did you mean missing.yaml\\?",
+    "run chains.jsonl --dry-run": "smallsteps compare chains.jsonl --student NAME --out DIR",
+    "demo --threads x": "'--threads': expected a whole number, got 'x'",
+    "compare chains.jsonl --student student --arms '' --dry-run": (
+        "--arms: expected a list .* Type for example --arms base,answer-only,direct"
+    ),
+}
+
+
+@pytest.mark.parametrize("command", SMALL_TRAPS)
+def test_a_small_mistake_is_told_with_what_to_type(command, refused):
+    refused(command, SMALL_TRAPS[command])

@@ -48,6 +48,9 @@ def in_options(message: str, changes: Sequence[str] = ()) -> str:
         message = re.sub(rf"{place}{name}(?=: )", option, message)
         if "." in key:
             message = re.sub(rf"{place}{name}(?![\w.=])", option, message)
+    # lists are typed without brackets, and seeds as a number
+    message = re.sub(r"Type for example arms=\[([^\]]*)\]", r"Type for example --arms \1", message)
+    message = re.sub(r"Type for example seeds=\[[^\]]*\]", "Type for example --seeds 3", message)
     sections = "|".join(Recipe.model_fields)
     return re.sub(rf"(?<!--set ){_NAME}((?:{sections})(?:\.\w+)+=)", r"--set \1", message)
 
@@ -58,6 +61,8 @@ def in_keys(message: str) -> str:
     >>> in_keys("name its column: --columns rationale=COLUMN. Or add --task text")
     'name its column: data.columns.rationale=COLUMN. Or add data.task=text'
     """
+    if "smallsteps compare" in message:  # a whole command to type
+        return message
     message = re.sub(r"--columns (\w+)=", r"data.columns.\1=", message)
     for key, option in OPTIONS.items():
         if option.startswith("--"):

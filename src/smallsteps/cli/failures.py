@@ -44,6 +44,8 @@ def failed(error: Exception) -> int:
             error.message = expected  # type: ignore[attr-defined]
         message = getattr(error, "format_message", error.__str__)().strip()
         command = getattr(getattr(error, "ctx", None), "command_path", "smallsteps")
+        if (command, getattr(error, "option_name", None)) == ("smallsteps run", "--set"):
+            message = "run takes changes without --set: smallsteps run RECIPE key=value"
         if type(error).__name__ != "NoArgsIsHelpError":  # which has shown the help already
             _print_error(f"{message.rstrip('.')}. See {command} --help")
         return 2
@@ -72,8 +74,8 @@ def _expected_number(cause: BaseException | None) -> str:
         return ""
     fault = cause.errors()[0]
     expectation = {
-        "int_parsing": "a whole number such as 4000",
-        "int_parsing_size": "a whole number such as 4000",
+        "int_parsing": "a whole number",
+        "int_parsing_size": "a whole number",
         "float_parsing": "a number such as 0.5",
         "greater_than_equal": "a number of at least {ge}",
         "less_than_equal": "a number of at most {le}",

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from smallsteps.errors import DataError
 from smallsteps.records import Kind, Prediction, Problem, Stopped
 from smallsteps.tasks import Task
-from smallsteps.tasks.fields import scalar, type_name
+from smallsteps.tasks.fields import names_of, scalar, type_name
 from smallsteps.tasks.files import at
 
 MAX_TOKENS = 2**53
@@ -45,8 +45,8 @@ def prediction_of(
         identifier = scalar(row, "id")
         if identifier is None:
             raise DataError(
-                "no field 'id'. Expected id and text, or id and answer, "
-                'such as {"id": …, "text": …}'
+                f"no field 'id'. The row has: {names_of(row)}. Expected id and text, or id and "
+                'answer, such as {"id": …, "text": …}'
             )
         if "text" not in row and "answer" not in row:
             raise DataError(

@@ -28,6 +28,7 @@ from smallsteps.quality.sheets import (
 from smallsteps.report.visible import visible_line
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import write_rows
+from smallsteps.tasks.sources import check_exists
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def compare_sheets(
     """Prints the agreement of raters with each other and with judges; `out`: writes it too.
 
     Raises RecipeError where there is nothing to compare."""
+    for file in (*ratings, *scores):
+        check_exists(file)
     if len(ratings) + len(scores) < 2:
         raise RecipeError(
             f"--ratings {ratings[0]}: one rater and no judge have nothing to compare. Name another "

@@ -55,6 +55,22 @@ class Cutting:
         if self.closing not in ("add", "keep"):
             raise RecipeError(f"--closing {self.closing}: expected add or keep")
 
+    def check_used(self, name: str) -> None:
+        """Raises RecipeError where a student is named that the strategy does not read."""
+        strategy = get_strategy(name)
+        if strategy.needs_student and self.scorer(strategy) is None:
+            return  # what is missing is said where it is opened
+        reads = (strategy.scorer == "trained") if strategy.needs_student else None
+        for option, student, is_read, other in (
+            ("--student", self.student, reads is True, "ent"),
+            ("--untrained-student", self.untrained_student, reads is False, "'ent*'"),
+        ):
+            if student is not None and not is_read:
+                raise RecipeError(
+                    f"{option} {student}: the strategy {name} does not read it. Leave it out, or "
+                    f"name one that does: --strategy {other}"
+                )
+
     def scorer(self, strategy: Strategy) -> str | None:
         """The student that scores for a strategy: its name or folder; None: none was named, or none
         is needed."""

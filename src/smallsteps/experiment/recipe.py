@@ -26,7 +26,7 @@ from smallsteps.config import (
     read_content,
     read_settings,
 )
-from smallsteps.errors import InternalError, RecipeError, nearest
+from smallsteps.errors import InternalError, RecipeError, nearest, similar_file
 from smallsteps.experiment.method import method_of, methods, methods_of, needs_chains
 from smallsteps.experiment.settings import DataSettings, EvaluationSettings
 from smallsteps.segments.settings import SegmentationSettings
@@ -217,6 +217,8 @@ def _recipe_path(name: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             what = " (it is a folder)" if path.is_dir() else ""
+            if meant := similar_file(path.name, _recipes_beside(path)):
+                raise RecipeError(f"no recipe file {name}. Did you mean {path.parent / meant}?")
             name_alone = str(path.with_suffix(""))
             raise RecipeError(
                 f"no recipe file {name}{what}. Bundled recipes go by name."
@@ -235,6 +237,15 @@ def _recipe_path(name: str) -> Path:
         )
     with resources.as_file(resources.files("smallsteps") / "recipes") as folder:
         return folder / f"{name}.yaml"
+
+
+def _recipes_beside(path: Path) -> list[str]:
+    """Names of the YAML files in the folder of `path`."""
+    try:
+        files = [file for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        return []
+    return [file.name for file in files if file.suffix in (".yaml", ".yml")]
 
 
 def _is_file(path: Path) -> bool:

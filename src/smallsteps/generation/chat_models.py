@@ -55,6 +55,10 @@ def open_chat(
     return Endpoint(settings.changed(base_url=url), budget, access.key_for(url), say)
 
 
+PATH_STARTS, PATH_ENDS = ("/", "./", "../", "~"), ("/", ".gguf", ".safetensors", ".json", ".txt")
+"""How a name begins or ends that is a path and no model's."""
+
+
 def is_local(settings: CallSettings) -> bool:
     """Whether the model is on this machine: a folder, a GGUF file, or `smollm2`. A base URL of its
     own says that it is served, whatever its name."""
@@ -68,7 +72,8 @@ def served_url(settings: CallSettings, access: Access, role: str) -> str:
     is written as a path and nothing is there: no server of strangers is asked for it. A server of
     the user's own may call its model by a path."""
     elsewhere = settings.base_url or access.base_url
-    if elsewhere is None and settings.name.startswith(("/", "./", "../", "~")):
+    is_path = settings.name.startswith(PATH_STARTS) or settings.name.endswith(PATH_ENDS)
+    if elsewhere is None and is_path:
         raise RecipeError(
             f"the {role} {settings.name}: no such file or folder. "
             "Correct the path, or name a model and its --base-url."

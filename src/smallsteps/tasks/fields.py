@@ -90,13 +90,17 @@ _DEEPEST = 50
 
 def missing(row: Row, name: str) -> str:
     """What to say about a field that is not there."""
-    return (
-        f"no field {name!r}. The row has: {_names(row)}. "
+    message = (
+        f"no field {name!r}. The row has: {names_of(row)}. "
         f"Add it, or name its column: --columns {name}=COLUMN."
     )
+    if row and not row.keys() & FIELDS and any(" " in key or key[:1].isdigit() for key in row):
+        message += " If the first line is a row, put the names of the columns above it."
+    return message
 
 
-def _names(row: Row) -> str:
+def names_of(row: Mapping[str, Any]) -> str:
+    """The names of the fields of a row, for messages."""
     more = f" and {len(row) - _MOST_NAMES} more" if len(row) > _MOST_NAMES else ""
     return (", ".join(in_line(str(name)) for name in list(row)[:_MOST_NAMES]) or "nothing") + more
 

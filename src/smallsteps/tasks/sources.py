@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import shlex
 import zlib
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ SAMPLE = 1 << 16
 """Bytes after a line that is no UTF-8 from which its encoding is guessed."""
 HEAD = 4096
 """Bytes from which compression and encoding are told."""
+_ADDRESS = re.compile(r"(https?:)/+(.+)")
+"""Of a file on the web, as `Path` writes it: with one slash."""
 LONGEST_SHOWN = 200
 """Characters of a path in a message."""
 LONGEST_LINE = 1 << 28
@@ -74,6 +77,11 @@ def check_exists(path: Path) -> None:
             raise DataError(
                 f"{shown}: a device or a pipe, not a file. Data is read more than once: "
                 "write it to a .jsonl file first."
+            )
+        if address := _ADDRESS.match(str(path)):
+            raise DataError(
+                f"{address[1]}//{address[2]}: an address, not a file. Fetch it first: "
+                f"curl -LO {address[1]}//{address[2]}"
             )
         if not path.parent.is_dir():
             raise DataError(f"{shown}: no such file, and no folder {path.parent}. Check the path.")

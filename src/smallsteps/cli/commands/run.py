@@ -140,6 +140,8 @@ def recipes(
     """List the bundled recipes."""
     from smallsteps.cli.running import list_arms, list_recipes, print_schema
 
+    if schema and arms:
+        raise typer.BadParameter("--schema and --arms exclude each other.")
     if schema:
         print_schema()
     elif arms:

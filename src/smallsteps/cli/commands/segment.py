@@ -90,4 +90,6 @@ def segment(
     if agreement:
         print_agreement(source, cutting, strategy or (), whole_segments, out)
     else:
-        segment_file(source, out, single_strategy(strategy or (), whole_segments), cutting, show)
+        name = single_strategy(strategy or (), whole_segments)
+        cutting.check_used(name)
+        segment_file(source, out, name, cutting, show)
