@@ -66,7 +66,7 @@ def test_without_gold_chains_there_is_no_file_of_them(tmp_path: Path) -> None:
         (
             "problems.jsonl",
             '{"id": "a", "question": "q"}\n{"id"',
-            r":2: expected one JSON object: ",
+            r":2: expected one JSON object \(Expecting .* at column 6\)\. Delete the file",
         ),
         ("problems.jsonl", "[]", r":1: expected one JSON object, found list"),
         ("problems.jsonl", '{"id": "a", "questoin": "q"}', ":1: Problem has no field 'questoin'"),

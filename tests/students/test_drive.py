@@ -28,7 +28,7 @@ def test_a_drive_is_plain_json(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ('{"task": "gsm8k", "pth": "uni"}', r"no field 'pth'\. Did you mean 'path'"),
-        ('{"task": ', "expected one JSON object, got"),
+        ('{"task": ', "expected one JSON object \\(Expecting value at column"),
         ('{"path": "uni"}', "expected an object with at least 'task'"),
         ("[1]", "expected an object with at least 'task'"),
     ],
