@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,26 +96,30 @@ os.fsync = lambda handle: None  # as in conftest.py
 gc.collect()
 gc.freeze()
 for line in sys.stdin:
-    arguments, fail_at, limit = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        smallsteps.experiment.fail_points.FAIL_AT = fail_at
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
-        try:
-            code = smallsteps.cli.main.main(arguments)
-        finally:
-            os._exit(code)
-    end = time.monotonic() + limit
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() > end:
-            os.kill(child, signal.SIGKILL)
-            end = float("inf")
+    ends, codes = {}, {}
+    for number, (arguments, fail_at, limit) in enumerate(json.loads(line)):
+        child = os.fork()
+        if child == 0:
+            smallsteps.experiment.fail_points.FAIL_AT = fail_at
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            code = 1
+            try:
+                code = smallsteps.cli.main.main(arguments)
+            finally:
+                os._exit(code)
+        ends[child] = (number, time.monotonic() + limit)
+    while len(codes) < len(ends):
+        for child, (number, end) in ends.items():
+            if number in codes:
+                continue
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                codes[number] = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+                ends[child] = (number, float("inf"))
         time.sleep(0.005)
-    print(os.waitstatus_to_exitcode(status), flush=True)
+    print(json.dumps([codes[number] for number in sorted(codes)]), flush=True)
 """
 
 
@@ -135,10 +140,19 @@ class Commands:
     def __call__(self, *arguments: str, limit: float = 1e6, fail_at: str = "") -> int:
         """The exit code; -9 where the process was killed: at the fail-point, or after `limit`
         seconds at the latest."""
+        return self._run([(arguments, fail_at, limit)])[0]
+
+    def together(self, *commands: Sequence[str], limits: Sequence[float] = ()) -> list[int]:
+        """The exit codes of commands that run at the same time; as above."""
+        times = limits or [1e6] * len(commands)
+        return self._run([(line, "", limit) for line, limit in zip(commands, times, strict=True)])
+
+    def _run(self, commands: Sequence[tuple[Sequence[str], str, float]]) -> list[int]:
         assert self.server.stdin and self.server.stdout
-        self.server.stdin.write(json.dumps([arguments, fail_at, limit]) + "\n")
+        self.server.stdin.write(json.dumps(commands) + "\n")
         self.server.stdin.flush()
-        return int(self.server.stdout.readline())
+        codes: list[int] = json.loads(self.server.stdout.readline())
+        return codes
 
     def errors(self) -> str:
         """What went to standard error, its end."""

@@ -5,15 +5,15 @@
     python benchmarks/gpu/smollm2.py DATA OUT [--seconds 560] [--device cuda] [--tiny]
                                      [--chains 2000] [--passes 3] [--jobs N]
 
-One recipe, one run folder. Python, not the GPU, limits so small a student; so every arm at every
-seed is a process of its own (`worker.py`), and several share the GPU. An arm begins once what it
-needs is there: the segments that its first seed cut, or the direct student that scores its chains.
-The main arms have three seeds, all others one.
+Two runs: the main arms at three seeds, then further arms at one seed. The GPU has time for several
+students of this size at once, so several processes run the same recipe in the same folder, and each
+takes the arms that are free.
 
-OUT/main-* and OUT/all-*: results.json, report.html and figure.svg of the main arms at several seeds,
-and of all arms at the first seed. OUT/status.json: what each process did. OUT/curves.jsonl: the curves of
-every training, finished or not. Whatever has ended stands in OUT, also where time runs out.
-"""
+OUT/main-* and OUT/further-*: what `smallsteps show` says of each run (JSON, page, figure), finished
+or not. OUT/main.tar.gz, OUT/further.tar.gz: the run folders without weights, from which `show` and
+paired tests can be made again anywhere. OUT/status.json: what each process did. OUT/curves.jsonl:
+the curves of every training, finished or not. All of it is renewed whenever an arm ends, also where
+time runs out or the machine is lost."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from smallsteps.experiment.outcome import folder_name, place_of
-
-WORKER = Path(__file__).resolve().parent / "worker.py"
 MAIN_ARMS = ("direct", "ases-uni-rouge", "ases-uni-ent", "ases-uni-chunks", "answer-only")
 FURTHER_ARMS = (
-    "ases-uni-inter",
     "base",
+    "ases-uni-inter",
     "self-training",
     "ases-uni-ent*",
     "ases-uni-bleu",
@@ -43,15 +42,14 @@ FURTHER_ARMS = (
     "ases-uni-loss",
     "base-fewshot",
 )
-AGREEMENT = "agreement"
-UNTRAINED = ("base", "base-fewshot")
-NEEDS_DIRECT = ("ases-uni-ent", "ases-uni-loss", "self-training")
+LABELLED = Path(__file__).resolve().parents[1] / "labelled_chains.py"
+SMALLSTEPS = [sys.executable, "-m", "smallsteps"]
 GIB_PER_JOB = 16
-"""GPU memory of a process: 12 in the mean of twelve, up to 21."""
+"""GPU memory of a process: 9 in the mean of six, up to 21."""
 TRIES = 2
-"""A process that fails (of memory, say) starts once more, and goes on where it was."""
-END_SECONDS = 45.0
-"""Kept for the results and the figures."""
+"""A process that fails (of memory, say) starts once more, and the run goes on where it was."""
+END_SECONDS = 15.0
+"""Kept for the last look at the results."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +67,7 @@ class Sizes:
 
 
 FULL = Sizes((400, 200), 150, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
-TINY = Sizes(
-    (3, 2),
-    2,
-    20,
-    ("direct", "ases-uni-ent"),
-    ("base",),
-    (1, 2),
-    4,
-    1,
-)
+TINY = Sizes((3, 2), 2, 20, ("direct", "ases-uni-ent"), ("base",), (1, 2), 4, 1)
 
 
 @dataclass
@@ -86,10 +75,7 @@ class Job:
     """One process."""
 
     name: str
-    """ARM@SEED, or what is made."""
     command: list[str]
-    needs: tuple[Path, ...] = ()
-    """Files that must be there before it starts."""
     tries: int = 0
     process: subprocess.Popen[bytes] | None = None
     began: float = 0.0
@@ -99,27 +85,89 @@ class Job:
 
 
 class Table:
-    """Runs the jobs and gathers what they leave."""
+    """Starts the processes and gathers what they leave."""
 
     def __init__(self, options: argparse.Namespace, work: Path) -> None:
         self.options, self.work, self.out = options, work, options.out
         self.sizes = TINY if options.tiny else FULL
         self.began = time.monotonic()
         self.deadline = self.began + options.seconds
-        self.run_folder = work / "run"
         self.jobs: list[Job] = []
         self.slots = options.jobs or self._slots()
+        self.ended_arms = -1
+
+    def run(self) -> None:
+        """All runs, within the time."""
         sizes = self.sizes
-        self.recipe = self._recipe("all", (*sizes.main_arms, *sizes.further_arms), sizes.seeds)
+        self._all(self._workers("main", sizes.main_arms, sizes.seeds))
+        self._all(self._workers("further", ("direct", *sizes.further_arms), sizes.seeds[:1]))
+        for job in self._multihop():
+            self._all([job])
+        self._gather(last=True)
+
+    # ---- what runs ----
 
     def _slots(self) -> int:
         """Processes at a time: one for each `GIB_PER_JOB` of GPU memory, at most 8."""
         if self.options.device == "cpu":
-            return 1
+            return 2
         import torch
 
         memory = torch.cuda.get_device_properties(0).total_memory / 2**30
         return max(1, min(8, int(memory / GIB_PER_JOB)))
+
+    def _workers(self, name: str, arms: tuple[str, ...], seeds: tuple[int, ...]) -> list[Job]:
+        """Processes that make one run together."""
+        recipe = self._recipe(name, arms, seeds)
+        command = [*SMALLSTEPS, "run", str(recipe), "--out", str(self.work / name)]
+        count = min(self.slots, len(arms) * len(seeds))
+        return [Job(f"{name} {number + 1}", command) for number in range(count)]
+
+    def _recipe(self, name: str, arms: tuple[str, ...], seeds: tuple[int, ...]) -> Path:
+        sizes, device = self.sizes, self.options.device
+        dtype = "float32" if device == "cpu" else "bfloat16"
+        (task, test), *further = self._tests().items()
+        recipe: dict[str, Any] = {
+            "title": f"SmolLM2-135M-Instruct on GSM8K chains, {name} arms",
+            "arms": list(arms),
+            "seeds": list(seeds),
+            "data": {
+                "chains": str(self.options.data / "chains.jsonl"),
+                "task": task,
+                # a tenth is for validation, and a few chains have a wrong answer
+                "limit": round(1.13 * (sizes.chains or self.options.chains)),
+                "test": str(test),
+                "also_test": {other: str(file) for other, file in further},
+            },
+            "student": {"name": str(self._student()), "device": device},
+            "train": {
+                "until": "passes",
+                "passes": self.options.passes,
+                "evaluations": max(3, round(self.options.passes)),
+                "learning_rate": self.options.learning_rate,
+                "update_examples": sizes.update_examples,
+                "validation_chains": sizes.validation,
+                "dtype": dtype,
+                "micro_batch_tokens": 8192,
+                "early_stop": "drop",
+                "overlong": "drop",
+                "target_limit": 400,
+            },
+            "evaluation": {
+                "batch_size": 256,
+                "dtype": dtype,
+                "stop_repetition": True,
+                "why_problems": 0,
+            },
+        }
+        if "self-training" in arms:
+            recipe["baselines"] = {"rounds": 1, "samples": sizes.own_samples}
+        return self._write(name, recipe)
+
+    def _write(self, name: str, recipe: dict[str, Any]) -> Path:
+        path = self.work / f"{name}.yaml"
+        path.write_text(json.dumps(recipe, indent=1), encoding="utf-8")  # JSON is YAML
+        return path
 
     def _tests(self) -> dict[str, Path]:
         """Name of a test set → a file of its first questions."""
@@ -138,104 +186,47 @@ class Table:
         folder: Path = self.options.data / "student"
         return folder if folder.is_dir() else self.options.data / "smollm2.gguf"
 
-    def _recipe(self, name: str, arms: tuple[str, ...], seeds: tuple[int, ...]) -> Path:
-        sizes, device = self.sizes, self.options.device
-        tests = self._tests()
-        (task, test), *further = tests.items()
-        recipe: dict[str, Any] = {
-            "title": f"SmolLM2-135M-Instruct on GSM8K chains, {name}",
-            "arms": list(arms),
-            "seeds": list(seeds),
-            "data": {
-                "chains": str(self.options.data / "chains.jsonl"),
-                "task": task,
-                # a tenth is for validation, and a few chains have a wrong answer
-                "limit": round(1.13 * (sizes.chains or self.options.chains)),
-                "test": str(test),
-                "also_test": {other: str(file) for other, file in further},
-            },
-            "student": {"name": str(self._student()), "device": device},
-            "train": {
-                "until": "plateau",
-                "passes": self.options.passes,
-                "patience": 3,
-                "evaluations": max(4, round(self.options.passes)),
-                "learning_rate": self.options.learning_rate,
-                "update_examples": sizes.update_examples,
-                "validation_chains": sizes.validation,
-                "dtype": "float32" if device == "cpu" else "bfloat16",
-                "micro_batch_tokens": 8192,
-                "early_stop": "drop",
-                "overlong": "drop",
-                "target_limit": 400,
-            },
-            "evaluation": {
-                "batch_size": 256,
-                "dtype": "float32" if device == "cpu" else "bfloat16",
-                "stop_repetition": True,
-                "why_problems": 0,
-            },
-        }
-        if "self-training" in arms:
-            recipe["baselines"] = {"rounds": 1, "samples": sizes.own_samples}
-        path = self.work / f"{name}.yaml"
-        path.write_text(json.dumps(recipe, indent=1), encoding="utf-8")  # JSON is YAML
-        return path
+    def _multihop(self) -> Iterator[Job]:
+        """A student fine-tuned on multi-hop chains, and its labels of chains that people labelled;
+        one job after the other."""
+        chains, annotations = self.options.data / "multihop.jsonl", self.options.data / "ircot"
+        if not chains.is_file() or not annotations.is_dir():
+            return
+        recipe, folder = self.work / "multihop.yaml", self.work / "multihop"
+        labelled = self.work / "labelled.jsonl"
+        content = json.loads(self._recipe("multihop", ("direct",), (1,)).read_text("utf-8"))
+        content["data"] = {"chains": str(chains), "task": "text"}
+        content["data"]["limit"] = 24 if self.options.tiny else None
+        content["train"] |= {"source_limit": 1024, "passes": 1, "validation_chains": 40}
+        content["train"] |= {"evaluations": 2}
+        self._write("multihop", content)
+        yield Job("multihop", [*SMALLSTEPS, "run", str(recipe), "--out", str(folder)])
+        yield Job("labelled", [sys.executable, str(LABELLED), str(annotations), str(labelled)])
+        if not (folder / "results.json").is_file():
+            return
+        best = json.loads((folder / "results.json").read_text("utf-8"))["best"]["folder"]
+        students = ["--student", str(folder / best), "--untrained-student", str(self._student())]
+        how = ["--whole-segments", "--task", "text", "--closing", "keep"]
+        yield Job(
+            "agreement", [*SMALLSTEPS, "segment", str(labelled), "--agreement", *how, *students]
+        )
 
-    # ---- jobs ----
+    # ---- processes ----
 
-    def _worker(self, what: str, recipe: Path, out: Path, *rest: object) -> list[str]:
-        return [sys.executable, str(WORKER), what, str(recipe), str(out), *map(str, rest)]
-
-    def _arm(self, arm: str, seed: int) -> Job:
-        """An arm at a seed. What another process makes must be there first."""
-        folder = self.run_folder
-        needs = []
-        if seed != self.sizes.seeds[0] and arm.startswith("ases-") and arm != "ases-uni-ent":
-            # cut once, for all seeds
-            strategy = folder_name(arm.rpartition("-")[2])
-            needs.append(folder / "segments" / strategy / "manifest.json")
-        if arm in NEEDS_DIRECT:
-            needs.append(folder / "arms" / place_of("direct", seed) / "training" / "manifest.json")
-        name = f"{arm}@{seed}"
-        command = self._worker("arms", self.recipe, folder, name)
-        return Job(name, command, tuple(needs))
-
-    def _arms(self) -> list[Job]:
-        """The main arms at the first seed, then at the others; then the further arms."""
-        first, *others = self.sizes.seeds
-        jobs = [self._arm(arm, first) for arm in self.sizes.main_arms]
-        jobs += [self._arm(arm, seed) for arm in self.sizes.main_arms for seed in others]
-        return jobs + [self._arm(arm, first) for arm in self.sizes.further_arms] + self._multihop()
-
-    def run(self) -> None:
-        """All jobs, within the time."""
-        self._all([Job("prepare", self._worker("prepare", self.recipe, self.run_folder))])
-        self._all(self._arms(), self.deadline - END_SECONDS)
-        self._end()
-        self._gather()
-
-    def _all(self, jobs: list[Job], until: float | None = None, slots: int | None = None) -> None:
-        """Runs `jobs`, `slots` at a time, until all have ended, no waiting one can start, or the
-        time `until`."""
-        until, slots = until or self.deadline, slots or self.slots
+    def _all(self, jobs: list[Job]) -> None:
+        """Runs `jobs` side by side until all have ended or the time is over."""
         self.jobs += jobs
+        until = self.deadline - END_SECONDS
         while time.monotonic() < until:
             for job in jobs:
-                if job.process is not None and job.state == "running":
-                    code = job.process.poll()
-                    if code is not None:
-                        self._close(job, "failed" if code else "done")
-                        if code and job.tries < TRIES:
-                            job.state = "waiting"
-            running = sum(job.state == "running" for job in jobs)
-            for job in jobs:
-                ready = job.state == "waiting" and all(path.exists() for path in job.needs)
-                if ready and running < slots:
+                code = job.process.poll() if job.process and job.state == "running" else None
+                if code is not None:
+                    self._close(job, "failed" if code else "done")
+                if job.state == "waiting" or (job.state == "failed" and job.tries < TRIES):
                     self._start(job)
-                    running += 1
-            if not running:
+            if not any(job.state == "running" for job in jobs):
                 break
+            self._gather()
             time.sleep(0.25)
         for job in jobs:
             if job.process is not None and job.state == "running":
@@ -245,7 +236,7 @@ class Table:
 
     def _start(self, job: Job) -> None:
         job.tries += 1
-        job.log = (self.work / f"{folder_name(job.name)}.log").open("wb")
+        job.log = self._log_of(job).open("wb")
         job.process = subprocess.Popen(job.command, stdout=job.log, stderr=subprocess.STDOUT)
         job.began, job.state = time.monotonic(), "running"
 
@@ -254,89 +245,68 @@ class Table:
         if job.log is not None:
             job.log.close()
         print(f"{time.monotonic() - self.began:5.0f} s  {job.name}: {state}, {job.seconds:.0f} s")
-        log = (self.work / f"{folder_name(job.name)}.log").read_bytes()
         with (self.out / "log.txt").open("ab") as file:
-            file.write(f"== {job.name}: {state}, {job.seconds:.0f} s\n".encode() + log[-60_000:])
-        self._gather()
+            file.write(f"== {job.name}: {state}, {job.seconds:.0f} s\n".encode())
+            file.write(self._log_of(job).read_bytes()[-60_000:])
 
-    def _multihop(self) -> list[Job]:
-        """A student fine-tuned on multi-hop chains, and its labels of chains that people
-        labelled."""
-        chains, annotations = self.options.data / "multihop.jsonl", self.options.data / "ircot"
-        if not chains.is_file() or not annotations.is_dir():
-            return []
-        content = json.loads(self.recipe.read_text(encoding="utf-8"))
-        data = {"chains": str(chains), "task": "text", "limit": 24 if self.options.tiny else None}
-        train = {**content["train"], "source_limit": 1024}
-        train |= {"until": "tokens", "passes": 1, "evaluations": 2, "validation_chains": 40}
-        content |= {"title": "Multi-hop chains", "arms": ["direct"], "seeds": [1]}
-        content |= {"data": data, "train": train}
-        content.pop("baselines", None)
-        recipe, folder = self.work / "multihop.yaml", self.work / "multihop"
-        recipe.write_text(json.dumps(content), encoding="utf-8")
-        ended = (folder / "results.json",)
-        student = self._student()
-        return [
-            Job("multihop", self._worker("results", recipe, folder)),
-            Job(AGREEMENT, self._worker("agreement", recipe, folder, annotations, student), ended),
-        ]
+    def _log_of(self, job: Job) -> Path:
+        return self.work / f"{job.name.replace(' ', '-')}.log"
 
-    def _end(self) -> None:
-        """The results of the main arms at several seeds, and of all arms at the first seed, as far
-        as they have ended."""
-        done = {job.name for job in self.jobs if job.state == "done"}
-        first, main = self.sizes.seeds[:1], self.sizes.main_arms
-        groups = {
-            "main": self._most_runs(done),
-            "all": (
-                tuple(a for a in (*main, *self.sizes.further_arms) if f"{a}@{first[0]}" in done),
-                first,
-            ),
-        }
-        merging, results = [], []
-        for name, (arms, seeds) in groups.items():
-            if "direct" not in arms:
-                continue
-            recipe, folder = self._recipe(name, arms, seeds), self.work / name
-            merge = self._worker("merge", recipe, folder, self.run_folder)
-            merging.append(Job(f"merge {name}", merge))
-            made = self._worker("results", recipe, folder, "plateau")
-            results.append(Job(f"results {name}", made))
-        self._all(merging)
-        self._all(results)
+    # ---- what comes back ----
 
-    def _most_runs(self, done: set[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Of the main arms those that ended at the first n seeds, and these seeds: the n with the
-        most trainings, above one."""
-        groups = []
-        for n in range(2, len(self.sizes.seeds) + 1):
-            seeds = self.sizes.seeds[:n]
-            arms = (a for a in self.sizes.main_arms if all(f"{a}@{s}" in done for s in seeds))
-            groups.append((tuple(arms), seeds))
-        return max(groups, key=lambda group: len(group[0]) * len(group[1]))
-
-    def _gather(self) -> None:
-        """Copies what there is into OUT."""
+    def _gather(self, last: bool = False) -> None:
+        """Renews OUT where another arm has ended. last: also what `show` says."""
+        ended = len([*self.work.glob("*/arms/*/page/result.json")])
+        if ended == self.ended_arms and not last:
+            return
+        self.ended_arms = ended
         rows = [
             {"job": job.name, "state": job.state, "seconds": round(job.seconds, 1)}
             for job in self.jobs
         ]
-        text = json.dumps({"slots": self.slots, "jobs": rows}, indent=1)
+        text = json.dumps({"slots": self.slots, "ended arms": ended, "jobs": rows}, indent=1)
         (self.out / "status.json").write_text(text, encoding="utf-8")
-        table = self.work / f"{AGREEMENT}.log"
-        if table.is_file():
-            shutil.copy(table, self.out / f"{AGREEMENT}.txt")
+        self._write_curves()
+        for name in ("main", "further"):
+            if (self.work / name / "recipe.yaml").is_file():
+                self._pack(self.work / name)
+        if last:
+            self._show()
+
+    def _write_curves(self) -> None:
         with (self.out / "curves.jsonl").open("w", encoding="utf-8") as file:
-            for path in sorted(self.run_folder.rglob("curves.jsonl")):
-                place = path.parent.relative_to(self.run_folder).as_posix()
+            for path in sorted(self.work.glob("*/arms/*/training/**/curves.jsonl")):
+                place = path.parent.relative_to(self.work).as_posix()
                 for line in path.read_text(encoding="utf-8").splitlines():
-                    row = json.loads(line)
-                    if "evaluation_seconds" in row:
-                        file.write(json.dumps({"place": place, **row}) + "\n")
-        for name in ("main", "all"):
-            for made in ("results.json", "report.html", "figure.svg", "recipe.yaml"):
-                if (self.work / name / made).is_file():
-                    shutil.copy(self.work / name / made, self.out / f"{name}-{made}")
+                    if '"evaluation_seconds"' in line and line.endswith("}"):
+                        file.write(json.dumps({"place": place, **json.loads(line)}) + "\n")
+
+    def _pack(self, run: Path) -> None:
+        """The run folder without weights and training states."""
+        draft = self.out / f".{run.name}.tar.gz"
+        with tarfile.open(draft, "w:gz", compresslevel=1) as packed:
+            for path in sorted(run.rglob("*")):
+                hidden = any(part.startswith(".") for part in path.relative_to(run).parts)
+                if path.suffix in (".json", ".jsonl", ".yaml", ".html", ".svg") and not hidden:
+                    if "training" in path.parts and path.name.startswith("tokenizer"):
+                        continue
+                    try:
+                        packed.add(path, path.relative_to(run.parent))
+                    except FileNotFoundError:  # a draft, or a checkpoint that is deleted meanwhile
+                        continue
+        draft.replace(self.out / f"{run.name}.tar.gz")
+
+    def _show(self) -> None:
+        for name in ("main", "further"):
+            if not (self.work / name / "recipe.yaml").is_file():
+                continue
+            files = ["--page", str(self.out / f"{name}-report.html")]
+            command = [*SMALLSTEPS, "show", str(self.work / name), "--json", *files]
+            with (self.out / f"{name}-results.json").open("wb") as file:
+                subprocess.run(command, stdout=file, check=False)
+        agreement = self._log_of(Job("agreement", []))
+        if agreement.is_file():
+            shutil.copy(agreement, self.out / "agreement.txt")
 
 
 def main() -> None:
@@ -347,8 +317,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seconds", type=float, default=560, help="of the whole")
     parser.add_argument("--chains", type=int, default=2000, help="to train on")
-    parser.add_argument("--passes", type=float, default=3, help="most passes over the chains")
-    parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--passes", type=float, default=3, help="over the chains")
+    parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--jobs", type=int, default=0, help="processes at a time; 0: by memory")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script itself")

@@ -2,12 +2,12 @@
 # The table of a real student, SmolLM2-135M-Instruct, on GSM8K chains, on a GPU. Needs no network.
 #
 #     benchmarks/gpu/smollm2.sh OUT [--random] [--seconds 560] [--chains 2000] [--passes 3]
-#                                   [--learning-rate 3e-4] [--device cuda|cpu] [--tiny] [--jobs N]
+#                                   [--learning-rate 2e-4] [--device cuda|cpu] [--tiny] [--jobs N]
 #
-# OUT: a folder for main-* (the main arms at three seeds) and all-* (all arms at the first seed):
-# results.json, report.html, figure.svg; agreement.txt: how well SmolLM2's scores agree with people's
-# labels, as it is (`ent*`) and fine-tuned on multi-hop chains (`ent`, `loss`); status.json,
-# curves.jsonl and log.txt.
+# OUT: a folder for main-* (the main arms at three seeds) and further-* (further arms at one seed):
+# results.json, report.html; main.tar.gz and further.tar.gz: the run folders without weights;
+# agreement.txt: how well SmolLM2's scores agree with people's labels, as it is (`ent*`) and
+# fine-tuned on multi-hop chains (`ent`, `loss`); status.json, curves.jsonl and log.txt.
 # --random: a student of SmolLM2's shape with random weights, to try the script without its weights.
 # Model, data and wheels come from carried, carried_a and carried_b, which prepare.sh and
 # prepare_smollm2.sh fill.

@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from smallsteps.errors import RunFolderError
 
@@ -29,15 +29,10 @@ def exclusive(path: Path, refusal: str) -> Iterator[None]:
     Raises RunFolderError with the message `refusal` while another process holds it, OSError where
     the file cannot be made.
     """
-    lock = FileLock(path)
-    while not lock.is_locked:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 4)
-        except Timeout:
-            raise RunFolderError(refusal) from None
-        except FileNotFoundError:  # its holder has just taken the folder away
-            continue
+    try:
+        lock = _acquired(path, PATIENCE)
+    except Timeout:
+        raise RunFolderError(refusal) from None
     try:
         yield
     finally:
@@ -48,9 +43,21 @@ def exclusive(path: Path, refusal: str) -> Iterator[None]:
 def waiting(path: Path) -> Iterator[None]:
     """Holds the lock file `path` while the block runs, after waiting for whoever holds it; makes it
     and the folders on the way. Raises OSError where the file cannot be made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path, poll_interval=PATIENCE):
+    lock = _acquired(path, timeout=-1)
+    try:
         yield
+    finally:
+        lock.release()
+
+
+def _acquired(path: Path, timeout: float) -> BaseFileLock:
+    """The lock file, held. timeout: seconds; below 0: no limit. Raises Timeout, OSError."""
+    lock = FileLock(path)
+    while not lock.is_locked:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # its holder has just taken the folder away
+            lock.acquire(timeout=timeout, poll_interval=PATIENCE / 4)
+    return lock
 
 
 def is_held(path: Path) -> bool:

@@ -4,6 +4,7 @@ files of others are left alone."""
 import json
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -319,23 +320,30 @@ def test_a_folder_where_a_file_belongs_is_named(tmp_path, name):
 # ---- two processes ----
 
 
-def test_a_second_process_is_refused_while_the_first_works(tmp_path):
-    folder = tmp_path / "run"
-    code = (
-        "from pathlib import Path; from smallsteps.experiment.folder import run_folder\n"
-        f"with run_folder(Path({str(folder)!r}), 'a', 'title: x'): pass"
-    )
+def test_a_second_process_of_the_recipe_makes_what_the_first_does_not(tmp_path):
+    code = f"""if True:
+        from pathlib import Path
+        from smallsteps.disk import write_text
+        from smallsteps.experiment.folder import run_folder
+        with run_folder(Path({str(tmp_path / "run")!r}), "a", "title: x\\n") as run:
+            names = ["one", "two"]
+            make = lambda folder: write_text(folder / "out.txt", "2")
+            run.workers.taking(names, lambda name: run.stage(name, make))
+    """
+    started = []
 
-    def other():
-        return subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False
-        )
+    def make_slowly(folder):
+        started.append(subprocess.Popen([sys.executable, "-c", code]))
+        while not complete(run.path / "two"):
+            time.sleep(0.05)
+        write_output(folder)
 
-    with opened(tmp_path):
-        before = files_below(folder)
-        assert "another process is working" in other().stderr
-        assert files_below(folder) == before
-    assert other().returncode == 0
+    with opened(tmp_path) as run:
+        run.stage("one", make_slowly)
+        assert started[0].wait(60) == 0
+        assert (run.path / "one" / "out.txt").read_text() == "1"
+        assert (run.path / "two" / "out.txt").read_text() == "2"
+    assert not (run.path / ".locks").exists()
 
 
 def test_of_processes_that_start_at_once_on_a_new_folder_one_works(tmp_path):
@@ -373,7 +381,7 @@ def test_of_processes_that_start_at_once_on_a_new_folder_one_works(tmp_path):
     assert json.loads((folder / "run.json").read_text())["digest"] == winners[0]
     assert (folder / "recipe.yaml").read_text() == f"title: {winners[0]}"
     for error in errors:
-        assert not error or "another process is working" in error or "another recipe" in error
+        assert not error or "another recipe" in error
 
 
 # ---- a run that came to nothing ----
@@ -450,6 +458,41 @@ def make_small(path):
     with opened_as(SMALL, path) as run:
         for name in ("data", "plan"):
             run.stage(name, write_output)
+
+
+def test_a_run_does_not_grow_while_another_process_works_by_the_smaller_recipe(tmp_path):
+    make_small(tmp_path)
+    refusal = "another process is working in .* with fewer arms or seeds. Wait for it"
+    with (
+        opened_as(SMALL, tmp_path),
+        pytest.raises(RunFolderError, match=refusal),
+        opened_as(LARGE, tmp_path),
+    ):
+        pass
+    with opened_as(LARGE, tmp_path) as large:
+        with opened_as(SMALL, tmp_path), pytest.raises(RunFolderError, match=refusal):
+            large.grow(LARGE.to_yaml(), [])
+        large.grow(LARGE.to_yaml(), ["plan"])
+        assert large.growth is None
+
+
+def test_of_two_processes_that_let_a_run_grow_one_does_it(tmp_path):
+    make_small(tmp_path)
+    with opened_as(LARGE, tmp_path) as first, opened_as(LARGE, tmp_path) as second:
+        first.grow(LARGE.to_yaml(), ["plan"])
+        first.stage("plan", write_output)
+        second.grow(LARGE.to_yaml(), ["plan"])
+        assert second.growth is None
+        assert complete(second.path / "plan"), "what the first has made anew stays"
+
+
+def test_what_another_process_works_on_survives_a_mistake_of_the_user(tmp_path):
+    with pytest.raises(DataError), opened(tmp_path) as first, opened(tmp_path) as second:
+        second.stage("data", write_output)
+        with pytest.raises(DataError), opened(tmp_path):
+            raise DataError("wrong")
+        raise DataError("wrong")
+    assert complete(first.path / "data")
 
 
 def test_a_folder_stays_that_of_the_smaller_recipe_until_it_grows(tmp_path):

@@ -152,6 +152,22 @@ def test_an_empty_folder_and_what_a_cut_off_start_leaves_are_free(tmp_path, name
     assert check_folder(tmp_path, "a", "title: x")
 
 
+def test_a_folder_in_which_another_process_begins_a_run_is_free(tmp_path, monkeypatch):
+    """The trap: a listing may name what was made late, and lack what was made while it was read."""
+    for name in (".lock", ".run.json.0af3.part"):
+        (tmp_path / name).touch()
+    (tmp_path / ".locks").mkdir()
+    (tmp_path / ".locks" / "worker-a-0af3").touch()
+    iterdir, listings = Path.iterdir, []
+
+    def listing(path):
+        listings.append(path)
+        return [e for e in iterdir(path) if len(listings) > 1 or e.name.endswith(".part")]
+
+    monkeypatch.setattr(Path, "iterdir", listing)
+    assert check_folder(tmp_path, "a", "title: x")
+
+
 def test_a_missing_folder_is_free_and_a_run_of_the_recipe_is_not(tmp_path):
     assert check_folder(tmp_path / "run", "a", "title: x\n")
     assert not list(tmp_path.iterdir()), "asking makes nothing"

@@ -7,11 +7,12 @@ import json
 import pytest
 
 from kept_runs import make_kept_run
-from smallsteps import lock
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.ownership import LOCK
+from smallsteps.experiment.reporter import Silent
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.so_far import read_so_far, state_of
+from smallsteps.experiment.workers import Workers, is_anybody_working
 
 RIGHT = {("direct", 0): [1, 2], ("base", 0): [2]}
 
@@ -31,12 +32,14 @@ def test_a_run_that_was_cut_off_shows_what_is_graded_and_how_to_go_on(tmp_path):
     assert run.notice.startswith("Not finished: 2 of 6 arms (each seed counts) are graded. To ")
 
 
-def test_a_run_whose_lock_is_held_is_running_and_is_not_disturbed(tmp_path):
+def test_a_run_in_which_a_process_works_is_running_and_is_not_disturbed(tmp_path):
     folder = make_kept_run(tmp_path / "run", RIGHT, finished=False)
+    workers = Workers(folder, "a", Silent())
     before = sorted(path.name for path in folder.rglob("*"))
-    with lock.exclusive(folder / LOCK, "taken"):
+    with workers.joined():
         run = read_so_far(folder)
         assert run.state == "running" and run.notice.startswith("Still running: 2 of 2")
+        assert is_anybody_working(folder)
     assert state_of(folder) == "stopped"
     assert sorted(path.name for path in folder.rglob("*")) == sorted([*before, LOCK])
 

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,24 +41,36 @@ PRETRAINING = tuple(f"student/{name}" for name in BUNDLED_STUDENTS)
 """The recipes that compare no arms."""
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How this process runs a recipe."""
+
+    threads: int | None
+    """CPU threads; None: the fastest number."""
+    only: tuple[str, ...] = ()
+    """`ARM@SEED` of the arms that it makes; empty: all."""
+
+
 def run_recipe(
-    name: str, changes: Sequence[str], out: Path | None, threads: int | None, dry_run: bool
+    name: str, changes: Sequence[str], out: Path | None, execution: Execution, dry_run: bool
 ) -> None:
     """`smallsteps run` and `demo`."""
     if name in PRETRAINING:
         from smallsteps.cli.pretraining import pretrain_bundled
 
-        pretrain_bundled(name, changes, out, threads, dry_run)
+        if execution.only:
+            raise RecipeError(f"{name} compares no arms: leave --only away")
+        pretrain_bundled(name, changes, out, execution.threads, dry_run)
         return
     with errors_in(in_keys):
-        _plan_or_run(load_recipe(name, changes), out, threads, dry_run)
+        _plan_or_run(load_recipe(name, changes), out, execution, dry_run)
 
 
 def compare_file(
     content: dict[str, Any],
     changes: Sequence[str],
     out: Path | None,
-    threads: int | None,
+    execution: Execution,
     dry_run: bool,
 ) -> None:
     """`smallsteps compare`. content: a recipe, to which `changes` are applied. The device and the
@@ -73,7 +86,7 @@ def compare_file(
         check_exists(Path(chains))
     with errors_in(partial(in_options, changes=changes)):
         apply_changes(content, changes)
-        _plan_or_run(make_recipe(content, "compare"), out, threads, dry_run)
+        _plan_or_run(make_recipe(content, "compare"), out, execution, dry_run)
 
 
 def list_recipes() -> None:
@@ -98,15 +111,19 @@ def print_schema() -> None:
     print(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))
 
 
-def _plan_or_run(recipe: Recipe, out: Path | None, threads: int | None, dry_run: bool) -> None:
-    check_threads(threads)
+def _plan_or_run(recipe: Recipe, out: Path | None, execution: Execution, dry_run: bool) -> None:
+    check_threads(execution.threads)
     recipe = _with_student_of_run(recipe)
+    if execution.only:
+        from smallsteps.experiment.beforehand import check_only
+
+        check_only(recipe, execution.only)
     if dry_run:
         _print_plan(recipe, out)
     elif out is None:
         raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
     else:
-        _run(recipe, out, threads)
+        _run(recipe, out, execution)
 
 
 def _with_student_of_run(recipe: Recipe) -> Recipe:
@@ -140,20 +157,25 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
             say(contradictions(count))
 
 
-def _run(recipe: Recipe, out: Path, threads: int | None) -> None:
+def _run(recipe: Recipe, out: Path, execution: Execution) -> None:
     from smallsteps.experiment.beforehand import check_recipe
     from smallsteps.experiment.folder import complete
 
     _check_run_folder(recipe, out)
     check_recipe(recipe, access(), data_is_there=complete(out / "data"))
-    set_threads(threads, out, lambda: _student_to_measure(recipe))
+    set_threads(execution.threads, out, lambda: _student_to_measure(recipe))
     from smallsteps.cli.progress import Terminal
     from smallsteps.cli.run_summary import print_run_summary
+    from smallsteps.cli.showing import Shown, show_runs
     from smallsteps.experiment.run import run
+    from smallsteps.experiment.so_far import state_of
 
     with Terminal() as reporter:
-        results = run(recipe, out, reporter, _command(), access())
-    print_run_summary(recipe, results, out)
+        results = run(recipe, out, reporter, _command(), access(), execution.only)
+    if state_of(out) == "finished":
+        print_run_summary(recipe, results, out)
+    else:  # other arms are left to other processes
+        show_runs([out], Shown(), baseline=None)
 
 
 def _command() -> str:

@@ -19,7 +19,7 @@ from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.data_parts import check_bundled, feedback_names
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.method import methods_of, needs_chains, needs_rationales
-from smallsteps.experiment.method_modules import before_module
+from smallsteps.experiment.method_modules import arm_names, before_module
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.sweeps import check_counts, check_task
 from smallsteps.generation.access import Access
@@ -31,6 +31,9 @@ from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import Task, get_task
 from smallsteps.tasks.sources import check_exists
 from smallsteps.teaching.prompts import read_prompt
+
+MAX_PLACES = 6
+"""Maximum number of arms at a seed in the message about one that the recipe does not have."""
 
 
 def check_recipe(
@@ -55,6 +58,17 @@ def check_recipe(
     check_task(recipe, task)
     for name, arms in methods_of(recipe).items():
         before_module(name).check(recipe, arms, task, access or Access(), causal)
+
+
+def check_only(recipe: Recipe, only: Sequence[str]) -> None:
+    """Raises RecipeError where the recipe has no such arm at that seed."""
+    known = [f"{name}@{seed}" for seed in recipe.seeds for name in arm_names(recipe)]
+    for place in only:
+        if place not in known:
+            raise RecipeError(
+                f"--only {place}: the recipe has no such arm at that seed. It has "
+                f"{', '.join(known[:MAX_PLACES])}{', ...' if len(known) > MAX_PLACES else ''}."
+            )
 
 
 @contextmanager

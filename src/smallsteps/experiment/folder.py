@@ -13,8 +13,8 @@ A stage is complete once its manifest is there and its files have the digests it
 files are named and made again. Anything else in a stage's folder is what a killed run left, and the
 stage is done again (training goes on from its own checkpoints).
 
-One process works in a folder at a time (`lock.py`), and only in a folder that is free or the
-recipe's (`ownership.py`).
+Processes work only in a folder that is free or the recipe's (`ownership.py`). Several may work in
+it at the same time: a stage is made by one of them (`workers.py`).
 """
 
 from __future__ import annotations
@@ -51,40 +51,47 @@ from smallsteps.experiment.ownership import (
 )
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.reporter import Reporter, Silent
+from smallsteps.experiment.workers import Workers
 
 
 @contextlib.contextmanager
 def run_folder(
     path: Path, digest: str, recipe_yaml: str, reporter: Reporter | None = None
 ) -> Iterator[RunFolder]:
-    """The folder of a recipe's run, made or opened again, and locked while the block runs.
+    """The folder of a recipe's run, made or opened again; this process works in it while the block
+    runs.
 
     Raises RunFolderError, with nothing written, where the folder belongs to another recipe, holds
-    files of others, or another process works in it. A UserError in the block before any training
-    removes what was made here, so that the corrected command finds the folder free.
+    files of others, or another process works in it by a smaller recipe. A UserError in the block
+    before any training removes what was made here, so that the corrected command finds the folder
+    free.
     """
     check_folder(path, digest, recipe_yaml)
-    refusal = f"another process is working in {path}. Wait for it, or choose another --out."
+    workers = Workers(path, digest, reporter or Silent())
     with contextlib.ExitStack() as stack:
         try:
             new_folders = _make_folders(path)
-            stack.enter_context(lock.exclusive(path / LOCK, refusal))
+            moment = stack.enter_context(contextlib.ExitStack())
+            moment.enter_context(workers.moment())
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            raise RunFolderError(f"--out {path}: cannot be made ({why}).") from None
+            raise RunFolderError(f"--out {path}: cannot be made or locked ({why}).") from None
         # again, now that no other process writes into it
         fresh = check_folder(path, digest, recipe_yaml)
         growth = None if fresh else find_growth(path, digest, recipe_yaml)
-        run = RunFolder(path, digest, reporter or Silent(), growth)
+        run = RunFolder(path, digest, workers, growth)
+        if growth is not None:
+            run.refuse_other_recipes()
+        elif workers.others():
+            run.reporter.say(f"another process works in {path} too; each takes what is free")
+        stack.enter_context(workers.joined())
         run.begin(recipe_yaml, fresh)
+        moment.close()
         try:
             yield run
         except UserError:
-            if fresh and not run.has_costly_work():
-                run.remove_all_made()
-                for folder in reversed(new_folders):
-                    with contextlib.suppress(OSError):  # not empty: somebody else uses it
-                        folder.rmdir()
+            if fresh:
+                run.remove_failed(new_folders)
             raise
 
 
@@ -104,11 +111,12 @@ class RunFolder:
     """A folder that belongs to one recipe; `run_folder` opens it."""
 
     def __init__(
-        self, path: Path, digest: str, reporter: Reporter, growth: Growth | None = None
+        self, path: Path, digest: str, workers: Workers, growth: Growth | None = None
     ) -> None:
         self.path = path
         self.digest = digest
-        self.reporter = reporter
+        self.workers = workers
+        self.reporter = workers.reporter
         self.growth = growth
         """How the recipe grows out of the folder's, until `grow`; None: the folder is its own."""
         self._checked_stages: set[Path] = set()
@@ -132,14 +140,31 @@ class RunFolder:
         # not signed: `grow` was cut off, and it may be the smaller recipe
         if fresh or self.damaged(RECIPE) or not is_signed:
             write_text(recipe, recipe_yaml)
-        self.sign(RUN, RECIPE)
+        self._sign(RUN, RECIPE)
+
+    def refuse_other_recipes(self) -> None:
+        """Raises RunFolderError where another process works here by a smaller recipe. For a
+        `moment` of the workers."""
+        if self.workers.others(of_other_recipes=True):
+            raise RunFolderError(
+                f"another process is working in {self.path} with fewer arms or seeds. Wait for it, "
+                "or choose another --out."
+            )
 
     def grow(self, recipe_yaml: str, made_of_all: Iterable[str]) -> None:
         """Makes the folder that of the larger recipe. `made_of_all`: stages that are made from all
         arms together, which are made again.
 
         Killed anywhere, it belongs to one of the two recipes, and its stages to both: run.json
-        decides, and is written in one step."""
+        decides, and is written in one step. Nothing is done where another process has done it
+        meanwhile. Raises RunFolderError where one works here by the smaller recipe."""
+        with self.workers.moment():
+            if find_growth(self.path, self.digest, recipe_yaml) is not None:
+                self.refuse_other_recipes()
+                self._grow(recipe_yaml, made_of_all)
+        self.growth = None
+
+    def _grow(self, recipe_yaml: str, made_of_all: Iterable[str]) -> None:
         for name in made_of_all:
             self.forget(name)
         fail_point("grow:forgotten")
@@ -154,8 +179,7 @@ class RunFolder:
         fail_point("grow:run")
         write_text(self.path / RECIPE, recipe_yaml)
         fail_point("grow:recipe")
-        self.sign(RUN, RECIPE)
-        self.growth = None
+        self._sign(RUN, RECIPE)
 
     def forget(self, name: str) -> None:
         """Deletes a stage, so that it is made anew. Its manifest goes first: without it, the rest
@@ -183,6 +207,10 @@ class RunFolder:
 
     def sign(self, *names: str) -> None:
         """Notes the digests of files beside the stages, once they are whole."""
+        with self.workers.moment():
+            self._sign(*names)
+
+    def _sign(self, *names: str) -> None:
         signed = read_manifest(self.path, MANIFEST) or {}
         new = {name: file_digest(self.path / name) for name in names}
         if signed != {**signed, **new}:
@@ -193,7 +221,8 @@ class RunFolder:
     def stage(
         self, name: str, make: Callable[[Path], None], *, keep: bool = False, fixed: bool = False
     ) -> Path:
-        """The stage's folder. `make` fills it where it is not complete and undamaged yet.
+        """The stage's folder. `make` fills it where it is not complete and undamaged yet. Where
+        another process is making it, waits for that process, or raises StageTaken (`workers.py`).
 
         keep: keeps what an interrupted attempt left (training resumes from it). fixed: what is made
         again must equal what was damaged, because later stages rest on it; raises RunFolderError
@@ -201,17 +230,19 @@ class RunFolder:
         """
         folder = self.path / name
         self._checked_stages.add(folder)
-        damaged = damage(folder, MANIFEST)
-        if damaged is None or damaged:
-            earlier = self._clear(folder, damaged or [], keep)
-            self._made_stages.append(folder)
-            if keep:
-                self._costly_stages.append(folder)
-            make(folder)
-            fail_point(f"before-manifest:{name}")
-            if earlier:
-                self._compare(folder, earlier, fixed)
-            seal(folder, MANIFEST)
+        if not complete(folder):
+            with self.workers.making(name):
+                damaged = damage(folder, MANIFEST)  # again: another process may have made it
+                if damaged is None or damaged:
+                    earlier = self._clear(folder, damaged or [], keep)
+                    self._made_stages.append(folder)
+                    if keep:
+                        self._costly_stages.append(folder)
+                    make(folder)
+                    fail_point(f"before-manifest:{name}")
+                    if earlier:
+                        self._compare(folder, earlier, fixed)
+                    seal(folder, MANIFEST)
         fail_point(f"after:{name}")
         return folder
 
@@ -220,10 +251,11 @@ class RunFolder:
         leaves the stage whole."""
         stage = self.path / name
         prefixes = tuple(f"{folder.relative_to(stage).as_posix()}/" for folder in folders)
-        files = read_manifest(stage, MANIFEST) or {}
-        kept = {path: digest for path, digest in files.items() if not path.startswith(prefixes)}
-        if kept != files:
-            write_manifest(stage, MANIFEST, kept)
+        with self.workers.making(name):
+            files = read_manifest(stage, MANIFEST) or {}
+            kept = {path: digest for path, digest in files.items() if not path.startswith(prefixes)}
+            if kept != files:
+                write_manifest(stage, MANIFEST, kept)
         fail_point(f"discard:{name}")
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
@@ -294,8 +326,18 @@ class RunFolder:
         """Whether a stage holds work worth keeping: checkpoints, say."""
         return any(folder.is_dir() and any(folder.iterdir()) for folder in self._costly_stages)
 
-    def remove_all_made(self) -> None:
-        """Removes what this process made in a fresh folder; nothing else."""
+    def remove_failed(self, new_folders: Sequence[Path]) -> None:
+        """Removes what this process made in a fresh folder, and the folders on the way to it; but
+        not costly work, and nothing where other processes work here."""
+        with self.workers.moment():
+            if self.has_costly_work() or self.workers.others():
+                return
+            self._remove_all_made()
+            for folder in reversed(new_folders):
+                with contextlib.suppress(OSError):  # not empty: somebody else uses it
+                    folder.rmdir()
+
+    def _remove_all_made(self) -> None:
         for folder in self._made_stages:
             shutil.rmtree(folder, ignore_errors=True)
             for parent in folder.parents:
@@ -304,4 +346,5 @@ class RunFolder:
                 parent.rmdir()
         for name in (MANIFEST, TIME, RECIPE, RUN):
             (self.path / name).unlink(missing_ok=True)
+        self.workers.leave()
         lock.discard(self.path / LOCK)

@@ -23,8 +23,8 @@ from smallsteps.experiment.provenance import package_version
 
 RUN, RECIPE, MANIFEST = "run.json", "recipe.yaml", "manifest.json"
 RESULTS, PAGE, FIGURE, TIME = "results.json", "report.html", "figure.svg", "time.json"
-LOCK = ".lock"
-"""Empty. It stays in the folder: who deletes it may delete what another process has just locked."""
+LOCK, LOCKS = ".lock", ".locks"
+"""An empty file that stays in the folder, and a folder of empty files, which goes (`workers.py`)."""
 MAX_DIFFERENCES = 3
 """Maximum number of differing keys in the message about another recipe's folder."""
 MAX_NAMES = 3
@@ -47,6 +47,9 @@ def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
         if not path.is_dir():
             raise RunFolderError(f"--out {path}: expected a folder. Choose another --out.")
         names = sorted(entry.name for entry in path.iterdir())
+        if any(is_draft(name, RUN) for name in names):
+            # another process begins a run: a listing may lack what was made while it was read
+            names = sorted(entry.name for entry in path.iterdir())
         if RUN in names:
             _check_recipe(path, digest, recipe_yaml)
             return False
@@ -66,11 +69,12 @@ def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
 
 def _foreign_names(path: Path, names: list[str]) -> list[str]:
     """The names in a folder without run.json that a start of ours, cut off, did not leave there: it
-    leaves an empty lock, and perhaps a half-written run.json."""
-    lock = path / LOCK
+    leaves empty locks, and perhaps a half-written run.json."""
+    lock, locks = path / LOCK, path / LOCKS
     if LOCK not in names or lock.is_symlink() or lock.stat().st_size:
         return names
-    return [name for name in names if name != LOCK and not is_draft(name, RUN)]
+    ours = {LOCK, LOCKS} if locks.is_dir() else {LOCK}
+    return [name for name in names if name not in ours and not is_draft(name, RUN)]
 
 
 def _refuse_root_and_home(path: Path) -> None:

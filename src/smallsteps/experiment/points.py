@@ -57,13 +57,26 @@ def grade_points(
     }
     compared = [pair for pair in pairs if arms.keys() >= set(pair)]
     points = GradedPoints([], [], *smallest_plateau(arms), set())
+    # all answers first: other processes may make some of them
+    on_the_way = {
+        (arm.name, arm.seed, best.folder): (arm, best)
+        for point, limit in _limits(points).items()
+        for by_seed in arms.values()
+        for arm in by_seed
+        for best in [reached_by(arm.outcome.trail, point, limit)]
+    }
+    made = lab.run.workers.taking(on_the_way.values(), lambda place: _score(lab, *place))
+    score_of = dict(zip(on_the_way, made, strict=True))
     for point, limit in _limits(points).items():
         scores: dict[str, Score] = {}
         for name, by_seed in arms.items():
             reached = [reached_by(arm.outcome.trail, point, limit) for arm in by_seed]
             points.answered.update(best.folder for best in reached)
             scores[name] = pool_scores(
-                [_score(lab, arm, best) for arm, best in zip(by_seed, reached, strict=True)],
+                [
+                    score_of[arm.name, arm.seed, best.folder]
+                    for arm, best in zip(by_seed, reached, strict=True)
+                ],
                 resamples=lab.recipe.evaluation.bootstrap,
             )
             points.results.append(_result(point, name, scores[name], reached))

@@ -4,7 +4,8 @@
          -> intervals and paired tests -> points on the way to the plateau -> results.json
 
 All arms share the lab. The test part is read once, by the student that validation chose. Everything
-lies in stages of one run folder: killed anywhere, the same call continues."""
+lies in stages of one run folder: killed anywhere, the same call continues. Several processes that
+run one recipe in one folder share the arms: each takes what no other is making."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps.errors import RunFolderError, counted
-from smallsteps.experiment.arm import ChainArm, MethodRun
-from smallsteps.experiment.beforehand import check_recipe
+from smallsteps.experiment.arm import Arm, ChainArm, MethodRun
+from smallsteps.experiment.beforehand import check_only, check_recipe
+from smallsteps.experiment.budget import budgets_of, set_budget
 from smallsteps.experiment.cautions import few_problems
 from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
 from smallsteps.experiment.comparisons import compare_arms
@@ -42,8 +44,9 @@ from smallsteps.experiment.method import (
 )
 from smallsteps.experiment.method_modules import arms_module, before_module
 from smallsteps.experiment.notebook import default_reporter
+from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.page_files import pages_with_details
-from smallsteps.experiment.points import grade_points
+from smallsteps.experiment.points import GradedPoints, grade_points
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, load_recipe
 from smallsteps.experiment.reporter import Reporter
@@ -51,14 +54,12 @@ from smallsteps.experiment.results import FILE_NAME, Results, read_results, writ
 from smallsteps.experiment.run_facts import BudgetFacts, DataFacts, Provenance
 from smallsteps.experiment.sweeps import check_counts
 from smallsteps.experiment.time_taken import TimeTaken
-from smallsteps.experiment.update_size import update_examples
 from smallsteps.experiment.why import explain
 from smallsteps.experiment.why_results import WhyResults
 from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import contradictions
-from smallsteps.training.settings import LARGEST_UPDATE
 
 
 def run(
@@ -67,52 +68,46 @@ def run(
     reporter: Reporter | None = None,
     command: str = "",
     access: Access | None = None,
+    only: Sequence[str] = (),
 ) -> Results:
     """Runs a recipe, or the one of that name or file, in the folder `out`, or continues it; returns
-    what `results.json` holds.
+    what `results.json` holds. Several processes may do so at the same time (`workers.py`).
 
     `reporter` receives progress updates; without one, a notebook shows them below the cell.
-    `access`: base URL and key of served models, which no recipe and no file names. Raises
-    UserError where something cannot be done as the recipe says, before the first training and the
-    first paid call where that can be known."""
+    `access`: base URL and key of served models, which no recipe and no file names. `only`:
+    `ARM@SEED` of the arms that this process makes; where others still lack their grades, the
+    results so far come back, and nothing is compared. Raises UserError where something cannot be
+    done as the recipe says, before the first training and the first paid call where that can be
+    known."""
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    check_only(recipe, only)
     listener = TimeTaken(reporter or default_reporter())
     with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:
-        earlier = None
-        if (folder.path / FILE_NAME).exists() and not folder.damaged(FILE_NAME):
-            earlier = read_results(folder.path)  # refused here where another version wrote them
+        with folder.workers.making(FILE_NAME):
+            earlier = _earlier_results(folder)  # refused before any work
         known = earlier.provenance if earlier is not None else None
         listener.begin(folder.path, 0.0 if known is None else known.seconds)
-        if earlier is not None and not _is_of(earlier, recipe):
-            earlier = None  # of a smaller recipe, out of which this one grows
-        results = _run_arms(recipe, folder, listener, access or Access(), command)
+        results = _run_arms(recipe, folder, listener, access or Access(), command, only)
         folder.name_other_damage()
-        if earlier is not None:  # the same call again: the first command and provenance stay
-            origin = {"command": earlier.command, "provenance": earlier.provenance}
-        else:
-            seconds, commands = listener.finish()
-            facts = Provenance(
-                **provenance(), seconds=seconds, commands=commands, recipe=recipe.digest()
-            )
-            origin = {"command": command, "provenance": facts}
-        results = results.model_copy(update=origin)
-        folder.sign(write_results(folder.path, results).name)
-        fail_point("after:results")
-    return results
+    # here, because it loads what a finished run does not need
+    from smallsteps.experiment.unfinished import results_so_far
 
-
-def _is_of(results: Results, recipe: Recipe) -> bool:
-    return results.provenance is None or results.provenance.recipe == recipe.digest()
+    return results or results_so_far(Path(out))[0]
 
 
 def _run_arms(
-    recipe: Recipe, folder: RunFolder, reporter: Reporter, access: Access, command: str
-) -> Results:
-    """All arms at all seeds, graded and compared."""
+    recipe: Recipe,
+    folder: RunFolder,
+    listener: TimeTaken,
+    access: Access,
+    command: str,
+    only: Sequence[str],
+) -> Results | None:
+    """All arms at all seeds, graded and compared; None: `only` some, and others lack grades."""
     check_recipe(recipe, access, data_is_there=complete(folder.path / "data"))
-    data = load_data(recipe, folder, needs_chains(recipe), needs_rationales(recipe), reporter.say)
+    data = load_data(recipe, folder, needs_chains(recipe), needs_rationales(recipe), listener.say)
     student = base_student(recipe, data, folder)
-    lab = Lab(recipe, folder, data, student, reporter, access, command=command)
+    lab = Lab(recipe, folder, data, student, listener, access, command=command)
     check_counts(recipe, len(data.train_chains))
     with lab.resources:
         _say_data(lab)
@@ -126,7 +121,7 @@ def _run_arms(
         chain_arms = [arm for arm in arms if isinstance(arm, ChainArm)]
         if chain_arms:
             check_chain_arms(lab, chain_arms)
-        _set_budget(lab, chain_arms)
+        set_budget(lab, chain_arms)
         if folder.growth is not None:
             _grow(lab, runs, folder.growth)
         if chain_arms:
@@ -136,9 +131,55 @@ def _run_arms(
             method_run.prepare()
         baseline = runs[method_of(baseline_of(recipe)).name].arms(baseline_of(recipe))[0].name
         pairs = compared_pairs(arms, baseline)
-        graded = [grade_arm(lab, arm, seed, pairs) for seed in recipe.seeds for arm in arms]
+
+        def grade(place: tuple[Arm, int]) -> GradedArm:
+            return grade_arm(lab, *place, pairs)
+
+        places = [(arm, seed) for seed in recipe.seeds for arm in arms]
+        if only:
+            chosen = [place for place in places if f"{place[0].name}@{place[1]}" in only]
+            folder.workers.taking(chosen, grade)
+            missing = [place for place in places if not _is_graded(folder, *place)]
+            if missing:
+                return None
+        graded = folder.workers.taking(places, grade)
         write_gold(lab, arms)
-        return _results(lab, runs, graded, pairs, explain(lab, graded))
+        why = explain(lab, graded)
+        points = grade_points(lab, graded, pairs)
+        with folder.workers.making(FILE_NAME):
+            lab.discard_checkpoints(points.answered)
+            results = _results(lab, runs, graded, pairs, why, points)
+            return _written(lab, listener, results)
+
+
+def _is_graded(folder: RunFolder, arm: Arm, seed: int) -> bool:
+    return complete(folder.path / "arms" / place_of(arm.name, seed) / "page")
+
+
+def _earlier_results(folder: RunFolder) -> Results | None:
+    """The results that the folder holds already, perhaps those of a smaller recipe; None: none, or
+    damaged ones (reported and deleted). Raises RunFolderError where another version wrote them."""
+    path = folder.path / FILE_NAME
+    if path.exists() and folder.damaged(FILE_NAME):
+        path.unlink()
+    return read_results(folder.path) if path.exists() else None
+
+
+def _written(lab: Lab, listener: TimeTaken, results: Results) -> Results:
+    """The results as `results.json` holds them. The same call again, or another process that ends
+    later, leaves the command and the provenance of the first."""
+    earlier, digest = _earlier_results(lab.run), lab.recipe.digest()
+    known = None if earlier is None else earlier.provenance
+    if earlier is not None and (known is None or known.recipe == digest):
+        fields = {"command": earlier.command, "provenance": known}
+    else:
+        seconds, commands = listener.finish()
+        facts = Provenance(**provenance(), seconds=seconds, commands=commands, recipe=digest)
+        fields = {"command": lab.command, "provenance": facts}
+    results = results.model_copy(update=fields)
+    lab.run.sign(write_results(lab.run.path, results).name)
+    fail_point("after:results")
+    return results
 
 
 def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str:
@@ -185,7 +226,7 @@ def _grow(lab: Lab, runs: Mapping[str, MethodRun], growth: Growth) -> None:
     """Makes the folder that of the larger recipe, if its arms get the same budget as before."""
     before = [arm for name in growth.smaller.arms for arm in runs[method_of(name).name].arms(name)]
     chain_arms = [arm for arm in before if isinstance(arm, ChainArm)]
-    budget, budgets = _budgets(lab, chain_arms)
+    budget, budgets = budgets_of(lab, chain_arms)
     same = budgets.items() <= lab.budgets.items() and len(chain_arms) == len(before)
     if not same and (budget, budgets) != (lab.budget, lab.budgets):
         raise RunFolderError(
@@ -197,67 +238,13 @@ def _grow(lab: Lab, runs: Mapping[str, MethodRun], growth: Growth) -> None:
     lab.run.grow(lab.recipe.to_yaml(), ["plan", "gold", *pages_with_details(lab.run.path)])
 
 
-def _budgets(lab: Lab, chain_arms: Sequence[ChainArm]) -> tuple[int | None, dict[int | None, int]]:
-    """Training tokens of an arm, or the most it may take (None: arms make the same passes); and
-    where passes decide it, those of each number of chains in a sweep."""
-    train = lab.recipe.train
-    if not chain_arms:
-        return train.budget, {}
-    if train.until == "passes":
-        return None, {}
-    if train.budget is not None:
-        return train.budget, {}
-    budgets = _budgets_of_passes(lab, chain_arms)
-    return max(budgets.values()), budgets
-
-
-def _set_budget(lab: Lab, chain_arms: Sequence[ChainArm]) -> None:
-    """Gives the lab its budget, and reports it."""
-    train = lab.recipe.train
-    lab.budget, lab.budgets = _budgets(lab, chain_arms)
-    if not chain_arms:
-        return
-    lab.update_examples = update_examples(lab, chain_arms)
-    if train.update_examples is None and lab.update_examples < LARGEST_UPDATE:
-        lab.reporter.say(
-            f"updates of {lab.update_examples} examples, not {LARGEST_UPDATE}: on few chains, more "
-            "updates teach more (train.update_examples sets another number)"
-        )
-    if train.until == "passes":
-        lab.reporter.say(f"budget: {train.passes:g} passes over each arm's examples")
-        return
-    source = f", what {train.passes:g} passes cost direct" if lab.budgets else ""
-    if len(lab.budgets) > 1:
-        by_chains = ", ".join(f"{tokens:,} of {limit:,}" for limit, tokens in lab.budgets.items())
-        source += f"; by the number of chains {by_chains}"
-    tokens = f"{lab.budget:,} training tokens an arm (source + target, no padding{source})"
-    if train.until == "plateau":
-        lab.reporter.say(
-            f"every arm trains until {counted(train.patience, 'evaluation')} in a row bring no "
-            f"gain on validation, at most {tokens}"
-        )
-    else:
-        lab.reporter.say(f"budget: {tokens}")
-
-
-def _budgets_of_passes(lab: Lab, arms: Sequence[ChainArm]) -> dict[int | None, int]:
-    """Number of chains in a sweep (None: all) → what the recipe's passes over them cost direct."""
-    budgets: dict[int | None, int] = {}
-    for arm in arms:
-        selection = arm.selection.of_direct()
-        if selection.limit not in budgets:
-            job = lab.chain_job(selection, lab.recipe.seeds[0], lab.run.path, "direct")
-            tokens = job.pass_tokens(lab.train_chains(selection))
-            budgets[selection.limit] = round(lab.recipe.train.passes * tokens)
-    return budgets
-
-
 def _results(
     lab: Lab,
     runs: dict[str, MethodRun],
     graded: Sequence[GradedArm],
     pairs: Sequence[tuple[str, str]],
     why: WhyResults | None,
+    points: GradedPoints,
 ) -> Results:
     recipe = lab.recipe
     scores = {
@@ -265,8 +252,6 @@ def _results(
         for name, by_seed in by_arm(graded).items()
     }
     compared = compare_arms(scores, pairs, resamples=recipe.evaluation.bootstrap)
-    points = grade_points(lab, graded, pairs)
-    lab.discard_checkpoints(points.answered)
     parts = {name: method_run.results(graded) for name, method_run in runs.items()}
     facts = lab.data.facts | ({"odd": lab.odd} if lab.data.train_chains else {})
     return Results(

@@ -2,7 +2,7 @@
 while another process works there.
 
     finished    `results.json` is there, and belongs to the folder's recipe
-    running     another process holds the folder's lock
+    running     a process works in the folder
     stopped     neither: the same command continues it
 
 The results of a run that is not finished are made in `unfinished.py`."""
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from smallsteps import lock
 from smallsteps.disk import read_object
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment.ownership import LOCK, RESULTS, RUN
+from smallsteps.experiment.ownership import RESULTS, RUN
 from smallsteps.experiment.results import Results, read_results
+from smallsteps.experiment.workers import is_anybody_working
 
 State = Literal["finished", "running", "stopped"]
 
@@ -79,7 +79,7 @@ def state_of(folder: Path) -> State:
         raise RunFolderError(
             f"{folder}: {RUN} or {RESULTS} is damaged ({error}). Type the run's command again."
         ) from None
-    if lock.is_held(folder / LOCK):
+    if is_anybody_working(folder):
         return "running"
     provenance = (reported or {}).get("provenance")
     of_recipe = provenance.get("recipe") if isinstance(provenance, dict) else None

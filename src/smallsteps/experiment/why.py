@@ -88,7 +88,7 @@ def explain(lab: Lab, graded: Sequence[GradedArm]) -> WhyResults | None:
         exact=all(stepped.steps.exact for stepped in gold.stepped) and bool(gold.stepped),
         why_problems=lab.recipe.evaluation.why_problems,
         gold_kinds=gold.labelled,
-        arms=[_explain_arm(lab, name, by_seed, gold) for name, by_seed in writing.items()],
+        arms=lab.run.workers.taking(writing.items(), lambda item: _explain_arm(lab, *item, gold)),
     )
 
 

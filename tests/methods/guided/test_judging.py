@@ -9,6 +9,7 @@ import pytest
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.recipe import Recipe, make_recipe
+from smallsteps.experiment.workers import Workers
 from smallsteps.methods.guided.judging import SAMPLE, check_judge, needs_check
 from smallsteps.quality.judges import Judgement
 from smallsteps.quality.scorer import Scorer
@@ -56,7 +57,8 @@ def paraphrased(count: int) -> list[Chain]:
 @pytest.fixture
 def check(tmp_path, listener):
     def measure(recipe: Recipe, chains: list[Chain], scorer: Scorer | None = None):
-        folder = RunFolder(tmp_path / "run", recipe.digest(), recipe.to_yaml())
+        workers = Workers(tmp_path / "run", recipe.digest(), listener)
+        folder = RunFolder(tmp_path / "run", recipe.digest(), workers)
         return check_judge(recipe, folder, chains, scorer or Scorer(), listener)
 
     return measure

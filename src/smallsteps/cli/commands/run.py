@@ -18,14 +18,24 @@ from smallsteps.cli.options import (
     number,
 )
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="ARM@SEED",
+        help="Make this arm at this seed alone, such as direct@0; may be repeated. The process "
+        "that makes the last arm compares all.",
+    ),
+]
+
 
 def demo(
     out: RunFolder = Path("runs/demo"), threads: Threads = None, dry_run: DryRun = False
 ) -> None:
     """Compare four ways to teach on the bundled word problems, in minutes on two cores."""
-    from smallsteps.cli.running import run_recipe
+    from smallsteps.cli.running import Execution, run_recipe
 
-    run_recipe("demo", [], out, threads, dry_run)
+    run_recipe("demo", [], out, Execution(threads), dry_run)
 
 
 def compare(
@@ -90,10 +100,11 @@ def compare(
         list[str] | None,
         typer.Option("--set", help="Set a key of the recipe, such as train.learning_rate=1e-3."),
     ] = None,
+    only: Only = None,
     dry_run: DryRun = False,
 ) -> None:
     """Train and compare arms on your data at equal cost, and keep the best student."""
-    from smallsteps.cli.running import compare_file
+    from smallsteps.cli.running import Execution, compare_file
 
     named = Path(student).name if Path(student).is_dir() else student
     content: dict[str, Any] = {
@@ -109,7 +120,7 @@ def compare(
         "student": {"name": student, "device": device},
         "train": {"budget": budget, "passes": passes},
     }
-    compare_file(content, settings or [], out, threads, dry_run)
+    compare_file(content, settings or [], out, Execution(threads, tuple(only or ())), dry_run)
 
 
 def run(
@@ -123,12 +134,13 @@ def run(
         typer.Argument(help="Changes as key=value, such as data.chains=my.jsonl."),
     ] = None,
     threads: Threads = None,
+    only: Only = None,
     dry_run: DryRun = False,
 ) -> None:
     """Run a recipe, or continue its run where it stopped."""
-    from smallsteps.cli.running import run_recipe
+    from smallsteps.cli.running import Execution, run_recipe
 
-    run_recipe(recipe, changes or [], out, threads, dry_run)
+    run_recipe(recipe, changes or [], out, Execution(threads, tuple(only or ())), dry_run)
 
 
 def recipes(
