@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment import run as run_module
+from smallsteps.experiment import budget
 from smallsteps.experiment.growing import growth_of
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.results import read_results
@@ -147,9 +147,7 @@ def test_points_of_a_grown_run_are_those_of_a_fresh_one(tmp_path, listener):
 def test_arms_that_would_change_the_budget_of_others_are_refused_and_nothing_is_written(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        run_module, "_budgets_of_passes", lambda lab, arms: {None: 1000 * len(arms)}
-    )
+    monkeypatch.setattr(budget, "_budgets_of_passes", lambda lab, arms: {None: 1000 * len(arms)})
     passes = {"budget": None, "passes": 1.0, "evaluations": 1}
     out = tmp_path / "run"
     run(make_recipe(tiny_content(arms=["direct"], train=passes)), out)

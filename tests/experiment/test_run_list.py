@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from kept_runs import make_kept_run
-from smallsteps import lock
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment.ownership import LOCK
+from smallsteps.experiment.reporter import Silent
 from smallsteps.experiment.run_list import BestArm, listed, run_folders, runs_below
+from smallsteps.experiment.workers import Workers
 
 RIGHT = {("base", 0): [2], ("direct", 0): [1, 2, 3]}
 
@@ -47,7 +47,7 @@ def test_a_finished_run_shows_the_arm_that_validation_chose_over_all_seeds(tmp_p
 def test_a_run_that_is_not_finished_shows_the_highest_of_its_graded_arms(tmp_path):
     folder = make_kept_run(tmp_path / "run", RIGHT, planned=["direct", "base"], finished=False)
     assert listed(folder).state == "stopped"
-    with lock.exclusive(folder / LOCK, "taken"):
+    with Workers(folder, "a", Silent()).joined():
         run = listed(folder)
     assert (run.state, run.graded) == ("running", 2)
     assert run.best is not None and run.best.name == "direct"

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -167,11 +168,15 @@ def _run(recipe: Recipe, out: Path, execution: Execution) -> None:
     from smallsteps.cli.progress import Terminal
     from smallsteps.cli.run_summary import print_run_summary
     from smallsteps.cli.showing import Shown, show_runs
+    from smallsteps.experiment.launch import is_reporting
+    from smallsteps.experiment.reporter import Silent
     from smallsteps.experiment.run import run
     from smallsteps.experiment.so_far import state_of
 
-    with Terminal() as reporter:
+    with Terminal() if is_reporting() else nullcontext(Silent()) as reporter:
         results = run(recipe, out, reporter, _command(), access(), execution.only)
+    if not is_reporting():
+        return
     if state_of(out) == "finished":
         print_run_summary(recipe, results, out)
     else:  # other arms are left to other processes

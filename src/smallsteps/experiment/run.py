@@ -35,6 +35,7 @@ from smallsteps.experiment.grading import (
 )
 from smallsteps.experiment.growing import OTHER_OUT, Growth
 from smallsteps.experiment.lab import BASE_STUDENT, Lab
+from smallsteps.experiment.launch import apart, is_reporting
 from smallsteps.experiment.method import (
     baseline_of,
     method_of,
@@ -81,8 +82,8 @@ def run(
     known."""
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     check_only(recipe, only)
-    listener = TimeTaken(reporter or default_reporter())
-    with run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:
+    listener = TimeTaken((reporter or default_reporter()) if is_reporting() else Silent())
+    with apart(), run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:
         with folder.workers.making(FILE_NAME):
             earlier = _earlier_results(folder)  # refused before any work
         known = earlier.provenance if earlier is not None else None

@@ -2,17 +2,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from smallsteps.cli.running import Execution
+
 COMPARE = "smallsteps.cli.running.compare_file"
 RUN = "smallsteps.cli.running.run_recipe"
 
 
 def test_demo_is_the_recipe_demo(passed):
-    assert passed(RUN, "demo", "--threads", "2") == ("demo", [], Path("runs/demo"), 2, False)
+    assert passed(RUN, "demo", "--threads", "2") == (
+        "demo",
+        [],
+        Path("runs/demo"),
+        Execution(2),
+        False,
+    )
 
 
 def test_run_passes_changes_on(passed):
     arguments = ["run", "as-es/gsm8k", "a=1", "b=2", "--out", "o", "--dry-run"]
-    assert passed(RUN, *arguments) == ("as-es/gsm8k", ["a=1", "b=2"], Path("o"), None, True)
+    arguments += ["--only", "direct@0", "--only", "base@0"]
+    execution = Execution(None, ("direct@0", "base@0"))
+    assert passed(RUN, *arguments) == ("as-es/gsm8k", ["a=1", "b=2"], Path("o"), execution, True)
 
 
 def test_compare_makes_a_recipe_of_its_options(passed):
@@ -21,7 +31,7 @@ def test_compare_makes_a_recipe_of_its_options(passed):
         "--task gsm8k --columns rationale=cot --device cpu --set train.evaluations=1 --out o "
     )
     options += "--feedback f.jsonl --feedback g.jsonl"
-    content, changes, out, threads, dry_run = passed(
+    content, changes, out, execution, dry_run = passed(
         COMPARE, "compare", "dir/my.jsonl", *options.split()
     )
     assert content == {
@@ -37,7 +47,8 @@ def test_compare_makes_a_recipe_of_its_options(passed):
         "student": {"name": "s", "device": "cpu"},
         "train": {"budget": 99, "passes": 2.5},
     }
-    assert (changes, out, threads, dry_run) == (["train.evaluations=1"], Path("o"), None, False)
+    assert (changes, out, dry_run) == (["train.evaluations=1"], Path("o"), False)
+    assert execution == Execution(None)
 
 
 def test_the_title_of_a_comparison_names_no_folder_of_the_machine(passed, tmp_path):
