@@ -67,3 +67,15 @@ def test_a_grown_run_took_the_time_of_both_commands(recipe_of, tmp_path: Path) -
     assert grown.provenance.seconds > first.provenance.seconds
     again = run(recipe_of(arms=["direct", "base"], **more), tmp_path / "run")
     assert again.provenance == grown.provenance, "nothing was done, so nothing is counted"
+
+
+def test_commands_that_work_at_the_same_time_have_an_entry_each(tmp_path: Path, clock) -> None:
+    first, second = TimeTaken(Silent()), TimeTaken(Silent())
+    first.begin(tmp_path)
+    second.begin(tmp_path)
+    clock["seconds"] += 40
+    first.say("a line")
+    second.say("a line")
+    clock["seconds"] += 10
+    assert second.finish() == (90.0, 2)
+    assert first.finish() == (100.0, 2)

@@ -24,7 +24,7 @@ from smallsteps.experiment.provenance import package_version
 RUN, RECIPE, MANIFEST = "run.json", "recipe.yaml", "manifest.json"
 RESULTS, PAGE, FIGURE, TIME = "results.json", "report.html", "figure.svg", "time.json"
 LOCK, LOCKS = ".lock", ".locks"
-"""An empty file that stays in the folder, and a folder of empty files, which goes (`workers.py`)."""
+"""An empty file, which stays, and a folder of such files, which goes (`workers.py`)."""
 MAX_DIFFERENCES = 3
 """Maximum number of differing keys in the message about another recipe's folder."""
 MAX_NAMES = 3
