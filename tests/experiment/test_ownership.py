@@ -1,11 +1,14 @@
 """A folder belongs to one recipe. A refusal names what differs and leaves files of others alone."""
 
 import re
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from smallsteps import lock
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.ownership import check_folder
@@ -152,20 +155,31 @@ def test_an_empty_folder_and_what_a_cut_off_start_leaves_are_free(tmp_path, name
     assert check_folder(tmp_path, "a", "title: x")
 
 
-def test_a_folder_in_which_another_process_begins_a_run_is_free(tmp_path, monkeypatch):
-    """The trap: a listing may name what was made late, and lack what was made while it was read."""
-    for name in (".lock", ".run.json.0af3.part"):
-        (tmp_path / name).touch()
+def test_a_folder_in_which_another_process_begins_a_run_is_no_folder_of_others(tmp_path):
+    """The trap: what it is making looks like files of others until run.json is there."""
+    (tmp_path / ".lock").touch()
     (tmp_path / ".locks").mkdir()
-    (tmp_path / ".locks" / "worker-a-0af3").touch()
-    iterdir, listings = Path.iterdir, []
+    (tmp_path / ".recipe.yaml.0af3.part").touch()
 
-    def listing(path):
-        listings.append(path)
-        return [e for e in iterdir(path) if len(listings) > 1 or e.name.endswith(".part")]
+    def begin():
+        with lock.waiting(tmp_path / ".lock"):
+            begun.set()
+            time.sleep(0.3)
+            (tmp_path / "run.json").write_text('{"digest": "a"}')
 
-    monkeypatch.setattr(Path, "iterdir", listing)
-    assert check_folder(tmp_path, "a", "title: x")
+    begun = threading.Event()
+    process = threading.Thread(target=begin)
+    process.start()
+    begun.wait(60)
+    assert not check_folder(tmp_path, "a", "title: x"), "it is the recipe's own"
+    process.join()
+
+
+def test_files_of_others_beside_a_lock_are_refused(tmp_path):
+    for name in (".lock", "thesis.tex"):
+        (tmp_path / name).touch()
+    with pytest.raises(RunFolderError, match=r"it contains thesis\.tex, but no run\.json"):
+        check_folder(tmp_path, "a", "title: x")
 
 
 def test_a_missing_folder_is_free_and_a_run_of_the_recipe_is_not(tmp_path):

@@ -171,13 +171,12 @@ def _run(recipe: Recipe, out: Path, execution: Execution) -> None:
     from smallsteps.experiment.launch import is_reporting
     from smallsteps.experiment.reporter import Silent
     from smallsteps.experiment.run import run
-    from smallsteps.experiment.so_far import state_of
 
     with Terminal() if is_reporting() else nullcontext(Silent()) as reporter:
         results = run(recipe, out, reporter, _command(), access(), execution.only)
     if not is_reporting():
         return
-    if state_of(out) == "finished":
+    if results.provenance is not None:
         print_run_summary(recipe, results, out)
     else:  # other arms are left to other processes
         show_runs([out], Shown(), baseline=None)

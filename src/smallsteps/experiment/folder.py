@@ -77,7 +77,7 @@ def run_folder(
             why = getattr(error, "strerror", None) or error
             raise RunFolderError(f"--out {path}: cannot be made or locked ({why}).") from None
         # again, now that no other process writes into it
-        fresh = check_folder(path, digest, recipe_yaml)
+        fresh = check_folder(path, digest, recipe_yaml, holds_lock=True)
         growth = None if fresh else find_growth(path, digest, recipe_yaml)
         run = RunFolder(path, digest, workers, growth)
         if growth is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from smallsteps import lock
 from smallsteps.disk import is_draft, read_object
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.growing import Growth, growth_of
@@ -34,11 +35,12 @@ MAX_VALUE_LENGTH = 60
 _MISSING = object()
 
 
-def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
+def check_folder(path: Path, digest: str, recipe_yaml: str, *, holds_lock: bool = False) -> bool:
     """True where the folder is free: missing, empty, or a start that was cut off left a lock.
 
     False where it belongs to the recipe with this digest and text, or to a smaller one that grows
-    into it. Raises RunFolderError otherwise.
+    into it. Raises RunFolderError otherwise. Waits for a process that is beginning a run there,
+    unless this process `holds_lock`.
     """
     try:
         if not os.path.lexists(path):
@@ -46,15 +48,15 @@ def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
             return True
         if not path.is_dir():
             raise RunFolderError(f"--out {path}: expected a folder. Choose another --out.")
-        names = sorted(entry.name for entry in path.iterdir())
-        if any(is_draft(name, RUN) for name in names):
-            # another process begins a run: a listing may lack what was made while it was read
-            names = sorted(entry.name for entry in path.iterdir())
-        if RUN in names:
+        foreign = _foreign_names(path)
+        if foreign and not holds_lock and _is_lock(path / LOCK):
+            # what another process is making may look like files of others
+            with lock.waiting(path / LOCK):
+                foreign = _foreign_names(path)
+        if (path / RUN).exists():
             _check_recipe(path, digest, recipe_yaml)
             return False
         _refuse_root_and_home(path)
-        foreign = _foreign_names(path, names)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise RunFolderError(f"--out {path}: cannot be read ({why}).") from None
@@ -67,14 +69,20 @@ def check_folder(path: Path, digest: str, recipe_yaml: str) -> bool:
     return True
 
 
-def _foreign_names(path: Path, names: list[str]) -> list[str]:
+def _foreign_names(path: Path) -> list[str]:
     """The names in a folder without run.json that a start of ours, cut off, did not leave there: it
     leaves empty locks, and perhaps a half-written run.json."""
-    lock, locks = path / LOCK, path / LOCKS
-    if LOCK not in names or lock.is_symlink() or lock.stat().st_size:
+    names = sorted(entry.name for entry in path.iterdir())
+    if RUN in names:
+        return []
+    if not _is_lock(path / LOCK):
         return names
-    ours = {LOCK, LOCKS} if locks.is_dir() else {LOCK}
+    ours = {LOCK, LOCKS} if (path / LOCKS).is_dir() else {LOCK}
     return [name for name in names if name not in ours and not is_draft(name, RUN)]
+
+
+def _is_lock(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and not path.stat().st_size
 
 
 def _refuse_root_and_home(path: Path) -> None:

@@ -50,7 +50,7 @@ from smallsteps.experiment.page_files import pages_with_details
 from smallsteps.experiment.points import GradedPoints, grade_points
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, load_recipe
-from smallsteps.experiment.reporter import Reporter
+from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.experiment.results import FILE_NAME, Results, read_results, write_results
 from smallsteps.experiment.run_facts import BudgetFacts, DataFacts, Provenance
 from smallsteps.experiment.sweeps import check_counts
