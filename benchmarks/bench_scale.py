@@ -6,8 +6,8 @@ and disk.
 
 The file of each size repeats the given chains; the questions of each copy name another case, so that
 all are different. Each stage runs in a process of its own, on one thread. Processor seconds hardly
-depend on what else the machine does. Memory is the peak of the process, which starts at about
-50 MiB, and at 500 MiB where a stage loads a student. Disk is what the stage leaves or, for the plan,
+depend on what else the machine does. Memory is the peak of the process: 20 MiB before any chain is
+read, and 500 MiB where a stage loads a student. Disk is what the stage leaves; the plan leaves
 nothing.
 """
 
@@ -29,17 +29,20 @@ from smallsteps.tasks.files import read_rows, write_rows
 TASK = "gsm8k"
 READ = """
 import sys
-from smallsteps.tasks.files import read_chains
-chains = read_chains(sys.argv[1], "gsm8k").chains
+from smallsteps.tasks.files import iter_chains
+chains = iter_chains(sys.argv[1], "gsm8k")
 """
 PYTHON_STAGES = {
-    "read": READ,
-    "split": f"{READ}\nfrom smallsteps.tasks.splits import split_problems\n"
-    "split_problems(chains, seed=0)",
+    "read": f"{READ}\nfor chain in chains: pass",
+    "split": f"{READ}\nfrom smallsteps.tasks.splits import Grouping\n"
+    "grouping = Grouping()\n"
+    "for chain in chains: grouping.add(chain.problem)\n"
+    "grouping.homes(0, (0.8, 0.1, 0.1))",
     "overlap": f"{READ}\nfrom smallsteps.tasks.splits import check_overlap\n"
-    "check_overlap(chains[10:], chains[:10])",
+    "from smallsteps.records import Problem\n"
+    "check_overlap(chains, [Problem(str(n), f'Question {n}?') for n in range(1000)])",
 }
-"""Stages that a user calls from Python → the program."""
+"""Steps within commands → the program that takes them alone. Each reads the file."""
 COMMAND_STAGES = {
     "segment": "segment {file} --task gsm8k --strategy rouge --out {out} --show 0",
     "plan": "compare {file} --task gsm8k --student {student} --arms direct,ases-uni-rouge "

@@ -182,3 +182,18 @@ def test_a_merged_run_has_the_stages_of_its_arms_and_what_untrained_arms_do_for_
     worker.merge(recipe, out, source)
     merged = sorted(path.name for path in (out / "arms").iterdir())
     assert merged == ["base", "base-seed1", "direct-seed1"]
+
+
+def test_the_scale_benchmark_varies_chains_and_measures_a_stage(tmp_path):
+    script = imported(FOLDER / "bench_scale.py")
+    rows = [
+        {"id": f"q{n}", "question": f"{n} + 1?", "rationale": "So.", "answer": "1"} for n in "ab"
+    ]
+    varied = list(script.varied(rows, 5))
+    assert len({row["id"] for row in varied}) == len({row["question"] for row in varied}) == 5
+    write_rows(tmp_path / "chains.jsonl", varied)
+    cost = script.measure("split", 5, tmp_path / "chains.jsonl", "bundled")
+    assert cost.processor_seconds > 0 and 5 < cost.memory_mib < 500 and cost.disk_mib == 0
+    write_rows(tmp_path / "chains.jsonl", [{"id": "1"}])
+    with pytest.raises(SystemExit, match="no field 'rationale'"):
+        script.measure("read", 1, tmp_path / "chains.jsonl", "bundled")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import random
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -119,3 +121,17 @@ def test_causal_rows_predict_the_token_after_each_position():
     assert batch.inputs.tolist() == [[5, 6, 7]]
     assert torch.equal(batch.counted, torch.tensor([[False, True, True]]))
     assert batch.labels.tolist() == [7, 8]
+
+
+def test_a_sequence_gives_back_what_it_was_made_of_in_few_bytes():
+    ids = tuple(range(100_000, 100_500))
+    tracemalloc.start()
+    row = Encoded(ids, ids[:3], (False, True, True), ("a", "b"))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 5 * len(ids), "a tuple of such ids takes 40 bytes each"
+    assert (row.source, row.target, row.counted) == (ids, ids[:3], (False, True, True))
+    assert (row.tokens, row.loss_tokens, row.example_ids) == (503, 2, ("a", "b"))
+    same = Encoded(ids, ids[:3], (False, True, True), ("a", "b"))
+    assert row == same == pickle.loads(pickle.dumps(row)) and len({row, same}) == 1
+    assert row != Encoded(ids, ids[:3], (False, False, True), ("a", "b"))

@@ -9,7 +9,8 @@ tokens without padding; the plan ends at the update that reaches it, which repea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -21,37 +22,72 @@ from smallsteps.students.batching import batch_overhead, batches_by_length
 from smallsteps.students.padding import pad
 from smallsteps.training.settings import TrainSettings, suited_update
 
+_ID_BYTES = array("i").itemsize
 
-@dataclass(frozen=True, slots=True)
+
 class Encoded:
-    """One sequence as the model reads it."""
+    """One sequence as the model reads it. It never changes, and is kept in 4 bytes an id, since all
+    sequences of a training are in memory: a tuple takes ten times as much."""
 
-    source: tuple[int, ...]
-    """Encoder ids; empty for causal students."""
-    target: tuple[int, ...]
-    """Decoder target with its end; causal: the whole sequence."""
-    counted: tuple[bool, ...]
-    """For each target token, whether the loss counts it."""
-    example_ids: tuple[str, ...]
-    """The examples it trains: one, or (causal) those of one chain."""
+    __slots__ = ("_counted", "_source", "_target", "example_ids")
+
+    def __init__(
+        self,
+        source: Iterable[int],
+        target: Iterable[int],
+        counted: Iterable[bool],
+        example_ids: tuple[str, ...],
+    ) -> None:
+        self._source = array("i", source).tobytes()
+        self._target = array("i", target).tobytes()
+        self._counted = bytes(counted)
+        self.example_ids = example_ids
+        """The examples it trains: one, or (causal) those of one chain."""
+
+    @property
+    def source(self) -> tuple[int, ...]:
+        """Encoder ids; empty for causal students."""
+        return tuple(array("i", self._source))
+
+    @property
+    def target(self) -> tuple[int, ...]:
+        """Decoder target with its end; causal: the whole sequence."""
+        return tuple(array("i", self._target))
+
+    @property
+    def counted(self) -> tuple[bool, ...]:
+        """For each target token, whether the loss counts it."""
+        return tuple(map(bool, self._counted))
+
+    def _key(self) -> tuple[bytes, bytes, bytes, tuple[str, ...]]:
+        return self._source, self._target, self._counted, self.example_ids
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Encoded) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"Encoded({self.source}, {self.target}, {self.counted}, {self.example_ids})"
 
     @property
     def tokens(self) -> int:
         """Training tokens: source + target."""
-        return len(self.source) + len(self.target)
+        return (len(self._source) + len(self._target)) // _ID_BYTES
 
     @property
     def loss_tokens(self) -> int:
         """Target tokens that the loss counts."""
-        return sum(self.counted)
+        return sum(self._counted)
 
     def weight(self, prompt_weight: float, all_tokens: bool = False) -> float:
         """What the sequence adds to the normaliser of its update: the sum of its tokens' weights,
         or (`all_tokens`) the number of tokens that have one."""
-        if self.source or not prompt_weight:
+        if self._source or not prompt_weight:
             return self.loss_tokens
         # nothing comes before the first token, so nothing predicts it
-        prompt = len(self.target) - 1 - self.loss_tokens
+        prompt = len(self._counted) - 1 - self.loss_tokens
         return self.loss_tokens + prompt * (1.0 if all_tokens else prompt_weight)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from smallsteps.errors import TrainingError
 from smallsteps.records import Example
@@ -197,12 +197,14 @@ def _cut(
         if limit is None:
             out.append(row)
         elif student.architecture == "encoder-decoder" and len(row.source) > limit:
-            out.append(replace(row, source=row.source[-limit:]))
+            source = row.source[-limit:]
+            out.append(Encoded(source, row.target, row.counted, row.example_ids))
             cut += 1
         elif student.architecture == "causal" and len(row.target) > limit:
             first = row.counted.index(True) if True in row.counted else 0
             over = min(len(row.target) - limit, max(first - 1, 0))
-            out.append(replace(row, target=row.target[over:], counted=row.counted[over:]))
+            target, counted = row.target[over:], row.counted[over:]
+            out.append(Encoded((), target, counted, row.example_ids))
             cut += over > 0
         else:
             out.append(row)
