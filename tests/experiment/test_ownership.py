@@ -148,7 +148,9 @@ def test_what_can_be_no_folder_is_named(tmp_path, name):
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("names", [(), (".lock",), (".lock", ".run.json.0af3.part")])
+@pytest.mark.parametrize(
+    "names", [(), (".lock",), (".lock", ".run.json.0af3.part"), (".run.json.0af3.part",)]
+)
 def test_an_empty_folder_and_what_a_cut_off_start_leaves_are_free(tmp_path, names):
     for name in names:
         (tmp_path / name).touch()

@@ -70,14 +70,15 @@ def check_folder(path: Path, digest: str, recipe_yaml: str, *, holds_lock: bool 
 
 
 def _foreign_names(path: Path) -> list[str]:
-    """The names in a folder without run.json that a start of ours, cut off, did not leave there: it
-    leaves empty locks, and perhaps a half-written run.json."""
+    """The names in a folder without run.json that no start of ours leaves there: one that was cut
+    off leaves empty locks and half-written files called run.json, and so does, for a moment, a
+    process that tries whether the folder can be written."""
     names = sorted(entry.name for entry in path.iterdir())
     if RUN in names:
         return []
-    if not _is_lock(path / LOCK):
-        return names
-    ours = {LOCK, LOCKS} if (path / LOCKS).is_dir() else {LOCK}
+    ours: set[str] = set()
+    if _is_lock(path / LOCK):
+        ours = {LOCK, LOCKS} if (path / LOCKS).is_dir() else {LOCK}
     return [name for name in names if name not in ours and not is_draft(name, RUN)]
 
 
