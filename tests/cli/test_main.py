@@ -175,3 +175,18 @@ def test_an_unknown_command_is_told_what_it_is_called_here(typed, meant, capsys)
 def test_every_other_name_stands_for_a_command_and_hides_none():
     names = {command.__name__ for command in COMMANDS}
     assert set(OTHER_NAMES.values()) <= names and not names & OTHER_NAMES.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--arms", "base", "--arms=direct"], "--arms is given more than once. Give it once, its"),
+        (["--budget", "5", "--budget", "6"], "--budget is given more than once. Give it once."),
+        (["--set", "a=1", "--set", "b=2"], "no such file"),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(options, message, capsys, tmp_path):
+    """The trap: the first of two values was dropped without a word."""
+    chains = str(tmp_path / "none.jsonl")
+    assert main(["compare", chains, "--student", "bundled", "--out", "o", *options]) == 2
+    assert message in capsys.readouterr().err

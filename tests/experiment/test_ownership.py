@@ -177,6 +177,16 @@ def test_a_folder_in_which_another_process_begins_a_run_is_no_folder_of_others(t
     process.join()
 
 
+def test_nobody_is_told_to_remove_a_folder_in_which_a_process_works(tmp_path):
+    with (
+        opened(tmp_path) as run,
+        pytest.raises(RunFolderError, match=r"A process is working there\. Choose another"),
+    ):
+        check_folder(run.path, "b", "title: y")
+    with pytest.raises(RunFolderError, match="or remove that folder"):
+        check_folder(run.path, "b", "title: y")
+
+
 def test_files_of_others_beside_a_lock_are_refused(tmp_path):
     for name in (".lock", "thesis.tex"):
         (tmp_path / name).touch()

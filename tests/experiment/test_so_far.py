@@ -8,11 +8,11 @@ import pytest
 
 from kept_runs import make_kept_run
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment.ownership import LOCK
+from smallsteps.experiment.ownership import LOCK, is_anybody_working
 from smallsteps.experiment.reporter import Silent
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.so_far import read_so_far, state_of
-from smallsteps.experiment.workers import Workers, is_anybody_working
+from smallsteps.experiment.workers import Workers
 
 RIGHT = {("direct", 0): [1, 2], ("base", 0): [2]}
 

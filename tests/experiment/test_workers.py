@@ -12,13 +12,15 @@ from contextlib import contextmanager
 import pytest
 
 from smallsteps import lock
+from smallsteps.experiment.ownership import is_anybody_working
 from smallsteps.experiment.reporter import Silent
-from smallsteps.experiment.workers import Workers, is_anybody_working
+from smallsteps.experiment.workers import Workers
 from tiny_runs import Listener
 
 OTHER = """
 import sys, time
 from pathlib import Path
+from smallsteps.experiment.ownership import is_anybody_working
 from smallsteps.experiment.reporter import Silent
 from smallsteps.experiment.workers import Workers
 workers = Workers(Path(sys.argv[1]), sys.argv[2], Silent())

@@ -91,7 +91,24 @@ class _Commands(TyperGroup):
             meant = OTHER_NAMES.get(name.lower()) or similar(name, self.commands)
             hint = f" Did you mean {meant!r}?" if meant else ""
             raise RecipeError(f"no command {name!r}.{hint} See smallsteps --help")
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        _, command, rest = found
+        _refuse_repeats(command, rest)
+        return found
+
+
+def _refuse_repeats(command: Any, arguments: Sequence[str]) -> None:
+    """Raises RecipeError where an option that takes one value is given twice: the first would be
+    dropped without a word."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for parameter in command.params if command is not None else ():
+        if getattr(parameter, "multiple", True) or getattr(parameter, "is_flag", True):
+            continue
+        given = [a for a in options if a.partition("=")[0] in parameter.opts and a[:2] == "--"]
+        if len(given) > 1:
+            several = "separated by commas" in (parameter.help or "")
+            how = ", its values separated by commas" if several else ""
+            raise RecipeError(f"{parameter.opts[0]} is given more than once. Give it once{how}.")
 
 
 app = typer.Typer(

@@ -178,8 +178,9 @@ def _run(recipe: Recipe, out: Path, execution: Execution) -> None:
         return
     if results.provenance is not None:
         print_run_summary(recipe, results, out)
-    else:  # other arms are left to other processes
+    else:
         show_runs([out], Shown(), baseline=None)
+        say("the other arms are left to other processes; without --only this command makes them")
 
 
 def _command() -> str:

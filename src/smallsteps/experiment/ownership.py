@@ -26,6 +26,8 @@ RUN, RECIPE, MANIFEST = "run.json", "recipe.yaml", "manifest.json"
 RESULTS, PAGE, FIGURE, TIME = "results.json", "report.html", "figure.svg", "time.json"
 LOCK, LOCKS = ".lock", ".locks"
 """An empty file, which stays, and a folder of such files, which goes (`workers.py`)."""
+WORKER = "worker-"
+"""How the name of the lock begins that a process holds as long as it works in the folder."""
 MAX_DIFFERENCES = 3
 """Maximum number of differing keys in the message about another recipe's folder."""
 MAX_NAMES = 3
@@ -33,6 +35,11 @@ MAX_NAMES = 3
 MAX_VALUE_LENGTH = 60
 """Maximum length, in characters, of a value in the message about another recipe's folder."""
 _MISSING = object()
+
+
+def is_anybody_working(run_folder: Path) -> bool:
+    """Whether a process works in the run folder."""
+    return any(lock.is_held(path) for path in (run_folder / LOCKS).glob(f"{WORKER}*"))
 
 
 def check_folder(path: Path, digest: str, recipe_yaml: str, *, holds_lock: bool = False) -> bool:
@@ -120,7 +127,11 @@ def _check_recipe(path: Path, digest: str, recipe_yaml: str) -> None:
         raise RunFolderError(
             f"{path} belongs to another recipe ({difference}; see {path / RECIPE})"
             f"{_other_version(run)}. {_taken_away(path / RECIPE, recipe_yaml)}"
-            "Choose another --out, or remove that folder."
+            + (
+                "A process is working there. Choose another --out."
+                if is_anybody_working(path)
+                else "Choose another --out, or remove that folder."
+            )
         )
 
 

@@ -15,9 +15,8 @@ from typing import Literal
 
 from smallsteps.disk import read_object
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment.ownership import RESULTS, RUN
+from smallsteps.experiment.ownership import RESULTS, RUN, is_anybody_working
 from smallsteps.experiment.results import Results, read_results
-from smallsteps.experiment.workers import is_anybody_working
 
 State = Literal["finished", "running", "stopped"]
 

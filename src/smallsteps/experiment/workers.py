@@ -19,13 +19,13 @@ from typing import TypeVar
 
 from smallsteps import lock
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment.ownership import LOCK, LOCKS
+from smallsteps.experiment.ownership import LOCK, LOCKS, WORKER
 from smallsteps.experiment.reporter import Reporter
 
 Place = TypeVar("Place")
 Made = TypeVar("Made")
 
-WORKER, STAGE = "worker-", "stage-"
+STAGE = "stage-"
 POLL_SECONDS = 0.5
 """How often a process that has nothing to do looks for a free stage."""
 
@@ -36,11 +36,6 @@ class StageTaken(Exception):
     def __init__(self, stage: str) -> None:
         super().__init__(stage)
         self.stage = stage
-
-
-def is_anybody_working(run_folder: Path) -> bool:
-    """Whether a process works in the run folder."""
-    return any(lock.is_held(path) for path in (run_folder / LOCKS).glob(f"{WORKER}*"))
 
 
 class Workers:
