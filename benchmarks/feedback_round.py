@@ -25,14 +25,13 @@ import torch
 
 from smallsteps.evaluation.comparison import compare_scores, pool_scores
 from smallsteps.evaluation.grade import Score, grade
-from smallsteps.experiment.data_parts import read_parts
+from smallsteps.experiment.data_parts import bundled_parts
 from smallsteps.experiment.recipe import Recipe, make_recipe
 from smallsteps.experiment.regrading import TestPart, regraded
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
 from smallsteps.generation.solve import load_with_task, solve
 from smallsteps.records import Chain
-from smallsteps.tasks import get_task
 from smallsteps.tasks.files import write_rows
 from smallsteps.tasks.stories import make_chains
 from smallsteps.teaching.feedback import Feedback, append_feedback, now
@@ -112,7 +111,7 @@ def write_feedback(file: Path, student: Path, chains: Sequence[Chain], edits: st
 
 def write_teacher(file: Path, recipe: Recipe) -> None:
     """The training chains as replies of a teacher."""
-    train, *_ = read_parts(recipe.data, get_task(TASK))
+    train, *_ = bundled_parts(recipe.data)
     write_rows(
         file,
         (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from smallsteps.experiment.recipe import load_recipe, make_recipe
+from smallsteps.experiment.recipe import load_recipe
 from smallsteps.methods.guided.reader import read_off
 from smallsteps.records import Problem
 from smallsteps.tasks import get_task
@@ -171,19 +171,6 @@ def test_the_prompts_of_the_guided_benchmark_put_the_question_last(monkeypatch):
         assert read_off(example, ends_open=False) == ("Oslo", "closing")
 
 
-def test_a_merged_run_has_the_stages_of_its_arms_and_what_untrained_arms_do_for_all_seeds(tmp_path):
-    worker = imported(FOLDER / "gpu/worker.py")
-    source, out = tmp_path / "source", tmp_path / "out"
-    places = ["base", "base-seed1", "direct-seed1", "direct-seed2", "ases-uni-rouge-seed1"]
-    for place in places:
-        (source / "arms" / place).mkdir(parents=True)
-        (source / "arms" / place / "file").write_text(place)
-    recipe = make_recipe({"arms": ["base", "direct"], "seeds": [1]}, "recipe")
-    worker.merge(recipe, out, source)
-    merged = sorted(path.name for path in (out / "arms").iterdir())
-    assert merged == ["base", "base-seed1", "direct-seed1"]
-
-
 def test_the_scale_benchmark_varies_chains_and_measures_a_stage(tmp_path):
     script = imported(FOLDER / "bench_scale.py")
     rows = [
@@ -193,7 +180,7 @@ def test_the_scale_benchmark_varies_chains_and_measures_a_stage(tmp_path):
     assert len({row["id"] for row in varied}) == len({row["question"] for row in varied}) == 5
     write_rows(tmp_path / "chains.jsonl", varied)
     cost = script.measure("split", 5, tmp_path / "chains.jsonl", "bundled")
-    assert cost.processor_seconds > 0 and 5 < cost.memory_mib < 500 and cost.disk_mib == 0
+    assert cost.processor_seconds > 0 and cost.memory_mib > 5 and cost.disk_mib == 0
     write_rows(tmp_path / "chains.jsonl", [{"id": "1"}])
     with pytest.raises(SystemExit, match="no field 'rationale'"):
         script.measure("read", 1, tmp_path / "chains.jsonl", "bundled")

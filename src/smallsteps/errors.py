@@ -100,6 +100,8 @@ def similar(name: str, known: Iterable[str]) -> str | None:
 
     >>> similar("lr", ["learning_rate", "layers"]), similar("Batch-Size", ["batch_size"])
     ('learning_rate', 'batch_size')
+    >>> similar("chars", ["bytes", "characters"])
+    'characters'
     >>> similar("cot", ["correct", "context"]) is None
     True
     """
@@ -124,7 +126,8 @@ def _likeness(typed: str, other: str) -> float:
         return 1.0
     shorter, longer = sorted((typed, letters), key=len)
     ratio = SequenceMatcher(None, typed, letters).ratio()
-    if len(shorter) >= 3 and longer.startswith(shorter):
+    beginning = shorter.removesuffix("s")
+    if len(beginning) >= 3 and longer.startswith(beginning):
         return max(ratio, 0.8)
     # two names of very different lengths have letters in common by chance
     return ratio if len(longer) - len(shorter) <= max(2, len(shorter) // 2) else 0.0

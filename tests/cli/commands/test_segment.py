@@ -19,13 +19,13 @@ def test_defaults(passed):
 
 
 def test_options(passed):
-    options = "--out out.jsonl --strategy ent --student s --untrained-student u --beta 0.8 "
+    options = "--out out.jsonl --strategy ent* --untrained-student u --beta 0.8 "
     options += "--closing keep --device cpu"
     assert passed(JOB, "segment", "in.jsonl", *options.split(), "--show", "0") == (
         InputFile(Path("in.jsonl"), "numbers", {}),
         Path("out.jsonl"),
-        "ent",
-        Cutting(0.8, "keep", "s", "u", "cpu"),
+        "ent*",
+        Cutting(0.8, "keep", None, "u", "cpu"),
         0,
     )
 
