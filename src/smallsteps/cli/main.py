@@ -98,17 +98,17 @@ class _Commands(TyperGroup):
 
 
 def _refuse_repeats(command: Any, arguments: Sequence[str]) -> None:
-    """Raises RecipeError where an option that takes one value is given twice: the first would be
-    dropped without a word."""
+    """Raises RecipeError where an option that takes several values in one text is given twice: all
+    but the last would be dropped without a word."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     for parameter in command.params if command is not None else ():
-        if getattr(parameter, "multiple", True) or getattr(parameter, "is_flag", True):
-            continue
-        given = [a for a in options if a.partition("=")[0] in parameter.opts and a[:2] == "--"]
-        if len(given) > 1:
-            several = "separated by commas" in (parameter.help or "")
-            how = ", its values separated by commas" if several else ""
-            raise RecipeError(f"{parameter.opts[0]} is given more than once. Give it once{how}.")
+        several = "separated by commas" in (getattr(parameter, "help", None) or "")
+        given = [a for a in options if a.partition("=")[0] in parameter.opts]
+        if several and not parameter.multiple and len(given) > 1:
+            raise RecipeError(
+                f"{parameter.opts[0]} is given more than once. Give it once, its values separated "
+                "by commas."
+            )
 
 
 app = typer.Typer(
