@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
 
 from smallsteps.cli.failures import print_anything
 from smallsteps.cli.main import main
@@ -97,6 +100,29 @@ def test_a_full_or_closed_disk_is_no_bug(number, monkeypatch, capsys):
     fails(monkeypatch, OSError(number, os.strerror(number), "runs/x"))
     assert main(["recipes"]) == 2
     assert capsys.readouterr().err.startswith(f"error: runs/x: {os.strerror(number)}. ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_no_bug_where_torch_meets_it(monkeypatch, capsys):
+    with pytest.raises(RuntimeError) as met:
+        torch.save(torch.zeros(100_000), "/dev/full")
+    fails(monkeypatch, met.value)
+    assert main(["recipes"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {os.strerror(errno.ENOSPC)}. The work so")
+
+
+def test_a_full_disk_is_no_bug_where_safetensors_meets_it(monkeypatch, capsys):
+    text = "Error while serializing: I/O error: No space left on device (os error 28)"
+    fails(monkeypatch, SafetensorError(text))
+    assert main(["recipes"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {os.strerror(errno.ENOSPC)}. The work so")
+
+
+@pytest.mark.parametrize("text", ["shapes do not match", "no such file (os error 2)"])
+def test_other_errors_of_libraries_are_bugs(text, monkeypatch, capsys):
+    fails(monkeypatch, SafetensorError(text))
+    assert main(["recipes"]) == 1
+    assert "a bug of smallsteps: please report" in capsys.readouterr().err
 
 
 def test_other_system_errors_are_bugs(monkeypatch, capsys):

@@ -9,6 +9,7 @@ import codecs
 import errno
 import io
 import os
+import re
 import sys
 import traceback
 
@@ -52,17 +53,28 @@ def failed(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has closed the pipe
         _drop_output()
         return 1
-    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+    if fault := _disk_fault(error):
         _drop_output()
-        where = f"{error.filename}: " if error.filename else ""
-        _print_error(
-            f"{where}{error.strerror}. The work so far is kept. "
-            "To continue, run the same command again."
-        )
+        _print_error(f"{fault}. The work so far is kept. To continue, run the same command again.")
         return 2
     traceback.print_exc()
     _print_error("please report the lines above", "a bug of smallsteps")
     return 1
+
+
+def _disk_fault(error: Exception) -> str:
+    """What a disk refused; empty where the error has another reason. Weights are written by Rust
+    (safetensors), which names the number of the error, and by C++ (torch), which says where the
+    file broke off."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}" if error.errno in DISK_ERRORS else ""
+    number = re.search(r"\(os error (\d+)\)$", str(error))
+    if number and int(number[1]) in DISK_ERRORS:
+        return os.strerror(int(number[1]))
+    if "inline_container" in str(error) and "unexpected pos" in str(error):
+        return os.strerror(errno.ENOSPC)
+    return ""
 
 
 def _expected_number(cause: BaseException | None) -> str:
