@@ -1,7 +1,9 @@
 """Run folders: a stage is done once, counts only when whole, a folder belongs to one recipe, and
 files of others are left alone."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -382,6 +384,19 @@ def test_of_processes_that_start_at_once_on_a_new_folder_one_works(tmp_path):
     assert (folder / "recipe.yaml").read_text() == f"title: {winners[0]}"
     for error in errors:
         assert not error or "another recipe" in error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no flock here")
+def test_a_file_system_without_locks_is_named_before_anything_is_written(tmp_path, monkeypatch):
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RunFolderError, match=r"cannot be made or locked .No locks available.\."):
+        begin(tmp_path)
+    assert not (tmp_path / "run" / "run.json").exists()
 
 
 # ---- a run that came to nothing ----

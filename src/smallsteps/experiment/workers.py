@@ -61,8 +61,8 @@ class Workers:
     @contextlib.contextmanager
     def joined(self) -> Iterator[None]:
         """This process works in the folder while the block runs. To be entered in a `moment`."""
-        own = self._locks / self._name
-        with lock.exclusive(own, f"{own}: held by another process"):
+        membership = self._locks / self._name
+        with lock.exclusive(membership, f"{membership}: held by another process"):
             self._works = True
             try:
                 yield
