@@ -66,7 +66,7 @@ class Sizes:
     own_samples: int
 
 
-FULL = Sizes((400, 200), 150, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
+FULL = Sizes((400, 200), 100, None, MAIN_ARMS, FURTHER_ARMS, (1, 2, 3), 32, 2)
 TINY = Sizes((3, 2), 2, 20, ("direct", "ases-uni-ent"), ("base",), (1, 2), 4, 1)
 
 
