@@ -21,7 +21,6 @@ from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
 from smallsteps.experiment.comparisons import compare_arms
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.fail_points import fail_point
-from smallsteps.experiment.feedback_data import feedback_line
 from smallsteps.experiment.folder import RunFolder, complete, run_folder
 from smallsteps.experiment.gold import write_gold
 from smallsteps.experiment.grading import (
@@ -206,8 +205,8 @@ def _say_data(lab: Lab) -> None:
 
 def _say_sizes(lab: Lab) -> None:
     facts = lab.data.facts
-    if lab.data.feedback.counts:
-        lab.reporter.say(feedback_line(lab.data.feedback.counts))
+    for line in lab.data.feedback.lines():
+        lab.reporter.say(line)
     if lab.data.train_chains:
         count = facts.get("contradicting", 0)
         contradicting = f"; {contradictions(count)}" if count else ""
