@@ -22,12 +22,13 @@ MAY_IMPORT = {
     "outputs": {"errors", "disk"},
     "devices": {"errors"},
     "threads": set(),
+    "team": {"errors"},
     "tasks": {"config", "errors", "records", "disk", "outputs"},
     "evaluation": {"config", "errors", "records", "tasks"},
     "segments": {"config", "errors", "records", "tasks", "evaluation", "students"},
     "students": {"config", "errors", "disk", "lock", "records", "tasks", "devices"},
     "training": {"config", "errors", "disk", "records", "tasks", "students"},
-    "generation": {"config", "errors", "records", "tasks", "students", "threads"},
+    "generation": {"config", "errors", "records", "tasks", "students", "team", "threads"},
     "teaching": {
         "config",
         "errors",
@@ -75,6 +76,7 @@ MAY_IMPORT = {
         "students",
         "training",
         "generation",
+        "team",
     },
     "methods": {
         "config",
@@ -91,6 +93,7 @@ MAY_IMPORT = {
         "tasks",
         "teaching",
         "training",
+        "team",
     },
     "report": {"errors", "disk", "records", "evaluation", "experiment", "methods"},
     "publishing": {

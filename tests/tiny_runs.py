@@ -7,10 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from launched_processes import launch_address, launch_place
 from smallsteps.disk import digests
 from smallsteps.experiment.results import Results
 
@@ -97,10 +98,11 @@ gc.collect()
 gc.freeze()
 for line in sys.stdin:
     ends, codes = {}, {}
-    for number, (arguments, fail_at, limit) in enumerate(json.loads(line)):
+    for number, (arguments, fail_at, limit, environment) in enumerate(json.loads(line)):
         child = os.fork()
         if child == 0:
             smallsteps.experiment.fail_points.FAIL_AT = fail_at
+            os.environ.update(environment)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             code = 1
             try:
@@ -140,14 +142,39 @@ class Commands:
     def __call__(self, *arguments: str, limit: float = 1e6, fail_at: str = "") -> int:
         """The exit code; -9 where the process was killed: at the fail-point, or after `limit`
         seconds at the latest."""
-        return self._run([(arguments, fail_at, limit)])[0]
+        return self._run([(arguments, fail_at, limit, {})])[0]
 
     def together(self, *commands: Sequence[str], limits: Sequence[float] = ()) -> list[int]:
         """The exit codes of commands that run at the same time; as above."""
         times = limits or [1e6] * len(commands)
-        return self._run([(line, "", limit) for line, limit in zip(commands, times, strict=True)])
+        lines = zip(commands, times, strict=True)
+        return self._run([(line, "", limit, {}) for line, limit in lines])
 
-    def _run(self, commands: Sequence[tuple[Sequence[str], str, float]]) -> list[int]:
+    def launched(
+        self,
+        processes: int,
+        *arguments: str,
+        limits: Sequence[float] = (),
+        fail_at: Mapping[int, str] = {},
+    ) -> list[int]:
+        """The exit codes of the processes of one launch, as `torchrun` starts them; as above.
+        `fail_at`: number of a process → a fail-point at which it is killed."""
+        address = launch_address()
+        return self._run(
+            [
+                (
+                    arguments,
+                    fail_at.get(rank, ""),
+                    limits[rank] if limits else 1e6,
+                    address | launch_place(rank, processes),
+                )
+                for rank in range(processes)
+            ]
+        )
+
+    def _run(
+        self, commands: Sequence[tuple[Sequence[str], str, float, dict[str, str]]]
+    ) -> list[int]:
         assert self.server.stdin and self.server.stdout
         self.server.stdin.write(json.dumps(commands) + "\n")
         self.server.stdin.flush()

@@ -4,6 +4,7 @@ there is nothing to measure by."""
 import pytest
 import torch
 
+from launched_processes import in_processes
 from smallsteps.training.batches import collate
 from smallsteps.training.contrast import Contrast
 from smallsteps.training.evaluation import Evaluator, Measures
@@ -55,7 +56,17 @@ def test_measures_are_taken_of_the_student_and_without_validation_there_is_no_lo
     assert seen == [(True, False)], "without dropout"
 
 
-def test_only_the_first_process_measures(tiny, direct, task):
-    measures = Measures(metric=lambda student: 1 / 0)
+def test_every_process_measures_because_a_measure_may_share_its_work(tiny, direct, task):
+    measures = Measures(metric=lambda student: 42.0)
     other = evaluator(tiny("t5"), direct(8), [], task, measures, rank=1)
-    assert other.values() == {"metric": 0.0}, "what the first one found is sent to it"
+    assert other.values() == {"metric": 42.0}
+
+
+def test_the_value_of_the_first_process_counts(tiny, direct, task):
+    student = tiny("t5")
+
+    def measured(rank):
+        measures = Measures(metric=lambda student: rank + 42.0)
+        return evaluator(student, direct(8), [], task, measures, rank=rank).values()
+
+    assert in_processes(measured) == [{"metric": 42.0}] * 2

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smallsteps import team
 from smallsteps.devices import check_device, check_threads
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ def set_threads(
 ) -> None:
     """Sets the CPU threads, on which exact results depend: `threads`, else the number stored in the
     run folder `out`, else the fastest for the student that `load` opens, else torch's choice.
-    Raises RecipeError where torch cannot use that many."""
+    The processes of a launch share the cores of their machine. Raises RecipeError where torch
+    cannot use that many."""
     check_threads(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if threads is None and load is not None and team.launched() > 1:
+        threads = max(1, (os.cpu_count() or 1) // team.launched_here())
     if threads is not None:
         from smallsteps.threads import Threads, use
 

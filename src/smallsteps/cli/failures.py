@@ -11,13 +11,17 @@ import io
 import os
 import re
 import sys
+import time
 import traceback
 
 import typer
 
+from smallsteps import team
 from smallsteps.errors import SmallstepsError
 
 INTERRUPTED = 130
+LET_THE_FIRST_SPEAK = 5.0
+"""Seconds that a process of a launch waits before it says why it failed."""
 DISK_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -37,6 +41,11 @@ _USAGE_ERROR = next(
 
 def failed(error: Exception) -> int:
     """Prints what went wrong, in one line where the user can fix it, and returns the exit code."""
+    if isinstance(error, team.FirstFailed):
+        return error.exit_code
+    if team.rank() > 0:
+        # the first process may say the same, and then this one is stopped meanwhile
+        time.sleep(LET_THE_FIRST_SPEAK)
     if isinstance(error, SmallstepsError):
         _print_error(str(error), "error" if error.exit_code == 2 else "internal error")
         return error.exit_code

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from smallsteps import __version__
+from smallsteps import __version__, team
 from smallsteps.cli.commands.export import export
 from smallsteps.cli.commands.grade import grade
 from smallsteps.cli.commands.guide import guide
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = failed(error)
     finally:
         sys.unraisablehook = hook
-    if code == INTERRUPTED:
+    if code == INTERRUPTED and team.rank() == 0:
         typer.echo("\ninterrupted. To continue, run the same command again.", err=True)
     if code is None:
         return 0

@@ -20,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from smallsteps import team
 from smallsteps.report.visible import visible, visible_line
 
 
@@ -29,7 +30,10 @@ def open_console(stderr: bool = False) -> Console:
 
 
 def say(line: str, style: str | None = None) -> None:
-    """Prints `line` on standard output, without line breaks."""
+    """Prints `line` on standard output, without line breaks. Of a launch only the first process
+    does."""
+    if team.rank() > 0:
+        return
     open_console().print(visible(line), style=style, soft_wrap=True)
 
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from smallsteps import team
 from smallsteps.cli.command_words import errors_in, in_keys, in_options
 from smallsteps.cli.cpu_threads import set_threads
 from smallsteps.cli.environment import access
 from smallsteps.cli.progress import open_console, say
 from smallsteps.config import apply_changes
-from smallsteps.devices import check_device, check_threads
+from smallsteps.devices import check_device, check_threads, resolve_device
 from smallsteps.errors import RecipeError
 from smallsteps.experiment.method import methods
 from smallsteps.experiment.recipe import (
@@ -144,6 +145,7 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
 
     if out is not None:
         _check_run_folder(recipe, out)
+    from smallsteps.experiment.feedback_data import feedback_line
     from smallsteps.experiment.plan import plan_lines
     from smallsteps.tasks.files import contradictions
 
@@ -151,8 +153,8 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
     with rehearse(recipe, access()) as data:
         for line in plan_lines(recipe, data, _command()):
             say(line)
-        for line in data.feedback.lines():
-            say(line)
+        if data.feedback.counts:
+            say(feedback_line(data.feedback.counts))
         if count := data.facts.get("contradicting"):
             say(contradictions(count))
 
@@ -161,19 +163,23 @@ def _run(recipe: Recipe, out: Path, execution: Execution) -> None:
     from smallsteps.experiment.beforehand import check_recipe
     from smallsteps.experiment.folder import complete
 
-    _check_run_folder(recipe, out)
-    check_recipe(recipe, access(), data_is_there=complete(out / "data"))
+    team.join(resolve_device(recipe.student.device, "student.device"))
+
+    def check() -> None:
+        _check_run_folder(recipe, out)
+        check_recipe(recipe, access(), data_is_there=complete(out / "data"))
+
+    team.from_first(check)
     set_threads(execution.threads, out, lambda: _student_to_measure(recipe))
     from smallsteps.cli.progress import Terminal
     from smallsteps.cli.run_summary import print_run_summary
     from smallsteps.cli.showing import Shown, show_runs
-    from smallsteps.experiment.launch import is_reporting
     from smallsteps.experiment.reporter import Silent
     from smallsteps.experiment.run import run
 
-    with Terminal() if is_reporting() else nullcontext(Silent()) as reporter:
+    with Terminal() if team.is_first() else nullcontext(Silent()) as reporter:
         results = run(recipe, out, reporter, _command(), access(), execution.only)
-    if not is_reporting():
+    if not team.is_first():
         return
     if results.provenance is not None:
         print_run_summary(recipe, results, out)

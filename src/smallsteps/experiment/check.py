@@ -29,7 +29,6 @@ from smallsteps.experiment.lab import Lab, names_of
 from smallsteps.experiment.outcome import label_of
 from smallsteps.experiment.search import trial_note
 from smallsteps.experiment.sweeps import limits
-from smallsteps.experiment.update_size import direct_sequences
 from smallsteps.records import Chain, Problem
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -85,7 +84,9 @@ def leave_out_odd(lab: Lab, arms: Sequence[ChainArm]) -> None:
     many."""
     if lab.run.growth is not None and complete(lab.run.path / "check"):
         _check_growth(lab, arms, lab.run.growth)
-    folder = lab.run.stage("check", lambda place: _find_odd(lab, arms, place), fixed=True)
+    folder = lab.run.stage(
+        "check", lambda place: _find_odd(lab, arms, place), fixed=True, alone=True
+    )
     rows = json.loads((folder / "left-out.json").read_text(encoding="utf-8"))
     odd = [Odd(**row["odd"]) for row in rows]
     lab.left_out = frozenset(name for row in rows for name in row["names"])
@@ -142,19 +143,19 @@ def _find_odd(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
 def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     """Builds what each arm trains on, checks it, and plans the run. Raises TrainingError that names
     the arm."""
-    folder = lab.run.stage("plan", lambda place: _plan(lab, arms, place))
+    folder = lab.run.stage("plan", lambda place: _plan(lab, arms, place), alone=True)
     plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
     train = lab.recipe.train
     tokens: dict[str, int] = {}
     for seed in lab.recipe.seeds:
         for arm in arms:
             for trained, label in arm.trainings(lab.recipe, seed):
-                tokens |= _by_model(plans[trained.name]["tokens"], label)
+                tokens |= _tokens_of_models(plans[trained.name], label)
     trials: dict[str, int] = {}
     for arm in arms if len(train.rates) > 1 else ():
         for trained, label in arm.trainings(lab.recipe, lab.recipe.seeds[0]):
             for rate in train.rates:
-                of_models = _by_model(plans[trained.name]["tokens"], f"{label}, {trial_note(rate)}")
+                of_models = _tokens_of_models(plans[trained.name], f"{label}, {trial_note(rate)}")
                 trials |= {
                     name: round(train.search_share * count) for name, count in of_models.items()
                 }
@@ -174,13 +175,9 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
             f"{lab.update_examples})"
         )
     # runs from before updates were kept have none
-    updates = {
-        label: count
-        for name, plan in plans.items()
-        for label, count in _by_model(plan.get("updates", {}), name).items()
-    }
+    updates = [count for plan in plans.values() for count in plan.get("updates", {}).values()]
     size = lab.update_examples or LARGEST_UPDATE
-    caution = few_updates(updates, size, train, lab.command, lambda: direct_sequences(lab, arms))
+    caution = few_updates(updates, size, train, lab.command)
     if caution:
         lab.reporter.say(caution)
     validation = lab.data.validation_chains[: train.validation_chains]
@@ -194,9 +191,11 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     )
 
 
-def _by_model(counts: Mapping[str, int], label: str) -> dict[str, int]:
-    """Label of each model of an arm → its count; counts are by half of a pair, or by ""."""
-    return {f"{label}, {half} half" if half else label: count for half, count in counts.items()}
+def _tokens_of_models(plan: Mapping[str, Any], label: str) -> dict[str, int]:
+    """Label of each model of an arm → its training tokens."""
+    return {
+        f"{label}, {half} half" if half else label: count for half, count in plan["tokens"].items()
+    }
 
 
 def _spread(plans: Mapping[str, Any]) -> float:

@@ -14,7 +14,8 @@ files are named and made again. Anything else in a stage's folder is what a kill
 stage is done again (training goes on from its own checkpoints).
 
 Processes work only in a folder that is free or the recipe's (`ownership.py`). Several may work in
-it at the same time: a stage is made by one of them (`workers.py`).
+it at the same time: a stage is made by one of them (`workers.py`), or by all processes of one
+launch together (`team.py`), of which the first writes and holds the locks.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from smallsteps import lock
+from smallsteps import lock, team
 from smallsteps.disk import (
     damage,
     digests,
@@ -66,27 +68,34 @@ def run_folder(
     before any training removes what was made here, so that the corrected command finds the folder
     free.
     """
-    check_folder(path, digest, recipe_yaml)
     workers = Workers(path, digest, reporter or Silent())
+    fresh, new_folders = False, list[Path]()
     with contextlib.ExitStack() as stack:
-        try:
-            new_folders = _make_folders(path)
-            moment = stack.enter_context(contextlib.ExitStack())
-            moment.enter_context(workers.moment())
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise RunFolderError(f"--out {path}: cannot be made or locked ({why}).") from None
-        # again, now that no other process writes into it
-        fresh = check_folder(path, digest, recipe_yaml, holds_lock=True)
-        growth = None if fresh else find_growth(path, digest, recipe_yaml)
-        run = RunFolder(path, digest, workers, growth)
-        if growth is not None:
-            run.refuse_other_recipes()
-        elif workers.others():
-            run.reporter.say(f"another process works in {path} too; each takes what is free")
-        stack.enter_context(workers.joined())
-        run.begin(recipe_yaml, fresh)
-        moment.close()
+
+        def enter() -> Growth | None:
+            nonlocal fresh, new_folders
+            check_folder(path, digest, recipe_yaml)
+            try:
+                new_folders = _make_folders(path)
+                moment = stack.enter_context(contextlib.ExitStack())
+                moment.enter_context(workers.moment())
+            except (OSError, ValueError) as error:
+                why = getattr(error, "strerror", None) or error
+                raise RunFolderError(f"--out {path}: cannot be made or locked ({why}).") from None
+            # again, now that no other process writes into it
+            fresh = check_folder(path, digest, recipe_yaml, holds_lock=True)
+            growth = None if fresh else find_growth(path, digest, recipe_yaml)
+            run = RunFolder(path, digest, workers, growth)
+            if growth is not None:
+                run.refuse_other_recipes()
+            elif workers.others():
+                run.reporter.say(f"another process works in {path} too; each takes what is free")
+            stack.enter_context(workers.joined())
+            run.begin(recipe_yaml, fresh)
+            moment.close()
+            return growth
+
+        run = RunFolder(path, digest, workers, team.from_first(enter))
         try:
             yield run
         except UserError:
@@ -105,6 +114,17 @@ def _make_folders(path: Path) -> list[Path]:
 def complete(folder: Path) -> bool:
     """Whether a stage's folder has its manifest and the very files that it names."""
     return damage(folder, MANIFEST) == []
+
+
+@contextlib.contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """Where this process puts a stage's files: the stage's folder, or, where another process of its
+    launch fills that, a folder that is thrown away."""
+    if team.is_first():
+        yield folder
+        return
+    with TemporaryDirectory(prefix="smallsteps-") as place:
+        yield Path(place)
 
 
 class RunFolder:
@@ -158,10 +178,14 @@ class RunFolder:
         Killed anywhere, it belongs to one of the two recipes, and its stages to both: run.json
         decides, and is written in one step. Nothing is done where another process has done it
         meanwhile. Raises RunFolderError where one works here by the smaller recipe."""
-        with self.workers.moment():
-            if find_growth(self.path, self.digest, recipe_yaml) is not None:
-                self.refuse_other_recipes()
-                self._grow(recipe_yaml, made_of_all)
+
+        def grow() -> None:
+            with self.workers.moment():
+                if find_growth(self.path, self.digest, recipe_yaml) is not None:
+                    self.refuse_other_recipes()
+                    self._grow(recipe_yaml, made_of_all)
+
+        team.from_first(grow)
         self.growth = None
 
     def _grow(self, recipe_yaml: str, made_of_all: Iterable[str]) -> None:
@@ -185,8 +209,12 @@ class RunFolder:
         """Deletes a stage, so that it is made anew. Its manifest goes first: without it, the rest
         is what a kill leaves."""
         folder = self.path / name
-        (folder / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+
+        def forget() -> None:
+            (folder / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+        team.from_first(forget)
 
     def damaged(self, name: str) -> bool:
         """Whether a file beside the stages is missing or not what was signed; reports it."""
@@ -219,36 +247,71 @@ class RunFolder:
     # ---- stages ----
 
     def stage(
-        self, name: str, make: Callable[[Path], None], *, keep: bool = False, fixed: bool = False
+        self,
+        name: str,
+        make: Callable[[Path], None],
+        *,
+        keep: bool = False,
+        fixed: bool = False,
+        alone: bool = False,
     ) -> Path:
         """The stage's folder. `make` fills it where it is not complete and undamaged yet. Where
         another process is making it, waits for that process, or raises StageTaken (`workers.py`).
 
         keep: keeps what an interrupted attempt left (training resumes from it). fixed: what is made
         again must equal what was damaged, because later stages rest on it; raises RunFolderError
-        where it does not.
+        where it does not. Of several processes of one launch, all call `make`: the first with the
+        stage's folder, the others with one that is thrown away, or with `keep` the same one, into
+        which only the first may write. alone: only the first calls it.
         """
-        folder = self.path / name
-        self._checked_stages.add(folder)
-        if not complete(folder):
-            with self.workers.making(name):
-                damaged = damage(folder, MANIFEST)  # again: another process may have made it
-                if damaged is None or damaged:
-                    earlier = self._clear(folder, damaged or [], keep)
-                    self._made_stages.append(folder)
-                    if keep:
-                        self._costly_stages.append(folder)
-                    make(folder)
-                    fail_point(f"before-manifest:{name}")
-                    if earlier:
-                        self._compare(folder, earlier, fixed)
-                    seal(folder, MANIFEST)
+        if alone:
+            team.from_first(lambda: self._stage(name, make, keep, fixed))
+        else:
+            self._stage(name, make, keep, fixed)
+        self._checked_stages.add(self.path / name)
         fail_point(f"after:{name}")
-        return folder
+        return self.path / name
+
+    def _stage(self, name: str, make: Callable[[Path], None], keep: bool, fixed: bool) -> None:
+        folder = self.path / name
+        with contextlib.ExitStack() as making:
+            begun = team.from_first(lambda: self._begin_stage(name, keep, making))
+            if begun is None:
+                return
+            with contextlib.nullcontext(folder) if keep else _own_folder(folder) as place:
+                make(place)
+            team.from_first(lambda: self._end_stage(name, begun, fixed))
+
+    def _begin_stage(
+        self, name: str, keep: bool, making: contextlib.ExitStack
+    ) -> dict[str, str] | None:
+        """Makes room for a stage, which no other process makes until `making` is closed. Returns
+        the digests of its files if it was complete before; None: it is complete and undamaged."""
+        folder = self.path / name
+        if complete(folder):
+            return None
+        making.enter_context(self.workers.making(name))
+        damaged = damage(folder, MANIFEST)  # again: another process may have made it
+        if damaged == []:
+            return None
+        earlier = self._clear(folder, damaged or [], keep)
+        self._made_stages.append(folder)
+        if keep:
+            self._costly_stages.append(folder)
+        return earlier
+
+    def _end_stage(self, name: str, earlier: Mapping[str, str], fixed: bool) -> None:
+        fail_point(f"before-manifest:{name}")
+        if earlier:
+            self._compare(self.path / name, earlier, fixed)
+        seal(self.path / name, MANIFEST)
 
     def discard_folders(self, name: str, folders: Sequence[Path]) -> None:
         """Deletes folders within a complete stage. They leave its manifest first, so that a kill
         leaves the stage whole."""
+        team.from_first(lambda: self._discard_folders(name, folders))
+
+    def _discard_folders(self, name: str, folders: Sequence[Path]) -> None:
         stage = self.path / name
         prefixes = tuple(f"{folder.relative_to(stage).as_posix()}/" for folder in folders)
         with self.workers.making(name):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from smallsteps import team
 from smallsteps.experiment.arm import Arm, ChainArm
 from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
@@ -56,7 +57,7 @@ def write_gold(lab: Lab, arms: Sequence[Arm]) -> None:
         gold = [GoldChain.from_row(row) for row in rows]
     else:
         gold = [GoldChain.uncut(chain) for chain in data.gold]
-    write_test_set(lab.run.path, problems, gold)
+    team.from_first(lambda: write_test_set(lab.run.path, problems, gold))
 
 
 def _make(lab: Lab, arms: Sequence[Arm], folder: Path) -> None:

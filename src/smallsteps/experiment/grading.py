@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from smallsteps import team
 from smallsteps.evaluation.comparison import pool_scores
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.evaluation.metrics import get_metric
@@ -95,7 +96,7 @@ def grade_arm(lab: Lab, arm: Arm, seed: int, pairs: Sequence[tuple[str, str]] = 
     graded = GradedArm(arm, seed, outcome, main, metrics, further, paper, folder)
     against = [other for name, other in pairs if name == arm.name]
     kept = KeptArm(result=arm_result(lab, graded), against=against, usable=graded.usable)
-    kept.write(lab.run.path / folder)
+    team.from_first(lambda: kept.write(lab.run.path / folder))
     return graded
 
 
@@ -174,7 +175,7 @@ def _write_page_files(lab: Lab, arm: Arm, seed: int, outcome: Outcome, score: Sc
         write_arm_files(folder, files)
 
     place = f"arms/{place_of(arm.name, seed)}/page"
-    lab.run.stage(place, make)
+    lab.run.stage(place, make, alone=True)
     return place
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from smallsteps import team
 from smallsteps.errors import InternalError
 from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.forecast import Forecast
@@ -298,21 +299,25 @@ class TrainingJob:
         enough: Callable[[str, str], bool] | None = None,
     ) -> list[Prediction]:
         """Greedy predictions for `problems`, in their order; with `label` under a progress bar of
-        that name. `given`, `enough`: of `solve`."""
-        predictions: dict[str, Prediction] = {}
-        for prediction in solve(
-            student,
-            problems,
-            self.task,
-            self.solving(),
-            Decoding(max_new_tokens=NO_CAP),
-            given=given,
-            enough=enough,
-        ):
-            predictions[prediction.problem_id] = prediction
-            if label is not None:
-                self.reporter.advance(f"answering {label}", len(predictions), len(problems))
-        return [predictions[problem.id] for problem in problems]
+        that name. `given`, `enough`: of `solve`. The processes of a launch share the problems."""
+
+        def solved(share: Sequence[Problem]) -> list[Prediction]:
+            predictions: dict[str, Prediction] = {}
+            for prediction in solve(
+                student,
+                share,
+                self.task,
+                self.solving(),
+                Decoding(max_new_tokens=NO_CAP),
+                given=given,
+                enough=enough,
+            ):
+                predictions[prediction.problem_id] = prediction
+                if label is not None:
+                    self.reporter.advance(f"answering {label}", len(predictions), len(share))
+            return [predictions[problem.id] for problem in share]
+
+        return team.share_out(problems, solved)
 
     def solving(self) -> SolveSettings:
         """How answers are generated. Where long examples are not refused, long questions are read

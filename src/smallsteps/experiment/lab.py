@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from smallsteps import team
 from smallsteps.experiment.data import RunData, read_json_lines
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.forecast import Forecast
@@ -156,11 +157,16 @@ class Lab:
     def train_once(self, place: str, label: str, make: Callable[[Path], Trained]) -> Trained:
         """The training in the stage `place`, made where it is not there yet."""
         if place not in self.trained:
-            folder = self.run.stage(place, lambda out: make(out).write(out), keep=True)
+            folder = self.run.stage(place, lambda out: self._write(make(out), out), keep=True)
             self.trained[place] = Trained.read(folder)
             if self.forecast is not None:
                 self.forecast.finished(label)
         return self.trained[place]
+
+    @staticmethod
+    def _write(trained: Trained, folder: Path) -> None:
+        if team.is_first():
+            trained.write(folder)
 
     def forget_training(self, checkpoint: Path) -> None:
         """Deletes the training that made a checkpoint, so that it is trained again."""

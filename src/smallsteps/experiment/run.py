@@ -5,13 +5,16 @@
 
 All arms share the lab. The test part is read once, by the student that validation chose. Everything
 lies in stages of one run folder: killed anywhere, the same call continues. Several processes that
-run one recipe in one folder share the arms: each takes what no other is making."""
+run one recipe in one folder share the arms: each takes what no other is making. The processes of
+one launch (`team.py`) make each arm together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from smallsteps import team
+from smallsteps.devices import resolve_device
 from smallsteps.errors import RunFolderError, counted
 from smallsteps.experiment.arm import Arm, ChainArm, MethodRun
 from smallsteps.experiment.beforehand import check_only, check_recipe
@@ -21,6 +24,7 @@ from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
 from smallsteps.experiment.comparisons import compare_arms
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.fail_points import fail_point
+from smallsteps.experiment.feedback_data import feedback_line
 from smallsteps.experiment.folder import RunFolder, complete, run_folder
 from smallsteps.experiment.gold import write_gold
 from smallsteps.experiment.grading import (
@@ -34,7 +38,6 @@ from smallsteps.experiment.grading import (
 )
 from smallsteps.experiment.growing import OTHER_OUT, Growth
 from smallsteps.experiment.lab import BASE_STUDENT, Lab
-from smallsteps.experiment.launch import apart, is_reporting
 from smallsteps.experiment.method import (
     baseline_of,
     method_of,
@@ -71,7 +74,8 @@ def run(
     only: Sequence[str] = (),
 ) -> Results:
     """Runs a recipe, or the one of that name or file, in the folder `out`, or continues it; returns
-    what `results.json` holds. Several processes may do so at the same time (`workers.py`).
+    what `results.json` holds. Several processes may do so at the same time (`workers.py`); those of
+    one launch (`torchrun`, `accelerate launch`) make each arm together, and all get the results.
 
     `reporter` receives progress updates; without one, a notebook shows them below the cell.
     `access`: base URL and key of served models, which no recipe and no file names. `only`:
@@ -81,18 +85,31 @@ def run(
     known."""
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
     check_only(recipe, only)
-    listener = TimeTaken((reporter or default_reporter()) if is_reporting() else Silent())
-    with apart(), run_folder(Path(out), recipe.digest(), recipe.to_yaml(), listener) as folder:
-        with folder.workers.making(FILE_NAME):
-            earlier = _earlier_results(folder)  # refused before any work
+    team.join(resolve_device(recipe.student.device, "student.device"))
+    with team.losses():
+        return _run(recipe, Path(out), reporter, command, access or Access(), only)
+
+
+def _run(
+    recipe: Recipe,
+    out: Path,
+    reporter: Reporter | None,
+    command: str,
+    access: Access,
+    only: Sequence[str],
+) -> Results:
+    listener = TimeTaken((reporter or default_reporter()) if team.is_first() else Silent())
+    with run_folder(out, recipe.digest(), recipe.to_yaml(), listener) as folder:
+        earlier = team.from_first(lambda: _read_earlier(folder))  # refused before any work
         known = earlier.provenance if earlier is not None else None
-        listener.begin(folder.path, 0.0 if known is None else known.seconds)
-        results = _run_arms(recipe, folder, listener, access or Access(), command, only)
-        folder.name_other_damage()
+        if team.is_first():
+            listener.begin(folder.path, 0.0 if known is None else known.seconds)
+        results = _run_arms(recipe, folder, listener, access, command, only)
+        team.from_first(folder.name_other_damage)
     # here, because it loads what a finished run does not need
     from smallsteps.experiment.unfinished import results_so_far
 
-    return results or results_so_far(Path(out))[0]
+    return results or results_so_far(out)[0]
 
 
 def _run_arms(
@@ -146,14 +163,24 @@ def _run_arms(
         write_gold(lab, arms)
         why = explain(lab, graded)
         points = grade_points(lab, graded, pairs)
-        with folder.workers.making(FILE_NAME):
-            lab.discard_checkpoints(points.answered)
-            results = _results(lab, runs, graded, pairs, why, points)
-            return _written(lab, listener, results)
+        results = _results(lab, runs, graded, pairs, why, points)
+
+        def write() -> Results:
+            with folder.workers.making(FILE_NAME):
+                lab.discard_checkpoints(points.answered)
+                return _written(lab, listener, results)
+
+        return team.from_first(write)
 
 
 def _is_graded(folder: RunFolder, arm: Arm, seed: int) -> bool:
     return complete(folder.path / "arms" / place_of(arm.name, seed) / "page")
+
+
+def _read_earlier(folder: RunFolder) -> Results | None:
+    """`_earlier_results`, while no other process writes them."""
+    with folder.workers.making(FILE_NAME):
+        return _earlier_results(folder)
 
 
 def _earlier_results(folder: RunFolder) -> Results | None:
@@ -192,7 +219,8 @@ def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str
     def make(place: Path) -> None:
         from_scratch(data.texts, settings, seed=0).save(place / BASE_STUDENT.name)
 
-    return folder.stage(BASE_STUDENT.parent.name, make, fixed=True) / BASE_STUDENT.name
+    folder_of_stage = folder.stage(BASE_STUDENT.parent.name, make, fixed=True, alone=True)
+    return folder_of_stage / BASE_STUDENT.name
 
 
 def _say_data(lab: Lab) -> None:
@@ -205,8 +233,8 @@ def _say_data(lab: Lab) -> None:
 
 def _say_sizes(lab: Lab) -> None:
     facts = lab.data.facts
-    for line in lab.data.feedback.lines():
-        lab.reporter.say(line)
+    if lab.data.feedback.counts:
+        lab.reporter.say(feedback_line(lab.data.feedback.counts))
     if lab.data.train_chains:
         count = facts.get("contradicting", 0)
         contradicting = f"; {contradictions(count)}" if count else ""

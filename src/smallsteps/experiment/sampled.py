@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from smallsteps import team
 from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
 from smallsteps.generation.paths import SolveSettings
@@ -23,7 +25,7 @@ BLOCK = 500
 """Questions that are answered before their records are written."""
 
 Ask = Callable[[Student, Sequence[Problem], SolveSettings, Callable[[int], None]], Iterable[Record]]
-"""(student, a block of problems, how they are answered, progress in answers) → their records."""
+"""(student, some problems, how they are answered, progress in answers) → the record of each."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Sampled:
         for start in range(0, len(problems), BLOCK):
 
             def advance(done: int, start: int = start) -> None:
-                self.lab.reporter.advance(self.label, start * self.samples + done, total)
+                answered = start * self.samples + done * team.size()  # of all processes, about
+                self.lab.reporter.advance(self.label, min(answered, total), total)
 
             def make(
                 folder: Path, start: int = start, advance: Callable[[int], None] = advance
@@ -57,9 +60,21 @@ class Sampled:
                 student = student or self.load()
                 job = self.lab.job(self.lab.recipe.seeds[0], folder)
                 solving = job.solving().changed(samples=self.samples)
-                records = ask(student, problems[start : start + BLOCK], solving, advance)
+                answered = partial(_answered, ask, student, solving, advance)
+                records = team.share_out(problems[start : start + BLOCK], answered)
                 write_rows(folder / f"{file}.jsonl", (record.to_row() for record in records))
 
             folder = self.lab.run.stage(f"{place}/block-{start // BLOCK:03}", make)
             rows += read_json_lines(folder / f"{file}.jsonl")
         return rows
+
+
+def _answered(
+    ask: Ask,
+    student: Student,
+    solving: SolveSettings,
+    progress: Callable[[int], None],
+    problems: Sequence[Problem],
+) -> list[Record]:
+    """The records of the problems that this process answers."""
+    return list(ask(student, problems, solving, progress))

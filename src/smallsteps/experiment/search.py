@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from smallsteps import team
 from smallsteps.disk import write_json
 from smallsteps.errors import DivergenceError, TrainingError
 from smallsteps.experiment.fail_points import fail_point
@@ -40,10 +41,12 @@ def search_rates(
     for number, rate in enumerate(rates):
         place = folder / f"rate-{number}"
         if number >= len(done):
-            done.append(_tried(rate, train, place))
-            write_json(folder / RATES, [row.model_dump() for row in done])
+            done.append(team.agreed(_tried(rate, train, place)))
+            if team.is_first():
+                write_json(folder / RATES, [row.model_dump() for row in done])
         fail_point(f"after-rate:{number}")
-        shutil.rmtree(place, ignore_errors=True)
+        if team.is_first():
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def read_rates(folder: Path, label: str) -> list[RateResult]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from smallsteps.disk import read_object
 from smallsteps.errors import RunFolderError, UserError
 from smallsteps.evaluation.grade import Score
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms, in_order
-from smallsteps.experiment.data import read_facts
 from smallsteps.experiment.kept_arm import KeptArm
 from smallsteps.experiment.method_modules import arm_names
 from smallsteps.experiment.outcome import place_of
@@ -53,7 +53,7 @@ def _results(folder: Path, recipe: Recipe, kept: list[KeptArm]) -> Results:
         against.setdefault(arm.result.name, arm.against)
     graded = {name: [o for o in others if o in scores] for name, others in against.items()}
     compared = compare_arms(scores, in_order(graded), resamples=resamples)
-    facts = read_facts(folder / "data", recipe)
+    facts = read_object(folder / "data" / "data.json")
     return Results(
         title=recipe.title,
         about=recipe.about,

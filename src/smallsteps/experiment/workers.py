@@ -21,6 +21,7 @@ from smallsteps import lock
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.ownership import LOCK, LOCKS, WORKER
 from smallsteps.experiment.reporter import Reporter
+from smallsteps.team import ForAll
 
 Place = TypeVar("Place")
 Made = TypeVar("Made")
@@ -30,7 +31,7 @@ POLL_SECONDS = 0.5
 """How often a process that has nothing to do looks for a free stage."""
 
 
-class StageTaken(Exception):
+class StageTaken(ForAll):
     """Another process is making a stage, and this one does not wait for it (`Workers.taking`)."""
 
     def __init__(self, stage: str) -> None:

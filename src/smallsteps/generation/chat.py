@@ -11,9 +11,11 @@ where thoughts are kept (`thinking` other than `drop`), if its template knows `e
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
+from smallsteps import team
 from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.chat_request import ChatRequest
@@ -76,11 +78,37 @@ class LocalChat:
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
         """One reply for each request and sample: stored ones first; the same request is written
-        once."""
-        for done, reply in enumerate(self._replies(requests, decoding), start=1):
+        once. The processes of a launch share the requests."""
+        if team.size() > 1:
+            replies: Iterator[Reply] = iter(self._shared(requests, decoding))
+        else:
+            replies = self._replies(requests, decoding)
+        for done, reply in enumerate(replies, start=1):
             if progress:
                 progress(done)
             yield reply
+
+    def _shared(self, requests: Iterable[Request], decoding: Decoding) -> list[Reply]:
+        """The replies of all processes. Requests of the same text go to one process: what it writes
+        for one answers the others."""
+        groups: dict[Any, list[Request]] = {}
+        for request in requests:
+            prompt = request.prompt
+            groups.setdefault(prompt if isinstance(prompt, str) else tuple(prompt), []).append(
+                request
+            )
+
+        def reply_to(share: Sequence[list[Request]]) -> list[list[Reply]]:
+            group_of = {request.id: n for n, group in enumerate(share) for request in group}
+            replies: list[list[Reply]] = [[] for _ in share]
+            of_share = (request for group in share for request in group)
+            for reply in self._replies(of_share, decoding):
+                replies[group_of[reply.id]].append(reply)
+            return replies
+
+        return [
+            reply for group in team.share_out(list(groups.values()), reply_to) for reply in group
+        ]
 
     def _replies(self, requests: Iterable[Request], decoding: Decoding) -> Iterator[Reply]:
         """Replies from the store, then those that are written now."""

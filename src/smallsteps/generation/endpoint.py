@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from smallsteps import team
 from smallsteps.errors import DataError, InternalError
 from smallsteps.generation.access import Withheld
 from smallsteps.generation.bodies import whole_characters
@@ -120,7 +121,19 @@ class Endpoint:
         decoding: Decoding,
         progress: Callable[[int], None] | None = None,
     ) -> Iterator[Reply]:
-        """One reply for each request and sample: stored ones first, the others as they come in."""
+        """One reply for each request and sample: stored ones first, the others as they come in. Of
+        several processes of one launch only the first asks, and all get the replies."""
+        if team.size() > 1:
+            yield from team.from_first(lambda: list(self._replies(requests, decoding, progress)))
+        else:
+            yield from self._replies(requests, decoding, progress)
+
+    def _replies(
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None,
+    ) -> Iterator[Reply]:
         pending: dict[str, PendingReply] = {}
         done = 0
         for id, sample, chat_request in self._chat_requests(requests, decoding):

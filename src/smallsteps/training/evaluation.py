@@ -1,7 +1,7 @@
 """What is measured of a student at an evaluation of its training.
 
-Several processes share the loss on validation; what needs generation is measured by the first, and
-all get its value."""
+Several processes share the loss on validation. What needs generation each of them measures, since a
+measure may share its work out (`team.share_out`); all get the first one's value."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Evaluator:
             values["validation_loss"] = self._validation_loss()
         for name, measure in (("bleu", self.measures.bleu), ("metric", self.measures.metric)):
             if measure is not None:
-                values[name] = self._by_first(measure)
+                values[name] = self._measured(measure)
         return values
 
     def _validation_loss(self) -> float:
@@ -75,9 +75,7 @@ class Evaluator:
         sum_over_processes([total])
         return float(total.item()) / self.updates.weight(validation)
 
-    def _by_first(self, measure: Measure) -> float:
-        """`measure`, taken by the first process; all get its value."""
-        value = torch.zeros((), dtype=torch.float64, device=self.device)
-        if self.rank == 0:
-            value += measure(self.updates.job.student)
-        return from_first(value)
+    def _measured(self, measure: Measure) -> float:
+        """What the first process measures."""
+        value = measure(self.updates.job.student)
+        return from_first(torch.tensor(value, dtype=torch.float64, device=self.device))

@@ -11,6 +11,9 @@ state and ends with the same weights (CPU). Three things end a run early, with t
 `no-signal` (all rewards of each group were equal, for many steps), `kl` (the student moved too far
 from where it started) and `diverged` (the loss is no number).
 
+Of several processes each does all updates, so that all have the same weights; the writing of
+rollouts may be shared out by the caller (`team.share_out`). The first process writes files.
+
 This loop is apart from `fit` (`trainer.py`), because its data are written by the student itself:
 there is no plan of updates known before the start, and no epoch over examples."""
 
@@ -47,6 +50,7 @@ from smallsteps.training.checkpoints import (
 from smallsteps.training.choice import Selection
 from smallsteps.training.estimators import rloo
 from smallsteps.training.learner import Learner
+from smallsteps.training.processes import is_first, wait_for_all
 from smallsteps.training.rollouts import Reward, Rewarded, Roll, Rollout, mean_by_name
 from smallsteps.training.settings import ReinforceSettings
 
@@ -104,8 +108,10 @@ def reinforce(
     out = Path(out)
     identity = [settings.model_dump(), seed, prompts, digest, student.weights_digest()]
     text = json.dumps(identity, sort_keys=True)
-    claim(out, hashlib.sha256(text.encode()).hexdigest()[:16])
-    repair(out, say)
+    if is_first():
+        claim(out, hashlib.sha256(text.encode()).hexdigest()[:16])
+        repair(out, say)
+    wait_for_all()
     if is_finished(out):
         return read_reinforced(out)
     learner = Learner(student, settings, micro_batch_tokens)
@@ -160,8 +166,9 @@ class _Loop:
         checkpoint = latest_checkpoint(out)
         if checkpoint is not None:
             rows = self._load(checkpoint)
+        wait_for_all()
         self._tidy([] if checkpoint is None else [checkpoint.name])
-        self.curves = Curves(out / CURVES, rows)
+        self.curves = Curves(out / CURVES, rows, write=is_first())
 
     def run(self, roll: Roll, reward: Reward, progress: Progress | None) -> Reinforced:
         """All steps that are left."""
@@ -221,14 +228,17 @@ class _Loop:
         self.student.model.eval()
         if self.best is None or value > self.best.value:
             self.best = Selection(self.step, value)
-            folder = self.out / self.best.folder
-            self.student.save(folder)
-            complete(folder)
+            if is_first():
+                folder = self.out / self.best.folder
+                self.student.save(folder)
+                complete(folder)
         return value
 
     # ---- files ----
 
     def _save(self) -> None:
+        if not is_first():
+            return
         folder = self.out / f"checkpoint-{self.step}"
         discard(folder)
         folder.mkdir(parents=True)
@@ -256,7 +266,8 @@ class _Loop:
         return rows
 
     def _tidy(self, checkpoints: Sequence[str]) -> None:
-        tidy(self.out, [*checkpoints, *([self.best.folder] if self.best else [])])
+        if is_first():
+            tidy(self.out, [*checkpoints, *([self.best.folder] if self.best else [])])
 
     def _finish(self) -> Reinforced:
         if self.best is None:
@@ -267,8 +278,10 @@ class _Loop:
             "steps": self.step,
             "stopped": self.stopped,
         }
-        finish(self.out, result, [self.best])
-        self._tidy([])
+        if is_first():
+            finish(self.out, result, [self.best])
+            self._tidy([])
+        wait_for_all()
         return read_reinforced(self.out)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smallsteps import team
 from smallsteps.errors import counted
 from smallsteps.experiment.arm import Arm, ChainArm
 from smallsteps.experiment.data import read_json_lines
@@ -130,7 +131,9 @@ class AsEsArm:
         chain_count = counted(len(chains), "chain")
         lab.reporter.say(f"{label}: cutting {chain_count} by {self.strategy}")
         job = lab.chain_job(self.selection, seed, folder, label)
-        cut = segment(job, chains, self.strategy, self.beta, scorer)
+        cut = team.share_out(
+            chains, lambda share: segment(job, share, self.strategy, self.beta, scorer)
+        )
         return {chain.rationale.id: parts for chain, parts in zip(chains, cut, strict=True)}
 
     def _cut_by_folds(

@@ -18,9 +18,11 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from smallsteps import team
 from smallsteps.disk import digests, read_object, write_json
 from smallsteps.experiment.fail_points import fail_point
 from smallsteps.experiment.job import TrainingJob
@@ -94,9 +96,14 @@ class PairLog:
         number = len(self.rows)
         loss = row.get("loss_of_halves")
         losses = {} if loss is None else {"validation_loss": loss}
-        if self.choice.take(number, {"metric": row["metric"], **losses}):
+        is_best = self.choice.take(number, {"metric": row["metric"], **losses})
+        team.from_first(lambda: self._write(number, pair if is_best else None))
+
+    def _write(self, number: int, best: DualStudent | None) -> None:
+        """Writes the log, and the pair of the newest evaluation where it is the best."""
+        if best is not None:
             folder = self.out / _folder_name(number)
-            pair.save(folder)
+            best.save(folder)
             self.files[folder.name] = digests(folder, "")
         fail_point(f"before-pair:{number}")
         kept = {_folder_name(chosen.update) for chosen in self.choice.kept}
@@ -135,7 +142,7 @@ def _train_at_one_rate(job: TrainingJob, parts: Sequence[Part]) -> Trained:
             training.go_on(end)
         if number > len(log.rows):
             pair = _pair(job, *(training.student for training in trainings))
-            log.add(_measured(job, pair, trainings, ends, log.seconds), pair)
+            log.add(team.agreed(_measured(job, pair, trainings, ends, log.seconds)), pair)
         if number == len(log.rows) and log.over:
             break
     return _trained(job, trainings, log)
@@ -164,11 +171,16 @@ def _fits(log: PairLog, trainings: Sequence[Training], marks: Sequence[tuple[int
 
 def _afresh(job: TrainingJob, parts: Sequence[Part]) -> list[Training]:
     """New trainings in empty folders. The students still hold the weights they began with."""
-    for path in [*job.out.glob("pair*"), *(job.out / str(part.kind).lower() for part in parts)]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+
+    def remove() -> None:
+        halves = (job.out / str(part.kind).lower() for part in parts)
+        for path in [*job.out.glob("pair*"), *halves]:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    team.from_first(remove)
     return [job.training(part) for part in parts]
 
 
@@ -221,8 +233,8 @@ def _trained(job: TrainingJob, trainings: Sequence[Training], log: PairLog) -> T
     folders = {"metric": log.folder}
     for criterion in PAPER_CRITERIA:
         if criterion in esm.folders and criterion in asm.folders:
-            halves = [load_student(half.folders[criterion], device="cpu") for half in (esm, asm)]
-            folders[criterion] = _pair(job, *halves).save(job.out / f"pair-{criterion}")
+            halves = [half.folders[criterion] for half in (esm, asm)]
+            folders[criterion] = team.from_first(partial(_saved_pair, job, halves, criterion))
     total = esm.train_tokens + asm.train_tokens
     curves = [
         {**row, "half": kind} for kind, half in (("ES", esm), ("AS", asm)) for row in half.curves
@@ -238,6 +250,12 @@ def _trained(job: TrainingJob, trainings: Sequence[Training], log: PairLog) -> T
         trail=[_best_so_far(log, chosen) for chosen in log.choice.trail],
         plateau=None if log.choice.patience is None else log.choice.over(len(log.rows)),
     )
+
+
+def _saved_pair(job: TrainingJob, halves: Sequence[Path], criterion: str) -> Path:
+    """The folder of the pair of two checkpoints."""
+    esm, asm = (load_student(folder, device="cpu") for folder in halves)
+    return _pair(job, esm, asm).save(job.out / f"pair-{criterion}")
 
 
 def _best_so_far(log: PairLog, chosen: Selection) -> BestSoFar:

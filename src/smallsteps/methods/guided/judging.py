@@ -136,7 +136,9 @@ def check_judge(
         }
         write_json(folder / "judge.json", {"rationales": len(sample), "auc": auc})
 
-    content = json.loads((run.stage("judge", make) / "judge.json").read_text(encoding="utf-8"))
+    content = json.loads(
+        (run.stage("judge", make, alone=True) / "judge.json").read_text(encoding="utf-8")
+    )
     check = JudgeCheck(judge, guided.encoder, content["rationales"], _measured(content["auc"]))
     for line in check.lines():
         reporter.say(line)

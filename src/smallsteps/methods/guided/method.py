@@ -33,6 +33,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
+from smallsteps import team
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.methods.guided.rationales import (
@@ -166,17 +167,22 @@ def write_rationales(
     samples: int = 1,
     batch_size: int = 64,
 ) -> list[list[WrittenRationale]]:
-    """`samples` rationales of M_S for each problem, in order."""
+    """`samples` rationales of M_S for each problem, in order. The processes of a launch share the
+    problems."""
     sources = [student.source_ids(task, task.render(problem)) for problem in problems]
-    requests = [Request(str(number), source, samples) for number, source in enumerate(sources)]
     engine = open_engine(student, EngineSettings(batch_size=batch_size))
-    by_sample: list[dict[int, WrittenRationale]] = [{} for _ in problems]
-    for reply in engine.generate(requests, decoding):
-        number = int(reply.id)
-        by_sample[number][reply.sample] = WrittenRationale(
-            reply.text.strip(), len(sources[number]) + reply.tokens, reply.finished == "end"
-        )
-    return [[written[sample] for sample in range(samples)] for written in by_sample]
+
+    def write(numbers: Sequence[int]) -> list[list[WrittenRationale]]:
+        requests = [Request(str(number), sources[number], samples) for number in numbers]
+        written: dict[int, dict[int, WrittenRationale]] = {number: {} for number in numbers}
+        for reply in engine.generate(requests, decoding):
+            number = int(reply.id)
+            written[number][reply.sample] = WrittenRationale(
+                reply.text.strip(), len(sources[number]) + reply.tokens, reply.finished == "end"
+            )
+        return [[of_one[sample] for sample in range(samples)] for of_one in written.values()]
+
+    return team.share_out(range(len(problems)), write)
 
 
 def guided_answers(

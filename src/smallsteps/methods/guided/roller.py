@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from smallsteps import team
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
 from smallsteps.students.student import Student
@@ -30,22 +31,26 @@ def roller(
         )
         chosen = [prompts[number] for number in numbers]
         sources = {id: tuple(source) for id, source in chosen}
-        requests = [Request(id, source, samples) for id, source in chosen]
         # a new engine in each step: it takes the weights as they are now
         engine = open_engine(student, EngineSettings(batch_size=batch_size))
-        groups: dict[str, dict[int, Rollout]] = {id: {} for id in sources}
-        for reply in engine.generate(requests, step_decoding):
-            finished = reply.finished == "end"
-            target = (*reply.ids, student.end_id) if finished else reply.ids
-            groups[reply.id][reply.sample] = Rollout(
-                prompt=reply.id,
-                sample=reply.sample,
-                source=sources[reply.id],
-                target=target,
-                text=reply.text,
-                finished=finished,
-                logprobs=reply.logprobs,
-            )
-        return [[groups[id][sample] for sample in range(samples)] for id, _ in chosen]
+
+        def write(share: Sequence[tuple[str, Sequence[int]]]) -> list[list[Rollout]]:
+            requests = [Request(id, source, samples) for id, source in share]
+            groups: dict[str, dict[int, Rollout]] = {id: {} for id, _ in share}
+            for reply in engine.generate(requests, step_decoding):
+                finished = reply.finished == "end"
+                target = (*reply.ids, student.end_id) if finished else reply.ids
+                groups[reply.id][reply.sample] = Rollout(
+                    prompt=reply.id,
+                    sample=reply.sample,
+                    source=sources[reply.id],
+                    target=target,
+                    text=reply.text,
+                    finished=finished,
+                    logprobs=reply.logprobs,
+                )
+            return [[groups[id][sample] for sample in range(samples)] for id, _ in share]
+
+        return team.share_out(chosen, write)
 
     return roll

@@ -19,6 +19,7 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
+from smallsteps import team
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.generation.generator import Messages
@@ -71,6 +72,8 @@ def train_reader(lab: Lab, folder: Path) -> None:
     texts = [text for example in examples for text in (example.question, example.target)]
     student = prepare(job.base(), lab.task, path="direct", texts=texts)
     trained = job.train_one(student, examples, [], measured=False)
+    if not team.is_first():
+        return
     for path in trained.folder("train_loss").iterdir():
         if path.name != COMPLETE:
             (folder / path.name).write_bytes(path.read_bytes())

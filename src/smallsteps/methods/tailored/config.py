@@ -90,7 +90,6 @@ METHOD = Method(
     name="tailored",
     arm_names=lambda: ARMS,
     baseline=FULL,
-    contrasts=True,
     section="tailored",
     settings=TailoredSettings,
     check=check,

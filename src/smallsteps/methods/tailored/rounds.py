@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from smallsteps import team
 from smallsteps.errors import RecipeError
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.experiment.lab import Lab
@@ -240,7 +241,8 @@ class Rounds:
                 job, share = replace(job, budget=budget), 1.0
             demonstrations = self.replies.demonstrations
             trained = train(job, student, material, self.settings, share, demonstrations)
-            trained.write(folder)
+            if team.is_first():
+                trained.write(folder)
 
         place = f"{self.place(arm, seed, number)}/training"
         return Trained.read(self.lab.run.stage(place, make, keep=True))

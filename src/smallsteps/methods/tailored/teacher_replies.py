@@ -166,7 +166,7 @@ class TeacherReplies:
         def make(folder: Path) -> None:
             write_rows(folder / "replies.jsonl", (reply.to_row() for reply in ask()))
 
-        folder = self.lab.run.stage(place, make)
+        folder = self.lab.run.stage(place, make, alone=True)
         rows = read_json_lines(folder / "replies.jsonl")
         replies = [RoundReply.from_row(row) for row in rows]
         kept = sum(reply.dropped is None for reply in replies)

@@ -1,0 +1,130 @@
+"""The processes of one launch make a run together: the results of one process, for every method;
+where one dies, all end with one message, and the same command goes on, also with another number."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from smallsteps.experiment.data_parts import store_parts
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.results import read_results
+from smallsteps.experiment.stored_rows import StoredRows, chain_in_row
+from smallsteps.tasks import get_task
+from tiny_guided import facts_reader, guided_content
+from tiny_runs import TINY_STUDENT, rows_of, tiny_content
+
+STUDENT = {"scratch": {**TINY_STUDENT, "dropout": 0.0}}
+"""Dropout differs between processes."""
+
+
+@pytest.fixture
+def recipe_file(tmp_path):
+    def write(**sections):
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(tiny_content(student=STUDENT, **sections)))
+        return str(path)
+
+    return write
+
+
+def answers(out):
+    return {
+        path.parent.parent.name: [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in rows_of(path)
+        ]
+        for path in sorted(out.glob("arms/*/page/predictions.jsonl"))
+    }
+
+
+def assert_as_one(one, many):
+    """The same answers and figures; weights up to the rounding of sums in another order."""
+    first, second = read_results(one), read_results(many)
+    for arm, other in zip(first.arms, second.arms, strict=True):
+        assert (arm.name, arm.seed, arm.value, arm.train_tokens, arm.student) == (
+            other.name,
+            other.seed,
+            other.value,
+            other.train_tokens,
+            other.student,
+        )
+    assert answers(one) == answers(many) != {}
+    files = sorted(path.relative_to(one) for path in one.glob("arms/**/*.safetensors"))
+    assert files == sorted(path.relative_to(many) for path in many.glob("arms/**/*.safetensors"))
+    assert files
+    for file in files:
+        here, there = load_file(one / file), load_file(many / file)
+        for name, value in here.items():
+            torch.testing.assert_close(value, there[name], rtol=1e-3, atol=2e-4)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_of_two_processes_is_that_of_one(command, recipe_file, tmp_path):
+    recipe = recipe_file(
+        arms=["direct", "ases-uni-ent", "ases-dual-rouge", "base", "self-training"],
+        seeds=[0, 1],
+        train={"budget": 2000, "learning_rate": [1e-3, 2e-3], "search_share": 0.5},
+        baselines={"rounds": 1, "samples": 2},
+    )
+    arguments = ("run", recipe, "--threads", "1", "--out")
+    assert command(*arguments, str(tmp_path / "one")) == 0, command.errors()
+    assert command.launched(2, *arguments, str(tmp_path / "two")) == [0, 0], command.errors()
+    assert_as_one(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("killed", [0, 1])
+def test_where_one_process_is_killed_all_end_and_another_number_goes_on(
+    command, recipe_file, tmp_path, killed
+):
+    recipe = recipe_file(arms=["direct", "ases-uni-rouge"], train={"budget": 2000})
+    arguments = ("run", recipe, "--threads", "1", "--out")
+    assert command(*arguments, str(tmp_path / "one")) == 0, command.errors()
+    out = tmp_path / "many"
+    fail_at = "after:arms/direct-seed0/training"
+    codes = command.launched(2, *arguments, str(out), fail_at={killed: fail_at})
+    assert codes[killed] == -9 and codes[1 - killed] == 2, command.errors()
+    assert command.errors().count("another process of this launch was killed") == 1
+    assert command.launched(3, *arguments, str(out)) == [0, 0, 0], command.errors()
+    assert_as_one(tmp_path / "one", out)
+    assert not (out / ".locks").exists()
+
+
+def facts_content(folder, **sections):
+    """Tailored learning by a file of replies, and guiding a reader."""
+    content = guided_content(folder / "store.sqlite", student=STUDENT, **sections)
+    teacher = {"name": str(folder / "replies.jsonl"), "retries": 0}
+    content["tailored"] = {"rounds": 2, "samples": 2, "teacher": teacher}
+    recipe = make_recipe({**content, "arms": ["direct"], "tailored": None, "guided": None})
+    store_parts(recipe.data, get_task("facts"), folder)
+    train = StoredRows(folder / "train.jsonl", chain_in_row)
+    rows = ({"id": chain.problem.id, "rationale": chain.rationale.text} for chain in train)
+    (folder / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return content
+
+
+def write_recipe(path, content):
+    path.write_text(yaml.safe_dump(content))
+    return "run", str(path), "--threads", "1", "--out"
+
+
+@pytest.mark.timeout(300)
+def test_tailored_and_guided_arms_of_two_processes_are_those_of_one(command, server, tmp_path):
+    server.answer = facts_reader
+    arms = ["tailored-full", "guided-standard", "guided-distilled", "guided-both"]
+    calls = []
+    for processes, out in ((1, tmp_path / "one"), (2, tmp_path / "two")):
+        out.mkdir()
+        content = facts_content(out, arms=arms)
+        content["guided"]["reader"]["base_url"] = server.url
+        arguments = (*write_recipe(out / "tiny.yaml", content), str(out / "run"))
+        before = len(server.bodies)
+        assert command.launched(processes, *arguments) == [0] * processes, command.errors()
+        calls.append(len(server.bodies) - before)
+    assert_as_one(tmp_path / "one" / "run", tmp_path / "two" / "run")
+    assert calls[0] == calls[1], "every reply is bought once"
