@@ -4,6 +4,9 @@ where one dies, all end with one message, and the same command goes on, also wit
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -128,3 +131,39 @@ def test_tailored_and_guided_arms_of_two_processes_are_those_of_one(command, ser
         calls.append(len(server.bodies) - before)
     assert_as_one(tmp_path / "one" / "run", tmp_path / "two" / "run")
     assert calls[0] == calls[1], "every reply is bought once"
+
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def torchrun(*arguments):
+    command = [*TORCHRUN, "-m", "smallsteps", *arguments, "--threads", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.timeout(300)
+def test_torchrun_starts_a_run_and_one_process_prints_the_results(recipe_file, tmp_path):
+    recipe = recipe_file(train={"budget": 2000})
+    ended = torchrun("run", recipe, "--out", str(tmp_path / "run"))
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.count("best student: ") == 1
+    assert ended.stderr.count("checked before training") == 1
+    assert len(read_results(tmp_path / "run").arms) == 1
+
+
+@pytest.mark.timeout(300)
+def test_under_torchrun_a_mistake_is_one_line(recipe_file, tmp_path):
+    ended = torchrun("run", recipe_file(), "train.budgett=3", "--out", str(tmp_path / "run"))
+    assert ended.returncode != 0
+    assert ended.stderr.count("unknown key 'train.budgett'") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_launch_of_more_processes_than_examples_in_an_update_is_refused(
+    command, recipe_file, tmp_path
+):
+    recipe = recipe_file(train={"budget": 2000, "update_examples": 2})
+    arguments = ("run", recipe, "--threads", "1", "--out", str(tmp_path / "run"))
+    assert command.launched(3, *arguments) == [2, 2, 2]
+    assert "Launch at most 2 processes" in command.errors()
