@@ -9,13 +9,21 @@ from typing import Any
 
 from smallsteps.disk import write_json, write_text
 from smallsteps.evaluation.grade import Score, grade
-from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.comparisons import compare_arms, compare_further
+from smallsteps.experiment.further import counted_once, file_name, grade_answers
 from smallsteps.experiment.kept_arm import KeptArm
 from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.page_files import ArmFiles, write_arm_files, write_test_set
 from smallsteps.experiment.provenance import provenance
 from smallsteps.experiment.recipe import Recipe, make_recipe
-from smallsteps.experiment.results import ArmResult, CurvePoint, Results, write_results
+from smallsteps.experiment.result_record import Figure
+from smallsteps.experiment.results import (
+    ArmResult,
+    CurvePoint,
+    Results,
+    read_results,
+    write_results,
+)
 from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts, Provenance
 from smallsteps.experiment.score_results import score_fields
 from smallsteps.records import Chain, Prediction, Problem, Rationale
@@ -24,6 +32,8 @@ from smallsteps.tasks.files import write_rows
 
 PROBLEMS = [Problem(f"p{n}", f"How many pens are {n} and {n} pens?", str(2 * n)) for n in range(6)]
 VALIDATION = [Problem(f"v{n}", f"How many pens are {n} pens?", str(n)) for n in range(3)]
+FURTHER = 4
+"""Questions of a further test set."""
 Right = Mapping[tuple[str, int], Iterable[int]]
 """(arm, seed) → the questions that it has right."""
 
@@ -92,16 +102,21 @@ def make_kept_run(
     task: str = "numbers",
     title: str = "pens",
     train: Mapping[str, Any] | None = None,
+    further: Sequence[str] = (),
 ) -> Path:
-    """The folder of a run whose arms have the questions `right`. planned, seeds: those of its
-    recipe, where it was cut off before it came to all."""
+    """The folder of a run whose arms have the questions `right`, also of `further` test sets.
+    planned, seeds: those of its recipe, where it was cut off before it came to all."""
     names = list(dict.fromkeys(arm for arm, _ in right))
     recipe = make_recipe(
         {
             "title": title,
             "arms": list(planned) or names,
             "seeds": list(seeds) or list(dict.fromkeys(seed for _, seed in right)),
-            "data": {"task": task, "chains": "pens.jsonl"},
+            "data": {
+                "task": task,
+                "chains": "pens.jsonl",
+                "also_test": dict.fromkeys(further, "more.jsonl"),
+            },
             "train": dict(train or {}),
         }
     )
@@ -110,18 +125,52 @@ def make_kept_run(
     _write_data(folder, problems, validation, task)
     scores: dict[str, dict[int, Score]] = {}
     rows = []
+    sets = {name: (get_task(task), further_problems(name)) for name in further}
+    of_sets: dict[str, dict[str, dict[int, Score]]] = {name: {} for name in further}
+    for name in further:
+        stage = folder / "further" / file_name(name)
+        write_rows(stage / "problems.jsonl", (p.to_row() for p in further_problems(name)))
+        write_json(stage / "set.json", {"task": task})
     against = "direct" if "direct" in names else names[0]
     for (arm, seed), numbers in right.items():
         score = score_of(numbers, seed, problems)
         scores.setdefault(arm, {})[seed] = score
-        rows.append(arm_row(arm, seed, score, task=task))
+        answers = {name: predictions_of(numbers, further_problems(name)) for name in further}
+        for name, predictions in answers.items():
+            kept = folder / "arms" / place_of(arm, seed) / "further" / f"{file_name(name)}.jsonl"
+            write_rows(kept, (prediction.to_row() for prediction in predictions))
+        graded = grade_answers(answers, sets, decode="greedy", seed=seed, resamples=100)
+        for name, of_set in graded.items():
+            of_sets[name].setdefault(arm, {})[seed] = of_set
+        figures = {name: Figure.of(of_set) for name, of_set in graded.items()}
+        rows.append(arm_row(arm, seed, score, task=task, further=figures))
         place = folder / rows[-1].folder
         write_arm_files(place, ArmFiles(predictions_of(numbers, problems), score.grades))
         others = [against] if arm != against else []
         KeptArm(result=rows[-1], against=others, usable=True).write(place)
     if finished:
         _finish(folder, recipe, rows, scores, against, problems)
+        _finish_further(folder, of_sets, counted_once(sets), against)
     return folder
+
+
+def further_problems(test_set: str) -> list[Problem]:
+    return [
+        Problem(f"q{n}", f"{test_set}: How many pens are {n} and 1?", str(n + 1))
+        for n in range(FURTHER)
+    ]
+
+
+def _finish_further(
+    folder: Path,
+    scores: Mapping[str, Mapping[str, Mapping[int, Score]]],
+    counted: Mapping[str, frozenset[str]],
+    against: str,
+) -> None:
+    results = read_results(folder)
+    pairs = [(arm, against) for arm in {row.name: 0 for row in results.arms} if arm != against]
+    compared = compare_further(scores, pairs, counted, resamples=10_000)
+    write_results(folder, results.model_copy(update=vars(compared)))
 
 
 def _write_data(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from smallsteps.errors import DataError
-from smallsteps.evaluation.comparison import compare_scores, pool_scores
+from smallsteps.evaluation.comparison import compare_scores, join_sets, pool_scores
 from smallsteps.evaluation.grade import grade
 
 from .conftest import TASK, graded, prediction, problems
@@ -63,3 +63,30 @@ def test_what_cannot_be_paired_is_refused() -> None:
         compare_scores(grade([], problems(2), TASK, metric="rouge_l"), score)
     with pytest.raises(DataError, match="no scores to pool"):
         pool_scores([])
+
+
+def test_sets_are_joined_over_their_questions_each_counted_once() -> None:
+    """The trap: the mean of 100 and 50 is 75, and ids of two sets may be the same."""
+    first, second = graded([True, True]), graded([False, False, True, True])
+    joined = join_sets([first, second], [{"q0", "q1"}, {"q1", "q2", "q3"}], resamples=100)
+    assert joined is not None
+    assert (joined.n, joined.value) == (5, pytest.approx(80.0))
+    assert len(set(joined.problem_ids)) == 5
+    assert [verdict.value for verdict in joined.grades] == [1, 1, 0, 1, 1]
+    alone = graded([True, True, False, True, True])
+    assert (joined.low, joined.high) == (alone.low, alone.high), "Wilson's, over five questions"
+    other = join_sets([graded([False] * 2), second], [{"q0", "q1"}, {"q1", "q2", "q3"}])
+    assert other is not None
+    assert compare_scores(joined, other).only_score == 2
+
+
+def test_sets_of_other_metrics_or_without_a_mean_are_not_joined() -> None:
+    gold = problems(2)
+    references = {p.id: "Ann has four boxes." for p in gold}
+    bleu = grade(
+        [prediction(p, "1") for p in gold], gold, TASK, metric="bleu", references=references
+    )
+    right = graded([True, False])
+    ids = [{"q0", "q1"}] * 2
+    assert join_sets([bleu, bleu], ids) is None
+    assert join_sets([right, replace(right, metric="f1")], ids) is None

@@ -6,7 +6,7 @@ import pytest
 
 from smallsteps.evaluation.comparison import compare_scores, pool_scores
 from smallsteps.evaluation.grade import Score, grade
-from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.comparisons import compare_arms, compare_further
 from smallsteps.records import Prediction, Problem
 from smallsteps.tasks import get_task
 
@@ -69,3 +69,51 @@ def test_arms_without_a_shared_seed_are_paired_only_where_they_have_equally_many
     compared = compare_arms(scores, [("b", "a"), ("c", "a")], resamples=100)
     assert compared.comparisons == []
     assert [(test.arm, test.seed) for test in compared.pooled_comparisons] == [("b", None)]
+
+
+IDS = {name: frozenset(problem.id for problem in PROBLEMS) for name in ("svamp", "asdiv")}
+PAIRS = [("uni", "direct")]
+
+
+def test_further_sets_are_tested_over_all_seeds_and_their_questions_together() -> None:
+    """The trap: the micro-average must pair each question with itself, set by set."""
+    svamp = {"direct": {7: score(2, 7), 8: score(4, 8)}, "uni": {7: score(5, 7), 8: score(6, 8)}}
+    asdiv = {"direct": {7: score(6, 7), 8: score(6, 8)}, "uni": {7: score(0, 7), 8: score(2, 8)}}
+    compared = compare_further({"svamp": svamp, "asdiv": asdiv}, PAIRS, IDS, resamples=100)
+    assert [(row.test_set, row.name, row.seeds) for row in compared.further_tests] == [
+        (name, arm, [7, 8]) for name in ("svamp", "asdiv") for arm in ("direct", "uni")
+    ]
+    tests = {row.test_set: row for row in compared.further_comparisons}
+    assert list(tests) == ["svamp", "asdiv", None]
+    assert {row.seed for row in tests.values()} == {None}
+    assert tests["svamp"].difference == pytest.approx(1100 / 12 - 50)
+    assert tests[None].difference == pytest.approx((1100 / 12 - 50 + 100 / 6 - 100) / 2)
+    assert [(row.name, row.n, row.seeds) for row in compared.further_joined] == [
+        ("direct", 12, [7, 8]),
+        ("uni", 12, [7, 8]),
+    ]
+
+
+def test_with_one_seed_a_further_set_has_mcnemars_test_as_well() -> None:
+    sets = {"svamp": {"direct": {3: score(2, 3)}, "uni": {3: score(5, 3)}}}
+    compared = compare_further(sets, PAIRS, IDS, resamples=100)
+    (test,) = compared.further_comparisons
+    assert (test.test_set, test.seed, test.only_arm_right) == ("svamp", 3, 3)
+    assert test.p_mcnemar is not None
+    assert compared.further_joined == [], "one set alone is not joined"
+
+
+def test_an_arm_that_has_not_answered_a_set_is_not_tested_there_nor_on_all() -> None:
+    """The trap: a run that is under way, or a joined one whose arms have other sets."""
+    svamp = {"direct": {0: score(2, 0)}, "uni": {0: score(5, 0)}}
+    asdiv = {"direct": {0: score(2, 0)}}
+    compared = compare_further({"svamp": svamp, "asdiv": asdiv}, PAIRS, IDS, resamples=100)
+    assert [row.test_set for row in compared.further_comparisons] == ["svamp"]
+    assert [row.name for row in compared.further_joined] == ["direct"]
+
+
+def test_a_baseline_with_more_seeds_is_paired_over_the_shared_ones_on_further_sets_too() -> None:
+    svamp = {"direct": {7: score(2, 7), 8: score(6, 8)}, "uni": {7: score(5, 7)}}
+    compared = compare_further({"svamp": svamp}, PAIRS, IDS, resamples=100)
+    (test,) = compared.further_comparisons
+    assert test.difference == pytest.approx(50), "against seed 7 alone"

@@ -6,7 +6,8 @@ import pytest
 
 from kept_runs import PROBLEMS, make_kept_run, score_of
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment.regrading import TestPart, regraded
+from smallsteps.experiment.further import read_test_sets
+from smallsteps.experiment.regrading import TestPart, regraded, regraded_further
 from smallsteps.experiment.results import read_results
 
 
@@ -51,3 +52,23 @@ def test_a_damaged_test_part_is_named(name, folder):
     (folder / "data" / name).write_text("{")
     with pytest.raises(RunFolderError, match="data: missing or damaged"):
         TestPart.read(folder)
+
+
+def test_answers_to_further_test_sets_give_the_reported_figures_or_are_refused(tmp_path):
+    right = {("direct", 0): [1, 2], ("base", 0): [2]}
+    folder = make_kept_run(tmp_path / "run", right, further=["svamp", "svamp/hard"])
+    direct = read_results(folder).arms[0]
+    sets = read_test_sets(folder, ["svamp", "svamp/hard", "asdiv"])
+    scores = regraded_further(folder, direct, sets)
+    assert {name: score.value for name, score in scores.items()} == {"svamp": 50, "svamp/hard": 50}
+    old = direct.model_copy(update={"further": {}})
+    assert regraded_further(folder, old, sets) == {}, "an older version reported no figures"
+    kept = folder / "arms/direct-seed0/further/svamp+hard.jsonl"
+    kept.write_text(kept.read_text().replace('"answer": "3"', '"answer": "4"'))
+    with pytest.raises(
+        RunFolderError, match=r"the kept answers give 25.0, and the run reported 50.0"
+    ):
+        regraded_further(folder, direct, sets)
+    kept.write_text(kept.read_text().replace('"q1"', '"x"'))
+    with pytest.raises(RunFolderError, match="of direct to svamp/hard cannot be graded"):
+        regraded_further(folder, direct, sets)

@@ -2,6 +2,7 @@
 readable after."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -9,11 +10,15 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 import smallsteps
+from smallsteps.disk import file_digest, read_manifest, write_manifest
 from smallsteps.errors import DataError, RecipeError, RunFolderError
 from smallsteps.experiment import job as job_module
 from smallsteps.experiment.folder import run_folder
+from smallsteps.experiment.further import read_test_sets
 from smallsteps.experiment.job import TrainingJob
+from smallsteps.experiment.regrading import regraded_further
 from smallsteps.experiment.reporter import Silent
+from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
 from smallsteps.experiment.run_facts import BudgetFacts
 from smallsteps.methods.as_es.arms import AsEsArm
@@ -35,6 +40,9 @@ ARMS = [
 """Every path and every strategy."""
 
 
+NINE = {"id": "n", "question": "What is 9 plus 2?", "answer": "11"}
+
+
 class Spied:
     """One run of all arms with what its parts were called with."""
 
@@ -50,10 +58,12 @@ class Spied:
             for i in range(3)
         ]
         further.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        second = out.parent / "b.jsonl"
+        second.write_text(json.dumps(rows[0]) + "\n" + json.dumps(rows[0] | NINE) + "\n")
         self.recipe = smallsteps.experiment.recipe.make_recipe(
             tiny_content(
                 arms=ARMS,
-                data={"also_test": {"multiarith": str(further)}},
+                data={"also_test": {"multiarith": str(further), "multiarith/b": str(second)}},
                 train={"budget": 3000},
                 evaluation={"paper_protocol": True, "segment_bleu": True},
             )
@@ -249,9 +259,65 @@ def test_the_paper_protocol_takes_the_best_of_three_checkpoints_on_the_test_set(
 
 def test_further_test_sets_are_graded_by_their_own_task(spied):
     further = spied.results.further_tests
-    assert [(row.name, row.task, row.n) for row in further] == [
-        (name, "multiarith", 3) for name in ARMS
+    assert [(row.test_set, row.name, row.task, row.dataset, row.n) for row in further] == [
+        *(("multiarith", name, "multiarith", "test", 3) for name in ARMS),
+        *(("multiarith/b", name, "multiarith", "b", 2) for name in ARMS),
     ]
+    assert [row.value for row in further[: len(ARMS)]] == [
+        row.further["multiarith"].value for row in spied.results.arms
+    ]
+
+
+def test_arms_are_compared_on_further_test_sets_as_on_the_test_problems(spied):
+    pairs = [(row.arm, row.against) for row in spied.results.comparisons]
+    tests = spied.results.further_comparisons
+    assert [(row.test_set, row.arm, row.against) for row in tests] == [
+        (name, *pair) for name in ("multiarith", "multiarith/b", None) for pair in pairs
+    ]
+    assert {row.seed for row in tests} == {0}
+    joined = spied.results.further_joined
+    assert [row.name for row in joined] == ARMS
+    assert {row.n for row in joined} == {4}, "a question of two sets counts once"
+
+
+def test_a_run_of_an_older_version_gets_its_further_tests_by_the_same_command(tmp_path):
+    rows = [{"id": "m1", "question": "What is 1 plus 2?", "answer": "3"}]
+    (tmp_path / "more.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    recipe = smallsteps.experiment.recipe.make_recipe(
+        tiny_content(
+            arms=["base", "direct"],
+            train={"budget": 1000},
+            data={"also_test": {"multiarith": str(tmp_path / "more.jsonl")}},
+        )
+    )
+    out = tmp_path / "run"
+    first = run(recipe, out, Silent())
+    for folder in ("further", "arms/base-seed0/further", "arms/direct-seed0/further"):
+        shutil.rmtree(out / folder)
+    content = json.loads((out / "results.json").read_text())
+    del content["further_comparisons"], content["further_joined"]
+    for row in content["arms"]:
+        del row["further"]
+    for row in content["further_tests"]:
+        del row["test_set"]
+    (out / "results.json").write_text(json.dumps(content))
+    signed = read_manifest(out, "manifest.json")
+    signed["results.json"] = file_digest(out / "results.json")
+    write_manifest(out, "manifest.json", signed)
+    assert read_results(out).further_comparisons == []
+    listener = Listener()
+    assert run(recipe, out, listener) == first
+    assert not [bar for bar in listener.bars if bar.startswith(("training", "answering"))]
+    assert (out / "arms/direct-seed0/further/multiarith.jsonl").is_file()
+
+
+def test_questions_and_answers_of_further_test_sets_stay_with_the_run(spied):
+    """The trap: the files that the recipe names may be gone when arms are compared again."""
+    sets = read_test_sets(spied.out, spied.recipe.data.also_test)
+    assert [len(problems) for _, problems in sets.values()] == [3, 2]
+    for arm in spied.results.arms:
+        scores = regraded_further(spied.out, arm, sets)
+        assert list(scores) == ["multiarith", "multiarith/b"]
 
 
 def test_gold_chains_lie_beside_the_results_with_the_entropy_of_each_token(spied):

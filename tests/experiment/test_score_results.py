@@ -10,6 +10,9 @@ from smallsteps.evaluation.comparison import compare_scores, pool_scores
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.score_results import (
     ComparisonResult,
+    FurtherComparison,
+    FurtherResult,
+    JoinedFurtherResult,
     PointComparison,
     PooledResult,
     score_fields,
@@ -40,3 +43,21 @@ def test_a_comparison_keeps_which_arm_is_which() -> None:
     assert (row.only_arm_right, row.only_against_right) == (2, 1)
     at = PointComparison.at("plateau", "uni", "direct", comparison)
     assert at.point == "plateau" and at.seed is None and at.p_mcnemar == row.p_mcnemar
+
+
+def test_a_further_row_of_an_older_version_is_named_after_its_task() -> None:
+    """Until 2026-11 sets had no name; each was the only one of its task."""
+    old = PooledResult.of("direct", FIRST).model_dump() | {"task": "svamp"}
+    row = FurtherResult.model_validate(old)
+    assert (row.test_set, row.value) == ("svamp", pytest.approx(50.0))
+    again = FurtherResult.model_validate(row.model_dump() | {"test_set": "svamp/hard"})
+    assert again.test_set == "svamp/hard"
+
+
+def test_rows_of_all_further_sets_have_no_name() -> None:
+    test = ComparisonResult.of("uni", "direct", 0, compare_scores(FIRST, SECOND, resamples=100))
+    assert FurtherComparison.on(None, test).test_set is None
+    row = FurtherComparison.on("svamp", test)
+    assert ComparisonResult.model_validate(row.model_dump(exclude={"test_set"})) == test
+    joined = JoinedFurtherResult.of("direct", FIRST)
+    assert (joined.name, joined.n, joined.seeds, joined.metric) == ("direct", 6, [0], "accuracy")

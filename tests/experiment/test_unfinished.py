@@ -58,3 +58,19 @@ def test_a_run_killed_before_its_results_shows_the_figures_that_it_ends_with(com
     after = read_results(out)
     for name in ("arms", "comparisons", "pooled", "pooled_comparisons", "best"):
         assert getattr(before.results, name) == getattr(after, name), name
+
+
+def test_further_test_sets_are_compared_before_the_run_has_ended(tmp_path):
+    right = {("direct", 0): [1, 2], ("base", 0): [2], ("direct", 1): [0]}
+    folder = make_kept_run(
+        tmp_path / "run",
+        right,
+        planned=["direct", "base"],
+        seeds=[0, 1],
+        finished=False,
+        further=["numbers", "numbers/b"],
+    )
+    results, _ = results_so_far(folder)
+    tests = [(row.test_set, row.arm, row.difference) for row in results.further_comparisons]
+    assert tests == [(name, "base", -25.0) for name in ("numbers", "numbers/b", None)]
+    assert [row.seeds for row in results.further_tests] == [[0, 1], [0]] * 2

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import (
@@ -24,6 +26,9 @@ from smallsteps.experiment.results import (
 from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts, Provenance
 from smallsteps.experiment.score_results import (
     ComparisonResult,
+    FurtherComparison,
+    FurtherResult,
+    JoinedFurtherResult,
     PaperProtocolResult,
     Point,
     PointComparison,
@@ -108,6 +113,13 @@ def add_part(folder: Path, method: str, part: MethodResults) -> None:
     write_results(folder, read_results(folder).model_copy(update={"methods": {method: part}}))
 
 
+def printed(thing: object, width: int = 80) -> str:
+    """What a console of this width shows."""
+    console = Console(file=StringIO(), width=width)
+    console.print(thing)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def arm_result(name: str, value: float, **more: Any) -> ArmResult:
     seed = more.get("seed", 0)
     fields = {
@@ -167,6 +179,40 @@ def pooled_result(name: str, value: float, **more: Any) -> PooledResult:
     """An arm over the seeds 0 and 1."""
     single = arm_result(name, value).model_dump(include=set(PooledResult.model_fields))
     return PooledResult(**{**single, "seeds": [0, 1], **more})
+
+
+def further_result(test_set: str, name: str, value: float, **more: Any) -> FurtherResult:
+    row = pooled_result(name, value, task=test_set.partition("/")[0], n=200)
+    return FurtherResult(**{**row.model_dump(), "test_set": test_set, "seeds": [0], **more})
+
+
+def further_results(*names: str) -> dict[str, Any]:
+    """Further test sets of the arms of `results`: `direct`, and `ases-uni-inter`, which is clearly
+    better on the first set alone. With several sets, on all together too."""
+    arms = ("direct", "ases-uni-inter")
+    differences = {name: 6.2 if name == names[0] else -0.4 for name in names}
+    rows = [
+        further_result(name, arm, 30.0 + (arm != "direct") * difference, unparsed=3)
+        for name, difference in differences.items()
+        for arm in arms
+    ]
+    of_sets: list[tuple[str | None, float]] = list(differences.items())
+    if len(names) > 1:
+        of_sets.append((None, 2.5))
+    tests = [
+        FurtherComparison(
+            test_set=name,
+            **comparison(arms[1], "direct", value, value - 3.1, value + 3.2, n=200).model_dump(),
+        )
+        for name, value in of_sets
+    ]
+    joined = [
+        JoinedFurtherResult(
+            name=arm, metric="accuracy", value=30.0, low=27.0, high=33.0, n=390, seeds=[0]
+        )
+        for arm in (arms if len(names) > 1 else ())
+    ]
+    return {"further_tests": rows, "further_comparisons": tests, "further_joined": joined}
 
 
 def comparison(

@@ -170,3 +170,32 @@ def test_a_run_without_a_graded_arm_is_refused(tmp_path):
         row.unlink()
     with pytest.raises(RunFolderError, match="b: no arm is graded yet"):
         join_runs([read_so_far(folder) for folder in folders])
+
+
+def test_arms_are_compared_on_the_further_test_sets_that_all_runs_have(tmp_path):
+    first = make_kept_run(tmp_path / "a", FIRST, further=["numbers", "numbers/b"])
+    second = make_kept_run(tmp_path / "b", SECOND, further=["numbers/b", "numbers/c"])
+    shown = join_runs([read_so_far(folder) for folder in (first, second)])
+    tests = shown.results.further_comparisons
+    assert [(test.test_set, test.arm, test.difference) for test in tests] == [
+        ("numbers/b", "base", -50.0),
+        ("numbers/b", "direct@b", -50.0),
+        ("numbers/b", "ases-uni-rouge", 25.0),
+    ]
+    assert "Left out: the further test sets numbers, numbers/c;" in shown.notice
+    assert "Further test sets" in render(shown)
+
+
+def test_a_further_test_set_with_other_questions_is_left_out(tmp_path):
+    folders = [make_kept_run(tmp_path / name, FIRST, further=["numbers"]) for name in "ab"]
+    path = folders[1] / "further/numbers/problems.jsonl"
+    path.write_text(path.read_text().replace("How many pens are 0", "How many boxes are 0"))
+    shown = join_runs([read_so_far(folder) for folder in folders])
+    assert shown.results.further_tests == []
+    assert "Left out: the further test set numbers;" in shown.notice
+
+
+def test_another_baseline_holds_for_further_test_sets_too(tmp_path):
+    run = read_so_far(make_kept_run(tmp_path / "a", FIRST, further=["numbers"]))
+    (test,) = join_runs([run], baseline="base").results.further_comparisons
+    assert (test.arm, test.against, test.difference) == ("direct", "base", 50.0)

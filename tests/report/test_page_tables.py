@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kept_runs import make_kept_run
+from smallsteps.experiment.results import MethodResults
 from smallsteps.experiment.run_facts import BudgetFacts, DataFacts, FeedbackFacts
 from smallsteps.experiment.so_far import read_so_far
 from smallsteps.report.page_tables import (
@@ -14,13 +15,13 @@ from smallsteps.report.page_tables import (
     curve_rows,
     data_facts,
     filled_costs,
-    further_results,
+    method_facts,
     plain,
     result_groups,
     runs_table,
 )
 
-from .conftest import arm_result, comparison, pooled_result, results, results_of
+from .conftest import arm_result, comparison, further_results, pooled_result, results, results_of
 
 
 def test_all_arms_and_seeds_share_one_scale() -> None:
@@ -65,16 +66,13 @@ def test_evaluations_stay_where_a_curve_has_too_many_rows() -> None:
     assert curve_rows(rows[:50]) == rows[:50]
 
 
-def test_further_test_sets_are_a_table_of_their_own() -> None:
-    found = results(further_tests=[pooled_result("direct", 12.5, task="svamp")])
-    (row,) = further_results(found)["further test sets"]
-    assert (row["arm"], row["task"], row["value"], row["seeds"]) == (
-        "direct",
-        "svamp",
-        12.5,
-        [0, 1],
-    )
-    assert further_results(results()) == {}
+def test_what_a_method_reports_without_a_section_of_its_own_is_shown_by_its_name() -> None:
+    class PenResults(MethodResults):
+        pens: int
+        boxes: int | None = None
+
+    assert method_facts(results(methods={"pens": PenResults(pens=3)})) == {"pens: pens": 3}
+    assert method_facts(results(**further_results("svamp"))) == {}, "they have a section"
 
 
 def test_any_value_of_a_record_becomes_one_line_of_text() -> None:

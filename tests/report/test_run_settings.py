@@ -14,7 +14,7 @@ from smallsteps.report.joined import join_runs
 from smallsteps.report.page import render
 from smallsteps.report.plain_tables import as_json, as_markdown
 from smallsteps.report.run_settings import differing_settings, labels, times_compare
-from smallsteps.report.terminal import settings_table
+from smallsteps.report.terminal_runs import settings_table
 
 from .conftest import Elements
 

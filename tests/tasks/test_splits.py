@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Problem, Rationale
-from smallsteps.tasks.splits import check_overlap, split_problems, without_overlap
+from smallsteps.tasks.splits import check_overlap, shared_questions, split_problems, without_overlap
 
 
 def problems(count: int) -> list[Problem]:
@@ -147,3 +147,11 @@ def test_one_question_about_many_letters_is_many_questions() -> None:
     again = replace(letters[0], id="again", context=(("", ("Yours.", "Name 0 pays.")),))
     with pytest.raises(DataError, match="stand in the training data"):
         check_overlap(letters, [again])
+
+
+def test_questions_that_are_known_already_are_named_in_their_order() -> None:
+    """The trap: white space and case do not make another question."""
+    known = [Problem("a", "What is  7 PLUS 2?", "9"), *problems(3)]
+    items = [Problem("x", "what is 7 plus 2?", "9"), Problem("y", "New?", "1"), problems(1)[0]]
+    assert [item.id for item in shared_questions(items, iter(known))] == ["x", "p0"]
+    assert shared_questions(items, []) == [] == shared_questions([], known)

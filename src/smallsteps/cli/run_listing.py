@@ -7,7 +7,7 @@ from pathlib import Path
 
 from smallsteps.cli.progress import open_console, say
 from smallsteps.experiment.run_list import runs_below
-from smallsteps.report.terminal import runs_table
+from smallsteps.report.terminal_runs import runs_table
 
 
 def list_runs(folder: Path, as_json: bool) -> None:

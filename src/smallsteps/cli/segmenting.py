@@ -14,7 +14,7 @@ from smallsteps.devices import check_device
 from smallsteps.errors import RecipeError, counted
 from smallsteps.outputs import check_output
 from smallsteps.records import Chain, Problem, Segment
-from smallsteps.report.terminal import coloured
+from smallsteps.report.terminal_segments import coloured
 from smallsteps.segments.agreement import SegmentTally
 from smallsteps.segments.label import check_scorer, segment_chains
 from smallsteps.segments.strategies import Strategy, get_strategy

@@ -18,8 +18,9 @@ from smallsteps.report.page import write_page, write_page_of
 from smallsteps.report.plain_tables import FORMATS
 from smallsteps.report.run import ShownRun, shown_run
 from smallsteps.report.run_settings import times_compare
-from smallsteps.report.terminal import settings_table, tables
+from smallsteps.report.terminal import tables
 from smallsteps.report.terminal_figure import TerminalFigure
+from smallsteps.report.terminal_runs import settings_table
 from smallsteps.report.verdict import verdict
 
 

@@ -118,7 +118,7 @@ def solve_question(question: str, options: SolveOptions) -> None:
         raise DataError("the question is not UTF-8. Type it again, or write it into a JSONL file.")
     task = get_task(options.task) if options.task is not None else None
     from smallsteps.generation.solve import load_with_task, solve
-    from smallsteps.report.terminal import segment_printer
+    from smallsteps.report.terminal_segments import segment_printer
 
     loaded = load_with_task(
         options.model, task=task, device=options.compute.device, dtype=options.dtype

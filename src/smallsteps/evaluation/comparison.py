@@ -6,14 +6,14 @@ test are computed in `significance.py`."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from smallsteps.errors import DataError
 from smallsteps.evaluation.grade import Score, with_interval
-from smallsteps.evaluation.metrics import METRICS
+from smallsteps.evaluation.metrics import METRICS, mean
 from smallsteps.evaluation.significance import RESAMPLES, mcnemar, paired_bootstrap
 
 
@@ -64,6 +64,45 @@ def pool_scores(scores: Sequence[Score], *, resamples: int = RESAMPLES) -> Score
         statistics=np.concatenate([score.statistics for score in scores]),
     )
     return with_interval(pooled, resamples)
+
+
+def join_sets(
+    scores: Sequence[Score], counted: Sequence[Collection[str]], *, resamples: int = RESAMPLES
+) -> Score | None:
+    """The scores of one arm at one seed on several test sets as one: the mean over all questions,
+    where every question weighs the same (micro-average). `counted`: for each set the ids of the
+    questions that count. Answers that are unparsed or missing, and endings, are those of all sets.
+
+    None where the sets have different metrics, or one that is no mean over questions."""
+    names = {score.metric for score in scores}
+    metric = METRICS[scores[0].metric]
+    if len(names) > 1 or metric.aggregate is not mean or metric.nothing_counts:
+        return None
+    kept = [
+        [place for place, id in enumerate(score.problem_ids) if id in ids]
+        for score, ids in zip(scores, counted, strict=True)
+    ]
+    pairs = list(zip(scores, kept, strict=True))
+    stopped: Counter[str] = Counter()
+    for score in scores:
+        stopped.update(score.stopped)
+    joined = replace(
+        scores[0],
+        n=sum(map(len, kept)),
+        unparsed=sum(score.unparsed for score in scores),
+        missing=sum(score.missing for score in scores),
+        stopped=dict(sorted(stopped.items())),
+        grades=tuple(score.grades[place] for score, places in pairs for place in places),
+        task="+".join(dict.fromkeys(score.task for score in scores)),
+        dataset="",
+        problem_ids=tuple(
+            f"{number}/{score.problem_ids[place]}"
+            for number, (score, places) in enumerate(pairs)
+            for place in places
+        ),
+        statistics=np.concatenate([score.statistics[:, places] for score, places in pairs], axis=1),
+    )
+    return with_interval(joined, resamples)
 
 
 def compare_scores(

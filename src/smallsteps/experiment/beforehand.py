@@ -18,6 +18,7 @@ from smallsteps.errors import DataError, RecipeError, StudentError, nearest
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.data_parts import check_bundled, feedback_names
 from smallsteps.experiment.folder import run_folder
+from smallsteps.experiment.further import check_name
 from smallsteps.experiment.method import methods_of, needs_chains, needs_rationales
 from smallsteps.experiment.method_modules import arm_names, before_module
 from smallsteps.experiment.recipe import Recipe
@@ -44,9 +45,9 @@ def check_recipe(
     data_is_there: the run folder holds the data already; the files that it came from may be gone.
     """
     check_device(recipe.student.device, "student.device")
-    task = _task("data.task", recipe.data.task)
+    task = _task(recipe.data.task)
     for name in recipe.data.also_test:
-        _task("data.also_test", name)
+        check_name(name)
     if not data_is_there:
         _check_files(recipe)
     causal = _check_student(recipe)
@@ -88,11 +89,11 @@ def rehearse(recipe: Recipe, access: Access | None = None) -> Iterator[RunData]:
         yield data
 
 
-def _task(key: str, name: str) -> Task:
+def _task(name: str) -> Task:
     try:
         return get_task(name)
     except RecipeError as error:
-        raise RecipeError(f"{key}: {error}") from None
+        raise RecipeError(f"data.task: {error}") from None
 
 
 def _check_files(recipe: Recipe) -> None:

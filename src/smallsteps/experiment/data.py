@@ -34,6 +34,7 @@ from smallsteps.experiment.feedback_data import (
     with_positives,
 )
 from smallsteps.experiment.folder import RunFolder
+from smallsteps.experiment.further import TestSets, store_test_sets, task_name
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.settings import DataSettings
 from smallsteps.experiment.stored_rows import StoredRows, chain_in_row, problem_in_row
@@ -65,8 +66,7 @@ class RunData:
     """The same for the validation questions."""
     gold: Sequence[Chain]
     """Test problems that have a chain of their own, for the page."""
-    further: dict[str, tuple[Task, list[Problem]]]
-    """Further test sets: name → task and problems."""
+    further: TestSets
     facts: dict[str, Any]
     """Sizes, overlap, rows left out."""
     feedback: FeedbackChains = field(default_factory=FeedbackChains)
@@ -142,10 +142,6 @@ def load_data(
     gold, test = (
         (of_chains[-1], of_problems) if stored else (list(of_chains[-1]), list(of_problems))
     )
-    further = {}
-    for name, path in recipe.data.also_test.items():
-        further_task = task_for(name, [path], say=say)
-        further[name] = (further_task, read_problems(path, further_task, say=say))
     train_chains: Sequence[Chain]
     validation_chains: Sequence[Chain]
     train: Sequence[Problem]
@@ -166,6 +162,7 @@ def load_data(
         of_train, of_validation = (
             _read_rationales(folder / file) if rationales else {} for file in RATIONALES
         )
+    further = store_test_sets(recipe.data.also_test, run, train_chains or train, say)
     return RunData(
         task=task,
         train=train,
@@ -258,7 +255,7 @@ def _feedback(
     further = [
         problem
         for name, path in data.also_test.items()
-        for problem in read_problems(path, task_for(name, [path]))
+        for problem in read_problems(path, task_for(task_name(name), [path]))
     ]
     return read_feedback_files(names, task, train, [*held_out, *further])
 

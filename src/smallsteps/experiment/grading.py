@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smallsteps import team
-from smallsteps.evaluation.comparison import pool_scores
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.evaluation.metrics import get_metric
 from smallsteps.evaluation.significance import RESAMPLES
 from smallsteps.experiment.arm import Arm
 from smallsteps.experiment.best import Candidate, best_on_validation
-from smallsteps.experiment.comparisons import in_order
+from smallsteps.experiment.comparisons import Scores, in_order
+from smallsteps.experiment.further import grade_answers, store_answers
 from smallsteps.experiment.kept_arm import KeptArm
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import Outcome, label_of, place_of
@@ -24,7 +24,7 @@ from smallsteps.experiment.page_files import ArmFiles, write_arm_files
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import ArmResult
 from smallsteps.experiment.run_facts import BestStudent
-from smallsteps.experiment.score_results import PaperProtocolResult, PooledResult, score_fields
+from smallsteps.experiment.score_results import PaperProtocolResult, score_fields
 from smallsteps.records import Prediction, Problem
 
 CHAIN_METRICS = ("bleu", "rouge_l", "missing_ratio")
@@ -81,12 +81,10 @@ def grade_arm(lab: Lab, arm: Arm, seed: int, pairs: Sequence[tuple[str, str]] = 
         )
         for name in _further_metrics(lab, references)
     }
-    further = {
-        name: grade(
-            outcome.further[name], rows, task, dataset="test", decode=outcome.decode, seed=seed
-        )
-        for name, (task, rows) in lab.data.further.items()
-    }
+    further = grade_answers(
+        outcome.further, lab.data.further, decode=outcome.decode, seed=seed, resamples=resamples
+    )
+    store_answers(lab.run, place_of(arm.name, seed), outcome.further)
     by_criterion = {
         name: score_answers(lab, outcome, answers, seed)
         for name, answers in outcome.by_criterion.items()
@@ -193,6 +191,7 @@ def arm_result(lab: Lab, graded: GradedArm) -> ArmResult:
         seed=graded.seed,
         validation=outcome.validation,
         metrics={name: Figure.of(score) for name, score in graded.metrics.items()},
+        further={name: Figure.of(score) for name, score in graded.further.items()},
         seconds_per_answer=round(sum(p.seconds for p in predictions) / count, 6),
         tokens_per_answer=round(sum(p.tokens for p in predictions) / count, 1),
         student=within(lab, outcome.student),
@@ -230,13 +229,15 @@ def compared_pairs(arms: Sequence[Arm], baseline: str) -> list[tuple[str, str]]:
     return in_order(against)
 
 
-def further_results(lab: Lab, graded: Sequence[GradedArm]) -> list[PooledResult]:
-    """Each arm on each further test set, over all seeds."""
-    return [
-        PooledResult.of(name, pool_scores([graded_arm.further[test] for graded_arm in by_seed]))
-        for test in lab.data.further
-        for name, by_seed in by_arm(graded).items()
-    ]
+def further_scores(lab: Lab, graded: Sequence[GradedArm]) -> dict[str, Scores]:
+    """Further test set → the scores of all arms."""
+    return {
+        test_set: {
+            name: {graded_arm.seed: graded_arm.further[test_set] for graded_arm in by_seed}
+            for name, by_seed in by_arm(graded).items()
+        }
+        for test_set in lab.data.further
+    }
 
 
 def best_student(lab: Lab, graded: Sequence[GradedArm]) -> BestStudent | None:

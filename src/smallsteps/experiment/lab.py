@@ -17,6 +17,7 @@ from smallsteps import team
 from smallsteps.experiment.data import RunData, read_json_lines
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.forecast import Forecast
+from smallsteps.experiment.further import file_name
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.outcome import ChainSelection, Outcome, folder_name, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
@@ -218,7 +219,9 @@ class Lab:
     ) -> dict[str, list[Prediction]]:
         """Name of a further test set → greedy answers of a trained student."""
         return {
-            test: self.answer(place, student, rows, job, name=f"answers-{test}", task=task)
+            test: self.answer(
+                place, student, rows, job, name=f"answers-{file_name(test)}", task=task
+            )
             for test, (task, rows) in self.data.further.items()
         }
 

@@ -2,7 +2,8 @@
 under way, and across runs.
 
 `results.json` holds figures; a paired test needs every answer. The answers lie in the folder of
-each arm (`page_files.py`). Grading must give the figure that the run reported."""
+each arm (`page_files.py`; those to further test sets: `further.py`). Grading must give the figure
+that the run reported."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from smallsteps.errors import RunFolderError, UserError
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.evaluation.significance import RESAMPLES
 from smallsteps.experiment.data import read_test_part
+from smallsteps.experiment.further import TestSets, grade_answers, read_answers
+from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.page_files import read_arm_files
 from smallsteps.experiment.results import ArmResult
 from smallsteps.records import Chain, Prediction, Problem
@@ -69,10 +72,43 @@ def regraded(
         )
     except UserError as error:
         raise RunFolderError(f"{folder}: the kept answers cannot be graded ({error})") from None
-    if abs(score.value - arm.value) > CLOSE:
+    _check_figure(folder, score, arm.value)
+    return score
+
+
+def regraded_further(
+    run_folder: Path, arm: ArmResult, sets: TestSets, *, resamples: int = RESAMPLES
+) -> dict[str, Score]:
+    """The scores of an arm's kept answers to those of `sets` that it has a figure for.
+
+    Raises RunFolderError as `regraded`."""
+    scores: dict[str, Score] = {}
+    for name in sets:
+        if name not in arm.further:
+            continue
+        answers = {name: read_answers(run_folder, place_of(arm.name, arm.seed), name)}
+        try:
+            of_set = grade_answers(
+                answers,
+                {name: sets[name]},
+                decode=arm.decode,
+                seed=arm.seed,
+                resamples=resamples,
+            )
+        except UserError as error:
+            raise RunFolderError(
+                f"{run_folder}: the kept answers of {arm.name} to {name} cannot be graded ({error})"
+            ) from None
+        _check_figure(run_folder / arm.folder, of_set[name], arm.further[name].value)
+        scores |= of_set
+    return scores
+
+
+def _check_figure(folder: Path, score: Score, reported: float) -> None:
+    """Raises RunFolderError where the score is not the figure that the run reported."""
+    if abs(score.value - reported) > CLOSE:
         raise RunFolderError(
             f"{folder}: the kept answers give {score.value:.1f}, and the run reported "
-            f"{arm.value:.1f}: answers are missing, or another smallsteps graded them. Type the "
+            f"{reported:.1f}: answers are missing, or another smallsteps graded them. Type the "
             "run's command again."
         )
-    return score

@@ -26,6 +26,9 @@ from smallsteps.experiment.result_record import Figure, ResultRecord
 from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts, Provenance
 from smallsteps.experiment.score_results import (
     ComparisonResult,
+    FurtherComparison,
+    FurtherResult,
+    JoinedFurtherResult,
     PaperProtocolResult,
     PointComparison,
     PointResult,
@@ -82,6 +85,8 @@ class ArmResult(ScoreResult):
     """The metric on the validation problems; null: not measured."""
     metrics: dict[str, Figure] = Field(default_factory=dict)
     """Further metrics on the test problems."""
+    further: dict[str, Figure] = Field(default_factory=dict)
+    """Further test set → the figure on it, by the metric of its task."""
     train_tokens: int | None = None
     """Tokens trained on: source and target, without padding. Null: the arm trains nothing."""
     all_tokens: int | None = None
@@ -160,8 +165,14 @@ class Results(ResultRecord):
     """Arms trained until their plateau, at three points of their way; else empty."""
     point_comparisons: list[PointComparison] = Field(default_factory=list)
     """Paired tests at these points."""
-    further_tests: list[PooledResult] = Field(default_factory=list)
+    further_tests: list[FurtherResult] = Field(default_factory=list)
     """Each arm on each further test set, over all seeds."""
+    further_joined: list[JoinedFurtherResult] = Field(default_factory=list)
+    """Each arm on the questions of all further test sets; empty where there is one set, or their
+    metrics differ or are no mean over questions."""
+    further_comparisons: list[FurtherComparison] = Field(default_factory=list)
+    """Paired tests on each further test set and on all, of the arms that are tested on the main
+    one."""
     paper_protocol: list[PaperProtocolResult] = Field(default_factory=list)
     why: WhyResults | None = None
     """Null: no arm writes chains."""

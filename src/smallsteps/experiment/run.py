@@ -21,11 +21,12 @@ from smallsteps.experiment.beforehand import check_only, check_recipe
 from smallsteps.experiment.budget import budgets_of, set_budget
 from smallsteps.experiment.cautions import few_problems
 from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
-from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.comparisons import compare_arms, compare_further
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.fail_points import fail_point
 from smallsteps.experiment.feedback_data import feedback_line
 from smallsteps.experiment.folder import RunFolder, complete, run_folder
+from smallsteps.experiment.further import counted_once
 from smallsteps.experiment.gold import write_gold
 from smallsteps.experiment.grading import (
     GradedArm,
@@ -33,7 +34,7 @@ from smallsteps.experiment.grading import (
     best_student,
     by_arm,
     compared_pairs,
-    further_results,
+    further_scores,
     grade_arm,
 )
 from smallsteps.experiment.growing import OTHER_OUT, Growth
@@ -280,6 +281,12 @@ def _results(
         for name, by_seed in by_arm(graded).items()
     }
     compared = compare_arms(scores, pairs, resamples=recipe.evaluation.bootstrap)
+    further = compare_further(
+        further_scores(lab, graded),
+        pairs,
+        counted_once(lab.data.further),
+        resamples=recipe.evaluation.bootstrap,
+    )
     parts = {name: method_run.results(graded) for name, method_run in runs.items()}
     facts = lab.data.facts | ({"odd": lab.odd} if lab.data.train_chains else {})
     return Results(
@@ -287,7 +294,7 @@ def _results(
         about=recipe.about,
         arms=[arm_result(lab, graded_arm) for graded_arm in graded],
         **vars(compared),
-        further_tests=further_results(lab, graded),
+        **vars(further),
         paper_protocol=[graded_arm.paper for graded_arm in graded if graded_arm.paper],
         why=why,
         data=DataFacts.model_validate(facts),

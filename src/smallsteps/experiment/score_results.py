@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
+
+from pydantic import model_validator
 
 from smallsteps.evaluation.comparison import Comparison
 from smallsteps.evaluation.grade import Score
@@ -58,6 +61,18 @@ class PooledResult(ScoreResult):
         return cls(name=name, seeds=list(score.seeds), **score_fields(score))
 
 
+class FurtherResult(PooledResult):
+    """One arm on one further test set, over all seeds."""
+
+    test_set: str
+    """The name of the set in `data.also_test`. Files of versions without it have the task."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, row: Any) -> Any:
+        return {"test_set": row.get("task"), **row} if isinstance(row, Mapping) else row
+
+
 class ComparisonResult(ResultRecord):
     """A paired test of two arms on the same problems: `arm` minus `against`, in points."""
 
@@ -91,6 +106,44 @@ class ComparisonResult(ResultRecord):
             only_arm_right=comparison.only_score,
             only_against_right=comparison.only_baseline,
             n=comparison.n,
+        )
+
+
+class FurtherComparison(ComparisonResult):
+    """A paired test of two arms on a further test set: over all seeds, or at the only one."""
+
+    test_set: str | None
+    """Null: on the questions of all further test sets."""
+
+    @classmethod
+    def on(cls, test_set: str | None, comparison: ComparisonResult) -> Self:
+        return cls(test_set=test_set, **comparison.model_dump())
+
+
+class JoinedFurtherResult(ResultRecord):
+    """One arm on the questions of all further test sets, over all seeds: the mean over questions,
+    of which each weighs the same and counts once."""
+
+    name: str
+    """The arm."""
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    """Questions; one that stands in several sets counts once."""
+    seeds: list[int]
+
+    @classmethod
+    def of(cls, name: str, score: Score) -> Self:
+        return cls(
+            name=name,
+            metric=score.metric,
+            value=score.value,
+            low=score.low,
+            high=score.high,
+            n=score.n,
+            seeds=list(score.seeds),
         )
 
 

@@ -36,7 +36,8 @@ class DataSettings(Settings):
     test: Name | None = None
     """A file of test problems; None: a tenth of `chains`."""
     also_test: dict[str, Name] = Field(default_factory=dict)
-    """Further test sets, task name → file, graded beside the main one."""
+    """Further test sets, task → file, graded beside the main one. Of several sets of one task each
+    has a name behind the task: `gsm8k/hard`."""
     feedback: Name | Annotated[list[Name], Field(min_length=1)] | None = None
     """What people said of chains of training questions, one file or several: edited chains and
     those judged right are learnt from, rejected ones are negatives of tailored learning."""

@@ -2,7 +2,7 @@
 figures, costs and paired tests.
 
 What is made from all arms together comes at the end of a run, and is not there yet: points on the
-way to a plateau, further test sets, why, rounds and guidance."""
+way to a plateau, why, rounds and guidance."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from smallsteps.disk import read_object
 from smallsteps.errors import RunFolderError, UserError
 from smallsteps.evaluation.grade import Score
 from smallsteps.experiment.best import Candidate, best_on_validation
-from smallsteps.experiment.comparisons import compare_arms, in_order
+from smallsteps.experiment.comparisons import compare_arms, compare_further, in_order
+from smallsteps.experiment.further import counted_once, read_test_sets
 from smallsteps.experiment.kept_arm import KeptArm
 from smallsteps.experiment.method_modules import arm_names
 from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.ownership import RECIPE
 from smallsteps.experiment.recipe import Recipe, load_recipe
-from smallsteps.experiment.regrading import TestPart, regraded
+from smallsteps.experiment.regrading import TestPart, regraded, regraded_further
 from smallsteps.experiment.results import Results
 from smallsteps.experiment.run_facts import BestStudent, BudgetFacts, DataFacts
 
@@ -45,20 +46,28 @@ def _kept(folder: Path, name: str, seed: int) -> KeptArm | None:
 def _results(folder: Path, recipe: Recipe, kept: list[KeptArm]) -> Results:
     resamples = recipe.evaluation.bootstrap
     part = TestPart.read(folder)
+    sets = read_test_sets(folder, recipe.data.also_test)
     scores: dict[str, dict[int, Score]] = {}
+    further: dict[str, dict[str, dict[int, Score]]] = {name: {} for name in sets}
     against: dict[str, list[str]] = {}
     for arm in kept:
         score = regraded(folder, arm.result, part, resamples=resamples)
         scores.setdefault(arm.result.name, {})[arm.result.seed] = score
+        of_sets = regraded_further(folder, arm.result, sets, resamples=resamples)
+        for test_set, of_set in of_sets.items():
+            further[test_set].setdefault(arm.result.name, {})[arm.result.seed] = of_set
         against.setdefault(arm.result.name, arm.against)
     graded = {name: [o for o in others if o in scores] for name, others in against.items()}
-    compared = compare_arms(scores, in_order(graded), resamples=resamples)
+    pairs = in_order(graded)
+    compared = compare_arms(scores, pairs, resamples=resamples)
+    compared_further = compare_further(further, pairs, counted_once(sets), resamples=resamples)
     facts = read_object(folder / "data" / "data.json")
     return Results(
         title=recipe.title,
         about=recipe.about,
         arms=[arm.result for arm in kept],
         **vars(compared),
+        **vars(compared_further),
         data=DataFacts.model_validate(facts),
         budget=BudgetFacts(
             until=recipe.train.until, tokens=recipe.train.budget, passes=recipe.train.passes

@@ -2,8 +2,9 @@
 the runs, from the kept answers (`experiment.regrading`).
 
 An arm that stands in several runs gets the name of its run folder as a suffix: `direct@mine`. Every
-arm is tested against one baseline. What only one method reports, and the points on the way to a
-plateau, stay on the pages of the runs: they are not the same points in two runs."""
+arm is tested against one baseline, also on the further test sets that all runs have. What only one
+method reports, and the points on the way to a plateau, stay on the pages of the runs: they are not
+the same points in two runs."""
 
 from __future__ import annotations
 
@@ -17,15 +18,22 @@ from smallsteps.errors import RecipeError, RunFolderError, counted, nearest
 from smallsteps.evaluation.grade import Score
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.best import Candidate, best_on_validation
-from smallsteps.experiment.comparisons import compare_arms
+from smallsteps.experiment.comparisons import compare_arms, compare_further
 from smallsteps.experiment.data import read_validation_questions
-from smallsteps.experiment.regrading import TestPart, regraded
+from smallsteps.experiment.further import (
+    TestSets,
+    counted_once,
+    read_test_sets,
+    same_questions,
+)
+from smallsteps.experiment.regrading import TestPart, regraded, regraded_further
 from smallsteps.experiment.results import ArmResult, Results
 from smallsteps.experiment.run_facts import BestStudent
 from smallsteps.experiment.settings import EvaluationSettings
 from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Problem
+from smallsteps.report.further_sets import further_names
 from smallsteps.report.run import ShownRun, shown_run
 from smallsteps.report.run_settings import labels, times_compare
 from smallsteps.report.summaries import arm_names
@@ -62,22 +70,25 @@ def join_runs(runs: Sequence[RunSoFar], baseline: str | None = None) -> ShownRun
         for member in members
         for arm in member.run.results.arms
     ]
-    compared = compare_arms(
-        _scores(members),
-        [(name, base) for name in dict.fromkeys(names) if name != base],
-        resamples=EvaluationSettings().bootstrap,
+    pairs = [(name, base) for name in dict.fromkeys(names) if name != base]
+    resamples = EvaluationSettings().bootstrap
+    compared = compare_arms(_scores(members), pairs, resamples=resamples)
+    sets, left_out = _shared_sets(members)
+    compared_further = compare_further(
+        _further_scores(members, sets, resamples), pairs, counted_once(sets), resamples=resamples
     )
     first = members[0].run.results
     results = Results(
         title="Joined: " + ", ".join(member.label for member in members),
         arms=arms,
         **vars(compared),
+        **vars(compared_further),
         data=first.data,
         budget=first.budget,
         best=_best(members) if same_validation else None,
         methods=_rounds(members) if same_validation else {},
     )
-    return _shown(members, results, _notices(members, same_validation))
+    return _shown(members, results, _notices(members, same_validation, left_out))
 
 
 # ---- the runs, and whether they belong together ----
@@ -187,6 +198,35 @@ def _scores(members: Sequence[Member]) -> dict[str, dict[int, Score]]:
     return scores
 
 
+def _shared_sets(members: Sequence[Member]) -> tuple[TestSets, list[str]]:
+    """(the further test sets whose questions all runs have kept, the names of the others)."""
+    names = [further_names(member.run.results) for member in members]
+    first, *others = [
+        read_test_sets(member.run.folder, of_member)
+        for member, of_member in zip(members, names, strict=True)
+    ]
+    shared = {
+        name: test_set
+        for name, test_set in first.items()
+        if all(name in sets and same_questions(test_set, sets[name]) for sets in others)
+    }
+    known = dict.fromkeys(name for of_member in names for name in of_member)
+    return shared, [name for name in known if name not in shared]
+
+
+def _further_scores(
+    members: Sequence[Member], sets: TestSets, resamples: int
+) -> dict[str, dict[str, dict[int, Score]]]:
+    """Further test set → arm → seed → score."""
+    scores: dict[str, dict[str, dict[int, Score]]] = {name: {} for name in sets}
+    for member in members:
+        for arm in member.run.results.arms:
+            of_sets = regraded_further(member.run.folder, arm, sets, resamples=resamples)
+            for test_set, score in of_sets.items():
+                scores[test_set].setdefault(member.names[arm.name], {})[arm.seed] = score
+    return scores
+
+
 def _best(members: Sequence[Member]) -> BestStudent | None:
     """Of the students that the runs hand out, the one whose arm is best on validation."""
     candidates = [
@@ -221,8 +261,11 @@ def _rounds(members: Sequence[Member]) -> dict[str, Any]:
     return {"tailored": parts[0][1].model_copy(update={"teacher": teachers, "rounds": rounds})}
 
 
-def _notices(members: Sequence[Member], same_validation: bool) -> str:
+def _notices(members: Sequence[Member], same_validation: bool, left_out: Sequence[str]) -> str:
     notices = [f"{m.label}: {m.run.notice}" for m in members if m.run.notice]
+    if left_out:
+        sets = f"test set{'s' if len(left_out) > 1 else ''} {', '.join(left_out)}"
+        notices.append(f"Left out: the further {sets}; not every run has kept the same questions.")
     if not same_validation:
         notices.append(
             "The runs have different validation questions, so their curves and their choice of "

@@ -31,6 +31,7 @@ from smallsteps.report import charts, figures, formats
 from smallsteps.report.arm_texts import arm_mark, arm_text, mark_notes
 from smallsteps.report.chains import chain_browser
 from smallsteps.report.cost_section import cost_section
+from smallsteps.report.further_sets import sets_section
 from smallsteps.report.guided_section import guided_section
 from smallsteps.report.page_tables import (
     budget_facts,
@@ -38,8 +39,8 @@ from smallsteps.report.page_tables import (
     curve_table,
     data_facts,
     filled_costs,
-    further_results,
     known_fields,
+    method_facts,
     plain,
     result_groups,
     runs_table,
@@ -75,6 +76,7 @@ SECTIONS = (
     Section("points", "On the test problems", "Test problems"),
     Section("results", "Results"),
     Section("tests", "Paired tests"),
+    Section("sets", "Further test sets"),
     Section("rounds", "Rounds"),
     Section("guided", "Guidance"),
     Section("search", "Learning rates"),
@@ -174,7 +176,8 @@ def _facts(run: ShownRun) -> dict[str, Any]:
         "problems_shown": len(chains["problems"]) if chains else 0,
         "problems_of": len(run.problems),
         "further_samples": sum(arm.further for arm in run.arms),
-        "further": further_results(results),
+        "sets": sets_section(results),
+        "further": method_facts(results),
         "data_facts": data_facts(results.data),
         "budget": results.budget,
         "budget_facts": budget_facts(results.budget),

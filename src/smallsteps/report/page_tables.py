@@ -111,25 +111,9 @@ def curve_table(arms: Sequence[ShownArm], metric: str) -> Table:
     return table.filled()
 
 
-def further_results(results: Results) -> dict[str, Any]:
-    """Tables and facts that have no section of their own: further test sets, and what a method
-    reports that the page has no section for."""
+def method_facts(results: Results) -> dict[str, Any]:
+    """What a method reports that the page has no section for: phrase → value."""
     shown: dict[str, Any] = {}
-    if results.further_tests:
-        shown["further test sets"] = [
-            {
-                "arm": score.name,
-                "task": score.task,
-                "metric": score.metric,
-                "value": score.value,
-                "low": score.low,
-                "high": score.high,
-                "n": score.n,
-                "unparsed": score.unparsed,
-                "seeds": score.seeds,
-            }
-            for score in results.further_tests
-        ]
     for method, part in results.methods.items():
         if not isinstance(part, TailoredResults | GuidedResults):
             shown |= {f"{method}: {name}": value for name, value in known_fields(part).items()}

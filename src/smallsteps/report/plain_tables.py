@@ -1,7 +1,8 @@
 """The results of a run as a table for other programs: JSON, CSV, Markdown, LaTeX.
 
 JSON and CSV hold numbers as they are, under keys that do not change; an absent value is null, or
-empty. Markdown and LaTeX hold them as the terminal prints them. Text of users is escaped."""
+empty. Markdown and LaTeX hold them as the terminal prints them. Text of users is escaped. Further
+test sets: `plain_sets.py`."""
 
 from __future__ import annotations
 
@@ -16,9 +17,16 @@ from typing import Any
 from smallsteps.experiment.results import Results
 from smallsteps.experiment.score_results import ComparisonResult
 from smallsteps.experiment.so_far import RunSoFar
-from smallsteps.report.arm_texts import arm_mark
 from smallsteps.report.columns import EMPTY
 from smallsteps.report.formats import amount, duration, metric_title, number, p_value
+from smallsteps.report.plain_sets import (
+    further_cells,
+    further_columns,
+    further_rows,
+    marked_arm,
+    starred_difference,
+    with_interval,
+)
 from smallsteps.report.run_settings import differing_settings, times_compare
 from smallsteps.report.summaries import (
     ArmSummary,
@@ -122,42 +130,58 @@ def as_json(results: Results, runs: Sequence[RunSoFar]) -> str:
         "clear": judged.clear,
         "arms": [asdict(row) for row in rows_of(results)],
         "tests": [test.model_dump() for test in main_comparisons(results)],
+        "further": further_rows(results),
         "settings": {row.key: row.values for row in differing_settings(runs)},
     }
     return json.dumps(content, indent=1)  # ASCII: any terminal and pipe takes it
 
 
 def as_csv(results: Results, runs: Sequence[RunSoFar]) -> str:
-    """The table with a line of names first; several seeds are separated by spaces."""
+    """The table with a line of names first; several seeds are separated by spaces. Figures on
+    further test sets are the last columns: `svamp.value`, `svamp.low`, ..."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(TableRow))
+    further = further_columns(results)
+    names = [column for cells in further.values() for column in cells]
+    further_names = list(dict.fromkeys(names))
+    writer.writerow([*(field.name for field in fields(TableRow)), *further_names])
     for row in rows_of(results):
         cells = asdict(row) | {"seeds": " ".join(map(str, row.seeds))}
-        writer.writerow(cells.values())
+        on_sets = further.get(row.arm, {})
+        writer.writerow([*cells.values(), *(on_sets.get(name) for name in further_names)])
     return text.getvalue().rstrip("\n")
 
 
 def as_markdown(results: Results, runs: Sequence[RunSoFar]) -> str:
-    """The table and below it the verdict."""
-    header, *body = _cells(results)
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
-    escaped = [[markdown_text(cell) for cell in header], lines[1]]
-    escaped += [[markdown_text(cell) for cell in row] for row in body]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in escaped)
+    """The table, that of further test sets, and below them the verdict."""
+    tables = [
+        _markdown_table(cells) for cells in (_cells(results), further_cells(results)) if cells
+    ]
     notes = [
         markdown_text(text) for text in [*_notices(runs), *_settings(runs), _verdict(results, runs)]
     ]
-    return "\n\n".join([table, *notes])
+    return "\n\n".join([*tables, *notes])
+
+
+def _markdown_table(cells: Sequence[Sequence[str]]) -> str:
+    header, *body = [[markdown_text(cell) for cell in row] for row in cells]
+    rows = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def as_latex(results: Results, runs: Sequence[RunSoFar]) -> str:
-    """A `tabular` of the package booktabs; the verdict stands above it as a comment."""
-    header, *body = _cells(results)
+    """A `tabular` of the package booktabs, and one of further test sets; the verdict stands above
+    them as a comment."""
     notes = [*_notices(runs), *_settings(runs), _verdict(results, runs)]
     notes += [r"needs \usepackage{booktabs}"]
     lines = [f"% {visible_line(note)}" for note in notes]
-    lines += [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule"]
+    tables = [_latex_table(cells) for cells in (_cells(results), further_cells(results)) if cells]
+    return "\n".join([*lines, "\n\n".join(tables)])
+
+
+def _latex_table(cells: Sequence[Sequence[str]]) -> str:
+    header, *body = cells
+    lines = [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule"]
     lines += [_latex_row(header), r"\midrule", *map(_latex_row, body)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
@@ -197,9 +221,9 @@ def _cells(results: Results) -> list[list[str]]:
     several = len(against) > 1
     difference = "Difference" if several or not against else f"Difference from {min(against)}"
     columns: dict[str, list[str]] = {
-        "Arm": [_marked(row) for row in rows],
+        "Arm": [marked_arm(row.arm, row.control) for row in rows],
         "Seeds": [str(len(row.seeds)) if len(row.seeds) > 1 else "" for row in rows],
-        f"{metric} (95 %)": [_interval(row.value, row.low, row.high) for row in rows],
+        f"{metric} (95 %)": [with_interval(row.value, row.low, row.high) for row in rows],
         "From": [(row.against or "–") if several else "" for row in rows],
         f"{difference} (95 %)": [_difference(row) for row in rows],
         "p": [_p(row) for row in rows],
@@ -220,21 +244,10 @@ def _cells(results: Results) -> list[list[str]]:
     return [list(filled), *map(list, zip(*filled.values(), strict=True))]
 
 
-def _marked(row: TableRow) -> str:
-    mark = arm_mark(row.arm, row.control)
-    return f"{row.arm} ({mark})" if mark else row.arm
-
-
-def _interval(value: float, low: float, high: float) -> str:
-    return f"{number(value)} ({number(low)} to {number(high)})"
-
-
 def _difference(row: TableRow) -> str:
     if row.difference is None or row.difference_low is None or row.difference_high is None:
         return "–"
-    star = "*" if row.difference_low > 0 or row.difference_high < 0 else ""
-    signed = [number(v, sign=True) for v in (row.difference_low, row.difference_high)]
-    return f"{number(row.difference, sign=True)}{star} ({signed[0]} to {signed[1]})"
+    return starred_difference(row.difference, row.difference_low, row.difference_high)
 
 
 def _p(row: TableRow) -> str:

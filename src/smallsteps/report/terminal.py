@@ -1,33 +1,24 @@
-"""What the terminal shows of a run: tables of results and rounds, and chains coloured by ES and AS,
-at once or while they are written.
+"""The tables of a run in the terminal, within 80 columns: results, further test sets, and three
+points on the way to a plateau.
 
-Colour never stands alone: each segment starts with its tag, [ES] or [AS], so that a log file or a
-colour-blind reader loses nothing. Generated text cannot move the cursor or change colours: its
-control characters are shown, not obeyed."""
+Text of users cannot move the cursor or change colours: its control characters are shown, not
+obeyed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from smallsteps.evaluation.metrics import metric_name
-from smallsteps.evaluation.overlap import judged_kind
-from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import ArmResult, Results
-from smallsteps.experiment.run_list import BestArm, ListedRun
 from smallsteps.experiment.score_results import ComparisonResult, Point
-from smallsteps.experiment.so_far import RunSoFar
 from smallsteps.methods.tailored.results import TailoredResults
-from smallsteps.records import Kind, Segment, Stopped
-from smallsteps.report.arm_texts import arm_mark, mark_notes
+from smallsteps.records import Stopped
+from smallsteps.report.arm_texts import mark_notes
 from smallsteps.report.formats import amount, duration, number, p_value
 from smallsteps.report.points_table import PointRow, point_rows, point_titles
-from smallsteps.report.run_settings import differing_settings, labels
 from smallsteps.report.summaries import (
     ArmSummary,
     baseline,
@@ -36,11 +27,11 @@ from smallsteps.report.summaries import (
     shared_rate,
     summaries,
 )
+from smallsteps.report.terminal_rounds import rounds_table
+from smallsteps.report.terminal_sets import sets_tables
+from smallsteps.report.terminal_table import arm_cell, new_table
 from smallsteps.report.visible import visible
 
-MOST_ARMS = 6
-"""Arms of a run that a list of runs names."""
-STYLES: dict[Kind | None, str] = {"ES": "cyan", "AS": "yellow", None: ""}
 SHORT_ENDINGS: dict[Stopped, str] = {
     "stop_sign": "stop",
     "end": "end",
@@ -51,11 +42,12 @@ SHORT_ENDINGS: dict[Stopped, str] = {
 
 
 def tables(results: Results) -> list[Table]:
-    """All tables of a run: those of its methods, the results, and those at three points."""
+    """All tables of a run: those of its methods, the results, those at three points, and those of
+    further test sets."""
     tailored = results.methods.get("tailored")
     rounds = [rounds_table(tailored)] if isinstance(tailored, TailoredResults) else []
     points = [points_table(results)] if results.points else []
-    return [*rounds, results_table(results), *points]
+    return [*rounds, results_table(results), *points, *sets_tables(results)]
 
 
 def results_table(results: Results) -> Table:
@@ -70,7 +62,7 @@ def results_table(results: Results) -> Table:
     trained = any(arm.train_tokens is not None for arm in arms)
     rate = shared_rate(results)
     rates = any(arm.learning_rate is not None for arm in arms) and rate is None
-    table = _table(results.title or "Results")
+    table = new_table(results.title or "Results")
     table.caption_justify = "left"
     table.add_column("arm", overflow="fold", min_width=8)
     metric = metric_name(arms[0].metric) if arms else "score"
@@ -100,10 +92,7 @@ def results_table(results: Results) -> Table:
 
     for arm in arms:
         table.add_section()
-        name = visible(arm.name).replace("@", "\n@")  # the run of an arm, where runs are joined
-        mark = arm_mark(arm.name, arm.control)
-        header_cell = Text.assemble((name, "bold"), f"\n{mark}" if mark else "")
-        add_row(header_cell, arm, main_comparisons(results))
+        add_row(arm_cell(arm.name, arm.control), arm, main_comparisons(results))
         for single in arm.seeds if len(arm.seeds) > 1 else ():
             tests = [test for test in results.comparisons if test.seed == single.seed]
             add_row(Text(f"  seed {single.seed}"), single, tests, style="bright_black")
@@ -120,7 +109,7 @@ def points_table(results: Results) -> Table:
     titles = point_titles(results)
     rows = point_rows(results)
     tested = any(row.against for row in rows)
-    table = _table("On the test problems")
+    table = new_table("On the test problems")
     table.add_column("arm", overflow="fold", min_width=8)
     for title in titles.values():
         name, _, cost = title.partition(", ")
@@ -129,9 +118,8 @@ def points_table(results: Results) -> Table:
     for row in rows:
         table.add_section()
         cells = [_point(row, point) for point in titles]
-        mark = arm_mark(row.name, row.control)
         table.add_row(
-            Text.assemble((visible(row.name), "bold"), f"\n{mark}" if mark else ""),
+            arm_cell(row.name, row.control),
             *map(Text, cells),
             Text(duration(row.seconds_per_answer)),
         )
@@ -166,109 +154,6 @@ def _point(row: PointRow, point: Point) -> str:
     return "\n".join(lines)
 
 
-def settings_table(runs: Sequence[RunSoFar]) -> Table | None:
-    """The settings in which joined runs differ; None: they are the same, or it is one run."""
-    rows = differing_settings(runs)
-    if not rows:
-        return None
-    table = _table("Settings that differ")
-    table.add_column("setting", overflow="fold")
-    for name in labels([run.folder for run in runs]):
-        table.add_column(Text(visible(name)), overflow="fold")
-    for row in rows:
-        table.add_row(Text(row.key), *(Text(visible(value)) for value in row.values))
-    return table
-
-
-def runs_table(runs: Sequence[ListedRun], folder: Path) -> Table:
-    """The runs below a folder: where they lie and what they are called, how far they are, their
-    arms and seeds, the best figure with its interval, and when they last wrote something."""
-    table = _table("")
-    table.title = None
-    table.add_column("run\ntitle", overflow="fold", min_width=12)
-    table.add_column("state")
-    table.add_column("arms\nseeds", overflow="fold")
-    table.add_column("best\n95 %", overflow="fold")
-    table.add_column("when\n(UTC)")
-    for run in runs:
-        table.add_section()
-        path = Path(run.folder)
-        name = path.name if path == folder else path.relative_to(folder).as_posix()
-        seeds = f"seeds {', '.join(map(str, run.seeds))}" if len(run.seeds) > 1 else ""
-        cells = [run.state, _few(run.arms, seeds), _best(run.best), _moment(run.when)]
-        about = run.why or run.title
-        table.add_row(
-            Text.assemble((visible(name), "bold"), "\n" if about else "", visible(about)),
-            *(Text(visible(cell)) for cell in cells),
-            style="" if run.state == "finished" else "yellow",
-        )
-    return table
-
-
-def _few(arms: Sequence[str], seeds: str) -> str:
-    shown = [*arms[:MOST_ARMS], *([f"and {len(arms) - MOST_ARMS} more"] * (len(arms) > MOST_ARMS))]
-    return "\n".join(filter(None, [", ".join(shown), seeds]))
-
-
-def _best(best: BestArm | None) -> str:
-    if best is None:
-        return "–"
-    return f"{best.name}\n{number(best.value)} ({number(best.low)}–{number(best.high)})"
-
-
-def _moment(when: str) -> str:
-    """Day and minute of a moment, on two lines."""
-    day, _, time = when.partition("T")
-    return f"{day}\n{time[:5]}"
-
-
-def rounds_table(tailored: TailoredResults) -> Table:
-    """The rounds of tailored learning: for each arm and seed a row for each student, the untrained
-    one first."""
-    table = _table("Rounds")
-    table.add_column("arm", overflow="fold", min_width=8)
-    for header in (
-        "round",
-        "exam\n%",
-        "validation\n%",
-        "test\n%",
-        "mis-\ntakes",
-        "repaired\nbroken",
-        "taught\ntokens",
-    ):
-        table.add_column(header, justify="right")
-    for row in tailored.rounds:
-        first = row.round == 0
-        if first:
-            table.add_section()
-        taught = f"{row.kept} of {row.calls}\n{amount(row.teacher_tokens)}" if row.calls else "–"
-        table.add_row(
-            Text(visible(f"{row.arm}\nseed {row.seed}") if first else "", style="bold"),
-            str(row.round),
-            number(row.exam),
-            _interval(row.validation),
-            _interval(row.test),
-            str(row.mistakes),
-            "–" if first else f"{row.repaired}\n{row.broken}",
-            taught,
-        )
-    return table
-
-
-def _table(title: str) -> Table:
-    return Table(
-        title=Text(visible(title), style="bold"),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-
-
-def _interval(figure: Figure) -> str:
-    return f"{number(figure.value)}\n{number(figure.low)}–{number(figure.high)}"
-
-
 def _endings(row: ArmSummary | ArmResult) -> str:
     """How the chains ended, one kind a line."""
     lines = [
@@ -290,46 +175,3 @@ def _difference(tests: Iterable[ComparisonResult], arm: str, base: str) -> str:
         f"{number(test.low, sign=True)} to {number(test.high, sign=True)}\n"
         f"p {p if p.startswith('<') else f'= {p}'}"
     )
-
-
-def coloured(segments: Iterable[Segment | tuple[Kind | None, str]]) -> Text:
-    """A chain as one line of text, each segment after its tag, ES cyan and AS yellow; a whole chain
-    (None) has no tag.
-
-    >>> coloured([("ES", "Ann has 3 boxes, "), ("AS", "so 12 pens.")]).plain
-    '[ES] Ann has 3 boxes, [AS] so 12 pens.'
-    """
-    text = Text()
-    for segment in segments:
-        kind, written = (segment.kind, segment.text) if isinstance(segment, Segment) else segment
-        if text.plain and not text.plain[-1].isspace():
-            text.append(" ")
-        text.append_text(_tagged(kind, written))
-    text.rstrip()
-    return text
-
-
-def segment_printer(
-    console: Console, question: str | None = None
-) -> Callable[[Kind | None, str], None]:
-    """A function for `solve` that prints each segment on its own line as soon as it is written.
-
-    With `question`, a segment whose kind the student did not state is judged by its words and
-    tagged [ES?] or [AS?]."""
-
-    def show(kind: Kind | None, text: str) -> None:
-        judged = kind is None and question is not None and bool(text.strip())
-        if judged and question is not None:
-            kind = judged_kind(question, text)
-        console.print(_tagged(kind, text.strip(), judged), soft_wrap=True)
-
-    return show
-
-
-def _tagged(kind: Kind | None, text: str, judged: bool = False) -> Text:
-    line = Text()
-    if kind is not None:
-        line.append(f"[{kind}?]" if judged else f"[{kind}]", style=f"bold {STYLES[kind]}").append(
-            " "
-        )
-    return line.append(visible(text), style=STYLES[kind])

@@ -152,6 +152,17 @@ def without_overlap(items: Sequence[Item], known: Sequence[Chain | Problem]) -> 
     return kept
 
 
+def shared_questions(items: Sequence[Item], known: Iterable[Chain | Problem]) -> list[Item]:
+    """Those of `items` whose question (or group) stands in `known` as well. In memory are the keys
+    of `items`, not those of `known`."""
+    keys = [frozenset(_keys(_problem(item))) for item in items]
+    wanted = frozenset().union(*keys)
+    seen: set[int] = set()
+    for problem in map(_problem, known):
+        seen.update(wanted.intersection(_keys(problem)))
+    return [item for item, of_item in zip(items, keys, strict=True) if of_item & seen]
+
+
 def same_words(text: str) -> str:
     """What two texts have in common that differ in white space and case alone."""
     return " ".join(text.casefold().split())

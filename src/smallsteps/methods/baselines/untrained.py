@@ -19,6 +19,7 @@ from pathlib import Path
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.grade import grade
+from smallsteps.experiment.further import file_name
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, label_of, place_of
@@ -155,7 +156,7 @@ def untrained_outcome(lab: Lab, answers: Answers) -> Outcome:
         shown=assemble(problems, predictions) if assemble else predictions,
         validation=measured.value,
         further={
-            test: answers(f"answers-{test}", task, rows)
+            test: answers(f"answers-{file_name(test)}", task, rows)
             for test, (task, rows) in lab.data.further.items()
         },
         decode=DECODE,
