@@ -34,17 +34,20 @@ Answer = tuple[int, Any, dict[str, str]] | Callable[[BaseHTTPRequestHandler], No
 
 
 class Server:
-    """`answer(request body, how often this text was asked)` gives (status, body, headers), or None:
+    """`answer(request body, how often this text or these ids were asked)` gives (status, body, headers), or None:
     cut the connection, or a function that writes to the socket as it likes. Bodies are sent as they
     are where they are bytes or text."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        """port: 0 takes a free one."""
         self.answer: Callable[[dict[str, Any], int], Answer] = self.echo
         self.asked: Counter[str] = Counter()
         self.times: list[float] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.delay = 0.0
+        self.models, self.models_status = ["m"], 200
+        """What `GET` brings, whatever its path."""
         lock = threading.Lock()
         server = self
 
@@ -53,7 +56,8 @@ class Server:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                text = body["messages"][-1]["content"]
+                chat = body.get("messages")
+                text = chat[-1]["content"] if chat else " ".join(map(str, body["prompt"]))
                 with lock:
                     server.asked[text] += 1
                     server.times.append(time.monotonic())
@@ -85,6 +89,14 @@ class Server:
                 self.end_headers()
                 self.wfile.write(raw)
 
+            def do_GET(self) -> None:
+                content = {"object": "list", "data": [{"id": name} for name in server.models]}
+                raw = json.dumps(content).encode()
+                self.send_response(server.models_status)
+                self.send_header("content-length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
             def log_message(self, *args: Any) -> None:
                 pass
 
@@ -95,7 +107,7 @@ class Server:
             def handle_error(self, request: Any, client_address: Any) -> None:
                 pass  # clients that gave up
 
-        self.http = Quiet(("127.0.0.1", 0), Handler)
+        self.http = Quiet(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 

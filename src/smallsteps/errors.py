@@ -6,6 +6,7 @@
     │   ├── RecipeError      a recipe or an option has an invalid value
     │   ├── StudentError     a model folder or tokenizer cannot be used as a student
     │   ├── TeacherError     a server cannot be used: wrong key, wrong model, spent budget
+    │   ├── EngineError      the server of an engine does not start, ends, or refuses a request
     │   ├── TrainingError    the examples cannot be trained on
     │   │   └── DivergenceError  the loss is no number any more
     │   ├── RunFolderError   an output folder belongs to something else, or is damaged
@@ -48,6 +49,10 @@ class StudentError(UserError):
 
 class TeacherError(UserError):
     """A server cannot be used: wrong key, wrong model, spent budget."""
+
+
+class EngineError(UserError):
+    """The server of an engine does not start, ends, or refuses a request."""
 
 
 class TrainingError(UserError):

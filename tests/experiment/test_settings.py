@@ -28,3 +28,18 @@ def test_a_checkpoint_is_chosen_by_a_known_criterion():
         RecipeError, match=r"^EvaluationSettings: checkpoint: expected one of metric"
     ):
         EvaluationSettings(checkpoint="loss")  # type: ignore[arg-type]
+
+
+def test_the_local_engine_is_not_in_the_digest_and_a_server_is():
+    local = EvaluationSettings()
+    assert not {"engine", "server"} & set(local.effects())
+    served = local.changed(engine="vllm")
+    assert served.effects()["engine"] == "vllm"
+    assert set(served.effects()["server"]) == {"command", "base_url"}
+
+
+def test_answers_are_written_by_the_engine_that_is_named():
+    writing = EvaluationSettings(engine="vllm", batch_size=7).writing()
+    assert (writing.engine, writing.batch_size) == ("vllm", 7)
+    with pytest.raises(RecipeError, match=r"engine: expected one of local, vllm, got 'vlm'"):
+        EvaluationSettings(engine="vlm")  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,12 @@ def test_stop_sees_the_ids_after_each_token_in_order(tiny: Tiny) -> None:
 
     cut(END, Request("a", [1], stop=stop), tiny("t5"))
     assert seen == [(5,), (5, 6), (5, 6, 7)]
+
+
+def test_given_ids_are_not_asked_about_and_have_no_log_probabilities(tiny: Tiny) -> None:
+    request = Request("a", [1], stop=lambda ids: ids[-1] in (5, 6), given=(5,))
+    reply = cut(replace(END, logprobs=(-2.0, -3.0, -4.0)), request, tiny("t5"))
+    assert (reply.ids, reply.finished, reply.logprobs) == ((5, 6), "stop", (-2.0,))
 
 
 def test_a_session_answers_what_is_queued_and_takes_more_afterwards(tiny: Tiny) -> None:

@@ -26,6 +26,12 @@ def test_elsewhere_waiting_for_the_device_counts():
     assert stopwatch.share(1) >= 0.05
 
 
+def test_where_a_server_writes_waiting_for_it_counts():
+    stopwatch = Stopwatch(torch.device("cpu"), "vllm")
+    time.sleep(0.05)
+    assert stopwatch.share(1) >= 0.05
+
+
 def test_the_seconds_are_divided_among_the_answers():
     stopwatch = Stopwatch(torch.device("cpu"))
     work(0.05)

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,10 @@ from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.kept_answers import kept_answers, question_digest
 from smallsteps.cli.prediction_rows import prediction_of, prediction_row
 from smallsteps.cli.progress import Terminal, open_console, say
-from smallsteps.errors import DataError, RecipeError, counted
+from smallsteps.config import read_settings
+from smallsteps.errors import DataError, RecipeError, counted, nearest
+from smallsteps.generation.generator import Decoding, EngineSettings
+from smallsteps.generation.server_settings import ServerSettings
 from smallsteps.outputs import check_output
 from smallsteps.records import Problem, Stopped
 from smallsteps.students.run_student import student_place
@@ -26,7 +29,6 @@ from smallsteps.tasks.spoken import task_for
 from smallsteps.tasks.tables import HUB
 
 if TYPE_CHECKING:
-    from smallsteps.generation.generator import Decoding
     from smallsteps.generation.solve import StudentWithTask
     from smallsteps.students.dual import DualStudent
     from smallsteps.students.student import Student
@@ -97,8 +99,34 @@ class SolveOptions:
     """The file for predictions; of a file of questions only."""
     task: str | None = None
     """The task's name, for a model that smallsteps did not train."""
-    batch_size: int = 64
+    writing: EngineSettings = field(default_factory=lambda: EngineSettings(batch_size=64))
+    """What writes, and how many answers at a time."""
     dtype: str = "float32"
+
+    def decode(self) -> str:
+        """How answers are written, for a score's signature."""
+        named = "" if self.writing.engine == "local" else f", {self.writing.engine}"
+        return f"{self.decoding.describe()}{named}"
+
+
+def engine_settings(engine: str, command: str | None, url: str | None) -> EngineSettings:
+    """What the options say of an engine. Raises RecipeError: an unknown engine, or a server where
+    none is asked."""
+    if engine not in ("local", "vllm"):
+        raise RecipeError(f"--engine {engine}: no such engine.{nearest(engine, ('local', 'vllm'))}")
+    given = {"--server-command": command, "--server-url": url}
+    named = [flag for flag, value in given.items() if value is not None]
+    if named and engine == "local":
+        raise RecipeError(f"{named[0]} is of --engine vllm. Add that, or leave {named[0]} out.")
+    if len(named) > 1:
+        raise RecipeError(f"{' and '.join(named)}: a server is started or runs. Leave one out.")
+    values = {"command": command, "base_url": url}
+    chosen = {name: value for name, value in values.items() if value is not None}
+    server = read_settings(ServerSettings, chosen, "".join(named) or "the server")
+    settings = EngineSettings(engine=engine, batch_size=64, server=server)
+    if engine == "vllm":
+        settings.server.check_installed()
+    return settings
 
 
 def solve_question(question: str, options: SolveOptions) -> None:
@@ -131,7 +159,7 @@ def solve_question(question: str, options: SolveOptions) -> None:
         loaded.student,
         [Problem("question", question.strip())],
         task,
-        loaded.settings(),
+        loaded.settings().changed(**dict(options.writing)),
         options.decoding,
         on_segment=lambda _id, _sample, kind, text: show(kind, text),
     )
@@ -177,7 +205,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
                 "drive": repr(student.drive),
                 "dtype": options.dtype,
                 "task": task.name,
-                "decode": f"{decoding.describe()}, at most {decoding.max_new_tokens} tokens",
+                "decode": f"{options.decode()}, at most {decoding.max_new_tokens} tokens",
                 "columns": dict(columns),
             }
         )
@@ -194,9 +222,10 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
             )
         unanswered = [problem for problem in problems if problem.id not in rows]
         reporter.say(f"{counted(len(unanswered), 'question')} to answer")
-        if options.compute.threads is None and len(unanswered) >= MIN_TO_MEASURE:
+        measures = options.compute.threads is None and options.writing.engine == "local"
+        if measures and len(unanswered) >= MIN_TO_MEASURE:
             _choose_threads(student)
-        settings = loaded.settings(options.batch_size)
+        settings = loaded.settings().changed(**dict(options.writing))
         for prediction in solve(student, unanswered, task, settings, decoding):
             row = rows[prediction.problem_id] = prediction_row(prediction)
             kept.add(digests[prediction.problem_id], row)
@@ -215,7 +244,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
             problems,
             task,
             dataset=Path(source).stem,
-            decode=decoding.describe(),
+            decode=options.decode(),
             seed=decoding.seed,
         )
         say(score.signature())

@@ -17,6 +17,7 @@ from smallsteps.devices import check_device
 from smallsteps.errors import DataError, RecipeError, StudentError, nearest
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.data_parts import check_bundled, feedback_names
+from smallsteps.experiment.engines import check_engine
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.further import check_name
 from smallsteps.experiment.method import methods_of, needs_chains, needs_rationales
@@ -51,6 +52,7 @@ def check_recipe(
     if not data_is_there:
         _check_files(recipe)
     causal = _check_student(recipe)
+    check_engine(recipe.evaluation, causal)
     check_trackers(recipe.train.report_to)
     if "gamma" in recipe.sweep and task.select is None:
         raise RecipeError(

@@ -58,12 +58,16 @@ def on_gold_prefixes(
         loaded = load(student, device=lab.recipe.student.device, dtype=lab.recipe.evaluation.dtype)
         by_id = {c.problem.id: c for c in _continuations(lab, arm, seed, chains)}
         stopwatch = Stopwatch(loaded.device)
-        predictions = lab.job(seed, folder, label).answers(
-            loaded,
-            [continuation.problem for continuation in by_id.values()],
-            f"{label}, gold prefixes",
-            given={name: continuation.given for name, continuation in by_id.items()},
-            enough=lambda name, text: by_id[name].step.decided(text),
+        predictions = (
+            lab.job(seed, folder, label)
+            .with_local_engine()
+            .answers(
+                loaded,
+                [continuation.problem for continuation in by_id.values()],
+                f"{label}, gold prefixes",
+                given={name: continuation.given for name, continuation in by_id.items()},
+                enough=lambda name, text: by_id[name].step.decided(text),
+            )
         )
         seconds = stopwatch.share(len(by_id))
         place = place_of(arm.name, seed)

@@ -6,7 +6,7 @@ it once."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smallsteps import team
@@ -64,6 +64,8 @@ def grade_arm(lab: Lab, arm: Arm, seed: int, pairs: Sequence[tuple[str, str]] = 
     """Trains the arm, lets it answer, grades the answers, and keeps what is shown of it. `pairs`:
     those of `compared_pairs`."""
     outcome = arm.run(lab, seed)
+    if (engine := lab.recipe.evaluation.engine) != "local":
+        outcome = replace(outcome, decode=f"{outcome.decode}, {engine}")
     problems = _graded_problems(lab, outcome)
     resamples = lab.recipe.evaluation.bootstrap
     main = score_answers(lab, outcome, outcome.predictions, seed)

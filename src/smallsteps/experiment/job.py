@@ -287,7 +287,7 @@ class TrainingJob:
     def validation_metric(self, student: Student | DualStudent) -> float:
         """The task's main figure on the validation problems, greedy, generated the way the
         student's path generates."""
-        predictions = self.answers(student, self.validation_problems)
+        predictions = self.with_local_engine().answers(student, self.validation_problems)
         return grade(predictions, self.validation_problems, self.task).value
 
     def answers(
@@ -319,6 +319,12 @@ class TrainingJob:
 
         return team.share_out(problems, solved)
 
+    def with_local_engine(self) -> TrainingJob:
+        """The same without a server: for weights that are still in training, and for short texts,
+        which are written before a server has started."""
+        evaluation = self.recipe.evaluation.changed(engine="local")
+        return replace(self, recipe=self.recipe.changed(evaluation=evaluation))
+
     def solving(self) -> SolveSettings:
         """How answers are generated. Where long examples are not refused, long questions are read
         whole instead: no question may be left out of a figure."""
@@ -326,7 +332,7 @@ class TrainingJob:
         limit = train.source_limit if train.overlong in ("few", "error") else None
         evaluation = self.recipe.evaluation
         return SolveSettings(
-            batch_size=evaluation.batch_size,
+            **dict(evaluation.writing()),
             source_limit=None if self.untrained else limit,
             lenient=self.untrained,
             stop_repetition=self.untrained or evaluation.stop_repetition,

@@ -204,7 +204,7 @@ class Lab:
             evaluation = self.recipe.evaluation
             loaded = load(student, device=self.recipe.student.device, dtype=evaluation.dtype)
             answering = replace(job(folder), task=task or self.task)
-            stopwatch = Stopwatch(loaded.device)
+            stopwatch = Stopwatch(loaded.device, evaluation.engine)
             predictions = answering.answers(loaded, problems, f"{answering.label}, {name}")
             seconds = stopwatch.share(len(problems))
             # the author is named by its arm: a run folder may be moved

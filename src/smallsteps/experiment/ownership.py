@@ -26,6 +26,9 @@ RUN, RECIPE, MANIFEST = "run.json", "recipe.yaml", "manifest.json"
 RESULTS, PAGE, FIGURE, TIME = "results.json", "report.html", "figure.svg", "time.json"
 LOCK, LOCKS = ".lock", ".locks"
 """An empty file, which stays, and a folder of such files, which goes (`workers.py`)."""
+SERVER_LOG = "server.log"
+"""What the servers of the run said, one after another (`engines.py`). It stays where a run failed
+before it made anything."""
 WORKER = "worker-"
 """How the name of the lock begins that a process holds as long as it works in the folder."""
 MAX_DIFFERENCES = 3
@@ -79,13 +82,13 @@ def check_folder(path: Path, digest: str, recipe_yaml: str, *, holds_lock: bool 
 def _foreign_names(path: Path) -> list[str]:
     """The names in a folder without run.json that no start of ours leaves there: one that was cut
     off leaves empty locks and half-written files called run.json, and so does, for a moment, a
-    process that tries whether the folder can be written."""
+    process that tries whether the folder can be written. One whose server failed leaves its log."""
     names = sorted(entry.name for entry in path.iterdir())
     if RUN in names:
         return []
-    ours: set[str] = set()
+    ours = {SERVER_LOG}
     if _is_lock(path / LOCK):
-        ours = {LOCK, LOCKS} if (path / LOCKS).is_dir() else {LOCK}
+        ours |= {LOCK, LOCKS} if (path / LOCKS).is_dir() else {LOCK}
     return [name for name in names if name not in ours and not is_draft(name, RUN)]
 
 

@@ -21,8 +21,9 @@ from smallsteps.records import Problem, Record
 from smallsteps.students.student import Student
 from smallsteps.tasks.files import write_rows
 
-BLOCK = 500
-"""Questions that are answered before their records are written."""
+BLOCK, SERVED_BLOCK = 500, 10_000
+"""Questions that are answered before their records are written; where a server answers, which
+starts anew for each block."""
 
 Ask = Callable[[Student, Sequence[Problem], SolveSettings, Callable[[int], None]], Iterable[Record]]
 """(student, some problems, how they are answered, progress in answers) → the record of each."""
@@ -47,7 +48,8 @@ class Sampled:
         student: Student | None = None
         total = len(problems) * self.samples
         rows: list[dict[str, Any]] = []
-        for start in range(0, len(problems), BLOCK):
+        block = BLOCK if self.lab.recipe.evaluation.engine == "local" else SERVED_BLOCK
+        for start in range(0, len(problems), block):
 
             def advance(done: int, start: int = start) -> None:
                 answered = start * self.samples + done * team.size()  # of all processes, about
@@ -61,10 +63,10 @@ class Sampled:
                 job = self.lab.job(self.lab.recipe.seeds[0], folder)
                 solving = job.solving().changed(samples=self.samples)
                 answered = partial(_answered, ask, student, solving, advance)
-                records = team.share_out(problems[start : start + BLOCK], answered)
+                records = team.share_out(problems[start : start + block], answered)
                 write_rows(folder / f"{file}.jsonl", (record.to_row() for record in records))
 
-            folder = self.lab.run.stage(f"{place}/block-{start // BLOCK:03}", make)
+            folder = self.lab.run.stage(f"{place}/block-{start // block:03}", make)
             rows += read_json_lines(folder / f"{file}.jsonl")
         return rows
 

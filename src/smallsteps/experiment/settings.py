@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from smallsteps.config import Count, Name, Seed, Settings
+from smallsteps.generation.generator import EngineSettings
+from smallsteps.generation.server_settings import ServerSettings
 from smallsteps.students.settings import BUNDLED
 
 
@@ -74,3 +76,20 @@ class EvaluationSettings(Settings):
     page can show how errors accumulate; 0: none."""
     stop_repetition: bool = False
     """End chains that run in a circle, in all arms alike, exams included."""
+    engine: Literal["local", "vllm"] = "local"
+    """What writes the answers of causal students, exams included: this process, or a vLLM server
+    that is started with their weights. Measurements during a training and rollouts are local."""
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    """How that server is started; of the engine `vllm` only."""
+
+    def effects(self) -> dict[str, Any]:
+        """Without the engine where it is the local one: runs from before it was a key keep their
+        digest."""
+        content = super().effects()
+        if self.engine == "local":
+            del content["engine"], content["server"]
+        return content
+
+    def writing(self) -> EngineSettings:
+        """How students write answers."""
+        return EngineSettings(engine=self.engine, batch_size=self.batch_size, server=self.server)

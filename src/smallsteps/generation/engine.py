@@ -13,9 +13,13 @@ from smallsteps.errors import RecipeError, nearest
 from smallsteps.generation.generator import Engine, EngineSettings, Generator
 from smallsteps.generation.local import LocalEngine
 from smallsteps.generation.plain import Plain
+from smallsteps.generation.vllm_engine import VllmEngine
 from smallsteps.students.student import Student
 
-ENGINES: dict[str, Callable[[Student, EngineSettings], Generator]] = {"local": LocalEngine}
+ENGINES: dict[str, Callable[[Student, EngineSettings], Generator]] = {
+    "local": LocalEngine,
+    "vllm": VllmEngine,
+}
 
 
 def open_engine(student: Student, settings: EngineSettings | None = None) -> Engine:

@@ -8,7 +8,7 @@ engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -23,6 +23,7 @@ from smallsteps.config import (
     TemperatureOrZero,
 )
 from smallsteps.errors import RecipeError, TeacherError
+from smallsteps.generation.server_settings import ServerSettings
 
 Finished = Literal["end", "stop", "limit", "failed"]
 """How a reply ended: the end of sequence, the request's own `stop`, a limit on tokens; `failed`,
@@ -91,6 +92,8 @@ class EngineSettings(Settings):
     """Maximum number of replies under way at a time."""
     dtype: Name | None = None
     """`bfloat16`: reduced precision; None: the student's own."""
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    """Of the engine `vllm` only."""
 
 
 class PromptCache(Protocol):
@@ -123,6 +126,9 @@ class Request:
     stop: Callable[[Sequence[int]], bool] | None = None
     """Engines only. Called with the ids written so far, after each token in order; where it returns
     True, the reply ends with `stop`."""
+    stop_ids: Collection[int] = ()
+    """Engines only, a hint: ids after which `stop` returns True. An engine that cannot call `stop`
+    while it writes ends the reply there."""
     given: Sequence[int] = ()
     """Engines only. Ids with which the reply begins: given, not chosen. They count as written."""
     keep_cache: bool = False
@@ -196,6 +202,10 @@ class Engine(Generator, Protocol):
 
     def session(self, decoding: Decoding) -> Session:
         """An empty session. At most one may be in use at a time."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what the engine holds beside the student, such as a server."""
         ...
 
 

@@ -83,3 +83,6 @@ class LocalEngine:
     ) -> Iterator[Reply]:
         """One reply for each request and sample, in the order in which they are done."""
         return run_session(self.session(decoding), requests, progress)
+
+    def close(self) -> None:
+        """Nothing: the weights are the student's."""

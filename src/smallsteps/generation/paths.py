@@ -338,6 +338,7 @@ class TurnPath:
             stop=lambda ids: (
                 ids[-1] in markers or (stop_repetition and loops(ids, student.number_ids))
             ),
+            stop_ids=markers,
             given=student.encode(draft.begun),
             keep_cache=True,
             cache=text.caches[kind],

@@ -45,6 +45,9 @@ class Plain:
         """An empty session."""
         return PlainSession(self, decoding)
 
+    def close(self) -> None:
+        """Nothing: generators hold nothing that must be given back."""
+
 
 class PlainSession:
     """Answers all that is queued at each step."""
@@ -71,7 +74,8 @@ def cut(reply: Reply, request: Request, student: Student) -> Reply:
     """The reply as it would be had the request's `stop` been asked after each token."""
     if request.stop is None:
         return reply
-    for length in range(1, len(reply.ids) + 1):
+    given = len(request.given)
+    for length in range(given + 1, len(reply.ids) + 1):
         ids = reply.ids[:length]
         if request.stop(ids):
             return replace(
@@ -80,7 +84,7 @@ def cut(reply: Reply, request: Request, student: Student) -> Reply:
                 text=student.text(ids),
                 finished="stop",
                 tokens=length,
-                logprobs=reply.logprobs[:length],
+                logprobs=reply.logprobs[: length - given],
                 cache=None,
             )
     return replace(reply, cache=None)

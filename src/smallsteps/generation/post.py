@@ -1,4 +1,4 @@
-"""One POST to a model's server, bounded in time and in size.
+"""One call to a model's server, a POST or a GET, bounded in time and in size.
 
 - The deadline holds for the whole call: a server that sends a byte a second does not get past it.
 - A body is read up to a limit, before and after it is unpacked.
@@ -16,7 +16,7 @@ import os
 import re
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -116,11 +116,21 @@ async def post(
     sent = json.dumps(
         content
     ).encode()  # as ASCII: half a surrogate pair in a prompt is the server's to refuse
+    return await _response(client.stream("POST", url, content=sent, headers=headers), seconds)
+
+
+async def get(client: httpx2.AsyncClient, url: str, seconds: float) -> Response:
+    """What a server without a key says at `url`, within `seconds` in all. Raises Unanswered."""
+    return await _response(client.stream("GET", url), seconds)
+
+
+async def _response(call: AbstractAsyncContextManager[httpx2.Response], seconds: float) -> Response:
+    """The response to a call, read whole within `seconds`. Raises Unanswered."""
     body, status, answered = bytearray(), 0, httpx2.Headers()
     broken = ""
     try:
         async with asyncio.timeout(seconds):
-            async with client.stream("POST", url, content=sent, headers=headers) as response:
+            async with call as response:
                 status, answered = response.status_code, response.headers
                 async for piece in response.aiter_raw():
                     body += piece

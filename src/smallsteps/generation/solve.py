@@ -7,6 +7,7 @@ tokens are written in `engine.py`."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,57 +58,59 @@ def solve(
         task = replace(task, max_segments=student.drive.max_segments)
     _check_ids(problems)
     path = path_of(student, PathOptions(task, settings, decoding, on_segment or (lambda *_: None)))
-    sessions = {
-        kind: open_engine(writer, settings).session(decoding)
-        for kind, writer in path.students.items()
-    }
-    drafts: dict[str, ChainDraft] = {}
-    """Id of a request under way → its chain."""
-    finished: list[ChainDraft] = []
+    with ExitStack() as stack:
+        engines = {
+            kind: stack.enter_context(closing(open_engine(writer, settings)))
+            for kind, writer in path.students.items()
+        }
+        sessions = {kind: engine.session(decoding) for kind, engine in engines.items()}
+        drafts: dict[str, ChainDraft] = {}
+        """Id of a request under way → its chain."""
+        finished: list[ChainDraft] = []
 
-    def submit(draft: ChainDraft, turn: SegmentTurn) -> None:
-        """Hands a chain's next request to its writer."""
-        drafts[turn.request.id] = draft
-        sessions[turn.writer].submit(turn.request)
+        def submit(draft: ChainDraft, turn: SegmentTurn) -> None:
+            """Hands a chain's next request to its writer."""
+            drafts[turn.request.id] = draft
+            sessions[turn.writer].submit(turn.request)
 
-    for problem in problems:
-        for sample in range(settings.samples):
-            prefix = given.get(problem.id, GivenPrefix())
-            draft = ChainDraft(
-                problem,
-                sample,
-                list(prefix.segments),
-                begun=prefix.begun,
-                enough=partial(enough, problem.id) if enough else None,
-            )
-            try:
-                submit(draft, path.first(draft))
-            except DataError:
-                if problem.id not in given:
-                    raise
-                draft.stopped = "limit"  # what is given has outgrown what the student reads
-                finished.append(draft)
-    stopwatch, done = Stopwatch(student.device), 0
-    while drafts or finished:
-        replies = [reply for session in sessions.values() for reply in session.step()]
-        for reply in replies:
-            draft = drafts.pop(reply.id)
-            if turn := path.following(draft, reply):
-                submit(draft, turn)
-            else:
-                finished.append(draft)
-        for draft in finished:
-            done += 1
-            if progress:
-                progress(done)
-            yield draft.prediction(
-                task,
-                author=student.name,
-                samples=settings.samples,
-                lenient=settings.lenient,
-                seconds=stopwatch.share(done),
-            )
-        finished.clear()
+        for problem in problems:
+            for sample in range(settings.samples):
+                prefix = given.get(problem.id, GivenPrefix())
+                draft = ChainDraft(
+                    problem,
+                    sample,
+                    list(prefix.segments),
+                    begun=prefix.begun,
+                    enough=partial(enough, problem.id) if enough else None,
+                )
+                try:
+                    submit(draft, path.first(draft))
+                except DataError:
+                    if problem.id not in given:
+                        raise
+                    draft.stopped = "limit"  # what is given has outgrown what the student reads
+                    finished.append(draft)
+        stopwatch, done = Stopwatch(student.device, settings.engine), 0
+        while drafts or finished:
+            replies = [reply for session in sessions.values() for reply in session.step()]
+            for reply in replies:
+                draft = drafts.pop(reply.id)
+                if turn := path.following(draft, reply):
+                    submit(draft, turn)
+                else:
+                    finished.append(draft)
+            for draft in finished:
+                done += 1
+                if progress:
+                    progress(done)
+                yield draft.prediction(
+                    task,
+                    author=student.name,
+                    samples=settings.samples,
+                    lenient=settings.lenient,
+                    seconds=stopwatch.share(done),
+                )
+            finished.clear()
 
 
 def _check_ids(problems: Sequence[Problem]) -> None:

@@ -14,13 +14,13 @@ class Stopwatch:
     """Seconds since it was made.
 
     On a CPU the processor time of the calling thread, which takes part in every operation: another
-    job that has the core meanwhile does not count. Elsewhere wall-clock time.
+    job that has the core meanwhile does not count. Elsewhere, and where another engine than the
+    local one writes, wall-clock time.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._now: Callable[[], float] = (
-            time.thread_time if device.type == "cpu" else time.perf_counter
-        )
+    def __init__(self, device: torch.device, engine: str = "local") -> None:
+        here = device.type == "cpu" and engine == "local"
+        self._now: Callable[[], float] = time.thread_time if here else time.perf_counter
         self._began = self._now()
 
     def share(self, count: int) -> float:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from smallsteps.cli.cpu_threads import Compute
 from smallsteps.cli.solving import SolveOptions
-from smallsteps.generation.generator import Decoding
+from smallsteps.generation.generator import Decoding, EngineSettings
+from smallsteps.generation.server_settings import ServerSettings
 
 QUESTION = "smallsteps.cli.solving.solve_question"
 FILE = "smallsteps.cli.solving.solve_file"
@@ -27,7 +28,21 @@ def test_a_file_with_options(passed):
             Compute("cpu", 2),
             Path("o.jsonl"),
             "gsm8k",
-            8,
+            EngineSettings(batch_size=8),
             "bfloat16",
         ),
     )
+
+
+def test_a_server_that_runs_already(passed):
+    url = "http://127.0.0.1:8000/v1"
+    given = passed(QUESTION, "solve", "s", "How many?", "--engine", "vllm", "--server-url", url)
+    server = ServerSettings(base_url=url)
+    writing = EngineSettings(engine="vllm", batch_size=64, server=server)
+    assert given[1].writing == writing and given[1].decode() == "greedy, vllm"
+
+
+def test_a_server_that_is_started(passed):
+    command = "true {folder} {port}"
+    words = ["--engine", "vllm", "--server-command", command]
+    assert passed(QUESTION, "solve", "s", "Why?", *words)[1].writing.server.command == command

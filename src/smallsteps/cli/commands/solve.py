@@ -49,6 +49,30 @@ def solve(
         str,
         typer.Option("--dtype", help="float32, or bfloat16 (faster, nearly the same answers)."),
     ] = "float32",
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="Where answers are written: local, or vllm (a vLLM server that is started for "
+            "the student, which must be a causal model).",
+        ),
+    ] = "local",
+    server_command: Annotated[
+        str | None,
+        typer.Option(
+            "--server-command",
+            help="Start the server of --engine vllm by this command; {folder} and {port} stand in "
+            "it for the student and the port.",
+        ),
+    ] = None,
+    server_url: Annotated[
+        str | None,
+        typer.Option(
+            "--server-url",
+            help="Ask a server that runs already and serves this very student, such as "
+            "http://127.0.0.1:8000/v1.",
+        ),
+    ] = None,
     temperature: Temperature = 0.0,
     seed: SamplingSeed = 0,
     columns: Columns = None,
@@ -57,11 +81,19 @@ def solve(
 ) -> None:
     """Answer one question, segment by segment, or a file of questions."""
     from smallsteps.cli.cpu_threads import Compute
-    from smallsteps.cli.solving import SolveOptions, names_file, solve_file, solve_question
+    from smallsteps.cli.solving import (
+        SolveOptions,
+        engine_settings,
+        names_file,
+        solve_file,
+        solve_question,
+    )
     from smallsteps.generation.generator import Decoding
 
     decoding = Decoding(temperature=temperature, seed=seed)
-    options = SolveOptions(model, decoding, Compute(device, threads), out, task, batch_size, dtype)
+    writing = engine_settings(engine, server_command, server_url)
+    writing = writing.changed(batch_size=batch_size)
+    options = SolveOptions(model, decoding, Compute(device, threads), out, task, writing, dtype)
     if names_file(question):
         solve_file(question, column_names(columns), options)
     else:

@@ -30,6 +30,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -165,12 +166,11 @@ def write_rationales(
     task: Task,
     decoding: Decoding,
     samples: int = 1,
-    batch_size: int = 64,
+    settings: EngineSettings | None = None,
 ) -> list[list[WrittenRationale]]:
     """`samples` rationales of M_S for each problem, in order. The processes of a launch share the
-    problems."""
+    problems. settings: how it writes; None: in this process, 64 at a time."""
     sources = [student.source_ids(task, task.render(problem)) for problem in problems]
-    engine = open_engine(student, EngineSettings(batch_size=batch_size))
 
     def write(numbers: Sequence[int]) -> list[list[WrittenRationale]]:
         requests = [Request(str(number), sources[number], samples) for number in numbers]
@@ -182,7 +182,8 @@ def write_rationales(
             )
         return [[of_one[sample] for sample in range(samples)] for of_one in written.values()]
 
-    return team.share_out(range(len(problems)), write)
+    with closing(open_engine(student, settings or EngineSettings(batch_size=64))) as engine:
+        return team.share_out(range(len(problems)), write)
 
 
 def guided_answers(

@@ -103,7 +103,7 @@ class GuidedStages:
             )
             began = perf_counter()
             written = write_rationales(
-                student, problems, task, decoding, samples, recipe.evaluation.batch_size
+                student, problems, task, decoding, samples, recipe.evaluation.writing()
             )
             seconds = round((perf_counter() - began) / len(problems), 6)
             rows = (

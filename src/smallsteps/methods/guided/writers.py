@@ -246,8 +246,8 @@ class Writers:
         answers right with its greedy rationales."""
         problems, task = self.lab.validation_problems(), self.lab.task
         decoding = Decoding(max_new_tokens=self.settings.max_new_tokens)
-        batch_size = self.lab.recipe.evaluation.batch_size
-        samples = write_rationales(student, problems, task, decoding, batch_size=batch_size)
+        local = self.lab.recipe.evaluation.changed(engine="local").writing()
+        samples = write_rationales(student, problems, task, decoding, settings=local)
         answers = guided_answers(problems, [greedy for greedy, *_ in samples], self.reader)
         return grade(predictions_of(answers), problems, task).value
 

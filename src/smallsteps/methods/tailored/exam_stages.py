@@ -97,7 +97,7 @@ class ExamStages:
         def make(folder: Path) -> None:
             student = self._load(candidate, demonstrations)
             job = self.lab.job(candidate.seed, folder)
-            stopwatch = Stopwatch(student.device)
+            stopwatch = Stopwatch(student.device, self.lab.recipe.evaluation.engine)
             predictions = job.answers(student, problems, f"{candidate.label}, {part}")
             seconds = stopwatch.share(len(problems))
             # the author is the stage and not a path: a run folder may be moved

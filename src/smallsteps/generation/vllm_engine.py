@@ -1,0 +1,337 @@
+"""The engine `vllm`: a vLLM server writes for a causal student.
+
+The student's weights go to the server as a folder, LoRA adapters merged, and the server runs as
+long as the engine is open. Prompts are the ids that the local engine reads, and replies come back
+as ids, so that no text is cut into tokens twice. `Request.stop` is asked when a reply is whole; what
+follows the token at which it says yes is cut off (`plain.cut`).
+
+Requests go out at once, `batch_size` at a time: chains do not wait for each other. One request
+brings one sample, with a seed that depends on (seed, request id, sample)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smallsteps.errors import EngineError, RecipeError, StudentError
+from smallsteps.generation.generator import (
+    Decoding,
+    EngineSettings,
+    Finished,
+    Reply,
+    Request,
+    run_session,
+)
+from smallsteps.generation.plain import cut
+from smallsteps.generation.post import open_client
+from smallsteps.generation.sampling import ReplyRow, finished_reply, new_rows
+from smallsteps.generation.server_process import ServerProcess, free_port
+from smallsteps.generation.token_calls import Continuation, TokenCalls
+from smallsteps.students.student import Student
+from smallsteps.students.weights import DTYPES
+
+SERVED_NAME = "student"
+MEMORY, MEMORY_OF_HALF = "0.9", "0.45"
+"""Share of a card's memory for a server; for that of one half of a pair."""
+LAUNCH = frozenset(
+    {
+        *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME"),
+        *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE"),
+        *("MASTER_ADDR", "MASTER_PORT"),
+    }
+)
+"""Variables by which torchrun tells a process its place."""
+
+
+class VllmEngine:
+    """An `Engine` over a server, which is started when the first request is written.
+
+    Raises StudentError where the student is no causal model or cannot be served at the address that
+    the settings name, RecipeError where the server's program is missing."""
+
+    def __init__(self, student: Student, settings: EngineSettings) -> None:
+        check_served(student, settings)
+        self.student, self.settings = student, settings
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
+        self._process: ServerProcess | None = None
+        self._device = student.device
+        self.calls: TokenCalls | None = None
+        self.model = ""
+        """The server's name for the student."""
+        self.room = asyncio.Semaphore(settings.batch_size)
+
+    def session(self, decoding: Decoding) -> VllmSession:
+        """No requests yet."""
+        return VllmSession(self, decoding)
+
+    def generate(
+        self,
+        requests: Iterable[Request],
+        decoding: Decoding,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Reply]:
+        """One reply for each request and sample, in the order in which they are done."""
+        return run_session(self.session(decoding), requests, progress)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> Future[None]:
+        """Begins `work` in the engine's event loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def start(self) -> None:
+        """Starts the server unless it runs, and waits until it answers. Raises EngineError."""
+        if self.calls is not None:
+            return
+        server = self.settings.server
+        url = server.base_url
+        if url is None:
+            port = free_port()
+            url = f"http://127.0.0.1:{port}/v1"
+            self._process = self._started(port)
+        if not self._thread.is_alive():
+            self._thread.start()
+        try:
+            self.run(self._connect(url)).result()
+        except BaseException:
+            self.close()
+            raise
+
+    def _started(self, port: int) -> ServerProcess:
+        """The server's process, given the weights. On a GPU it gets the student's card, whose
+        memory the student leaves for as long as the engine is open."""
+        server, student = self.settings.server, self.student
+        folder = Path(tempfile.mkdtemp(prefix="smallsteps-weights-"))
+        try:
+            student.save(folder / SERVED_NAME)
+            words = server.words(
+                {
+                    "folder": str(folder / SERVED_NAME),
+                    "port": str(port),
+                    "name": SERVED_NAME,
+                    "dtype": dtype_name(student, self.settings),
+                    "length": str(student.max_source_tokens or "auto"),
+                    "memory": MEMORY_OF_HALF if _is_half(student) else MEMORY,
+                }
+            )
+            environment = server_environment()
+            if self._device.type == "cuda":
+                environment["CUDA_VISIBLE_DEVICES"] = visible_card(self._device.index or 0)
+                student.model.to("cpu")
+                torch.cuda.empty_cache()
+            say(f"starting {words[0]} for {student.name}")
+            return ServerProcess(words, folder, server.log, environment)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    async def _connect(self, url: str) -> None:
+        client = open_client(url)
+        calls = TokenCalls(client, url, self.settings.server.timeout, self._check, say)
+        try:
+            self.model = await calls.model(self.settings.server.start_seconds)
+        except EngineError as error:
+            await client.aclose()
+            raise self._with_log(error) from None
+        self.calls = calls
+
+    def _check(self) -> None:
+        if self._process is not None:
+            self._process.check()
+
+    def _with_log(self, error: EngineError) -> EngineError:
+        """The error with the last words of a server that runs and does not do as it should."""
+        if self._process is None or "Its whole output" in str(error):
+            return error
+        self._process.failed()
+        return EngineError(f"{error}; {self._process.program} says{self._process.last_lines()}")
+
+    async def write(self, row: ReplyRow, decoding: Decoding) -> Continuation:
+        """What the server writes for a row. Raises EngineError."""
+        assert self.calls is not None, "the server was not started"
+        async with self.room:
+            try:
+                return await self.calls.continuation(body_of(row, decoding, self.model))
+            except EngineError as error:
+                raise self._with_log(error) from None
+
+    def close(self) -> None:
+        """Ends the server, if it was started here."""
+        if self._thread.is_alive():
+            with suppress(Exception):
+                self.run(self._end()).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        if not self._loop.is_closed():
+            self._loop.close()
+        self.calls = None
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+            if self._device.type == "cuda":
+                self.student.model.to(self._device)
+
+    async def _end(self) -> None:
+        """Ends what is under way."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        if self.calls is not None:
+            await self.calls.client.aclose()
+
+
+class VllmSession:
+    """Requests under way at a server. They are sent from the first step on."""
+
+    def __init__(self, engine: VllmEngine, decoding: Decoding) -> None:
+        self.engine, self.decoding = engine, decoding
+        self._queue: list[ReplyRow] = []
+        self._under_way = 0
+        self._written: queue.SimpleQueue[tuple[ReplyRow, Continuation | BaseException]] = (
+            queue.SimpleQueue()
+        )
+
+    def submit(self, request: Request) -> None:
+        """Queues a request. Raises RecipeError where its log-probabilities cannot be had."""
+        check_logprobs(request.decoding or self.decoding)
+        self._queue += new_rows(request, self.engine.student, self.decoding)
+
+    @property
+    def idle(self) -> bool:
+        return not self._queue and not self._under_way
+
+    def step(self) -> list[Reply]:
+        """Sends what is queued and waits for a reply; all that are done by then. Raises
+        EngineError."""
+        if self._queue:
+            self.engine.start()
+        for row in self._queue:
+            self.engine.run(self._write(row))
+        self._under_way += len(self._queue)
+        self._queue = []
+        replies: list[Reply] = []
+        while self._under_way and (not replies or not self._written.empty()):
+            row, written = self._written.get()
+            self._under_way -= 1
+            if isinstance(written, BaseException):
+                raise written
+            replies.append(reply_of(row, written, self.engine.student))
+        return replies
+
+    async def _write(self, row: ReplyRow) -> None:
+        try:
+            decoding = row.request.decoding or self.decoding
+            self._written.put((row, await self.engine.write(row, decoding)))
+        except BaseException as error:
+            self._written.put((row, error))
+
+
+def check_served(student: Student, settings: EngineSettings) -> None:
+    """Raises StudentError or RecipeError where no server can write for the student."""
+    if student.architecture != "causal":
+        raise StudentError(
+            f"{student.name}: engine vllm writes for causal students, and this is an "
+            f"encoder-decoder ({student.model.config.model_type}). Use engine local."
+        )
+    if settings.dtype is not None and settings.dtype not in DTYPES:
+        raise RecipeError(f"dtype {settings.dtype!r} is not known. Use bfloat16 or float32.")
+    if settings.server.base_url is not None and _is_half(student):
+        raise StudentError(
+            f"{student.name}: one half of a dual-path pair, and {settings.server.base_url} serves "
+            "one model. Leave the URL out: a server is started for each half."
+        )
+    settings.server.check_installed()
+
+
+def check_logprobs(decoding: Decoding) -> None:
+    """Raises RecipeError where a server's log-probabilities are not those of the distribution that
+    tokens are drawn from: vLLM gives them before temperature, `top_k` and `top_p`."""
+    if decoding.logprobs and (
+        decoding.temperature not in (0, 1) or decoding.top_k or decoding.top_p < 1
+    ):
+        raise RecipeError(
+            f"engine vllm gives no log-probabilities for {decoding.describe()}, only for greedy "
+            "decoding and for temperature 1. Use engine local."
+        )
+
+
+def body_of(row: ReplyRow, decoding: Decoding, model: str) -> dict[str, Any]:
+    """The request for one row. A student's ends stand in `stop_token_ids`; what a server would take
+    from the model's files (other ends, a penalty on repetition) is switched off."""
+    body: dict[str, Any] = {
+        "model": model,
+        "prompt": list(row.source),
+        "max_tokens": max(1, row.limit - len(row.written)),
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "top_k": decoding.top_k,
+        "min_p": 0.0,
+        "repetition_penalty": 1.0,
+        "seed": seed_of(row),
+        "ignore_eos": True,
+        "stop_token_ids": sorted({*row.ends, *row.request.stop_ids}),
+        "skip_special_tokens": False,
+        "return_token_ids": True,
+    }
+    return {**body, "logprobs": 0} if decoding.logprobs else body
+
+
+def seed_of(row: ReplyRow) -> int:
+    """A number below 2^63 for a row's draws: a hash of (seed, request id, sample)."""
+    request = row.request
+    name = request.id if request.draws_as is None else request.draws_as
+    key = f"{row.seed}\0{name}\0{row.sample}".encode()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") >> 1
+
+
+def reply_of(row: ReplyRow, written: Continuation, student: Student) -> Reply:
+    """The reply that a continuation is, cut where the request's `stop` says so."""
+    row.written += written.ids
+    row.logprobs += written.logprobs
+    ended = row.written[-1] in row.ends
+    finished: Finished = "end" if ended else "limit" if written.cut else "stop"
+    return cut(finished_reply(row, finished, student), row.request, student)
+
+
+def dtype_name(student: Student, settings: EngineSettings) -> str:
+    """As `vllm serve --dtype` knows it."""
+    dtype = DTYPES[settings.dtype] if settings.dtype else student.dtype
+    return str(dtype).removeprefix("torch.")
+
+
+def server_environment() -> dict[str, str]:
+    """The variables of this process without those of a launch by torchrun, to which the server does
+    not belong."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in LAUNCH and not name.startswith("TORCHELASTIC_")
+    }
+
+
+def visible_card(index: int) -> str:
+    """The card that this process calls `index`, as CUDA_VISIBLE_DEVICES names it."""
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return named[index] if index < len(named) else str(index)
+
+
+def _is_half(student: Student) -> bool:
+    return student.drive is not None and student.drive.role is not None
+
+
+def say(line: str) -> None:
+    """Tells the user."""
+    print(line, file=sys.stderr, flush=True)

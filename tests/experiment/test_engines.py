@@ -1,0 +1,126 @@
+"""A run whose answers a server writes ends like one that writes them itself, in the same places."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from transformers import AutoModelForCausalLM
+
+from loopback import Server
+from smallsteps.errors import EngineError, RecipeError
+from smallsteps.experiment.engines import check_engine, logging_server
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.run import run
+from smallsteps.experiment.settings import EvaluationSettings
+from smallsteps.generation.server_settings import ServerSettings
+from tiny_runs import TINY_STUDENT, lasting, tiny_content
+from token_server import answering
+
+ARMS = ["direct", "ases-dual-rouge"]
+VLLM = {"engine": "vllm", "server": {"command": "true {folder} --port {port}"}}
+
+
+def recipe(**evaluation: Any) -> Any:
+    student = {"scratch": {**TINY_STUDENT, "architecture": "causal"}}
+    return make_recipe(tiny_content(arms=ARMS, student=student, evaluation=evaluation))
+
+
+class InThisProcess:
+    """A `ServerProcess` that is a thread: it opens the model in the folder that it is given."""
+
+    started: ClassVar[list[Path]] = []
+    running = 0
+    most_running = 0
+
+    def __init__(self, words: list[str], folder: Path, log: str, environment: Any) -> None:
+        kind = InThisProcess
+        model = AutoModelForCausalLM.from_pretrained(words[1]).eval()
+        self.program, self.folder = words[0], folder
+        self.server = Server(int(words[3]))
+        self.server.answer = answering(model)
+        kind.started.append(Path(log))
+        kind.running += 1
+        kind.most_running = max(kind.most_running, kind.running)
+
+    def check(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        InThisProcess.running -= 1
+        self.server.http.shutdown()
+        self.server.http.server_close()
+        shutil.rmtree(self.folder)
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[InThisProcess]]:
+    monkeypatch.setattr("smallsteps.generation.vllm_engine.ServerProcess", InThisProcess)
+    InThisProcess.started, InThisProcess.running, InThisProcess.most_running = [], 0, 0
+    yield InThisProcess
+    assert not InThisProcess.running, "a server was left behind"
+
+
+def figures(results: Any) -> Any:
+    """What must be the same: all but the lines that name the engine."""
+    text = str(lasting(results))
+    return text.replace("greedy, vllm", "greedy")
+
+
+def test_a_run_with_a_server_has_the_figures_of_one_without(
+    servers: type[InThisProcess], tmp_path: Path
+) -> None:
+    local = run(recipe(why_problems=2), tmp_path / "local")
+    served = run(recipe(why_problems=2, **VLLM), tmp_path / "served")
+    assert figures(served) == figures(local)
+    assert all("decode:greedy, vllm" in arm.signature for arm in served.arms)
+    assert len(servers.started) == 3, "one for each student that answers, of a pair two"
+    assert servers.most_running == 2
+    assert set(servers.started) == {tmp_path / "served" / "server.log"}
+
+
+def test_a_server_that_does_not_start_loses_no_training(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = "sh -c 'echo Error: no card; exit 4' {folder} {port}"
+    broken = {"engine": "vllm", "server": {"command": command}}
+    failing = make_recipe({**recipe(**broken).model_dump(mode="json"), "arms": ["direct"]})
+    for _ in range(2):
+        with pytest.raises(EngineError, match=r"sh ended with exit code 4: Error: no card\. Its"):
+            run(failing, out)
+    assert (out / "server.log").read_text().count("no card") == 2
+    assert (out / "arms" / "direct-seed0" / "training" / "manifest.json").exists()
+
+
+def test_a_log_alone_does_not_make_a_folder_somebody_elses(tmp_path: Path) -> None:
+    (tmp_path / "server.log").write_text("Error: no card\n")
+    changed = {**recipe().model_dump(mode="json"), "arms": ["base"]}
+    assert run(make_recipe(changed), tmp_path).arms
+
+
+@pytest.mark.parametrize(
+    ("server", "causal", "message"),
+    [
+        ({}, False, r"evaluation\.engine=vllm writes for causal students.*student\.name=smollm2"),
+        ({"base_url": "http://127.0.0.1:1/v1"}, True, r"a run has a student for each arm and seed"),
+        ({"command": "no-vllm {folder} {port}"}, None, r"evaluation\.engine: .*no program 'no-vl"),
+    ],
+)
+def test_what_no_server_can_write_is_refused_before_any_work(
+    server: Any, causal: bool | None, message: str
+) -> None:
+    evaluation = EvaluationSettings(engine="vllm", server=ServerSettings(**server))
+    with pytest.raises(RecipeError, match=message):
+        check_engine(evaluation, causal)
+    check_engine(evaluation.changed(engine="local"), causal)
+
+
+def test_the_log_is_in_the_run_folder_unless_another_is_named(tmp_path: Path) -> None:
+    assert logging_server(recipe(), tmp_path) == recipe()
+    logging = logging_server(recipe(**VLLM), tmp_path)
+    assert logging.evaluation.server.log == str(tmp_path / "server.log")
+    assert logging.digest() == recipe(**VLLM).digest()
+    named = recipe(engine="vllm", server={"log": "other.log"})
+    assert logging_server(named, tmp_path) == named

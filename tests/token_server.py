@@ -1,0 +1,82 @@
+"""A stand-in for a vLLM server: `/v1/completions` for prompts of token ids, as vLLM 0.32 answers
+them, over a model that transformers runs.
+
+In a test, `Server.answer` of `loopback.py` is `answering(student)`. As a program it opens the model
+in a folder, as a server of its own does: `python token_server.py FOLDER --port PORT ...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from smallsteps.generation.caches import cache_argument
+
+
+def continuation(model: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """The completion of one prompt."""
+    assert body["return_token_ids"] and body["ignore_eos"] and body["repetition_penalty"] == 1.0
+    prompt, ends = body["prompt"], set(body["stop_token_ids"])
+    limit = min(body["max_tokens"], model.config.max_position_embeddings - len(prompt))
+    draws = torch.Generator().manual_seed(body["seed"])
+    written: list[int] = []
+    logprobs: list[float] = []
+    unread, cache = list(prompt), DynamicCache()
+    name = cache_argument(model)
+    with torch.no_grad():
+        while len(written) < limit and not (written and written[-1] in ends):
+            ids = torch.tensor([unread], device=model.device)
+            out = model(ids, use_cache=True, **{name: cache})  # which grows in place
+            logits = out.logits[0, -1].float().cpu()
+            token = int(logits.argmax())
+            if body["temperature"]:
+                shares = (logits / body["temperature"]).softmax(-1)
+                token = int(torch.multinomial(shares, 1, generator=draws))
+            unread = [token]
+            written.append(token)
+            logprobs.append(float(logits.log_softmax(-1)[token]))
+    choice = {
+        "index": 0,
+        "text": "not read",
+        "finish_reason": "stop" if written[-1] in ends else "length",
+        "token_ids": written,
+        "logprobs": {"token_logprobs": logprobs} if "logprobs" in body else None,
+    }
+    usage = {"prompt_tokens": len(prompt), "completion_tokens": len(written)}
+    return {"object": "text_completion", "choices": [choice], "usage": usage}
+
+
+def answering(model: Any) -> Callable[[dict[str, Any], int], Any]:
+    """What `loopback.Server.answer` is for the model."""
+    return lambda body, times: (200, continuation(model, body), {})
+
+
+def completion_of(ids: Any, finish: str = "stop", read: int = 3, **more: Any) -> bytes:
+    """A body that says these ids."""
+    choice = {"index": 0, "text": "", "finish_reason": finish, "token_ids": ids, **more}
+    return json.dumps({"choices": [choice], "usage": {"prompt_tokens": read}}).encode()
+
+
+def main(folder: str, port: int) -> None:
+    """Serves the model in `folder` until it is killed."""
+    from transformers import AutoModelForCausalLM
+
+    import loopback
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+    print("words", json.dumps(sys.argv[1:]), flush=True)
+
+    server = loopback.Server(port)
+    server.answer, server.models = answering(model), ["student"]
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    main(sys.argv[1], int(sys.argv[sys.argv.index("--port") + 1]))
