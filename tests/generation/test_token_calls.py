@@ -12,14 +12,14 @@ import pytest
 from loopback import Server
 from smallsteps.errors import EngineError
 from smallsteps.generation.post import open_client
-from smallsteps.generation.token_calls import Continuation, TokenCalls, read_continuation
+from smallsteps.generation.token_calls import WrittenIds, TokenCalls, read_continuation
 from token_server import completion_of
 
 SENT = {"prompt": [5, 6, 7], "max_tokens": 4, "stop_token_ids": [2]}
 
 
 def test_a_reply_is_its_ids_with_the_end() -> None:
-    assert read_continuation(completion_of([9, 2]), SENT) == Continuation((9, 2), cut=False)
+    assert read_continuation(completion_of([9, 2]), SENT) == WrittenIds((9, 2), cut=False)
 
 
 def test_a_reply_that_ran_into_its_limit_says_so() -> None:

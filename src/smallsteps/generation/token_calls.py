@@ -28,7 +28,7 @@ POLL = 0.25
 
 
 @dataclass(frozen=True)
-class Continuation:
+class WrittenIds:
     """What a server wrote after a prompt."""
 
     ids: tuple[int, ...]
@@ -75,13 +75,13 @@ class TokenCalls:
                 )
             await asyncio.sleep(POLL)
 
-    async def continuation(self, body: Mapping[str, Any]) -> Continuation:
+    async def continuation(self, body: Mapping[str, Any]) -> WrittenIds:
         """What the server writes for a request of one prompt and one sample. Raises EngineError."""
         failed = 0
         while True:
             async with self.pauses.passed():
                 reason = await self._attempt(body)
-            if isinstance(reason, Continuation):
+            if isinstance(reason, WrittenIds):
                 return reason
             if not reason:
                 continue
@@ -91,7 +91,7 @@ class TokenCalls:
                 raise EngineError(f"{self.base_url}: {reason}, {failed} calls")
             await asyncio.sleep(min(30.0, 0.25 * 2**failed))
 
-    async def _attempt(self, body: Mapping[str, Any]) -> Continuation | str:
+    async def _attempt(self, body: Mapping[str, Any]) -> WrittenIds | str:
         """The continuation; or why it did not come, "" where the server was busy."""
         try:
             response = await post(
@@ -119,7 +119,7 @@ class TokenCalls:
             raise EngineError(f"{self.base_url}: {error}") from None
 
 
-def read_continuation(raw: bytes, sent: Mapping[str, Any]) -> Continuation:
+def read_continuation(raw: bytes, sent: Mapping[str, Any]) -> WrittenIds:
     """What a body says. Raises ValueError where that is no continuation of the ids that were
     sent."""
     try:
@@ -147,7 +147,7 @@ def read_continuation(raw: bytes, sent: Mapping[str, Any]) -> Continuation:
         raise ValueError(
             f"a reply ended by {finish!r} after token {ids[-1]}, at which this student does not end"
         )
-    return Continuation(tuple(ids), cut, _logprobs(choice, ids) if "logprobs" in sent else ())
+    return WrittenIds(tuple(ids), cut, _logprobs(choice, ids) if "logprobs" in sent else ())
 
 
 def _logprobs(choice: Mapping[str, Any], ids: list[int]) -> tuple[float, ...]:

@@ -2,8 +2,8 @@
 
 The student's weights go to the server as a folder, LoRA adapters merged, and the server runs as
 long as the engine is open. Prompts are the ids that the local engine reads, and replies come back
-as ids, so that no text is cut into tokens twice. `Request.stop` is asked when a reply is whole; what
-follows the token at which it says yes is cut off (`plain.cut`).
+as ids, so that no text is cut into tokens twice. `Request.stop` is asked when a reply is whole;
+what follows the token at which it says yes is cut off (`plain.cut`).
 
 Requests go out at once, `batch_size` at a time: chains do not wait for each other. One request
 brings one sample, with a seed that depends on (seed, request id, sample)."""
@@ -39,7 +39,7 @@ from smallsteps.generation.plain import cut
 from smallsteps.generation.post import open_client
 from smallsteps.generation.sampling import ReplyRow, finished_reply, new_rows
 from smallsteps.generation.server_process import ServerProcess, free_port
-from smallsteps.generation.token_calls import Continuation, TokenCalls
+from smallsteps.generation.token_calls import WrittenIds, TokenCalls
 from smallsteps.students.student import Student
 from smallsteps.students.weights import DTYPES
 
@@ -158,7 +158,7 @@ class VllmEngine:
         self._process.failed()
         return EngineError(f"{error}; {self._process.program} says{self._process.last_lines()}")
 
-    async def write(self, row: ReplyRow, decoding: Decoding) -> Continuation:
+    async def write(self, row: ReplyRow, decoding: Decoding) -> WrittenIds:
         """What the server writes for a row. Raises EngineError."""
         assert self.calls is not None, "the server was not started"
         async with self.room:
@@ -200,7 +200,7 @@ class VllmSession:
         self.engine, self.decoding = engine, decoding
         self._queue: list[ReplyRow] = []
         self._under_way = 0
-        self._written: queue.SimpleQueue[tuple[ReplyRow, Continuation | BaseException]] = (
+        self._written: queue.SimpleQueue[tuple[ReplyRow, WrittenIds | BaseException]] = (
             queue.SimpleQueue()
         )
 
@@ -297,7 +297,7 @@ def seed_of(row: ReplyRow) -> int:
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") >> 1
 
 
-def reply_of(row: ReplyRow, written: Continuation, student: Student) -> Reply:
+def reply_of(row: ReplyRow, written: WrittenIds, student: Student) -> Reply:
     """The reply that a continuation is, cut where the request's `stop` says so."""
     row.written += written.ids
     row.logprobs += written.logprobs
