@@ -12,7 +12,7 @@ import pytest
 from loopback import Server
 from smallsteps.errors import EngineError
 from smallsteps.generation.post import open_client
-from smallsteps.generation.token_calls import WrittenIds, TokenCalls, read_continuation
+from smallsteps.generation.token_calls import TokenCalls, WrittenIds, read_continuation
 from token_server import completion_of
 
 SENT = {"prompt": [5, 6, 7], "max_tokens": 4, "stop_token_ids": [2]}

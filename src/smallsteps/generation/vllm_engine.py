@@ -39,7 +39,7 @@ from smallsteps.generation.plain import cut
 from smallsteps.generation.post import open_client
 from smallsteps.generation.sampling import ReplyRow, finished_reply, new_rows
 from smallsteps.generation.server_process import ServerProcess, free_port
-from smallsteps.generation.token_calls import WrittenIds, TokenCalls
+from smallsteps.generation.token_calls import TokenCalls, WrittenIds
 from smallsteps.students.student import Student
 from smallsteps.students.weights import DTYPES
 
