@@ -57,11 +57,15 @@ def test_feedback_is_planned_and_a_missing_file_is_refused(chains, tmp_path, cap
     assert main([*command, "--feedback", str(file)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "sizes: 25 chains to train on, 3 for validation, 3 problems" in said
-    assert "feedback: 1 judgement: 1 edited chain and 0 judged right to learn from" in said
-    assert "1 new question" in said
+    assert "feedback feedback.jsonl: 1 row; used: right chain of a new question (1)" in said
+    assert "feedback gives: 1 chain to learn from, 1 new question" in said
     assert main([*command, "--feedback", str(tmp_path / "none.jsonl")]) == 2
     error = capsys.readouterr().err
     assert "error: --feedback: " in error and "none.jsonl" in error and "no such file" in error
+    file.write_text(json.dumps({**judgement, "edited": None}) + "\n", encoding="utf-8")
+    assert main([*command, "--feedback", str(file)]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "error: --feedback: feedback.jsonl: 1 row, and nothing is used for the task" in error
     file.write_text(json.dumps({**judgement, "verdict": "bad"}) + "\n", encoding="utf-8")
     assert main([*command, "--feedback", str(file)]) == 2
     assert "feedback.jsonl:1: field 'verdict' must be right or wrong" in capsys.readouterr().err

@@ -202,7 +202,7 @@ def test_questions_of_validation_and_test_are_never_trained_on(tmp_path, file, c
     assert data.train[:-1] == plain.train
     assert (data.train[-1].question, data.train[-1].answer) == (new["question"], "92")
     assert (data.validation, data.test) == (plain.validation, plain.test)
-    assert data.facts["feedback"]["held_out"] == 2
+    assert data.facts["feedback"]["unused"] == {"question of validation or test": 2}
     assert data.facts["feedback"]["new_questions"] == 1
     assert data.facts["train"] == len(data.train_chains or data.train)
 
@@ -211,10 +211,10 @@ def test_a_question_of_a_further_test_set_is_not_trained_on(tmp_path, file):
     write_rows(tmp_path / "further.jsonl", chain_rows(1, 90))
     edited = {"edited": "90 + 2 = 92. The answer is 92."}
     judged(tmp_path, chain_rows(1, 90)[0], **edited)
-    feedback = judged(tmp_path, chain_rows(1, 3)[0])
+    feedback = judged(tmp_path, chain_rows(1, 3)[0], edited="Two more: 5. The answer is 5.")
     further = {"also_test": {"svamp": str(tmp_path / "further.jsonl")}}
     data = loaded(recipe_of({"chains": file, "feedback": feedback, **further}), tmp_path / "run")
-    assert data.facts["feedback"]["held_out"] >= 1
+    assert data.facts["feedback"]["unused"]["question of validation or test"] >= 1
     assert not any("90 pens" in problem.question for problem in data.train)
 
 

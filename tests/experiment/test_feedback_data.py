@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from smallsteps.errors import DataError, RecipeError
+from smallsteps.errors import RecipeError
 from smallsteps.experiment.feedback_data import (
+    DISPUTED,
     HELD_OUT,
     INCOMPLETE,
     NOTHING_RIGHT,
     UNCLEAR,
-    feedback_chains,
-    feedback_line,
+    FeedbackChains,
+    Material,
+    judge,
     new_problems,
     read_feedback_files,
-    with_positives,
+)
+from smallsteps.experiment.feedback_rows import (
+    AGAIN,
+    DUPLICATE,
+    EDITED,
+    KNOWN,
+    NEW,
+    RIGHT,
+    SPARE,
+    WRONG,
+    WRONG_IN_DATA,
 )
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks import get_task
@@ -35,8 +45,8 @@ def judged(question=PENS.question, *, id="pens", rationale="3 + 4 = 8. The answe
     )
 
 
-def used(*judgements, train=(PENS, CUPS), task=TASK):
-    return feedback_chains(judgements, task, train, [TESTED])
+def used(*judgements, train=(PENS, CUPS), task=TASK, chains=(), one_each=False):
+    return judge(judgements, task, Material(train, [TESTED], chains, one_each))
 
 
 def test_an_edited_chain_is_a_positive_and_what_it_replaces_a_negative() -> None:
@@ -52,7 +62,7 @@ def test_an_edited_chain_is_a_positive_and_what_it_replaces_a_negative() -> None
 def test_a_chain_that_was_judged_right_is_a_positive_alone() -> None:
     feedback = used(judged(rationale="4 + 3 = 7. The answer is 7.", verdict="right"))
     assert [chain.rationale.text for chain in feedback.positives] == ["4 + 3 = 7. The answer is 7."]
-    assert not feedback.rejected and feedback.counts["right"] == 1
+    assert not feedback.rejected and feedback.fates == [RIGHT]
 
 
 def test_a_right_answer_may_have_a_rejected_chain() -> None:
@@ -72,14 +82,15 @@ def test_an_edited_chain_that_no_teacher_may_write_is_counted_and_not_learnt_fro
     edited, reason
 ) -> None:
     feedback = used(judged(edited=edited))
-    assert not feedback.positives and feedback.counts["left_out"] == {reason: 1}
+    assert not feedback.positives
+    assert feedback.fates == [f"judged wrong, its edit not used: {reason}"]
     assert len(feedback.rejected) == 1, "what was judged wrong is a negative all the same"
 
 
 def test_a_right_verdict_against_the_gold_answer_is_not_learnt_from() -> None:
     feedback = used(judged(verdict="right"))
     assert not feedback.positives and not feedback.rejected
-    assert feedback.counts["left_out"] == {"wrong answer": 1}
+    assert feedback.fates == ["wrong answer"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +114,7 @@ def test_held_out_questions_are_counted_and_give_neither_positives_nor_negatives
         judged(TESTED.question, rationale="1 + 1 = 3. The answer is 3."),
     )
     assert not feedback.positives and not feedback.rejected
-    assert feedback.counts["held_out"] == 2 and not feedback.counts["left_out"]
+    assert feedback.fates == [HELD_OUT, HELD_OUT]
 
 
 def test_a_new_question_joins_with_the_answer_of_its_edited_chain() -> None:
@@ -114,12 +125,12 @@ def test_a_new_question_joins_with_the_answer_of_its_edited_chain() -> None:
         judged(question, id="other", rationale="3 + 2 = 5. The answer is 5.", verdict="right"),
         judged(question, id="other", rationale="2 x 3 = 6. The answer is 6.", verdict="right"),
     )
-    (problem,) = new_problems([PENS, CUPS], feedback)
+    (problem,) = new_problems([PENS, CUPS], feedback.positives)
     assert (problem.id, problem.question, problem.answer) == ("pens-feedback", question, "5")
     assert all(chain.problem == problem for chain in feedback.positives)
     assert len(feedback.positives) == 2 and len(feedback.rejected) == 2
-    assert feedback.counts["new_questions"] == 1
-    assert feedback.counts["left_out"] == {"wrong answer": 1}, "against the answer it joined with"
+    assert feedback.new_questions == 1
+    assert feedback.fates == [WRONG, NEW, NEW, "wrong answer"], "6 is not what it joined with"
 
 
 def test_new_questions_with_one_id_stay_apart() -> None:
@@ -127,12 +138,15 @@ def test_new_questions_with_one_id_stay_apart() -> None:
         judged("What is 1 + 1?", id="q", edited="1 + 1 = 2. The answer is 2."),
         judged("What is 1 + 2?", id="q", edited="1 + 2 = 3. The answer is 3."),
     )
-    assert [problem.id for problem in new_problems([PENS], feedback)] == ["q", "q-feedback"]
+    assert [problem.id for problem in new_problems([PENS], feedback.positives)] == [
+        "q",
+        "q-feedback",
+    ]
 
 
 def test_a_new_question_without_a_right_chain_teaches_nothing() -> None:
     feedback = used(judged("What is 1 + 1?", id="q"))
-    assert not feedback.rejected and feedback.counts["left_out"] == {NOTHING_RIGHT: 1}
+    assert not feedback.rejected and feedback.fates == [NOTHING_RIGHT]
 
 
 def test_a_new_question_cannot_join_where_questions_have_contexts() -> None:
@@ -147,7 +161,7 @@ def test_a_new_question_cannot_join_where_questions_have_contexts() -> None:
         train=(hop, other),
         task=task,
     )
-    assert feedback.counts["left_out"] == {INCOMPLETE: 1, UNCLEAR: 1}
+    assert feedback.fates == [INCOMPLETE, UNCLEAR, EDITED]
     assert [chain.problem for chain in feedback.positives] == [hop]
 
 
@@ -161,59 +175,111 @@ def test_positives_join_the_chains_once_and_rejected_ones_leave_them() -> None:
         judged(edited="3 + 4 = 7. The answer is 7."),
         # a chain of the data, shown without the closing that reading it adds
         judged(CUPS.question, id="cups", rationale="5 + 1 = 6", edited="One more: 6."),
+        judged(CUPS.question, id="cups", rationale="5 + 1 = 6. The answer is 6."),
+        chains=train,
     )
-    chains, removed = with_positives(train, feedback, TASK)
-    assert [chain.rationale.text for chain in chains] == [
+    assert [chain.rationale.text for chain in feedback.train] == [
         "3 + 4 = 7. The answer is 7.",
         "One more: 6. The answer is 6.",
     ]
-    assert removed == 1
+    assert (feedback.removed, feedback.known) == (1, 1)
+    known = f"judged wrong, its edit not used: {KNOWN}"
+    assert feedback.fates == [known, EDITED, WRONG_IN_DATA]
 
 
 def test_an_edit_that_changes_nothing_rejects_nothing() -> None:
     text = "3 + 4 = 7. The answer is 7."
-    feedback = used(judged(rationale=text, edited=text))
-    chains, removed = with_positives([chain(PENS, text)], feedback, TASK)
-    assert len(chains) == 1 and not removed and not feedback.rejected
+    feedback = used(judged(rationale=text, edited=text), chains=[chain(PENS, text)])
+    assert len(feedback.train) == 1 and not feedback.removed and not feedback.rejected
+    assert feedback.fates == [KNOWN]
+
+
+def test_where_only_the_first_chain_of_a_question_is_learnt_from_a_second_one_is_spare() -> None:
+    right = "4 and 3 are 7. The answer is 7."
+    data = [chain(PENS, "3 + 4 = 7. The answer is 7.")]
+    taken = used(judged(rationale=right, verdict="right"), chains=data, one_each=True)
+    assert taken.fates == [SPARE] and taken.known == 1
+    freed = used(
+        judged(rationale=right, verdict="right"),
+        judged(rationale="3 + 4 = 7. The answer is 7."),
+        chains=data,
+        one_each=True,
+    )
+    assert freed.fates == [RIGHT, WRONG_IN_DATA] and not freed.known
+
+
+def test_the_same_edit_of_two_chains_is_learnt_from_once_and_counted_in_both_rows() -> None:
+    right = "3 + 4 = 7. The answer is 7."
+    feedback = used(
+        judged(edited=right),
+        judged(rationale="It is 9. The answer is 9.", edited=right),
+        judged(rationale=right),
+        judged(rationale=right, id="other", verdict="right"),
+    )
+    assert len(feedback.positives) == 1 and len(feedback.rejected) == 2
+    again = f"judged wrong, its edit not used: {DUPLICATE}"
+    assert feedback.fates == [EDITED, again, DISPUTED, DUPLICATE]
+
+
+def files_of(tmp_path, *files):
+    """What files of judgements give: (judged, facts)."""
+    paths = [str(tmp_path / f"{number}.jsonl") for number in range(len(files))]
+    for path, judgements in zip(paths, files, strict=True):
+        for judgement in judgements:
+            append_feedback(path, judgement)
+    return read_feedback_files(paths, TASK, Material([PENS, CUPS], [TESTED]))
 
 
 def test_the_last_judgement_of_a_chain_counts_over_all_files(tmp_path) -> None:
-    first, second = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
-    append_feedback(first, judged(rationale="4 + 3 = 7. The answer is 7."))
-    append_feedback(second, judged(rationale="4 + 3 = 7. The answer is 7.", verdict="right"))
-    names = [str(first), str(second)]
-    feedback = read_feedback_files(names, TASK, [PENS], [])
-    assert feedback.counts["judgements"] == 1 and len(feedback.positives) == 1
+    first = judged(rationale="4 + 3 = 7. The answer is 7.")
+    second = judged(rationale="4 + 3 = 7. The answer is 7.", verdict="right")
+    feedback, facts = files_of(tmp_path, [first], [second])
+    assert len(feedback.positives) == 1 and not feedback.rejected
+    assert facts["files"] == {"0.jsonl": {AGAIN: 1}, "1.jsonl": {RIGHT: 1}}
 
 
-def test_a_file_from_another_task_is_one_clear_line(tmp_path) -> None:
-    file = tmp_path / "hops.jsonl"
-    append_feedback(file, judged("Who sings?", id="h", edited="Ann sings, I think."))
-    append_feedback(file, judged(TESTED.question, id="t"))
-    message = (
-        r"data\.feedback: hops\.jsonl: of 2 judgements none can be used for the task 'numbers' "
-        rf"with these data \({HELD_OUT} \(1\), no answer can be read from its end \(1\)\)\. Name the task"
-    )
-    with pytest.raises(DataError, match=message):
-        read_feedback_files([str(file)], TASK, [PENS], [TESTED])
+def test_every_row_of_a_file_stands_in_exactly_one_count(tmp_path) -> None:
+    """The trap: duplicates, and rows that give a positive and a negative."""
+    right = "3 + 4 = 7. The answer is 7."
+    rows = [
+        judged(edited=right),
+        judged(edited=right),  # the very same line again
+        judged(rationale="9. The answer is 9.", edited=right),
+        judged(rationale="10. The answer is 10."),
+        judged(CUPS.question, verdict="right"),
+        judged(TESTED.question, id="t", edited="1 + 1 = 2. The answer is 2."),
+        judged("What is 1 + 1?", id="q", edited="1 + 1 = 2. The answer is 2."),
+        judged("What is 1 + 9?", id="q"),
+    ]
+    _, facts = files_of(tmp_path, rows)
+    (fates,) = facts["files"].values()
+    assert sum(fates.values()) == len(rows)
+    assert fates == {
+        AGAIN: 1,
+        EDITED: 1,
+        f"{WRONG}, its edit not used: {DUPLICATE}": 1,
+        WRONG: 1,
+        "wrong answer": 1,
+        HELD_OUT: 1,
+        NEW: 1,
+        NOTHING_RIGHT: 1,
+    }
+
+
+def test_a_file_that_is_named_twice_is_refused(tmp_path) -> None:
+    append_feedback(tmp_path / "x.jsonl", judged())
+    path = str(tmp_path / "x.jsonl")
+    with pytest.raises(RecipeError, match=r"data\.feedback: .*x\.jsonl is named twice"):
+        read_feedback_files([path, path], TASK, Material([PENS]))
 
 
 def test_reports_take_no_feedback() -> None:
     with pytest.raises(RecipeError, match="the task 'pet' makes several questions of a row"):
-        read_feedback_files(["x.jsonl"], get_task("pet"), [], [])
+        read_feedback_files(["x.jsonl"], get_task("pet"), Material([]))
 
 
-def test_the_line_says_what_was_used_and_what_was_not() -> None:
-    feedback = used(
-        judged(edited="3 + 4 = 7. The answer is 7."),
-        judged(TESTED.question, id="t"),
-        judged("What is 1 + 1?", id="q", edited="1 + 1 = 2. The answer is 2."),
-        judged(CUPS.question, verdict="right"),
-    )
-    counts = {**feedback.counts, "removed": 3}
-    assert feedback_line(counts) == (
-        "feedback: 4 judgements: 2 edited chains and 0 judged right to learn from, 2 rejected "
-        "(negatives of tailored arms), 1 new question, 3 training chains judged wrong left out; "
-        "not used: question of validation or test (1), wrong answer (1)"
-    )
-    assert replace(feedback, counts=counts).wrong_texts()["pens"] == ["3 + 4 = 8. The answer is 8."]
+def test_wrong_texts_are_those_of_each_question_and_without_feedback_nothing_is_said() -> None:
+    feedback = used(judged(), judged(rationale="9. The answer is 9."))
+    chains = FeedbackChains(feedback.positives, feedback.rejected)
+    texts = ["3 + 4 = 8. The answer is 8.", "9. The answer is 9."]
+    assert chains.wrong_texts() == {"pens": texts} and chains.lines() == []

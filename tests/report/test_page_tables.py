@@ -96,14 +96,14 @@ def test_every_fact_on_data_and_budget_has_a_phrase_of_its_own() -> None:
     assert set(DATA_PHRASES) == fields and len(set(DATA_PHRASES.values())) == len(fields)
     assert set(BUDGET_PHRASES) == set(BudgetFacts.model_fields)
     feedback = FeedbackFacts(
-        judgements=5, edited=1, right=2, rejected=0, new_questions=0, held_out=2, left_out={}
+        used={"edited chain": 1}, unused={}, learnt=1, rejected=0, new_questions=0, removed=0
     )
     facts = DataFacts(
         source="s", task="t", train=9, validation=0, test=3, overlap=0, odd=1, feedback=feedback
     )
     shown = data_facts(facts)
     assert shown["left out: too long, or the answer stated before the end"] == 1
-    assert shown["for validation"] == "none" and shown["feedback: edited chains learnt from"] == 1
-    assert "feedback: not used for other reasons" not in shown
+    assert shown["for validation"] == "none" and shown["feedback: chains to learn from"] == 1
+    assert "feedback: rows not used" not in shown
     budget = BudgetFacts(until="tokens", tokens=9000, update_examples=8)
     assert budget_facts(budget)["examples per update"] == 8

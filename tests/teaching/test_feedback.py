@@ -84,7 +84,7 @@ def test_the_last_judgement_of_a_chain_counts_and_other_chains_of_its_question_s
     changed = replace(
         JUDGEMENT, verdict="right", edited=None, question="How many apples are 2 + 2? "
     )
-    assert latest([JUDGEMENT, other, changed]) == [changed, other]
+    assert latest([JUDGEMENT, other, changed]) == [2, 1]
 
 
 def test_a_line_that_a_kill_cut_off_does_not_swallow_the_next_one(tmp_path: Path) -> None:

@@ -145,7 +145,6 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
 
     if out is not None:
         _check_run_folder(recipe, out)
-    from smallsteps.experiment.feedback_data import feedback_line
     from smallsteps.experiment.plan import plan_lines
     from smallsteps.tasks.files import contradictions
 
@@ -153,8 +152,8 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
     with rehearse(recipe, access()) as data:
         for line in plan_lines(recipe, data, _command()):
             say(line)
-        if data.feedback.counts:
-            say(feedback_line(data.feedback.counts))
+        for line in data.feedback.lines():
+            say(line)
         if count := data.facts.get("contradicting"):
             say(contradictions(count))
 

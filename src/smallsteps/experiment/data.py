@@ -29,10 +29,12 @@ from smallsteps.experiment.data_parts import (
 )
 from smallsteps.experiment.feedback_data import (
     FeedbackChains,
+    Judged,
+    Material,
     new_problems,
     read_feedback_files,
-    with_positives,
 )
+from smallsteps.experiment.feedback_rows import FeedbackRows
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.further import TestSets, store_test_sets, task_name
 from smallsteps.experiment.recipe import Recipe
@@ -135,9 +137,12 @@ def load_data(
             _make_questions(recipe.data, place, say, rationales)
 
     folder = run.stage("data", make, fixed=True, alone=True)
-    facts = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+    feedback = _read_feedback(folder, recipe)
+    facts = read_facts(folder, recipe)
     task = get_task(facts.get("task", recipe.data.task))
-    stored = stored and chains and not rationales and "feedback" not in facts
+    if feedback.rows is not None:
+        feedback.rows.check_used(task.name)
+    stored = stored and chains and not rationales and feedback.rows is None
     of_chains, of_problems = _stored_chains(folder), StoredRows(folder / PROBLEMS, Problem.from_row)
     gold, test = (
         (of_chains[-1], of_problems) if stored else (list(of_chains[-1]), list(of_problems))
@@ -175,7 +180,7 @@ def load_data(
         gold=gold,
         further=further,
         facts=facts,
-        feedback=_read_feedback(folder / FEEDBACK, facts),
+        feedback=feedback,
     )
 
 
@@ -224,71 +229,64 @@ def _make_questions(data: DataSettings, folder: Path, say: Say | None, rationale
         train, validation, test = read_question_parts(data, task, say)
         facts = {"source": ", ".join(Path(path).name for path in file_names(data))}
     check_answers(chained(train, validation, test))
-    feedback = _feedback(data, task, train, [*validation, *test])
-    train = [*train, *new_problems(train, feedback)]
+    of_train, of_validation = rationales_of_parts(data, task) if rationales else ({}, {})
+    if feedback_names(data):
+        chains_of_train = [
+            Chain(problem, of_train[problem.id]) for problem in train if problem.id in of_train
+        ]
+        material = Material(train, [*validation, *test], chains_of_train, one_each=rationales)
+        feedback, of_feedback = _add_feedback(data, task, material, folder)
+        facts |= of_feedback
+        train = [*train, *new_problems(train, feedback.positives)]
+        of_train = _first_rationales(feedback.train) if rationales else {}
     parts = {"training": train, "validation": validation, "test": test}
     _check_parts(parts, len(train) + len(validation) + len(test))
     for name, problems in zip(("train", "validation", "problems"), parts.values(), strict=True):
         write_rows(folder / f"{name}.jsonl", (problem.to_row() for problem in problems))
     store_chains(folder / "test.jsonl", gold)
     if rationales:
-        of_train, of_validation = rationales_of_parts(data, task)
-        of_train = _with_people(of_train, train, feedback, task)
         for file, part, by_id in zip(
             RATIONALES, (train, validation), (of_train, of_validation), strict=True
         ):
             rows = (by_id[problem.id].to_row() for problem in part if problem.id in by_id)
             write_rows(folder / file, rows)
     sizes = {"train": len(train), "validation": len(validation), "test": len(test), "overlap": 0}
-    facts |= _write_feedback(folder, feedback)
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
 
 
-def _feedback(
-    data: DataSettings, task: Task, train: Sequence[Problem], held_out: Sequence[Problem]
-) -> FeedbackChains:
-    """The chains that the recipe's feedback gives. Questions of further test sets are held out
-    too."""
-    names = feedback_names(data)
-    if not names:
-        return FeedbackChains()
+def _add_feedback(
+    data: DataSettings, task: Task, material: Material, folder: Path
+) -> tuple[Judged, dict[str, Any]]:
+    """(what the recipe's feedback gives, what `data.json` says of it); writes its chains. Questions
+    of further test sets are held out too."""
     further = [
         problem
         for name, path in data.also_test.items()
         for problem in read_problems(path, task_for(task_name(name), [path]))
     ]
-    return read_feedback_files(names, task, train, [*held_out, *further])
+    material = replace(material, held_out=[*material.held_out, *further])
+    judged, facts = read_feedback_files(feedback_names(data), task, material)
+    store_chains(folder / FEEDBACK, [*judged.positives, *judged.rejected])
+    return judged, {"feedback": facts}
 
 
-def _with_people(
-    rationales: dict[str, Rationale], train: Sequence[Problem], feedback: FeedbackChains, task: Task
-) -> dict[str, Rationale]:
-    """The rationales of training questions, without those that people judged wrong and with those
-    that people edited or judged right, where the data has none."""
-    chains = [
-        Chain(problem, rationales[problem.id]) for problem in train if problem.id in rationales
-    ]
-    kept, _ = with_positives(chains, feedback, task)
-    return _first_rationales(kept)
-
-
-def _write_feedback(folder: Path, feedback: FeedbackChains) -> dict[str, Any]:
-    """Writes the chains of feedback; returns what `data.json` says of them."""
-    if not feedback.counts:
-        return {}
-    store_chains(folder / FEEDBACK, [*feedback.positives, *feedback.rejected])
-    return {"feedback": dict(feedback.counts)}
-
-
-def _read_feedback(path: Path, facts: Mapping[str, Any]) -> FeedbackChains:
-    if "feedback" not in facts:
+def _read_feedback(folder: Path, recipe: Recipe) -> FeedbackChains:
+    """The chains of feedback in the stage `data`, and what the arms of the recipe use of them."""
+    facts = read_object(folder / "data.json")
+    if facts.get("feedback") is None:
         return FeedbackChains()
-    chains = _read_chains(path)
-    return FeedbackChains(
-        [chain for chain in chains if chain.rationale.correct],
-        [chain for chain in chains if not chain.rationale.correct],
-        facts["feedback"],
-    )
+    chains = _read_chains(folder / FEEDBACK)
+    positives = [chain for chain in chains if chain.rationale.correct]
+    rejected = [chain for chain in chains if not chain.rationale.correct]
+    return FeedbackChains(positives, rejected, FeedbackRows.of(facts["feedback"], recipe))
+
+
+def read_facts(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """The fields of `DataFacts` from the stage `data` in `folder`, for the arms of the recipe."""
+    facts = read_object(folder / "data.json")
+    if facts.get("feedback") is None:
+        return facts
+    return {**facts, "feedback": FeedbackRows.of(facts["feedback"], recipe).facts()}
 
 
 def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
@@ -301,11 +299,13 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
         else read_problems(data.test, task, data.columns, say)
     )
     if feedback_names(data):
+        chains = list(train)
         held_out = [*_problems_of(validation), *problems]
-        feedback, chains = _with_feedback(data, task, list(train), held_out)
-        store_chains(train.path, chains)
+        material = Material(_problems_of(chains), held_out, chains)
+        feedback, of_feedback = _add_feedback(data, task, material, folder)
+        facts |= of_feedback
+        store_chains(train.path, feedback.train)
         train, *_ = _stored_chains(folder)
-        facts |= _write_feedback(folder, feedback)
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
     write_rows(folder / PROBLEMS, (problem.to_row() for problem in problems))
     sizes = {
@@ -320,15 +320,6 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
 def _stored_chains(folder: Path) -> list[StoredRows[Chain]]:
     """The chains of the three parts as they lie in `folder`."""
     return [StoredRows(folder / f"{name}.jsonl", chain_in_row) for name in PARTS]
-
-
-def _with_feedback(
-    data: DataSettings, task: Task, train: Sequence[Chain], held_out: Sequence[Problem]
-) -> tuple[FeedbackChains, list[Chain]]:
-    """(what the recipe's feedback gives, the training chains with it and without rejected ones)."""
-    feedback = _feedback(data, task, _problems_of(train), held_out)
-    chains, removed = with_positives(train, feedback, task)
-    return replace(feedback, counts={**feedback.counts, "removed": removed}), chains
 
 
 def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> None:

@@ -12,12 +12,26 @@ from what: chains from positives, the contrast of tailored learning from both.""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
-from smallsteps.errors import DataError, RecipeError, counted
+from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment.feedback_rows import (
+    AGAIN,
+    DUPLICATE,
+    EDITED,
+    KNOWN,
+    NEW,
+    RIGHT,
+    SPARE,
+    WRONG,
+    WRONG_IN_DATA,
+    FeedbackRows,
+    names_in_messages,
+    with_reason,
+)
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.splits import same_words
@@ -30,6 +44,7 @@ HELD_OUT = "question of validation or test"
 UNCLEAR = "several questions have this text, and none this id"
 INCOMPLETE = "new question without its context or choices"
 NOTHING_RIGHT = "new question without a right chain"
+DISPUTED = "chain that another row says is right"
 
 
 @dataclass(frozen=True)
@@ -38,146 +53,200 @@ class FeedbackChains:
 
     positives: Sequence[Chain] = ()
     rejected: Sequence[Chain] = ()
-    counts: Mapping[str, Any] = field(default_factory=dict)
-    """The fields of `FeedbackFacts` in `results.json`; empty: no feedback."""
+    rows: FeedbackRows | None = None
+    """What became of the rows of the files; None: no feedback."""
 
-    def right_chains(self) -> dict[str, list[Chain]]:
-        """Problem id → its positives."""
-        return _by_problem(self.positives)
+    def lines(self) -> list[str]:
+        """What was used of each file, and what was not; empty without feedback."""
+        return [] if self.rows is None else self.rows.lines()
 
     def wrong_texts(self) -> dict[str, list[str]]:
         """Problem id → the texts of its rejected chains."""
-        return {
-            id: [chain.rationale.text for chain in chains]
-            for id, chains in _by_problem(self.rejected).items()
-        }
+        texts: dict[str, list[str]] = defaultdict(list)
+        for chain in self.rejected:
+            texts[chain.problem.id].append(chain.rationale.text)
+        return dict(texts)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judgements give to the training part, whatever the arms."""
+
+    positives: list[Chain]
+    rejected: list[Chain]
+    train: list[Chain]
+    """The chains of the data without rejected ones, and with the positives that they lack."""
+    fates: list[str]
+    """What became of each judgement, in their order (`feedback_rows.py`)."""
+    removed: int
+    """Chains of the data that are left out since a person judged them wrong."""
+    known: int
+    """Positives that add nothing to the chains of the data."""
+    new_questions: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the data has before feedback."""
+
+    train: Sequence[Problem]
+    held_out: Sequence[Problem] = ()
+    """The questions of validation and of all test sets."""
+    chains: Sequence[Chain] = ()
+    """Chains of the training questions; empty where the run has none."""
+    one_each: bool = False
+    """Whether only the first chain of a question is learnt from."""
 
 
 def read_feedback_files(
-    paths: Sequence[str], task: Task, train: Sequence[Problem], held_out: Sequence[Problem]
-) -> FeedbackChains:
-    """The chains of feedback files for the training questions `train`. `held_out`: the questions of
-    validation and of all test sets.
+    paths: Sequence[str], task: Task, material: Material
+) -> tuple[Judged, dict[str, Any]]:
+    """(what feedback files give, what `data.json` says of them: `FeedbackRows.of`).
 
-    Raises DataError on a bad row, and where nothing in the files can be used."""
+    Raises UserError on a bad row, or where a file is named twice."""
     if task.prepare is not None:
         raise RecipeError(
             f"data.feedback: the task {task.name!r} makes several questions of a row, and feedback "
             "names one. Take it out"
         )
-    judgements = latest(judgement for path in paths for judgement in read_feedback(path))
-    chains = feedback_chains(judgements, task, train, held_out)
-    if not chains.positives and not chains.rejected:
-        names = ", ".join(Path(path).name for path in paths)
-        raise DataError(
-            f"data.feedback: {names}: of {counted(len(judgements), 'judgement')} none can be used "
-            f"for the task {task.name!r} with these data ({_reasons(chains.counts)}). Name the "
-            "task and the data that the judged questions come from, or take the file out."
-        )
-    return chains
+    twice = next((path for path, count in Counter(paths).items() if count > 1), None)
+    if twice is not None:
+        raise RecipeError(f"data.feedback: {twice} is named twice. Name it once")
+    by_file = [read_feedback(path) for path in paths]
+    judgements = [judgement for file in by_file for judgement in file]
+    places = latest(judgements)
+    judged = judge([judgements[place] for place in places], task, material)
+    fates = [AGAIN] * len(judgements)
+    for place, fate in zip(places, judged.fates, strict=True):
+        fates[place] = fate
+    rest = iter(fates)
+    files = {
+        name: dict(Counter(islice(rest, len(file))))
+        for name, file in zip(names_in_messages(paths), by_file, strict=True)
+    }
+    facts = {
+        "files": files,
+        "positives": len(judged.positives),
+        "rejected": len(judged.rejected),
+        "known": judged.known,
+        "new_questions": judged.new_questions,
+        "removed": judged.removed,
+    }
+    return judged, facts
 
 
-def feedback_chains(
-    judgements: Sequence[Feedback],
-    task: Task,
-    train: Sequence[Problem],
-    held_out: Sequence[Problem],
-) -> FeedbackChains:
-    """What the judgements give, and counts of what was left out and why."""
-    questions = _Questions(train, held_out)
-    left_out: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
+def judge(judgements: Sequence[Feedback], task: Task, material: Material) -> Judged:
+    """What the judgements give, of which each chain has one."""
+    questions = _Questions(material.train, material.held_out)
     positives: dict[tuple[str, str], Chain] = {}
+    right: list[dict[str, str | Chain]] = []
+    """Of each judgement: `edited` or `right` → its positive, or why it gives none."""
     for number, judgement in enumerate(judgements):
+        right.append({})
         for kind, text in _right_texts(judgement):
             reason, problem = questions.find(judgement)
             if reason is None:
                 reason, chain = _positive(problem, text, task, f"{AUTHOR}-{number}-{kind}")
-            if reason is not None:
-                left_out[reason] += 1
-                continue
-            questions.add(chain.problem)
-            if positives.setdefault((chain.problem.id, chain.rationale.text), chain) is chain:
-                counts[kind] += 1
-    rejected: dict[tuple[str, str], Chain] = {}
-    for number, judgement in enumerate(judgements):
-        if judgement.verdict == "right":
-            continue
-        reason, problem = questions.find(judgement)
-        if reason is None and questions.is_new(problem):
-            reason = NOTHING_RIGHT
-        text = judgement.rationale.strip()
-        if reason is not None:
-            if judgement.edited is None:  # else it was counted with the edited chain
-                left_out[reason] += 1
-        elif (problem.id, text) not in positives:
-            wrong = Rationale(f"{problem.id}/{AUTHOR}-{number}-wrong", problem.id, text)
-            wrong = replace(wrong, author=judgement.student, correct=False)
-            rejected[problem.id, text] = Chain(problem, wrong)
-    held = left_out.pop(HELD_OUT, 0)
-    return FeedbackChains(
-        list(positives.values()),
-        list(rejected.values()),
-        {
-            "judgements": len(judgements),
-            "edited": counts["edited"],
-            "right": counts["right"],
-            "rejected": len(rejected),
-            "new_questions": questions.joined,
-            "held_out": held,
-            "left_out": dict(left_out.most_common()),
-        },
+            if reason is None:
+                questions.add(chain.problem)
+                if (
+                    positives.setdefault((chain.problem.id, chain.rationale.text), chain)
+                    is not chain
+                ):
+                    reason = DUPLICATE
+            right[-1][kind] = chain if reason is None else reason
+    wrong = [
+        _negative(judgement, f"{AUTHOR}-{number}-wrong", questions, positives)
+        for number, judgement in enumerate(judgements)
+    ]
+    rejected = {
+        (chain.problem.id, chain.rationale.text): chain
+        for chain in wrong
+        if isinstance(chain, Chain)
+    }
+    train, removed = with_positives(
+        material.chains, list(positives.values()), list(rejected.values()), task
+    )
+    fate_of = _Fates(material, train[: len(material.chains) - removed], task)
+    spare = (KNOWN, SPARE)
+    return Judged(
+        positives=list(positives.values()),
+        rejected=list(rejected.values()),
+        train=train,
+        fates=[fate_of(*outcome) for outcome in zip(right, wrong, strict=True)],
+        removed=removed,
+        known=sum(fate_of.positive("edited", chain) in spare for chain in positives.values()),
+        new_questions=questions.joined,
     )
 
 
 def with_positives(
-    train: Sequence[Chain], feedback: FeedbackChains, task: Task
+    chains: Sequence[Chain], positives: Sequence[Chain], rejected: Sequence[Chain], task: Task
 ) -> tuple[list[Chain], int]:
-    """(the training chains without rejected ones, and with the positives that they lack; how many
-    were left out since a person judged them wrong)."""
+    """(the chains of the data without rejected ones, and with the positives that they lack; how
+    many were left out since a person judged them wrong)."""
     # a question may stand in several rows: what was judged is its chain, whichever row has it
-    wrong = {
-        (same_words(chain.problem.question), text)
-        for chain in feedback.rejected
-        for text in (chain.rationale.text, _closed(chain, task))
-    }
-
-    def key(chain: Chain) -> tuple[str, str]:
-        return same_words(chain.problem.question), chain.rationale.text.strip()
-
-    kept = [chain for chain in train if key(chain) not in wrong]
-    known = {key(chain) for chain in kept}
-    further = [chain for chain in feedback.positives if key(chain) not in known]
-    return [*kept, *further], len(train) - len(kept)
+    wrong = {key for chain in rejected for key in _keys(chain, task)}
+    kept = [chain for chain in chains if _key(chain) not in wrong]
+    known = {_key(chain) for chain in kept}
+    further = [chain for chain in positives if _key(chain) not in known]
+    return [*kept, *further], len(chains) - len(kept)
 
 
-def new_problems(train: Sequence[Problem], feedback: FeedbackChains) -> list[Problem]:
+def new_problems(train: Sequence[Problem], positives: Sequence[Chain]) -> list[Problem]:
     """The questions of positives that are not in the training part, each once."""
     known = {problem.id for problem in train}
-    fresh = {chain.problem.id: chain.problem for chain in feedback.positives}
+    fresh = {chain.problem.id: chain.problem for chain in positives}
     return [problem for id, problem in fresh.items() if id not in known]
 
 
-def feedback_line(counts: Mapping[str, Any]) -> str:
-    """One line on what was used, and what was not."""
-    used = [
-        f"{counted(counts['edited'], 'edited chain')} and {counts['right']:,} judged right to "
-        "learn from",
-        f"{counts['rejected']:,} rejected (negatives of tailored arms)",
-    ]
-    if counts["new_questions"]:
-        used.append(f"{counted(counts['new_questions'], 'new question')}")
-    if counts.get("removed"):
-        used.append(f"{counted(counts['removed'], 'training chain')} judged wrong left out")
-    reasons = _reasons(counts)
-    return f"feedback: {counted(counts['judgements'], 'judgement')}: {', '.join(used)}" + (
-        f"; not used: {reasons}" if reasons else ""
-    )
+class _Fates:
+    """What becomes of a judgement, in one phrase."""
+
+    def __init__(self, material: Material, kept: Sequence[Chain], task: Task) -> None:
+        """kept: the chains of the data that no person judged wrong."""
+        self._task = task
+        self._questions = {problem.id for problem in material.train}
+        self._data = {_key(chain) for chain in material.chains}
+        self._kept = {_key(chain) for chain in kept}
+        self._with_chain = {chain.problem.id for chain in kept if material.one_each}
+
+    def __call__(self, right: Mapping[str, str | Chain], wrong: str | Chain | None) -> str:
+        """right: `edited` or `right` → its positive, or why it gives none. wrong: the negative, or
+        why it gives none; None: nothing was judged wrong."""
+        fates = [
+            outcome if isinstance(outcome, str) else self.positive(kind, outcome)
+            for kind, outcome in right.items()
+        ]
+        used = next((fate for fate in fates if fate in (EDITED, RIGHT, NEW)), None)
+        if used is not None:
+            return used
+        if isinstance(wrong, Chain):
+            in_data = not self._data.isdisjoint(_keys(wrong, self._task))
+            return with_reason(WRONG_IN_DATA if in_data else WRONG, next(iter(fates), None))
+        return next((fate for fate in fates if fate in (KNOWN, SPARE)), None) or next(
+            iter(fates), wrong or NO_ANSWER
+        )
+
+    def positive(self, kind: str, chain: Chain) -> str:
+        """What becomes of a positive, `edited` or `right`."""
+        if _key(chain) in self._kept:
+            return KNOWN
+        if chain.problem.id in self._with_chain:
+            return SPARE
+        if chain.problem.id not in self._questions:
+            return NEW
+        return EDITED if kind == "edited" else RIGHT
 
 
-def _reasons(counts: Mapping[str, Any]) -> str:
-    reasons = {HELD_OUT: counts["held_out"], **counts["left_out"]}
-    return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.items() if count)
+def _key(chain: Chain) -> tuple[str, str]:
+    return same_words(chain.problem.question), chain.rationale.text.strip()
+
+
+def _keys(chain: Chain, task: Task) -> set[tuple[str, str]]:
+    """The key of a chain as it stands, and as reading a data file would have closed it."""
+    question, text = _key(chain)
+    return {(question, text), (question, _closed(chain, task))}
 
 
 def _right_texts(judgement: Feedback) -> Iterator[tuple[str, str]]:
@@ -213,19 +282,33 @@ def _with_answer(problem: Problem, answer: str | None, task: Task) -> tuple[str 
         return NO_ANSWER, problem
 
 
+def _negative(
+    judgement: Feedback,
+    name: str,
+    questions: _Questions,
+    positives: Mapping[tuple[str, str], Chain],
+) -> str | Chain | None:
+    """The chain that is judged wrong, or why it is no negative; None: it is judged right."""
+    if judgement.verdict == "right":
+        return None
+    reason, problem = questions.find(judgement)
+    if reason is None and questions.is_new(problem):
+        reason = NOTHING_RIGHT
+    text = judgement.rationale.strip()
+    if reason is None and (problem.id, text) in positives:
+        reason = DISPUTED
+    if reason is not None:
+        return reason
+    wrong = Rationale(f"{problem.id}/{name}", problem.id, text)
+    return Chain(problem, replace(wrong, author=judgement.student, correct=False))
+
+
 def _closed(chain: Chain, task: Task) -> str:
     """A rejected chain as reading a data file would have closed it."""
     try:
         return task.close(chain.rationale.text, chain.problem.answer, chain.problem)
     except DataError:
         return chain.rationale.text
-
-
-def _by_problem(chains: Iterable[Chain]) -> dict[str, list[Chain]]:
-    by_id: dict[str, list[Chain]] = defaultdict(list)
-    for chain in chains:
-        by_id[chain.problem.id].append(chain)
-    return dict(by_id)
 
 
 class _Questions:

@@ -46,6 +46,8 @@ class Method:
     reads_rationales: Callable[[Any], bool] = lambda recipe: False
     """(recipe): whether its arms, which need no chains, learn from rationales of the data all the
     same."""
+    contrasts: bool = False
+    """Whether its arms learn from wrong chains too, as negatives."""
     section: str = ""
     """The key of the recipe's section that only this method reads; "": it has none."""
     settings: type[Settings] | None = None
@@ -110,6 +112,11 @@ def needs_chains(recipe: Arms) -> bool:
 def needs_rationales(recipe: Arms) -> bool:
     """Whether arms that need no chains learn from the rationales of the data all the same."""
     return any(methods()[name].reads_rationales(recipe) for name in methods_of(recipe))
+
+
+def contrasts(recipe: Arms) -> bool:
+    """Whether an arm of the recipe learns from wrong chains, as negatives."""
+    return any(methods()[name].contrasts for name in methods_of(recipe))
 
 
 def baseline_of(recipe: Arms) -> str:

@@ -25,7 +25,6 @@ from smallsteps.experiment.comparisons import compare_arms, compare_further
 from smallsteps.experiment.data import RunData, load_data
 from smallsteps.experiment.engines import logging_server
 from smallsteps.experiment.fail_points import fail_point
-from smallsteps.experiment.feedback_data import feedback_line
 from smallsteps.experiment.folder import RunFolder, complete, run_folder
 from smallsteps.experiment.further import counted_once
 from smallsteps.experiment.gold import write_gold
@@ -236,8 +235,8 @@ def _say_data(lab: Lab) -> None:
 
 def _say_sizes(lab: Lab) -> None:
     facts = lab.data.facts
-    if lab.data.feedback.counts:
-        lab.reporter.say(feedback_line(lab.data.feedback.counts))
+    for line in lab.data.feedback.lines():
+        lab.reporter.say(line)
     if lab.data.train_chains:
         count = facts.get("contradicting", 0)
         contradicting = f"; {contradictions(count)}" if count else ""

@@ -9,24 +9,21 @@ from smallsteps.experiment.result_record import ResultRecord
 
 
 class FeedbackFacts(ResultRecord):
-    """What people said of chains, and what the run made of it."""
+    """What people said of chains, and what the run made of it. Every row of the files stands in one
+    count of `used` or `unused`."""
 
-    judgements: int
-    """Judged chains, the last judgement of each."""
-    edited: int
-    """Edited chains to learn from."""
-    right: int
-    """Chains judged right to learn from."""
+    used: dict[str, int]
+    """What became of the rows that were used → how many."""
+    unused: dict[str, int]
+    """Why the other rows were not used → how many."""
+    learnt: int
+    """Chains to learn from: edited, or judged right."""
     rejected: int
-    """Chains judged wrong: negatives of tailored learning."""
+    """Chains judged wrong that are negatives of tailored learning."""
     new_questions: int
     """Questions that joined the training part."""
-    removed: int = 0
+    removed: int
     """Training chains left out because a person judged them wrong."""
-    held_out: int
-    """Chains not used because their question is one of validation or test."""
-    left_out: dict[str, int]
-    """Why further chains were not used → how many."""
 
 
 class DataFacts(ResultRecord):

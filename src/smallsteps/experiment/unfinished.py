@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from smallsteps.disk import read_object
 from smallsteps.errors import RunFolderError, UserError
 from smallsteps.evaluation.grade import Score
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms, compare_further, in_order
+from smallsteps.experiment.data import read_facts
 from smallsteps.experiment.further import counted_once, read_test_sets
 from smallsteps.experiment.kept_arm import KeptArm
 from smallsteps.experiment.method_modules import arm_names
@@ -61,7 +61,7 @@ def _results(folder: Path, recipe: Recipe, kept: list[KeptArm]) -> Results:
     pairs = in_order(graded)
     compared = compare_arms(scores, pairs, resamples=resamples)
     compared_further = compare_further(further, pairs, counted_once(sets), resamples=resamples)
-    facts = read_object(folder / "data" / "data.json")
+    facts = read_facts(folder / "data", recipe)
     return Results(
         title=recipe.title,
         about=recipe.about,

@@ -163,14 +163,12 @@ DATA_PHRASES = {
     "closed": "ended without stating the answer, a closing sentence was added",
     "contradicting": "of these, chains whose last number is not the answer",
     "odd": "left out: too long, or the answer stated before the end",
-    "judgements": "feedback: chains that people judged",
-    "edited": "feedback: edited chains learnt from",
-    "right": "feedback: chains judged right and learnt from",
+    "used": "feedback: rows used",
+    "unused": "feedback: rows not used",
+    "learnt": "feedback: chains to learn from",
     "rejected": "feedback: chains judged wrong, negatives of tailored learning",
     "new_questions": "feedback: questions added to those trained on",
     "removed": "feedback: training chains left out, as judged wrong",
-    "held_out": "feedback: not used, as they are of validation or test questions",
-    "left_out": "feedback: not used for other reasons",
 }
 """Field of the facts on data → what it counts, for the page."""
 BUDGET_PHRASES = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,12 +110,12 @@ def read_feedback(path: str | Path) -> list[Feedback]:
     return judgements
 
 
-def latest(judgements: Iterable[Feedback]) -> list[Feedback]:
-    """The judgements that count: of several on the same chain of the same question, the last one,
-    in the place of the first. Who clicks again corrects himself."""
+def latest(judgements: Sequence[Feedback]) -> list[int]:
+    """The places of the judgements that count: of several on the same chain of the same question,
+    the last one. Who clicks again corrects himself."""
     by_chain = {
-        (" ".join(judgement.question.split()), judgement.rationale.strip()): judgement
-        for judgement in judgements
+        (" ".join(judgement.question.split()), judgement.rationale.strip()): place
+        for place, judgement in enumerate(judgements)
     }
     return list(by_chain.values())
 

@@ -90,6 +90,7 @@ METHOD = Method(
     name="tailored",
     arm_names=lambda: ARMS,
     baseline=FULL,
+    contrasts=True,
     section="tailored",
     settings=TailoredSettings,
     check=check,
