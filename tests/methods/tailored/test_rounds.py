@@ -100,7 +100,8 @@ def test_feedback_joins_positives_and_negatives_and_is_read_once(tmp_path, monke
     assert full.negatives[problem.id][0] == "A guess. The answer is 1." and not plain.negatives
     tokens = [rounds_of(results)[arm, 1].train_tokens for arm in recipe.arms]
     assert tokens[0] == tokens[1], "the same cost, with and without the contrast"
-    assert results.data.feedback.edited == results.data.feedback.rejected == 1
+    facts = results.data.feedback
+    assert facts.used == {"edited chain": 1} and facts.learnt == facts.rejected == 1
     (tmp_path / "feedback.jsonl").unlink()
     assert run(recipe, tmp_path / "run") == results
 
