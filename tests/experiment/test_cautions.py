@@ -7,18 +7,23 @@ import pytest
 
 from smallsteps.experiment.cautions import few_problems, few_updates, typed
 from smallsteps.tasks import get_task
-from smallsteps.training.settings import TrainSettings
+from smallsteps.training.settings import TrainSettings, suited_update
 
 COMPARE = "smallsteps compare my.jsonl --budget 60000"
 
 
+def warned(updates, size, train, command, sequences=0.0):
+    named = {f"arm-{number}": count for number, count in enumerate(updates)}
+    return few_updates(named, size, train, command, lambda: sequences)
+
+
 def test_few_updates_say_how_many_and_what_to_type() -> None:
     """The trap of a new user: 9 updates, every arm at 0 %, and nothing that says why."""
-    warning = few_updates([9, 14], 64, TrainSettings(budget=60_000), COMPARE)
+    warning = warned([9, 14], 64, TrainSettings(budget=60_000), COMPARE)
     assert warning == (
-        "few updates: a model makes 9 to 14 of 64 examples. Fewer than 100 teach little: all arms "
-        "may end near 0. For more, type --set train.update_examples=8 (about 72) or "
-        "--budget 670000"
+        "few updates: a model makes 9 (arm-0) to 14 (arm-1) of 64 examples. Fewer than 100 teach "
+        "little: all arms may end near 0. For more, type --set train.update_examples=8 (about 72) "
+        "or --budget 700000"
     )
     assert "\n" not in warning
 
@@ -26,29 +31,41 @@ def test_few_updates_say_how_many_and_what_to_type() -> None:
 @pytest.mark.parametrize(
     ("train", "command", "advice"),
     [
-        (TrainSettings(budget=600), "smallsteps run my.yaml", "type train.budget=1200"),
-        (TrainSettings(passes=4.0), "smallsteps run my.yaml", "type train.passes=8"),
-        (TrainSettings(passes=4.0), COMPARE, "type --passes 8"),
-        (TrainSettings(budget=600, until="passes"), COMPARE, "type --passes 40"),
-        (TrainSettings(passes=4.0), "", "type train.passes=8"),
+        (TrainSettings(budget=600), "smallsteps run my.yaml", "type train.budget=1300"),
+        (TrainSettings(passes=4.0), "smallsteps run my.yaml", "type train.passes=9"),
+        (TrainSettings(passes=4.0), COMPARE, "type --passes 9"),
+        (TrainSettings(budget=600, until="passes"), COMPARE, "type --passes 42"),
+        (TrainSettings(passes=4.0), "", "type train.passes=9"),
     ],
 )
 def test_the_advice_names_the_setting_that_ends_training(
     train: TrainSettings, command: str, advice: str
 ) -> None:
-    assert few_updates([50], 8, train, command).endswith(advice)
+    assert warned([50], 8, train, command).endswith(advice)
 
 
 def test_smaller_updates_are_advised_only_as_far_as_needed_and_possible() -> None:
     train = TrainSettings(passes=10.0)
-    assert "train.update_examples=32 (about 120) or" in few_updates([60], 64, train, "")
-    assert "update_examples" not in few_updates([60], 8, train, "")
-    assert "update_examples" not in few_updates([60], 5, train, "")
+    assert "train.update_examples=32 (about 120) or" in warned([60], 64, train, "")
+    assert "update_examples" not in warned([60], 8, train, "")
+    assert "update_examples" not in warned([60], 5, train, "")
+
+
+def test_the_advice_keeps_the_size_of_updates_where_it_would_grow() -> None:
+    """The trap: with 5 times the budget `direct` reads enough for updates of 16, and a half of a
+    pair makes half as many as expected."""
+    few, direct, size, train = 20, 90, 8, TrainSettings(budget=10_000)
+    assert suited_update(direct * size * 5.3) == 16
+    advice = warned([few, direct], size, train, COMPARE, direct * size)
+    assert advice.endswith("type --budget 53000 --set train.update_examples=8")
+    assert warned([few], size, train, COMPARE, few * size).endswith("type --budget 53000")
+    fixed = TrainSettings(budget=10_000, update_examples=size)
+    assert warned([few, direct], size, fixed, COMPARE, 10**9).endswith("type --budget 53000")
 
 
 def test_enough_updates_are_no_matter() -> None:
-    assert few_updates([100, 3000], 64, TrainSettings(), COMPARE) == ""
-    assert few_updates([], 64, TrainSettings(), COMPARE) == ""
+    assert warned([100, 3000], 64, TrainSettings(), COMPARE) == ""
+    assert warned([], 64, TrainSettings(), COMPARE) == ""
 
 
 def test_few_problems_say_how_wide_the_interval_will_be() -> None:

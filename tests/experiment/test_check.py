@@ -181,7 +181,10 @@ def test_few_updates_and_problems_are_warned_of_once_before_training(recipe_of, 
     recipe = recipe_of(arms=["direct", "ases-dual-inter"], train={"budget": 3000})
     run(recipe, tmp_path / "run", listener, command="smallsteps compare my.jsonl")
     (few,) = [line for line in listener.lines if line.startswith("few updates: ")]
-    assert re.match(r"few updates: a model makes \d+ to \d+ of 8 examples\. Fewer than 100", few)
+    assert re.match(
+        r"few updates: a model makes \d+ \(.*\) to \d+ \(.*\) of 8 examples\. Fewer", few
+    )
+    assert "(ases-dual-inter, " in few
     assert re.search(r"For more, type --budget \d+0$", few)
     (problems,) = [line for line in listener.lines if line.startswith("few problems: ")]
     assert "over 6 test problems; 15 to 85 over 4 for validation" in problems

@@ -122,7 +122,7 @@ def test_a_training_until_the_plateau_says_the_most_and_a_search_what_it_adds():
 def test_a_dry_run_warns_of_few_updates_and_few_problems():
     small = ["data.test_count=20", "train.update_examples=64", "train.until=tokens"]
     lines = plan_with_data("demo", "arms=[direct]", "train.budget=20000", *small)
-    assert any(re.match(r"updates of direct: about \d\d? of 64 examples$", line) for line in lines)
+    assert any(re.match(r"updates: about \d\d? \(direct\) of 64 examples$", line) for line in lines)
     assert any(
         line.startswith("few updates: ") and "type train.update_examples=8 (about" in line
         for line in lines

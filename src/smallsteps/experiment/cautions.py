@@ -5,18 +5,20 @@ A warning is one line for the whole run: what is small, what that means, and wha
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Mapping
 
 from smallsteps.errors import counted
 from smallsteps.evaluation.metrics import METRICS
 from smallsteps.evaluation.significance import wilson_interval
 from smallsteps.tasks.base import Task
-from smallsteps.training.settings import SMALLEST_UPDATE, TrainSettings
+from smallsteps.training.settings import SMALLEST_UPDATE, TrainSettings, suited_update
 
 ENOUGH_UPDATES = 100
 """Updates below which a run warns. Measured: `direct` of the bundled students on 300 chains answers
 nothing after 15 updates, one problem in twenty after 30, and most from 75 to 100 on, at 8 and at 16
 examples per update alike (docs/training.md)."""
+AIM = 1.05 * ENOUGH_UPDATES
+"""Updates at which advice aims: a dry run estimates them from some of the chains."""
 FEW_TEST_PROBLEMS = 100
 """Test problems below which intervals are called wide."""
 FEW_VALIDATION_PROBLEMS = 30
@@ -37,11 +39,17 @@ def typed(key: str, value: object, command: str) -> str:
 
 
 def few_updates(
-    updates: Collection[int], update_examples: int, train: TrainSettings, command: str
+    updates: Mapping[str, int],
+    update_examples: int,
+    train: TrainSettings,
+    command: str,
+    sequences: Callable[[], float],
 ) -> str:
     """A warning where a model makes few updates of `update_examples` examples; else empty.
-    `updates`: of each model."""
-    fewest = min(updates, default=ENOUGH_UPDATES)
+    `updates`: label of each model → its updates. `sequences`: returns what `direct` reads in all
+    its passes, which decides the size of updates where the recipe leaves it open; called only where
+    there is a warning."""
+    fewest = min(updates.values(), default=ENOUGH_UPDATES)
     if fewest >= ENOUGH_UPDATES:
         return ""
     advice = []
@@ -55,14 +63,32 @@ def few_updates(
     key, value = "passes", train.passes
     if train.budget is not None and train.until != "passes":
         key, value = "budget", train.budget
-    more = _rounded_up(value * ENOUGH_UPDATES / max(1, fewest))
-    advice.append(typed(f"train.{key}", more, command))
-    span = f"{fewest:,}" if fewest == max(updates) else f"{fewest:,} to {max(updates):,}"
+    more = _rounded_up(value * AIM / max(1, fewest))
+    longer = typed(f"train.{key}", more, command)
+    grows = suited_update(sequences() * more / value) > max(update_examples, SMALLEST_UPDATE)
+    if grows and train.update_examples is None:
+        # with so many sequences updates would become larger, and fewer again
+        longer += f" {typed('train.update_examples', update_examples, command)}"
+    advice.append(longer)
     return (
-        f"few updates: a model makes {span} of {counted(update_examples, 'example')}. Fewer than "
+        f"few updates: a model makes {update_span(updates, update_examples)}. Fewer than "
         f"{ENOUGH_UPDATES} teach little: all arms may end near 0. For more, type "
         f"{' or '.join(advice)}"
     )
+
+
+def update_span(updates: Mapping[str, int], update_examples: int) -> str:
+    """Fewest and most updates of a model, with the names of these models.
+
+    >>> update_span({"direct": 30, "ases-dual-rouge, AS half": 9}, 8)
+    '9 (ases-dual-rouge, AS half) to 30 (direct) of 8 examples'
+    >>> update_span({"direct": 30}, 8)
+    '30 (direct) of 8 examples'
+    """
+    first, last = min(updates, key=updates.__getitem__), max(updates, key=updates.__getitem__)
+    names = [first] if updates[first] == updates[last] else [first, last]
+    span = " to ".join(f"{updates[name]:,} ({name})" for name in names)
+    return f"{span} of {counted(update_examples, 'example')}"
 
 
 def _rounded_up(number: float) -> int:

@@ -29,6 +29,7 @@ from smallsteps.experiment.lab import Lab, names_of
 from smallsteps.experiment.outcome import label_of
 from smallsteps.experiment.search import trial_note
 from smallsteps.experiment.sweeps import limits
+from smallsteps.experiment.update_size import direct_sequences
 from smallsteps.records import Chain, Problem
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -150,12 +151,12 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     for seed in lab.recipe.seeds:
         for arm in arms:
             for trained, label in arm.trainings(lab.recipe, seed):
-                tokens |= _tokens_of_models(plans[trained.name], label)
+                tokens |= _by_model(plans[trained.name]["tokens"], label)
     trials: dict[str, int] = {}
     for arm in arms if len(train.rates) > 1 else ():
         for trained, label in arm.trainings(lab.recipe, lab.recipe.seeds[0]):
             for rate in train.rates:
-                of_models = _tokens_of_models(plans[trained.name], f"{label}, {trial_note(rate)}")
+                of_models = _by_model(plans[trained.name]["tokens"], f"{label}, {trial_note(rate)}")
                 trials |= {
                     name: round(train.search_share * count) for name, count in of_models.items()
                 }
@@ -175,9 +176,13 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
             f"{lab.update_examples})"
         )
     # runs from before updates were kept have none
-    updates = [count for plan in plans.values() for count in plan.get("updates", {}).values()]
+    updates = {
+        label: count
+        for name, plan in plans.items()
+        for label, count in _by_model(plan.get("updates", {}), name).items()
+    }
     size = lab.update_examples or LARGEST_UPDATE
-    caution = few_updates(updates, size, train, lab.command)
+    caution = few_updates(updates, size, train, lab.command, lambda: direct_sequences(lab, arms))
     if caution:
         lab.reporter.say(caution)
     validation = lab.data.validation_chains[: train.validation_chains]
@@ -191,11 +196,9 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     )
 
 
-def _tokens_of_models(plan: Mapping[str, Any], label: str) -> dict[str, int]:
-    """Label of each model of an arm → its training tokens."""
-    return {
-        f"{label}, {half} half" if half else label: count for half, count in plan["tokens"].items()
-    }
+def _by_model(counts: Mapping[str, int], label: str) -> dict[str, int]:
+    """Label of each model of an arm → its count; counts are by half of a pair, or by ""."""
+    return {f"{label}, {half} half" if half else label: count for half, count in counts.items()}
 
 
 def _spread(plans: Mapping[str, Any]) -> float:

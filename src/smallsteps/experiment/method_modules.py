@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from smallsteps.experiment.arm import MethodRun
+from smallsteps.experiment.arm import ChainArm, MethodRun
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.lab import BASE_STUDENT, Lab
 from smallsteps.experiment.method import method_of
@@ -44,6 +44,10 @@ class BeforeModule(Protocol):
 
     def models(self, recipe: Recipe, names: Sequence[str]) -> int:
         """Number of models that these arms train at one seed."""
+        ...
+
+    def chain_arms(self, recipe: Recipe, names: Sequence[str]) -> list[ChainArm]:
+        """The arms that train on chains of thought, as `variants` names them."""
         ...
 
     def plan(self, recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:

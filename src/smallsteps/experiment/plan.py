@@ -4,12 +4,11 @@ may send."""
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps.errors import StudentError, counted
-from smallsteps.experiment.cautions import few_problems, few_updates
+from smallsteps.experiment.cautions import few_problems, few_updates, update_span
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.data_parts import data_task, feedback_names
 from smallsteps.experiment.job import TrainingJob
@@ -17,6 +16,7 @@ from smallsteps.experiment.method import methods_of, needs_chains
 from smallsteps.experiment.method_modules import before_module
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.sweeps import limits
+from smallsteps.experiment.update_estimates import estimated_updates
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import iter_problems
 from smallsteps.training.settings import suited_update
@@ -106,9 +106,9 @@ def chain_sizes(recipe: Recipe, data: RunData, command: str = "") -> list[str]:
     ]
     bundled = recipe.data.chains == BUNDLED
     sizes += filter(None, [few_problems(test, validation, data.task, command, bundled)])
-    tokens = _tokens_of_a_pass(recipe, data)
+    tokens = tokens_of_a_pass(recipe, data)
     budget, about = recipe.train.budget, ""
-    sizes += _update_lines(recipe, chains, tokens, command)
+    sizes += _update_lines(recipe, data, tokens, command)
     if budget is None:
         about = "about "
         budget = round(recipe.train.passes * tokens)
@@ -118,16 +118,21 @@ def chain_sizes(recipe: Recipe, data: RunData, command: str = "") -> list[str]:
     return [*sizes, *_budget_lines(recipe, budget, about, chains)]
 
 
-def _update_lines(recipe: Recipe, chains: int, tokens: int, command: str) -> list[str]:
-    """How many updates `direct` makes, and a warning where they are few. `tokens`: of one pass."""
-    train, passes = recipe.train, recipe.train.passes
+def _update_lines(recipe: Recipe, data: RunData, tokens: int, command: str) -> list[str]:
+    """How many updates the arms make that learn from chains, and a warning where they are few.
+    `tokens`: of one pass of `direct`."""
+    train, passes, chains = recipe.train, recipe.train.passes, len(data.train_chains)
     if train.budget is not None and train.until != "passes":
         passes = train.budget / max(1, tokens)
-    size = min(chains, train.update_examples or suited_update(passes * chains))
-    updates = math.ceil(passes * chains / size)
+    sequences = passes * chains
+    size = min(chains, train.update_examples or suited_update(sequences))
+    updates = estimated_updates(recipe, data, passes, size)
+    if not updates:
+        return []
     most = "at most about" if train.until == "plateau" else "about"
-    line = f"updates of direct: {most} {updates:,} of {counted(size, 'example')}"
-    return [line, *filter(None, [few_updates([updates], size, train, command)])]
+    line = f"updates: {most} {update_span(updates, size)}"
+    warning = few_updates(updates, size, train, command, lambda: sequences)
+    return [line, *filter(None, [warning])]
 
 
 def _budget_lines(recipe: Recipe, budget: int, about: str, chains: int) -> list[str]:
@@ -172,7 +177,7 @@ def _count_trained(recipe: Recipe) -> int:
     return count
 
 
-def _tokens_of_a_pass(recipe: Recipe, data: RunData) -> int:
+def tokens_of_a_pass(recipe: Recipe, data: RunData) -> int:
     """Training tokens of one pass over whole chains; a quarter of the characters where no student
     is on this machine."""
     if not recipe.student.scratch:

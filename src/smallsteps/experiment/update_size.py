@@ -16,6 +16,13 @@ def update_examples(lab: Lab, arms: Sequence[ChainArm]) -> int:
     train = lab.recipe.train
     if train.update_examples is not None:
         return train.update_examples
+    return suited_update(direct_sequences(lab, arms))
+
+
+def direct_sequences(lab: Lab, arms: Sequence[ChainArm]) -> float:
+    """Sequences that `direct` reads in all its passes within the budget; in a sweep over numbers of
+    chains, with most chains. Needs the lab's budget."""
+    train = lab.recipe.train
     selections = [arm.selection.of_direct() for arm in arms]
     selection = max(selections, key=lambda selected: selected.limit or 0)
     chains = lab.train_chains(selection)
@@ -23,4 +30,4 @@ def update_examples(lab: Lab, arms: Sequence[ChainArm]) -> int:
     if train.budget is not None and train.until != "passes":
         job = lab.chain_job(selection, lab.recipe.seeds[0], lab.run.path, "direct")
         passes = train.budget / max(1, job.pass_tokens(chains))
-    return suited_update(passes * len(chains))
+    return passes * len(chains)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain as chained
 
 from smallsteps.errors import DataError, RecipeError
+from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.method_modules import solve_command
 from smallsteps.experiment.recipe import Recipe
@@ -59,6 +60,11 @@ def models(recipe: Recipe, names: Sequence[str]) -> int:
     """Two for each dual pair, else one."""
     arms = [arm for name in names for arm in as_es_arms(recipe, name)]
     return sum(2 if arm.spec.path == "dual" else 1 for arm in arms)
+
+
+def chain_arms(recipe: Recipe, names: Sequence[str]) -> list[ChainArm]:
+    """All arms."""
+    return [arm for name in names for arm in as_es_arms(recipe, name)]
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import chain as chained
 
 from smallsteps.errors import RecipeError
+from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.method_modules import solve_command
 from smallsteps.experiment.recipe import Recipe
@@ -69,6 +70,12 @@ def models(recipe: Recipe, names: Sequence[str]) -> int:
     rounds = recipe.section(BaselinesSettings).rounds if SELF_TRAINING in names else 0
     self_trained = variants(recipe, [SELF_TRAINING]) if rounds else []
     return len(variants(recipe, once)) + rounds * len(self_trained)
+
+
+def chain_arms(recipe: Recipe, names: Sequence[str]) -> list[ChainArm]:
+    """All but the untrained students."""
+    arms = [arm for name in names for arm in baseline_arms(recipe, name)]
+    return [arm for arm in arms if isinstance(arm, ChainArm)]
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smallsteps.errors import DataError, RecipeError, StudentError
+from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.recipe import Recipe
@@ -119,6 +120,11 @@ def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
 def models(recipe: Recipe, names: Sequence[str]) -> int:
     """The students that the arms share."""
     return len(_students(names))
+
+
+def chain_arms(recipe: Recipe, names: Sequence[str]) -> list[ChainArm]:
+    """None: its rationales come from a reader."""
+    return []
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:

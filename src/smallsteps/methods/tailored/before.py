@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smallsteps.errors import RecipeError
+from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.method_modules import solve_command
@@ -67,6 +68,11 @@ def variants(recipe: Recipe, names: Sequence[str]) -> list[str]:
 def models(recipe: Recipe, names: Sequence[str]) -> int:
     """One for each arm and round."""
     return recipe.section(TailoredSettings).rounds * len(names)
+
+
+def chain_arms(recipe: Recipe, names: Sequence[str]) -> list[ChainArm]:
+    """None: its chains come from a teacher."""
+    return []
 
 
 def plan(recipe: Recipe, names: Sequence[str], questions: int, in_all: int) -> list[str]:
