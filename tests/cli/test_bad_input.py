@@ -214,7 +214,7 @@ TABLE: list[tuple[str, str]] = [
             "--judge student": "student",
         },
     ),
-    ("quality no-context.jsonl --out out.jsonl", "no-context.jsonl.* 1.*context"),
+    ("quality no-context.jsonl --out out.jsonl", "no-context.jsonl:1 .1.: no context"),
     ("quality hops.jsonl --reference said.jsonl --out said.jsonl", "the same file as the input"),
     *table(
         GUIDE,
@@ -241,7 +241,7 @@ TABLE: list[tuple[str, str]] = [
     ),
     (
         "guide no-context.jsonl --out out.jsonl --guide student --reader some --store store.sqlite --task hotpotqa",
-        "no-context.jsonl.* 1.*context",
+        "no-context.jsonl .1.: no context",
     ),
     ("guide hops.jsonl --out out.jsonl --guide student", "--reader"),
     *table(
@@ -355,7 +355,7 @@ SMALL_TRAPS = {
         "https://example.org/c.jsonl: an address, not a file. Fetch it first: curl -LO https://ex"
     ),
     "segment table.csv --out new.jsonl": (
-        "no field 'rationale'. The row has: 1, How many\\?, So 3., 3. .*If the first line is a row"
+        "no field 'question' and no 'rationale'. The row has: 1, How many\\?, So 3., 3. .*If the first line is a row"
     ),
     "grade upper.jsonl chains.jsonl": "no field 'id'. The row has: ID, Text. Expected id and text",
     "quality chains.jsonl --ratings missing.csv": "missing.csv: no such file",

@@ -61,6 +61,9 @@ def test_options_become_keys_with_their_values():
     assert in_keys(message) == (
         "add data.task=text, or name its column: data.columns.question=COLUMN."
     )
+    assert in_keys("--columns 'rationale=my col' --columns a=b") == (
+        "'data.columns.rationale=my col' data.columns.a=b"
+    )
 
 
 def test_the_kind_of_error_stays():

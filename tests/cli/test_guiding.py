@@ -403,6 +403,7 @@ def test_what_the_judge_cannot_rate_is_held_back_and_counted(
         (ROWS, ["--judge", "endpoint:m"], "--judge endpoint:m: has no effect without --min-fact"),
         (ROWS, ["--min-factuality", "1.5"], "'--min-factuality'"),
         (ROWS, ["--min-factuality", "0.5", "--judge", "lexcal"], "Did you mean 'lexical'"),
+        (ROWS, ["--judge", "lexical"], "--judge lexical: has no effect without --min-factuality"),
         (
             [{"id": "x", "question": "3 x 4?", "answer": "12"}],
             ["--min-factuality", "0.5", "--task", "numbers"],

@@ -57,6 +57,12 @@ def test_defaults_are_those_of_the_class() -> None:
     assert oven == OvenSettings(name="big")
 
 
+def test_the_fields_that_are_set_are_those_that_were_typed_a_default_too() -> None:
+    assert bake(GROUP, "rye", "--oven", "big")[1].model_fields_set == {"name"}
+    typed = bake(GROUP, "rye", "--oven", "big", "--heat", "180")[1]
+    assert typed.model_fields_set == {"name", "heat"} and typed == OvenSettings(name="big")
+
+
 def test_what_is_typed_fills_the_fields_and_two_values_fill_two_fields() -> None:
     _, oven, preheat = bake(
         GROUP, "rye", "--oven", "big", "--price", "1", "2", "--heat", "9", "--preheat"

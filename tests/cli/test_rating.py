@@ -157,7 +157,7 @@ def test_a_row_that_cannot_be_scored_is_named(rationales, change, message, capsy
         (["--reference", "nowhere.jsonl"], "nowhere.jsonl: no such file"),
         (["--reference", "EMPTY"], "a folder, not a file"),
         (["--reference", "OTHER"], "other.jsonl:1 (line-000001): no field 'question'"),
-        (["--reference", "BARE"], "bare.jsonl:1 (x): x: no context"),
+        (["--reference", "BARE"], "bare.jsonl:1 (x): no context"),
         (["--reference", "NOTHING"], "nothing.jsonl: the file is empty"),
     ],
 )

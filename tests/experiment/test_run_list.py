@@ -93,5 +93,11 @@ def test_a_page_that_is_made_again_does_not_make_a_run_younger(tmp_path):
 
 
 def test_no_folder_is_refused(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.touch()
+    with pytest.raises(
+        RunFolderError, match=r"rows\.jsonl: a file, not a folder\. Name the folder"
+    ):
+        runs_below(file)
     with pytest.raises(RunFolderError, match=r"none: no such folder"):
         runs_below(tmp_path / "none")

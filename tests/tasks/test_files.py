@@ -325,7 +325,7 @@ def test_progress_is_said_while_a_long_file_is_read(
         ([json.dumps(but(choices=["\ud83d", "b"]))], r"field 'choices' holds half a character"),
         ([json.dumps(but(group="\ud83d"))], r"field 'group' holds half a character"),
         ([json.dumps(but(id="\ud83d"))], r"field 'id' holds half a character"),
-        (['{"\\ud83d": 1}'], r"no field 'rationale'\. The row has: \?\."),
+        (['{"\\ud83d": 1}'], r"no field 'question' and no 'rationale'\. The row has: \?\."),
         (
             [but(context=[["T", ["a"]]], supporting_facts=7)],
             r"\(q1\): field 'supporting_facts' must be a list .* got 7",

@@ -63,7 +63,7 @@ def in_keys(message: str) -> str:
     """
     if "smallsteps compare" in message:  # a whole command to type
         return message
-    message = re.sub(r"--columns (\w+)=", r"data.columns.\1=", message)
+    message = re.sub(r"--columns ('?)(\w+)=", r"\1data.columns.\2=", message)
     for key, option in OPTIONS.items():
         if option.startswith("--"):
             message = re.sub(rf"{option} (?=[\w./-]+)", f"{key}=", message)

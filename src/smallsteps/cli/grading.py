@@ -17,6 +17,7 @@ from smallsteps.evaluation.grade import Score, grade
 from smallsteps.outputs import check_output
 from smallsteps.records import Prediction, Problem
 from smallsteps.tasks import Task
+from smallsteps.tasks.fields import or_column
 from smallsteps.tasks.files import at, identified, read_problems, read_rows, write_rows
 from smallsteps.tasks.records_from_rows import problem_of
 
@@ -125,7 +126,7 @@ def gold_problems(gold: InputFile, task: Task, reporter: Terminal) -> list[Probl
         if problem.answer is None:
             raise DataError(
                 f"{gold.path} ({problem.id}): no gold answer to grade against. "
-                "Add an `answer` to the row."
+                f"Add an `answer` to the row{or_column(problem.meta, 'answer')}."
             )
     return problems
 

@@ -40,6 +40,7 @@ from smallsteps.students.loading import load_student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
+from smallsteps.tasks.fields import in_line
 from smallsteps.tasks.files import at, read_problems, write_rows
 
 DEFAULT_TASK = "hotpotqa"
@@ -143,7 +144,7 @@ def open_gate_options(
 
     Raises RecipeError where a judge is named and has nothing to judge."""
     if least is None:
-        if judge != JudgeSettings():
+        if judge.model_fields_set:  # what was typed, a default too
             raise RecipeError(
                 f"--judge {judge.name}: has no effect without --min-factuality. Type for example "
                 "--min-factuality 0.5."
@@ -224,9 +225,8 @@ def _read_problems(source: InputFile, task: Task, reporter: Terminal) -> list[Pr
     model is loaded."""
     check_task(task)
     problems = read_problems(source.path, task, source.columns, reporter.say)
-    with at(str(source.path)):
-        for problem in problems:
+    for problem in problems:
+        with at(f"{source.path} ({in_line(problem.id)})"):
             task.render(problem)  # raises where the context is missing
-        for problem in problems:
             task.golds(problem)  # raises where a further answer is no text
     return problems

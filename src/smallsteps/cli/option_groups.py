@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
+import typer
 from pydantic import ValidationError
 
 from smallsteps.config import Settings
@@ -54,11 +55,14 @@ class OptionGroup:
             for name, annotation in self.options.items()
         ]
 
-    def build(self, values: Mapping[str, Any]) -> Settings:
-        """The settings with `values`, by the names in `options`. Raises RecipeError that names the
+    def build(self, values: Mapping[str, Any], left: Collection[str] = ()) -> Settings:
+        """The settings with `values`, by the names in `options`. `left`: names whose option was not
+        typed, so that `model_fields_set` holds what was typed. Raises RecipeError that names the
         option."""
         content: dict[str, Any] = {}
         for name, value in values.items():
+            if name in left and name not in self.defaults:
+                continue  # the class has the same default
             if name in self.pairs:
                 content.update(zip(self.pairs[name], value, strict=True))
             elif value is not None or self.settings.model_fields[name].default_factory is None:
@@ -102,9 +106,13 @@ def fill_settings(**groups: OptionGroup) -> Callable[[Callable[..., None]], Call
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def filled(**values: Any) -> None:
+            source_of = values.pop(CONTEXT).get_parameter_source
             for parameter, group in groups.items():
-                typed = {name: values.pop(f"{parameter}_{name}") for name in group.options}
-                values[parameter] = group.build(typed)
+                names = {name: f"{parameter}_{name}" for name in group.options}
+                given = {name: values.pop(option) for name, option in names.items()}
+                sources = {name: source_of(option) for name, option in names.items()}
+                left = {name for name in names if getattr(sources[name], "name", "") == "DEFAULT"}
+                values[parameter] = group.build(given, left)
             command(**values)
 
         signature = _expanded(command, groups)
@@ -117,15 +125,18 @@ def fill_settings(**groups: OptionGroup) -> Callable[[Callable[..., None]], Call
     return decorate
 
 
+CONTEXT = "context_of_typer"
+
+
 def _expanded(command: Callable[..., None], groups: Mapping[str, OptionGroup]) -> inspect.Signature:
     """The signature of the command with the options of its groups in their place. All parameters
     are keyword-only, as options without a default may follow others."""
     hints = get_type_hints(command, include_extras=True)
-    parameters: list[inspect.Parameter] = []
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(CONTEXT, kind, annotation=typer.Context)]
     for name, parameter in inspect.signature(command).parameters.items():
         if name in groups:
             parameters += groups[name].parameters(name)
         else:
-            kind = inspect.Parameter.KEYWORD_ONLY
             parameters.append(parameter.replace(kind=kind, annotation=hints[name]))
     return inspect.Signature(parameters)

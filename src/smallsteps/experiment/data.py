@@ -43,6 +43,7 @@ from smallsteps.experiment.stored_rows import StoredRows, chain_in_row, problem_
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import Task, get_task
+from smallsteps.tasks.fields import or_column
 from smallsteps.tasks.files import read_problems, write_rows
 from smallsteps.tasks.notes import Say
 from smallsteps.tasks.splits import check_overlap
@@ -214,8 +215,9 @@ def check_answers(problems: Iterable[Problem]) -> None:
     bare = next((problem for problem in problems if problem.answer is None), None)
     if bare is not None:
         raise DataError(
-            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row, or leave out "
-            "those without one. (`smallsteps teach` explains questions without answers.)"
+            f"{bare.id}: an exam needs gold answers. Add an `answer` to every row"
+            f"{or_column(bare.meta, 'answer')}. Or leave out rows without one. (`smallsteps teach` "
+            "explains questions without answers.)"
         )
 
 

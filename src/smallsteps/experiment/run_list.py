@@ -67,7 +67,8 @@ def runs_below(folder: Path) -> list[ListedRun]:
     """The runs in and below a folder, the latest first. Raises RunFolderError where there is no
     such folder."""
     if not folder.is_dir():
-        raise RunFolderError(f"{folder}: no such folder. Name the folder that holds your runs.")
+        what = "a file, not a folder" if folder.exists() else "no such folder"
+        raise RunFolderError(f"{folder}: {what}. Name the folder that holds your runs.")
     return sorted(map(listed, run_folders(folder)), key=lambda run: run.when, reverse=True)
 
 

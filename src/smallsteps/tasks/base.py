@@ -22,6 +22,7 @@ from typing import Any, Literal
 from smallsteps.errors import DataError, InternalError, RecipeError, nearest
 from smallsteps.records import Chain, Grade, Prediction, Problem
 from smallsteps.tasks.clean import reply_text
+from smallsteps.tasks.fields import or_column
 from smallsteps.tasks.languages import ENGLISH, LANGUAGES, closing_pattern
 from smallsteps.tasks.latex import unwrapped, without_emphasis
 from smallsteps.tasks.sentences import last_sentence
@@ -166,7 +167,7 @@ class Task:
                 f"neither an answer nor a closing such as {self.closing.format(answer='…')!r} at "
                 "the end of the "
                 "rationale. Add an `answer` to the row, or end the rationale in its closing "
-                "sentence."
+                f"sentence{or_column({} if problem is None else problem.meta, 'answer')}."
             )
         closing = self.closing.format(answer=answer.strip())
         if closing[-2:] in ("..", "!.", "?.", "。."):
@@ -181,7 +182,9 @@ class Task:
         right chain can be graded right: choices come back as their text even where the data names a
         letter. Raises DataError where it cannot be read back."""
         if problem.answer is None:
-            raise DataError("no gold answer. Add an `answer` to the row.")
+            raise DataError(
+                f"no gold answer. Add an `answer` to the row{or_column(problem.meta, 'answer')}."
+            )
         if self.closing is None:
             return problem.answer
         closed = self.close("", problem.answer)
@@ -228,7 +231,8 @@ class Task:
             )
         if problem.answer is None:
             raise DataError(
-                f"{problem.id}: no gold answer to grade against. Add an `answer` to its row."
+                f"{problem.id}: no gold answer to grade against. Add an `answer` to its row"
+                f"{or_column(problem.meta, 'answer')}."
             )
         return Grade(
             id=f"{prediction.id}/grade",

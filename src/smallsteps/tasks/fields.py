@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from smallsteps.errors import DataError
+from smallsteps.tasks.column_guesses import columns_option
 
 FIELDS = (
     "id",
@@ -89,14 +90,25 @@ _DEEPEST = 50
 
 
 def missing(row: Row, name: str) -> str:
-    """What to say about a field that is not there."""
+    """What to say about a field that is not there. A rationale comes with its question: where both
+    are missing, both columns are named."""
+    lacking = [name]
+    if name == "rationale" and row.get("question") is None:
+        lacking = ["question", name]
     message = (
-        f"no field {name!r}. The row has: {names_of(row)}. "
-        f"Add it, or name its column: --columns {name}=COLUMN."
+        f"no field {' and no '.join(map(repr, lacking))}. The row has: {names_of(row)}. "
+        f"Add {'it' if len(lacking) == 1 else 'them'}{or_column(row, *lacking)}."
     )
     if row and not row.keys() & FIELDS and any(" " in key or key[:1].isdigit() for key in row):
         message += " If the first line is a row, put the names of the columns above it."
     return message
+
+
+def or_column(row: Row, *names: str) -> str:
+    """The rest of "Add it ...", which says what to type where fields have other names in the
+    file."""
+    whose = "its column" if len(names) == 1 else "their columns"
+    return f", or name {whose}: {columns_option(row, names, FIELDS)}"
 
 
 def names_of(row: Mapping[str, Any]) -> str:

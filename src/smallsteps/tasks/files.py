@@ -372,4 +372,6 @@ def at(place: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"{place}: {error}") from None
+        identifier = place.rpartition(" (")[2].removesuffix(")")
+        message = str(error).removeprefix(f"{identifier}: ")
+        raise DataError(f"{place}: {message}") from None

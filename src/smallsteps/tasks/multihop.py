@@ -23,6 +23,7 @@ from smallsteps.errors import DataError
 from smallsteps.records import Problem
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.facts import generate as generate_facts
+from smallsteps.tasks.fields import or_column
 from smallsteps.tasks.free_text import extract_text
 
 Paragraph = tuple[str, tuple[str, ...]]
@@ -192,7 +193,7 @@ def _context(problem: Problem, gold: bool) -> Sequence[Paragraph]:
     if not any(sentence.strip() for _, sentences in problem.context for sentence in sentences):
         raise DataError(
             f"{problem.id}: no context. Add a `context`: a list of [title, [sentence, …]], "
-            "or of texts."
+            f"or of texts{or_column(problem.meta, 'context')}."
         )
     return gold_paragraphs(problem) if gold else problem.context
 

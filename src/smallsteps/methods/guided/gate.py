@@ -14,6 +14,7 @@ from smallsteps.quality.prompted_judge import PromptedJudge
 from smallsteps.quality.rated import Rated
 from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Problem
+from smallsteps.tasks.fields import or_column
 
 ASPECT = "factuality"
 
@@ -33,7 +34,8 @@ class Gate:
             if not problem.context:
                 raise DataError(
                     f"{problem.id}: no context, against which factuality is measured. Leave out "
-                    "--min-factuality, or add a `context` to every row."
+                    "--min-factuality, or add a `context` to every row"
+                    f"{or_column(problem.meta, 'context')}."
                 )
 
     def forecast(self, problems: Sequence[Problem]) -> str | None:
