@@ -4,6 +4,7 @@ run, so that they still differ in one thing."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.lab import Lab
@@ -29,5 +30,7 @@ def direct_sequences(lab: Lab, arms: Sequence[ChainArm]) -> float:
     passes = train.passes
     if train.budget is not None and train.until != "passes":
         job = lab.chain_job(selection, lab.recipe.seeds[0], lab.run.path, "direct")
+        if lab.check_student is not None:
+            job = replace(job, check_student=lab.check_student, texts=())
         passes = train.budget / max(1, job.pass_tokens(chains))
     return passes * len(chains)
