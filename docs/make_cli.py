@@ -13,6 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import typer
 from typer.models import ArgumentInfo
 
 from smallsteps.cli.main import COMMANDS
@@ -367,6 +368,7 @@ def parameters(command: Callable[..., Any]) -> list[Parameter]:
     found = [
         _parameter(parameter, hints[parameter.name])
         for parameter in inspect.signature(command).parameters.values()
+        if hints[parameter.name] is not typer.Context  # typer fills it in
     ]
     return sorted(found, key=lambda parameter: not parameter.is_argument)
 
