@@ -1,6 +1,7 @@
 """Settings say in one line what is wrong, from Python, YAML and the command line alike."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
@@ -9,6 +10,7 @@ from smallsteps.config import (
     Count,
     Name,
     Settings,
+    applicable,
     apply_changes,
     json_schema,
     read_content,
@@ -142,3 +144,22 @@ def test_the_json_schema_describes_fields_by_their_docstrings():
     assert count["description"] == "Number of things."
     assert (count["minimum"], count["maximum"], count["default"]) == (1, 1_000_000, 3)
     assert schema["$defs"]["Inner"]["properties"]["rate"]["description"] == "Per second."
+
+
+class Source(Settings):
+    only_with: ClassVar[Mapping[str, tuple[str, str]]] = {"size": ("kind", "made")}
+    kind: str = "made"
+    size: int = 3
+
+
+class Whole(Settings):
+    source: Source | None = None
+    named: int = 1
+
+
+def test_keys_that_mean_nothing_beside_another_are_not_shown_in_nested_sections_either():
+    for kind, shown in (("made", {"kind": "made", "size": 3}), ("file", {"kind": "file"})):
+        content = Whole(source=Source(kind=kind)).model_dump()
+        assert applicable(Whole, content) == {"source": shown, "named": 1}
+    assert applicable(Whole, {"source": None}) == {"source": None}
+    assert applicable(Whole, {"source": {"size": 4}, "old": 1}) == {"source": {"size": 4}, "old": 1}

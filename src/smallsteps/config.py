@@ -114,6 +114,8 @@ class Settings(BaseModel, metaclass=_SettingsMeta):
     """Keys that change no result."""
     renamed: ClassVar[Mapping[str, str]] = {}
     """Earlier name of a key → its name."""
+    only_with: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """Key that means something only beside another key's value → (that key, its value)."""
     synonyms: ClassVar[Mapping[str, str]] = {}
     """Name of a key in other tools → its name."""
 
@@ -141,6 +143,32 @@ class Settings(BaseModel, metaclass=_SettingsMeta):
             if isinstance(value, Settings):
                 content[name] = value.effects()
         return content
+
+
+def applicable(settings: type[Settings], content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a settings class for people to read: without keys that mean nothing beside
+    the others (`only_with`), in nested sections too."""
+    shown = {}
+    for key, value in content.items():
+        other, needed = settings.only_with.get(key, (None, None))
+        if other is not None:
+            there = content.get(other, settings.model_fields[other].default)
+            if there not in (needed, [needed]):
+                continue
+        nested = _section_class(settings, key)
+        is_section = nested is not None and isinstance(value, Mapping)
+        shown[key] = applicable(nested, value) if nested is not None and is_section else value
+    return shown
+
+
+def _section_class(settings: type[Settings], key: str) -> type[Settings] | None:
+    """The class of a nested section; None: the key holds none."""
+    info = settings.model_fields.get(key)
+    options = [] if info is None else [info.annotation, *get_args(info.annotation)]
+    for option in options:
+        if isinstance(option, type) and issubclass(option, Settings):
+            return option
+    return None
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

@@ -37,3 +37,11 @@ def test_lines_and_bars_of_a_job_are_shown_as_they_are(live, capsys):
     written = stream.getvalue() if live else capsys.readouterr().err
     assert f"{SHOWN}\n" in written and f"training {SHOWN}" in written
     assert written.count(SHOWN) >= 3 and "\x1b[2J" not in written
+
+
+def test_the_end_of_a_bar_is_one_line_until_it_begins_again(capsys):
+    terminal = Terminal(Console(file=io.StringIO(), force_terminal=False))
+    for done in (1, 2, 2, 2, 1, 2):
+        terminal.advance("training", done, 2, "loss 1")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["training: 50% loss 1", "training: 100% loss 1", "training: 100% loss 1"]

@@ -69,3 +69,13 @@ def test_until_the_plateau_nobody_knows_more_than_the_most():
     lines = [forecast.heard(LABEL, row(100 * n, 60.0 * n), 60.0 * n) for n in range(1, 4)]
     assert lines[-1].startswith("estimate for the whole run: at most about 7 min more of training")
     assert forecast.brief() == "whole run: at most 7 min left"
+
+
+def test_a_second_estimate_that_says_the_same_is_not_said():
+    """The trap: "about 1 min more" twice in a row."""
+    forecast = Forecast({LABEL: 1000}, evaluations=1, answers=0)
+    lines = [forecast.heard(LABEL, row(100 * n, 0.1 * n), float(n)) for n in (1, 2, 3)]
+    lines.append(forecast.heard(LABEL, row(400, 0.4, evaluated=True), 4.0))
+    assert [line for line in lines if line] == [
+        "estimate for the whole run: about 1 min more of training, evaluations not counted yet"
+    ]

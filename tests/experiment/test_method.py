@@ -47,6 +47,38 @@ def test_an_unknown_arm_is_refused_with_the_nearest():
         method_of("derect")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("ases-rouge", "ases-uni-rouge"),
+        ("rouge", "ases-uni-rouge"),
+        ("uni-rouge", "ases-uni-rouge"),
+        ("ases_uni_rouge", "ases-uni-rouge"),
+        ("ases-rogue", "ases-uni-rouge"),
+        ("ent", "ases-uni-ent"),
+        ("ases-ent*", "ases-uni-ent*"),
+        ("dual", "ases-dual-rouge"),
+        ("dual-ent", "ases-dual-ent"),
+        ("as-es", "ases-uni-rouge"),
+        ("tailored", "tailored-full"),
+        ("distill", "guided-distilled"),
+        ("fewshot", "base-fewshot"),
+        ("selftraining", "self-training"),
+        ("Direct", "direct"),
+    ],
+)
+def test_a_part_of_a_name_means_the_arm_that_people_use_first(typed, meant):
+    message = rf"unknown arm '{re.escape(typed)}'\. Did you mean '{re.escape(meant)}'\?"
+    with pytest.raises(ValueError, match=message):
+        method_of(typed)
+
+
+def test_a_name_with_a_word_of_no_arm_means_none():
+    for typed in ("xyz", "", "zero-shot"):
+        with pytest.raises(ValueError, match=rf"unknown arm '{typed}'\. Known are"):
+            method_of(typed)
+
+
 def test_arms_are_grouped_by_method_in_the_order_of_the_recipe():
     arms = ("ases-uni-ent", "direct", "guided-standard", "ases-uni-inter")
     assert methods_of(recipe(*arms)) == {

@@ -344,3 +344,14 @@ def test_extra_parameters_change_the_digest_and_patience_does_not():
 def test_a_key_in_the_wrong_section_is_told_where_it_belongs(change, key):
     with pytest.raises(RecipeError, match=f"Did you mean '{key}'"):
         load_recipe("demo", [change])
+
+
+def test_settings_of_the_generator_are_shown_beside_bundled_data_alone():
+    own = load_recipe("demo", ["data.chains=my.jsonl", "data.task=numbers"])
+    assert "difficulty" in own.to_yaml() and "test_count" in own.to_yaml()
+    for key in ("difficulty", "test_count", "validation_count"):
+        assert f"{key}:" not in own.applicable_yaml()
+        assert f"{key}:" in load_recipe("demo").applicable_yaml()
+    assert "noise:" in load_recipe("guided/demo").applicable_yaml()
+    reader = load_recipe("guided/demo", ["guided.reader.name=./folder"])
+    assert "noise:" not in reader.applicable_yaml()

@@ -25,7 +25,7 @@ from tiny_runs import tiny_content
 Tiny = Callable[..., Student]
 RECIPE = {
     "title": "Mine",
-    "data": {"chains": "/home/me/secret/chains.jsonl", "task": "svamp"},
+    "data": {"chains": "/home/me/secret/chains.jsonl", "task": "svamp", "test_count": 500},
     "student": {"name": "smollm2", "lora": 8},
     "tailored": None,
 }
@@ -68,6 +68,7 @@ def test_no_folder_of_the_users_machine_stands_in_a_card(tiny: Tiny, tmp_path: P
     text = path.read_text(encoding="utf-8")
     assert "chains: chains.jsonl" in text
     assert "/home/me" not in text and "secret" not in text and str(tmp_path) not in text
+    assert "test_count" not in text, "a setting of bundled data"
 
 
 @pytest.mark.parametrize(

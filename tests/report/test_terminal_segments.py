@@ -29,7 +29,9 @@ def test_live_segments_are_printed_one_by_one_and_unwrapped() -> None:
     show = segment_printer(console)
     show("ES", "Ann has 3 boxes with 4 pens each, ")
     assert console.file.getvalue() == "[ES] Ann has 3 boxes with 4 pens each,\n"  # type: ignore[attr-defined]
+    show("AS", " ")  # an empty segment is no line
     show(None, "whole")
+    assert console.file.getvalue().count("\n") == 2  # type: ignore[attr-defined]
     assert console.file.getvalue().endswith("\nwhole\n")  # type: ignore[attr-defined]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -129,3 +130,18 @@ def test_commands_take_a_run_folder_and_say_which_student_answers(
         main(command)
         captured = capsys.readouterr()
         assert using in captured.out + captured.err, (command, captured)
+
+
+def test_of_several_checkpoints_the_one_that_validation_chose_is_named_first(run_folder, tmp_path):
+    training = (run_folder / PLACE).parent
+    for update in (1, 2, 4):
+        shutil.copytree(run_folder / PLACE, training / f"candidate-{update}")
+    (training / "trained.json").write_text(json.dumps({"folders": {"metric": "candidate-4"}}))
+    (run_folder / "results.json").unlink()
+    chosen, first, second = (training / f"candidate-{update}" for update in (4, 1, 2))
+    named = f"{chosen} (chosen on validation) or {first} or {second}"
+    with pytest.raises(StudentError, match=re.escape(f"or name {named}.")):
+        run_student(run_folder)
+    (run_folder / "run.json").unlink()
+    with pytest.raises(StudentError, match=re.escape(f"Did you mean {named}?")):
+        ModelFiles.locate(run_folder)

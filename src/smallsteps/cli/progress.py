@@ -46,6 +46,8 @@ class Terminal:
         self._bars: dict[str, TaskID] = {}
         self._last_line: dict[str, float] = {}
         """Name of a bar → seconds at which its last line was printed."""
+        self._over: set[str] = set()
+        """Names of bars whose end was printed."""
         self._is_live = self.console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -86,7 +88,11 @@ class Terminal:
         what, info = visible_line(what), visible_line(info)
         if not self._is_live:
             now = time.monotonic()
-            if done >= total or now - self._last_line.get(what, 0.0) >= 10:
+            is_over = done >= total
+            if is_over and what in self._over:
+                return  # a last update and the evaluation after it both end the bar
+            (self._over.add if is_over else self._over.discard)(what)
+            if is_over or now - self._last_line.get(what, 0.0) >= 10:
                 self._last_line[what] = now
                 print(
                     f"{what}: {100 * done / max(total, 1):.0f}% {info}".rstrip(),

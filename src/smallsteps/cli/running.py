@@ -148,7 +148,7 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
     from smallsteps.experiment.plan import plan_lines
     from smallsteps.tasks.files import contradictions
 
-    say(recipe.to_yaml())
+    say(recipe.applicable_yaml())
     with rehearse(recipe, access()) as data:
         for line in plan_lines(recipe, data, _command()):
             say(line)

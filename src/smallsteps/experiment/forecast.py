@@ -43,6 +43,8 @@ class Forecast:
         """(label, clock, training seconds) when it last heard."""
         self._updates = 0
         self._said = 0
+        self._first = ""
+        """The first estimate."""
 
     def heard(self, label: str, row: Mapping[str, float | int | None], clock: float) -> str | None:
         """Takes the newest row of a curve, `clock` in seconds. Returns a line to show: the first
@@ -62,10 +64,13 @@ class Forecast:
         if self._said == 0 and (self._updates >= FIRST_UPDATES or self.evaluation_seconds):
             self._said = 1
             if not self.evaluation_seconds:
-                return f"{self._estimate()} of training, evaluations not counted yet"
+                self._first = self._estimate()
+                return f"{self._first} of training, evaluations not counted yet"
         if self._said == 1 and self.evaluation_seconds:
             self._said = 2
-            return f"{self._estimate()}, evaluations and test answers included"
+            estimate = self._estimate()
+            if estimate != self._first:  # else it is no news
+                return f"{estimate}, evaluations and test answers included"
         return None
 
     def measured(self, seconds: float) -> None:

@@ -7,9 +7,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -39,6 +40,8 @@ class Method:
     """All arms that a recipe may name."""
     baseline: str | None = None
     """The arm that the others are compared with."""
+    typical: str | None = None
+    """The arm that is suggested first; None: the baseline."""
     needs_chains: bool = False
     """Whether its arms learn from chains of thought; else questions and answers are enough."""
     chainless: Sequence[str] = ()
@@ -86,12 +89,42 @@ def method_of(arm: str) -> Method:
     for method in methods().values():
         if arm in method.renamed:
             raise ValueError(f"the arm {arm!r} is called {method.renamed[arm]!r} now")
-    meant = similar(arm, known)
+    meant = _arm_of_words(arm) or similar(arm, known)
     hint = f" Did you mean {meant!r}?" if meant is not None else ""
     alike = get_close_matches(arm, known, n=8, cutoff=0.3) or [
         method.arm_names()[0] for method in methods().values()
     ]
     raise ValueError(f"unknown arm {arm!r}.{hint} Known are for example {', '.join(alike)}.")
+
+
+LIKE = 0.75
+"""How like two words must be, from 0 to 1, for one to be taken for the other."""
+
+
+def _arm_of_words(name: str) -> str | None:
+    """The arm whose name has all words of `name`, or words like them: `rouge`, `ases-rouge` and
+    `ases_uni_rogue` mean ases-uni-rouge. Of several, the one most like the typical arm of its
+    method. None: there is none."""
+    typed = re.findall(r"[^\W_]+\*?", name.casefold().replace("as-es", "ases"))
+    best: tuple[float, float, str] | None = None
+    for method in methods().values():
+        typical = (method.typical or method.baseline or "").split("-")
+        for arm in method.arm_names():
+            words = arm.split("-")
+            likeness = [max(_likeness(word, other) for other in words) for word in typed]
+            if not typed or min(likeness) < LIKE:
+                continue
+            common = sum(word in typical for word in words) - len(words) / 100
+            if best is None or (sum(likeness), common) > best[:2]:
+                best = sum(likeness), common, arm
+    return None if best is None else best[2]
+
+
+def _likeness(word: str, other: str) -> float:
+    """1: the same; a beginning of three letters or more: `distill` for `distilled`."""
+    if len(word) >= 3 and word != other and other.startswith(word):
+        return 0.9
+    return SequenceMatcher(None, word, other).ratio()
 
 
 def methods_of(recipe: Arms) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -22,6 +22,7 @@ from smallsteps.config import (
     NotNegative,
     Seed,
     Settings,
+    applicable,
     apply_changes,
     read_content,
     read_settings,
@@ -159,8 +160,15 @@ class BaseRecipe(Settings):
 
     def to_yaml(self) -> str:
         """The resolved recipe with every setting."""
-        content = self.model_dump(mode="json")
-        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+        return _yaml(self.model_dump(mode="json"))
+
+    def applicable_yaml(self) -> str:
+        """The resolved recipe with every setting that means something in it."""
+        return _yaml(applicable(type(self), self.model_dump(mode="json")))
+
+
+def _yaml(content: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _sections() -> dict[str, Any]:
@@ -203,6 +211,11 @@ def make_recipe(content: dict[str, Any], origin: str = "recipe") -> Recipe:
     """A recipe from a mapping. Raises RecipeError in one line: the key, what was expected, what
     came."""
     return read_settings(Recipe, content, origin)
+
+
+def applicable_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a recipe for people to read: without settings that mean nothing in it."""
+    return applicable(Recipe, content)
 
 
 def recipe_names() -> list[str]:

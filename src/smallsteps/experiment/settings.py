@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +15,10 @@ from smallsteps.students.settings import BUNDLED
 
 class DataSettings(Settings):
     """Where chains come from and how they are split."""
+
+    only_with: ClassVar[Mapping[str, tuple[str, str]]] = dict.fromkeys(
+        ("count", "difficulty", "validation_count", "test_count"), ("chains", BUNDLED)
+    )
 
     chains: Name | Annotated[list[Name], Field(min_length=1)] = BUNDLED
     """JSONL (CSV, Parquet, hub:NAME with the extra `hub`) of id, question, rationale, answer;

@@ -15,6 +15,7 @@ import yaml
 
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.ownership import RECIPE
+from smallsteps.experiment.recipe import applicable_content
 from smallsteps.experiment.results import ArmResult, Results, read_results
 from smallsteps.report.arm_texts import arm_text
 from smallsteps.report.formats import metric_title, number
@@ -225,7 +226,7 @@ def _data(results: Results) -> list[str]:
 
 
 def _taught(results: Results, recipe: Mapping[str, Any], arm: ArmResult) -> list[str]:
-    shown = {key: value for key, value in recipe.items() if key not in LEFT_OUT}
+    shown = {key: value for key, value in applicable_content(recipe).items() if key not in LEFT_OUT}
     text = yaml.safe_dump(public(shown), sort_keys=False, allow_unicode=True, width=100)
     lines = []
     if arm.learning_rate is not None:

@@ -44,7 +44,9 @@ def segment_printer(
     tagged [ES?] or [AS?]."""
 
     def show(kind: Kind | None, text: str) -> None:
-        judged = kind is None and question is not None and bool(text.strip())
+        if not text.strip():
+            return  # a chain that opens with AS has an empty ES segment
+        judged = kind is None and question is not None
         if judged and question is not None:
             kind = judged_kind(question, text)
         console.print(_tagged(kind, text.strip(), judged), soft_wrap=True)

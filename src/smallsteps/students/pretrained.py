@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from smallsteps.errors import StudentError, json_fault, similar
 from smallsteps.students.gguf_conversion import converted
 from smallsteps.students.gguf_header import ENDING, is_gguf
-from smallsteps.students.run_student import run_student, students_below
+from smallsteps.students.run_student import named_students, run_student
 from smallsteps.students.settings import BUNDLED_STUDENTS, SMOLLM2
 from smallsteps.students.smollm2 import smollm2_folder
 
@@ -234,8 +234,8 @@ def _check_folder(label: str, folder: Path) -> None:
     if not (folder / "config.json").is_file():
         if gguf := sorted(folder.glob(f"*{ENDING}")):
             raise StudentError(f"{label}: a folder with a GGUF file. Name the file: {gguf[0]}")
-        students = students_below(folder)
-        named = f" Did you mean {' or '.join(map(str, students))}?" if students else ""
+        students = named_students(folder)
+        named = f" Did you mean {students}?" if students else ""
         raise StudentError(
             f"{label}: expected a Hugging Face model folder, but it has no config.json.{named}"
         )

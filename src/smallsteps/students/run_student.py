@@ -14,7 +14,7 @@ from smallsteps.disk import read_object
 from smallsteps.errors import StudentError
 from smallsteps.students.drive import DRIVE_FILE
 
-RUN, RESULTS = "run.json", "results.json"
+RUN, RESULTS, TRAINED = "run.json", "results.json", "trained.json"
 MAX_NAMED = 3
 """Maximum number of students that a message names."""
 
@@ -95,18 +95,34 @@ def _best(path: Path) -> Any:
 
 def _others(folder: Path, before: str) -> str:
     """The end of a message: the trained students in the folder, if there are any."""
-    names = list(map(str, students_below(folder)))
-    return f"{before}{' or '.join(names)}." if names else "."
+    names = named_students(folder)
+    return f"{before}{names}." if names else "."
 
 
-def students_below(folder: Path) -> list[Path]:
-    """The first folders of trained students below `folder`."""
+def named_students(folder: Path) -> str:
+    """The first trained students below `folder`, for messages, those that validation chose before
+    other checkpoints of their training; empty: there are none."""
     students: list[Path] = []
     for drive in _drives(folder):
-        # the halves of a pair have a drive each
-        if drive.parent.parent not in students and len(students) < MAX_NAMED:
+        if drive.parent.parent not in students:  # the halves of a pair have a drive each
             students.append(drive.parent)
-    return students
+    chosen = {student: _is_chosen(student) for student in students}
+    ordered = sorted(students, key=lambda student: not chosen[student])[:MAX_NAMED]
+    note = " (chosen on validation)"
+    # where all of them are, or none is, it tells nothing
+    marks = {student: note if chosen[student] else "" for student in ordered}
+    if len(set(marks.values())) == 1 and len(ordered) == len(students):
+        marks = dict.fromkeys(ordered, "")
+    return " or ".join(f"{student}{marks[student]}" for student in ordered)
+
+
+def _is_chosen(student: Path) -> bool:
+    """Whether the student is the checkpoint of its training that was best on validation."""
+    try:
+        folders = read_object(student.parent / TRAINED)["folders"]
+        return bool(folders["metric"] == student.name)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def _drives(folder: Path) -> Iterator[Path]:

@@ -41,5 +41,6 @@ def parse_arm(name: str) -> ArmSpec:
 METHOD = Method(
     name="as-es",
     arm_names=arm_names,
+    typical="ases-uni-rouge",
     needs_chains=True,
 )

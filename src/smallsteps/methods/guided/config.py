@@ -5,7 +5,7 @@ guided-WRITER-HOW    rationales of a writer that vote, are chosen from, or are c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -66,6 +66,10 @@ reward, estimator); None: the recipe's."""
 
 class ReaderSettings(CallSettings):
     """The large frozen model that answers."""
+
+    only_with: ClassVar[Mapping[str, tuple[str, str]]] = dict.fromkeys(
+        ("count", "budget", "noise"), ("name", "trained")
+    )
 
     name: Name = "trained"
     """A model at `base_url`, a folder of a model, a GGUF file, `smollm2`, or `trained`: a small one
@@ -217,6 +221,7 @@ METHOD = Method(
     name="guided",
     arm_names=arm_names,
     baseline=STANDARD,
+    typical=f"{PREFIX}distilled",
     reads_rationales=lambda recipe: recipe.guided.rationales == "data",
     section="guided",
     settings=GuidedSettings,
