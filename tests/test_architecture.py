@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "outputs": {"errors", "disk"},
     "devices": {"errors"},
     "threads": set(),
+    "base_style": set(),
     "team": {"errors"},
     "tasks": {"config", "errors", "records", "disk", "outputs"},
     "evaluation": {"config", "errors", "records", "tasks"},
@@ -40,6 +41,7 @@ MAY_IMPORT = {
         "generation",
     },
     "serving": {
+        "base_style",
         "errors",
         "records",
         "tasks",
@@ -95,7 +97,7 @@ MAY_IMPORT = {
         "training",
         "team",
     },
-    "report": {"errors", "disk", "records", "evaluation", "experiment", "methods"},
+    "report": {"base_style", "errors", "disk", "records", "evaluation", "experiment", "methods"},
     "publishing": {
         "errors",
         "disk",

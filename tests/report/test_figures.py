@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from smallsteps.base_style import base_style
 from smallsteps.report.figures import (
     COLOURS,
     Series,
@@ -105,7 +106,7 @@ def linear(colour: str) -> np.ndarray:
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 def test_colours_of_series_stay_apart_for_colour_blind_readers_and_on_the_paper(mode: int) -> None:
     style = files("smallsteps.report").joinpath("page.css").read_text(encoding="utf-8")
-    paper = linear(re.findall(r"--paper: (#[0-9a-f]{6})", style)[mode])
+    paper = linear(re.findall(r"--paper: (#[0-9a-f]{6})", base_style())[mode])
     colours = [
         linear(re.findall(rf"--c{place}: (#[0-9a-f]{{6}})", style)[mode])
         for place in range(COLOURS)

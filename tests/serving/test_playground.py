@@ -14,6 +14,7 @@ import pytest
 
 import smallsteps
 from browser_window import click
+from smallsteps.base_style import base_style
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.solve import solve
 from smallsteps.records import Problem
@@ -39,7 +40,7 @@ def server(tiny: Tiny, tmp_path: Path) -> Iterator[RunningServer]:
 
 
 def test_the_page_is_small_and_asks_nobody_else() -> None:
-    assert sum(file.stat().st_size for file in FILES) < 150_000
+    assert sum(file.stat().st_size for file in FILES) + len(base_style()) < 150_000
     for file in FILES:
         assert not re.search(r"https?://|//[a-z]+\.", file.read_text(encoding="utf-8")), file.name
 
@@ -49,13 +50,9 @@ def test_no_text_becomes_markup() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
 
 
-def test_segments_have_the_colours_of_the_report() -> None:
-    pages = [FILES[1], ROOT / "report" / "page.css"]
-    colours = [
-        re.findall(r"(--(?:es|as|heat)[a-z-]*): ([^;]+);", page.read_text(encoding="utf-8"))
-        for page in pages
-    ]
-    assert colours[0] == colours[1] and len(colours[0]) == 12
+def test_the_style_is_that_of_all_pages_with_its_own_rules_behind(server: RunningServer) -> None:
+    style = httpx2.get(server.url + "/playground.css").text
+    assert style == base_style() + FILES[1].read_text(encoding="utf-8")
 
 
 def test_the_page_may_run_no_script_but_its_own(server: RunningServer) -> None:

@@ -13,6 +13,7 @@ from importlib.resources import files
 
 from markupsafe import Markup, escape
 
+from smallsteps.base_style import base_style, light_colours
 from smallsteps.report import figures
 from smallsteps.report.cost_curves import Cost, CostFigure, CostLine, Level
 from smallsteps.report.formats import amount, axis_name, expense, number
@@ -301,7 +302,7 @@ def _plain_style() -> str:
     package = files("smallsteps.report")
     page = package.joinpath("page.css").read_text(encoding="utf-8")
     rules = package.joinpath("cost-figure.css").read_text(encoding="utf-8")
-    light = page[: page.index("@media")]
+    light = light_colours(base_style()) + light_colours(page)
     colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", light))
     plain = [rule for rule in rules.splitlines() if not rule.startswith("@")]
     series = [

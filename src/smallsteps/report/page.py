@@ -23,6 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import smallsteps
+from smallsteps.base_style import base_style
 from smallsteps.disk import write_text
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.ownership import PAGE
@@ -127,7 +128,7 @@ def render(run: ShownRun) -> str:
     return environment.get_template("page.html").render(
         **facts,
         sections=sections,
-        style=_inline("page.css") + _inline("cost-figure.css"),
+        style=Markup(base_style()) + _inline("page.css") + _inline("cost-figure.css"),
         script=script,
         script_digest=_digest(script),
     )

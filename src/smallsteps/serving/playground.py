@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from smallsteps.base_style import base_style
 from smallsteps.errors import DataError, UserError
 from smallsteps.records import Kind
 from smallsteps.serving.api_errors import ApiError
@@ -88,7 +89,7 @@ class Playground:
         """Of the page and of what it asks."""
         return [
             Route("/", page_file("playground.html", "text/html")),
-            Route("/playground.css", page_file("playground.css", "text/css")),
+            Route("/playground.css", style_file("playground.css")),
             Route("/playground.js", page_file("playground.js", "text/javascript")),
             Route("/playground/students", self.list_students),
             Route("/playground/entropies", self.score, methods=["POST"]),
@@ -178,10 +179,21 @@ def example_questions(students: Sequence[ServedStudent]) -> list[str]:
     ]
 
 
+def style_file(name: str) -> Any:
+    """A handler that sends a style sheet of the package behind the one that all pages share."""
+    return _sent(base_style().encode() + _read(name), "text/css")
+
+
 def page_file(name: str, kind: str) -> Any:
     """A handler that sends a file of the package."""
-    content = (files("smallsteps.serving") / name).read_bytes()
+    return _sent(_read(name), kind)
 
+
+def _read(name: str) -> bytes:
+    return (files("smallsteps.serving") / name).read_bytes()
+
+
+def _sent(content: bytes, kind: str) -> Any:
     async def send(_: Request) -> Response:
         return Response(content, media_type=kind, headers=PAGE_HEADERS)
 

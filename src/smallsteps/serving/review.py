@@ -25,7 +25,7 @@ from smallsteps.serving.api_errors import ApiError
 from smallsteps.serving.api_requests import read_body
 from smallsteps.serving.application import ERROR_HANDLERS
 from smallsteps.serving.guard import AccessRule, Application, Guard
-from smallsteps.serving.playground import page_file
+from smallsteps.serving.playground import page_file, style_file
 from smallsteps.tasks.base import Task
 from smallsteps.tasks.files import read_rows, write_rows
 from smallsteps.teaching.feedback import Feedback, append_feedback, now, read_feedback
@@ -78,7 +78,7 @@ class Review:
         """Of the page and of what it asks."""
         return [
             Route("/", page_file("review.html", "text/html")),
-            Route("/playground.css", page_file("playground.css", "text/css")),
+            Route("/playground.css", style_file("playground.css")),
             Route("/review.css", page_file("review.css", "text/css")),
             Route("/review.js", page_file("review.js", "text/javascript")),
             Route("/review/chains/{number:int}", self.chain),
