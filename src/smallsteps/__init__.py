@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smallsteps.generation.engine import open_engine
     from smallsteps.generation.generator import Decoding, EngineSettings, Generator
     from smallsteps.generation.paths import SolveSettings
+    from smallsteps.generation.server_settings import ServerSettings
     from smallsteps.generation.replies import ReplyStore
     from smallsteps.generation.solve import load_with_task as load
     from smallsteps.generation.solve import solve
@@ -74,6 +75,7 @@ _WHERE = {
     "Rewarder": "methods.guided.reward",
     "Scorer": "quality.scorer",
     "Segment": "records",
+    "ServerSettings": "generation.server_settings",
     "SolveSettings": "generation.paths",
     "StorySolver": "teaching.story_solver",
     "TrainSettings": "training.settings",
@@ -126,6 +128,7 @@ __all__ = [
     "Rewarder",
     "Scorer",
     "Segment",
+    "ServerSettings",
     "SolveSettings",
     "StorySolver",
     "TrainSettings",

@@ -122,5 +122,7 @@ def test_the_log_is_in_the_run_folder_unless_another_is_named(tmp_path: Path) ->
     logging = logging_server(recipe(**VLLM), tmp_path)
     assert logging.evaluation.server.log == str(tmp_path / "server.log")
     assert logging.digest() == recipe(**VLLM).digest()
+    plain = logging_server(recipe(engine="vllm"), tmp_path)
+    assert plain.evaluation.server.log == str(tmp_path / "server.log")
     named = recipe(engine="vllm", server={"log": "other.log"})
     assert logging_server(named, tmp_path) == named

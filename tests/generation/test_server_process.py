@@ -107,6 +107,24 @@ def test_the_last_words_of_a_server_that_ended_are_its_errors(tmp_path: Path) ->
     assert log.read_text().startswith("RuntimeError: of an earlier server\nValueError")
 
 
+def test_the_words_of_vllm_are_told_without_what_stands_before_them(tmp_path: Path) -> None:
+    lines = [
+        "(APIServer pid=7) WARNING 11-27 18:30:15 [utils.py:255] like `OSError: [Errno 24] many`",
+        "(EngineCore pid=8) ERROR 11-27 18:30:16 [core.py:9] ValueError: Free memory is too small",
+        "(EngineCore pid=8) ERROR 11-27 18:30:16 [core.py:9] Traceback of another error",
+        "RuntimeError: Engine core initialization failed.",
+    ]
+    (tmp_path / "said").write_text("\n".join(lines))
+    words = ["sh", "-c", f"cat {tmp_path / 'said'}; sleep 600"]
+    server = ServerProcess(words, weights(tmp_path), str(tmp_path / "server.log"))
+    until(lambda: "failed." in server.log.read_text())
+    said = server.last_lines()
+    server.stop()
+    assert said.startswith(
+        ": ValueError: Free memory is too small | RuntimeError: Engine core initialization failed."
+    )
+
+
 def test_without_errors_the_last_lines_are_named_and_without_lines_nothing(tmp_path: Path) -> None:
     said = "print('one\\ntwo\\nthree\\nfour'); import time; time.sleep(600)"
     server = ServerProcess([sys.executable, "-uc", said], weights(tmp_path))

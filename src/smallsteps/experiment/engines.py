@@ -21,20 +21,21 @@ def check_engine(evaluation: EvaluationSettings, causal: bool | None) -> None:
             "student is an encoder-decoder. Type evaluation.engine=local, or name a causal "
             "student, such as student.name=smollm2."
         )
-    if evaluation.server.base_url is not None:
+    server = evaluation.writing().server
+    if server.base_url is not None:
         raise RecipeError(
             "evaluation.server.base_url: a run has a student for each arm and seed, and a server "
             "that runs already has one. Leave it out: servers are started as they are needed."
         )
     try:
-        evaluation.server.check_installed()
+        server.check_installed()
     except RecipeError as error:
         raise RecipeError(f"evaluation.engine: {error}") from None
 
 
 def logging_server(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with a place for the server's log: in the run folder, where it names no other."""
-    server = recipe.evaluation.server
+    server = recipe.evaluation.writing().server
     if recipe.evaluation.engine == "local" or server.log is not None:
         return recipe
     server = server.changed(log=str(folder / SERVER_LOG))

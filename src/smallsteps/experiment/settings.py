@@ -84,17 +84,20 @@ class EvaluationSettings(Settings):
     engine: Literal["local", "vllm"] = "local"
     """What writes the answers of causal students, exams included: this process, or a vLLM server
     that is started with their weights. Measurements during a training and rollouts are local."""
-    server: ServerSettings = Field(default_factory=ServerSettings)
-    """How that server is started; of the engine `vllm` only."""
+    server: ServerSettings | None = None
+    """How that server is started, where not by `vllm serve`; of the engine `vllm` only."""
 
     def effects(self) -> dict[str, Any]:
         """Without the engine where it is the local one: runs from before it was a key keep their
-        digest."""
+        digest. A server that is not named is the default one."""
         content = super().effects()
         if self.engine == "local":
             del content["engine"], content["server"]
+        else:
+            content["server"] = self.writing().server.effects()
         return content
 
     def writing(self) -> EngineSettings:
         """How students write answers."""
-        return EngineSettings(engine=self.engine, batch_size=self.batch_size, server=self.server)
+        server = self.server or ServerSettings()
+        return EngineSettings(engine=self.engine, batch_size=self.batch_size, server=server)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,10 +19,14 @@ from smallsteps.errors import EngineError
 from smallsteps.generation import minder
 from smallsteps.generation.bodies import one_line
 
-LAST_LINES = 3
-"""Lines of a server's output that reach a message."""
+LAST_LINES, LONGEST = 3, 500
+"""Lines and characters of a server's output that reach a message."""
 LOOKED_AT = 65_536
 """Bytes at the end of the output in which they are looked for."""
+_HEADER = re.compile(r"^(\(\w+ pid=\d+\) )?([A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\] )?")
+"""What vLLM writes before each line: process, level, time, place."""
+_ERROR = re.compile(r"([\w.]*(Error|Exception)|.{0,40}\berror): ")
+"""How a line begins that names an error."""
 
 
 class ServerProcess:
@@ -77,10 +82,8 @@ class ServerProcess:
             size = output.seek(0, os.SEEK_END)
             output.seek(max(self._began, size - LOOKED_AT))
             lines = output.read().decode(errors="replace").splitlines()
-        lines = [line.strip() for line in lines if line.strip()]
-        errors = [line for line in lines if "Error: " in line or "error: " in line]
-        chosen = list(dict.fromkeys(errors or lines))[-LAST_LINES:]
-        said = f": {one_line(' | '.join(chosen))}" if chosen else " without a word"
+        chosen = telling_lines([_HEADER.sub("", line.strip()) for line in lines if line.strip()])
+        said = f": {one_line(' | '.join(chosen), LONGEST)}" if chosen else " without a word"
         return f"{said}. Its whole output: {self.log}"
 
     def stop(self) -> None:
@@ -95,6 +98,23 @@ class ServerProcess:
             self._minder.wait()
         if not self._keeps_log:
             self.log.unlink(missing_ok=True)
+
+
+def telling_lines(lines: Sequence[str]) -> list[str]:
+    """Of a server's output the first error and the last one, which often only says that there was a
+    first one; of each also what is said below it. Without errors the last lines.
+
+    >>> telling_lines(["up", "ValueError: bad", "no room", "Traceback", "RuntimeError: see above"])
+    ['ValueError: bad', 'no room', 'RuntimeError: see above']
+    >>> telling_lines(["a", "b", "c", "d"])
+    ['b', 'c', 'd']
+    """
+    errors = [place for place, line in enumerate(lines) if _ERROR.match(line)]
+    if not errors:
+        return list(lines[-LAST_LINES:])
+    pairs = [lines[place : place + 2] for place in (errors[0], errors[-1])]
+    told = [line for pair in pairs for line in pair if not line.startswith("Traceback")]
+    return list(dict.fromkeys(told))
 
 
 def free_port() -> int:

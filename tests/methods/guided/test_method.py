@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fake_readers import CHAINS, GOLD, PROBLEMS, TASK, LastWordModel
-from smallsteps.generation.generator import Decoding
+from smallsteps.generation.generator import Decoding, EngineSettings
+from smallsteps.generation.server_settings import ServerSettings
 from smallsteps.methods.guided.method import (
     Reasoning,
     count_rationales,
@@ -24,6 +25,7 @@ from smallsteps.methods.guided.method import (
 from smallsteps.methods.guided.rationales import WrittenRationale
 from smallsteps.methods.guided.reader import Reader
 from smallsteps.records import Rationale
+from token_server import answering
 
 
 def right(answers):
@@ -159,3 +161,12 @@ def test_a_student_writes_samples_that_can_be_told_apart(tiny):
     assert samples == write_rationales(student, PROBLEMS[:2], TASK, sampled, samples=3)
     read = len(student.source_ids(TASK, TASK.render(PROBLEMS[0])))
     assert samples[0][0].tokens > read, "what it reads is counted too"
+
+
+def test_a_server_writes_the_same_rationales(tiny, server):
+    student = tiny("llama")
+    server.answer = answering(student.model)
+    settings = EngineSettings(engine="vllm", server=ServerSettings(base_url=server.url))
+    greedy = Decoding(max_new_tokens=12)
+    written = write_rationales(student, PROBLEMS, TASK, greedy, settings=settings)
+    assert written == write_rationales(student, PROBLEMS, TASK, greedy) and server.calls
