@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from smallsteps.generation.engine import open_engine
     from smallsteps.generation.generator import Decoding, EngineSettings, Generator
     from smallsteps.generation.paths import SolveSettings
-    from smallsteps.generation.server_settings import ServerSettings
     from smallsteps.generation.replies import ReplyStore
+    from smallsteps.generation.server_settings import ServerSettings
     from smallsteps.generation.solve import load_with_task as load
     from smallsteps.generation.solve import solve
     from smallsteps.methods.guided.config import RewardSettings
