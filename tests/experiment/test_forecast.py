@@ -79,3 +79,10 @@ def test_a_second_estimate_that_says_the_same_is_not_said():
     assert [line for line in lines if line] == [
         "estimate for the whole run: about 1 min more of training, evaluations not counted yet"
     ]
+
+
+def test_a_command_that_makes_some_arms_speaks_of_itself():
+    forecast = Forecast({LABEL: 1000}, evaluations=1, answers=0, work="this command")
+    lines = [forecast.heard(LABEL, row(100 * n, 60.0 * n), 60.0 * n) for n in (1, 2, 3)]
+    assert lines[-1].startswith("estimate for this command: about 7 min more of training")
+    assert forecast.brief() == "this command: 7 min left"

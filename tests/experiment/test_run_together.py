@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from smallsteps.errors import RecipeError
+from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
 from smallsteps.experiment.so_far import read_so_far
@@ -100,6 +101,22 @@ def test_a_process_makes_only_what_it_is_told_and_the_last_compares(recipe_of, l
     assert [arm.name for arm in last.arms] == ["direct", "ases-uni-ent"]
     assert lasting(last) == lasting(run(recipe, tmp_path / "whole"))
     assert read_so_far(out).state == "finished"
+
+
+def test_the_estimate_is_of_the_arms_that_this_command_makes(recipe_of, tmp_path, monkeypatch):
+    """The trap: "6 h left" of a command that makes one arm of many."""
+    estimated = []
+
+    def recorded(tokens, *more, **settings):
+        estimated.append((sorted(tokens), sorted(settings["trials"]), settings["work"]))
+        return Forecast(tokens, *more, **settings)
+
+    monkeypatch.setattr("smallsteps.experiment.check.Forecast", recorded)
+    rates = {"budget": 300, "learning_rate": [1e-3, 1e-2], "evaluations": 1}
+    recipe = recipe_of(arms=["direct", "answer-only"], seeds=[0, 1], train=rates)
+    run(recipe, tmp_path / "run", only=["answer-only@1"])
+    searched = [f"answer-only, seed 0, learning rate {rate}" for rate in ("0.001", "0.01")]
+    assert estimated == [(["answer-only, seed 1"], searched, "this command")]
 
 
 def test_what_the_recipe_does_not_have_cannot_be_made(recipe_of, tmp_path):

@@ -25,8 +25,8 @@ class Planned(Exception):
 def planned_updates(recipe, folder, monkeypatch):
     """Label of each model -> the updates that a run of the recipe plans."""
 
-    def stop(lab, arms):
-        plan_chain_arms(lab, arms)
+    def stop(lab, arms, only):
+        plan_chain_arms(lab, arms, only)
         raise Planned
 
     monkeypatch.setattr(runner, "plan_chain_arms", stop)

@@ -141,17 +141,22 @@ def _find_odd(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
     write_json(folder / "left-out.json", rows)
 
 
-def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
-    """Builds what each arm trains on, checks it, and plans the run. Raises TrainingError that names
-    the arm."""
+def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm], only: Sequence[str] = ()) -> None:
+    """Builds what each arm trains on, checks it, and plans the run. `only`: `ARM@SEED` of the arms
+    whose duration is estimated, those that this process makes; empty: all. Raises TrainingError
+    that names the arm."""
     folder = lab.run.stage("plan", lambda place: _plan(lab, arms, place), alone=True)
     plans = json.loads((folder / "plans.json").read_text(encoding="utf-8"))
     train = lab.recipe.train
     tokens: dict[str, int] = {}
+    mine: set[str] = set()
+    """Labels of the models, and of their trials, that this process may train."""
     for seed in lab.recipe.seeds:
         for arm in arms:
             for trained, label in arm.trainings(lab.recipe, seed):
-                tokens |= _by_model(plans[trained.name]["tokens"], label)
+                of_arm = _by_model(plans[trained.name]["tokens"], label)
+                tokens |= of_arm
+                mine |= of_arm.keys() if not only or f"{arm.name}@{seed}" in only else set()
     trials: dict[str, int] = {}
     for arm in arms if len(train.rates) > 1 else ():
         for trained, label in arm.trainings(lab.recipe, lab.recipe.seeds[0]):
@@ -160,6 +165,7 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
                 trials |= {
                     name: round(train.search_share * count) for name, count in of_models.items()
                 }
+                mine |= of_models.keys() if any(_is_of(place, arm) for place in only) else set()
     arm_count, model_count = counted(len(plans), "arm"), counted(len(tokens), "model")
     until = train.until
     about = "at most about" if until == "plateau" else "about"
@@ -192,8 +198,18 @@ def plan_chain_arms(lab: Lab, arms: Sequence[ChainArm]) -> None:
     tests = checkpoints * len(lab.data.test) + further
     answers = tests / max(1, len(validation))
     lab.forecast = Forecast(
-        tokens, train.evaluations, answers, trials=trials, at_most=until == "plateau"
+        {label: count for label, count in tokens.items() if label in mine},
+        train.evaluations,
+        answers,
+        trials={label: count for label, count in trials.items() if not only or label in mine},
+        at_most=until == "plateau",
+        work="this command" if only else "the whole run",
     )
+
+
+def _is_of(place: str, arm: ChainArm) -> bool:
+    """Whether `ARM@SEED` names the arm, at any seed: its learning rate is searched once."""
+    return place.rpartition("@")[0] == arm.name
 
 
 def _by_model(counts: Mapping[str, int], label: str) -> dict[str, int]:

@@ -25,15 +25,18 @@ class Forecast:
         *,
         trials: Mapping[str, int] | None = None,
         at_most: bool = False,
+        work: str = "the whole run",
     ) -> None:
         """tokens: label of each model that will be trained, and its training tokens. evaluations:
         of each model. answers: what answering the test problems costs, in evaluations. trials: as
         tokens, of short trainings that are evaluated once and answer nothing. at_most: whether
-        trainings may end before these tokens, at their plateau."""
+        trainings may end before these tokens, at their plateau. work: what these trainings are
+        together."""
         self.trials = frozenset(trials or {})
         self.tokens = {**tokens, **(trials or {})}
         self.evaluations = evaluations
         self.answers = answers
+        self.work = work
         self._bound = "at most " if at_most else ""
         self.seconds_of_tokens: dict[str, tuple[float, float]] = {}
         """Label -> (tokens, seconds) of its training so far."""
@@ -103,16 +106,16 @@ class Forecast:
         return rate * to_train + to_measure * (sum(times) / len(times) if times else 0.0)
 
     def brief(self) -> str:
-        """The rest of the run in a few words, for a progress bar."""
+        """The rest of the work in a few words, for a progress bar."""
         left = self.left()
         return (
             ""
             if left is None or not self._said
-            else f"whole run: {self._bound}{rounded(left)} left"
+            else f"{self.work.removeprefix('the ')}: {self._bound}{rounded(left)} left"
         )
 
     def _estimate(self) -> str:
-        return f"estimate for the whole run: {self._bound}about {rounded(self.left() or 0.0)} more"
+        return f"estimate for {self.work}: {self._bound}about {rounded(self.left() or 0.0)} more"
 
 
 def rounded(seconds: float) -> str:

@@ -144,7 +144,7 @@ def _run_arms(
         if folder.growth is not None:
             _grow(lab, runs, folder.growth)
         if chain_arms:
-            plan_chain_arms(lab, chain_arms)
+            plan_chain_arms(lab, chain_arms, only)
             lab.check_student = None
         for method_run in runs.values():
             method_run.prepare()
