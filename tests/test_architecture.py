@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "evaluation": {"config", "errors", "records", "tasks"},
     "segments": {"config", "errors", "records", "tasks", "evaluation", "students"},
     "students": {"config", "errors", "disk", "lock", "records", "tasks", "devices"},
-    "training": {"config", "errors", "disk", "records", "tasks", "students"},
+    "training": {"config", "errors", "disk", "records", "tasks", "students", "team"},
     "generation": {"config", "errors", "records", "tasks", "students", "team", "threads"},
     "teaching": {
         "config",

@@ -97,6 +97,13 @@ def test_settings_are_frozen_and_a_changed_copy_is_checked():
         settings.changed(cuont=6)
 
 
+def test_a_changed_copy_knows_what_was_set_by_hand():
+    copy = Outer(count=5).changed(inner=Inner(rate=2))
+    assert copy.model_fields_set == {"count", "inner"}
+    assert copy.changed(count=5).model_fields_set == {"count", "inner"}
+    assert Inner().changed().model_fields_set == set()
+
+
 def test_a_password_in_a_value_is_not_repeated():
     with pytest.raises(RecipeError, match=r"got 'http://…@host'") as raised:
         Outer(count="http://me:secret@host")  # type: ignore[arg-type]

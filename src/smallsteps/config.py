@@ -132,7 +132,10 @@ class Settings(BaseModel, metaclass=_SettingsMeta):
 
     def changed(self, **values: Any) -> Self:
         """A copy with other values, checked like any other. Raises RecipeError."""
-        return type(self)(**{**dict(self), **values})
+        copy = type(self)(**{**dict(self), **values})
+        # what nobody set in the original counts as not set in the copy either
+        copy.__pydantic_fields_set__.intersection_update(self.model_fields_set | values.keys())
+        return copy
 
     def effects(self) -> dict[str, Any]:
         """The settings as JSON values, without the keys that change no result, in nested sections

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from smallsteps.cli.main import main
 from smallsteps.errors import RecipeError, StudentError
 from smallsteps.quality.model_judges import EncoderJudge, NliJudge
 from smallsteps.students.loading import load_student
-from smallsteps.students.pretrained import ModelFiles
+from smallsteps.students.pretrained import ModelFiles, by_every_process
 from smallsteps.students.settings import BUNDLED_STUDENTS
 from smallsteps.students.student import Student
 
@@ -289,3 +290,17 @@ def test_weights_whose_copy_was_cut_off_are_named_with_what_to_do(tiny: Tiny, tm
     )
     with pytest.raises(StudentError, match=message):
         load_student(tmp_path / "m")
+
+
+def test_every_process_of_a_launch_reads_the_weights(monkeypatch):
+    """Else transformers leaves all but the first with weights that are not there."""
+    name = "FSDP_CPU_RAM_EFFICIENT_LOADING"
+    monkeypatch.setenv(name, "true")
+    with pytest.raises(KeyError), by_every_process():
+        assert name not in os.environ
+        raise KeyError
+    assert os.environ[name] == "true"
+    monkeypatch.delenv(name)
+    with by_every_process():
+        pass
+    assert name not in os.environ

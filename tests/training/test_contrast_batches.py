@@ -54,3 +54,13 @@ def test_labels_of_an_encoder_decoder_are_predicted_from_the_place_before():
     assert flat[batch.ends].flatten().tolist() == [1, 1, 1]
     for number, rationale in enumerate(TRIPLE.rationales):
         assert flat[batch.owner == number].tolist() == list(rationale.target)
+
+
+def test_in_one_pass_rationales_of_all_lengths_go_through_the_decoder_at_once():
+    items = [TRIPLE, item((5,), (7, 1), (*range(2, 90), 1), (9, 1))]
+    apart, together = collate_pairs(items, 0), collate_pairs(items, 0, one_pass=True)
+    assert len(apart.inputs) > 1 and [len(inputs) for inputs in together.inputs] == [6]
+    for batch in (apart, together):
+        flat = torch.cat([inputs.flatten() for inputs in batch.inputs])
+        assert flat[batch.ends].flatten().tolist() == [1] * 6
+    assert apart.labels.tolist() == together.labels.tolist()

@@ -139,7 +139,7 @@ def test_a_training_that_went_further_gives_its_student_the_weights_of_its_check
         ("training_step", 2, UpdateTrainer, False),  # before the first checkpoint
         ("training_step", 5, UpdateTrainer, False),  # between two
         ("evaluate", 2, UpdateTrainer, False),  # a candidate without its checkpoint
-        ("_save", 2, UpdateTrainer, False),  # a torn checkpoint
+        ("_write_weights", 2, UpdateTrainer, False),  # a torn checkpoint
         ("complete", 3, trainer_module, True),  # everything but the marker of a candidate
         ("complete", 4, trainer_module, False),  # a whole checkpoint, what it replaces still there
         ("tidy", 2, trainer_module, False),  # a checkpoint whose predecessor is still there

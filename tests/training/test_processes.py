@@ -9,8 +9,11 @@ from smallsteps.errors import InternalError, TrainingError
 from smallsteps.training.processes import (
     all_agree,
     check_processes,
+    from_all,
     from_first,
     is_first,
+    own_device,
+    place_in_launch,
     seed_of,
     sum_over_processes,
 )
@@ -31,6 +34,8 @@ def test_one_process_agrees_with_itself():
     value = torch.tensor(3.5, dtype=torch.float64)
     sum_over_processes([value])
     assert from_first(value) == 3.5
+    assert from_all("mine") == ["mine"] and place_in_launch() == (0, 1)
+    assert own_device(torch.device("cuda:1")) == torch.device("cuda:1")
 
 
 def test_each_update_and_process_has_a_seed_of_its_own():

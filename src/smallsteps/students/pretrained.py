@@ -9,6 +9,7 @@ module loads a model."""
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -170,7 +171,7 @@ class ModelFiles:
         """(the model on the CPU, names of weights that its files lack). auto: a class of
         transformers, such as `AutoModel`."""
         try:
-            with no_progress_bars():
+            with no_progress_bars(), by_every_process():
                 model, info = auto.from_pretrained(
                     self.source,
                     dtype=dtype,
@@ -318,3 +319,17 @@ def no_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def by_every_process() -> Iterator[None]:
+    """Every process of a launch reads a model's weights. With `fsdp_cpu_ram_efficient_loading` of
+    accelerate's config transformers would let the first one read them, and leave the others with
+    weights that are not there."""
+    name = "FSDP_CPU_RAM_EFFICIENT_LOADING"
+    before = os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[name] = before

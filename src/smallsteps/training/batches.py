@@ -223,6 +223,18 @@ def micro_batches(rows: Sequence[L], limit: int, device_type: str = "cpu") -> li
     return [[rows[index] for index in batch] for batch in batches]
 
 
+def level(batches: Sequence[list[L]], count: int, spare: L | None) -> list[tuple[list[L], float]]:
+    """`batches`, each with the factor 1, and as many batches of `spare` alone with the factor 0 as
+    make `count`: processes that share weights must make equally many passes.
+
+    >>> level([["a", "b"]], 2, "c")
+    [(['a', 'b'], 1.0), (['c'], 0.0)]
+    """
+    missing = count - len(batches)
+    spares = [] if spare is None else [([spare], 0.0)] * missing
+    return [*((batch, 1.0) for batch in batches), *spares]
+
+
 class Batch(NamedTuple):
     """The tensors of one micro-batch, padded on the right; masks come from lengths, never from the
     padding id."""

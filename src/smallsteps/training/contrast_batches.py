@@ -69,10 +69,13 @@ def _moved(part: Any, device: torch.device) -> Any:
 
 
 def collate_pairs(
-    items: Sequence[ContrastItem], start_id: int, device_type: str = "cpu"
+    items: Sequence[ContrastItem],
+    start_id: int,
+    device_type: str = "cpu",
+    one_pass: bool = False,
 ) -> ContrastBatch:
     """Items for an encoder-decoder, whose decoder starts with `start_id`, on the CPU; cut for a
-    device of this type."""
+    device of this type. one_pass: rationales of all lengths go through the decoder at once."""
     parts = len(items[0].rationales)
     rows = [item.rationales[part] for part in range(parts) for item in items]
     one_source = all(
@@ -81,9 +84,10 @@ def collate_pairs(
         for rationale in item.rationales
     )
     source, source_mask = pad([row.source for row in (rows[: len(items)] if one_source else rows)])
-    groups = batches_by_length(
-        [(0, 1 + len(row.target)) for row in rows], overhead=batch_overhead(device_type)
-    )
+    sizes = [(0, 1 + len(row.target)) for row in rows]
+    groups = batches_by_length(sizes, overhead=batch_overhead(device_type))
+    if one_pass:
+        groups = [list(range(len(rows)))]
     padded = [pad([(start_id, *rows[number].target) for number in group]) for group in groups]
     source_rows = [
         torch.tensor([number % len(items) if one_source else number for number in group])

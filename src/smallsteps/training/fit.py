@@ -5,11 +5,11 @@
 AS-ES method page, section 5. Ours are: what an update is (a fixed set of examples in micro-batches
 by length with one normaliser), the schedule over tokens, and the choice of checkpoints. A killed
 run goes on to the very weights of one that was not. Several processes (torchrun, accelerate launch)
-share each update.
+share each update, and with FSDP in accelerate's config the weights too.
 
 With `until: plateau` budget or passes are the most that is trained: all updates up to there are
 planned, and an evaluation may end the training before (`choice.py`). Not here: an update itself
-(`trainer.py`), FSDP and DeepSpeed."""
+(`trainer.py`), the split of weights (`sharding.py`)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from smallsteps.records import Example
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
+from smallsteps.training.accelerate_config import sharding_of_launch, with_launch_dtype
 from smallsteps.training.batches import Plan
 from smallsteps.training.checkpoints import (
     claim,
@@ -126,7 +127,8 @@ class Training:
         """As `fit`, whose errors it raises. `ends_at_plateau`: False where the settings may say
         `until: plateau`, but the caller decides when the training is over."""
         task = get_task(task)
-        settings = settings.for_student(student)
+        self.sharding = sharding_of_launch()
+        settings = with_launch_dtype(settings.for_student(student))
         self.student, self.out = student, Path(out)
         self.measures, self.progress = Measures(bleu, metric), progress
         checked = preflight(student, train, validation, settings, task, seed)
@@ -221,9 +223,17 @@ class Training:
         evaluations = self.plan.evaluations(settings.evaluations)
         choice = Choice.of(evaluations, self.patience, self._state)
         trainer = UpdateTrainer(
-            self.job, arguments, self.measures, self.progress, self._state, choice, until
+            self.job,
+            arguments,
+            self.measures,
+            self.progress,
+            self._state,
+            choice,
+            until,
+            self.sharding,
         )
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        trainer.end()
         self._state = read_state(latest_checkpoint(self.out))
         self._loaded_update = int(self._state["update"])
         self.student.model.eval()

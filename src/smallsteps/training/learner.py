@@ -4,7 +4,9 @@
     estimate   advantages and weights of the tokens (`estimators.py`)
     update     `epochs` times over all micro-batches: the policy loss (`policy.py`), one AdamW step
 
-Which rollouts, which rewards and when to save is decided by `reinforce.py`."""
+Several processes share the rollouts of a step, and with FSDP in accelerate's config the weights of
+student and reference too (`sharding.py`). Which rollouts, which rewards and when to save is decided
+by `reinforce.py`."""
 
 from __future__ import annotations
 
@@ -16,13 +18,25 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from smallsteps.students.batching import batch_overhead, batches_by_length
 from smallsteps.students.student import Student
-from smallsteps.training.batches import Encoded
+from smallsteps.training.accelerate_config import dtype_of_launch, sharding_of_launch
+from smallsteps.training.batches import Encoded, level, micro_batches, share
 from smallsteps.training.estimators import ESTIMATORS, Advantages, Step
 from smallsteps.training.policy import Policy, PolicySums, Tokens, policy_loss
+from smallsteps.training.processes import from_all, place_in_launch, sum_over_processes
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
 from smallsteps.training.settings import ReinforceSettings
+from smallsteps.training.sharding import (
+    Shards,
+    load_optimizer_state,
+    shard_module,
+    start_alike,
+    whole_optimizer_state,
+    whole_weights,
+)
+
+NOWHERE = -1
+"""Place of a row that does not count."""
 
 
 class Learned(NamedTuple):
@@ -53,6 +67,39 @@ class ReadBatch:
         """Written tokens of each rollout."""
         return [row.loss_tokens for row in self.rows]
 
+    @property
+    def counts(self) -> bool:
+        """False: this pass is made only because other processes make one."""
+        return self.places != [NOWHERE]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A rollout with a token."""
+
+    place: int
+    """Among all rollouts of the step."""
+    encoded: Encoded
+
+    @property
+    def source(self) -> Sequence[int]:
+        return self.encoded.source
+
+    @property
+    def target(self) -> Sequence[int]:
+        return self.encoded.target
+
+
+class Known(NamedTuple):
+    """What the estimate needs of one rollout."""
+
+    place: int
+    length: int
+    log_ratio: float
+    """log pi - log pi_ref, nats."""
+    values: Tensor | None
+    """Of its tokens, on the CPU, with a value head."""
+
 
 class Learner:
     """The student, the frozen one that training began with, and the optimizer."""
@@ -64,11 +111,23 @@ class Learner:
         self.student, self.settings = student, settings
         self.micro_batch_tokens = micro_batch_tokens
         self.estimator = ESTIMATORS[settings.estimator]
+        self.rank, self.world = place_in_launch()
+        sharding = sharding_of_launch()
+        dtype = torch.bfloat16 if dtype_of_launch() == "bfloat16" else torch.float32
         model: nn.Module = student.model
         model.eval()
-        self.reference = Policy(deepcopy(model).requires_grad_(False))
-        self.policy = Policy(model, with_values=self.estimator.value_head)
-        self.trained = [p for p in model.parameters() if p.requires_grad]
+        start_alike(model)
+        self.reference = Policy(deepcopy(model).requires_grad_(False), dtype=dtype)
+        self.plain = Policy(model, with_values=self.estimator.value_head, dtype=dtype)
+        """With the student's model, whose weights are elsewhere where they are in shards."""
+        self.shards = Shards(self.plain) if sharding else None
+        self.policy: Any = self.plain
+        """What is trained."""
+        if self.shards and sharding:
+            self.policy = self.shards.twin
+            self.shards.split(self.policy, sharding, dtype)
+            shard_module(self.reference, sharding, dtype)
+        self.trained = [p for p in self.policy.model.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [{"params": self.trained, "lr": settings.learning_rate}]
         if self.policy.value is not None:
             value_parameters = list(self.policy.value.parameters())
@@ -77,13 +136,23 @@ class Learner:
         self.highest_rates = [group["lr"] for group in groups]
 
     def state(self) -> dict[str, Any]:
-        """What a killed run goes on from, besides the student that it began with."""
-        return {"policy": self.policy.state_dict(), "optimizer": self.optimizer.state_dict()}
+        """What a killed run goes on from, besides the student that it began with; what the first
+        process gets is complete. To be asked for within `whole_weights`, by all processes."""
+        optimizer = whole_optimizer_state(self.optimizer)
+        return {"policy": self.plain.state_dict(), "optimizer": optimizer}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`."""
-        self.policy.load_state_dict(state["policy"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        """Go on from `state()`, in as many processes as there are now."""
+        with whole_weights(self.plain):
+            self.plain.load_state_dict(state["policy"])
+            if self.shards:
+                self.shards.take()
+        load_optimizer_state(self.optimizer, state["optimizer"])
+
+    def end(self) -> None:
+        """The student has its whole weights again."""
+        if self.shards:
+            self.shards.join()
 
     def learn(
         self, groups: Sequence[Sequence[Rollout]], rewards: Sequence[Sequence[float]], step: int
@@ -92,7 +161,8 @@ class Learner:
         rollouts = [rollout for group in groups for rollout in group]
         batches = self._read(rollouts)
         tokens = self._estimate(batches, rewards)
-        row = _engine_gap(batches, rollouts)
+        row = self._engine_gap(batches, rollouts)
+        count = sum(len(rollout.target) for rollout in rollouts)
         for epoch in range(self.settings.epochs):
             sums, norm = self._gradient(batches, tokens)
             loss = float(sums.loss)
@@ -103,7 +173,7 @@ class Learner:
                     f"Lower learning_rate ({self.settings.learning_rate}).",
                 )
             self._apply(step)
-            row |= self._figures(sums, float(norm), sum(len(batch.old) for batch in batches), epoch)
+            row |= self._figures(sums, float(norm), count, epoch)
         if row["kl"] > self.settings.kl_limit:
             return Learned(
                 row,
@@ -116,43 +186,58 @@ class Learner:
     # ---- before the updates ----
 
     def _read(self, rollouts: Sequence[Rollout]) -> list[ReadBatch]:
-        """Micro-batches of rollouts of like length. Rollouts without a token are left out."""
-        written = [place for place, rollout in enumerate(rollouts) if rollout.target]
-        rows = [encode_rollout(rollouts[place], self.student) for place in written]
-        sizes = [(len(row.source), len(row.target)) for row in rows]
-        overhead = batch_overhead(self.student.device.type)
+        """This process's micro-batches of rollouts of like length. Rollouts without a token are
+        left out."""
         batches = []
         with torch.no_grad():
-            for indices in batches_by_length(sizes, self.micro_batch_tokens, overhead=overhead):
-                batch_rows = [rows[index] for index in indices]
-                batch = batch_of(batch_rows, self.student)
+            for chosen in self._passes(rollouts):
+                rows = [row.encoded for row in chosen]
+                batch = batch_of(rows, self.student)
                 old, values = self.policy(batch)
                 reference, _ = self.reference(batch)
-                places = [written[index] for index in indices]
-                batches.append(ReadBatch(places, batch_rows, old, reference, values))
+                places = [row.place for row in chosen]
+                batches.append(ReadBatch(places, rows, old, reference, values))
         return batches
+
+    def _passes(self, rollouts: Sequence[Rollout]) -> list[list[_Written]]:
+        """Rows of each pass that this process makes; the passes of those that share weights are
+        equally many, and where it has nothing to do in one, its row has the place `NOWHERE`."""
+        written = [
+            _Written(place, encode_rollout(rollout, self.student))
+            for place, rollout in enumerate(rollouts)
+            if rollout.target
+        ]
+        device_type = self.student.device.type
+        shares = [share(written, rank, self.world) for rank in range(self.world)]
+        if self.world == 1:
+            shares = [written]
+        batches = [micro_batches(rows, self.micro_batch_tokens, device_type) for rows in shares]
+        count = max(map(len, batches)) if self.shards else len(batches[self.rank])
+        shortest = min(written, key=lambda row: row.encoded.tokens, default=None)
+        spare = None if shortest is None else _Written(NOWHERE, shortest.encoded)
+        return [rows for rows, _ in level(batches[self.rank], count, spare)]
 
     def _estimate(
         self, batches: Sequence[ReadBatch], rewards: Sequence[Sequence[float]]
     ) -> list[Tokens]:
-        """What the loss needs of each batch's tokens."""
+        """What the loss needs of each batch's tokens: estimated from the rollouts of all
+        processes."""
         table = torch.tensor(rewards, dtype=torch.float64)
         log_ratios = torch.zeros(table.numel())
-        values: list[Tensor] = []
-        for batch in batches:
-            differences = (batch.old - batch.reference).split(batch.lengths)
-            log_ratios[batch.places] = torch.stack([d.sum() for d in differences]).float().cpu()
-            if batch.values is not None:
-                values += batch.values.split(batch.lengths)
+        read = from_all([known for batch in batches if batch.counts for known in _known(batch)])
+        every = [known for of_process in read for known in of_process]
+        for known in every:
+            log_ratios[known.place] = known.log_ratio
         step = Step(
             rewards=table,
             log_ratios=log_ratios.view_as(table),
-            places=torch.tensor([place for batch in batches for place in batch.places]),
-            lengths=torch.tensor([length for batch in batches for length in batch.lengths]),
-            values=tuple(values),
+            places=torch.tensor([known.place for known in every]),
+            lengths=torch.tensor([known.length for known in every]),
+            values=tuple(known.values for known in every if known.values is not None),
         )
         estimated = self.estimator.estimate(step, self.settings)
-        return _split(estimated, batches)
+        before = sum(known.length for of_process in read[: self.rank] for known in of_process)
+        return _split(estimated, before, batches)
 
     # ---- the updates ----
 
@@ -174,10 +259,25 @@ class Learner:
                 values=values,
                 value_weight=settings.value_weight,
             )
-            batch_sums.loss.backward()
-            sums = sums.plus(batch_sums)
+            if batch.counts:
+                batch_sums.loss.backward()
+                sums = sums.plus(batch_sums)
+            else:
+                (0.0 * batch_sums.loss).backward()
+        summed = torch.stack(sums).to(self.student.device)
+        sum_over_processes([summed, *([] if self.shards else self._gradients())])
         limit = settings.max_grad_norm or float("inf")
-        return sums, torch.nn.utils.clip_grad_norm_(self.trained, limit)
+        norm: Any = torch.nn.utils.clip_grad_norm_(self.trained, limit)
+        return PolicySums(*summed.cpu()), norm.full_tensor() if self.shards else norm
+
+    def _gradients(self) -> list[Tensor]:
+        """Of all weights; 0 where this process had nothing that reaches one."""
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        if self.world > 1:
+            for weight in weights:
+                if weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+        return [weight.grad for weight in weights if weight.grad is not None]
 
     def _apply(self, step: int) -> None:
         """One AdamW step; over the first steps the learning rate rises."""
@@ -185,6 +285,26 @@ class Learner:
         for group, rate in zip(self.optimizer.param_groups, self.highest_rates, strict=True):
             group["lr"] = rate * rise
         self.optimizer.step()
+
+    def _engine_gap(
+        self, batches: Sequence[ReadBatch], rollouts: Sequence[Rollout]
+    ) -> dict[str, float]:
+        """How far the engine's log-probabilities are from the student's, mean over tokens; empty
+        where the engine gave none. Large values mean that the engine draws from another
+        distribution than the one that is trained."""
+        counted = [batch for batch in batches if batch.counts]
+        drawn = [
+            logprob
+            for batch in counted
+            for place in batch.places
+            for logprob in rollouts[place].logprobs
+        ]
+        gaps = torch.zeros(0)
+        if drawn:
+            gaps = (torch.tensor(drawn) - torch.cat([batch.old for batch in counted]).cpu()).abs()
+        read = from_all(gaps)
+        gaps = torch.cat(read)
+        return {"engine_gap": float(gaps.mean())} if len(gaps) else {}
 
     def _figures(self, sums: PolicySums, norm: float, tokens: int, epoch: int) -> dict[str, float]:
         """Of one update, means per token. The first update's figures stay, `ratio_off_last` and
@@ -208,38 +328,31 @@ class Learner:
         return figures
 
 
-def _split(estimated: Advantages, batches: Sequence[ReadBatch]) -> list[Tokens]:
-    """The estimate of all tokens, per batch, on its device."""
-    sizes = [len(batch.old) for batch in batches]
-    advantages = estimated.advantages.split(sizes)
-    weights = estimated.weights.split(sizes)
-    if estimated.returns is None:
-        returns = [torch.zeros_like(batch.old) for batch in batches]
-    else:
-        returns = list(estimated.returns.split(sizes))
-    return [
-        Tokens(
-            old=batch.old,
-            reference=batch.reference,
-            advantages=advantages[number].to(batch.old),
-            weights=weights[number].to(batch.old),
-            returns=returns[number].to(batch.old),
-        )
-        for number, batch in enumerate(batches)
-    ]
+def _known(batch: ReadBatch) -> list[Known]:
+    """What is known of the rollouts of a batch."""
+    ratios = [d.sum().float().item() for d in (batch.old - batch.reference).split(batch.lengths)]
+    values: Sequence[Tensor | None] = [None] * len(ratios)
+    if batch.values is not None:
+        values = batch.values.cpu().split(batch.lengths)
+    return [Known(*row) for row in zip(batch.places, batch.lengths, ratios, values, strict=True)]
 
 
-def _engine_gap(batches: Sequence[ReadBatch], rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """How far the engine's log-probabilities are from the student's, mean over tokens; empty where
-    the engine gave none. Large values mean that the engine draws from another distribution than
-    the one that is trained."""
-    drawn = [
-        logprob
-        for batch in batches
-        for place in batch.places
-        for logprob in rollouts[place].logprobs
-    ]
-    if not drawn:
-        return {}
-    read = torch.cat([batch.old for batch in batches]).cpu()
-    return {"engine_gap": float((torch.tensor(drawn) - read).abs().mean())}
+def _split(estimated: Advantages, before: int, batches: Sequence[ReadBatch]) -> list[Tokens]:
+    """The estimate of all tokens, per batch, on its device; before: number of tokens of other
+    processes that stand before this one's. Nothing is to be learnt from a batch that does not
+    count."""
+    split = []
+    for batch in batches:
+        none = torch.zeros_like(batch.old)
+        tokens = Tokens(batch.old, batch.reference, none, none, none)
+        if batch.counts:
+            part = slice(before, before + len(batch.old))
+            before += len(batch.old)
+            returns = none if estimated.returns is None else estimated.returns[part].to(batch.old)
+            tokens = tokens._replace(
+                advantages=estimated.advantages[part].to(batch.old),
+                weights=estimated.weights[part].to(batch.old),
+                returns=returns,
+            )
+        split.append(tokens)
+    return split

@@ -32,11 +32,17 @@ class Policy(nn.Module):
     gradient into the student."""
 
     def __init__(
-        self, model: nn.Module, with_values: bool = False, head_elements: int = HEAD_ELEMENTS
+        self,
+        model: nn.Module,
+        with_values: bool = False,
+        head_elements: int = HEAD_ELEMENTS,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        """dtype: of the arithmetic; float32: that of the weights."""
         super().__init__()
         self.model = model
         self.head_elements = head_elements
+        self.dtype = dtype
         self.value: nn.Linear | None = None
         if with_values:
             embeddings = model.get_input_embeddings()  # type: ignore[operator]
@@ -46,11 +52,13 @@ class Policy(nn.Module):
             nn.init.zeros_(self.value.bias)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        hidden, head = counted_states(self.model, batch)
-        logprobs = token_log_probs(hidden, head, batch.labels, self.head_elements)
-        if self.value is None:
-            return logprobs, None
-        return logprobs, self.value(hidden.detach()).squeeze(-1).float()
+        device_type = batch.inputs.device.type
+        with torch.autocast(device_type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            hidden, head = counted_states(self.model, batch)
+            logprobs = token_log_probs(hidden, head, batch.labels, self.head_elements)
+            if self.value is None:
+                return logprobs, None
+            return logprobs, self.value(hidden.detach()).squeeze(-1).float()
 
 
 class Tokens(NamedTuple):

@@ -4,13 +4,30 @@ on. With one process every function here returns its own value."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from smallsteps import team
 from smallsteps.errors import InternalError, TrainingError
+
+Value = TypeVar("Value")
+
+
+def own_device(device: torch.device) -> torch.device:
+    """Where the model of this process belongs; `device`: where it is. The processes of a launch use
+    a GPU each."""
+    if team.size() == 1 or device.type != "cuda":
+        return device
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def place_in_launch() -> tuple[int, int]:
+    """(number of this process, number of processes)."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def check_processes(launched: int, seen: int, update_examples: int) -> None:
@@ -64,6 +81,12 @@ def from_first(value: Tensor) -> float:
     if dist.is_initialized():
         dist.broadcast(value, src=0)
     return float(value.item())
+
+
+def from_all(value: Value) -> list[Value]:
+    """The `value` of every process, in order, in every process. For objects that are no tensors of
+    a GPU."""
+    return team.share_out(range(team.size()), lambda _: [value])
 
 
 def seed_of(seed: int, update: int, rank: int) -> int:

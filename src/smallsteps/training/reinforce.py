@@ -11,8 +11,9 @@ state and ends with the same weights (CPU). Three things end a run early, with t
 `no-signal` (all rewards of each group were equal, for many steps), `kl` (the student moved too far
 from where it started) and `diverged` (the loss is no number).
 
-Of several processes each does all updates, so that all have the same weights; the writing of
-rollouts may be shared out by the caller (`team.share_out`). The first process writes files.
+Several processes (torchrun, accelerate launch) share the updates of a step, and with FSDP in
+accelerate's config the weights too; rollouts, rewards and measures are shared out by the caller
+(`team.share_out`). The first process decides and writes. The result is that of one process.
 
 This loop is apart from `fit` (`trainer.py`), because its data are written by the student itself:
 there is no plan of updates known before the start, and no epoch over examples."""
@@ -31,8 +32,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from smallsteps import team
 from smallsteps.errors import InternalError
 from smallsteps.students.student import Student
+from smallsteps.training.accelerate_config import dtype_of_launch, sharding_of_launch
 from smallsteps.training.checkpoints import (
     CURVES,
     RESULT,
@@ -50,9 +53,10 @@ from smallsteps.training.checkpoints import (
 from smallsteps.training.choice import Selection
 from smallsteps.training.estimators import rloo
 from smallsteps.training.learner import Learner
-from smallsteps.training.processes import is_first, wait_for_all
+from smallsteps.training.processes import is_first, own_device, wait_for_all
 from smallsteps.training.rollouts import Reward, Rewarded, Roll, Rollout, mean_by_name
 from smallsteps.training.settings import ReinforceSettings
+from smallsteps.training.sharding import whole_weights
 
 Measure = Callable[[Student], float]
 """Validation figure of a student; higher is better."""
@@ -104,10 +108,16 @@ def reinforce(
     a warning. seed: order of the prompts. micro_batch_tokens: padded tokens that go through the
     model at once; changes speed and memory only.
 
-    Raises RunFolderError if `out` belongs to another run."""
+    Raises RunFolderError if `out` belongs to another run, and TrainingError for what accelerate's
+    config asks for and smallsteps does not do."""
     out = Path(out)
+    sharding_of_launch()  # what cannot be done is refused before anything is written
     identity = [settings.model_dump(), seed, prompts, digest, student.weights_digest()]
+    if dtype_of_launch() is not None:
+        identity.append(dtype_of_launch())
     text = json.dumps(identity, sort_keys=True)
+    team.join(student.device.type)
+    student.model.to(own_device(student.device))
     if is_first():
         claim(out, hashlib.sha256(text.encode()).hexdigest()[:16])
         repair(out, say)
@@ -116,7 +126,9 @@ def reinforce(
         return read_reinforced(out)
     learner = Learner(student, settings, micro_batch_tokens)
     loop = _Loop(learner, PromptOrder(prompts, settings.prompts, seed), out, metric)
-    return loop.run(roll, reward, progress)
+    result = loop.run(roll, reward, progress)
+    learner.end()
+    return result
 
 
 def read_reinforced(out: Path) -> Reinforced:
@@ -188,7 +200,7 @@ class _Loop:
                 value = self._measure()
                 row |= {"measured": True} | ({} if self.metric is None else {"metric": value})
             self.curves.add(row)
-            if progress is not None:
+            if progress is not None and is_first():
                 progress(self.step, steps, row)
             if measured:
                 self._save()
@@ -196,9 +208,10 @@ class _Loop:
 
     def _step(self, roll: Roll, reward: Reward) -> dict[str, Any]:
         """Rollouts, rewards and updates of one step; its row of the curves."""
-        groups = roll(self.student, self.step, self.order.of_step(self.step))
+        with whole_weights(self.student.model):
+            groups = roll(self.student, self.step, self.order.of_step(self.step))
         began = perf_counter()
-        rewarded = reward(groups, self.step)
+        rewarded = team.agreed(reward(groups, self.step))
         row = {
             "reward_seconds": round(perf_counter() - began, 3),
             **group_figures(groups, rewarded),
@@ -224,26 +237,23 @@ class _Loop:
     def _measure(self) -> float:
         """Validation figure of the student, which is kept if it is the best so far. Without a
         metric, later is better."""
-        value = float(self.step) if self.metric is None else self.metric(self.student)
-        self.student.model.eval()
-        if self.best is None or value > self.best.value:
-            self.best = Selection(self.step, value)
-            if is_first():
-                folder = self.out / self.best.folder
-                self.student.save(folder)
-                complete(folder)
+        value = float(self.step)
+        with whole_weights(self.student.model):
+            if self.metric is not None:
+                value = team.agreed(self.metric(self.student))
+            self.student.model.eval()
+            if self.best is None or value > self.best.value:
+                self.best = Selection(self.step, value)
+                if is_first():
+                    folder = self.out / self.best.folder
+                    self.student.save(folder)
+                    complete(folder)
         return value
 
     # ---- files ----
 
     def _save(self) -> None:
-        if not is_first():
-            return
-        folder = self.out / f"checkpoint-{self.step}"
-        discard(folder)
-        folder.mkdir(parents=True)
         state = {
-            **self.learner.state(),
             "step": self.step,
             "steps_without_signal": self.steps_without_signal,
             "stopped": self.stopped,
@@ -251,13 +261,20 @@ class _Loop:
             "best": asdict(self.best) if self.best else None,
             "curves": self.curves.rows,
         }
-        torch.save(state, folder / STATE)
-        complete(folder, [self.best] if self.best else [])
-        self._tidy([folder.name])
+        with whole_weights(self.student.model):
+            state |= self.learner.state()
+            if is_first():
+                folder = self.out / f"checkpoint-{self.step}"
+                discard(folder)
+                folder.mkdir(parents=True)
+                torch.save(state, folder / STATE)
+                complete(folder, [self.best] if self.best else [])
+                self._tidy([folder.name])
+        wait_for_all()
 
     def _load(self, folder: Path) -> list[dict[str, Any]]:
         """Go on from a checkpoint. Returns its rows of the curves."""
-        state = torch.load(folder / STATE, weights_only=True, map_location=self.student.device)
+        state = torch.load(folder / STATE, weights_only=True, map_location="cpu")
         self.learner.load_state(state)
         self.step, self.stopped, self.start = state["step"], state["stopped"], state["start"]
         self.steps_without_signal = state["steps_without_signal"]

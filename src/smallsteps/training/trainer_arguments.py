@@ -14,6 +14,7 @@ from transformers import TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from smallsteps.students.student import Student
+from smallsteps.training.accelerate_config import hidden_from_accelerate
 from smallsteps.training.batches import Plan
 from smallsteps.training.processes import check_processes
 from smallsteps.training.settings import TrainSettings
@@ -60,14 +61,15 @@ def trainer_arguments(
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Give the caller back its random state, log level and progress bars, which Trainer sets."""
+    """Give the caller back its random state, log level and progress bars, which Trainer sets. What
+    accelerate's config says is hidden from Trainer: it was read before."""
     level = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     try:
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(devices), hidden_from_accelerate():
             yield
     finally:
         random.setstate(python_state)

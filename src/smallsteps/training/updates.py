@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
@@ -77,15 +78,21 @@ class Updates:
         }
         self.contrasts = {name: contrast for name, contrast in encoded.items() if contrast.usable}
 
-    def loss_model(self) -> SummedLoss:
-        """The student's model with its loss inside; with usable contrasts, both losses."""
-        model, settings = self.job.student.model, self.job.contrast_settings
-        dtype = torch.bfloat16 if self.job.settings.dtype == "bfloat16" else torch.float32
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the arithmetic."""
+        return torch.bfloat16 if self.job.settings.dtype == "bfloat16" else torch.float32
+
+    def loss_model(self, model: nn.Module | None = None) -> SummedLoss:
+        """`model` (None: the student's) with its loss inside; with usable contrasts, both
+        losses."""
+        model = self.job.student.model if model is None else model
+        settings = self.job.contrast_settings
         if not self.contrasts:
-            return SummedLoss(model, dtype)
+            return SummedLoss(model, self.dtype)
         return ContrastLoss(
             model,
-            dtype,
+            self.dtype,
             kind=settings.contrast,
             margin=settings.triplet_margin,
             state=settings.triplet_state,
@@ -124,8 +131,11 @@ class Updates:
         """The tensors of some rows, on the CPU."""
         return collate(rows, self.start_id, self.job.contrast_settings.prompt_weight)
 
-    def contrast_batch(self, items: Sequence[ContrastItem]) -> ContrastBatch:
-        """The tensors of some items, on the CPU."""
+    def contrast_batch(
+        self, items: Sequence[ContrastItem], one_pass: bool = False
+    ) -> ContrastBatch:
+        """The tensors of some items, on the CPU. one_pass: they go through every part of the model
+        once."""
         if self.start_id is None:
             return collate_sequences(items, self.job.contrast_settings.prompt_weight)
-        return collate_pairs(items, self.start_id, self.job.student.device.type)
+        return collate_pairs(items, self.start_id, self.job.student.device.type, one_pass)
