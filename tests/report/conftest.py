@@ -186,10 +186,10 @@ def further_result(test_set: str, name: str, value: float, **more: Any) -> Furth
     return FurtherResult(**{**row.model_dump(), "test_set": test_set, "seeds": [0], **more})
 
 
-def further_results(*names: str) -> dict[str, Any]:
-    """Further test sets of the arms of `results`: `direct`, and `ases-uni-inter`, which is clearly
-    better on the first set alone. With several sets, on all together too."""
-    arms = ("direct", "ases-uni-inter")
+def further_results(*names: str, arm: str = "ases-uni-inter") -> dict[str, Any]:
+    """Further test sets of the arms `direct` and `arm`, which is clearly better on the first set
+    alone. With several sets, on all together too."""
+    arms = ("direct", arm)
     differences = {name: 6.2 if name == names[0] else -0.4 for name in names}
     rows = [
         further_result(name, arm, 30.0 + (arm != "direct") * difference, unparsed=3)
