@@ -316,6 +316,23 @@ def test_solve_writes_rows_in_order_and_grade_reads_them(chains, uni_student, tm
     )
 
 
+def test_a_figure_on_questions_that_were_trained_on_comes_with_a_warning(
+    chains, uni_student, tmp_path, capsys
+):
+    run = tmp_path / "mine"
+    student = run / "arms/ases-seed0/training/candidate-1"
+    shutil.copytree(uni_student, student)
+    (run / "run.json").write_text("{}")
+    (run / "data").mkdir()
+    trained = [json.dumps({"problem": row}) + "\n" for row in read(chains)[:12]]
+    (run / "data/train.jsonl").write_text("".join(trained))
+    (run / "data/validation.jsonl").write_text("")
+    assert main(["solve", str(student), str(chains), "--out", str(tmp_path / "a.jsonl")]) == 0
+    *_, warning, score = capsys.readouterr().out.splitlines()
+    assert warning.startswith("warning: not all of these 30 questions are new to the student: ")
+    assert f"its run {run} trained on 12 of them." in warning and score.startswith("acc = ")
+
+
 def test_solve_shows_a_question_segment_by_segment(uni_student, capsys):
     assert main(["solve", str(uni_student), "Ann has 3 pens. How many?"]) == 0
     assert "stopped by" in capsys.readouterr().out

@@ -13,6 +13,7 @@ from smallsteps.cli.guided_answers import Gated, ReaderAnswers
 from smallsteps.cli.input_file import InputFile
 from smallsteps.cli.progress import Terminal, say
 from smallsteps.errors import RecipeError, counted
+from smallsteps.experiment.seen_questions import seen_warning
 from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import Decoding
 from smallsteps.generation.replies import ReplyStore
@@ -132,7 +133,10 @@ def guide_file(
     write_rows(out, answers.rows())
     cost = f"{counted(spent.calls, 'call')}, {counted(spent.tokens, 'token')}"
     say(f"{counted(len(problems), 'answer')} in {out}; {cost}")
-    for line in (*answers.gate_lines(), *answers.score_lines()):
+    scores = list(answers.score_lines())
+    if scores and (warning := seen_warning(guide.name, problems)):
+        say(warning)
+    for line in (*answers.gate_lines(), *scores):
         say(line)
 
 

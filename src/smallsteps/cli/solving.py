@@ -238,6 +238,7 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
         say(early)
     if all(problem.answer is not None for problem in problems) and task.assemble is None:
         from smallsteps.evaluation.grade import grade
+        from smallsteps.experiment.seen_questions import seen_warning
 
         score = grade(
             [prediction_of(rows[problem.id], str(out)) for problem in problems],
@@ -247,6 +248,8 @@ def solve_file(source: str, columns: Mapping[str, str], options: SolveOptions) -
             decode=options.decode(),
             seed=decoding.seed,
         )
+        if warning := seen_warning(options.model, problems):
+            say(warning)
         say(score.signature())
 
 

@@ -346,11 +346,12 @@ def read_test_part(run_folder: Path) -> tuple[Task, list[Problem], list[Chain]]:
         return task, _read_problems(folder / PROBLEMS), _read_chains(folder / "test.jsonl")
 
 
-def read_validation_questions(run_folder: Path) -> list[str]:
-    """The questions of a run's validation part. Raises RunFolderError as `read_test_part`."""
+def read_questions(run_folder: Path, part: str) -> list[str]:
+    """The questions of a run's part `train` or `validation`. Raises RunFolderError as
+    `read_test_part`."""
     folder = run_folder / "data"
     with _damage_named(folder):
-        rows = read_json_lines(folder / "validation.jsonl")
+        rows = read_json_lines(folder / f"{part}.jsonl")
         return list(dict.fromkeys(row.get("problem", row)["question"] for row in rows))
 
 

@@ -19,7 +19,7 @@ from smallsteps.evaluation.grade import Score
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms, compare_further
-from smallsteps.experiment.data import read_validation_questions
+from smallsteps.experiment.data import read_questions
 from smallsteps.experiment.further import (
     TestSets,
     counted_once,
@@ -157,7 +157,7 @@ def _difference(first: Mapping[str, Problem], other: Mapping[str, Problem]) -> s
 
 def _same_validation(members: Sequence[Member]) -> bool:
     """Whether all runs measured on the same validation questions, so that their curves compare."""
-    questions = [frozenset(read_validation_questions(member.run.folder)) for member in members]
+    questions = [frozenset(read_questions(member.run.folder, "validation")) for member in members]
     return len(set(questions)) == 1
 
 
