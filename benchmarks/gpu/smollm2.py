@@ -98,10 +98,12 @@ class Table:
 
     def run(self) -> None:
         """All runs, within the time."""
-        sizes = self.sizes
-        self._all(self._workers("main", sizes.main_arms, sizes.seeds))
-        self._all(self._workers("further", ("direct", *sizes.further_arms), sizes.seeds[:1]))
-        for job in self._multihop():
+        sizes, runs = self.sizes, self.options.runs.split(",")
+        if "main" in runs:
+            self._all(self._workers("main", sizes.main_arms, sizes.seeds))
+        if "further" in runs:
+            self._all(self._workers("further", ("direct", *sizes.further_arms), sizes.seeds[:1]))
+        for job in self._multihop() if "multihop" in runs else ():
             self._all([job])
         self._gather(last=True)
 
@@ -321,6 +323,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--jobs", type=int, default=0, help="processes at a time; 0: by memory")
+    parser.add_argument("--runs", default="main,further,multihop", help="in this order")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script itself")
     options = parser.parse_args()
     options.data = options.data.resolve()

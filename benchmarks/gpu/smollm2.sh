@@ -3,11 +3,14 @@
 #
 #     benchmarks/gpu/smollm2.sh OUT [--random] [--seconds 560] [--chains 2000] [--passes 3]
 #                                   [--learning-rate 2e-4] [--device cuda|cpu] [--tiny] [--jobs N]
+#     benchmarks/gpu/smollm2.sh OUT [--random] --throughput [--device cuda|cpu] [--tiny]
 #
 # OUT: a folder for main-* (the main arms at three seeds) and further-* (further arms at one seed):
 # results.json, report.html; main.tar.gz and further.tar.gz: the run folders without weights;
 # agreement.txt: how well SmolLM2's scores agree with people's labels, as it is (`ent*`) and
 # fine-tuned on multi-hop chains (`ent`, `loss`); status.json, curves.jsonl and log.txt.
+# --throughput: no table, but how fast the student answers and trains: throughput.jsonl
+# (throughput.py).
 # --random: a student of SmolLM2's shape with random weights, to try the script without its weights.
 # Model, data and wheels come from carried, carried_a and carried_b, which prepare.sh and
 # prepare_smollm2.sh fill.
@@ -55,4 +58,11 @@ fi
 # a disk in memory, where there is one: checkpoints are large and many
 shm=$(df --output=avail -BG /dev/shm 2>/dev/null | tail -1 | tr -dc 0-9 || true)
 [ "${shm:-0}" -ge 50 ] && export SMALLSTEPS_WORK=/dev/shm
+if [ "${1:-}" = --throughput ]; then
+  shift
+  student=$data/smollm2.gguf
+  [ -d "$data/student" ] && student=$data/student
+  python3 "$here/throughput.py" "$student" "$data/chains.jsonl" "$out" "$@"
+  exit
+fi
 python3 "$here/smollm2.py" "$data" "$out" "$@"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from smallsteps.errors import InternalError
-from smallsteps.generation.causal_cache import SPARE_COLUMNS, BatchCache, RowCache
+from smallsteps.generation.causal_cache import SPARE_COLUMNS, RowCache
 from smallsteps.generation.causal_models import CausalModel
 from smallsteps.generation.generator import Decoding, Finished, Reply, Request
 from smallsteps.generation.sampling import ReplyRow, choose_tokens, finished_reply, new_rows
@@ -43,7 +43,7 @@ class CausalSession:
         self.decoding, self.batch_size = decoding, batch_size
         self.waiting: deque[ReplyRow] = deque()
         self.rows: list[ReplyRow] = []
-        self.cache = BatchCache()
+        self.cache = model.new_cache()
         """Of `rows`, in their order."""
         self.shared: tuple[tuple[int, ...], RowCache | None] | None = None
         """What most prompts began with when the first rows entered, and its cache."""

@@ -27,6 +27,10 @@ class CausalModel(Protocol):
     read_tokens: int
     """Maximum number of tokens, as `padded` counts them, that entering rows read at a time."""
 
+    def new_cache(self) -> Any:
+        """The cache of a batch without rows, `BatchCache` or one with its methods."""
+        ...
+
     def padded(self, lengths: Sequence[int]) -> int:
         """Tokens that pass through the model where sources of these lengths are read together."""
         ...
@@ -38,8 +42,9 @@ class CausalModel(Protocol):
         its source."""
         ...
 
-    def step(self, tokens: Sequence[int], cache: BatchCache) -> Tensor:
-        """Logits [rows, vocab] after each row has read its token, which is written into `cache`."""
+    def step(self, tokens: Sequence[int], cache: Any) -> Tensor:
+        """Logits [rows, vocab] after each row has read its token, which is written into `cache`, of
+        `new_cache`."""
         ...
 
 
@@ -50,6 +55,10 @@ class FusedModel:
 
     def __init__(self, runner: LlamaRunner) -> None:
         self.runner = runner
+
+    def new_cache(self) -> BatchCache:
+        """Of a batch without rows."""
+        return BatchCache()
 
     def padded(self, lengths: Sequence[int]) -> int:
         return sum(lengths)
@@ -77,6 +86,10 @@ class ModuleModel:
         """runner: of the same weights and type; it takes the steps."""
         self.model, self.pad_id, self.runner = model, pad_id, runner
         self.cache_argument = cache_argument(model)
+
+    def new_cache(self) -> BatchCache:
+        """Of a batch without rows."""
+        return BatchCache()
 
     def padded(self, lengths: Sequence[int]) -> int:
         return max(lengths) * len(lengths)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from smallsteps.errors import RecipeError, nearest
 from smallsteps.generation.generator import Engine, EngineSettings, Generator
+from smallsteps.generation.graph_engine import GraphEngine
 from smallsteps.generation.local import LocalEngine
 from smallsteps.generation.plain import Plain
 from smallsteps.generation.vllm_engine import VllmEngine
@@ -19,6 +20,7 @@ from smallsteps.students.student import Student
 ENGINES: dict[str, Callable[[Student, EngineSettings], Generator]] = {
     "local": LocalEngine,
     "vllm": VllmEngine,
+    "graphs": GraphEngine,
 }
 
 

@@ -118,13 +118,14 @@ class LlamaRunner:
         self.head = linear(model.get_output_embeddings().weight, dtype)
         self.rotary = base.rotary_emb
 
-    def _angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+    def angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines at positions [tokens]: [tokens, 1, d / 2]."""
         cos, sin = self.rotary(self.embedding[:1], position_ids=positions[None])
         half = cos.shape[-1] // 2  # the module gives every angle twice
         return cos[0, :, None, :half], sin[0, :, None, :half]
 
-    def _logits(self, hidden: Tensor) -> Tensor:
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [rows, vocab] of the last block's output [rows, width]."""
         logits: Tensor = self.head(norm(hidden, self.eps) * self.norm_weight)
         return logits
 
@@ -136,7 +137,7 @@ class LlamaRunner:
         included, a row sees."""
         device = self.embedding.device
         hidden = self.embedding[tokens.to(device)]
-        cos, sin = self._angles(positions.to(device))
+        cos, sin = self.angles(positions.to(device))
         bias = None
         if not mask.all():
             bias = torch.zeros(mask.shape).masked_fill_(mask == 0, -torch.inf)
@@ -145,7 +146,7 @@ class LlamaRunner:
             queries, keys, values = layer.project(hidden, cos, sin)
             all_keys, all_values = caches.update(keys[:, :, None], values[:, :, None])
             hidden = layer.finish(hidden, attend(queries, all_keys, all_values, bias))
-        return self._logits(hidden)
+        return self.logits(hidden)
 
     def read(
         self, sources: Sequence[Sequence[int]], pasts: Sequence[Sequence[KeysValues]]
@@ -157,7 +158,7 @@ class LlamaRunner:
         starts = [past[0][0].shape[1] if past else 0 for past in pasts]
         # all but attention runs on the tokens of all sources, one after another
         hidden = self.embedding[torch.tensor([i for source in sources for i in source])]
-        cos, sin = self._angles(
+        cos, sin = self.angles(
             torch.cat([torch.arange(n, n + k) for n, k in zip(starts, lengths, strict=True)])
         )
         states: list[list[KeysValues]] = [[] for _ in sources]
@@ -174,7 +175,7 @@ class LlamaRunner:
                 rows.append(attend_causally(queries, keys, values))
             hidden = layer.finish(hidden, torch.cat(rows))
         last = torch.tensor(lengths).cumsum(0) - 1
-        return self._logits(hidden[last]), states
+        return self.logits(hidden[last]), states
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
