@@ -79,6 +79,7 @@ def test_a_run_with_a_server_has_the_figures_of_one_without(
     assert all("decode:greedy, vllm" in arm.signature for arm in served.arms)
     assert len(servers.started) == 3, "one for each student that answers, of a pair two"
     assert servers.most_running == 2
+    assert all(arm.seconds_per_answer > 0 for arm in served.arms)
     assert set(servers.started) == {tmp_path / "served" / "server.log"}
 
 

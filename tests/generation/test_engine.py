@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -87,6 +88,35 @@ def test_an_engine_from_outside_answers_like_the_local_one_dual(tiny: Tiny, styl
     assert halves[0].drive is not None
     found = same_answers(DualStudent(*halves, halves[0].drive), task)
     assert any(len(p.segments) > 2 for p in found.values()), "caches would go untested"
+
+
+class SlowStart(LocalEngine):
+    """Takes long to get ready, and notes what becomes of it."""
+
+    calls: ClassVar[list[str]] = []
+
+    def start(self) -> None:
+        self.calls.append("start")
+        time.sleep(1.5)
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_the_start_of_an_engine_is_no_time_of_an_answer_and_it_is_closed(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "slow", SlowStart)
+    monkeypatch.setattr(SlowStart, "calls", [])
+    student = prepare(tiny("t5"), a_task(), path="direct")
+    settings = SolveSettings(engine="slow")
+    (prediction,) = solve(student, problems(1), a_task(), settings)
+    assert 0 < prediction.seconds < 1.5
+    assert SlowStart.calls == ["start", "close"]
+    started = solve(student, problems(2), a_task(), settings)
+    next(started)
+    started.close()  # type: ignore[attr-defined]
+    assert SlowStart.calls[2:] == ["start", "close"], "an answer that nobody waits for"
 
 
 def test_the_local_engine_is_the_default(tiny: Tiny) -> None:

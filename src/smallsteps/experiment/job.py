@@ -34,6 +34,7 @@ from smallsteps.generation.draft import GivenPrefix
 from smallsteps.generation.generator import NO_CAP, Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.generation.solve import solve
+from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.records import Chain, Example, Prediction, Problem
 from smallsteps.segments.examples import build_examples, segment_limit
 from smallsteps.students.dropout import set_dropout
@@ -315,9 +316,23 @@ class TrainingJob:
                 predictions[prediction.problem_id] = prediction
                 if label is not None:
                     self.reporter.advance(f"answering {label}", len(predictions), len(share))
-            return [predictions[problem.id] for problem in share]
+            # each has its share of all seconds, which the last one to end knows
+            seconds = next((p.seconds for p in reversed(predictions.values())), 0.0)
+            return [replace(predictions[problem.id], seconds=seconds) for problem in share]
 
         return team.share_out(problems, solved)
+
+    def timed_answers(
+        self, student: Student | DualStudent, problems: Sequence[Problem], label: str
+    ) -> list[Prediction]:
+        """`answers`, each with its share of the seconds that all processes took together
+        (`Stopwatch`); the start of a server does not count."""
+        stopwatch = Stopwatch(student.device)
+        predictions = self.answers(student, problems, label)
+        if self.recipe.evaluation.engine != "local":
+            return [replace(p, seconds=p.seconds / team.size()) for p in predictions]
+        seconds = stopwatch.share(len(problems))
+        return [replace(prediction, seconds=seconds) for prediction in predictions]
 
     def with_local_engine(self) -> TrainingJob:
         """The same without a server: for weights that are still in training, and for short texts,

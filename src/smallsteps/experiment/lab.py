@@ -25,7 +25,6 @@ from smallsteps.experiment.reporter import Reporter
 from smallsteps.experiment.sweeps import first_chains
 from smallsteps.experiment.trained import PAPER_CRITERIA, Trained
 from smallsteps.generation.access import Access
-from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.records import Chain, Prediction, Problem
 from smallsteps.students.loading import load
 from smallsteps.students.student import Student
@@ -197,18 +196,15 @@ class Lab:
         task: Task | None = None,
     ) -> list[Prediction]:
         """Greedy answers of the student `student`, a folder or a name, made once in the stage
-        `arms/<place>/<name>`; each has its share of the seconds
-        (`Stopwatch`)."""
+        `arms/<place>/<name>`; each has its share of the seconds."""
 
         def make(folder: Path) -> None:
             evaluation = self.recipe.evaluation
             loaded = load(student, device=self.recipe.student.device, dtype=evaluation.dtype)
             answering = replace(job(folder), task=task or self.task)
-            stopwatch = Stopwatch(loaded.device, evaluation.engine)
-            predictions = answering.answers(loaded, problems, f"{answering.label}, {name}")
-            seconds = stopwatch.share(len(problems))
+            predictions = answering.timed_answers(loaded, problems, f"{answering.label}, {name}")
             # the author is named by its arm: a run folder may be moved
-            signed = (replace(p, seconds=seconds, author=place) for p in predictions)
+            signed = (replace(prediction, author=place) for prediction in predictions)
             write_rows(folder / "parts.jsonl", (prediction.to_row() for prediction in signed))
 
         folder = self.run.stage(f"arms/{place}/{name}", make)

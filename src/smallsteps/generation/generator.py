@@ -204,6 +204,11 @@ class Engine(Generator, Protocol):
         """An empty session. At most one may be in use at a time."""
         ...
 
+    def start(self) -> None:
+        """Gets ready to write, so that what comes next is writing alone. Without it a session does
+        so by itself."""
+        ...
+
     def close(self) -> None:
         """Gives back what the engine holds beside the student, such as a server."""
         ...

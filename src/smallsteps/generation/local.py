@@ -84,5 +84,8 @@ class LocalEngine:
         """One reply for each request and sample, in the order in which they are done."""
         return run_session(self.session(decoding), requests, progress)
 
+    def start(self) -> None:
+        """Nothing: it is ready."""
+
     def close(self) -> None:
         """Nothing: the weights are the student's."""

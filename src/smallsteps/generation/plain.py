@@ -45,6 +45,9 @@ class Plain:
         """An empty session."""
         return PlainSession(self, decoding)
 
+    def start(self) -> None:
+        """Nothing: generators are ready."""
+
     def close(self) -> None:
         """Nothing: generators hold nothing that must be given back."""
 

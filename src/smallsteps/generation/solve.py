@@ -90,6 +90,9 @@ def solve(
                         raise
                     draft.stopped = "limit"  # what is given has outgrown what the student reads
                     finished.append(draft)
+        if drafts:
+            for engine in engines.values():
+                engine.start()
         stopwatch, done = Stopwatch(student.device, settings.engine), 0
         while drafts or finished:
             replies = [reply for session in sessions.values() for reply in session.step()]

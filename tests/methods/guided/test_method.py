@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
 from fake_readers import CHAINS, GOLD, PROBLEMS, TASK, LastWordModel
+from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings
 from smallsteps.generation.server_settings import ServerSettings
 from smallsteps.methods.guided.method import (
@@ -168,5 +171,6 @@ def test_a_server_writes_the_same_rationales(tiny, server):
     server.answer = answering(student.model)
     settings = EngineSettings(engine="vllm", server=ServerSettings(base_url=server.url))
     greedy = Decoding(max_new_tokens=12)
-    written = write_rationales(student, PROBLEMS, TASK, greedy, settings=settings)
+    with closing(open_engine(student, settings)) as engine:
+        written = write_rationales(student, PROBLEMS, TASK, greedy, engine=engine)
     assert written == write_rationales(student, PROBLEMS, TASK, greedy) and server.calls

@@ -30,13 +30,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from time import perf_counter
 
 from smallsteps import team
 from smallsteps.generation.engine import open_engine
-from smallsteps.generation.generator import Decoding, EngineSettings, Request
+from smallsteps.generation.generator import Decoding, Engine, EngineSettings, Request
 from smallsteps.methods.guided.rationales import (
     GuidedAnswer,
     WrittenRationale,
@@ -166,10 +165,11 @@ def write_rationales(
     task: Task,
     decoding: Decoding,
     samples: int = 1,
-    settings: EngineSettings | None = None,
+    engine: Engine | None = None,
 ) -> list[list[WrittenRationale]]:
     """`samples` rationales of M_S for each problem, in order. The processes of a launch share the
-    problems. settings: how it writes; None: in this process, 64 at a time."""
+    problems. engine: what writes; None: this process, 64 at a time."""
+    engine = engine or open_engine(student, EngineSettings(batch_size=64))
     sources = [student.source_ids(task, task.render(problem)) for problem in problems]
 
     def write(numbers: Sequence[int]) -> list[list[WrittenRationale]]:
@@ -182,8 +182,7 @@ def write_rationales(
             )
         return [[of_one[sample] for sample in range(samples)] for of_one in written.values()]
 
-    with closing(open_engine(student, settings or EngineSettings(batch_size=64))) as engine:
-        return team.share_out(range(len(problems)), write)
+    return team.share_out(range(len(problems)), write)
 
 
 def guided_answers(

@@ -9,6 +9,7 @@ The students are made in `writers.py`; what arms there are is in `method.py`."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +18,7 @@ from typing import Any
 from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import place_of
+from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.choices import (
     by_confidence,
@@ -101,11 +103,11 @@ class GuidedStages:
                 temperature=self.settings.temperature if samples > 1 else 0.0,
                 seed=seed,
             )
-            began = perf_counter()
-            written = write_rationales(
-                student, problems, task, decoding, samples, recipe.evaluation.writing()
-            )
-            seconds = round((perf_counter() - began) / len(problems), 6)
+            with closing(open_engine(student, recipe.evaluation.writing())) as engine:
+                engine.start()
+                began = perf_counter()
+                written = write_rationales(student, problems, task, decoding, samples, engine)
+                seconds = round((perf_counter() - began) / len(problems), 6)
             rows = (
                 {
                     "problem_id": problem.id,

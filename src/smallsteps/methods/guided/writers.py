@@ -21,7 +21,8 @@ from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of
 from smallsteps.experiment.trained import Trained
-from smallsteps.generation.generator import Decoding
+from smallsteps.generation.engine import open_engine
+from smallsteps.generation.generator import Decoding, EngineSettings
 from smallsteps.methods.guided.config import (
     PREFIX,
     REFINEMENTS,
@@ -246,8 +247,9 @@ class Writers:
         answers right with its greedy rationales."""
         problems, task = self.lab.validation_problems(), self.lab.task
         decoding = Decoding(max_new_tokens=self.settings.max_new_tokens)
-        local = self.lab.recipe.evaluation.changed(engine="local").writing()
-        samples = write_rationales(student, problems, task, decoding, settings=local)
+        settings = EngineSettings(batch_size=self.lab.recipe.evaluation.batch_size)
+        engine = open_engine(student, settings)
+        samples = write_rationales(student, problems, task, decoding, engine=engine)
         answers = guided_answers(problems, [greedy for greedy, *_ in samples], self.reader)
         return grade(predictions_of(answers), problems, task).value
 

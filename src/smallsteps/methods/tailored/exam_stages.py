@@ -16,7 +16,6 @@ from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.sampled import Sampled
 from smallsteps.generation.generator import NO_CAP, Decoding
 from smallsteps.generation.paths import SolveSettings
-from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.methods.tailored.config import TailoredSettings
 from smallsteps.methods.tailored.exam import Paper, sit
 from smallsteps.records import Prediction, Problem
@@ -97,13 +96,9 @@ class ExamStages:
         def make(folder: Path) -> None:
             student = self._load(candidate, demonstrations)
             job = self.lab.job(candidate.seed, folder)
-            stopwatch = Stopwatch(student.device, self.lab.recipe.evaluation.engine)
-            predictions = job.answers(student, problems, f"{candidate.label}, {part}")
-            seconds = stopwatch.share(len(problems))
+            predictions = job.timed_answers(student, problems, f"{candidate.label}, {part}")
             # the author is the stage and not a path: a run folder may be moved
-            signed = (
-                replace(prediction, seconds=seconds, author=stage) for prediction in predictions
-            )
+            signed = (replace(prediction, author=stage) for prediction in predictions)
             rows = (prediction.to_row() for prediction in signed)
             write_rows(folder / "predictions.jsonl", rows)
 
