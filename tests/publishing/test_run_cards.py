@@ -3,6 +3,7 @@ the same."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+import smallsteps as ss
 from report.conftest import plateau_results, trained
 from smallsteps.cli.main import main
 from smallsteps.disk import CARD, damage
@@ -119,6 +121,29 @@ def test_the_student_of_a_run_is_found_from_its_folder_alone(tiny: Tiny, tmp_pat
     found = card_of_run(tmp_path / str(results.arms[0].student))
     assert found is not None and found[1].figures
     assert card_of_run(tmp_path) is None
+
+
+def test_a_checkpoint_that_validation_did_not_choose_keeps_its_origin_and_gets_no_figures(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    """The trap: a card that knows neither run nor base model, or figures of another checkpoint."""
+    results = run_with_students(tiny, tmp_path / "run")
+    chosen = tmp_path / "run" / str(results.arms[0].student)
+    other = chosen.with_name("candidate-1")
+    shutil.copytree(chosen, other)
+    text = (ss.export(other, tmp_path / "to") / CARD).read_text(encoding="utf-8")
+    card = ModelCard(text)
+    assert card.data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert card.data.license == "apache-2.0" and not card.data.eval_results
+    assert "of the arm `direct` (" in text and "), seed 0, of an experiment" in text
+    assert "`arms/direct-seed0/training/candidate-1` in its run folder" in text
+    assert "no figures of it here: validation did not choose it." in text
+    assert "## How it was taught" in text and "## Data" in text and "## Results" not in text
+    (tmp_path / "run/results.json").unlink()
+    (tmp_path / "run/run.json").write_text("{}")
+    early = (ss.export(chosen, tmp_path / "early") / CARD).read_text(encoding="utf-8")
+    assert "its run has not finished" in early and "chains.jsonl" in early
+    assert ModelCard(early).data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 def test_a_run_writes_its_cards_and_goes_on_as_if_they_were_not_there(

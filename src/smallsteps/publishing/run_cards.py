@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from smallsteps.errors import RunFolderError
-from smallsteps.experiment.ownership import RECIPE
+from smallsteps.experiment.outcome import place_of
+from smallsteps.experiment.ownership import RECIPE, RESULTS, RUN
 from smallsteps.experiment.recipe import applicable_content
 from smallsteps.experiment.results import ArmResult, Results, read_results
 from smallsteps.report.arm_texts import arm_text
@@ -65,17 +66,58 @@ def write_cards(run_folder: Path | str) -> list[Path]:
 
 
 def card_of_run(folder: Path) -> tuple[Origin, CardContent] | None:
-    """Origin and content of the card of a student within a finished run; None: `folder` is not the
-    folder of such a student."""
+    """Origin and content of the card of a student within a run; None: `folder` lies in none. Only
+    the student that an arm reports has figures: those of an arm are not those of its other
+    checkpoints."""
     folder = folder.resolve()
     for run_folder in folder.parents:
-        if not (run_folder / "results.json").is_file() or not (run_folder / RECIPE).is_file():
+        is_finished = (run_folder / RESULTS).is_file()
+        is_run = is_finished or (run_folder / RUN).is_file()
+        if not is_run or not (run_folder / RECIPE).is_file():
             continue
-        results, recipe = read_results(run_folder), read_recipe(run_folder)
-        for arm in results.arms:
-            if arm.student is not None and (run_folder / arm.student).resolve() == folder:
-                return origin_in(recipe), run_content(results, recipe, arm)
+        recipe = read_recipe(run_folder)
+        results = read_results(run_folder) if is_finished else None
+        if results is not None:
+            for arm in results.arms:
+                if arm.student is not None and (run_folder / arm.student).resolve() == folder:
+                    return origin_in(recipe), run_content(results, recipe, arm)
+        return origin_in(recipe), checkpoint_content(results, recipe, folder, run_folder)
     return None
+
+
+def checkpoint_content(
+    results: Results | None, recipe: Mapping[str, Any], folder: Path, run_folder: Path
+) -> CardContent:
+    """What the card of a student says that no arm of its run reports: where it comes from, and no
+    figures. `results`: None where the run has not finished."""
+    place = folder.relative_to(run_folder.resolve()).as_posix()
+    arms = [] if results is None else results.arms
+    arm = next((arm for arm in arms if place.startswith(_place_below_arms(arm))), None)
+    title = " ".join(str(recipe.get("title") or "A run of smallsteps").split())
+    why = "its run has not finished" if results is None else "validation did not choose it"
+    whose = "" if arm is None else f" of the arm `{arm.name}`{_explained(arm)}, seed {arm.seed},"
+    what = (
+        f"It is a checkpoint{whose} of an experiment that compares ways of teaching: "
+        f"{plain(title)} (`{place}` in its run folder). There are no figures of it here: {why}."
+    )
+    sections: list[Section] = [("Data", _data(results))] if results is not None else []
+    return CardContent(
+        title=title if arm is None else f"{title}: {arm.name}, another checkpoint",
+        what=[what],
+        sections=[*sections, ("How it was taught", _taught(recipe, arm))],
+        tags=[] if arm is None else [arm.method],
+        datasets=hub_datasets(recipe),
+    )
+
+
+def _place_below_arms(arm: ArmResult) -> str:
+    """How the places of an arm's own students begin, in the run folder."""
+    return f"arms/{place_of(arm.name, arm.seed)}/"
+
+
+def _explained(arm: ArmResult) -> str:
+    text = arm_text(arm.name)
+    return f" ({text})" if text else ""
 
 
 def read_recipe(run_folder: Path) -> dict[str, Any]:
@@ -104,7 +146,7 @@ def run_content(results: Results, recipe: Mapping[str, Any], arm: ArmResult) -> 
     sections: list[Section] = [
         ("Results", _results(results, arm)),
         ("Data", _data(results)),
-        ("How it was taught", _taught(results, recipe, arm)),
+        ("How it was taught", _taught(recipe, arm)),
         ("Cost", [_cost(results, arm)]),
     ]
     return CardContent(
@@ -162,10 +204,8 @@ def _interval(figure: Any) -> str:
 
 
 def _what(results: Results, arm: ArmResult) -> list[str]:
-    text = arm_text(arm.name)
-    explained = f" ({text})" if text else ""
     lines = [
-        f"It is the arm `{arm.name}`{explained} of an experiment that compares ways of teaching: "
+        f"It is the arm `{arm.name}`{_explained(arm)} of an experiment that compares ways of teaching: "
         f"{plain(results.title)}. Seed {arm.seed}."
     ]
     if arm.method == GUIDED:
@@ -225,11 +265,11 @@ def _data(results: Results) -> list[str]:
     return [table(["data", "count"], rows)]
 
 
-def _taught(results: Results, recipe: Mapping[str, Any], arm: ArmResult) -> list[str]:
+def _taught(recipe: Mapping[str, Any], arm: ArmResult | None) -> list[str]:
     shown = {key: value for key, value in applicable_content(recipe).items() if key not in LEFT_OUT}
     text = yaml.safe_dump(public(shown), sort_keys=False, allow_unicode=True, width=100)
     lines = []
-    if arm.learning_rate is not None:
+    if arm is not None and arm.learning_rate is not None:
         lines.append(f"Learning rate {arm.learning_rate:g}.")
     return [
         *lines,
