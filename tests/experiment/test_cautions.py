@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from smallsteps.experiment.cautions import few_problems, few_updates, typed
+from smallsteps.experiment.cautions import few_chains, few_problems, few_updates, typed
 from smallsteps.tasks import get_task
 from smallsteps.training.settings import TrainSettings, suited_update
 
@@ -61,6 +61,18 @@ def test_the_advice_keeps_the_size_of_updates_where_it_would_grow() -> None:
     assert warned([few], size, train, COMPARE, few * size).endswith("type --budget 53000")
     fixed = TrainSettings(budget=10_000, update_examples=size)
     assert warned([few, direct], size, fixed, COMPARE, 10**9).endswith("type --budget 53000")
+
+
+def test_fewer_chains_than_an_update_are_warned_of() -> None:
+    """The trap: one chain to train on, and advice to make 110 passes over it."""
+    assert few_chains(1, TrainSettings()) == (
+        "few chains: 1 chain to train on, fewer than the 8 examples of an update. Every update "
+        "repeats the one there is, and a student learns by heart. Give more chains: some hundreds "
+        "are a beginning"
+    )
+    assert "3 questions to train on" in few_chains(3, TrainSettings(), "question")
+    assert few_chains(8, TrainSettings()) == ""
+    assert "than the 64 examples" in few_chains(63, TrainSettings(update_examples=64))
 
 
 def test_enough_updates_are_no_matter() -> None:

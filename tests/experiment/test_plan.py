@@ -129,3 +129,5 @@ def test_a_dry_run_warns_of_few_updates_and_few_problems():
     )
     assert any("30 to 70 over 20 test problems. For more, type data.test_count" in n for n in lines)
     assert not any(line.startswith("few") for line in plan_with_data("demo", "arms=[direct]"))
+    sizes = ["train.update_examples=64", "data.count=50"]
+    assert any("few chains: 50 chains" in n for n in plan_with_data("demo", *sizes))

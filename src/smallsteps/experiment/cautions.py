@@ -38,6 +38,20 @@ def typed(key: str, value: object, command: str) -> str:
     return f"--set {key}={value}"
 
 
+def few_chains(count: int, train: TrainSettings, noun: str = "chain") -> str:
+    """A warning where there are fewer chains (or questions) to train on than examples in an update;
+    else empty."""
+    size = train.update_examples or SMALLEST_UPDATE
+    if count >= size:
+        return ""
+    all_of_them = "the one there is" if count == 1 else "all of them"
+    return (
+        f"few {noun}s: {counted(count, noun)} to train on, fewer than the {size} examples of an "
+        f"update. Every update repeats {all_of_them}, and a student learns by heart. Give more "
+        f"{noun}s: some hundreds are a beginning"
+    )
+
+
 def few_updates(
     updates: Mapping[str, int],
     update_examples: int,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps.errors import StudentError, counted
-from smallsteps.experiment.cautions import few_problems, few_updates, update_span
+from smallsteps.experiment.cautions import few_chains, few_problems, few_updates, update_span
 from smallsteps.experiment.data import RunData
 from smallsteps.experiment.data_parts import data_task, feedback_names
 from smallsteps.experiment.job import TrainingJob
@@ -75,6 +75,9 @@ def _data_lines(
         in_all = questions + _count_questions(recipe, others)
         if not from_chains:
             lines.append(_question_line(recipe, questions, in_all))
+            if run_data is not None:
+                caution = few_chains(len(run_data.train), recipe.train, "question")
+                lines += filter(None, [caution])
         for name, names in arms.items():
             lines += before_module(name).plan(recipe, names, questions, in_all)
     return lines
@@ -105,7 +108,11 @@ def chain_sizes(recipe: Recipe, data: RunData, command: str = "") -> list[str]:
         f"{counted(test, 'problem')} to test"
     ]
     bundled = recipe.data.chains == BUNDLED
-    sizes += filter(None, [few_problems(test, validation, data.task, command, bundled)])
+    cautions = [
+        few_chains(chains, recipe.train),
+        few_problems(test, validation, data.task, command, bundled),
+    ]
+    sizes += filter(None, cautions)
     tokens = tokens_of_a_pass(recipe, data)
     budget, about = recipe.train.budget, ""
     sizes += _update_lines(recipe, data, tokens, command)

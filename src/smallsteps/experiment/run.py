@@ -19,7 +19,7 @@ from smallsteps.errors import RunFolderError, counted
 from smallsteps.experiment.arm import Arm, ChainArm, MethodRun
 from smallsteps.experiment.beforehand import check_only, check_recipe
 from smallsteps.experiment.budget import budgets_of, set_budget
-from smallsteps.experiment.cautions import few_problems
+from smallsteps.experiment.cautions import few_chains, few_problems
 from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
 from smallsteps.experiment.comparisons import compare_arms, compare_further
 from smallsteps.experiment.data import RunData, load_data
@@ -228,8 +228,12 @@ def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str
 def _say_data(lab: Lab) -> None:
     _say_sizes(lab)
     data, bundled = lab.data, lab.recipe.data.chains == BUNDLED
-    caution = few_problems(len(data.test), len(data.validation), lab.task, lab.command, bundled)
-    if caution:
+    noun = "chain" if data.train_chains else "question"
+    cautions = [
+        few_chains(len(data.train_chains or data.train), lab.recipe.train, noun),
+        few_problems(len(data.test), len(data.validation), lab.task, lab.command, bundled),
+    ]
+    for caution in filter(None, cautions):
         lab.reporter.say(caution)
 
 

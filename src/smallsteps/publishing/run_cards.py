@@ -205,7 +205,8 @@ def _interval(figure: Any) -> str:
 
 def _what(results: Results, arm: ArmResult) -> list[str]:
     lines = [
-        f"It is the arm `{arm.name}`{_explained(arm)} of an experiment that compares ways of teaching: "
+        f"It is the arm `{arm.name}`{_explained(arm)} of an experiment that compares ways of "
+        "teaching: "
         f"{plain(results.title)}. Seed {arm.seed}."
     ]
     if arm.method == GUIDED:
