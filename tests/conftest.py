@@ -48,7 +48,7 @@ from transformers import (
 from smallsteps.students.student import Student
 from smallsteps.threads import in_use, use
 
-pytest_plugins = ["browser_window", "loopback"]
+pytest_plugins = ["browser_window", "loopback", "token_server"]
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")

@@ -7,15 +7,19 @@ in a folder, as a server of its own does: `python token_server.py FOLDER --port 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
-from transformers import DynamicCache
+from transformers import AutoModelForCausalLM, DynamicCache
 
+import loopback
 from smallsteps.generation.caches import cache_argument
 
 
@@ -63,12 +67,45 @@ def completion_of(ids: Any, finish: str = "stop", read: int = 3, **more: Any) ->
     return json.dumps({"choices": [choice], "usage": {"prompt_tokens": read}}).encode()
 
 
+class Threads:
+    """`ServerProcess`es that are threads of this process: each opens the model in the folder that
+    it is given, the first word after the program, and serves it at the port, the third."""
+
+    def __init__(self) -> None:
+        self.words: list[list[str]] = []
+        self.logs: list[Path] = []
+        self.running = self.most_running = 0
+
+    def __call__(self, words: list[str], folder: Path, log: Any, environment: Any) -> Any:
+        """What the class `ServerProcess` does."""
+        model = AutoModelForCausalLM.from_pretrained(words[1], dtype="float32").eval()
+        server = loopback.Server(int(words[3]))
+        server.answer = answering(model)
+        self.words.append(words)
+        self.logs.append(Path(str(log)))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+
+        def stop() -> None:
+            self.running -= 1
+            server.http.shutdown()
+            server.http.server_close()
+            shutil.rmtree(folder)
+
+        return SimpleNamespace(program=words[0], check=lambda: None, stop=stop)
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
+    """What starts in place of servers' processes."""
+    threads = Threads()
+    monkeypatch.setattr("smallsteps.generation.vllm_engine.ServerProcess", threads)
+    yield threads
+    assert not threads.running, "a server was left behind"
+
+
 def main(folder: str, port: int) -> None:
     """Serves the model in `folder` until it is killed."""
-    from transformers import AutoModelForCausalLM
-
-    import loopback
-
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
     print("words", json.dumps(sys.argv[1:]), flush=True)
 
@@ -78,5 +115,4 @@ def main(folder: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
     main(sys.argv[1], int(sys.argv[sys.argv.index("--port") + 1]))

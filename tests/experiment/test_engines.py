@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from transformers import AutoModelForCausalLM
 
-from loopback import Server
 from smallsteps.errors import EngineError, RecipeError
 from smallsteps.experiment.engines import check_engine, logging_server
 from smallsteps.experiment.recipe import make_recipe
@@ -18,7 +14,7 @@ from smallsteps.experiment.run import run
 from smallsteps.experiment.settings import EvaluationSettings
 from smallsteps.generation.server_settings import ServerSettings
 from tiny_runs import TINY_STUDENT, lasting, tiny_content
-from token_server import answering
+from token_server import Threads
 
 ARMS = ["direct", "ases-dual-rouge"]
 VLLM = {"engine": "vllm", "server": {"command": "true {folder} --port {port}"}}
@@ -29,41 +25,6 @@ def recipe(**evaluation: Any) -> Any:
     return make_recipe(tiny_content(arms=ARMS, student=student, evaluation=evaluation))
 
 
-class InThisProcess:
-    """A `ServerProcess` that is a thread: it opens the model in the folder that it is given."""
-
-    started: ClassVar[list[Path]] = []
-    running = 0
-    most_running = 0
-
-    def __init__(self, words: list[str], folder: Path, log: str, environment: Any) -> None:
-        kind = InThisProcess
-        model = AutoModelForCausalLM.from_pretrained(words[1]).eval()
-        self.program, self.folder = words[0], folder
-        self.server = Server(int(words[3]))
-        self.server.answer = answering(model)
-        kind.started.append(Path(log))
-        kind.running += 1
-        kind.most_running = max(kind.most_running, kind.running)
-
-    def check(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        InThisProcess.running -= 1
-        self.server.http.shutdown()
-        self.server.http.server_close()
-        shutil.rmtree(self.folder)
-
-
-@pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[InThisProcess]]:
-    monkeypatch.setattr("smallsteps.generation.vllm_engine.ServerProcess", InThisProcess)
-    InThisProcess.started, InThisProcess.running, InThisProcess.most_running = [], 0, 0
-    yield InThisProcess
-    assert not InThisProcess.running, "a server was left behind"
-
-
 def figures(results: Any) -> Any:
     """What must be the same: all but the lines that name the engine."""
     text = str(lasting(results))
@@ -71,16 +32,16 @@ def figures(results: Any) -> Any:
 
 
 def test_a_run_with_a_server_has_the_figures_of_one_without(
-    servers: type[InThisProcess], tmp_path: Path
+    servers: Threads, tmp_path: Path
 ) -> None:
     local = run(recipe(why_problems=2), tmp_path / "local")
     served = run(recipe(why_problems=2, **VLLM), tmp_path / "served")
     assert figures(served) == figures(local)
     assert all("decode:greedy, vllm" in arm.signature for arm in served.arms)
-    assert len(servers.started) == 3, "one for each student that answers, of a pair two"
+    assert len(servers.logs) == 3, "one for each student that answers, of a pair two"
     assert servers.most_running == 2
     assert all(arm.seconds_per_answer > 0 for arm in served.arms)
-    assert set(servers.started) == {tmp_path / "served" / "server.log"}
+    assert set(servers.logs) == {tmp_path / "served" / "server.log"}
 
 
 def test_a_server_that_does_not_start_loses_no_training(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ what the local engine writes; what cannot be the student's is refused."""
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 from contextlib import closing
@@ -19,22 +20,16 @@ from smallsteps.generation.draft import GivenPrefix
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, Engine, EngineSettings, Reply, Request
 from smallsteps.generation.paths import SolveSettings
-from smallsteps.generation.sampling import new_rows
 from smallsteps.generation.server_settings import ServerSettings
 from smallsteps.generation.solve import solve
-from smallsteps.generation.vllm_engine import (
-    body_of,
-    seed_of,
-    server_environment,
-    visible_card,
-)
+from smallsteps.generation.vllm_engine import server_environment, visible_card
 from smallsteps.records import Problem
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from tiny_solving import Tiny, a_task, marked, problems
-from token_server import answering, completion_of, continuation
+from token_server import Threads, answering, completion_of, continuation
 
 TASK = a_task(max_chain_tokens=30)
 STAND_IN = Path(__file__).parents[1] / "token_server.py"
@@ -138,8 +133,30 @@ def test_a_given_beginning_is_continued_and_counts_as_written(
     assert all(text.startswith("Ann has 3") for _, text, *_ in local.values())
 
 
-def test_a_pair_has_two_servers_of_its_folders_with_adapters_merged(
+def test_a_server_of_its_own_is_given_the_student_and_ends_with_the_answers(
     tiny: Tiny, tmp_path: Path
+) -> None:
+    student = prepare(tiny("llama"), TASK, path="direct")
+    log = tmp_path / "logs" / "server.log"
+    server = ServerSettings(command=COMMAND, log=str(log))
+    served = content(student, SolveSettings(engine="vllm", server=server))
+    assert served == content(student, SolveSettings())
+    (line,) = (line for line in log.read_text().splitlines() if line.startswith("words "))
+    folder, _, port, *rest = json.loads(line.removeprefix("words "))
+    named = dict(zip(rest[::2], rest[1::2], strict=True))
+    assert named == {
+        "--served-model-name": "student",
+        "--dtype": "float32",
+        "--max-model-len": str(student.max_source_tokens),
+        "--memory": "0.9",
+    }
+    assert not Path(folder).exists(), "the weights are deleted"
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", int(port))):
+        pass
+
+
+def test_a_pair_has_two_servers_with_half_of_the_card_each_and_adapters_merged(
+    tiny: Tiny, servers: Threads
 ) -> None:
     halves = []
     for seed, role in ((1, "ES"), (2, "AS")):
@@ -151,19 +168,12 @@ def test_a_pair_has_two_servers_of_its_folders_with_adapters_merged(
             weights.data.normal_(std=0.5)
     assert halves[0].drive is not None
     pair = DualStudent(*halves, halves[0].drive)
-    log = tmp_path / "logs" / "server.log"
-    server = ServerSettings(command=COMMAND, log=str(log))
     local = content(pair, SolveSettings())
+    server = ServerSettings(command="true {folder} --port {port} {memory}")
     assert content(pair, SolveSettings(engine="vllm", server=server)) == local
     assert any(len(segments) > 2 for segments, *_ in local.values()), "nobody took turns"
-    started = [json.loads(line[6:]) for line in log.read_text().splitlines() if "words " in line]
-    assert len(started) == 2
-    for words in started:
-        named = dict(zip(words[1::2], words[2::2], strict=True))
-        assert named["--served-model-name"] == "student" and named["--dtype"] == "float32"
-        assert named["--max-model-len"] == str(halves[0].max_source_tokens)
-        assert named["--memory"] == "0.45", "two servers share the card"
-        assert not Path(words[0]).exists(), "the weights are deleted"
+    assert [words[-1] for words in servers.words] == ["0.45", "0.45"]
+    assert servers.most_running == 2
 
 
 def test_log_probabilities_are_those_of_the_local_engine(tiny: Tiny, server: Server) -> None:
@@ -202,24 +212,6 @@ def test_a_request_may_have_a_decoding_of_its_own(tiny: Tiny, server: Server) ->
     write(student, server, Request("a", [5, 6], decoding=decoding))
     sent = server.bodies[0]
     assert (sent["temperature"], sent["top_k"], sent["top_p"]) == (0.5, 3, 0.9)
-
-
-def test_what_the_models_files_would_add_is_switched_off(tiny: Tiny) -> None:
-    student = tiny("llama")
-    (row,) = new_rows(Request("a", [5, 6], max_new_tokens=7, given=(8,)), student, Decoding())
-    body = body_of(row, Decoding(), "student")
-    assert body["prompt"] == [5, 6, 8] and body["max_tokens"] == 6
-    assert body["ignore_eos"] and body["stop_token_ids"] == sorted(student.end_ids)
-    assert (body["repetition_penalty"], body["min_p"], "logprobs" in body) == (1.0, 0.0, False)
-    assert 0 <= seed_of(row) < 2**63
-
-
-def test_a_half_of_a_pair_ends_at_the_other_ones_marker(tiny: Tiny, server: Server) -> None:
-    student = uni(tiny)
-    markers = set(student.markers.values())
-    request = Request("a", [5], stop=lambda ids: ids[-1] in markers, stop_ids=markers)
-    (row,) = new_rows(request, student, Decoding())
-    assert set(body_of(row, Decoding(), "m")["stop_token_ids"]) == markers | student.end_ids
 
 
 def test_log_probabilities_of_other_distributions_are_refused(tiny: Tiny, server: Server) -> None:
