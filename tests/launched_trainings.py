@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from safetensors.torch import save_file
 
 from smallsteps.generation.generator import Decoding
@@ -147,6 +148,17 @@ def reinforced(student, settings, out, progress):
     )
 
 
+def documented_config(folder: Path, **changes: Any) -> Path:
+    """A file with the FSDP config of docs/distributed.md, for two processes on a CPU."""
+    page = (Path(__file__).parents[1] / "docs/distributed.md").read_text()
+    (block,) = (part for part in page.split("```") if part.startswith("yaml\n# fsdp2.yaml\n"))
+    config = yaml.safe_load(block.removeprefix("yaml\n"))
+    config |= {"num_processes": 2, "use_cpu": True, "mixed_precision": "no", **changes}
+    path = folder / "fsdp2.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
 def environment(**changes: str) -> dict[str, str]:
     """For a child process: alone, with as many threads as here, whose number decides the order of
     sums."""
@@ -155,17 +167,20 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | {"OMP_NUM_THREADS": str(torch.get_num_threads()), **changes}
 
 
-def command(folder: Path, run: str, *names: str, processes: int = 2) -> list[str]:
-    """What starts the trainings `names` one after another."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    worker = [str(Path(__file__)), str(folder), run, *names]
-    return [*torchrun, "--nproc-per-node", str(processes), *worker]
+def command(folder: Path, run: str, *names: str, config: Path | None = None) -> list[str]:
+    """What starts the trainings `names` one after another in two processes: torchrun, or accelerate
+    with `config`."""
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    if config is not None:
+        launcher = ["accelerate.commands.launch", "--config_file", str(config)]
+        launcher += ["--main_process_port", "0"]
+    return [sys.executable, "-m", *launcher, str(Path(__file__)), str(folder), run, *names]
 
 
-def launch(folder: Path, run: str, *names: str, processes: int = 2, **changes: str) -> None:
+def launch(folder: Path, run: str, *names: str, config: Path | None = None, **changes: str) -> None:
     """Runs them; fails with what they said."""
     launched = subprocess.run(
-        command(folder, run, *names, processes=processes),
+        command(folder, run, *names, config=config),
         capture_output=True,
         text=True,
         env=environment(**changes),

@@ -16,18 +16,20 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from interrupted import assert_identical, weights
+from interrupted import Killed, assert_identical, stop_in, weights
 from launched_trainings import (
     FSDP,
     calm,
     command,
     describe,
+    documented_config,
     environment,
     launch,
     train,
 )
 from smallsteps.errors import TrainingError
 from smallsteps.students.loading import load_student
+from smallsteps.training import fit as fit_module
 from smallsteps.training.accelerate_config import Sharding
 from smallsteps.training.batches import collate
 from smallsteps.training.losses import SummedLoss
@@ -119,17 +121,25 @@ def test_in_bfloat16_shards_learn_what_one_process_learns(described, monkeypatch
         start = dict(
             load_student(described / case["student"], device="cpu").model.named_parameters()
         )
-        change = sum(float((ours[key] - start[key]).abs().sum()) for key in ours)
+        change = sum(float((ours[key] - start[key].detach()).abs().sum()) for key in ours)
         difference = sum(float((ours[key] - theirs[key]).abs().sum()) for key in ours)
         assert 0 < difference < 0.3 * change, name
         assert {value.dtype for value in theirs.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize(
-    "changes", [FSDP, pytest.param({}, marks=pytest.mark.slow)], ids=["in shards", "each whole"]
-)
-def test_two_processes_that_learn_from_rewards_end_with_the_weights_of_one(described, changes):
-    launch(described, "two", *REINFORCE, **changes)
+def test_two_processes_that_learn_from_rewards_end_with_the_weights_of_one(described):
+    """By accelerate and the config of the documentation."""
+    launch(described, "two", *REINFORCE, config=documented_config(described))
+    compare_with_one(described)
+
+
+@pytest.mark.slow
+def test_without_shards_they_do_too(described):
+    launch(described, "two", *REINFORCE)
+    compare_with_one(described)
+
+
+def compare_with_one(described):
     for name in REINFORCE:
         one, ours = train(described, name, "one")
         two, _ = train(described, name, "two")  # finished: read back
@@ -224,9 +234,17 @@ def test_weights_outside_of_a_training_are_whole_anyway():
         assert model.weight.numel() == 6
 
 
-@pytest.mark.parametrize("style", ["t5", "llama"])
+@pytest.mark.parametrize(
+    ("style", "sharding"),
+    [
+        ("t5", Sharding()),
+        ("llama", Sharding()),
+        ("t5", Sharding(by_block=False)),
+        ("llama", Sharding(reshard=False, blocks=("LlamaDecoderLayer",))),
+    ],
+)
 def test_losses_and_gradients_in_shards_are_those_of_the_whole_model(
-    tiny, direct, task, group, style
+    tiny, direct, task, group, style, sharding
 ):
     student = calm(tiny(style))
     rows = preflight(student, direct(6), [], TrainSettings(), task).train
@@ -234,7 +252,7 @@ def test_losses_and_gradients_in_shards_are_those_of_the_whole_model(
     plain = SummedLoss(copy.deepcopy(student.model))
     plain(batch).backward()
     outer = SummedLoss(student.model, head_elements=2000)  # the head in slices, computed again
-    shard_module(outer, Sharding(), torch.float32)
+    shard_module(outer, sharding, torch.float32)
     for _ in range(2):  # two micro-batches
         outer(batch).backward()
     for (name, ours), (_, theirs) in zip(
@@ -269,3 +287,45 @@ def test_an_optimizer_state_goes_from_shards_to_a_whole_model_and_back(tiny, gro
 def test_blocks_that_the_student_does_not_have_are_named(tiny, group):
     with pytest.raises(TrainingError, match="the student has no module LlamaDecoderLayer"):
         shard_module(tiny("t5").model, Sharding(blocks=("LlamaDecoderLayer",)), torch.float32)
+
+
+FAST = TrainSettings(passes=4, update_examples=8, learning_rate=3e-3, evaluations=4)
+
+
+@pytest.fixture
+def sharded_fit(tiny, direct, task, group, monkeypatch):
+    """`sharded_fit(style, out, checkpointing=False)`: `fit` in one process with shards. Returns the
+    student."""
+
+    def run(style, out, checkpointing=False):
+        sharding = Sharding(checkpointing=checkpointing)
+        monkeypatch.setattr(fit_module, "sharding_of_launch", lambda: sharding)
+        student = tiny(style)
+        fit_module.fit(student, direct(24), direct(6, 1, "v"), FAST, out, task=task)
+        return student
+
+    return run
+
+
+@pytest.mark.parametrize(("style", "checkpointing"), [("t5", True), ("llama", False)])
+def test_stopped_between_two_checkpoints_it_goes_on_to_the_same_weights(
+    sharded_fit, tmp_path, monkeypatch, style, checkpointing
+):
+    straight = sharded_fit(style, tmp_path / "straight", checkpointing)
+    with monkeypatch.context() as patch:
+        stop_in(patch, "training_step", 8)
+        with pytest.raises(Killed):
+            sharded_fit(style, tmp_path / "stopped", checkpointing)
+    resumed = sharded_fit(style, tmp_path / "stopped", checkpointing)
+    assert_identical(weights(resumed), weights(straight))
+
+
+def test_memory_that_runs_out_is_one_line_since_others_wait(sharded_fit, tmp_path, monkeypatch):
+    def never(self, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(SummedLoss, "forward", never)
+    with pytest.raises(
+        TrainingError, match=r"out of memory in update 1\. .* lower micro_batch_tokens \(4096\)"
+    ):
+        sharded_fit("t5", tmp_path / "run")
