@@ -6,15 +6,17 @@ from importlib import resources
 import pytest
 import yaml
 
-from smallsteps.errors import RecipeError
+from smallsteps.errors import RecipeError, TrainingError
 from smallsteps.experiment.recipe import (
     Recipe,
     apply_changes,
     load_recipe,
     make_recipe,
+    of_launch,
     recipe_content,
     recipe_names,
 )
+from smallsteps.experiment.run import run
 
 COMPARISONS = [name for name in recipe_names() if not name.startswith("student/")]
 RECIPES = resources.files("smallsteps") / "recipes"
@@ -355,3 +357,20 @@ def test_settings_of_the_generator_are_shown_beside_bundled_data_alone():
     assert "noise:" in load_recipe("guided/demo").applicable_yaml()
     reader = load_recipe("guided/demo", ["guided.reader.name=./folder"])
     assert "noise:" not in reader.applicable_yaml()
+
+
+def test_the_precision_of_accelerates_config_is_that_of_the_recipe(monkeypatch):
+    recipe = make_recipe({"arms": ["direct"]})
+    assert of_launch(recipe) is recipe
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    launched = of_launch(recipe)
+    assert launched.train.dtype == "bfloat16" and of_launch(launched) is launched
+    with pytest.raises(TrainingError, match="dtype is float32, but accelerate's config says"):
+        of_launch(make_recipe({"arms": ["direct"], "train": {"dtype": "float32"}}))
+
+
+def test_deepspeed_is_refused_before_any_work(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(TrainingError, match="asks for DeepSpeed"):
+        run(make_recipe({"arms": ["direct"]}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

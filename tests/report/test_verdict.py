@@ -24,6 +24,9 @@ def two(
     return results_of(*arms, comparisons=tests, **more)
 
 
+ONE_SEED = " It is one seed; another may move an arm further than this interval says."
+
+
 def best(name: str) -> BestStudent:
     return BestStudent(name=name, seed=0, folder="f", validation=50.0)
 
@@ -33,7 +36,7 @@ def test_an_interval_that_includes_zero_is_never_called_a_clear_lead() -> None:
     assert found.clear is False
     assert found.text == (
         "uni leads with 54.0 %, 4.0 points above direct, but the 95 % interval −0.1 to +8.1 "
-        "includes zero: these answers do not tell the two apart."
+        f"includes zero: these answers do not tell the two apart.{ONE_SEED}"
     )
 
 
@@ -42,7 +45,7 @@ def test_where_the_baseline_leads_the_difference_is_turned() -> None:
     assert found.clear is True
     assert found.text == (
         "direct leads with 60.0 %, 10.0 points above uni. "
-        "The 95 % interval +6.0 to +14.0 excludes zero."
+        f"The 95 % interval +6.0 to +14.0 excludes zero.{ONE_SEED}"
     )
 
 
@@ -105,7 +108,7 @@ def test_controls_and_ceilings_do_not_lead() -> None:
 def test_the_arm_that_validation_chose_is_reported_though_another_leads_on_the_test_set() -> None:
     assert verdict(two(50.0, 54.0, (1.0, 7.0), best=best("direct"))).text == (
         "direct, best on validation, reaches 50.0 % on the test set, 4.0 points below uni. "
-        "The 95 % interval −7.0 to −1.0 excludes zero."
+        f"The 95 % interval −7.0 to −1.0 excludes zero.{ONE_SEED}"
     )
     assert verdict(two(50.0, 54.0, (1.0, 7.0), best=best("uni"))).text.startswith(
         "uni, best on validation, reaches 54.0 % on the test set, 4.0 points above direct."
@@ -119,7 +122,7 @@ def test_few_test_problems_are_warned_of_and_slower_answers_are_named() -> None:
     ]
     found = verdict(results_of(*arms, comparisons=[comparison("uni", "direct", 25.0, -8.0, 58.0)]))
     assert found.text.endswith(
-        "these answers do not tell the two apart. An answer of uni takes 3.0 times as long. "
+        f"tell the two apart.{ONE_SEED} An answer of uni takes 3.0 times as long. "
         "Only 12 test problems: the intervals are wide."
     )
     alone = verdict(results_of(arms[0])).text

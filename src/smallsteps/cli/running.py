@@ -27,6 +27,7 @@ from smallsteps.experiment.recipe import (
     Recipe,
     load_recipe,
     make_recipe,
+    of_launch,
     recipe_content,
     recipe_names,
 )
@@ -115,7 +116,7 @@ def print_schema() -> None:
 
 def _plan_or_run(recipe: Recipe, out: Path | None, execution: Execution, dry_run: bool) -> None:
     check_threads(execution.threads)
-    recipe = _with_student_of_run(recipe)
+    recipe = of_launch(_with_student_of_run(recipe))
     if execution.only:
         from smallsteps.experiment.beforehand import check_only
 

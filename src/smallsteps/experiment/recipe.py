@@ -190,6 +190,18 @@ else:
     Recipe.__doc__ = BaseRecipe.__doc__
 
 
+def of_launch(recipe: Recipe) -> Recipe:
+    """The recipe with the precision of training that accelerate's config names.
+
+    Raises TrainingError where recipe and config differ, or the config asks for what smallsteps does
+    not do (`training/accelerate_config.py`)."""
+    from smallsteps.training.accelerate_config import sharding_of_launch, with_launch_dtype
+
+    sharding_of_launch()
+    train = with_launch_dtype(recipe.train)
+    return recipe if train is recipe.train else recipe.changed(train=train)
+
+
 def load_recipe(name: str, changes: Sequence[str] = ()) -> Recipe:
     """The recipe of a YAML file or of a bundled name (`demo`, `as-es/gsm8k`), with `key=value`
     changes.

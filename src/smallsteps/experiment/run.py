@@ -52,7 +52,7 @@ from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.page_files import pages_with_details
 from smallsteps.experiment.points import GradedPoints, grade_points
 from smallsteps.experiment.provenance import provenance
-from smallsteps.experiment.recipe import Recipe, load_recipe
+from smallsteps.experiment.recipe import Recipe, load_recipe, of_launch
 from smallsteps.experiment.reporter import Reporter, Silent
 from smallsteps.experiment.results import FILE_NAME, Results, read_results, write_results
 from smallsteps.experiment.run_facts import BudgetFacts, DataFacts, Provenance
@@ -84,7 +84,7 @@ def run(
     results so far come back, and nothing is compared. Raises UserError where something cannot be
     done as the recipe says, before the first training and the first paid call where that can be
     known."""
-    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = of_launch(load_recipe(recipe) if isinstance(recipe, str) else recipe)
     check_only(recipe, only)
     team.join(resolve_device(recipe.student.device, "student.device"))
     with team.losses():

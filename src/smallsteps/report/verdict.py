@@ -102,9 +102,17 @@ def _compared(
     time = answers_clause(lead, other) if timed else ""
     if difference.clear:
         text = f"{start}, {gap}. The {interval} excludes zero."
-        return _verdict([text, time], lead, True)
+        return _verdict([text, _one_seed(lead), time], lead, True)
     unclear = f"but the {interval} includes zero: these answers do not tell the two apart."
-    return _verdict([f"{start}, {gap}, {unclear}", time], lead, False)
+    return _verdict([f"{start}, {gap}, {unclear}", _one_seed(lead), time], lead, False)
+
+
+def _one_seed(lead: ArmSummary) -> str:
+    """What an interval over questions leaves out; empty where the arm has several seeds or learns
+    nothing."""
+    if len(lead.seeds) > 1 or not lead.train_tokens:
+        return ""
+    return "It is one seed; another may move an arm further than this interval says."
 
 
 def _verdict(sentences: list[str], lead: ArmSummary, clear: bool | None) -> Verdict:
