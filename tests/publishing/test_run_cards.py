@@ -18,7 +18,9 @@ from smallsteps.disk import CARD, damage
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.folder import complete
 from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import Results, write_results
+from smallsteps.experiment.score_results import FurtherResult
 from smallsteps.publishing.run_cards import card_of_run, public, write_cards
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -62,6 +64,25 @@ def test_the_card_has_the_figures_of_the_run_with_their_intervals(
     assert card.data.license == "apache-2.0" and "lora" in card.data.tags
     assert "learns whole chains" in card.text and arm.signature in card.text
     assert f"{arm.train_tokens:,}" in card.text
+
+
+def test_figures_on_further_test_sets_stand_on_the_card(tiny: Tiny, tmp_path: Path) -> None:
+    results = run_with_students(tiny, tmp_path)
+    arm = results.arms[0]
+    fields = arm.model_dump() | {"name": "direct", "task": "asdiv", "n": 70, "seeds": [0]}
+    further = FurtherResult(
+        test_set="easy", **{key: fields[key] for key in FurtherResult.model_fields if key in fields}
+    )
+    figure = Figure(value=31.25, low=20.0, high=42.0)
+    arms = [arm.model_copy(update={"further": {"easy": figure}})]
+    update = {"arms": arms, "further_tests": [further]}
+    write_results(tmp_path, results.model_copy(update=update))
+    (path,) = write_cards(tmp_path)
+    card = ModelCard.load(path)
+    (row,) = [row for row in card.data.eval_results if row.dataset_name == "easy"]
+    assert (row.dataset_type, row.metric_value) == ("asdiv", 31.25)
+    assert row.metric_args == {"confidence": 0.95, "low": 20.0, "high": 42.0, "n": 70}
+    assert "| Accuracy, easy | 31.2 | 20.0 to 42.0 | 70 |" in card.text
 
 
 def test_no_folder_of_the_users_machine_stands_in_a_card(tiny: Tiny, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from smallsteps.errors import RunFolderError
 from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.ownership import RECIPE, RESULTS, RUN
 from smallsteps.experiment.recipe import applicable_content
+from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import ArmResult, Results, read_results
+from smallsteps.experiment.score_results import FurtherResult
 from smallsteps.report.arm_texts import arm_text
 from smallsteps.report.formats import metric_title, number
 from smallsteps.report.summaries import summaries
@@ -175,27 +177,49 @@ def eval_results(results: Results, arm: ArmResult, recipe: Mapping[str, Any]) ->
     from huggingface_hub import EvalResult
 
     hub = hub_datasets(recipe)
-    figures = {arm.metric: arm.figure, **arm.metrics}
     source = " ".join(results.data.source.split())
-    return [
-        EvalResult(
+
+    def row(
+        dataset: str, name: str, metric: str, figure: Figure, counts: dict[str, int]
+    ) -> EvalResult:
+        return EvalResult(
             task_type="text-generation",
             task_name="Reasoning" if arm.method != GUIDED else "Reasoning, with a frozen reader",
-            dataset_type=hub[0] if hub else arm.task,
-            dataset_name=f"{arm.task} ({source})",
+            dataset_type=dataset,
+            dataset_name=name,
             dataset_split="test",
-            metric_type=name,
+            metric_type=metric,
             metric_value=round(figure.value, 2),
-            metric_name=f"{metric_title(name)}, 95 % interval {_interval(figure)}, n = {arm.n}",
+            metric_name=(
+                f"{metric_title(metric)}, 95 % interval {_interval(figure)}, n = {counts['n']}"
+            ),
             metric_args={
                 "confidence": 0.95,
                 "low": round(figure.low, 2),
                 "high": round(figure.high, 2),
-                "n": arm.n,
-                "unparsed": arm.unparsed,
+                **counts,
             },
         )
-        for name, figure in figures.items()
+
+    main, counts = hub[0] if hub else arm.task, {"n": arm.n, "unparsed": arm.unparsed}
+    return [
+        *(
+            row(main, f"{arm.task} ({source})", metric, figure, counts)
+            for metric, figure in {arm.metric: arm.figure, **arm.metrics}.items()
+        ),
+        *(
+            row(test.task, test.test_set, test.metric, figure, {"n": test.n})
+            for test, figure in further_figures(results, arm)
+        ),
+    ]
+
+
+def further_figures(results: Results, arm: ArmResult) -> list[tuple[FurtherResult, Figure]]:
+    """The arm's figures on further test sets, beside those of all its seeds."""
+    return [
+        (test, arm.further[test.test_set])
+        for test in results.further_tests
+        if test.name == arm.name and test.test_set in arm.further
     ]
 
 
@@ -225,6 +249,15 @@ def _results(results: Results, arm: ArmResult) -> list[str]:
     rows = [
         [f"{metric_title(name)}, test", number(figure.value), _interval(figure), f"{arm.n:,}"]
         for name, figure in figures.items()
+    ]
+    rows += [
+        [
+            f"{metric_title(test.metric)}, {plain(test.test_set)}",
+            number(figure.value),
+            _interval(figure),
+            f"{test.n:,}",
+        ]
+        for test, figure in further_figures(results, arm)
     ]
     if arm.validation is not None:
         rows.append([f"{metric_title(arm.metric)}, validation", number(arm.validation), "–", "–"])
