@@ -4,18 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.grading import (
     GradedArm,
     best_student,
     by_arm,
     compared_pairs,
-    further_results,
     within,
 )
 from smallsteps.experiment.outcome import Outcome
-from smallsteps.records import Prediction, Problem
-from smallsteps.tasks import get_task
 
 
 class FakeArm:
@@ -26,9 +22,9 @@ class FakeArm:
         return [name for name in self.others if name in names]
 
 
-def graded(arm, seed=0, further=None, **outcome):
+def graded(arm, seed=0, **outcome):
     left = Outcome([], [], **outcome)
-    return GradedArm(arm, seed, left, None, {}, further or {}, None, f"arms/{arm.name}/page")
+    return GradedArm(arm, seed, left, None, {}, {}, None, f"arms/{arm.name}/page")
 
 
 DIRECT = FakeArm("direct", "baselines")
@@ -59,8 +55,7 @@ def test_seeds_are_grouped_in_the_order_of_the_recipe():
 
 @pytest.fixture
 def lab(tmp_path):
-    data = SimpleNamespace(further={"svamp": None})
-    return SimpleNamespace(run=SimpleNamespace(path=tmp_path), data=data)
+    return SimpleNamespace(run=SimpleNamespace(path=tmp_path))
 
 
 def test_a_control_is_never_handed_out_and_the_folder_is_relative_to_the_run(lab, tmp_path):
@@ -82,22 +77,3 @@ def test_the_untrained_student_leads_without_a_folder_only_where_no_trained_one_
     assert best_student(lab, [base, better]).name == "direct"
     best = best_student(lab, [base, graded(DIRECT, student=tmp_path / "b", validation=20.0)])
     assert (best.name, best.folder, best.validation) == ("base", None, 20.0)
-
-
-def test_each_arm_is_pooled_on_each_further_test_set(lab):
-    task = get_task("numbers")
-    problems = [Problem("p", "?", "7"), Problem("q", "?", "8")]
-
-    def score(*answers):
-        predictions = [
-            Prediction(f"{p.id}/0", p.id, f"The answer is {a}.", (), a, "stop_sign")
-            for p, a in zip(problems, answers, strict=True)
-        ]
-        return grade(predictions, problems, task, dataset="test", seed=0)
-
-    arms = [
-        graded(DIRECT, 0, {"svamp": score("7", "8")}),
-        graded(DIRECT, 1, {"svamp": score("7", "1")}),
-    ]
-    (row,) = further_results(lab, arms)
-    assert (row.name, row.value) == ("direct", 75.0)
