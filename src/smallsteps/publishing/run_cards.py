@@ -22,7 +22,7 @@ from smallsteps.experiment.results import ArmResult, Results, read_results
 from smallsteps.experiment.score_results import FurtherResult
 from smallsteps.report.arm_texts import arm_text
 from smallsteps.report.formats import metric_title, number
-from smallsteps.report.summaries import summaries
+from smallsteps.report.summaries import baseline, main_comparisons, summaries
 from smallsteps.students.card import (
     HUB_NAME,
     CardContent,
@@ -262,6 +262,7 @@ def _results(results: Results, arm: ArmResult) -> list[str]:
     if arm.validation is not None:
         rows.append([f"{metric_title(arm.metric)}, validation", number(arm.validation), "–", "–"])
     mine = table(["figure", "value", "95 % interval", "problems"], rows)
+    base = baseline(results)
     others = [
         [
             summary.name,
@@ -269,10 +270,12 @@ def _results(results: Results, arm: ArmResult) -> list[str]:
             f"{number(summary.low)} to {number(summary.high)}",
             str(len(summary.seeds)),
             "–" if summary.train_tokens is None else f"{summary.train_tokens:,.0f}",
+            _against(results, summary.name, base),
         ]
         for summary in summaries(results)
     ]
     head = ["arm", metric_title(arm.metric), "95 % interval", "seeds", "tokens trained on"]
+    head.append(f"difference from {base}, 95 % interval" if base else "difference")
     return [
         mine,
         f"No answer could be read off {arm.unparsed} of {arm.n:,}; these count as wrong.",
@@ -280,6 +283,16 @@ def _results(results: Results, arm: ArmResult) -> list[str]:
         "All arms of the experiment, on the same test problems:",
         table(head, others),
     ]
+
+
+def _against(results: Results, name: str, base: str | None) -> str:
+    """The paired difference of an arm from the baseline; an en dash where it was not tested."""
+    tests = main_comparisons(results)
+    test = next((test for test in tests if (test.arm, test.against) == (name, base)), None)
+    if test is None:
+        return "–"
+    low, high = (number(value, sign=True) for value in (test.low, test.high))
+    return f"{number(test.difference, sign=True)} ({low} to {high})"
 
 
 def _data(results: Results) -> list[str]:

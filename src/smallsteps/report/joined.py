@@ -145,6 +145,10 @@ def _check_same(first: Member, other: Member) -> None:
 
 def _difference(first: Mapping[str, Problem], other: Mapping[str, Problem]) -> str:
     """How two sets of test questions differ, in a few words."""
+    texts = [sorted(problem.question for problem in part.values()) for part in (first, other)]
+    if texts[0] == texts[1] and first.keys() != other.keys():
+        name = next(name for name in other if name not in first)
+        return f"they read the same, but some have other ids: {name} is not among them"
     if len(first) != len(other):
         return f"{counted(len(other), 'question')} instead of {len(first):,}"
     for name, problem in other.items():
