@@ -9,6 +9,8 @@ from ast import literal_eval
 from collections.abc import Callable
 from typing import Any
 
+from accelerate.state import AcceleratorState
+
 from smallsteps import team
 
 
@@ -36,6 +38,7 @@ def in_processes(work: Callable[[int], Any], size: int = 2) -> list[Any]:
         if child == 0:
             os.close(reader)
             try:
+                AcceleratorState._reset_state(reset_partial_state=True)  # of earlier tests
                 os.environ.update(address | launch_place(rank, size))
                 team.join("cpu")
                 os.write(writer, repr(work(rank)).encode())

@@ -182,5 +182,5 @@ def test_the_scale_benchmark_varies_chains_and_measures_a_stage(tmp_path):
     cost = script.measure("split", 5, tmp_path / "chains.jsonl", "bundled")
     assert cost.processor_seconds > 0 and cost.memory_mib > 5 and cost.disk_mib == 0
     write_rows(tmp_path / "chains.jsonl", [{"id": "1"}])
-    with pytest.raises(SystemExit, match="no field 'rationale'"):
+    with pytest.raises(SystemExit, match="no field 'question' and no 'rationale'"):
         script.measure("read", 1, tmp_path / "chains.jsonl", "bundled")

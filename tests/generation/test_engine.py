@@ -130,6 +130,6 @@ def test_every_opened_engine_has_sessions(tiny: Tiny) -> None:
 def test_an_unknown_engine_is_refused_with_the_nearest_name(tiny: Tiny) -> None:
     with pytest.raises(
         RecipeError,
-        match=r"engine 'lokal' is not known, expected one of local, one-by-one, vllm\..*local",
+        match=r"engine 'lokal' is not known, expected one of graphs, local, one-by-one, vllm\..*local",
     ):
         open_engine(tiny("t5"), EngineSettings(engine="lokal"))
