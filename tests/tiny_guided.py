@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loopback import completion
+from loopback import Server, completion
+from smallsteps.experiment.data_parts import store_parts
+from smallsteps.experiment.recipe import make_recipe
+from smallsteps.experiment.stored_rows import StoredRows, chain_in_row
 from smallsteps.records import Chain, Problem
+from smallsteps.tasks import get_task
 from smallsteps.tasks.facts import make_chains
 from tiny_runs import TINY_STUDENT
 
@@ -106,3 +111,19 @@ def name_rows(count: int, *further: str) -> list[dict[str, Any]]:
         }
         for n in range(count)
     ]
+
+
+def mixed_content(folder: Path, server: Server, **sections: Any) -> dict[str, Any]:
+    """The tiny facts with a file of gold chains in `folder` as the teacher, and a reader on
+    loopback."""
+    server.answer = facts_reader
+    content = guided_content(folder / "store.sqlite", **sections)
+    content["guided"]["reader"]["base_url"] = server.url
+    teacher = {"name": str(folder / "replies.jsonl"), "retries": 0}
+    content["tailored"] = {"rounds": 2, "samples": 2, "teacher": teacher}
+    recipe = make_recipe({**content, "arms": ["direct"], "tailored": None, "guided": None})
+    store_parts(recipe.data, get_task("facts"), folder)
+    train = StoredRows(folder / "train.jsonl", chain_in_row)
+    rows = ({"id": chain.problem.id, "rationale": chain.rationale.text} for chain in train)
+    (folder / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return content

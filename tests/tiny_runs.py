@@ -87,6 +87,17 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
+def answers(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """The answers of each arm at each seed, without their seconds."""
+    return {
+        path.parent.parent.name: [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in rows_of(path)
+        ]
+        for path in sorted(out.glob("arms/*/page/predictions.jsonl"))
+    }
+
+
 # Imports take seconds and a comparison as small as ours does not: one process imports, and forks
 # for each command.
 FORK_SERVER = """

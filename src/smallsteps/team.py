@@ -51,8 +51,8 @@ def launched() -> int:
 
 
 def rank() -> int:
-    """Number of this process in its launch, from 0."""
-    return int(os.environ.get("RANK", "0"))
+    """Number of this process in its launch, from 0. Clusters set RANK for other reasons too."""
+    return int(os.environ.get("RANK", "0")) if launched() > 1 else 0
 
 
 def launched_here() -> int:
@@ -75,11 +75,16 @@ def join(device: str) -> None:
         on_cpu = device == "cpu"
         PartialState(cpu=on_cpu, backend="gloo" if on_cpu else None, timeout=PATIENCE)
     _group = dist.new_group(backend="gloo", timeout=PATIENCE)
+    leave_at_exit()
+
+
+def leave_at_exit() -> None:
+    """Ends the exchange when this process ends. One that ends while its threads live is aborted now
+    and then."""
     atexit.register(_leave)
 
 
 def _leave() -> None:
-    """Ends the exchange. A process that ends while its threads live is aborted now and then."""
     import torch.distributed as dist
 
     if dist.is_initialized():
@@ -100,7 +105,7 @@ def is_first() -> bool:
 
 def wait_for_all() -> None:
     """Returns when every process has come here. Raises ProcessLost where one is gone."""
-    _gathered(None)
+    from_all(None)
 
 
 def from_first(make: Callable[[], Value]) -> Value:
@@ -156,7 +161,7 @@ def share_out(
         mine = work(items[number::count])
     except UserError as raised:
         error = raised
-    shares = _gathered((list(mine), error))
+    shares = from_all((list(mine), error))
     for _, failure in shares:
         if failure is not None:
             raise failure
@@ -164,8 +169,8 @@ def share_out(
     return [next(values[place % count]) for place in range(len(items))]
 
 
-def _gathered(value: Any) -> list[Any]:
-    """The `value` of each process, in every process."""
+def from_all(value: Value) -> list[Value]:
+    """The `value` of each process, in order, in every process. No tensor of a GPU."""
     dist = _distributed()
     if not dist:
         return [value]

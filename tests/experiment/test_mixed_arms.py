@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from smallsteps.errors import RecipeError
-from smallsteps.experiment.data_parts import store_parts
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
-from smallsteps.experiment.stored_rows import StoredRows, chain_in_row
 from smallsteps.generation.access import Access
 from smallsteps.report.page import write_page
 from smallsteps.report.terminal import tables
-from smallsteps.tasks import get_task
-from tiny_guided import KEY, facts_reader, guided_content
+from tiny_guided import KEY, mixed_content
 from tiny_runs import lasting, rows_of, weights
 
 ARMS = ["direct", "ases-uni-rouge", "tailored-full", "guided-standard", "guided-distilled"]
 
 
-def mixed_content(folder, server, **sections):
-    """The tiny facts with a file of gold chains as the teacher, and a reader on loopback."""
-    server.answer = facts_reader
-    content = guided_content(folder / "store.sqlite", arms=ARMS, **sections)
-    content["guided"]["reader"]["base_url"] = server.url
-    teacher = {"name": str(folder / "replies.jsonl"), "retries": 0}
-    content["tailored"] = {"rounds": 2, "samples": 2, "teacher": teacher}
-    recipe = make_recipe({**content, "arms": ["direct"], "tailored": None, "guided": None})
-    store_parts(recipe.data, get_task("facts"), folder)
-    train = StoredRows(folder / "train.jsonl", chain_in_row)
-    rows = ({"id": chain.problem.id, "rationale": chain.rationale.text} for chain in train)
-    (folder / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return content
-
-
 @pytest.fixture
 def recipe(tmp_path, server):
-    return make_recipe(mixed_content(tmp_path, server))
+    return make_recipe(mixed_content(tmp_path, server, arms=ARMS))
 
 
 def test_arms_of_all_methods_run_in_one_recipe(recipe, tmp_path, listener):
@@ -86,7 +66,7 @@ def test_each_arm_is_compared_with_the_baseline_and_with_its_methods_own(recipe,
 
 def test_an_arm_learns_the_same_beside_others_as_alone(recipe, tmp_path, server):
     run(recipe, tmp_path / "mixed", access=Access(None, KEY))
-    content = mixed_content(tmp_path, server)
+    content = mixed_content(tmp_path, server, arms=ARMS)
     content |= {"arms": ["direct", "ases-uni-rouge"], "tailored": None, "guided": None}
     run(make_recipe(content), tmp_path / "alone")
     mixed, alone = weights(tmp_path / "mixed"), weights(tmp_path / "alone")
@@ -96,7 +76,7 @@ def test_an_arm_learns_the_same_beside_others_as_alone(recipe, tmp_path, server)
 
 def test_a_run_of_several_methods_grows_by_arms_of_each(tmp_path, server, listener):
     """The trap: rows of a guided page name the answers of `guided-standard`, which comes later."""
-    content = mixed_content(tmp_path, server)
+    content = mixed_content(tmp_path, server, arms=ARMS)
     first = ["direct", "tailored-full", "guided-distilled"]
     access = Access(None, KEY)
     run(make_recipe({**content, "arms": first}), tmp_path / "grown", access=access)
@@ -109,14 +89,14 @@ def test_a_run_of_several_methods_grows_by_arms_of_each(tmp_path, server, listen
 
 
 def test_a_recipe_names_its_baseline(tmp_path, server):
-    content = mixed_content(tmp_path, server) | {"baseline": "ases-uni-rouge"}
+    content = mixed_content(tmp_path, server, arms=ARMS) | {"baseline": "ases-uni-rouge"}
     assert make_recipe(content).baseline == "ases-uni-rouge"
     with pytest.raises(RecipeError, match="baseline: 'tailored-blind' is none of the arms"):
         make_recipe(content | {"baseline": "tailored-blind"})
 
 
 def test_a_guided_arm_needs_no_standard_beside_another_baseline(tmp_path, server):
-    content = mixed_content(tmp_path, server)
+    content = mixed_content(tmp_path, server, arms=ARMS)
     recipe = make_recipe(content | {"arms": ["direct", "guided-distilled"], "tailored": None})
     results = run(recipe, tmp_path / "run", access=Access(None, KEY))
     (guidance,) = results.methods["guided"].guidance

@@ -13,13 +13,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from smallsteps.experiment.data_parts import store_parts
-from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.results import read_results
-from smallsteps.experiment.stored_rows import StoredRows, chain_in_row
-from smallsteps.tasks import get_task
-from tiny_guided import facts_reader, guided_content
-from tiny_runs import TINY_STUDENT, rows_of, tiny_content
+from smallsteps.tasks.stories import make_chains
+from tiny_guided import mixed_content
+from tiny_runs import TINY_STUDENT, answers, tiny_content
 
 STUDENT = {"scratch": {**TINY_STUDENT, "dropout": 0.0}}
 """Dropout differs between processes."""
@@ -35,16 +32,6 @@ def recipe_file(tmp_path):
     return write
 
 
-def answers(out):
-    return {
-        path.parent.parent.name: [
-            {name: value for name, value in row.items() if name != "seconds"}
-            for row in rows_of(path)
-        ]
-        for path in sorted(out.glob("arms/*/page/predictions.jsonl"))
-    }
-
-
 def assert_as_one(one, many):
     """The same answers and figures; weights up to the rounding of sums in another order."""
     first, second = read_results(one), read_results(many)
@@ -57,6 +44,7 @@ def assert_as_one(one, many):
             other.student,
         )
     assert answers(one) == answers(many) != {}
+    assert first.further_tests == second.further_tests
     files = sorted(path.relative_to(one) for path in one.glob("arms/**/*.safetensors"))
     assert files == sorted(path.relative_to(many) for path in many.glob("arms/**/*.safetensors"))
     assert files
@@ -68,8 +56,14 @@ def assert_as_one(one, many):
 
 @pytest.mark.timeout(300)
 def test_a_run_of_two_processes_is_that_of_one(command, recipe_file, tmp_path):
+    rows = [
+        {"question": c.problem.question, "answer": c.problem.answer} for c in make_chains(5, 77)
+    ]
+    further = tmp_path / "further.jsonl"
+    further.write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = recipe_file(
         arms=["direct", "ases-uni-ent", "ases-dual-rouge", "base", "self-training"],
+        data={"also_test": {"stories/new": str(further)}},
         seeds=[0, 1],
         train={"budget": 2000, "learning_rate": [1e-3, 2e-3], "search_share": 0.5},
         baselines={"rounds": 1, "samples": 2},
@@ -98,19 +92,6 @@ def test_where_one_process_is_killed_all_end_and_another_number_goes_on(
     assert not (out / ".locks").exists()
 
 
-def facts_content(folder, **sections):
-    """Tailored learning by a file of replies, and guiding a reader."""
-    content = guided_content(folder / "store.sqlite", student=STUDENT, **sections)
-    teacher = {"name": str(folder / "replies.jsonl"), "retries": 0}
-    content["tailored"] = {"rounds": 2, "samples": 2, "teacher": teacher}
-    recipe = make_recipe({**content, "arms": ["direct"], "tailored": None, "guided": None})
-    store_parts(recipe.data, get_task("facts"), folder)
-    train = StoredRows(folder / "train.jsonl", chain_in_row)
-    rows = ({"id": chain.problem.id, "rationale": chain.rationale.text} for chain in train)
-    (folder / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return content
-
-
 def write_recipe(path, content):
     path.write_text(yaml.safe_dump(content))
     return "run", str(path), "--threads", "1", "--out"
@@ -118,13 +99,11 @@ def write_recipe(path, content):
 
 @pytest.mark.timeout(300)
 def test_tailored_and_guided_arms_of_two_processes_are_those_of_one(command, server, tmp_path):
-    server.answer = facts_reader
     arms = ["tailored-full", "guided-standard", "guided-distilled", "guided-both"]
     calls = []
     for processes, out in ((1, tmp_path / "one"), (2, tmp_path / "two")):
         out.mkdir()
-        content = facts_content(out, arms=arms)
-        content["guided"]["reader"]["base_url"] = server.url
+        content = mixed_content(out, server, arms=arms, student=STUDENT)
         arguments = (*write_recipe(out / "tiny.yaml", content), str(out / "run"))
         before = len(server.bodies)
         assert command.launched(processes, *arguments) == [0] * processes, command.errors()

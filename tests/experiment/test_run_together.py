@@ -14,7 +14,7 @@ from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
 from smallsteps.experiment.so_far import read_so_far
-from tiny_runs import lasting, rows_of, tiny_content, weights
+from tiny_runs import answers, lasting, tiny_content, weights
 
 ARMS = ["direct", "ases-uni-ent", "ases-dual-rouge", "base"]
 
@@ -33,16 +33,6 @@ def alone(command, tmp_path_factory):
     began = time.monotonic()
     assert command(*arguments, str(place / "run")) == 0, command.errors()
     return arguments, place / "run", time.monotonic() - began
-
-
-def answers(out):
-    return {
-        path.parent.parent.name: [
-            {name: value for name, value in row.items() if name != "seconds"}
-            for row in rows_of(path)
-        ]
-        for path in sorted(out.glob("arms/*/page/predictions.jsonl"))
-    }
 
 
 def assert_same(whole, other):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from smallsteps import team
 from smallsteps.errors import InternalError, TrainingError
 from smallsteps.training.processes import (
     all_agree,
     check_processes,
-    from_all,
     from_first,
-    is_first,
     own_device,
     place_in_launch,
     seed_of,
@@ -29,12 +28,12 @@ def test_processes_that_do_not_find_each_other_or_have_nothing_to_do_are_an_erro
 
 
 def test_one_process_agrees_with_itself():
-    assert is_first() and all_agree(True, torch.device("cpu"))
+    assert all_agree(True, torch.device("cpu"))
     assert not all_agree(False, torch.device("cpu"))
     value = torch.tensor(3.5, dtype=torch.float64)
     sum_over_processes([value])
     assert from_first(value) == 3.5
-    assert from_all("mine") == ["mine"] and place_in_launch() == (0, 1)
+    assert team.from_all("mine") == ["mine"] and place_in_launch() == (0, 1)
     assert own_device(torch.device("cuda:1")) == torch.device("cuda:1")
 
 

@@ -13,7 +13,6 @@ planned, and an evaluation may end the training before (`choice.py`). Not here: 
 
 from __future__ import annotations
 
-import atexit
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from smallsteps import team
 from smallsteps.errors import InternalError, TrainingError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
@@ -42,7 +42,6 @@ from smallsteps.training.contrast import Contrast
 from smallsteps.training.evaluation import Measure, Measures
 from smallsteps.training.fit_result import FitResult, read_result, read_state, write_result
 from smallsteps.training.preflight import Preflight, preflight
-from smallsteps.training.processes import is_first, leave_group, wait_for_all
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
 from smallsteps.training.trainer import Progress, UpdateTrainer
 from smallsteps.training.trainer_arguments import isolated, trainer_arguments
@@ -150,11 +149,11 @@ class Training:
         with isolated():
             trainer_arguments(student, settings, self.plan, self.out)  # processes find each other
             if dist.is_initialized():
-                atexit.register(leave_group)
-            if is_first():
+                team.leave_at_exit()
+            if team.is_first():
                 claim(self.out, digest)
                 repair(self.out, say)
-            wait_for_all()
+            team.wait_for_all()
             self.result = read_result(self.out, checked.report)
         self._loaded_update = 0
         """The update whose weights the student has."""
@@ -205,10 +204,10 @@ class Training:
         with isolated():
             checkpoint = latest_checkpoint(self.out)
             self._state = read_state(checkpoint)
-            wait_for_all()
-            if is_first():
+            team.wait_for_all()
+            if team.is_first():
                 self._tidy(checkpoint)
-            wait_for_all()
+            team.wait_for_all()
             done = int(self._state.get("update", 0))
             if checkpoint is None or (done < until and not self._state["over"]):
                 self._train(checkpoint, until)
@@ -246,14 +245,14 @@ class Training:
         """The result, after the last update, the plateau, or wherever the caller ends it. Deletes
         checkpoints that are not kept."""
         if self.result is None:
-            if is_first():
+            if team.is_first():
                 processes = dist.get_world_size() if dist.is_initialized() else 1
                 write_result(self.out, self.job, self._state, processes, self.patience)
-            wait_for_all()
+            team.wait_for_all()
             self.result = read_result(self.out, self.job.checked.report)
         if self.result is None:
             raise InternalError(f"{self.out}: training ended without a result")
-        if is_first():
+        if team.is_first():
             kept = [*self.result.selections.values(), *self.result.trail]
             tidy(self.out, {chosen.folder for chosen in kept})
         return self.result

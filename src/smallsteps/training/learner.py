@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from smallsteps import team
 from smallsteps.students.student import Student
 from smallsteps.training.accelerate_config import dtype_of_launch, sharding_of_launch
 from smallsteps.training.batches import Encoded, level, micro_batches, share
 from smallsteps.training.estimators import ESTIMATORS, Advantages, Step
 from smallsteps.training.policy import Policy, PolicySums, Tokens, policy_loss
-from smallsteps.training.processes import from_all, place_in_launch, sum_over_processes
+from smallsteps.training.processes import place_in_launch, sum_over_processes
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
 from smallsteps.training.settings import ReinforceSettings
 from smallsteps.training.sharding import (
@@ -224,7 +225,9 @@ class Learner:
         processes."""
         table = torch.tensor(rewards, dtype=torch.float64)
         log_ratios = torch.zeros(table.numel())
-        read = from_all([known for batch in batches if batch.counts for known in _known(batch)])
+        read = team.from_all(
+            [known for batch in batches if batch.counts for known in _known(batch)]
+        )
         every = [known for of_process in read for known in of_process]
         for known in every:
             log_ratios[known.place] = known.log_ratio
@@ -302,7 +305,7 @@ class Learner:
         gaps = torch.zeros(0)
         if drawn:
             gaps = (torch.tensor(drawn) - torch.cat([batch.old for batch in counted]).cpu()).abs()
-        read = from_all(gaps)
+        read = team.from_all(gaps)
         gaps = torch.cat(read)
         return {"engine_gap": float(gaps.mean())} if len(gaps) else {}
 

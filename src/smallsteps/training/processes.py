@@ -1,10 +1,10 @@
 """Several processes that train one model (torchrun, accelerate launch), and what each must agree
-on. With one process every function here returns its own value."""
+on: tensors. What else they exchange goes by `smallsteps/team.py`. With one process every function
+here returns its own value."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,8 +13,6 @@ from torch import Tensor
 
 from smallsteps import team
 from smallsteps.errors import InternalError, TrainingError
-
-Value = TypeVar("Value")
 
 
 def own_device(device: torch.device) -> torch.device:
@@ -42,24 +40,6 @@ def check_processes(launched: int, seen: int, update_examples: int) -> None:
         )
 
 
-def wait_for_all() -> None:
-    """Return when every process has come here."""
-    if dist.is_initialized():
-        dist.barrier()
-
-
-def leave_group() -> None:
-    """End the process group. A process that ends while its group's threads live is aborted now and
-    then."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
-def is_first() -> bool:
-    """Whether this is the process that writes files."""
-    return not dist.is_initialized() or dist.get_rank() == 0
-
-
 def all_agree(flag: bool, device: torch.device) -> bool:
     """Whether `flag` holds in every process."""
     if not dist.is_initialized():
@@ -81,12 +61,6 @@ def from_first(value: Tensor) -> float:
     if dist.is_initialized():
         dist.broadcast(value, src=0)
     return float(value.item())
-
-
-def from_all(value: Value) -> list[Value]:
-    """The `value` of every process, in order, in every process. For objects that are no tensors of
-    a GPU."""
-    return team.share_out(range(team.size()), lambda _: [value])
 
 
 def seed_of(seed: int, update: int, rank: int) -> int:

@@ -53,7 +53,7 @@ from smallsteps.training.checkpoints import (
 from smallsteps.training.choice import Selection
 from smallsteps.training.estimators import rloo
 from smallsteps.training.learner import Learner
-from smallsteps.training.processes import is_first, own_device, wait_for_all
+from smallsteps.training.processes import own_device
 from smallsteps.training.rollouts import Reward, Rewarded, Roll, Rollout, mean_by_name
 from smallsteps.training.settings import ReinforceSettings
 from smallsteps.training.sharding import whole_weights
@@ -118,10 +118,10 @@ def reinforce(
     text = json.dumps(identity, sort_keys=True)
     team.join(student.device.type)
     student.model.to(own_device(student.device))
-    if is_first():
+    if team.is_first():
         claim(out, hashlib.sha256(text.encode()).hexdigest()[:16])
         repair(out, say)
-    wait_for_all()
+    team.wait_for_all()
     if is_finished(out):
         return read_reinforced(out)
     learner = Learner(student, settings, micro_batch_tokens)
@@ -178,9 +178,9 @@ class _Loop:
         checkpoint = latest_checkpoint(out)
         if checkpoint is not None:
             rows = self._load(checkpoint)
-        wait_for_all()
+        team.wait_for_all()
         self._tidy([] if checkpoint is None else [checkpoint.name])
-        self.curves = Curves(out / CURVES, rows, write=is_first())
+        self.curves = Curves(out / CURVES, rows, write=team.is_first())
 
     def run(self, roll: Roll, reward: Reward, progress: Progress | None) -> Reinforced:
         """All steps that are left."""
@@ -200,7 +200,7 @@ class _Loop:
                 value = self._measure()
                 row |= {"measured": True} | ({} if self.metric is None else {"metric": value})
             self.curves.add(row)
-            if progress is not None and is_first():
+            if progress is not None and team.is_first():
                 progress(self.step, steps, row)
             if measured:
                 self._save()
@@ -244,7 +244,7 @@ class _Loop:
             self.student.model.eval()
             if self.best is None or value > self.best.value:
                 self.best = Selection(self.step, value)
-                if is_first():
+                if team.is_first():
                     folder = self.out / self.best.folder
                     self.student.save(folder)
                     complete(folder)
@@ -263,14 +263,14 @@ class _Loop:
         }
         with whole_weights(self.student.model):
             state |= self.learner.state()
-            if is_first():
+            if team.is_first():
                 folder = self.out / f"checkpoint-{self.step}"
                 discard(folder)
                 folder.mkdir(parents=True)
                 torch.save(state, folder / STATE)
                 complete(folder, [self.best] if self.best else [])
                 self._tidy([folder.name])
-        wait_for_all()
+        team.wait_for_all()
 
     def _load(self, folder: Path) -> list[dict[str, Any]]:
         """Go on from a checkpoint. Returns its rows of the curves."""
@@ -283,7 +283,7 @@ class _Loop:
         return rows
 
     def _tidy(self, checkpoints: Sequence[str]) -> None:
-        if is_first():
+        if team.is_first():
             tidy(self.out, [*checkpoints, *([self.best.folder] if self.best else [])])
 
     def _finish(self) -> Reinforced:
@@ -295,10 +295,10 @@ class _Loop:
             "steps": self.step,
             "stopped": self.stopped,
         }
-        if is_first():
+        if team.is_first():
             finish(self.out, result, [self.best])
             self._tidy([])
-        wait_for_all()
+        team.wait_for_all()
         return read_reinforced(self.out)
 
 

@@ -29,9 +29,9 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from smallsteps import team
 from smallsteps.errors import InternalError, TrainingError
 from smallsteps.training.accelerate_config import Sharding
-from smallsteps.training.processes import is_first
 
 _LIVE: WeakSet[Shards] = WeakSet()
 """Models whose weights lie in shards now."""
@@ -193,7 +193,7 @@ def _whole(value: Any) -> Any:
     if not isinstance(value, DTensor):
         return value
     whole = value.full_tensor()
-    return whole.cpu() if is_first() else None
+    return whole.cpu() if team.is_first() else None
 
 
 def _split_like(value: Any, weight: Tensor) -> Any:

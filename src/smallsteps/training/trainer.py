@@ -32,6 +32,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 from transformers.trainer_callback import PrinterCallback
 
+from smallsteps import team
 from smallsteps.disk import write_json
 from smallsteps.errors import DivergenceError, InternalError, TrainingError
 from smallsteps.training.accelerate_config import Sharding
@@ -58,7 +59,6 @@ from smallsteps.training.processes import (
     from_first,
     seed_of,
     sum_over_processes,
-    wait_for_all,
 )
 from smallsteps.training.sharding import (
     Shards,
@@ -354,7 +354,7 @@ class UpdateTrainer(Trainer):
         folder = self.out / f"checkpoint-{self.state.global_step}"
         self._write_weights(folder)
         super()._save_checkpoint(model, trial)
-        wait_for_all()
+        team.wait_for_all()
         if self.first:
             state = {
                 "update": self.state.global_step,
@@ -379,7 +379,7 @@ class UpdateTrainer(Trainer):
                     for name, value in trained_weights(self.student.model).items()
                 }
                 safetensors.torch.save_file(weights, folder / WEIGHTS)
-        wait_for_all()
+        team.wait_for_all()
 
     def _save(
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
