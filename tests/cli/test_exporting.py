@@ -28,7 +28,7 @@ def test_it_writes_the_folder_and_says_how_to_use_it(
     assert main(["export", str(student), "--to", str(to), "--format", "ollama"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert f"files in {to}: Modelfile, {CARD}," in shown
-    assert "It writes segment by segment" in shown and "ollama create to -f" in shown
+    assert "It writes segment by segment" in shown and "ollama create student -f" in shown
     assert (to / "Modelfile").is_file()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import smallsteps as ss
 from plain_transformers import run_programs
@@ -19,18 +21,21 @@ from smallsteps.generation.solve import solve
 from smallsteps.publishing.export import (
     exported_files,
     plan_export,
+    server_name,
     student_folder,
     write_export,
 )
+from smallsteps.publishing.hub import Upload, plan_upload
 from smallsteps.records import Problem
 from smallsteps.students.card import card_metadata
 from smallsteps.students.drive import Drive
-from smallsteps.students.driving import EXAMPLE
+from smallsteps.students.driving import PLACEHOLDER
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import load, load_student
 from smallsteps.students.lora import LoraSettings, add_lora
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
+from smallsteps.tasks.files import write_rows
 
 Tiny = Callable[..., Student]
 
@@ -48,7 +53,7 @@ def programs_of(folder: Path) -> list[tuple[str, str]]:
 
 
 def answer(student: Student | DualStudent) -> str:
-    problem, decoding = Problem("q", EXAMPLE.question), Decoding(max_new_tokens=NO_CAP)
+    problem, decoding = Problem("q", PLACEHOLDER.question), Decoding(max_new_tokens=NO_CAP)
     (prediction,) = solve(student, [problem], "svamp", None, decoding)
     # random weights write special tokens too, which plain transformers leaves out
     return " ".join(re.sub(r"<\|.*?\|>", "", prediction.text).split())
@@ -129,7 +134,7 @@ def test_an_export_for_a_server_says_how_to_serve_it(tiny: Tiny, tmp_path: Path)
     place = saved(tiny, tmp_path / "a", style="llama", path="uni")
     ollama = ss.export(place, tmp_path / "ollama", "ollama")
     assert (ollama / "Modelfile").read_text().startswith("FROM .\n")
-    assert "ollama create ollama -f Modelfile" in (ollama / CARD).read_text(encoding="utf-8")
+    assert "ollama create a -f Modelfile" in (ollama / CARD).read_text(encoding="utf-8")
     vllm = ss.export(place, tmp_path / "vllm", "vllm")
     assert "vllm serve . " in (vllm / CARD).read_text(encoding="utf-8")
     assert (vllm / "prompt.jinja").is_file()
@@ -170,3 +175,38 @@ def test_a_run_without_students_has_nothing_to_export(tiny: Tiny, tmp_path: Path
     path.write_text(json.dumps(content))
     with pytest.raises(StudentError, match=r"no student was trained in this run"):
         student_folder(tmp_path)
+
+
+def test_servers_call_the_model_as_its_card_does_and_not_as_the_new_folder(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    results = run_with_students(tiny, tmp_path / "run", title="Pens & boxes")
+    best = tmp_path / "run" / str(results.arms[0].student)
+    assert plan_export(best, tmp_path / "out").name == "pens-boxes-direct"
+    again = ss.export(best, tmp_path / "out")
+    assert plan_export(again, tmp_path / "copy").name == "pens-boxes-direct"
+    place = saved(tiny, tmp_path / "My Student")
+    assert plan_export(place, tmp_path / "copy").name == "my-student"
+
+
+@given(st.text(max_size=200))
+def test_any_title_gives_a_name_that_ollama_takes(title: str) -> None:
+    assert re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,79}", server_name(title))
+
+
+def test_cards_and_commands_ask_a_question_of_the_run(tiny: Tiny, tmp_path: Path) -> None:
+    """The trap: a question that is not from the user's data, whose answer says nothing of it."""
+    results = run_with_students(tiny, tmp_path / "run")
+    best = tmp_path / "run" / str(results.arms[0].student)
+    (tmp_path / "run" / "data").mkdir()
+    question = "Bo's 3 boxes hold 4 pens each. How many pens?"
+    write_rows(tmp_path / "run/data/problems.jsonl", [{"id": "1", "question": question}])
+    plan = plan_export(best, tmp_path / "to")
+    assert plan.commands() == [f'smallsteps solve {tmp_path / "to"} "{question}"']
+    text = (write_export(plan) / CARD).read_text(encoding="utf-8")
+    assert f'smallsteps solve . "{question}"' in text and f"question = {question!r}" in text
+    assert "The question comes from the data of its run." in text
+    warning = f"the card shows a question of your data: take it out of {tmp_path / 'to' / CARD}"
+    assert any(line.startswith(warning) for line in plan_upload(plan.to, Upload("me/a")))
+    (written,) = ss.write_cards(tmp_path / "run")
+    assert f"question = {question!r}" in written.read_text(encoding="utf-8")

@@ -122,3 +122,38 @@ def test_a_missing_token_is_an_upload_error(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     with pytest.raises(UploadError, match="no token for the Hub"):
         Upload("me/a").check_token()
+
+
+def test_a_name_without_an_owner_is_shown_with_the_account_of_the_token(
+    folder: Path, tmp_path: Path
+) -> None:
+    """The Hub takes such a name as one's own; the user sees whose before anything is sent."""
+    with hub_stand_in() as hub:
+        code, text = command(hub, tmp_path, str(folder), "--push", "first", HF_TOKEN="hf_x")
+        assert code == 0 and " to me/first (public if it is new)" in text, text
+        assert "--push me/first --yes" in text and "GET /api/whoami-v2" in hub.calls
+        assert all(call.startswith("GET ") for call in hub.calls), "nothing of the folder is sent"
+        code, text = command(
+            hub, tmp_path, str(folder), "--push", "first", "--yes", HF_TOKEN="hf_x"
+        )
+    assert code == 0 and f"uploaded: {hub.url}/me/first" in text, text
+
+
+def test_without_a_token_nobody_is_asked_for_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    monkeypatch.setattr("huggingface_hub.HfApi.whoami", lambda self: pytest.fail("asked"))
+    assert Upload("a").with_owner() == Upload("a") and Upload("me/a").place == "me/a"
+
+
+def test_an_owner_that_the_hub_does_not_tell_is_named_as_such(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    def refuse(_: object) -> None:
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_x")
+    monkeypatch.setattr("huggingface_hub.HfApi.whoami", refuse)
+    target = Upload("first").with_owner()
+    assert target.name == "first", "what is to be typed stays as it was typed"
+    (line, _) = plan_upload(folder, target)
+    assert " to YOUR-NAME/first (YOUR-NAME is the account of your token) (public if" in line

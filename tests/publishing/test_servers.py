@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,8 +135,11 @@ def test_model_types_and_prompts_that_ollama_cannot_take_are_named(
 def test_commands_can_be_pasted_whatever_the_folder_is_called(tiny: Tiny, tmp_path: Path) -> None:
     folder = tmp_path / "it's mine"
     student = ready(tiny, tmp_path / "a", "llama", "uni")
-    serve, ask = vllm_lines(folder, folder / "prompt.jinja", "mine", student, TASK)
+    serve, ask = vllm_lines(folder, folder / "prompt.jinja", "mine", student, TASK, "How many?")
     assert "'\"'\"'" in serve and "--chat-template" in serve and "--max-model-len 256" in serve
     body = json.loads(ask[ask.index("{") : ask.rindex("}") + 1])
+    assert body["messages"] == [{"role": "user", "content": "How many?"}]
     assert body["temperature"] == 0 and body["skip_special_tokens"] is False
-    assert ollama_lines(folder, "mine")[0].startswith("ollama create mine -f '")
+    create, run = ollama_lines(folder, "mine", "It's $5?")
+    assert create.startswith("ollama create mine -f '")
+    assert shlex.split(run) == ["ollama", "run", "mine", "It's $5?"]

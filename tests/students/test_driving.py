@@ -12,7 +12,7 @@ from plain_transformers import run_programs
 from smallsteps.generation.solve import solve
 from smallsteps.records import Problem
 from smallsteps.students.drive import Drive
-from smallsteps.students.driving import EXAMPLE, driving_code, prompt_frame
+from smallsteps.students.driving import PLACEHOLDER, asked, driving_code, prompt_frame
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
@@ -20,14 +20,14 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 
 Tiny = Callable[..., Student]
+EXAMPLE = Problem("q", "Ann has 3 boxes. Each box holds 4 pens. How many pens does Ann have?")
 TASK = replace(get_task("svamp"), max_segment_tokens=12, max_chain_tokens=40, max_segments=6)
 
 
 def written(student: Student | DualStudent, task: Task) -> list[str]:
     """The segments that our engine writes for the question of the program. Random weights also write
     the opening of a turn, which only our engine shows."""
-    problem = Problem("q", EXAMPLE.question, choices=EXAMPLE.choices)
-    (prediction,) = solve(student, [problem], task)
+    (prediction,) = solve(student, [EXAMPLE], task)
     return [text.replace("<|im_start|>", "") for _, text in prediction.segments]
 
 
@@ -59,7 +59,7 @@ def students(tiny: Tiny) -> dict[str, Student | DualStudent]:
 def test_each_program_prints_the_chain_that_our_engine_writes(tiny: Tiny, tmp_path: Path) -> None:
     kinds = students(tiny)
     programs = [
-        (str(student.save(tmp_path / name)), driving_code(student, TASK))
+        (str(student.save(tmp_path / name)), driving_code(student, TASK, EXAMPLE))
         for name, student in kinds.items()
     ]
     texts = dict(zip(kinds, run_programs(programs), strict=True))
@@ -93,3 +93,21 @@ def test_the_frame_of_a_prompt_holds_template_and_first_marker(tiny: Tiny) -> No
     before, after = prompt_frame(kinds["uni-qwen"], TASK)
     assert before == "<|im_start|>user\n" and after.endswith("<|im_start|>assistant\n<es>")
     assert "It's 4." in prompt_frame(kinds["shots-qwen"], TASK)[0]
+
+
+@pytest.mark.parametrize(
+    ("task", "question"),
+    [
+        ("svamp", "YOUR QUESTION"),
+        ("commonsenseqa", "YOUR QUESTION (a) FIRST CHOICE (b) SECOND CHOICE"),
+        ("hotpotqa", "YOUR QUESTION Context: TITLE: SENTENCE."),
+        ("hotpotqa-gold", "YOUR QUESTION Context: TITLE: SENTENCE."),
+    ],
+)
+def test_without_a_question_of_the_data_the_program_shows_where_one_goes(
+    tiny: Tiny, task: str, question: str
+) -> None:
+    """The trap: an invented question, which looks like one of the user's data."""
+    assert asked(get_task(task), PLACEHOLDER) == question
+    student = prepare(tiny("llama"), task, path="direct")
+    assert f"question = {question!r}" in driving_code(student, get_task(task))

@@ -15,7 +15,12 @@ from smallsteps.errors import StudentError
 from smallsteps.generation.solve import stored_task
 from smallsteps.students.loading import load, load_student, outline
 from smallsteps.students.pretrained import ModelFiles
-from smallsteps.students.run_student import run_student, student_place
+from smallsteps.students.run_student import (
+    folders_beside,
+    run_student,
+    runs_beside,
+    student_place,
+)
 from smallsteps.students.tokens import prepare
 
 PLACE = "arms/direct-seed1/training/candidate-3"
@@ -145,3 +150,46 @@ def test_of_several_checkpoints_the_one_that_validation_chose_is_named_first(run
     (run_folder / "run.json").unlink()
     with pytest.raises(StudentError, match=re.escape(f"Did you mean {named}?")):
         ModelFiles.locate(run_folder)
+
+
+def runs_in(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "run.json").write_text("{}")
+
+
+def test_a_folder_that_is_not_there_names_the_near_one_or_the_runs_beside_it(tmp_path):
+    runs_in(tmp_path / "runs", "a", "b", "c", "first", "zulu")
+    (tmp_path / "runs/notes").mkdir()
+    runs = tmp_path / "runs"
+    assert folders_beside(runs / "fist") == f" Did you mean {runs}/first?"
+    assert folders_beside(runs / "quite-other") == (
+        f" Runs there: {runs}/a, {runs}/b, {runs}/c and 2 more."
+    )
+    assert runs / "notes" not in runs_beside(runs / "x")
+    for nowhere in (tmp_path / "none/x", "~no-such-user-here/x", "a\0b/c"):
+        assert folders_beside(nowhere) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        (["solve", "runs/frist", "How many?"], "runs/frist"),
+        (["serve", "runs/frist"], "runs/frist"),
+        (["export", "runs/frist", "--to", "new"], "runs/frist"),
+        (["show", "runs/frist"], "runs/frist"),
+        (["runs", "runs/frist"], "runs/frist"),
+        (["run", "demo", "student.name=runs/frist", "--out", "new"], "student.name: runs/frist"),
+    ],
+)
+def test_a_run_that_is_not_there_is_one_line_and_no_word_of_the_hub(
+    tmp_path, monkeypatch, capsys, command, place
+):
+    """The trap: runs/frist reads like OWNER/MODEL, so the hub was asked first."""
+    monkeypatch.chdir(tmp_path)
+    runs_in(tmp_path / "runs", "first")
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {place}: no such folder.")
+    assert error.endswith(" Did you mean runs/first?\n") and "hub" not in error
+    assert len(error.splitlines()) == 1

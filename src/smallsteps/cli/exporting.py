@@ -36,11 +36,13 @@ def export_folder(
     target = None if push is None else Upload(check_name(push), private)
     if target is not None and yes and not dry_run:
         target.check_token()
+    if target is not None and (dry_run or not yes):
+        target = target.with_owner()
     place = _with_card(folder) if to is None else _write(plan_export(folder, to, form), dry_run)
     if target is None:
         return
     if place is None:
-        say(f"would upload them to {target.name}")
+        say(f"would upload them to {target.place}")
     elif yes and not dry_run:
         say(f"uploaded: {upload(place, target)}")
     else:

@@ -11,8 +11,9 @@ folders of smallsteps have none, and a student in memory is saved without them."
 from __future__ import annotations
 
 import json
-import shlex
+import re
 import shutil
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -24,6 +25,7 @@ from smallsteps.disk import CARD, atomic_folder, read_object
 from smallsteps.errors import RecipeError, StudentError, nearest
 from smallsteps.outputs import check_output_folder, writing
 from smallsteps.publishing.run_cards import card_of_run
+from smallsteps.publishing.run_of_student import example_question, run_folder_of
 from smallsteps.publishing.servers import (
     MODELFILE,
     TEMPLATE,
@@ -33,13 +35,22 @@ from smallsteps.publishing.servers import (
     vllm_lines,
     vllm_template,
 )
-from smallsteps.students.card import CardContent, Section, fenced, origin_of, write_card
+from smallsteps.records import Problem
+from smallsteps.students.card import (
+    CardContent,
+    Section,
+    card_title,
+    fenced,
+    origin_of,
+    solve_line,
+    write_card,
+)
 from smallsteps.students.drive import DRIVE_FILE
-from smallsteps.students.driving import EXAMPLE
+from smallsteps.students.driving import asked
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.loading import outline
 from smallsteps.students.pretrained import ModelFiles
-from smallsteps.students.run_student import student_place
+from smallsteps.students.run_student import folders_beside, student_place
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -62,6 +73,8 @@ MODEL_FILES = (
     DRIVE_FILE,
 )
 """Names of files that belong to a student; what else lies in its folder stays there."""
+LONGEST_NAME = 80
+"""Characters of a name that Ollama takes."""
 SAMPLING = ("do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff")
 """Keys of generation_config.json that would make servers sample."""
 
@@ -79,6 +92,8 @@ class ExportPlan:
     task: Task
     name: str
     """What servers call the model."""
+    example: Problem
+    """The question that the card and the commands ask."""
     more_files: dict[str, str]
     """Name → text of the files that the format adds."""
 
@@ -91,12 +106,13 @@ class ExportPlan:
 
     def commands(self) -> list[str]:
         """What to type to use the exported folder."""
+        question = asked(self.task, self.example)
         if self.format == "ollama":
-            return ollama_lines(self.to, self.name)
+            return ollama_lines(self.to, self.name, question)
         if self.format == "vllm" and isinstance(self.student, Student):
             template = self.to / TEMPLATE if TEMPLATE in self.more_files else None
-            return vllm_lines(self.to, template, self.name, self.student, self.task)
-        return [shlex.join(["smallsteps", "solve", str(self.to), EXAMPLE.question])]
+            return vllm_lines(self.to, template, self.name, self.student, self.task, question)
+        return [solve_line(str(self.to), self.task, self.example)]
 
 
 def plan_export(folder: str | Path, to: Path, form: str = "hf") -> ExportPlan:
@@ -121,9 +137,28 @@ def plan_export(folder: str | Path, to: Path, form: str = "hf") -> ExportPlan:
         template = vllm_template(check_server(student, "vLLM"), task)
         if template is not None:
             more_files[TEMPLATE] = template
-    name = to.resolve().name.lower().replace(" ", "-")
+    example = example_question(run_folder_of(source), task)
     checked: Any = form
-    return ExportPlan(source, to, checked, student, task, name, more_files)
+    return ExportPlan(source, to, checked, student, task, model_name(source), example, more_files)
+
+
+def model_name(source: Path) -> str:
+    """What servers call a student: the name on its card, or else that of its folder, as Ollama and
+    URLs can have it."""
+    in_run = card_of_run(source)
+    title = in_run[1].title if in_run is not None else card_title(source)
+    return server_name(title or source.resolve().name)
+
+
+def server_name(title: str) -> str:
+    """A title in lower case, of letters, digits and single `.`, `_` and `-` inside.
+
+    >>> server_name("Mine: cue (β = 1.5)"), server_name("数学")
+    ('mine-cue-1.5', 'student')
+    """
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9._]+", "-", plain)[:LONGEST_NAME].strip("-._")
+    return re.sub(r"[-._]*-[-._]*", "-", name) or "student"
 
 
 def student_folder(folder: str | Path) -> Path:
@@ -135,7 +170,10 @@ def student_folder(folder: str | Path) -> Path:
         return path
     files = ModelFiles.locate(folder)
     if not Path(files.source).is_dir():
-        raise StudentError(f"{folder}: no such folder. Name the folder of a student, or of a run.")
+        raise StudentError(
+            f"{folder}: no such folder. Name the folder of a student, or of a run."
+            f"{folders_beside(folder)}"
+        )
     return Path(files.source)
 
 
@@ -181,8 +219,9 @@ def _complete(draft: Path, plan: ExportPlan) -> None:
     if isinstance(student, Student):
         _write_generation(draft, student)
     origin, content = card_of_run(plan.source) or (origin_of(str(plan.source)), CardContent())
-    served = _served(plan)
-    write_card(draft, student, origin, replace(content, sections=[*content.sections, *served]))
+    sections = [*content.sections, *_served(plan)]
+    content = replace(content, sections=sections, example=plan.example)
+    write_card(draft, student, origin, content)
 
 
 def _write_generation(folder: Path, student: Student) -> None:

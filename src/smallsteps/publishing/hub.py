@@ -1,19 +1,21 @@
 """Upload of an exported folder to the Hugging Face Hub, through huggingface_hub.
 
-Nothing is sent unless the user says so twice, by `--push NAME` and by `--yes`. The token is read
-where huggingface_hub keeps it; it is never printed. Where the Hub is follows HF_ENDPOINT."""
+Nothing of the folder is sent unless the user says so twice, by `--push NAME` and by `--yes`. A name
+without an owner goes below the account of the token, as huggingface_hub has it; whose that is, the
+Hub is asked before. The token is read where huggingface_hub keeps it; it is never printed. Where
+the Hub is follows HF_ENDPOINT."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import CARD
 from smallsteps.errors import RecipeError, UploadError, counted
 from smallsteps.publishing.export import exported_files
-from smallsteps.students.card import card_metadata
+from smallsteps.students.card import FROM_DATA, card_metadata
 
 _NAME = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
@@ -26,6 +28,20 @@ class Upload:
     """`owner/name`; without an owner, below the account of the token."""
     private: bool = False
     """Whether a new repository is private; one that is there stays as it is."""
+
+    @property
+    def place(self) -> str:
+        """Where it goes, for messages."""
+        if "/" in self.name:
+            return self.name
+        return f"YOUR-NAME/{self.name} (YOUR-NAME is the account of your token)"
+
+    def with_owner(self) -> Upload:
+        """The same place with its owner; unchanged where the Hub cannot be asked."""
+        if "/" in self.name:
+            return self
+        owner = _account()
+        return self if owner is None else replace(self, name=f"{owner}/{self.name}")
 
     def check_token(self) -> None:
         """Raises UploadError where there is no token."""
@@ -53,13 +69,15 @@ def plan_upload(folder: Path, target: Upload) -> list[str]:
     """Lines that say what an upload would send."""
     files = exported_files(folder)
     size = sum((folder / name).stat().st_size for name in files)
-    license_name = card_metadata(folder).get("license")
+    card = folder / CARD
     lines = [
-        f"would upload {counted(len(files), 'file')}, {size / 1e6:,.1f} MB, to {target.name} "
+        f"would upload {counted(len(files), 'file')}, {size / 1e6:,.1f} MB, to {target.place} "
         f"({'private' if target.private else 'public'} if it is new)"
     ]
-    if license_name is None:
-        lines.append(f"the card names no license: add `license:` to {folder / CARD} first")
+    if card_metadata(folder).get("license") is None:
+        lines.append(f"the card names no license: add `license:` to {card} first")
+    if FROM_DATA in card.read_text(encoding="utf-8", errors="replace"):
+        lines.append(f"the card shows a question of your data: take it out of {card} if need be")
     return lines
 
 
@@ -81,6 +99,20 @@ def upload(folder: Path, target: Upload) -> str:
     except Exception as error:  # huggingface_hub and its HTTP client raise many kinds
         raise UploadError(f"--push {target.name}: {_reason(error)}") from None
     return str(place)
+
+
+def _account() -> str | None:
+    """The name of the account that the token belongs to; None: there is no token, or the Hub does
+    not say."""
+    from huggingface_hub import HfApi, get_token
+
+    if not get_token():
+        return None
+    try:
+        name = HfApi().whoami().get("name")
+    except Exception:  # huggingface_hub and its HTTP client raise many kinds
+        return None
+    return name if isinstance(name, str) else None
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ import yaml
 
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.outcome import place_of
-from smallsteps.experiment.ownership import RECIPE, RESULTS, RUN
+from smallsteps.experiment.ownership import RECIPE, RESULTS
 from smallsteps.experiment.recipe import applicable_content
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import ArmResult, Results, read_results
 from smallsteps.experiment.score_results import FurtherResult
+from smallsteps.publishing.run_of_student import example_question, run_folder_of
 from smallsteps.report.arm_texts import arm_text
 from smallsteps.report.formats import metric_title, number
 from smallsteps.report.summaries import baseline, main_comparisons, summaries
@@ -32,6 +34,7 @@ from smallsteps.students.card import (
     origin_of,
     plain,
     table,
+    task_of,
     write_card,
 )
 from smallsteps.students.loading import outline
@@ -61,10 +64,12 @@ def write_cards(run_folder: Path | str) -> list[Path]:
         if arm.student is not None and (run_folder / arm.student).is_dir():
             arms.setdefault(run_folder / arm.student, arm)
     recipe = read_recipe(run_folder) if arms else {}
-    return [
-        write_card(folder, outline(folder), origin_in(recipe), run_content(results, recipe, arm))
-        for folder, arm in arms.items()
-    ]
+    paths = []
+    for folder, arm in arms.items():
+        student, content = outline(folder), run_content(results, recipe, arm)
+        content = replace(content, example=example_question(run_folder, task_of(student)))
+        paths.append(write_card(folder, student, origin_in(recipe), content))
+    return paths
 
 
 def card_of_run(folder: Path) -> tuple[Origin, CardContent] | None:
@@ -72,19 +77,16 @@ def card_of_run(folder: Path) -> tuple[Origin, CardContent] | None:
     the student that an arm reports has figures: those of an arm are not those of its other
     checkpoints."""
     folder = folder.resolve()
-    for run_folder in folder.parents:
-        is_finished = (run_folder / RESULTS).is_file()
-        is_run = is_finished or (run_folder / RUN).is_file()
-        if not is_run or not (run_folder / RECIPE).is_file():
-            continue
-        recipe = read_recipe(run_folder)
-        results = read_results(run_folder) if is_finished else None
-        if results is not None:
-            for arm in results.arms:
-                if arm.student is not None and (run_folder / arm.student).resolve() == folder:
-                    return origin_in(recipe), run_content(results, recipe, arm)
-        return origin_in(recipe), checkpoint_content(results, recipe, folder, run_folder)
-    return None
+    run_folder = run_folder_of(folder)
+    if run_folder is None:
+        return None
+    recipe = read_recipe(run_folder)
+    results = read_results(run_folder) if (run_folder / RESULTS).is_file() else None
+    if results is not None:
+        for arm in results.arms:
+            if arm.student is not None and (run_folder / arm.student).resolve() == folder:
+                return origin_in(recipe), run_content(results, recipe, arm)
+    return origin_in(recipe), checkpoint_content(results, recipe, folder, run_folder)
 
 
 def checkpoint_content(

@@ -13,8 +13,8 @@ import shlex
 from pathlib import Path
 
 from smallsteps.errors import StudentError
-from smallsteps.students.card import by_segment
-from smallsteps.students.driving import EXAMPLE, prompt_frame
+from smallsteps.students.card import by_segment, shell_quoted
+from smallsteps.students.driving import PROBE, prompt_frame
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.student import Student
@@ -23,7 +23,6 @@ from smallsteps.tasks.base import Task
 OLLAMA_TYPES = ("llama", "mistral", "gemma", "gemma2", "phi3", "qwen2")
 """Model types whose safetensors Ollama imports."""
 MODELFILE, TEMPLATE = "Modelfile", "prompt.jinja"
-PROBE = f"{EXAMPLE.question} It costs $1,234.50, or 3 x 4 = 12."
 
 
 def check_server(student: Student | DualStudent, server: str) -> Student:
@@ -84,10 +83,10 @@ def _go(text: str) -> str:
     return text.replace("{{", '{{ "{{" }}')
 
 
-def ollama_lines(folder: Path, name: str) -> list[str]:
-    """The commands that serve the exported folder with Ollama."""
+def ollama_lines(folder: Path, name: str, question: str) -> list[str]:
+    """The commands that serve the exported folder with Ollama and ask it one question."""
     place = shlex.quote(str(folder / MODELFILE))
-    return [f"ollama create {name} -f {place}", f'ollama run {name} "{EXAMPLE.question}"']
+    return [f"ollama create {name} -f {place}", f"ollama run {name} {shell_quoted(question)}"]
 
 
 # ---- vLLM ----
@@ -111,7 +110,7 @@ def vllm_template(student: Student, task: Task) -> str | None:
 
 
 def vllm_lines(
-    folder: Path, template: Path | None, name: str, student: Student, task: Task
+    folder: Path, template: Path | None, name: str, student: Student, task: Task, question: str
 ) -> list[str]:
     """The commands that serve the exported folder with vLLM and ask it one question."""
     serve = ["vllm", "serve", str(folder), "--served-model-name", name]
@@ -121,7 +120,7 @@ def vllm_lines(
         serve += ["--max-model-len", str(student.max_source_tokens)]
     body = {
         "model": name,
-        "messages": [{"role": "user", "content": EXAMPLE.question}],
+        "messages": [{"role": "user", "content": question}],
         "temperature": 0,
         "max_tokens": reply_tokens(student, task),
         **({"skip_special_tokens": False} if by_segment(student) else {}),

@@ -10,6 +10,7 @@ All text of users (titles, names of files and arms) is escaped: in YAML by PyYAM
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,14 @@ import yaml
 from smallsteps import __version__
 from smallsteps.disk import CARD, write_text
 from smallsteps.errors import RecipeError
-from smallsteps.students.driving import ModelPair, SingleModel, driving_code
+from smallsteps.records import Problem
+from smallsteps.students.driving import (
+    PLACEHOLDER,
+    ModelPair,
+    SingleModel,
+    asked,
+    driving_code,
+)
 from smallsteps.students.settings import BUNDLED_STUDENTS, SMOLLM2
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -34,6 +42,7 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """Owner and name of a model or data set on the Hub."""
 PIPELINE = "text-generation"
 """The Hub's name of what students do. It has no other one for encoder-decoders any more."""
+FROM_DATA = "The question comes from the data of its run."
 Section = tuple[str, Sequence[str]]
 """A heading and its paragraphs, in Markdown."""
 
@@ -62,6 +71,8 @@ class CardContent:
     datasets: Sequence[str] = ()
     """Names on the Hub."""
     figures: Sequence[EvalResult] = field(default_factory=list)
+    example: Problem = PLACEHOLDER
+    """The question that the card shows how to ask."""
 
 
 def origin_of(name: str) -> Origin:
@@ -99,6 +110,14 @@ def card_metadata(folder: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def card_title(folder: Path) -> str | None:
+    """The name of the model on the card in a folder, where it has figures; else None."""
+    match card_metadata(folder).get("model-index"):
+        case [{"name": str(name)}, *_]:
+            return name
+    return None
+
+
 def write_card(
     folder: Path,
     student: SingleModel | ModelPair,
@@ -117,10 +136,10 @@ def card_text(
 ) -> str:
     """The whole card."""
     content = content or CardContent()
-    task = _task_of(student)
+    task = task_of(student)
     sections: list[Section] = [
         *content.sections,
-        *([("How to use it", _use(student, task))] if task is not None else []),
+        *([("How to use it", _use(student, task, content.example))] if task is not None else []),
         ("Limits", _limits(student, task)),
         ("License", _license(origin)),
     ]
@@ -180,7 +199,8 @@ def by_segment(student: SingleModel | ModelPair) -> bool:
     return student.drive is not None and student.drive.path != "direct"
 
 
-def _task_of(student: SingleModel | ModelPair) -> Task | None:
+def task_of(student: SingleModel | ModelPair) -> Task | None:
+    """The task that a student was taught; None: none that smallsteps knows."""
     if student.drive is None:
         return None
     try:
@@ -219,17 +239,36 @@ def _count(number: int) -> str:
     return f"{number:,}"
 
 
-def _use(student: SingleModel | ModelPair, task: Task) -> list[str]:
+def solve_line(folder: str, task: Task, example: Problem) -> str:
+    """The command that asks the student in `folder`."""
+    command = f"smallsteps solve {shlex.quote(folder)}"
+    if task.context is not None:  # which a question in the shell does not have
+        return f"{command} questions.jsonl --out answers.jsonl"
+    return f"{command} {shell_quoted(asked(task, example))}"
+
+
+def shell_quoted(text: str) -> str:
+    """Text as one word of a shell, in the quotes that leave it readable.
+
+    >>> print(shell_quoted("Ann's 3 pens?"), shell_quoted("$5?"))
+    "Ann's 3 pens?" '$5?'
+    """
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+
+
+def _use(student: SingleModel | ModelPair, task: Task, example: Problem) -> list[str]:
     drive = student.drive
     if drive is not None and drive.role is not None and not isinstance(student, ModelPair):
         return ["Use the folder above this one: it holds both halves of the pair and its own card."]
     lines = [
         "With smallsteps, which knows how this student is driven (`smallsteps.json`):",
-        fenced('smallsteps solve . "Ann has 3 boxes of 4 pens. How many pens are there?"', "bash"),
+        fenced(solve_line(".", task, example), "bash"),
     ]
+    if example is not PLACEHOLDER:
+        lines.append(FROM_DATA)
     if by_segment(student):
         lines.append(_segments_explained(student))
-    lines += ["With transformers alone:", fenced(driving_code(student, task), "python")]
+    lines += ["With transformers alone:", fenced(driving_code(student, task, example), "python")]
     return lines
 
 

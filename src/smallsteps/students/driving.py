@@ -69,19 +69,25 @@ class ModelPair(Protocol):
     def as_(self) -> SingleModel: ...
 
 
-EXAMPLE = Problem(
-    "example",
-    "Ann has 3 boxes. Each box holds 4 pens. How many pens does Ann have?",
-    choices=("7", "12"),
-    context=(("Boxes", ("Ann has 3 boxes.", "Each box holds 4 pens.")),),
+PLACEHOLDER = Problem(
+    "question",
+    "YOUR QUESTION",
+    choices=("FIRST CHOICE", "SECOND CHOICE"),
+    context=(("TITLE", ("SENTENCE.",)),),
+    meta={"supporting_titles": ["TITLE"]},
 )
-"""The question in the program, as the task puts it."""
+"""Stands where no question of the user's data is known."""
+PROBE = "Ann has 3 boxes of 4 pens. How many? It costs $1,234.50, or 3 x 4 = 12."
+"""Text that shows how a tokenizer cuts and frames; nobody reads it."""
 
 
-def driving_code(student: SingleModel | ModelPair, task: Task) -> str:
-    """The program: Python that reads the student's folder and prints its chain for a question."""
+def driving_code(
+    student: SingleModel | ModelPair, task: Task, example: Problem = PLACEHOLDER
+) -> str:
+    """The program: Python that reads the student's folder and prints its chain for `example`."""
     first = student.es if isinstance(student, ModelPair) else student
-    opening = [*_imports(student, task), "", *_loading(student), f"question = {_question(task)!r}"]
+    question = asked(task, example)
+    opening = [*_imports(student, task), "", *_loading(student), f"question = {question!r}"]
     if _whole(student):
         return "\n".join([*opening, *_whole_chain(first, task)]) + "\n"
     loop = _causal_loop if first.architecture == "causal" else _encoder_loop
@@ -107,11 +113,12 @@ def prompt_frame(student: SingleModel, task: Task, start: bool = False) -> tuple
     return before, after
 
 
-def _question(task: Task) -> str:
+def asked(task: Task, example: Problem) -> str:
+    """The question as the student reads it, with its context or choices."""
     try:
-        return task.render(EXAMPLE)
+        return task.render(example)
     except DataError:  # a task that needs more than a question and a context
-        return EXAMPLE.question
+        return example.question
 
 
 def _whole(student: SingleModel | ModelPair) -> bool:
@@ -189,9 +196,8 @@ def _template(student: SingleModel) -> str:
 
 def _encoding(student: SingleModel, text: str) -> str:
     """The call that encodes the expression `text` as an encoder reads it."""
-    probe = EXAMPLE.question
-    framed = student.tokenizer(probe, verbose=False)["input_ids"]
-    if framed == [*student.source_head, *student.encode(probe), *student.source_tail]:
+    framed = student.tokenizer(PROBE, verbose=False)["input_ids"]
+    if framed == [*student.source_head, *student.encode(PROBE), *student.source_tail]:
         return f'tokenizer({text}, return_tensors="pt").input_ids'
     end = student.tokenizer.convert_ids_to_tokens(student.end_id)
     return f'tokenizer({text} + {end!r}, add_special_tokens=False, return_tensors="pt").input_ids'

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps.disk import read_object
-from smallsteps.errors import StudentError
+from smallsteps.errors import StudentError, similar
 from smallsteps.students.drive import DRIVE_FILE
 
 RUN, RESULTS, TRAINED = "run.json", "results.json", "trained.json"
@@ -83,6 +83,29 @@ def student_place(name: str | Path, say: Callable[[str], None] | None = None) ->
     if say is not None:
         say(f"{name}: using {best}")
     return str(best.folder)
+
+
+def folders_beside(name: str | Path) -> str:
+    """The end of a message about a folder that is not there: the one beside it that was probably
+    meant, or else the runs beside it; empty: there are none."""
+    path = Path(name)
+    if meant := similar(path.name, [folder.name for folder in _beside(path)]):
+        return f" Did you mean {path.parent / meant}?"
+    runs = runs_beside(path)
+    more = f" and {len(runs) - MAX_NAMED} more" if len(runs) > MAX_NAMED else ""
+    return f" Runs there: {', '.join(map(str, runs[:MAX_NAMED]))}{more}." if runs else ""
+
+
+def runs_beside(name: str | Path) -> list[Path]:
+    """The run folders beside a path, by name."""
+    return [folder for folder in _beside(Path(name)) if (folder / RUN).is_file()]
+
+
+def _beside(path: Path) -> list[Path]:
+    try:
+        return sorted(other for other in path.expanduser().parent.iterdir() if other.is_dir())
+    except (OSError, ValueError, RuntimeError):  # no such place
+        return []
 
 
 def _best(path: Path) -> Any:

@@ -36,8 +36,8 @@ def export(
         typer.Option(
             "--push",
             metavar="NAME",
-            help="Name on the Hugging Face Hub (owner/name). Prints what would be uploaded; "
-            "--yes uploads it.",
+            help="Name on the Hugging Face Hub: OWNER/NAME, or NAME below your own account. Prints "
+            "what would be uploaded; --yes uploads it.",
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Upload what --push names.")] = False,
