@@ -131,3 +131,24 @@ def test_a_look_says_whether_the_lock_is_held_and_does_not_take_it(holder, tmp_p
     assert not lock.is_held(path)
     with lock.exclusive(path, "taken"):
         assert lock.is_held(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of the operating system are others here")
+@pytest.mark.parametrize("number", sorted(lock.NO_LOCKS))
+def test_a_file_system_without_locks_is_one_line_and_nobody_works_there(
+    tmp_path, monkeypatch, number
+):
+    """The trap: locks of another kind, which a killed process leaves, or none at all."""
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for hold in (lock.waiting, lambda path: lock.exclusive(path, "taken")):
+        with (
+            pytest.raises(RunFolderError, match=r"run: the file system refuses to lock files \("),
+            hold(tmp_path / "run" / ".lock"),
+        ):
+            pytest.fail("nobody may work here")
+    assert not lock.is_held(tmp_path / "run" / ".lock")

@@ -9,6 +9,7 @@
     │   ├── EngineError      the server of an engine does not start, ends, or refuses a request
     │   ├── TrainingError    the examples cannot be trained on
     │   │   └── DivergenceError  the loss is no number any more
+    │   ├── DeviceError      a GPU fails or is gone while it is used
     │   ├── RunFolderError   an output folder belongs to something else, or is damaged
     │   └── UploadError      the Hub cannot be reached, or refuses an upload
     └── InternalError        a bug of smallsteps, exit code 1
@@ -61,6 +62,10 @@ class TrainingError(UserError):
 
 class DivergenceError(TrainingError):
     """Training diverged: the loss is no number any more."""
+
+
+class DeviceError(UserError):
+    """A GPU fails or is gone while it is used."""
 
 
 class RunFolderError(UserError):

@@ -394,9 +394,17 @@ def test_a_file_system_without_locks_is_named_before_anything_is_written(tmp_pat
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(RunFolderError, match=r"cannot be made or locked .No locks available.\."):
+    message = r"run: the file system refuses to lock files \(no locks available\), so two"
+    with pytest.raises(RunFolderError, match=message):
         begin(tmp_path)
-    assert not (tmp_path / "run" / "run.json").exists()
+    assert not list(tmp_path.iterdir()), "nothing is left"
+    monkeypatch.undo()
+    begin(tmp_path)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = files_below(tmp_path)
+    with pytest.raises(RunFolderError, match=message):
+        begin(tmp_path)
+    assert files_below(tmp_path) == before, "nothing is lost"
 
 
 # ---- a run that came to nothing ----

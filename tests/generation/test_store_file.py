@@ -73,3 +73,21 @@ def test_a_transaction_that_fails_changes_nothing(tmp_path: Path) -> None:
     with file.transaction():
         file.write("INSERT INTO claims VALUES ('k', 'me', 1.0)")
     assert file.row("SELECT owner FROM claims") == ("me",)
+
+
+def test_a_full_disk_is_a_sentence_and_keeps_the_rows_before(tmp_path: Path) -> None:
+    """The trap: a transaction that SQLite has ended by itself cannot be rolled back once more."""
+    store = StoreFile(tmp_path / "r.sqlite")
+    with store.transaction():
+        store.write("CREATE TABLE mine (text)")
+        store.write("INSERT INTO mine VALUES ('before')")
+    pages = store.row("PRAGMA page_count")[0]
+    store.row(f"PRAGMA max_page_count = {pages}")
+    message = r"r\.sqlite: database or disk is full\. The replies before are kept\. Free space"
+    with pytest.raises(DataError, match=message), store.transaction():
+        store.write("INSERT INTO mine VALUES (?)", ("x" * 100_000,))
+    store.row(f"PRAGMA max_page_count = {pages + 1000}")
+    with store.transaction():
+        store.write("INSERT INTO mine VALUES ('after')")
+    assert store.rows("SELECT text FROM mine") == [("before",), ("after",)]
+    store.close()

@@ -79,6 +79,9 @@ def run_folder(
                 new_folders = _make_folders(path)
                 moment = stack.enter_context(contextlib.ExitStack())
                 moment.enter_context(workers.moment())
+            except RunFolderError:  # a file system without locks
+                _remove_empty(new_folders)
+                raise
             except (OSError, ValueError) as error:
                 why = getattr(error, "strerror", None) or error
                 raise RunFolderError(f"--out {path}: cannot be made or locked ({why}).") from None
@@ -109,6 +112,12 @@ def _make_folders(path: Path) -> list[Path]:
     missing = [folder for folder in (*reversed(path.parents), path) if not os.path.lexists(folder)]
     path.mkdir(parents=True, exist_ok=True)
     return missing
+
+
+def _remove_empty(new_folders: Sequence[Path]) -> None:
+    for folder in reversed(new_folders):
+        with contextlib.suppress(OSError):  # not empty: somebody else uses it
+            folder.rmdir()
 
 
 def complete(folder: Path) -> bool:
@@ -396,9 +405,7 @@ class RunFolder:
             if self.has_costly_work() or self.workers.others():
                 return
             self._remove_all_made()
-            for folder in reversed(new_folders):
-                with contextlib.suppress(OSError):  # not empty: somebody else uses it
-                    folder.rmdir()
+            _remove_empty(new_folders)
 
     def _remove_all_made(self) -> None:
         for folder in self._made_stages:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps import team
-from smallsteps.devices import resolve_device
+from smallsteps.devices import failures_named, resolve_device
 from smallsteps.errors import RunFolderError, counted
 from smallsteps.experiment.arm import Arm, ChainArm, MethodRun
 from smallsteps.experiment.beforehand import check_only, check_recipe
@@ -87,7 +87,7 @@ def run(
     recipe = of_launch(load_recipe(recipe) if isinstance(recipe, str) else recipe)
     check_only(recipe, only)
     team.join(resolve_device(recipe.student.device, "student.device"))
-    with team.losses():
+    with team.losses(), failures_named():
         return _run(recipe, Path(out), reporter, command, access or Access(), only)
 
 

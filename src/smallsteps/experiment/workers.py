@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from smallsteps import lock
-from smallsteps.errors import RunFolderError
 from smallsteps.experiment.ownership import LOCK, LOCKS, WORKER
 from smallsteps.experiment.reporter import Reporter
 from smallsteps.team import ForAll
@@ -101,7 +100,7 @@ class Workers:
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(lock.exclusive(path, "taken"))
-            except RunFolderError:
+            except lock.Taken:
                 if not self._waits:
                     raise StageTaken(stage) from None
                 self.reporter.say(f"waiting for another process, which makes {stage}")

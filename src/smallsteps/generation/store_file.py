@@ -65,10 +65,11 @@ class StoreFile:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite ends some by itself: on a full disk
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Closes the connection."""
@@ -123,6 +124,11 @@ class StoreFile:
                     f"{self.path}: another process has locked the reply store for "
                     f"{BUSY_SECONDS:.0f} seconds. Wait for it or stop it, then run the same "
                     "command again."
+                ) from None
+            if "full" in str(error):
+                raise DataError(
+                    f"{self.path}: {error}. The replies before are kept. Free space, then run the "
+                    "same command again."
                 ) from None
             raise DataError(
                 f"{self.path}: cannot use the reply store ({error}). Name another file."
