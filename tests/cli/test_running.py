@@ -11,6 +11,7 @@ from smallsteps.experiment.recipe_schema import recipe_schema
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.settings import DataSettings
 from smallsteps.tasks import get_task
+from smallsteps.tasks.files import write_rows
 
 
 def test_compare_on_own_data_names_the_best_student(chains, uni_student, tmp_path, capsys):
@@ -166,3 +167,14 @@ def test_chains_that_contradict_their_answer_are_kept_and_counted(tmp_path, caps
         "2 chains whose last number is not their answer (0, 1); kept, with a closing that states "
         "the answer"
     )
+
+
+def test_a_plan_that_is_refused_prints_the_error_alone(tmp_path, capsys):
+    """The trap: the whole recipe stands above the line that matters."""
+    file = tmp_path / "mine.jsonl"
+    write_rows(file, [{"foo": f"{n} + 4?", "bar": "The answer is 7."} for n in range(12)])
+    command = ["compare", str(file), "--student", "bundled", "--arms", "direct", "--dry-run"]
+    assert main(command) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("error: ")
+    assert len(said.err.strip().splitlines()) == 1

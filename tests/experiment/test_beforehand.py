@@ -76,7 +76,7 @@ REFUSED = {
     (
         "demo",
         "data.chains=no.jsonl",
-    ): "data.chains: no.jsonl: no such file. Check the path. A data set of the hub is written hub:NAME:SPLIT. Type data.chains=PATH.",
+    ): "data.chains: no.jsonl: no such file. Check the path. Type data.chains=PATH.",
     ("demo", "data.chains=."): "data.chains: .: a folder, not a file. ",
     ("demo", "data.chains=" + "x" * 300): "data.chains: xxx",
     ("demo", "data.chains=[bundled, bundled]"): "data.chains: bundled: no such file",

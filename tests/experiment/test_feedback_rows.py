@@ -7,9 +7,12 @@ import pytest
 from smallsteps.errors import DataError
 from smallsteps.experiment.feedback_rows import (
     AGAIN,
+    DUPLICATE,
     EDITED,
+    INCOMPLETE,
     KNOWN,
     NEW,
+    NOTHING_RIGHT,
     WRONG,
     WRONG_IN_DATA,
     FeedbackRows,
@@ -72,6 +75,24 @@ def test_a_file_of_which_nothing_is_used_is_warned_of_beside_one_that_is_used() 
         "edit chains on the page of smallsteps review or serve, name tailored arms, or take the "
         "file out.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fates", "said"),
+    [
+        ({NEW: 3, NOTHING_RIGHT: 2, INCOMPLETE: 1, EDITED: 5, AGAIN: 9}, "6 of the 11 chains"),
+        ({NEW: 1, DUPLICATE: 4}, "1 of the 1 chain"),
+        ({NEW: 2, NOTHING_RIGHT: 1, EDITED: 3}, None),
+    ],
+)
+def test_a_file_about_other_questions_than_those_of_the_data_is_named(fates, said) -> None:
+    """The trap: another task with answers of the same type, whose chains are all learnt from."""
+    lines = [line for line in rows({"f.jsonl": fates}).lines() if line.startswith("f.jsonl: ")]
+    note = (
+        f"f.jsonl: {said} that it judges answer questions that the data do not have. If they come "
+        "from another task, take the file out."
+    )
+    assert lines == ([] if said is None else [note])
 
 
 @pytest.mark.parametrize(

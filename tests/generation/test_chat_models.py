@@ -79,6 +79,17 @@ def test_a_folder_of_this_run_comes_before_the_name(
     assert isinstance(chat, LocalChat)
 
 
+def test_a_run_that_is_not_there_names_the_near_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/first").mkdir(parents=True)
+    (tmp_path / "runs/first/run.json").write_text("{}")
+    message = r"^the reader runs/frist: no such file or folder\. Did you mean runs/first\?"
+    with pytest.raises(RecipeError, match=message):
+        served_url(CallSettings(name="runs/frist"), Access(), "reader")
+
+
 def test_a_path_where_nothing_is_reaches_no_server_of_strangers() -> None:
     settings = CallSettings(name="./nothing-here")
     with pytest.raises(RecipeError, match=r"^the reader \./nothing-here: no such file or folder"):

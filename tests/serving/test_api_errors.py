@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smallsteps.serving.api_errors import ApiError
+from smallsteps.serving.api_errors import ApiError, not_written
 
 
 def test_an_error_has_all_four_fields_and_the_type_of_its_status() -> None:
@@ -16,6 +16,7 @@ def test_an_error_has_all_four_fields_and_the_type_of_its_status() -> None:
         }
     }
     assert ApiError(429, "full").body()["error"]["type"] == "rate_limit_error"
+    assert not_written("The row", "f.jsonl").body()["error"]["code"] == "not_written"
 
 
 def test_a_busy_server_says_when_to_come_back_and_a_missing_key_how_to_send_it() -> None:

@@ -65,7 +65,17 @@ def test_parts_of_text_are_one_message_and_developers_are_the_system() -> None:
         ({"response_format": {"type": "json_object"}}, "response_format", "not supported"),
         ({"presence_penalty": 0.5}, "presence_penalty", "not supported"),
         ({"top_logprobs": 3}, "top_logprobs", "not supported"),
-        ({"temprature": 1}, "temprature", "`temprature` is not known"),
+        (
+            {"temprature": 1},
+            "temprature",
+            "`temprature` is not known by this server. Did you mean `temperature`?",
+        ),
+        ({"zzz": 1}, "zzz", "`zzz` is not known by this server. Leave it out."),
+        (
+            {"messages": [{"role": "user", "contents": "x"}]},
+            "messages",
+            "`messages.0.content`: Field required. Is it `contents`?",
+        ),
         ({"stream": True, "logprobs": True}, "logprobs", "are not streamed"),
     ],
 )
@@ -88,6 +98,7 @@ def test_what_cannot_be_done_is_refused_and_named(
         (b"[1]", "no JSON object"),
         (b'{"model": "\\ud800"}', "half a character"),
         (b"{}", "`model`: Field required"),
+        (b'{"model": "m", "mesages": []}', "`messages`: Field required. Is it `mesages`?"),
     ],
 )
 def test_a_body_that_is_no_object_of_the_right_shape_is_refused(raw: bytes, message: str) -> None:

@@ -120,8 +120,8 @@ def test_errors_have_the_shape_and_status_that_clients_know(kinds: RunningServer
     with pytest.raises(openai.BadRequestError) as refused:
         ask(kinds, "t5-uni", "Ann?", temperature=-1)
     assert refused.value.param == "temperature"
-    with pytest.raises(openai.NotFoundError) as unknown:
-        ask(kinds, "t6", "Ann?")
+    with pytest.raises(openai.NotFoundError, match="Did you mean 'llama-direct'") as unknown:
+        ask(kinds, "lama-direct", "Ann?")
     assert unknown.value.code == "model_not_found"
     for stream in (False, True):
         with pytest.raises(openai.BadRequestError) as long:
@@ -147,6 +147,21 @@ def test_whatever_is_sent_gets_json(
     reply = httpx2.request(method, kinds.url + path, content=body, timeout=30)
     assert reply.status_code == status
     assert ("error" in reply.json()) is (status != 200)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("POST", "/v1/chat/completion", "No such path. Did you mean /v1/chat/completions?"),
+        ("GET", "/etc", "No such path."),
+        ("GET", "/v1/completions", "GET does nothing here. Use POST."),
+    ],
+)
+def test_a_wrong_path_names_the_one_that_is_near(
+    kinds: RunningServer, method: str, path: str, message: str
+) -> None:
+    reply = httpx2.request(method, kinds.url + path, timeout=30)
+    assert reply.json()["error"]["message"] == message
 
 
 def test_a_key_is_demanded_and_the_client_sends_it(tiny: Tiny) -> None:

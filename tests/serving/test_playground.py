@@ -100,10 +100,12 @@ def test_feedback_is_appended_row_by_row(server: RunningServer, tmp_path: Path) 
     [
         ({"verdict": "maybe"}, 400, "'right' or 'wrong'"),
         ({"student": "nobody"}, 404, "not served here"),
+        ({"student": "t5dual"}, 404, "Did you mean 't5-dual'? Served: t5-dual"),
         ({"question": " "}, 400, "field 'question' is empty"),
         ({"rationale": ""}, 400, "field 'rationale' is empty"),
         ({"edited": 7}, 400, "valid string"),
-        ({"time": "now"}, 400, "time"),
+        ({"time": "now"}, 400, "`time` is not known. Leave it out."),
+        ({"verdicts": "right"}, 400, "`verdicts` is not known. Did you mean `verdict`?"),
     ],
 )
 def test_feedback_that_cannot_be_read_later_is_refused(
@@ -128,6 +130,9 @@ def test_entropies_of_a_reply_are_given_for_each_segment(server: RunningServer) 
     body = {"model": "t5-dual", "question": QUESTION, "segments": segments}
     scored = post(server, "entropies", body).json()["segments"]
     assert ["".join(text for text, _ in part) for part in scored] == ["Ann has", "3 pens"]
+    wrong = {**body, "segments": [{**segments[0], "txt": ""}]}
+    message = post(server, "entropies", wrong).json()["error"]["message"]
+    assert message == "`segments.0.txt` is not known. Did you mean `text`?"
     body = {**body, "model": "llama-direct", "segments": [{"kind": None, "text": "pens " * 300}]}
     assert "reads 256" in post(server, "entropies", body).json()["error"]["message"]
 

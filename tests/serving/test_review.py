@@ -123,6 +123,15 @@ def test_what_cannot_be_written_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_that_refuses_shows_no_folder_of_this_machine(tmp_path: Path) -> None:
+    with reviewing(tmp_path) as url:
+        (tmp_path / "l.jsonl").mkdir()
+        body = {"number": 0, "kinds": ["ES", "AS", "ES"]}
+        reply = httpx2.post(f"{url}/review/labels", json=body)
+    message = "What you said could not be written to l.jsonl. Is the disk full?"
+    assert (reply.status_code, reply.json()["error"]["message"]) == (500, message)
+
+
 def test_a_file_that_is_no_review_s_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "l.jsonl").write_text('{"id": "1", "question": "?", "rationale": "r"}\n')
     with pytest.raises(DataError, match=r"l\.jsonl: the row '1' has no labels"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smallsteps.errors import RecipeError, StudentError
+from smallsteps.errors import RecipeError, StudentError, UserError
 from smallsteps.generation.generator import Decoding
 from smallsteps.serving.api_errors import ApiError
 from smallsteps.serving.scripts import ChainScript, TextScript
@@ -16,6 +16,8 @@ from smallsteps.serving.served_student import (
     load_served,
     served_names,
 )
+from smallsteps.students.drive import Drive
+from smallsteps.students.dual import DualStudent
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from tiny_serving import served
@@ -71,8 +73,25 @@ def test_students_come_with_the_task_that_they_were_trained_for(tiny: Tiny, tmp_
     assert third.task is not None and third.settings.lenient
     with pytest.raises(StudentError, match="trained for task 'gsm8k', not 'numbers'"):
         load_served(names[:1], task="numbers", **OPTIONS)  # type: ignore[arg-type]
-    with pytest.raises(RecipeError, match="named twice"):
-        load_served([names[0]] * 2, task=None, **OPTIONS)  # type: ignore[arg-type]
+    for again in (names[0], f"{tmp_path}/b/../a/./best/"):
+        with pytest.raises(RecipeError, match="named twice"):
+            load_served([names[0], again], task=None, **OPTIONS)  # type: ignore[arg-type]
+
+
+def test_messages_to_clients_show_the_served_name_and_no_folder_of_this_machine(
+    tiny: Tiny, tmp_path: Path
+) -> None:
+    prepare(tiny("llama"), "gsm8k", path="direct").save(tmp_path / "secret" / "best")
+    halves = [prepare(tiny("t5"), "gsm8k", path="dual", role=kind) for kind in ("ES", "AS")]
+    DualStudent(*halves, Drive(task="gsm8k", path="dual")).save(tmp_path / "secret" / "pair")
+    names = [str(tmp_path / "secret" / name) for name in ("best", "pair")]
+    single, pair = load_served(names, task=None, **OPTIONS)  # type: ignore[arg-type]
+    assert single.student.name == single.id == "best" and pair.student.name == "pair"
+    assert [half.name for half in pair.halves.values()] == ["pair/es", "pair/as"]
+    script = single.question_script("pens " * 300, Decoding(), 0)(lambda: None)
+    with pytest.raises(UserError, match=r"tokens, best reads 256") as refused:
+        script.first()
+    assert "secret" not in str(refused.value)
 
 
 def test_a_model_that_follows_instructions_is_told_to_think_step_by_step(

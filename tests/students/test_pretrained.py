@@ -247,6 +247,35 @@ def test_names_that_lead_nowhere_are_one_line(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("offline", "said", "reason"),
+    [
+        (True, "whatever", "HF_HUB_OFFLINE is set"),
+        (False, "We couldn't connect to 'https://hub' to load the files", "no connection"),
+        (
+            False,
+            "a/b is not a local folder and is not a valid model identifier listed on 'https://hub'",
+            "it has no such model, or a private one",
+        ),
+        (False, "Something else.", "Something else"),
+    ],
+)
+def test_why_the_hub_gave_nothing_is_said_in_a_few_words(
+    monkeypatch: pytest.MonkeyPatch, offline: bool, said: str, reason: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(f"{said}\nCheckout your internet connection or see how to run offline.")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", refuse)
+    with pytest.raises(StudentError) as refused:
+        load_student("a/b")
+    assert str(refused.value) == (
+        f"a/b: no such folder, and config.json could not be fetched from the hub ({reason}). "
+        "Check the name."
+    )
+
+
 @pytest.mark.parametrize("word", ["foo", "", "cpu:7", "meta"])
 def test_devices_that_are_not_there_are_named_before_weights_are_read(word: str) -> None:
     for open_model in (load_student, NliJudge, EncoderJudge):

@@ -14,6 +14,7 @@ import pytest
 from smallsteps.errors import DataError
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_problems, read_rows
+from smallsteps.tasks.sources import check_exists
 
 ROWS = [
     {"id": "1", "question": "Où est 肝 \u2028?", "answer": "7"},
@@ -158,3 +159,25 @@ def test_the_command_that_converts_a_file_can_be_pasted_whatever_the_file_is_cal
         DataError, match=r"iconv -f \S+ -t UTF-8 'my rows;x.jsonl' > 'my rows;x-utf8.jsonl'"
     ):
         list(read_rows(tmp_path / "my rows;x.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nofile", "nofile: no such file. Check the path."),
+        ("mine.jsonl", "mine.jsonl: no such file. Check the path."),
+        (
+            "openai/gsm8k",
+            "no folder openai. If it is a data set of the hub: hub:openai/gsm8k:SPLIT",
+        ),
+        ("data/mine.jsonl", "no such file, and no folder data. Check the path."),
+        ("a/b/c", "no such file, and no folder a/b. Check the path."),
+    ],
+)
+def test_only_what_reads_like_a_name_of_the_hub_is_sent_there(
+    name: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as refused:
+        check_exists(Path(name))
+    assert str(refused.value).endswith(hint) and "hub" not in str(refused.value).replace(hint, "")

@@ -66,7 +66,8 @@ def run_recipe(
         pretrain_bundled(name, changes, out, execution.threads, dry_run)
         return
     with errors_in(in_keys):
-        _plan_or_run(load_recipe(name, changes), out, execution, dry_run)
+        is_bundled = name in recipe_names()
+        _plan_or_run(load_recipe(name, changes), out, execution, dry_run, is_bundled)
 
 
 def compare_file(
@@ -114,7 +115,13 @@ def print_schema() -> None:
     print(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))
 
 
-def _plan_or_run(recipe: Recipe, out: Path | None, execution: Execution, dry_run: bool) -> None:
+def _plan_or_run(
+    recipe: Recipe,
+    out: Path | None,
+    execution: Execution,
+    dry_run: bool,
+    is_bundled: bool = False,
+) -> None:
     check_threads(execution.threads)
     recipe = of_launch(_with_student_of_run(recipe))
     if execution.only:
@@ -122,7 +129,7 @@ def _plan_or_run(recipe: Recipe, out: Path | None, execution: Execution, dry_run
 
         check_only(recipe, execution.only)
     if dry_run:
-        _print_plan(recipe, out)
+        _print_plan(recipe, out, is_bundled)
     elif out is None:
         raise RecipeError("name the run folder: --out DIR (or add --dry-run to see the plan)")
     else:
@@ -141,7 +148,9 @@ def _with_student_of_run(recipe: Recipe) -> Recipe:
     return recipe.changed(student=student.changed(name=place))
 
 
-def _print_plan(recipe: Recipe, out: Path | None) -> None:
+def _print_plan(recipe: Recipe, out: Path | None, is_bundled: bool) -> None:
+    """Prints the recipe and its plan; of one that is refused nothing, so that the error stands
+    alone. A bundled one is shown all the same: its data may not be there yet."""
     from smallsteps.experiment.beforehand import rehearse
 
     if out is not None:
@@ -149,14 +158,15 @@ def _print_plan(recipe: Recipe, out: Path | None) -> None:
     from smallsteps.experiment.plan import plan_lines
     from smallsteps.tasks.files import contradictions
 
-    say(recipe.applicable_yaml())
+    if is_bundled:
+        say(recipe.applicable_yaml())
     with rehearse(recipe, access()) as data:
-        for line in plan_lines(recipe, data, _command()):
-            say(line)
-        for line in data.feedback.lines():
-            say(line)
+        lines = [] if is_bundled else [recipe.applicable_yaml()]
+        lines += [*plan_lines(recipe, data, _command()), *data.feedback.lines()]
         if count := data.facts.get("contradicting"):
-            say(contradictions(count))
+            lines.append(contradictions(count))
+    for line in lines:
+        say(line)
 
 
 def _run(recipe: Recipe, out: Path, execution: Execution) -> None:

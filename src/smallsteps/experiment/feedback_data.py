@@ -22,8 +22,10 @@ from smallsteps.experiment.feedback_rows import (
     AGAIN,
     DUPLICATE,
     EDITED,
+    INCOMPLETE,
     KNOWN,
     NEW,
+    NOTHING_RIGHT,
     RIGHT,
     SPARE,
     WRONG,
@@ -42,8 +44,6 @@ from smallsteps.teaching.lessons import Lesson, TeacherReply
 AUTHOR = "feedback"
 HELD_OUT = "question of validation or test"
 UNCLEAR = "several questions have this text, and none this id"
-INCOMPLETE = "new question without its context or choices"
-NOTHING_RIGHT = "new question without a right chain"
 DISPUTED = "chain that another row says is right"
 
 

@@ -18,12 +18,18 @@ from smallsteps.experiment.recipe import Recipe
 EDITED = "edited chain"
 RIGHT = "judged right"
 NEW = "right chain of a new question"
+INCOMPLETE = "new question without its context or choices"
+NOTHING_RIGHT = "new question without a right chain"
 KNOWN = "right chain that the data has"
 SPARE = "question whose chain the data has"
 WRONG = "judged wrong"
 WRONG_IN_DATA = "judged wrong and left out of the data"
 AGAIN = "judged again in a later row"
 DUPLICATE = "right chain of an earlier row"
+
+
+ELSEWHERE = (NEW, INCOMPLETE, NOTHING_RIGHT)
+"""Fates of rows about questions that no part of the data has."""
 
 
 def with_reason(fate: str, reason: str | None) -> str:
@@ -99,7 +105,8 @@ class FeedbackRows:
 
     def lines(self) -> list[str]:
         """One line a file, in which every row is in one count; a warning for each file of which
-        nothing is used; and what all of them give."""
+        nothing is used; a note on each that mostly judges other questions than those of the data;
+        and what all of them give."""
         lines = []
         for name, fates in self.files.items():
             used, unused = self._split(fates)
@@ -107,6 +114,14 @@ class FeedbackRows:
             lines.append(f"feedback {name}: {rows}; {_counts('used', used, unused)}")
             if not used:
                 lines.append(f"warning: nothing of {name} is used. {self._advice(fates)}")
+            elsewhere = sum(fates.get(fate, 0) for fate in ELSEWHERE)
+            judged = sum(fates.values()) - fates.get(AGAIN, 0) - fates.get(DUPLICATE, 0)
+            if used and 2 * elsewhere > judged:
+                lines.append(
+                    f"{name}: {elsewhere:,} of the {counted(judged, 'chain')} that it judges "
+                    "answer questions that the data do not have. If they come from another task, "
+                    "take the file out."
+                )
         gives = [f"{counted(self.learnt, 'chain')} to learn from"]
         if self.use.wrong:
             gives.append(f"{self.rejected:,} rejected (negatives of tailored arms)")

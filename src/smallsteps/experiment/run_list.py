@@ -22,6 +22,7 @@ from smallsteps.experiment.ownership import RECIPE, RESULTS, RUN
 from smallsteps.experiment.results import ArmResult, Results, read_results
 from smallsteps.experiment.score_results import ScoreResult
 from smallsteps.experiment.so_far import State, state_of
+from smallsteps.students.run_student import folders_beside
 
 YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The fast loader, where PyYAML was built with it."""
@@ -68,7 +69,9 @@ def runs_below(folder: Path) -> list[ListedRun]:
     such folder."""
     if not folder.is_dir():
         what = "a file, not a folder" if folder.exists() else "no such folder"
-        raise RunFolderError(f"{folder}: {what}. Name the folder that holds your runs.")
+        raise RunFolderError(
+            f"{folder}: {what}. Name the folder that holds your runs.{folders_beside(folder)}"
+        )
     return sorted(map(listed, run_folders(folder)), key=lambda run: run.when, reverse=True)
 
 

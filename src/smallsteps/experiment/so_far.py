@@ -17,6 +17,7 @@ from smallsteps.disk import read_object
 from smallsteps.errors import RunFolderError
 from smallsteps.experiment.ownership import RESULTS, RUN, is_anybody_working
 from smallsteps.experiment.results import Results, read_results
+from smallsteps.students.run_student import folders_beside
 
 State = Literal["finished", "running", "stopped"]
 
@@ -67,6 +68,9 @@ def state_of(folder: Path) -> State:
     if not run.exists():
         if results.exists():  # given away without the rest
             return "finished"
+        if not folder.is_dir():
+            what = "a file, not a folder" if folder.exists() else "no such folder"
+            raise RunFolderError(f"{folder}: {what}.{folders_beside(folder)}")
         raise RunFolderError(
             f"{folder}: no run of smallsteps is here (no {RUN}). `smallsteps runs FOLDER` lists "
             "the runs below a folder."

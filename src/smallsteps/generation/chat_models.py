@@ -14,6 +14,7 @@ from smallsteps.generation.budget import Budget
 from smallsteps.generation.generator import EngineSettings
 from smallsteps.generation.settings import CallSettings
 from smallsteps.students.gguf_header import is_gguf
+from smallsteps.students.run_student import folders_beside, runs_beside
 from smallsteps.students.settings import SMOLLM2
 
 if TYPE_CHECKING:
@@ -72,10 +73,11 @@ def served_url(settings: CallSettings, access: Access, role: str) -> str:
     is written as a path and nothing is there: no server of strangers is asked for it. A server of
     the user's own may call its model by a path."""
     elsewhere = settings.base_url or access.base_url
-    is_path = settings.name.startswith(PATH_STARTS) or settings.name.endswith(PATH_ENDS)
-    if elsewhere is None and is_path:
+    name = settings.name
+    is_path = name.startswith(PATH_STARTS) or name.endswith(PATH_ENDS)
+    if elsewhere is None and (is_path or ("/" in name and runs_beside(name))):
         raise RecipeError(
-            f"the {role} {settings.name}: no such file or folder. "
+            f"the {role} {name}: no such file or folder.{folders_beside(name)} "
             "Correct the path, or name a model and its --base-url."
         )
     return access.url_for(settings.base_url, role)

@@ -14,6 +14,12 @@ TYPES = {
 """HTTP status → type of the error; of all others `invalid_request_error`."""
 
 
+def not_written(what: str, name: str) -> ApiError:
+    """The disk refuses `what`. `name`: of the file, without its folder."""
+    message = f"{what} could not be written to {name}. Is the disk full?"
+    return ApiError(500, message, code="not_written")
+
+
 class ApiError(Exception):
     """A request that is not answered. `param`: the part of the body that is wrong; `code`: a word
     for programs, such as `model_not_found`."""

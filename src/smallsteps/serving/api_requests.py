@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any, Literal, TypeVar
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from smallsteps.errors import RecipeError, json_fault
+from smallsteps.errors import RecipeError, json_fault, similar
 from smallsteps.generation.generator import NO_CAP, Decoding, check_temperature
 from smallsteps.serving.api_errors import ApiError
 
@@ -80,10 +81,14 @@ class SamplingBody(BaseModel):
         for name, value in (self.model_extra or {}).items():
             if value is None or name in NO_EFFECT or value in NEUTRAL.get(name, ()):
                 continue
-            why = "is not supported" if name in NEUTRAL else "is not known"
+            if name in NEUTRAL:
+                message = f"`{name}` is not supported by this server. Leave it out."
+            else:
+                known = {*type(self).model_fields, *NO_EFFECT, *NEUTRAL}
+                message = f"`{name}` is not known by this server.{_meant(name, known)}"
             raise ApiError(
                 400,
-                f"`{name}` {why} by this server. Leave it out.",
+                message,
                 param=name,
                 code="unsupported_parameter",
             )
@@ -221,7 +226,36 @@ def read_body(raw: bytes, kind: type[Body]) -> Body:
         )  # of a union the part that is meant
         parts = [str(part) for part in fault["loc"]]
         place = ".".join(part for part in parts if part != "str" and not part.startswith("list["))
-        given = "" if fault["type"] == "missing" else f", got {fault['input']!r:.60}"
-        raise ApiError(
-            400, f"`{place}`: {fault['msg']}{given}.", param=place.split(".")[0] or None
-        ) from None
+        match fault["type"], fault["input"]:
+            case "extra_forbidden", _:
+                known = _fields_at(kind, fault["loc"][:-1])
+                message = f"`{place}` is not known.{_meant(parts[-1], known)}"
+            case "missing", dict(given):
+                others = [name for name in given if name not in _fields_at(kind, fault["loc"][:-1])]
+                meant = similar(parts[-1], others)
+                message = f"`{place}`: {fault['msg']}." + (f" Is it `{meant}`?" if meant else "")
+            case _, given:
+                message = f"`{place}`: {fault['msg']}, got {given!r:.60}."
+        raise ApiError(400, message, param=place.split(".")[0] or None) from None
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    """What to do about a name that is not known."""
+    meant = similar(name, known)
+    return f" Did you mean `{meant}`?" if meant else " Leave it out."
+
+
+def _fields_at(kind: type[BaseModel], place: Sequence[int | str]) -> Collection[str]:
+    """The names of the fields of the object at `place` within a body."""
+    for part in place:
+        if part in kind.model_fields:
+            inner = _models_in(kind.model_fields[str(part)].annotation)
+            kind = next(inner, kind)
+    return kind.model_fields
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from smallsteps import __version__
+from smallsteps.errors import similar
 from smallsteps.serving.api_errors import ApiError
 from smallsteps.serving.api_replies import ReplyShape, Shape
 from smallsteps.serving.api_requests import ChatBody, SamplingBody, TextBody, read_body
@@ -25,7 +26,7 @@ from smallsteps.serving.flight import ClientGone, Flight
 from smallsteps.serving.guard import AccessRule, Application, Guard, Receive, Scope, Send
 from smallsteps.serving.playground import Playground
 from smallsteps.serving.reply_choice import Piece, Written
-from smallsteps.serving.served_student import ScriptMaker, ServedStudent
+from smallsteps.serving.served_student import ScriptMaker, ServedStudent, find_served
 from smallsteps.serving.worker import Worker
 
 
@@ -83,13 +84,13 @@ class Completions:
 
     async def model(self, request: Request) -> Response:
         """`GET /v1/models/NAME`."""
-        return JSONResponse(_card(self._student(request.path_params["model"])))
+        return JSONResponse(_card(find_served(self.students, request.path_params["model"])))
 
     async def chat(self, request: Request) -> Response:
         """`POST /v1/chat/completions`."""
         body = read_body(await request.body(), ChatBody)
         body.check()
-        served, decoding = self._student(body.model), body.decoding()
+        served, decoding = find_served(self.students, body.model), body.decoding()
         messages = [message.pair() for message in body.messages]
         makers = [served.chat_script(messages, decoding, n) for n in range(body.choices)]
         return await self._answer(request, body, "chat", makers)
@@ -98,24 +99,13 @@ class Completions:
         """`POST /v1/completions`."""
         body = read_body(await request.body(), TextBody)
         body.check()
-        served, decoding = self._student(body.model), body.decoding()
+        served, decoding = find_served(self.students, body.model), body.decoding()
         makers = [
             served.prompt_script(prompt, decoding, n)
             for prompt in body.prompts
             for n in range(body.choices)
         ]
         return await self._answer(request, body, "text", makers)
-
-    def _student(self, name: str) -> ServedStudent:
-        if name not in self.students:
-            known = ", ".join(self.students)
-            raise ApiError(
-                404,
-                f"The model {name!r:.100} is not served here. Served: {known}.",
-                param="model",
-                code="model_not_found",
-            )
-        return self.students[name]
 
     async def _answer(
         self, request: Request, body: SamplingBody, shape: Shape, makers: Sequence[ScriptMaker]
@@ -214,8 +204,14 @@ def _api_error(_: Request, error: ApiError) -> Response:
 
 
 def _http_error(request: Request, error: HTTPException) -> Response:
-    wrong = {404: "No such path.", 405: f"{request.method} does nothing here."}
-    message = wrong.get(error.status_code, error.detail)
+    message = error.detail
+    if error.status_code == 404:
+        paths = [route.path for route in request.app.routes if "{" not in route.path]
+        meant = similar(request.url.path, paths)
+        message = f"No such path.{f' Did you mean {meant}?' if meant else ''}"
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        message = f"{request.method} does nothing here.{f' Use {allowed}.' if allowed else ''}"
     return JSONResponse(
         ApiError(error.status_code, message).body(), error.status_code, error.headers
     )

@@ -200,7 +200,8 @@
     }
 
     draw() {
-      const items = this.segments.map((segment, number) => {
+      const items = this.segments.flatMap((segment, number) => {
+        if (!segment.text.trim()) return []; // a student may write nothing in its turn
         const look = segment.kind ? segment.kind.toLowerCase() : "whole";
         const item = make("li", look);
         if (segment.kind) {

@@ -20,10 +20,10 @@ from starlette.routing import Route
 from smallsteps.base_style import base_style
 from smallsteps.errors import DataError, UserError
 from smallsteps.records import Kind
-from smallsteps.serving.api_errors import ApiError
+from smallsteps.serving.api_errors import ApiError, not_written
 from smallsteps.serving.api_requests import read_body
 from smallsteps.serving.entropies import TokenEntropy, entropies
-from smallsteps.serving.served_student import ServedStudent
+from smallsteps.serving.served_student import ServedStudent, find_served
 from smallsteps.serving.worker import Worker
 from smallsteps.teaching.feedback import Feedback, append_feedback, now
 
@@ -117,7 +117,7 @@ class Playground:
     async def score(self, request: Request) -> Response:
         """The tokens of each segment, with their entropies."""
         body = read_body(await request.body(), EntropyBody)
-        served = self._student(body.model)
+        served = find_served(self.students, body.model)
         segments = [(segment.kind, segment.text) for segment in body.segments]
         try:
             scored = await asyncio.wrap_future(
@@ -130,7 +130,7 @@ class Playground:
     async def feedback(self, request: Request) -> Response:
         """Appends a row to the file."""
         body = read_body(await request.body(), FeedbackBody)
-        self._student(body.student)
+        find_served(self.students, body.student)
         try:
             judgement = judgement_of(body)
         except DataError as error:
@@ -138,15 +138,8 @@ class Playground:
         try:
             await asyncio.to_thread(append_feedback, self.feedback_file, judgement)
         except DataError:
-            name = self.feedback_file.name
-            message = f"The feedback could not be written to {name}. Is the disk full?"
-            raise ApiError(500, message, code="not_written") from None
+            raise not_written("The feedback", self.feedback_file.name) from None
         return JSONResponse({"id": judgement.id, "edited": judgement.edited is not None}, 201)
-
-    def _student(self, name: str) -> ServedStudent:
-        if name not in self.students:
-            raise ApiError(404, f"The model {name!r:.100} is not served here.", param="model")
-        return self.students[name]
 
 
 def judgement_of(body: FeedbackBody) -> Feedback:

@@ -21,7 +21,7 @@ from smallsteps.errors import DataError
 from smallsteps.records import Chain, Kind
 from smallsteps.segments.split import split
 from smallsteps.segments.strategies import gold_kinds
-from smallsteps.serving.api_errors import ApiError
+from smallsteps.serving.api_errors import ApiError, not_written
 from smallsteps.serving.api_requests import read_body
 from smallsteps.serving.application import ERROR_HANDLERS
 from smallsteps.serving.guard import AccessRule, Application, Guard
@@ -125,7 +125,7 @@ class Review:
             student=self.source,
             time=now(),
         )
-        await self._save(lambda: append_feedback(self.feedback_file, judgement))
+        await self._save(self.feedback_file, lambda: append_feedback(self.feedback_file, judgement))
         self.judgements[text] = judgement
         return JSONResponse({"edited": edited is not None}, 201)
 
@@ -149,7 +149,7 @@ class Review:
         if chain.problem.context:
             row["context"] = [[title, list(lines)] for title, lines in chain.problem.context]
         rows = {**self.label_rows, chain.problem.id: row}
-        await self._save(lambda: write_rows(self.labels_file, rows.values()))
+        await self._save(self.labels_file, lambda: write_rows(self.labels_file, rows.values()))
         self.label_rows = rows
         return JSONResponse({"labelled": len(rows)}, 201)
 
@@ -169,12 +169,12 @@ class Review:
             raise ApiError(404, f"No chain {number}: the file has {len(self.chains)}.")
         return self.chains[number]
 
-    async def _save(self, write: Callable[[], Any]) -> None:
+    async def _save(self, file: Path, write: Callable[[], Any]) -> None:
         """Raises ApiError where the disk refuses."""
         try:
             await asyncio.to_thread(write)
-        except DataError as error:
-            raise ApiError(500, str(error), code="not_written") from None
+        except DataError:
+            raise not_written("What you said", file.name) from None
 
 
 def review_application(review: Review, log: Callable[[str], None]) -> Application:

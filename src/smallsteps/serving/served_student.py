@@ -7,12 +7,13 @@ step by step, answers read leniently."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smallsteps.errors import RecipeError, StudentError
+from smallsteps.errors import RecipeError, StudentError, similar
 from smallsteps.generation.generator import Decoding, EngineSettings
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.generation.solve import StudentWithTask
@@ -120,12 +121,13 @@ def load_served(
     """The students of these folders or names. `task`: of those that smallsteps did not train.
 
     Raises StudentError where there is no student, RecipeError where a model is named twice."""
-    if len(set(models)) < len(models):
+    if len({os.path.realpath(Path(model).expanduser()) for model in models}) < len(models):
         raise RecipeError("a student is named twice. Name each once.")
     named = None if task is None else get_task(task)
     served = []
     for model, name in zip(models, served_names(models), strict=True):
         student = load(model, device=device, dtype=dtype)
+        _call(student, name)
         if student.drive is not None:
             if named is not None and named.name != student.drive.task and student.drive.trained:
                 raise StudentError(
@@ -139,6 +141,29 @@ def load_served(
             chosen = named
         served.append(ServedStudent(name, student, chosen, batch_size))
     return served
+
+
+def _call(student: Student | DualStudent, name: str) -> None:
+    """Gives a student the name that clients know: messages to them show no folder of this
+    machine."""
+    student.name = name
+    if isinstance(student, DualStudent):
+        student.es.name, student.as_.name = f"{name}/es", f"{name}/as"
+
+
+def find_served(students: Mapping[str, ServedStudent], name: str) -> ServedStudent:
+    """The student that a client names. Raises ApiError, with the nearest name, where there is
+    none."""
+    if name not in students:
+        meant = similar(name, students)
+        raise ApiError(
+            404,
+            f"The model {name!r:.100} is not served here."
+            f"{f' Did you mean {meant!r}?' if meant else ''} Served: {', '.join(students)}.",
+            param="model",
+            code="model_not_found",
+        )
+    return students[name]
 
 
 def served_names(models: Sequence[str]) -> list[str]:

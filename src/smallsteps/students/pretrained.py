@@ -18,12 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import is_offline_mode
 from safetensors import SafetensorError, safe_open
 
 from smallsteps.errors import StudentError, json_fault, similar
 from smallsteps.students.gguf_conversion import converted
 from smallsteps.students.gguf_header import ENDING, is_gguf
-from smallsteps.students.run_student import named_students, run_student
+from smallsteps.students.run_student import (
+    folders_beside,
+    named_students,
+    run_student,
+    runs_beside,
+)
 from smallsteps.students.settings import BUNDLED_STUDENTS, SMOLLM2
 from smallsteps.students.smollm2 import smollm2_folder
 
@@ -51,18 +57,12 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 def _similar_name(name: str) -> str:
-    """The end of a message about a name like that of a student that needs no hub, or of a folder;
-    else empty."""
+    """The end of a message about a name like that of a student that needs no hub, or about folders
+    beside it; else empty."""
     known = (*BUNDLED_STUDENTS, SMOLLM2)
     if meant := similar(name, known):
         return f" Did you mean {meant!r}? Students without a hub: {', '.join(known)}."
-    path = Path(name).expanduser()
-    try:
-        beside = [other.name for other in path.parent.iterdir() if other.is_dir()]
-    except (OSError, ValueError):
-        beside = []
-    nearby = similar(path.name, beside)
-    return f" Did you mean {path.parent / nearby}?" if nearby else ""
+    return folders_beside(name)
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,8 @@ class ModelFiles:
                 f"{label}: no such folder, and the hub knows this model as {owner}/{name}. Type "
                 "that name."
             )
+        if "/" in name and runs_beside(name):
+            raise StudentError(f"{label}: no such folder.{folders_beside(name)}")
         if name.startswith((".", "/", "~")) or name.count("/") != 1 or not all(name.split("/")):
             raise StudentError(
                 f"{label}: no such folder or file, and not a hub name (owner/model). Check the "
@@ -218,8 +220,19 @@ class ModelFiles:
             )
         return StudentError(
             f"{self.label}: no such folder, and {what} could not be fetched from the hub "
-            f"({first}). Check the name and the network, or give the folder of a model on disk."
+            f"({_hub_reason(first)}). Check the name.{_similar_name(self.source)}"
         )
+
+
+def _hub_reason(first: str) -> str:
+    """Why the hub gave nothing, in a few words. first: the first line of transformers' message."""
+    if is_offline_mode():
+        return "HF_HUB_OFFLINE is set"
+    if "couldn't connect" in first:
+        return "no connection"
+    if "is not a valid model identifier" in first:
+        return "it has no such model, or a private one"
+    return first.rstrip(".")
 
 
 def read_tokenizer(folder: Path) -> Any:

@@ -59,6 +59,8 @@ HEAD = 4096
 """Bytes from which compression and encoding are told."""
 _ADDRESS = re.compile(r"(https?:)/+(.+)")
 """Of a file on the web, as `Path` writes it: with one slash."""
+_HUB_NAME = re.compile(r"[\w-]+/[\w-]+(\.\d+)?")
+"""Of a data set, without an ending of files."""
 LONGEST_SHOWN = 200
 """Characters of a path in a message."""
 LONGEST_LINE = 1 << 28
@@ -84,16 +86,17 @@ def check_exists(path: Path) -> None:
                 f"curl -LO {address[1]}//{address[2]}"
             )
         if not path.parent.is_dir():
-            raise DataError(f"{shown}: no such file, and no folder {path.parent}. Check the path.")
+            hint = "Check the path."
+            if _HUB_NAME.fullmatch(str(path)):
+                hint = f"If it is a data set of the hub: hub:{path}:SPLIT"
+            raise DataError(f"{shown}: no such file, and no folder {path.parent}. {hint}")
         names = [p.name for p in path.parent.iterdir() if p.is_file()]
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a possible path"
         raise DataError(f"{shown}: cannot be read ({reason}). Check the path.") from None
     meant = similar_file(path.name, names)
     hint = f"Did you mean {path.parent / meant}?" if meant else "Check the path."
-    raise DataError(
-        f"{shown}: no such file. {hint} A data set of the hub is written hub:NAME:SPLIT."
-    )
+    raise DataError(f"{shown}: no such file. {hint}")
 
 
 def _inside(folder: Path) -> str:
