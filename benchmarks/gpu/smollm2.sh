@@ -4,6 +4,7 @@
 #     benchmarks/gpu/smollm2.sh OUT [--random] [--seconds 560] [--chains 2000] [--passes 3]
 #                                   [--learning-rate 2e-4] [--device cuda|cpu] [--tiny] [--jobs N]
 #     benchmarks/gpu/smollm2.sh OUT [--random] --throughput [--device cuda|cpu] [--tiny]
+#                                   [--only PART,PART] [--seconds 450]
 #
 # OUT: a folder for main-* (the main arms at three seeds) and further-* (further arms at one seed):
 # results.json, report.html; main.tar.gz and further.tar.gz: the run folders without weights;
@@ -13,7 +14,7 @@
 # (throughput.py).
 # --random: a student of SmolLM2's shape with random weights, to try the script without its weights.
 # Model, data and wheels come from carried, carried_a and carried_b, which prepare.sh and
-# prepare_smollm2.sh fill.
+# prepare_smollm2.sh fill; TRL, for --throughput, from carried_c and carried_d (prepare_trl.sh).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -22,7 +23,7 @@ shift
 mkdir -p "$out"
 site=$(mktemp -d)
 trap 'rm -rf "$site"' EXIT
-for wheels in carried carried_b; do
+for wheels in carried carried_b carried_c carried_d; do
   if compgen -G "$here/$wheels/wheels/*.whl" >/dev/null; then
     python3 -m pip install -q --no-index --no-deps --no-compile --target "$site" \
       "$here/$wheels"/wheels/*.whl \

@@ -1,15 +1,17 @@
 """How fast a Llama-class student answers and trains on one GPU, beside transformers.
 
     python benchmarks/gpu/throughput.py STUDENT CHAINS.jsonl OUT [--device cuda] [--tiny]
+                                        [--only PART,PART] [--seconds 450]
 
-Parts, each of which may fail or run out of time without the others:
+Parts, each of which may fail without the others; none begins when the time is up:
 
+    training    real tokens a second and share of the chip's dense bfloat16 peak, by tokens that go
+                through the model at once, eager and compiled, beside TRL's SFTTrainer
+                (training_speed.py)
     same        greedy text of both engines in float32 (share of equal replies)
     answers     written tokens a second at each batch size: engines `local` and `graphs`, whole
                 chains and segments, and transformers' `generate` and `generate_batch`
     rollouts    8 samples of each prompt, against `generate` with `num_return_sequences`
-    training    real tokens a second and share of the chip's dense bfloat16 peak, by tokens that go
-                through the model at once
 
 OUT/throughput.jsonl gets a line for each figure as soon as it is measured."""
 
@@ -17,29 +19,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from training_speed import TrainingSpeed
 
 from smallsteps import load_student
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
-from smallsteps.records import Chain
-from smallsteps.segments.examples import build_examples
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains
-from smallsteps.training.fit import fit
-from smallsteps.training.settings import TrainSettings
 
-PEAKS = {"H100": 989e12, "H200": 989e12}
-"""Dense bfloat16 operations a second, by NVIDIA's data sheets (SXM)."""
+PARTS = ("training", "same", "answers", "rollouts")
 TASK = get_task("gsm8k")
 
 
@@ -48,6 +45,7 @@ class Measurements:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.device = options, options.device
+        self.began = time.monotonic()
         self.chains = read_chains(options.chains, TASK).chains
         self.batches = (4,) if options.tiny else (64, 256)
         self.questions = 8 if options.tiny else 512
@@ -59,6 +57,9 @@ class Measurements:
         print(line, flush=True)
         self.file.write(line + "\n")
         self.file.flush()
+
+    def seconds_left(self) -> float:
+        return float(self.options.seconds - (time.monotonic() - self.began))
 
     def student(self, dtype: str = "bfloat16") -> Student:
         dtype = "float32" if self.device == "cpu" else dtype
@@ -122,40 +123,17 @@ class Measurements:
         self.note(part="rollouts", what="generate", tokens_a_second=round(rate))
 
     def training(self) -> None:
-        for at_once in (1000,) if self.options.tiny else (16_384, 32_768, 65_536):
-            student = self.student("float32")
-            chains: Sequence[Chain] = self.chains[: 16 if self.options.tiny else 3000]
-            examples = [e for chain in chains for e in build_examples([chain], [], TASK, "direct")]
-            size = 8 if self.options.tiny else 320  # about 64,000 tokens an update
-            settings = TrainSettings(
-                passes=min(1.0, 9 * size / len(examples)),
-                learning_rate=1e-5,
-                evaluations=1,
-                update_examples=size,
-                micro_batch_tokens=at_once,
-                overlong="drop",
-                early_stop="drop",
-                dtype="float32" if self.device == "cpu" else "bfloat16",
-            )
-            with tempfile.TemporaryDirectory() as folder:
-                fit(student, examples, [], settings, Path(folder) / "run", task=TASK)
-                rows = [json.loads(line) for line in (Path(folder) / "run/curves.jsonl").open()]
-            first, last = rows[min(2, len(rows) - 2)], rows[-1]
-            seconds = max(1e-6, last["seconds"] - first["seconds"])
-            rate = (last["tokens"] - first["tokens"]) / seconds
-            weights = sum(p.numel() for p in student.model.parameters())
-            figures: dict[str, Any] = {
-                "micro_batch_tokens": at_once,
-                "tokens_a_second": round(rate),
-            }
-            if self.device != "cpu":
-                name = torch.cuda.get_device_name()
-                peak = next((flops for chip, flops in PEAKS.items() if chip in name), None)
-                figures["device"] = name
-                figures["share_of_peak"] = (
-                    None if peak is None else round(6 * weights * rate / peak, 4)
-                )
-            self.note(part="training", **figures)
+        chains = self.chains[: 40 if self.options.tiny else 3000]
+        speed = TrainingSpeed(
+            lambda: self.student("float32"),
+            TASK,
+            list(chains),
+            self.device,
+            self.note,
+            self.seconds_left,
+            self.options.tiny,
+        )
+        speed.run()
 
     # ---- rates ----
 
@@ -228,10 +206,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script itself")
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--seconds", type=float, default=450.0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     measurements = Measurements(options)
-    for part in ("same", "answers", "rollouts", "training"):
+    for part in options.only.split(","):
+        if measurements.seconds_left() <= 0:
+            measurements.note(part=part, skipped="no time left")
+            continue
         began = time.perf_counter()
         try:
             getattr(measurements, part)()

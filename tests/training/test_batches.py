@@ -8,7 +8,6 @@ import tracemalloc
 from collections import Counter
 
 import pytest
-import torch
 
 from smallsteps.training.batches import Encoded, collate, micro_batches, plan_updates, share
 from smallsteps.training.settings import TrainSettings
@@ -119,7 +118,7 @@ def test_causal_rows_predict_the_token_after_each_position():
     batch = collate([Encoded((), (5, 6, 7, 8), (False, False, True, True), ("a",))], None)
     assert batch.source is None
     assert batch.inputs.tolist() == [[5, 6, 7]]
-    assert torch.equal(batch.counted, torch.tensor([[False, True, True]]))
+    assert batch.places.tolist() == [1, 2]
     assert batch.labels.tolist() == [7, 8]
 
 

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from smallsteps.students.tokens import prepare
+from smallsteps.training import losses
 from smallsteps.training.batches import Encoded, collate, micro_batches
 from smallsteps.training.encode import encode
-from smallsteps.training.losses import SummedLoss
+from smallsteps.training.losses import UNMASKED, SummedLoss, needs_no_mask
+from tiny_causal import causal_model, causal_rows
 
 
 def precision(student):
@@ -101,7 +103,7 @@ def test_pad_token_that_is_the_end_token_keeps_the_end_in_the_loss(tiny, direct,
     assert student.tokenizer.pad_token_id == student.end_id
     batch = collate(encode(student, task, direct(6)), None)
     assert (batch.labels == student.end_id).sum() >= 6
-    assert batch.counted.sum() == len(batch.labels)
+    assert len(batch.places) == len(batch.labels)
 
 
 @torch.no_grad()
@@ -133,3 +135,19 @@ def test_prompt_tokens_weigh_what_the_settings_say_by_hand(tiny):
 def test_an_encoder_decoder_has_no_loss_on_its_prompt():
     row = Encoded((5, 6), (7, 1), (True, True), ("a",))
     assert collate([row], 0, prompt_weight=0.1).weights is None and row.weight(0.1) == 2
+
+
+@pytest.mark.parametrize("model_type", sorted(UNMASKED))
+def test_without_a_mask_losses_and_gradients_are_those_with_one(model_type, monkeypatch):
+    """Rows longer than a window, much shorter than the longest, and of other lengths."""
+    model = causal_model(model_type)
+    batch = collate(causal_rows(), None)
+    found = []
+    for device_type in ("cpu", "cuda"):
+        assert needs_no_mask(model, device_type) is (device_type == "cuda")
+        monkeypatch.setattr(losses, "needs_no_mask", lambda *_, on=device_type: on == "cuda")
+        model.zero_grad()
+        loss = SummedLoss(model)(batch)
+        loss.backward()
+        found.append((loss.item(), {n: p.grad.clone() for n, p in model.named_parameters()}))
+    assert_same(*found)

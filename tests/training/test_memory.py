@@ -4,7 +4,17 @@ import pytest
 import torch
 
 from smallsteps.errors import TrainingError
-from smallsteps.training.memory import MicroBatchSize, out_of_memory
+from smallsteps.students.lora import LoraSettings, add_lora
+from smallsteps.training.losses import SummedLoss
+from smallsteps.training.memory import (
+    GPU_TOKENS,
+    MicroBatchSize,
+    bytes_a_token,
+    fitting_tokens,
+    most_tokens,
+    out_of_memory,
+    tokens_within,
+)
 
 CPU = torch.device("cpu")
 
@@ -32,3 +42,40 @@ def test_micro_batches_are_halved_until_one_sequence_does_not_fit():
 )
 def test_only_missing_memory_is_taken_for_it(error, missing):
     assert out_of_memory(error) is missing
+
+
+def test_a_cpu_gets_its_own_number_and_nothing_is_measured(tiny):
+    student = tiny("t5")
+    assert fitting_tokens(student, SummedLoss(student.model), CPU) == 4096
+    assert (most_tokens("cpu"), most_tokens("cuda")) == (4096, GPU_TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("free", "token_bytes", "tokens"),
+    [
+        (80e9, 1e6, GPU_TOKENS),
+        (16e9, 1e6, 9472),  # 9,600, a multiple of 256
+        (1e6, 1e6, 256),
+        (-1e9, 1e6, 256),
+    ],
+)
+def test_a_gpu_gets_what_fits_at_most_what_pays(free, token_bytes, tokens):
+    assert tokens_within(int(free), token_bytes) == tokens
+
+
+@pytest.mark.parametrize("style", ["t5", "llama"])
+def test_what_a_token_takes_is_measured(tiny, style):
+    """It grows with what is kept: more with dropout or adapters, less where activations are
+    computed again."""
+    student = tiny(style)
+    student.model.train()
+    plain = bytes_a_token(student, SummedLoss(student.model), CPU)
+    width = student.model.config.hidden_size
+    # two blocks keep more than the inputs of their seven products in float32, and not a hundredfold
+    assert 2 * 7 * 4 * width < plain < 100 * 2 * 7 * 4 * width
+    student.model.activation_checkpointing_enable({"use_reentrant": False})
+    assert bytes_a_token(student, SummedLoss(student.model), CPU) < plain / 2
+    student.model.activation_checkpointing_disable()
+    assert bytes_a_token(student, SummedLoss(student.model), CPU) == plain
+    adapted = add_lora(student, LoraSettings(rank=8))
+    assert bytes_a_token(adapted, SummedLoss(adapted.model), CPU) > plain / 2

@@ -96,6 +96,15 @@ def test_what_is_not_read_changes_no_digest():
     assert TrainSettings(patience=9).effects() == TrainSettings().effects()
     plateau = TrainSettings(until="plateau")
     assert plateau.changed(patience=9).effects() != plateau.effects()
+    assert not {"compile", "packing"} & set(TrainSettings().effects())
+    assert TrainSettings(compile=True).effects()["compile"] is True
+
+
+def test_a_size_of_micro_batches_that_the_device_decides_binds_a_run_to_no_device():
+    """Nor to the version in which the default was the CPU's number."""
+    assert TrainSettings().micro_batch_tokens is None
+    assert TrainSettings().effects() == TrainSettings(micro_batch_tokens=4096).effects()
+    assert TrainSettings().effects() != TrainSettings(micro_batch_tokens=4097).effects()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ again in the backward pass."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -87,12 +88,15 @@ def summed_cross_entropy(
     labels: Tensor,
     head_elements: int = HEAD_ELEMENTS,
     weights: Tensor | None = None,
+    compiled: bool = False,
 ) -> Tensor:
     """Sum over positions of the cross-entropy (nats) of `head(hidden)` against `labels`, float32.
 
     hidden: [positions, width]; labels: int64 [positions]; weights: float32 [positions], None:
-    1 each. At most about `head_elements` logits exist at once, forward and backward."""
-    pieces = _in_pieces(_summed_piece, hidden, head, labels, head_elements, weights)
+    1 each. At most about `head_elements` logits exist at once, forward and backward. compiled: by
+    torch.compile, one form for all sizes."""
+    piece = _compiled_summed_piece() if compiled else _summed_piece
+    pieces = _in_pieces(piece, hidden, head, labels, head_elements, weights)
     return pieces[0] if len(pieces) == 1 else sum(pieces, torch.zeros((), device=hidden.device))
 
 
@@ -149,6 +153,12 @@ def _summed_piece(
     if weights is None:
         return F.cross_entropy(logits, labels, reduction="sum")
     return F.cross_entropy(logits, labels, reduction="none") @ weights
+
+
+@cache
+def _compiled_summed_piece() -> Piece:
+    compiled: Piece = torch.compile(_summed_piece, dynamic=True)
+    return compiled
 
 
 def _log_probs_piece(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -235,6 +235,17 @@ def level(batches: Sequence[list[L]], count: int, spare: L | None) -> list[tuple
     return [*((batch, 1.0) for batch in batches), *spares]
 
 
+class Packed(NamedTuple):
+    """Where the rows of a packed sequence are (`packing.py`)."""
+
+    positions: Tensor
+    """int64 [1, tokens], from 0 in each row."""
+    starts: Tensor
+    """int32 [rows + 1]: where each row begins, and where the last one ends."""
+    longest: int
+    """Tokens of the longest row."""
+
+
 class Batch(NamedTuple):
     """The tensors of one micro-batch, padded on the right; masks come from lengths, never from the
     padding id."""
@@ -249,14 +260,16 @@ class Batch(NamedTuple):
     """int64 [batch, target], 1 on real tokens."""
     labels: Tensor
     """int64 [counted]: the tokens to predict, row after row."""
-    counted: Tensor
-    """bool [batch, target]: the positions that predict them."""
+    places: Tensor
+    """int64 [counted]: the positions that predict them, counted through all rows of `inputs`."""
     weights: Tensor | None = None
     """float32 [counted]: what each weighs in the loss; None: one each."""
+    packed: Packed | None = None
+    """None: a row of `inputs` is a row. Else `inputs` is one sequence of all rows."""
 
     def to(self, device: torch.device) -> Batch:
-        moved = [None if t is None else t.to(device, non_blocking=True) for t in self]
-        return Batch(*moved)  # type: ignore[arg-type]
+        """The batch on `device`."""
+        return Batch(*(moved(part, device) for part in self))
 
     @property
     def padded_tokens(self) -> int:
@@ -280,5 +293,22 @@ def collate(rows: Sequence[Encoded], start_id: int | None, prompt_weight: float 
     if start_id is None and prompt_weight:
         real = mask.bool()
         weights = torch.where(flags[real], 1.0, prompt_weight)
-        return Batch(source, source_mask, inputs, mask, labels[real], real, weights)
-    return Batch(source, source_mask, inputs, mask, labels[flags], flags)
+        return Batch(source, source_mask, inputs, mask, labels[real], _places(real), weights)
+    return Batch(source, source_mask, inputs, mask, labels[flags], _places(flags))
+
+
+def _places(flags: Tensor) -> Tensor:
+    """Where `flags` are set, counted row after row, int64."""
+    return flags.flatten().nonzero().squeeze(1)
+
+
+def moved(part: Any, device: torch.device) -> Any:
+    """A tensor of a batch, or a tuple of them, on `device`; the copy to a GPU is made while Python
+    goes on. What is no tensor stays."""
+    if isinstance(part, Tensor):
+        pinned = part.pin_memory() if (part.device.type, device.type) == ("cpu", "cuda") else part
+        return pinned.to(device, non_blocking=True)
+    if isinstance(part, tuple):
+        parts = (moved(inner, device) for inner in part)
+        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+    return part

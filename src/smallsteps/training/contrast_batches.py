@@ -8,13 +8,14 @@ that the three see each other, and all attend to padding.)"""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from smallsteps.students.batching import batch_overhead, batches_by_length
 from smallsteps.students.padding import pad
+from smallsteps.training.batches import moved
 from smallsteps.training.contrast import ContrastItem
 
 QUESTION, NOTHING = 0, -1
@@ -59,13 +60,7 @@ class ContrastBatch(NamedTuple):
 
     def to(self, device: torch.device) -> ContrastBatch:
         """The batch on `device`."""
-        return ContrastBatch(*(_moved(part, device) for part in self))
-
-
-def _moved(part: Any, device: torch.device) -> Any:
-    if isinstance(part, tuple):
-        return tuple(tensor.to(device) for tensor in part)
-    return None if part is None else part.to(device)
+        return ContrastBatch(*(moved(part, device) for part in self))
 
 
 def collate_pairs(

@@ -69,13 +69,15 @@ class ContrastLoss(SummedLoss):
         model: nn.Module,
         dtype: torch.dtype = torch.float32,
         head_elements: int = HEAD_ELEMENTS,
+        compile_head: bool = False,
         *,
         kind: ContrastKind = "triplet",
         margin: float = 1.0,
         state: ReadState = "last",
         beta: float = 0.1,
     ) -> None:
-        super().__init__(model, dtype, head_elements)
+        """compile_head: of rows without a contrast."""
+        super().__init__(model, dtype, head_elements, compile_head)
         self.kind, self.margin, self.state, self.beta = kind, margin, state, beta
         # in a list, so that it is no part of what is trained and saved
         self._reference = [deepcopy(model).eval().requires_grad_(False)] if kind == "dpo" else []

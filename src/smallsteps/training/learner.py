@@ -23,8 +23,9 @@ from smallsteps.students.student import Student
 from smallsteps.training.accelerate_config import dtype_of_launch, sharding_of_launch
 from smallsteps.training.batches import Encoded, level, micro_batches, share
 from smallsteps.training.estimators import ESTIMATORS, Advantages, Step
+from smallsteps.training.memory import fitting_tokens
 from smallsteps.training.policy import Policy, PolicySums, Tokens, policy_loss
-from smallsteps.training.processes import place_in_launch, sum_over_processes
+from smallsteps.training.processes import least, place_in_launch, sum_over_processes
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
 from smallsteps.training.settings import ReinforceSettings
 from smallsteps.training.sharding import (
@@ -106,11 +107,11 @@ class Learner:
     """The student, the frozen one that training began with, and the optimizer."""
 
     def __init__(
-        self, student: Student, settings: ReinforceSettings, micro_batch_tokens: int
+        self, student: Student, settings: ReinforceSettings, micro_batch_tokens: int | None
     ) -> None:
-        """Puts the student into evaluation mode: dropout is off in rollouts and updates alike."""
+        """Puts the student into evaluation mode: dropout is off in rollouts and updates alike.
+        micro_batch_tokens: None: what the device holds."""
         self.student, self.settings = student, settings
-        self.micro_batch_tokens = micro_batch_tokens
         self.estimator = ESTIMATORS[settings.estimator]
         self.rank, self.world = place_in_launch()
         sharding = sharding_of_launch()
@@ -124,6 +125,10 @@ class Learner:
         self.shards = Shards(self.plain) if sharding else None
         self.policy: Any = self.plain
         """What is trained."""
+        if micro_batch_tokens is None:
+            fitting = fitting_tokens(student, self.plain, student.device)
+            micro_batch_tokens = least(fitting, student.device)
+        self.micro_batch_tokens = micro_batch_tokens
         if self.shards and sharding:
             self.policy = self.shards.twin
             self.shards.split(self.policy, sharding, dtype)

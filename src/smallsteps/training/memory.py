@@ -1,12 +1,27 @@
-"""Micro-batches that shrink where memory runs out."""
+"""How many tokens go through a model at once: as many as fit, and fewer where memory runs out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from smallsteps.errors import TrainingError
+from smallsteps.students.student import Student
+from smallsteps.training.batches import Encoded, collate
+from smallsteps.training.settings import CPU_TOKENS
+
+GPU_TOKENS = 32_768
+"""The most padded tokens at once on a GPU that the user did not ask for."""
+SHARE_OF_MEMORY = 0.6
+"""Of a GPU's memory that is left beside weights, gradients and optimizer: what a forward pass may
+keep for the backward pass. The rest is for what both need in passing."""
+OPTIMIZER_BYTES = 12
+"""A trained weight's gradient and its two moments of AdamW, in float32."""
+PROBE_LENGTH, PROBE_ROWS = 256, (2, 6)
+"""Rows of two micro-batches that are read to see what a token takes."""
 
 
 @dataclass
@@ -37,3 +52,61 @@ def out_of_memory(error: RuntimeError) -> bool:
         or "out of memory" in text
         or "can't allocate memory" in text
     )
+
+
+def most_tokens(device_type: str) -> int:
+    """The most padded tokens at once on a device (`cpu`, `cuda`, ...) where the user names no
+    number."""
+    return GPU_TOKENS if device_type == "cuda" else CPU_TOKENS
+
+
+def fitting_tokens(student: Student, outer: nn.Module, device: torch.device) -> int:
+    """Padded tokens at once where the user names no number: on a GPU as many as its free memory
+    holds, at most `GPU_TOKENS`. outer: the student's model in what is trained (a loss, a policy),
+    on its device."""
+    if device.type != "cuda":
+        return most_tokens(device.type)
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(device)
+    weights = sum(p.numel() for p in outer.parameters() if p.requires_grad)
+    return tokens_within(free - OPTIMIZER_BYTES * weights, bytes_a_token(student, outer, device))
+
+
+def tokens_within(free: int, token_bytes: float) -> int:
+    """Padded tokens, a multiple of 256, that a pass may hold with `free` bytes left; at least 256.
+
+    >>> tokens_within(60 * 10**9, 1.2e6), tokens_within(10 * 10**9, 1.2e6)
+    (29952, 4864)
+    """
+    fitting = int(SHARE_OF_MEMORY * max(0, free) / max(1.0, token_bytes))
+    return max(256, min(GPU_TOKENS, fitting) // 256 * 256)
+
+
+def bytes_a_token(student: Student, outer: nn.Module, device: torch.device) -> float:
+    """Bytes that one more padded token makes the forward pass keep for the backward pass."""
+    length = min(PROBE_LENGTH, student.max_source_tokens or PROBE_LENGTH)
+    kept, read = [], []
+    for rows in PROBE_ROWS:
+        ids = (student.end_id,) * length
+        source = ids if student.start_id is not None else ()
+        row = Encoded(source, ids, (True,) * length, ("probe",))
+        batch = collate([row] * rows, student.start_id).to(device)
+        kept.append(_kept_bytes(outer, batch))
+        read.append(batch.padded_tokens)
+    return (kept[1] - kept[0]) / (read[1] - read[0])
+
+
+def _kept_bytes(outer: nn.Module, batch: Any) -> int:
+    """Bytes of all that a forward pass keeps for its backward pass."""
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        output = outer(batch)
+    total = sum(sizes.values())
+    del output  # until here what was kept is alive, and no two tensors share an address
+    return total

@@ -17,6 +17,7 @@ from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Encoded, Plan, micro_batches, plan_updates
 from smallsteps.training.encode import encode
+from smallsteps.training.memory import most_tokens
 from smallsteps.training.odd import WHERE, Odd, chain_of, odd_chains, refuse_odd, source_limit
 from smallsteps.training.settings import TrainSettings
 
@@ -154,7 +155,9 @@ def preflight(
         passes=plan.passes,
         source_tokens=sum(row.tokens for row in rows) - counted,
         target_tokens=counted,
-        padding_share=_padding(rows, plan, settings, student.device.type),
+        padding_share=(
+            0.0 if settings.packing else _padding(rows, plan, settings, student.device.type)
+        ),
         truncated=truncated,
         odd=tuple(odd),
         empty_targets=empty,
@@ -278,7 +281,8 @@ def _padding(
     real = padded = 0
     for update in range(min(plan.updates, 4)):
         members = [rows[i] for i in plan.members(update)]
-        for batch in micro_batches(members, settings.micro_batch_tokens, device_type):
+        at_once = settings.micro_batch_tokens or most_tokens(device_type)
+        for batch in micro_batches(members, at_once, device_type):
             sources = max(len(row.source) for row in batch)
             padded += len(batch) * (sources + max(len(row.target) for row in batch))
             real += sum(row.tokens for row in batch)

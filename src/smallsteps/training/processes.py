@@ -56,6 +56,15 @@ def sum_over_processes(tensors: Iterable[Tensor]) -> None:
             transfer.wait()
 
 
+def least(value: int, device: torch.device) -> int:
+    """The smallest `value` of all processes, in every process."""
+    if not dist.is_initialized():
+        return value
+    smallest = torch.tensor(value, device=device)
+    dist.all_reduce(smallest, op=dist.ReduceOp.MIN)
+    return int(smallest.item())
+
+
 def from_first(value: Tensor) -> float:
     """The first process's `value`, a scalar, in every process."""
     if dist.is_initialized():

@@ -97,7 +97,7 @@ def reinforce(
     digest: str = "",
     say: Callable[[str], None] | None = None,
     seed: int = 0,
-    micro_batch_tokens: int = 4096,
+    micro_batch_tokens: int | None = None,
 ) -> Reinforced:
     """Train `student` in place on rewards for what it writes for `prompts` prompts, numbered from
     0. `out` receives checkpoints, curves and the best student.
@@ -106,7 +106,8 @@ def reinforce(
     the result at once. digest: fingerprint of everything else that determines the run (data,
     reward). say: receives a line if files in `out` were damaged and training starts again; None:
     a warning. seed: order of the prompts. micro_batch_tokens: padded tokens that go through the
-    model at once; changes speed and memory only.
+    model at once; None: 4,096 on a CPU, on a GPU what its memory holds; changes speed and memory
+    only.
 
     Raises RunFolderError if `out` belongs to another run, and TrainingError for what accelerate's
     config asks for and smallsteps does not do."""

@@ -19,6 +19,8 @@ from smallsteps.training.estimators import ESTIMATORS, Average
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
 
+CPU_TOKENS = 4096
+"""Padded tokens that pass through the model at once on a CPU, which gains nothing from more."""
 SMALL = 10_000_000
 """Number of weights below which a student's own learning rate is higher."""
 
@@ -58,6 +60,8 @@ class TrainSettings(Settings):
         "lr_scheduler_type": "schedule",
         "bf16": "dtype",
         "fp16": "dtype",
+        "torch_compile": "compile",
+        "padding_free": "packing",
     }
 
     budget: int | None = Field(None, ge=1, le=LARGEST_COUNT, examples=[1_000_000])
@@ -83,9 +87,9 @@ class TrainSettings(Settings):
     """Examples per update (paper: 64). Causal students: sequences, each of which holds the examples
     of one chain. None: 64, and fewer, down to 8, where the training would make fewer than 200
     updates; the same in all arms of a run."""
-    micro_batch_tokens: int = Field(4096, ge=64, le=LARGEST_COUNT)
-    """Padded tokens that pass through the model at once; changes speed and memory, not the
-    result."""
+    micro_batch_tokens: int | None = Field(None, ge=64, le=LARGEST_COUNT, examples=[8192])
+    """Padded tokens that pass through the model at once; changes speed and memory, not the result.
+    None: 4,096 on a CPU; on a GPU what its free memory holds, at most 32,768."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Shape of the learning rate after the warm-up, over training tokens. With `until: plateau` the
     default is constant: every point of the way is then a training of that length."""
@@ -117,6 +121,13 @@ class TrainSettings(Settings):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of forward and backward; weights and optimizer states stay float32. There is no
     float16: it overflows, in T5 above all."""
+    packing: bool = False
+    """Causal students: read the rows of a micro-batch one after another in one sequence, each of
+    which sees itself alone, instead of padding them to one length. For GPUs (with bfloat16); on a
+    CPU it is slower."""
+    compile: bool = False
+    """Compile the student's blocks and its vocabulary head for training (`torch.compile`): faster
+    on a GPU after a minute of compiling. Needs a C++ compiler."""
     report_to: list[Name] = Field(default_factory=list)
     """Trackers of transformers' Trainer: wandb, tensorboard, trackio."""
 
@@ -185,6 +196,12 @@ class TrainSettings(Settings):
             del content["patience"]
         if len(self.rates) <= 1:
             del content["search_share"]
+        for name in ("compile", "packing"):
+            if not getattr(self, name):
+                del content[name]
+        if self.micro_batch_tokens is None:
+            # whatever the device, so that a training can go on on another one
+            content["micro_batch_tokens"] = CPU_TOKENS
         return content
 
 

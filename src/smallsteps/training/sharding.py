@@ -144,11 +144,10 @@ def _blocks(outer: nn.Module, sharding: Sharding) -> Sequence[nn.Module]:
     """The modules whose weights are gathered one at a time."""
     if not sharding.by_block:
         return []
-    modules = list(outer.modules())
-    named = [getattr(module, "_no_split_modules", None) or () for module in modules]
-    names = set(sharding.blocks) or {name for some in named for name in some}
+    names = set(sharding.blocks) or block_names(outer)
     # a block within a block comes first
-    blocks = [module for module in reversed(modules) if type(module).__name__ in names]
+    modules = reversed(list(outer.modules()))
+    blocks = [module for module in modules if type(module).__name__ in names]
     missing = sorted(names - {type(block).__name__ for block in blocks})
     if sharding.blocks and missing:
         raise TrainingError(
@@ -156,6 +155,13 @@ def _blocks(outer: nn.Module, sharding: Sharding) -> Sequence[nn.Module]:
             f"{missing[0]}. Leave the key out: smallsteps knows its blocks."
         )
     return blocks
+
+
+def block_names(outer: nn.Module) -> set[str]:
+    """The classes of the blocks of a model, by the model's own account; `outer`: the model, or what
+    it lies in."""
+    named = [getattr(module, "_no_split_modules", None) or () for module in outer.modules()]
+    return {name for some in named for name in some}
 
 
 def start_alike(model: nn.Module) -> None:

@@ -1,14 +1,11 @@
 """One update of a plan as one step of transformers' Trainer.
 
 Trainer brings the optimizer, the meeting of several processes, trackers and the files to resume
-from. Here: the gradient of one update from its micro-batches, summed over processes once all have
-finished theirs (so that running out of memory in one makes all repeat the update in smaller
-batches); evaluation; checkpoints that a killed run goes on from. Which checkpoints are kept, and
-whether training is over before its plan is, `choice.py` says.
-
-With weights in shards (`sharding.py`) FSDP sums each micro-batch's gradient at once, and all
-processes make equally many passes. Checkpoints are the same as without: whole weights and optimizer
-state, from which any number of processes goes on.
+from. `gradient.py` makes the gradient of an update, `update_rows.py` its row of the curves. Here:
+evaluation, and checkpoints that a killed run goes on from. With weights in shards (`sharding.py`)
+they are the same as without: whole weights and optimizer state, from which any number of processes
+goes on. Which checkpoints are kept, and whether training is over before its plan is, `choice.py`
+says.
 
 Three loops train models in this package, and must differ. This one knows all updates before the
 first and runs on several processes. `reinforce.py` trains on what the student itself writes.
@@ -19,11 +16,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -34,9 +29,8 @@ from transformers.trainer_callback import PrinterCallback
 
 from smallsteps import team
 from smallsteps.disk import write_json
-from smallsteps.errors import DivergenceError, InternalError, TrainingError
+from smallsteps.errors import InternalError, TrainingError
 from smallsteps.training.accelerate_config import Sharding
-from smallsteps.training.batches import Encoded, level, micro_batches, share
 from smallsteps.training.checkpoints import (
     CURVES,
     WEIGHTS,
@@ -48,18 +42,14 @@ from smallsteps.training.checkpoints import (
     trained_weights,
 )
 from smallsteps.training.choice import Choice, candidate_name
-from smallsteps.training.contrast import ContrastItem
-from smallsteps.training.contrast_losses import CURVE_NAMES, ContrastSums
+from smallsteps.training.compiling import CompiledBlocks
 from smallsteps.training.evaluation import Evaluator, Measures
 from smallsteps.training.fit_result import STATE
+from smallsteps.training.gradient import Accumulator, is_asynchronous
 from smallsteps.training.losses import SummedLoss
-from smallsteps.training.memory import MicroBatchSize, out_of_memory
-from smallsteps.training.processes import (
-    all_agree,
-    from_first,
-    seed_of,
-    sum_over_processes,
-)
+from smallsteps.training.memory import MicroBatchSize, fitting_tokens
+from smallsteps.training.packing import require_packing
+from smallsteps.training.processes import from_first, least
 from smallsteps.training.sharding import (
     Shards,
     load_optimizer_state,
@@ -68,25 +58,11 @@ from smallsteps.training.sharding import (
     whole_weights,
 )
 from smallsteps.training.trackers import tracked
-from smallsteps.training.updates import TrainingInputs, Update, Updates
+from smallsteps.training.update_rows import Row, UpdateRows
+from smallsteps.training.updates import TrainingInputs, Updates
 
 Progress = Callable[[int, int, Mapping[str, float | int | None]], None]
 """(updates done, updates in all, the newest row of the curves)."""
-Member = TypeVar("Member", Encoded, ContrastItem)
-"""Of an update."""
-
-
-@dataclass
-class Gradient:
-    """Sums over the micro-batches of one update, scalars and [4]; the gradient itself lies in the
-    model."""
-
-    loss: Tensor
-    """Language-model loss, divided by the update's normaliser."""
-    contrast: Tensor
-    """All but the first of `ContrastSums`."""
-    complete: bool = True
-    """False: memory ran out on the way."""
 
 
 class UpdateTrainer(Trainer):
@@ -113,24 +89,22 @@ class UpdateTrainer(Trainer):
         self.plan, self.choice, self.until = job.checked.plan, choice, until
         self.over: bool = state.get("over", False)
         """Whether the plateau is reached."""
-        self.updates = Updates(job)
+        updates = Updates(job)
         self.progress = progress
         self.out = Path(str(arguments.output_dir))
-        self.size = MicroBatchSize(
-            state.get("micro_batch_tokens", self.settings.micro_batch_tokens)
-        )
         self.seconds: float = state.get("seconds", 0.0)
         self.evaluation_seconds: float = state.get("evaluation_seconds", 0.0)
-        self.began = 0.0
-        self.loss_since, self.weight_since = 0.0, 0.0
-        """Summed loss and normalisers since the last evaluation."""
-        self.row: dict[str, float | int | None] = {}
-        """Of the newest update, for the curves."""
-        self.rates = self.plan.rates(self.settings.schedule, self.settings.warmup)
-        self.tokens_after = [int(tokens) for tokens in np.cumsum(self.plan.tokens)]
+        self.began: float | None = None
+        """When the update began that is on its way; None: between an evaluation and an update."""
+        self.rows = UpdateRows(job)
+        self.lag = int(is_asynchronous(arguments.device))
+        """Updates whose figures need not be there yet when the next one begins."""
         self._prepare_model(arguments, sharding)
         self.shards = Shards(self.student.model) if sharding else None
-        self.loss_model = self.updates.loss_model(self.shards.twin if self.shards else None)
+        self.loss_model = updates.loss_model(self.shards.twin if self.shards else None)
+        if self.settings.packing:
+            require_packing(self.student, updates.dtype == torch.bfloat16)
+        blocks = CompiledBlocks(self.loss_model) if self.settings.compile else None
         numbers: Any = [{"update": update} for update in range(self.plan.updates)]
         super().__init__(
             self.loss_model, arguments, train_dataset=numbers, callbacks=[_Steering(self)]
@@ -141,16 +115,28 @@ class UpdateTrainer(Trainer):
                 "this script has created an Accelerator of its own with FSDP or DeepSpeed. Leave "
                 "it out: accelerate's config is read here."
             )
-        rank, world = self.args.process_index, self.args.world_size
+        rank, world, device = self.args.process_index, self.args.world_size, self.args.device
         self.first = rank == 0
+        self.size = MicroBatchSize(self._tokens_at_once(state))
         measured = self.loss_model
         if self.shards and sharding:
-            self.shards.split(self.loss_model, sharding, self.updates.dtype)
-            measured = SummedLoss(self.student.model, self.updates.dtype)
-        self.evaluator = Evaluator(
-            self.updates, measured, measures, self.size, self.args.device, rank, world
+            self.shards.split(self.loss_model, sharding, updates.dtype)
+            measured = SummedLoss(self.student.model, updates.dtype)
+        self.accumulator = Accumulator(
+            updates, self.loss_model, self.size, device, rank, world, self.shards, blocks
         )
+        self.evaluator = Evaluator(updates, measured, measures, self.size, device, rank, world)
         self.curves = Curves(self.out / CURVES, state.get("curves", ()), write=self.first)
+
+    def _tokens_at_once(self, state: Mapping[str, Any]) -> int:
+        """Padded tokens of a micro-batch at most: what the checkpoint says, if it was made on such
+        a device; what the settings say; or what fits into the memory of all processes."""
+        device = self.args.device
+        if "micro_batch_tokens" in state and state.get("device") == device.type:
+            return int(state["micro_batch_tokens"])
+        if self.settings.micro_batch_tokens is not None:
+            return self.settings.micro_batch_tokens
+        return least(fitting_tokens(self.student, self.loss_model.train(), device), device)
 
     def _prepare_model(self, arguments: TrainingArguments, sharding: Sharding | None) -> None:
         model: Any = self.student.model.to(arguments.device)
@@ -188,7 +174,7 @@ class UpdateTrainer(Trainer):
             if used is None:
                 raise InternalError("the schedule was asked for before the optimizer")
             # the scheduler also asks what would follow the last update
-            rates = [*self.rates, self.rates[-1]]
+            rates = [*self.rows.rates, self.rows.rates[-1]]
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(used, lambda step: rates[step])
             self._created_lr_scheduler = True
         return self.lr_scheduler
@@ -200,100 +186,43 @@ class UpdateTrainer(Trainer):
     ) -> Tensor:
         """Accumulate the gradient of one update. Returns its loss, the mean over its target tokens.
 
-        Raises DivergenceError if the loss is no number, and TrainingError if memory does not
-        suffice for a single sequence."""
-        self.began = time.perf_counter()
-        update = self.updates.update(inputs["update"])
-        rank = self.args.process_index
-        model.train()
-        while True:
-            torch.manual_seed(seed_of(self.plan.seed, update.number, rank))
-            gradient = self._accumulate(update)
-            if all_agree(gradient.complete, self.args.device):
-                break
-            model.zero_grad()
-            self.size.halve(update.longest, self.args.device)
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        summed = [] if self.shards else gradients  # in shards, FSDP has summed them
-        sum_over_processes([*summed, gradient.loss, gradient.contrast])
-        loss = gradient.loss
-        if not torch.isfinite(loss):
-            raise DivergenceError(
-                f"update {update.number + 1}: the loss is {loss.item()}. Lower learning_rate "
-                f"({self.settings.rate}) or use dtype float32."
-            )
-        self.loss_since += loss.item() * update.normaliser
-        self.weight_since += update.normaliser
-        self.row = self._row(update, gradient)
-        return loss
+        Raises DivergenceError if a loss is no number (on a GPU: that of the update before), and
+        TrainingError as `Accumulator` does."""
+        if self.began is None:
+            self.began = time.perf_counter()
+        update, gradient = self.accumulator.gradient(inputs["update"])
+        self.rows.add(update, gradient)
+        self.rows.read(self.lag)
+        return gradient.loss
 
-    def _accumulate(self, update: Update) -> Gradient:
-        """Forward and backward of each micro-batch of this process's members of an update. Raises
-        TrainingError where memory runs out with weights in shards."""
-        device = self.args.device
-        gradient = Gradient(torch.zeros((), device=device), torch.zeros(4, device=device))
-        contrast_weight = self.job.contrast_settings.contrast_weight / max(update.usable, 1)
-        try:
-            for batch_rows, factor in self._passes(update, Encoded):
-                batch = self.updates.batch(batch_rows).to(device)
-                loss = self.loss_model(batch) / update.normaliser * factor
-                loss.backward()
-                gradient.loss += loss.detach()
-            for batch_items, factor in self._passes(update, ContrastItem):
-                item_batch = self.updates.contrast_batch(
-                    batch_items, one_pass=self.shards is not None
-                )
-                sums: ContrastSums = self.loss_model(item_batch.to(device))
-                loss = sums.language / update.normaliser * factor
-                (loss + contrast_weight * factor * sums.contrast).backward()
-                gradient.loss += loss.detach()
-                gradient.contrast += factor * torch.stack(
-                    [sums.contrast.detach(), sums.right, sums.wrong, sums.active]
-                )
-        except RuntimeError as error:
-            if not out_of_memory(error):
-                raise
-            if self.shards:
-                # the others wait for this pass, so none can begin the update again
-                raise TrainingError(
-                    f"out of memory in update {update.number + 1}. With FSDP micro-batches do not "
-                    f"shrink by themselves: lower micro_batch_tokens ({self.size.tokens}), or set "
-                    "gradient_checkpointing."
-                ) from None
-            gradient.complete = False
-        return gradient
+    def end_update(self, evaluated: bool) -> None:
+        """Take the time, and write the rows of all updates whose figures are there; that of an
+        evaluated one waits for its evaluation."""
+        if evaluated and self.args.device.type == "cuda":
+            torch.cuda.synchronize()
+        now = time.perf_counter()
+        self.seconds += now - (self.began or now)
+        self.began = None if evaluated else now
+        self.rows.stamp(self.seconds)
+        if evaluated:
+            self.rows.read()
+        for row in self.rows.finished(1 if evaluated else self.lag):
+            self._write(row)
 
-    def _passes(self, update: Update, kind: type[Member]) -> list[tuple[list[Member], float]]:
-        """The micro-batches of this process's members of a kind, each with its factor in the
-        gradient: 0 where a pass is made only because other processes make one."""
-        rank, world = self.args.process_index, self.args.world_size
-        batches: list[list[list[Member]]] = []
-        for other in range(world) if self.shards else [rank]:
-            members = share(update.members, other, world)
-            chosen = [member for member in members if isinstance(member, kind)]
-            batches.append(micro_batches(chosen, self.size.tokens, self.args.device.type))
-        if not self.shards:
-            return level(batches[0], len(batches[0]), None)
-        every = [member for member in update.members if isinstance(member, kind)]
-        shortest = min(every, key=lambda member: member.tokens, default=None)
-        return level(batches[rank], max(map(len, batches)), shortest)
+    def _write(self, row: Row) -> None:
+        """Give the row of a finished update to the curves, trackers and the caller."""
+        self.curves.add(row)
+        update = int(row["update"] or 0)
+        if self.settings.report_to:
+            self._track(row, update)
+        if self.progress is not None and self.first:
+            self.progress(update, self.plan.updates, row)
 
-    def _row(self, update: Update, gradient: Gradient) -> dict[str, float | int | None]:
-        """The row of the curves, without what evaluations add."""
-        row: dict[str, float | int | None] = {
-            "update": update.number + 1,
-            "tokens": self.tokens_after[update.number],
-            "train_loss": gradient.loss.item(),
-            "lr": self.settings.rate * self.rates[update.number],
-        }
-        if self.job.contrasts:
-            row["usable"] = update.usable / len(update.members)
-            row["all_tokens"] = update.tokens
-        if update.usable:
-            names = CURVE_NAMES[self.job.contrast_settings.contrast]
-            means = (gradient.contrast / update.usable).tolist()
-            row |= dict(zip(names, means, strict=True))
-        return row
+    def _track(self, row: Row, update: int) -> None:
+        """Trackers get the row under its own number, though Trainer may be one update ahead."""
+        ahead, self.state.global_step = self.state.global_step, update
+        super().log(tracked(row))
+        self.state.global_step = ahead
 
     # ---- evaluation and checkpoints ----
 
@@ -305,19 +234,19 @@ class UpdateTrainer(Trainer):
 
     def _measure(self) -> dict[str, float]:
         began = time.perf_counter()
-        values: dict[str, float] = {"train_loss": self.loss_since / max(1, self.weight_since)}
-        self.loss_since, self.weight_since = 0.0, 0.0
+        values: dict[str, float] = {"train_loss": self.rows.mean_loss()}
         values |= self.evaluator.values()
         self.evaluation_seconds += time.perf_counter() - began
-        self.row |= {
+        (row,) = self.rows.finished()
+        row |= {
             "train_loss_mean": values["train_loss"],
             "passes": round(self.plan.passes_after(self.state.global_step), 4),
             "evaluation_seconds": round(self.evaluation_seconds, 3),
         }
-        self.row |= {name: value for name, value in values.items() if name != "train_loss"}
-        self._choose(values)
+        row |= {name: value for name, value in values.items() if name != "train_loss"}
+        row |= self._choose(values)
         # before the checkpoint: a run that resumes from it must find this row
-        self.end_update()
+        self._write(row)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, values
         )
@@ -325,29 +254,22 @@ class UpdateTrainer(Trainer):
             self.control.should_training_stop = True
         return values
 
-    def _choose(self, values: Mapping[str, float]) -> None:
+    def _choose(self, values: Mapping[str, float]) -> Row:
         """Save the student if it is to be kept, and see whether the training is over; all processes
-        do what the first one decides."""
+        do what the first one decides. Returns what the row says of it."""
         update = self.state.global_step
         if self.choice.take(update, values) and self.first:
             folder = self.out / candidate_name(update)
             self.student.save(folder)
             complete(folder)
-        if self.choice.patience is not None:
-            self.row["without_gain"] = self.choice.without_gain(update)
-            over = torch.tensor(float(self.choice.over(update)), device=self.args.device)
-            self.over = bool(from_first(over))
+        if self.choice.patience is None:
+            return {}
+        over = torch.tensor(float(self.choice.over(update)), device=self.args.device)
+        self.over = bool(from_first(over))
+        return {"without_gain": self.choice.without_gain(update)}
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Trainer's own summary at the end has the same names for other figures: not reported."""
-
-    def end_update(self) -> None:
-        """Write the row of the finished update to the curves, trackers and the caller."""
-        self.curves.add(self.row)
-        if self.settings.report_to:
-            super().log(tracked(self.row))
-        if self.progress is not None and self.first:
-            self.progress(self.state.global_step, self.plan.updates, self.row)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Trainer's files and ours, then the marker; only then what it replaces is deleted."""
@@ -361,6 +283,7 @@ class UpdateTrainer(Trainer):
                 "seconds": self.seconds,
                 "evaluation_seconds": self.evaluation_seconds,
                 "micro_batch_tokens": self.size.tokens,
+                "device": self.args.device.type,
                 **self.choice.state(),
                 "over": self.over,
                 "curves": self.curves.rows,
@@ -430,14 +353,9 @@ class _Steering(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        trainer = self.trainer
-        if trainer.args.device.type == "cuda":
-            torch.cuda.synchronize()
-        trainer.seconds += time.perf_counter() - trainer.began
-        trainer.row["seconds"] = round(trainer.seconds, 3)
-        if state.global_step not in self.evaluated:
-            trainer.end_update()
-            return
-        control.should_evaluate = control.should_save = True
-        if state.global_step == trainer.until:
+        evaluated = state.global_step in self.evaluated
+        self.trainer.end_update(evaluated)
+        if evaluated:
+            control.should_evaluate = control.should_save = True
+        if state.global_step == self.trainer.until:
             control.should_training_stop = True

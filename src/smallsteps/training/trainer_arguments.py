@@ -42,6 +42,7 @@ def trainer_arguments(
         ddp_find_unused_parameters=False,
         ddp_timeout=6 * 3600,  # others wait while the first process computes the metric
         logging_strategy="no",
+        logging_nan_inf_filter=False,  # reading each loss would make a GPU wait for the host
         eval_strategy="no",
         save_strategy="no",
         report_to=list(settings.report_to) or "none",

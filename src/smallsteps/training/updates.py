@@ -18,6 +18,7 @@ from smallsteps.training.contrast import Contrast, ContrastItem, anchor, encode_
 from smallsteps.training.contrast_batches import ContrastBatch, collate_pairs, collate_sequences
 from smallsteps.training.contrast_losses import ContrastLoss
 from smallsteps.training.losses import SummedLoss
+from smallsteps.training.packing import collate_packed
 from smallsteps.training.preflight import Checked
 from smallsteps.training.settings import ContrastSettings, TrainSettings
 
@@ -89,13 +90,14 @@ class Updates:
         model = self.job.student.model if model is None else model
         settings = self.job.contrast_settings
         if not self.contrasts:
-            return SummedLoss(model, self.dtype)
+            return SummedLoss(model, self.dtype, compile_head=self.job.settings.compile)
         return ContrastLoss(
             model,
             self.dtype,
             kind=settings.contrast,
             margin=settings.triplet_margin,
             state=settings.triplet_state,
+            compile_head=self.job.settings.compile,
             beta=settings.dpo_beta,
         )
 
@@ -130,6 +132,10 @@ class Updates:
     def batch(self, rows: Sequence[Encoded]) -> Batch:
         """The tensors of some rows, on the CPU."""
         return collate(rows, self.start_id, self.job.contrast_settings.prompt_weight)
+
+    def packed_batch(self, rows: Sequence[Encoded]) -> Batch:
+        """The tensors of some rows of a causal student in one sequence, on the CPU."""
+        return collate_packed(rows, self.job.contrast_settings.prompt_weight)
 
     def contrast_batch(
         self, items: Sequence[ContrastItem], one_pass: bool = False
