@@ -12,9 +12,11 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from full_disk import may_mount, on_small_disk
 from smallsteps.cli.failures import print_anything
 from smallsteps.cli.main import main
 from smallsteps.errors import DataError
+from smallsteps.tasks.files import write_rows
 
 
 def fails(monkeypatch, error):
@@ -182,3 +184,24 @@ def test_an_output_that_takes_nothing_is_no_success_and_no_traceback(sink, code,
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     assert done.stderr.startswith("error: ") == (code == 2)
+
+
+@pytest.mark.skipif(not may_mount(), reason="no disk can be mounted here")
+def test_a_disk_that_fills_under_answers_and_exports_keeps_the_answers_and_no_half_folder(
+    uni_student, tmp_path
+):
+    disk, questions = tmp_path / "disk", tmp_path / "questions.jsonl"
+    write_rows(questions, [{"id": f"q{n}", "question": f"{n} + 2?"} for n in range(60)])
+    solve = ["solve", str(uni_student), str(questions), "--out", str(disk / "a.jsonl")]
+    export = ["export", str(uni_student), "--to", str(disk / "out")]
+    cut, whole, half, again = on_small_disk(
+        disk, tmp_path / "kept", [(8, solve), (64, solve), (96, export), (16_384, export)]
+    )
+    assert cut.code == half.code == 2 and whole.code == again.code == 0
+    for ended in (cut, half):
+        line = ended.errors.strip().splitlines()[-1]
+        assert line.startswith("error: ") and "no space left on device" in line, line
+    assert cut.names == [".a.jsonl.partial"] and "continuing: " in whole.errors
+    assert len((tmp_path / "kept/a.jsonl").read_text().splitlines()) == 60
+    assert half.names == ["a.jsonl"], "no half-written folder"
+    assert (tmp_path / "kept/out/config.json").is_file()

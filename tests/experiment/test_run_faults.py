@@ -3,17 +3,12 @@ and ends the same."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-
 import pytest
 import torch
 import yaml
 from transformers import T5ForConditionalGeneration
 
+from full_disk import may_mount, on_small_disk
 from smallsteps.cli.main import main
 from smallsteps.errors import DeviceError
 from smallsteps.experiment.results import read_results
@@ -21,24 +16,6 @@ from smallsteps.experiment.run import run
 from tiny_runs import answers, lasting, tiny_content, weights
 
 FAULT = "CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later."
-
-FULL_DISK = """
-import contextlib, io, json, os, shutil, subprocess, sys
-os.fsync = lambda handle: None  # as in conftest.py
-from smallsteps.cli.main import main
-
-place, disk, sizes, *arguments = sys.argv[1:]
-ends = []
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "smallsteps", disk], check=True)
-for size in json.loads(sizes):
-    subprocess.run(["mount", "-o", f"remount,size={size}k", disk], check=True)
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        ends.append((main(arguments), said.getvalue()))
-with open(f"{place}/ends.json", "w") as file:
-    json.dump(ends, file)
-shutil.copytree(f"{disk}/run", f"{place}/run")
-"""
 
 
 def results_of(folder):
@@ -79,32 +56,18 @@ def test_a_gpu_that_fails_ends_the_run_with_one_line_and_the_command_goes_on(
     assert results_of(tmp_path / "run") == whole
 
 
-def may_mount() -> bool:
-    """Whether this machine lets a process mount a disk for itself."""
-    if not all(map(shutil.which, ("unshare", "mount"))):
-        return False
-    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "smallsteps", "/mnt"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
 @pytest.mark.skipif(not may_mount(), reason="no disk can be mounted here")
 def test_a_disk_that_fills_again_and_again_is_one_line_each_time_and_loses_nothing(
     undisturbed, tmp_path
 ):
     recipe, whole = undisturbed
-    disk = tmp_path / "disk"
-    disk.mkdir()
+    command = ["run", str(recipe), "--out", str(tmp_path / "disk/run")]
     sizes = [16, 64, 128, 256, 512, 16_384]
-    arguments = ["run", str(recipe), "--out", str(disk / "run")]
-    program = ["unshare", "-rm", sys.executable, "-W", "ignore", "-c", FULL_DISK]
-    subprocess.run(
-        [*program, str(tmp_path), str(disk), json.dumps(sizes), *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=True,
+    *full, last = on_small_disk(
+        tmp_path / "disk", tmp_path / "kept", [(size, command) for size in sizes]
     )
-    *full, (code, _) = json.loads((tmp_path / "ends.json").read_text())
-    for exit_code, said in full:
-        lines = said.strip().splitlines()
-        assert exit_code == 2 and "Traceback" not in said, said
-        assert "space left on device" in lines[-1].lower() and lines[-1].startswith("error: "), said
-    assert code == 0 and results_of(tmp_path / "run") == whole
+    for ended in full:
+        line = ended.errors.strip().splitlines()[-1]
+        assert ended.code == 2 and "Traceback" not in ended.errors, ended.errors
+        assert line.startswith("error: ") and "no space left on device" in line.lower(), line
+    assert last.code == 0 and results_of(tmp_path / "kept/run") == whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -103,6 +104,25 @@ def test_lines_of_several_writers_do_not_mix(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda judgement: append_feedback(file, judgement), judgements))
     assert sorted(int(judgement.id) for judgement in read_feedback(file)) == list(range(40))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limit of a file's size here")
+def test_of_a_line_for_which_there_is_no_room_nothing_stays(tmp_path: Path) -> None:
+    """The trap: a disk that is nearly full takes the beginning of a line and reports no error."""
+    import resource
+
+    file = tmp_path / "feedback.jsonl"
+    append_feedback(file, JUDGEMENT)
+    before, (soft, hard) = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 50, hard))
+        with pytest.raises(DataError, match="could not be written"):
+            append_feedback(file, JUDGEMENT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_bytes() == before
+    append_feedback(file, JUDGEMENT)
+    assert len(read_feedback(file)) == 2
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, get_args
+from typing import Any, get_args
 
 from smallsteps import lock
-from smallsteps.outputs import temporary_folders, writing
+from smallsteps.errors import DataError
+from smallsteps.outputs import reason, temporary_folders, writing
 from smallsteps.records import Problem, Stopped
 from smallsteps.tasks.base import Task
 
@@ -26,7 +28,7 @@ def question_digest(problem: Problem, task: Task) -> str:
 class KeptAnswers:
     """The file: a line that describes the job, then one line for each answer."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
+    def __init__(self, path: Path, file: FileIO) -> None:
         self.path, self.file = path, file
         self.rows: dict[str, dict[str, Any]] = {}
         """Digest of a question → its row. Torn and foreign lines are left out."""
@@ -59,9 +61,16 @@ class KeptAnswers:
         self.path.unlink(missing_ok=True)
 
     def _write(self, entry: Mapping[str, Any]) -> None:
-        with writing(self.path):
-            self.file.write(json.dumps(entry).encode() + b"\n")
-            self.file.flush()
+        """Raises DataError where the disk refuses; the lines before stay."""
+        line = json.dumps(entry).encode() + b"\n"
+        try:
+            while line:  # a disk that is nearly full takes a part of it
+                line = line[self.file.write(line) :]
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: could not be written ({reason(error)}). The answers so far are "
+                "kept. To continue, run the same command again."
+            ) from None
 
 
 @contextlib.contextmanager
@@ -75,7 +84,7 @@ def kept_answers(out: Path) -> Iterator[KeptAnswers]:
         with writing(path):
             stack.enter_context(lock.exclusive(lock_file, refusal))
             stack.callback(lock.discard, lock_file)
-            file = stack.enter_context(path.open("ab+"))
+            file = stack.enter_context(path.open("ab+", buffering=0))
             file.seek(0)
         kept = KeptAnswers(path, file)
         try:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -125,7 +126,7 @@ def append_feedback(path: str | Path, judgement: Feedback) -> None:
 
     The line is written at once, so that lines of several writers do not mix. A line that an earlier
     kill cut off stays as it is, and the new one starts below it. Raises DataError where the file
-    cannot be written."""
+    cannot be written; of a line for which the disk had no room nothing stays."""
     path = Path(path)
     line = (json.dumps(judgement.to_row(), ensure_ascii=False) + "\n").encode("utf-8")
     with writing(path):
@@ -134,6 +135,19 @@ def append_feedback(path: str | Path, judgement: Feedback) -> None:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 line = line if file.read(1) == b"\n" else b"\n" + line
-            file.write(line)
+            _write_whole(file, line)
             os.fsync(file.fileno())
         sync_folder(path.parent)
+
+
+def _write_whole(file: FileIO, line: bytes) -> None:
+    """Appends a line, all of it or nothing. Raises OSError."""
+    begun = file.seek(0, os.SEEK_END)
+    written = 0
+    try:
+        while written < len(line):  # a disk that is nearly full takes a part of it
+            written += file.write(line[written:])
+    except OSError:
+        if os.fstat(file.fileno()).st_size == begun + written:  # nobody wrote behind it
+            file.truncate(begun)
+        raise
