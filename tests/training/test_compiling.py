@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 
 from smallsteps.errors import TrainingError
+from smallsteps.students.dropout import set_dropout
 from smallsteps.students.loading import load_student
 from smallsteps.training import compiling
+from smallsteps.training.batches import collate
 from smallsteps.training.compiling import CompiledBlocks, refusal_of, require_compiler
+from smallsteps.training.encode import encode
 from smallsteps.training.fit import fit
+from smallsteps.training.losses import SummedLoss
 from smallsteps.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(
@@ -22,9 +28,7 @@ SETTINGS = TrainSettings(
 
 def calm(student):
     """Without dropout, whose numbers compiled code draws in another order."""
-    for module in student.model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
+    set_dropout(student.model, 0.0)
     return student
 
 
@@ -91,6 +95,42 @@ def test_errors_of_the_compiler_are_one_line_and_others_stay():
     )
     assert refusal_of(RuntimeError("shapes differ")) is None
     assert refusal_of(torch._dynamo.exc.TorchDynamoException("CUDA out of memory")) is None
+
+
+@pytest.mark.parametrize(
+    ("style", "checkpointing"),
+    [pytest.param("t5", False, marks=pytest.mark.slow), ("llama", True)],
+)
+def test_traced_blocks_have_the_losses_and_gradients_of_plain_ones(
+    tiny, direct, task, style, checkpointing, monkeypatch
+):
+    """What torch traces, without the C++ that it makes of it; one form for all lengths."""
+    compiled = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda forward, dynamic: compiled(forward, backend="aot_eager")
+    )
+    counters.clear()
+    student = calm(tiny(style))
+    student.model.to(torch.float64).train()
+    if checkpointing:
+        student.model.activation_checkpointing_enable({"use_reentrant": False})
+    loss_model = SummedLoss(student.model)
+    blocks = CompiledBlocks(loss_model)
+    rows = encode(student, task, direct(8))
+    for some in (rows[:5], rows[5:7]):
+        found = []
+        for context in (nullcontext(), blocks.in_use()):
+            loss_model.zero_grad()
+            with context:
+                loss = loss_model(collate(some, student.start_id))
+                loss.backward()
+            grads = [p.grad.clone() for p in loss_model.parameters() if p.grad is not None]
+            found.append([loss, *grads])
+        for plain, traced in zip(*found, strict=True):
+            torch.testing.assert_close(traced, plain)
+    calls = counters["stats"]["calls_captured"]
+    assert calls > 50, "the inside of blocks, not their shells"
+    assert any(b.gradient_checkpointing for b in blocks.blocks) is checkpointing
 
 
 @pytest.mark.slow

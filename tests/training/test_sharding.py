@@ -32,6 +32,7 @@ from smallsteps.students.loading import load_student
 from smallsteps.training import fit as fit_module
 from smallsteps.training.accelerate_config import Sharding
 from smallsteps.training.batches import collate
+from smallsteps.training.compiling import CompiledBlocks
 from smallsteps.training.losses import SummedLoss
 from smallsteps.training.preflight import preflight
 from smallsteps.training.settings import TrainSettings
@@ -255,6 +256,32 @@ def test_losses_and_gradients_in_shards_are_those_of_the_whole_model(
     shard_module(outer, sharding, torch.float32)
     for _ in range(2):  # two micro-batches
         outer(batch).backward()
+    for (name, ours), (_, theirs) in zip(
+        outer.named_parameters(), plain.named_parameters(), strict=True
+    ):
+        error = (ours.grad.full_tensor() - 2 * theirs.grad).abs().max()
+        assert error <= 1e-5 * theirs.grad.abs().max(), name
+
+
+def test_compiled_blocks_in_shards_have_the_gradients_of_the_whole_model(
+    tiny, direct, task, group, monkeypatch
+):
+    """What torch traces; hooks that gather weights stay outside."""
+    compiled = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda forward, dynamic: compiled(forward, backend="aot_eager")
+    )
+    student = calm(tiny("llama"))
+    rows = preflight(student, direct(6), [], TrainSettings(), task).train
+    batch = collate(rows, student.start_id)
+    plain = SummedLoss(copy.deepcopy(student.model))
+    plain(batch).backward()
+    outer = SummedLoss(student.model)
+    blocks = CompiledBlocks(outer)
+    shard_module(outer, Sharding(), torch.float32)
+    for _ in range(2):
+        with blocks.in_use():
+            outer(batch).backward()
     for (name, ours), (_, theirs) in zip(
         outer.named_parameters(), plain.named_parameters(), strict=True
     ):

@@ -14,10 +14,13 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 from torch._dynamo.exc import TorchDynamoException
+from torch.utils.checkpoint import checkpoint
 
 from smallsteps.errors import TrainingError
 from smallsteps.training.memory import out_of_memory
@@ -39,12 +42,17 @@ class CompiledBlocks:
         or if this machine has no compiler."""
         require_compiler()
         names = block_names(outer)
-        self.blocks = [module for module in outer.modules() if type(module).__name__ in names]
+        self.blocks: list[Any] = [
+            module for module in outer.modules() if type(module).__name__ in names
+        ]
         if not self.blocks:
             raise TrainingError(
                 "train.compile: this model does not name its blocks. Set train.compile=false."
             )
         self._compiled = [torch.compile(block.forward, dynamic=True) for block in self.blocks]
+        self._checkpointed = {
+            block for block in self.blocks if getattr(block, "gradient_checkpointing", False)
+        }
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -57,11 +65,18 @@ class CompiledBlocks:
             warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is")
             for block, compiled in zip(self.blocks, self._compiled, strict=True):
                 block.forward = compiled
+                if block in self._checkpointed:
+                    # what is computed again is the compiled form: torch cannot compile the other
+                    # way round
+                    block.forward = partial(checkpoint, compiled, use_reentrant=False)
+                    block.gradient_checkpointing = False
             try:
                 yield
             finally:
                 for block in self.blocks:
                     del block.forward
+                for block in self._checkpointed:
+                    block.gradient_checkpointing = True
 
 
 def require_compiler() -> None:
