@@ -206,6 +206,7 @@ def test_every_example_of_the_page_of_commands_runs(make_cli, tmp_path, monkeypa
     results = plateau_results()
     student.save(tmp_path / "runs/mine" / results.best.folder)
     student.save(tmp_path / "runs/mine/arms/direct-seed0/training/candidate-40")
+    student.save(tmp_path / "runs/mine/seed0/distilled/candidate-40")
     write_results(tmp_path / "runs/mine", results)
     for name in ("first", "second"):
         make_kept_run(tmp_path / "runs" / name, {("direct", 0): [1], ("base", 0): [2]})

@@ -225,7 +225,7 @@ TABLE: list[tuple[str, str]] = [
             **CHOICES,
             **each("--max-new-tokens", "0 -1 x"),
             **each("--answer-tokens", "0 -1 x"),
-            "--guide ./nowhere": "nowhere",
+            "--guide ./nowhere": "guide ./nowhere: no such folder",
             "--prompt missing.txt": "missing.txt",
             "--prompt prompt.txt": "prompt.txt",
             "--standard missing.txt --compare": "missing.txt",

@@ -145,6 +145,17 @@ def test_questions_without_gold_answers_are_answered(guide, server: Server) -> N
     )
 
 
+def test_a_guide_that_is_not_there_is_named_before_the_questions_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trap: its stored task is missing too, and questions without a context were refused."""
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text('{"id": "1", "question": "3 + 4?"}\n')
+    command = ["guide", str(questions), "--guide", f"{tmp_path}/gone", "--reader", "m"]
+    assert main([*command, "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert "gone: no such folder or file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "said", "told"),
     [

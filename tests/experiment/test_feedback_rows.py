@@ -80,8 +80,8 @@ def test_a_file_of_which_nothing_is_used_is_warned_of_beside_one_that_is_used() 
 @pytest.mark.parametrize(
     ("fates", "said"),
     [
-        ({NEW: 3, NOTHING_RIGHT: 2, INCOMPLETE: 1, EDITED: 5, AGAIN: 9}, "6 of the 11 chains"),
-        ({NEW: 1, DUPLICATE: 4}, "1 of the 1 chain"),
+        ({NEW: 3, NOTHING_RIGHT: 2, INCOMPLETE: 1, EDITED: 5, AGAIN: 9}, "6 of its 11"),
+        ({NEW: 1, DUPLICATE: 4}, "1 of its 1"),
         ({NEW: 2, NOTHING_RIGHT: 1, EDITED: 3}, None),
     ],
 )
@@ -89,8 +89,8 @@ def test_a_file_about_other_questions_than_those_of_the_data_is_named(fates, sai
     """The trap: another task with answers of the same type, whose chains are all learnt from."""
     lines = [line for line in rows({"f.jsonl": fates}).lines() if line.startswith("f.jsonl: ")]
     note = (
-        f"f.jsonl: {said} that it judges answer questions that the data do not have. If they come "
-        "from another task, take the file out."
+        f"f.jsonl: {said} judged chains: question not in the data. If the questions come from "
+        "another task, take the file out."
     )
     assert lines == ([] if said is None else [note])
 

@@ -311,6 +311,28 @@ def test_in_a_browser_a_server_with_a_key_asks_for_it(
         assert len(find(browser, ".chain")) == 1
 
 
+EMPTY_TURN = """
+const ask = window.fetch;
+const event = (delta, finish, extra) => "data: " + JSON.stringify(
+  { choices: [{ index: 0, delta, finish_reason: finish, smallsteps: extra }] }) + "\\n\\n";
+const segments = [{ kind: "ES", text: "" }, { kind: "AS", text: "7." }];
+const reply = event({ content: "7." }, null, { segment: 1, kind: "AS" })
+  + event({}, "stop", { segments, answer: "7", stopped: "stop_sign" }) + "data: [DONE]\\n\\n";
+window.fetch = async (path, options) =>
+  path.includes("completions") ? new Response(reply) : ask(path, options);
+"""
+
+
+def test_in_a_browser_a_turn_in_which_a_student_wrote_nothing_is_not_shown(
+    server: RunningServer, browser: Any
+) -> None:
+    open_page(browser, server)
+    browser.execute_script(EMPTY_TURN)
+    ask(browser, QUESTION)
+    first = ".chain:first-child"
+    assert texts(browser, f"{first} .tag") == ["AS"] and texts(browser, f"{first} .text") == ["7."]
+
+
 def test_in_a_browser_a_student_that_cannot_answer_says_why_and_the_others_answer(
     server: RunningServer, browser: Any
 ) -> None:

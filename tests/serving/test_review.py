@@ -108,7 +108,7 @@ def test_judgements_and_labels_are_written_and_a_review_goes_on_where_it_stopped
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
-        ("labels", {"number": 0, "kinds": ["ES"]}, 400, "1 labels for 3 sub-sentences"),
+        ("labels", {"number": 0, "kinds": ["ES"]}, 400, "1 label for 3 sub-sentences."),
         ("labels", {"number": 0, "kinds": ["ES", "AS", "??"]}, 400, "'ES' or 'AS'"),
         ("labels", {"number": 9, "kinds": []}, 404, "No chain 9: the file has 2"),
         ("feedback", {"number": 0, "verdict": "maybe", "edited": None}, 400, "'right' or 'wrong'"),

@@ -181,3 +181,10 @@ def test_only_what_reads_like_a_name_of_the_hub_is_sent_there(
     with pytest.raises(DataError) as refused:
         check_exists(Path(name))
     assert str(refused.value).endswith(hint) and "hub" not in str(refused.value).replace(hint, "")
+
+
+def test_a_run_folder_in_place_of_a_file_says_how_its_student_writes_one(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    message = r": a run folder, not a file of rows\. .* smallsteps solve .* QUESTIONS --out answers"
+    with pytest.raises(DataError, match=message):
+        check_exists(tmp_path)

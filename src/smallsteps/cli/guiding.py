@@ -38,6 +38,7 @@ from smallsteps.quality.open_scorer import open_scorer
 from smallsteps.quality.settings import LEXICAL, JudgeSettings
 from smallsteps.records import Problem
 from smallsteps.students.loading import load_student
+from smallsteps.students.pretrained import ModelFiles
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
@@ -104,6 +105,7 @@ def guide_file(
     prompts = [settings.guided, settings.standard]
     check_output(out, inputs=[source.path, guide.name, settings.name, *prompts])
     check_output(settings.store_path, "--store", inputs=[source.path, out, *prompts])
+    ModelFiles.locate(guide.name, "guide")
     compute.start()
     with Terminal() as reporter:
         task = get_task(source.task_name)

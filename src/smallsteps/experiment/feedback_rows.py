@@ -118,9 +118,8 @@ class FeedbackRows:
             judged = sum(fates.values()) - fates.get(AGAIN, 0) - fates.get(DUPLICATE, 0)
             if used and 2 * elsewhere > judged:
                 lines.append(
-                    f"{name}: {elsewhere:,} of the {counted(judged, 'chain')} that it judges "
-                    "answer questions that the data do not have. If they come from another task, "
-                    "take the file out."
+                    f"{name}: {elsewhere:,} of its {judged:,} judged chains: question not in the "
+                    "data. If the questions come from another task, take the file out."
                 )
         gives = [f"{counted(self.learnt, 'chain')} to learn from"]
         if self.use.wrong:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from smallsteps.errors import DataError
+from smallsteps.errors import DataError, counted
 from smallsteps.records import Chain, Kind
 from smallsteps.segments.split import split
 from smallsteps.segments.strategies import gold_kinds
@@ -134,7 +134,8 @@ class Review:
         body = read_body(await request.body(), LabelBody)
         chain, pieces = self._chain(body.number), self.pieces[body.number]
         if len(body.kinds) != len(pieces):
-            raise ApiError(400, f"{len(body.kinds)} labels for {len(pieces)} sub-sentences.")
+            labels = counted(len(body.kinds), "label")
+            raise ApiError(400, f"{labels} for {counted(len(pieces), 'sub-sentence')}.")
         row: dict[str, Any] = {
             "id": chain.problem.id,
             "question": chain.problem.question,

@@ -74,6 +74,11 @@ def check_exists(path: Path) -> None:
         if path.is_file():
             return
         if path.is_dir():
+            if (path / "run.json").is_file():
+                raise DataError(
+                    f"{shown}: a run folder, not a file of rows. Answers of its best student "
+                    f"become one: smallsteps solve {shown} QUESTIONS --out answers.jsonl"
+                )
             raise DataError(f"{shown}: a folder, not a file. {_inside(path)}")
         if path.exists():
             raise DataError(
