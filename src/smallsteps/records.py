@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from smallsteps.errors import DataError, nearest
 
 Kind = Literal["ES", "AS"]
 """ES: an extractive segment repeats what the text above it says. AS: an abstractive segment infers
 something new."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Stopped = Literal["stop_sign", "end", "limit", "empty", "repetition"]
 """How a chain ended: with its stop sign; with the end of sequence, but no stop sign; at a limit;

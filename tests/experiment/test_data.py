@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from smallsteps import streams
 from smallsteps.errors import DataError
 from smallsteps.experiment.data import check_answers, load_data, read_json_lines
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.recipe import make_recipe
-from smallsteps.experiment.stored_rows import StoredRows
+from smallsteps.experiment.stored_rows import ProblemsOnDisk, StoredRows
 from smallsteps.records import Problem
 from smallsteps.tasks.files import write_rows
 from smallsteps.teaching.feedback import Feedback, append_feedback
@@ -240,13 +241,15 @@ def test_people_s_chains_replace_rationales_that_they_judged_wrong(tmp_path):
     assert data.train_rationales[other].text == row_of(data.train[1])["rationale"]
 
 
-def test_stored_data_stay_on_the_disk_and_are_the_same(tmp_path, file):
+def test_the_parts_of_many_chains_stay_on_the_disk_and_are_the_same(tmp_path, file, monkeypatch):
     recipe = recipe_of({"chains": file})
     data = loaded(recipe, tmp_path)
+    monkeypatch.setattr(streams, "KEPT", 2)
     with run_folder(tmp_path / "run", recipe.digest(), recipe.to_yaml()) as run:
-        stored = load_data(recipe, run, True, stored=True)
+        stored = load_data(recipe, run, True)
     for name in ("train", "validation", "test", "train_chains", "validation_chains", "gold"):
-        assert isinstance(getattr(stored, name), StoredRows)
+        kind = ProblemsOnDisk if name in ("train", "validation") else StoredRows
+        assert isinstance(getattr(stored, name), kind)
         assert list(getattr(stored, name)) == getattr(data, name)
     texts = stored.texts
     assert not isinstance(texts, list) and list(texts) == data.texts

@@ -9,8 +9,7 @@ import pytest
 from smallsteps.errors import TrainingError
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
-from smallsteps.training.batches import Encoded
-from smallsteps.training.preflight import _refuse_bad_masks, preflight
+from smallsteps.training.preflight import preflight
 from smallsteps.training.settings import TrainSettings
 
 SETTINGS = TrainSettings(passes=2, update_examples=8)
@@ -156,23 +155,3 @@ def test_a_stop_token_of_a_task_without_closing_is_in_the_target(tiny, direct):
     student = prepare(tiny("t5"), task, path="direct")
     report = preflight(student, direct(8), [], SETTINGS, task).report
     assert report.shown[0][2].endswith("<STOP></s>")
-
-
-def test_masks_that_would_teach_nothing_or_lose_the_end(tiny):
-    student = tiny("t5")
-    for row, message in (
-        (
-            Encoded((5,), (6, 1), (False, False), ("a",)),
-            "example a: the loss counts none of its 2 target tokens",
-        ),
-        (
-            Encoded((5,), (6, 1), (True, False), ("a",)),
-            "example a: the end of its target is not in the loss",
-        ),
-        (
-            Encoded((5,), (6, 7), (True, True), ("a",)),
-            r"ends in id 7, not in end-of-sequence \(1\), so the student would",
-        ),
-    ):
-        with pytest.raises(TrainingError, match=message):
-            _refuse_bad_masks(student, [row])

@@ -84,7 +84,7 @@ def rehearse(recipe: Recipe, access: Access | None = None) -> Iterator[RunData]:
         run_folder(Path(place) / "run", recipe.digest(), recipe.to_yaml()) as run,
     ):
         chains, rationales = needs_chains(recipe), needs_rationales(recipe)
-        data = load_data(recipe, run, chains, rationales, stored=True)
+        data = load_data(recipe, run, chains, rationales)
         check_counts(recipe, len(data.train_chains))
         for name, arms in methods_of(recipe).items():
             before_module(name).check_data(recipe, arms, data)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain as chained
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -122,12 +123,17 @@ def _odd_chains(folder: Path) -> list[str]:
 def _find_odd(lab: Lab, arms: Sequence[ChainArm], folder: Path) -> None:
     odd_by_chain: dict[str, tuple[Odd, Chain, bool]] = {}
     for arm, job in _jobs(lab, arms, folder):
-        chains = [*lab.train_chains(arm.selection), *lab.validation_chains(arm.selection)]
-        by_id = {chain.rationale.id: chain for chain in chains}
-        for part in arm.parts(job, chains, []):
-            for odd in odd_chains(part.student, part.train, lab.task, job.settings(part.share)):
+        train, validation = lab.train_chains(arm.selection), lab.validation_chains(arm.selection)
+        odd_of_arm: dict[str, Odd] = {}
+        for part in arm.parts(job, train, validation):
+            examples = chained(part.train, part.validation)
+            for odd in odd_chains(part.student, examples, lab.task, job.settings(part.share)):
+                odd_of_arm.setdefault(odd.chain, odd)
+        for chain in chained(train, validation) if odd_of_arm else ():
+            name = chain.rationale.id
+            if name in odd_of_arm:
                 whole = arm.selection.whole_report
-                odd_by_chain.setdefault(odd.chain, (odd, by_id[odd.chain], whole))
+                odd_by_chain.setdefault(name, (odd_of_arm[name], chain, whole))
     chain_count = len(lab.data.train_chains) + len(lab.data.validation_chains)
     settings = lab.job(lab.recipe.seeds[0], folder).settings()
     refuse_odd([odd for odd, _, _ in odd_by_chain.values()], chain_count, settings)

@@ -39,7 +39,13 @@ from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.further import TestSets, store_test_sets, task_name
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.settings import DataSettings
-from smallsteps.experiment.stored_rows import StoredRows, chain_in_row, problem_in_row
+from smallsteps.experiment.stored_rows import (
+    ProblemsOnDisk,
+    StoredRows,
+    chain_in_row,
+    on_disk_if_many,
+    problem_in_row,
+)
 from smallsteps.records import Chain, Problem, Rationale
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks import Task, get_task
@@ -122,14 +128,11 @@ def load_data(
     chains: bool,
     rationales: bool = False,
     say: Say | None = None,
-    *,
-    stored: bool = False,
 ) -> RunData:
     """Makes the stage `data` where it is not there yet, and reads it. `chains`: whether arms learn
     from chains of thought; else the questions are enough. `rationales`: whether those that the
-    files have beside their questions are kept. `say` receives what was guessed. `stored`: chains
-    and their problems stay on the disk, for looking at them once; not where feedback is learnt
-    from, nor rationales alone."""
+    files have beside their questions are kept. `say` receives what was guessed. The chains of a
+    large part stay on the disk (`on_disk_if_many`), unless arms read rationales or feedback."""
 
     def make(place: Path) -> None:
         if chains:
@@ -143,25 +146,26 @@ def load_data(
     task = get_task(facts.get("task", recipe.data.task))
     if feedback.rows is not None:
         feedback.rows.check_used(task.name)
-    stored = stored and chains and not rationales and feedback.rows is None
-    of_chains, of_problems = _stored_chains(folder), StoredRows(folder / PROBLEMS, Problem.from_row)
+    of_train_chains, of_validation_chains, of_test = _stored_chains(folder)
     gold, test = (
-        (of_chains[-1], of_problems) if stored else (list(of_chains[-1]), list(of_problems))
+        on_disk_if_many(of_test),
+        on_disk_if_many(StoredRows(folder / PROBLEMS, Problem.from_row)),
     )
-    train_chains: Sequence[Chain]
-    validation_chains: Sequence[Chain]
+    train_chains: Sequence[Chain] = []
+    validation_chains: Sequence[Chain] = []
     train: Sequence[Problem]
     validation: Sequence[Problem]
-    if stored:
-        train_chains, validation_chains, _ = of_chains
-        train, validation = (StoredRows(part.path, problem_in_row) for part in of_chains[:2])
-        of_train, of_validation = {}, {}
-    elif chains:
-        train_chains, validation_chains = map(list, of_chains[:2])
+    of_train: dict[str, Rationale] = {}
+    of_validation: dict[str, Rationale] = {}
+    if chains:
+        train_chains = on_disk_if_many(of_train_chains)
+        validation_chains = on_disk_if_many(of_validation_chains)
+        if rationales or feedback.rows is not None:
+            train_chains, validation_chains = list(train_chains), list(validation_chains)
+        if not isinstance(train_chains, StoredRows):
+            of_train, of_validation = map(_first_rationales, (train_chains, validation_chains))
         train, validation = _problems_of(train_chains), _problems_of(validation_chains)
-        of_train, of_validation = map(_first_rationales, (train_chains, validation_chains))
     else:
-        train_chains, validation_chains = [], []
         train, validation = (
             _read_problems(folder / f"{name}.jsonl") for name in ("train", "validation")
         )
@@ -205,8 +209,10 @@ def _first_rationales(chains: Sequence[Chain]) -> dict[str, Rationale]:
     return first
 
 
-def _problems_of(chains: Sequence[Chain]) -> list[Problem]:
+def _problems_of(chains: Sequence[Chain]) -> Sequence[Problem]:
     """The problems of chains, each once."""
+    if isinstance(chains, StoredRows):
+        return ProblemsOnDisk(chains)
     return list({chain.problem.id: chain.problem for chain in chains}.values())
 
 
@@ -302,7 +308,7 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
     )
     if feedback_names(data):
         chains = list(train)
-        held_out = [*_problems_of(validation), *problems]
+        held_out = [*_problems_of(list(validation)), *problems]
         material = Material(_problems_of(chains), held_out, chains)
         feedback, of_feedback = _add_feedback(data, task, material, folder)
         facts |= of_feedback

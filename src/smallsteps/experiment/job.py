@@ -8,7 +8,7 @@ of checkpoints are ours (section 5 of the method page)."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -46,7 +46,7 @@ from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks.base import Task
 from smallsteps.training.contrast import Contrast
-from smallsteps.training.encode import encode
+from smallsteps.training.encode import iter_encoded
 from smallsteps.training.fit import Training
 from smallsteps.training.preflight import Preflight
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
@@ -98,7 +98,7 @@ class TrainingJob:
             set_dropout(student.model, settings.dropout)
         return student
 
-    def segment_limit(self, examples: Sequence[Example]) -> int:
+    def segment_limit(self, examples: Iterable[Example]) -> int:
         """Segments a student trained on `examples` may write: what the recipe says, else what they
         need, with room."""
         return self.recipe.segmentation.max_segments or segment_limit(examples)
@@ -119,8 +119,8 @@ class TrainingJob:
     def train_one(
         self,
         student: Student,
-        examples: Sequence[Example],
-        validation: Sequence[Example],
+        examples: Collection[Example],
+        validation: Collection[Example],
         *,
         share: float = 1.0,
         measured: bool = True,
@@ -138,7 +138,7 @@ class TrainingJob:
             training.go_on()
             return Trained.of(training.finish())
 
-        part = Part(student, list(examples), list(validation), share)
+        part = Part(student, examples, validation, share)
         return self.at_best_rate([part], train)
 
     def at_best_rate(
@@ -270,9 +270,9 @@ class TrainingJob:
         for line in report.lines():
             self.reporter.say(f"  {line}")
 
-    def tokens(self, student: Student, examples: Sequence[Example]) -> int:
+    def tokens(self, student: Student, examples: Collection[Example]) -> int:
         """Training tokens of one pass over `examples`: source + target, no padding."""
-        return sum(row.tokens for row in encode(student, self.task, examples))
+        return sum(row.tokens for row in iter_encoded(student, self.task, examples))
 
     def pass_tokens(self, chains: Iterable[Chain]) -> int:
         """Training tokens of one pass of `direct` over whole chains: the measure of a budget given

@@ -22,6 +22,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.outcome import ChainSelection, Outcome, folder_name, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
+from smallsteps.experiment.stored_rows import those
 from smallsteps.experiment.sweeps import first_chains
 from smallsteps.experiment.trained import PAPER_CRITERIA, Trained
 from smallsteps.generation.access import Access
@@ -67,6 +68,10 @@ class Lab:
     """The untrained student as the checks share it; freed before the first training."""
     trained: dict[str, Trained] = field(default_factory=dict)
     """Stages of training that were read already: the digests of large weights take a while."""
+    _selected: dict[ChainSelection, Sequence[Chain]] = field(default_factory=dict)
+    """Training chains by selection."""
+    _selected_for: frozenset[str] = frozenset()
+    """The `left_out` of these."""
 
     @property
     def task(self) -> Task:
@@ -74,14 +79,22 @@ class Lab:
 
     # ---- the data, as arms read it ----
 
-    def train_chains(self, selection: ChainSelection) -> list[Chain]:
+    def train_chains(self, selection: ChainSelection) -> Sequence[Chain]:
         """Training chains: whole reports, or regions of which normal ones may be left out (gamma);
         else all, or in a sweep so many."""
+        if self._selected_for != self.left_out:
+            self._selected_for = self.left_out
+            self._selected.clear()
+        if selection not in self._selected:
+            self._selected[selection] = self._train_chains(selection)
+        return self._selected[selection]
+
+    def _train_chains(self, selection: ChainSelection) -> Sequence[Chain]:
         seed = self.recipe.data.split_seed
         chains = first_chains(self.data.train_chains, selection.limit, seed)
         return self._select(selection, chains, thin=True)
 
-    def validation_chains(self, selection: ChainSelection) -> list[Chain]:
+    def validation_chains(self, selection: ChainSelection) -> Sequence[Chain]:
         """The first validation chains, groups (reports) whole."""
         chains, limit = self.data.validation_chains, self.recipe.train.validation_chains
         while 0 < limit < len(chains) and _same_group(chains[limit - 1], chains[limit]):
@@ -100,15 +113,18 @@ class Lab:
 
     def _select(
         self, selection: ChainSelection, chains: Sequence[Chain], thin: bool = False
-    ) -> list[Chain]:
+    ) -> Sequence[Chain]:
+        chosen: Sequence[Chain]
         if selection.whole_report and self.task.whole_chains:
             chosen = self.task.whole_chains(chains)
         elif thin and self.task.select:
             chosen = self.task.select(chains, selection.gamma, self.recipe.data.split_seed)
         else:
-            chosen = list(chains)
+            chosen = chains
+        if not self.left_out:
+            return chosen
         # after the choice, so that the others are the same whatever is left out
-        return [chain for chain in chosen if not self.left_out & set(names_of(chain))]
+        return those(chosen, lambda chain: not self.left_out & set(names_of(chain)))
 
     # ---- training ----
 

@@ -3,7 +3,7 @@ choose a checkpoint (Xi et al. 2024, Sec. 4.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from smallsteps.evaluation.metrics import bleu
 from smallsteps.generation.engine import open_engine
@@ -14,7 +14,7 @@ from smallsteps.tasks.base import STOP_TOKEN, Task
 
 
 def segment_bleu_of(
-    examples: Sequence[Example], task: Task, batch_size: int
+    examples: Iterable[Example], task: Task, batch_size: int
 ) -> Callable[[Student], float]:
     """A measure of a student: BLEU (0 to 100) of the targets that it writes for `examples`, given
     the gold segments before each. Empty targets are left out."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from smallsteps.errors import RecipeError, counted
 from smallsteps.experiment.outcome import ChainSelection
 from smallsteps.experiment.recipe import LIMIT, Recipe
+from smallsteps.experiment.stored_rows import at
 from smallsteps.records import Chain
 from smallsteps.tasks.base import Task
 
@@ -64,13 +65,13 @@ def swept_suffix(swept: Sequence[str], values: Mapping[str, float | int | None])
     return "".join(f"-{name}={shown[name]}" for name in swept)
 
 
-def first_chains(chains: Sequence[Chain], limit: int | None, seed: int) -> list[Chain]:
+def first_chains(chains: Sequence[Chain], limit: int | None, seed: int) -> Sequence[Chain]:
     """The first `limit` chains (None: all) in the seeded order; returned in the order of the
     data."""
     if limit is None or limit >= len(chains):
-        return list(chains)
+        return chains
     order = random.Random(f"limit/{seed}").sample(range(len(chains)), len(chains))
-    return [chains[place] for place in sorted(order[:limit])]
+    return at(chains, sorted(order[:limit]))
 
 
 def check_task(recipe: Recipe, task: Task) -> None:

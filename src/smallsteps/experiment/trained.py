@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,8 +25,8 @@ class Part:
     """One model of an arm, not trained yet, and what it learns from."""
 
     student: Student
-    train: list[Example]
-    validation: list[Example]
+    train: Collection[Example]
+    validation: Collection[Example]
     share: float = 1.0
     """Of the arm's budget."""
     kind: Kind | None = None

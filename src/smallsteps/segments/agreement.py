@@ -11,14 +11,13 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.evaluation.kappa import kappa
 from smallsteps.evaluation.significance import RESAMPLES, percentile_interval, resample_sums
-from smallsteps.records import Chain, Kind, Segment
+from smallsteps.records import KINDS, Chain, Kind, Segment
 from smallsteps.segments.label import label_pieces, segment_chains
 from smallsteps.segments.split import split
 from smallsteps.segments.strategies import (
@@ -28,9 +27,6 @@ from smallsteps.segments.strategies import (
     get_strategy,
     gold_kinds,
 )
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""ES, AS."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ write stay apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from smallsteps.errors import InternalError
@@ -20,14 +20,27 @@ each kind."""
 
 
 def build_examples(
-    chains: Sequence[Chain],
-    segments: Sequence[Sequence[Segment]],
+    chains: Iterable[Chain],
+    segments: Iterable[Sequence[Segment]],
     task: Task | str,
     path: SegmentPath,
     *,
     cue: bool = False,
     causal: bool = False,
 ) -> list[Example]:
+    """`iter_examples`, as a list."""
+    return list(iter_examples(chains, segments, task, path, cue=cue, causal=causal))
+
+
+def iter_examples(
+    chains: Iterable[Chain],
+    segments: Iterable[Sequence[Segment]],
+    task: Task | str,
+    path: SegmentPath,
+    *,
+    cue: bool = False,
+    causal: bool = False,
+) -> Iterator[Example]:
     """The examples of one arm, in the order of the chains; `segments` may be empty for `direct`.
 
     direct: (Q -> R), one example per chain. uni: D_ES and D_AS (Eq. 9), one example per segment;
@@ -41,8 +54,8 @@ def build_examples(
     uni-path without `cue` simply starts with AS_1."""
     task = get_task(task)
     if path == "direct":
-        return [
-            Example(
+        for chain in chains:
+            yield Example(
                 id=f"{chain.rationale.id}/whole",
                 problem_id=chain.problem.id,
                 question=task.render(chain.problem),
@@ -50,9 +63,7 @@ def build_examples(
                 target=chain.rationale.text.strip(),
                 last=True,
             )
-            for chain in chains
-        ]
-    examples: list[Example] = []
+        return
     alternates = path == "dual" or cue or causal
     for chain, chain_segments in zip(chains, segments, strict=True):
         if "".join(segment.text for segment in chain_segments) != chain.rationale.text:
@@ -60,10 +71,9 @@ def build_examples(
                 f"{chain.rationale.id}: its segments joined are not the rationale; "
                 "were they cut from it?"
             )
-        examples += _chain_examples(
+        yield from _chain_examples(
             chain, chain_segments, task.render(chain.problem), alternates=alternates, cue=cue
         )
-    return examples
 
 
 def segment_limit(examples: Iterable[Example]) -> int:

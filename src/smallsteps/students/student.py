@@ -12,6 +12,7 @@ token (Qwen, Llama) needs no special care. Not here: model files (`pretrained.py
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -71,8 +72,8 @@ class Student:
 
     def refresh(self) -> None:
         """Read the tokenizer again. Call this after adding tokens to it."""
-        self._ids_by_text: dict[str, tuple[int, ...]] = {}
-        self._ids_by_question: dict[tuple[Any, str], tuple[int, ...]] = {}
+        self._ids_by_text: dict[str, array[int]] = {}
+        self._ids_by_question: dict[tuple[Any, str], array[int]] = {}
         self.__dict__.pop("number_ids", None)  # cached
         self.source_head, self.source_tail = find_frame(self.tokenizer)
         # BART-class decoders write <s> first, T5-class ones do not, and T5Gemma's are given it
@@ -137,7 +138,8 @@ class Student:
         if ids is None:
             if len(self._ids_by_text) >= CACHED_TEXTS:
                 self._ids_by_text.clear()
-            ids = tuple(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+            encoding = self.tokenizer(text, add_special_tokens=False, verbose=False)
+            ids = array("i", encoding["input_ids"])
             self._ids_by_text[text] = ids
         return list(ids)
 
@@ -260,7 +262,8 @@ class Student:
         if key not in self._ids_by_question:
             if len(self._ids_by_question) >= CACHED_TEXTS:
                 self._ids_by_question.clear()
-            self._ids_by_question[key] = tuple(self._rendered_ids(demonstrations, question))
+            ids = self._rendered_ids(demonstrations, question)
+            self._ids_by_question[key] = array("i", ids)
         return list(self._ids_by_question[key])
 
     def _rendered_ids(self, demonstrations: Sequence[tuple[str, str]], question: str) -> list[int]:

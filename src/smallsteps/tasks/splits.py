@@ -12,11 +12,11 @@ import random
 from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Generic, TypeVar
 
 from smallsteps.errors import DataError, RecipeError
 from smallsteps.records import Chain, Problem
+from smallsteps.streams import hash64
 
 NAMES = ("train", "validation", "test")
 
@@ -185,9 +185,7 @@ def _keys(problem: Problem) -> list[int]:
 
 
 def _hash(kind: str, text: str) -> int:
-    """The same in every process, unlike Python's own."""
-    data = f"{kind}\n{text}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+    return hash64(f"{kind}\n{text}")
 
 
 def _rests_on(problem: Problem) -> list[str]:

@@ -10,8 +10,10 @@ tokens without padding; the plan ends at the update that reaches it, which repea
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count as counting
+from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -26,8 +28,8 @@ _ID_BYTES = array("i").itemsize
 
 
 class Encoded:
-    """One sequence as the model reads it. It never changes, and is kept in 4 bytes an id, since all
-    sequences of a training are in memory: a tuple takes ten times as much."""
+    """One sequence as the model reads it. It never changes, and is kept in 4 bytes an id, since
+    many sequences of a training are in memory: a tuple takes ten times as much."""
 
     __slots__ = ("_counted", "_source", "_target", "example_ids")
 
@@ -58,6 +60,27 @@ class Encoded:
     def counted(self) -> tuple[bool, ...]:
         """For each target token, whether the loss counts it."""
         return tuple(map(bool, self._counted))
+
+    def to_bytes(self) -> bytes:
+        """The row as `from_bytes` reads it."""
+        names = "\0".join(self.example_ids).encode("utf-8", "surrogatepass")
+        lengths = (len(self._source), len(self._target), len(self._counted))
+        return b"".join(
+            (array("i", lengths).tobytes(), self._source, self._target, self._counted, names)
+        )
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Encoded:
+        """The row that `to_bytes` wrote in a process of this machine."""
+        row, first = cls.__new__(cls), 3 * _ID_BYTES
+        source, target, counted = array("i", content[:first])
+        ends = (first + source, first + source + target, first + source + target + counted)
+        row._source = content[first : ends[0]]
+        row._target = content[ends[0] : ends[1]]
+        row._counted = content[ends[1] : ends[2]]
+        names = content[ends[2] :].decode("utf-8", "surrogatepass")
+        row.example_ids = tuple(names.split("\0"))
+        return row
 
     def _key(self) -> tuple[bytes, bytes, bytes, tuple[str, ...]]:
         return self._source, self._target, self._counted, self.example_ids
@@ -177,19 +200,26 @@ def plan_updates(tokens: Sequence[int], settings: TrainSettings, seed: int = 0) 
     count = len(tokens)
     passes = settings.passes if settings.budget is None else settings.budget / max(1, sum(tokens))
     size = min(settings.update_examples or suited_update(passes * count), count)
-    draft = Plan(count, size, seed, ())
-    tokens_of_updates: list[int] = []
+    of_updates = _tokens_of_updates(np.asarray(tokens, dtype=np.int64), size, seed)
     if settings.budget is None:
         updates = max(1, -(-round(settings.passes * count) // size))
-        for update in range(updates):
-            tokens_of_updates.append(sum(tokens[i] for i in draft.members(update)))
-    else:
-        left = settings.budget
-        while left > 0:
-            members = draft.members(len(tokens_of_updates))
-            tokens_of_updates.append(sum(tokens[i] for i in members))
-            left -= tokens_of_updates[-1]
-    return Plan(count, size, seed, tuple(tokens_of_updates))
+        return Plan(count, size, seed, tuple(islice(of_updates, updates)))
+    planned: list[int] = []
+    left = settings.budget
+    while left > 0:
+        planned.append(next(of_updates))
+        left -= planned[-1]
+    return Plan(count, size, seed, tuple(planned))
+
+
+def _tokens_of_updates(tokens: np.ndarray, size: int, seed: int) -> Iterator[int]:
+    """Training tokens of each update of `size` sequences, without end."""
+    rest = tokens[:0]
+    for turn in counting():
+        drawn = np.concatenate([rest, tokens[_permutation(seed, turn, len(tokens))]])
+        whole = len(drawn) // size * size
+        yield from drawn[:whole].reshape(-1, size).sum(1).tolist()
+        rest = drawn[whole:]
 
 
 class Lengths(Protocol):

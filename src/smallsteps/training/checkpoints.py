@@ -21,8 +21,9 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from itertools import chain as chained
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ def digest_of(
     settings: TrainSettings,
     contrast_settings: ContrastSettings,
     seed: int,
-    train: Sequence[Example],
-    validation: Sequence[Example],
+    train: Iterable[Example],
+    validation: Iterable[Example],
     student: Student,
     contrasts: Mapping[str, Contrast],
 ) -> str:
@@ -69,7 +70,7 @@ def digest_of(
         seed,
     ]
     parts = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
-    for example in (*train, None, *validation):
+    for example in chained(train, [None], validation):
         row = None if example is None else example.to_row()
         parts.update(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
     if contrasts:

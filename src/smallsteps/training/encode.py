@@ -8,7 +8,8 @@ generation asks too."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from smallsteps.errors import InternalError
 from smallsteps.records import Example, Kind
@@ -20,12 +21,30 @@ SegmentPath = tuple[tuple[Kind, str], ...]
 """Segments of a chain from its beginning, as (kind, text)."""
 
 
-def encode(student: Student, task: Task, examples: Sequence[Example]) -> list[Encoded]:
+def encode(student: Student, task: Task, examples: Iterable[Example]) -> list[Encoded]:
+    """`iter_encoded`, as a list."""
+    return list(iter_encoded(student, task, examples))
+
+
+def iter_encoded(student: Student, task: Task, examples: Iterable[Example]) -> Iterator[Encoded]:
     """The rows that train `examples`, in the order of their first example; every example is in
-    exactly one row."""
+    exactly one row.
+
+    The examples of a chain may stand anywhere in a sequence. Of what is not a sequence, and may not
+    fit into memory, the examples of a question are those that follow one another."""
     if student.architecture == "encoder-decoder":
-        return [_pair(student, task, example) for example in examples]
-    return [_sequence(student, task, chain) for chain in chains_of(examples)]
+        for example in examples:
+            yield _pair(student, task, example)
+        return
+    for together in [examples] if isinstance(examples, Sequence) else by_question(examples):
+        for chain in chains_of(together):
+            yield _sequence(student, task, chain)
+
+
+def by_question(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    """The examples of a question that follow one another, together."""
+    neighbours = groupby(examples, key=lambda example: (example.problem_id, example.question))
+    return (list(group) for _, group in neighbours)
 
 
 def _pair(student: Student, task: Task, example: Example) -> Encoded:

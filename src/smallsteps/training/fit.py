@@ -14,7 +14,7 @@ planned, and an evaluation may end the training before (`choice.py`). Not here: 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ from smallsteps.training.updates import TrainingInputs
 
 def fit(
     student: Student,
-    train: Sequence[Example],
-    validation: Sequence[Example],
+    train: Collection[Example],
+    validation: Collection[Example],
     settings: TrainSettings,
     out: Path | str,
     *,
@@ -65,7 +65,8 @@ def fit(
     say: Callable[[str], None] | None = None,
     seed: int = 0,
 ) -> FitResult:
-    """Train `student` in place and keep the best checkpoints under `out`.
+    """Train `student` in place and keep the best checkpoints under `out`. Examples are encoded
+    once; more than `streams.KEPT` of them need not be in memory (`streams.Stream`).
 
     Called again with the same arguments after a kill it goes on and ends with the same weights
     (CPU: bit by bit); called on a finished folder it returns the result at once. Where files in
@@ -107,8 +108,8 @@ class Training:
     def __init__(
         self,
         student: Student,
-        train: Sequence[Example],
-        validation: Sequence[Example],
+        train: Collection[Example],
+        validation: Collection[Example],
         settings: TrainSettings,
         out: Path | str,
         *,

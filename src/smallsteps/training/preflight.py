@@ -7,8 +7,7 @@ TrainingError that says what to do; the rest is counted and printed."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from smallsteps.errors import TrainingError
@@ -16,15 +15,14 @@ from smallsteps.records import Example
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
 from smallsteps.training.batches import Encoded, Plan, micro_batches, plan_updates
-from smallsteps.training.encode import encode
+from smallsteps.training.encoded_rows import EncodedRows
+from smallsteps.training.encoded_set import encoded_set
 from smallsteps.training.memory import most_tokens
-from smallsteps.training.odd import WHERE, Odd, chain_of, odd_chains, refuse_odd, source_limit
+from smallsteps.training.odd import WHERE, Odd, refuse_odd
 from smallsteps.training.settings import TrainSettings
 
 SHOWN = 3
 """Examples that are printed decoded."""
-MAX_GARBLED_SHARE = 0.05
-"""Share of targets that may come back changed from the tokenizer; above it, training is refused."""
 
 
 @dataclass(frozen=True)
@@ -103,162 +101,75 @@ class Checked:
     """The result of `preflight`: what `fit` trains on."""
 
     report: Preflight
-    train: tuple[Encoded, ...]
-    validation: tuple[Encoded, ...]
+    train: EncodedRows
+    validation: EncodedRows
     plan: Plan
 
 
 def preflight(
     student: Student,
-    train: Sequence[Example],
-    validation: Sequence[Example],
+    train: Collection[Example],
+    validation: Collection[Example],
     settings: TrainSettings,
     task: Task,
     seed: int = 0,
 ) -> Checked:
-    """Encode both sets, refuse what cannot be trained on, and plan the updates. Raises
-    TrainingError."""
+    """Encode both sets, refuse what cannot be trained on, and plan the updates. The sets are read
+    several times, and need not be in memory. Raises TrainingError."""
     if not train:
         raise TrainingError(
             "no training examples: the set is empty. "
             "Check the split sizes and the `correct` fields of the data."
         )
     _refuse_overlap(train, validation)
-    odd = odd_chains(student, [*train, *validation], task, settings)
-    refuse_odd(odd, len({chain_of(e) for e in (*train, *validation)}), settings)
-    left_out = {chain.chain for chain in odd}
-    kept = [e for e in train if chain_of(e) not in left_out]
-    if not kept:
+    of_validation = encoded_set(student, validation, settings, task)
+    of_train = encoded_set(student, train, settings, task)
+    odd = [*of_train.odd, *of_validation.odd]
+    refuse_odd(odd, of_train.chains + of_validation.chains, settings)
+    if not of_train.targets.examples:
         raise TrainingError(
-            f"no training example is left: all {len(left_out):,} chains are left out, the first "
+            f"no training example is left: all {len(odd):,} chains are left out, the first "
             f"because of {odd[0].reason}. Raise source_limit and target_limit, or set "
             f"overlong=truncate {WHERE}."
         )
-    rows, truncated = _cut(encode(student, task, kept), settings, student)
-    kept_validation = [e for e in validation if chain_of(e) not in left_out]
-    validation_rows, _ = _cut(encode(student, task, kept_validation), settings, student)
-    _refuse_bad_masks(student, validation_rows)
-    empty = _refuse_bad_masks(student, rows)
-    garbled = _garbled(student, task, kept)
-    plan = plan_updates([row.tokens for row in rows], settings, seed)
-    counted = sum(row.loss_tokens for row in rows)
-    lengths = [len(e.prefix) + 1 for e in kept if e.kind is not None and e.last]
-    limit = (student.drive.max_segments if student.drive else None) or task.max_segments
+    of_train.targets.refuse_garbled()
+    rows, targets = of_train.rows, of_train.targets
+    plan = plan_updates(rows.tokens, settings, seed)
     report = Preflight(
-        examples=len(kept),
+        examples=targets.examples,
         sequences=len(rows),
-        validation=len(kept_validation),
-        validation_left_out=len(validation) - len(kept_validation),
+        validation=of_validation.targets.examples,
+        validation_left_out=len(validation) - of_validation.targets.examples,
         updates=plan.updates,
         planned_tokens=plan.total_tokens,
         at_most=settings.until == "plateau",
         passes=plan.passes,
-        source_tokens=sum(row.tokens for row in rows) - counted,
-        target_tokens=counted,
+        source_tokens=sum(rows.tokens) - rows.loss_tokens,
+        target_tokens=rows.loss_tokens,
         padding_share=(
             0.0 if settings.packing else _padding(rows, plan, settings, student.device.type)
         ),
-        truncated=truncated,
+        truncated=of_train.truncated,
         odd=tuple(odd),
-        empty_targets=empty,
-        garbled=garbled,
-        out_of_reach=_out_of_reach(student, task, kept),
-        most_segments=max(lengths, default=0),
-        segment_limit=limit,
-        beyond=sum(length > limit for length in lengths),
+        empty_targets=of_train.empty,
+        garbled=targets.garbled,
+        out_of_reach=targets.out_of_reach,
+        most_segments=targets.most_segments,
+        segment_limit=targets.segment_limit,
+        beyond=targets.beyond,
         shown=tuple(_shown(student, row) for row in rows[:SHOWN]),
     )
-    return Checked(report, tuple(rows), tuple(validation_rows), plan)
+    return Checked(report, rows, of_validation.rows, plan)
 
 
-def _refuse_overlap(train: Sequence[Example], validation: Sequence[Example]) -> None:
-    both = sorted({e.problem_id for e in train} & {e.problem_id for e in validation})
+def _refuse_overlap(train: Iterable[Example], validation: Iterable[Example]) -> None:
+    held_out = {example.problem_id for example in validation}
+    both = {e.problem_id for e in train if e.problem_id in held_out} if held_out else set()
     if both:
         raise TrainingError(
-            f"{len(both)} problems are in training and validation alike (first: {both[0]}). "
+            f"{len(both)} problems are in training and validation alike (first: {min(both)}). "
             "Split by question: all chains of a problem go to one side."
         )
-
-
-def _out_of_reach(student: Student, task: Task, examples: Sequence[Example]) -> int:
-    """Targets that generation would cut: whole chains and segments have limits of their own."""
-    limits = {True: task.max_segment_tokens, False: task.max_chain_tokens}
-    return sum(
-        len(student.target_ids(task, e.target, e.last)) > limits[e.kind is not None]
-        for e in examples
-    )
-
-
-def _cut(
-    rows: Sequence[Encoded], settings: TrainSettings, student: Student
-) -> tuple[list[Encoded], int]:
-    """Rows whose source is over the limit lose its front: the newest words and the closing mark
-    stay."""
-    limit = source_limit(student, settings)
-    out, cut = [], 0
-    for row in rows:
-        if limit is None:
-            out.append(row)
-        elif student.architecture == "encoder-decoder" and len(row.source) > limit:
-            source = row.source[-limit:]
-            out.append(Encoded(source, row.target, row.counted, row.example_ids))
-            cut += 1
-        elif student.architecture == "causal" and len(row.target) > limit:
-            first = row.counted.index(True) if True in row.counted else 0
-            over = min(len(row.target) - limit, max(first - 1, 0))
-            target, counted = row.target[over:], row.counted[over:]
-            out.append(Encoded((), target, counted, row.example_ids))
-            cut += over > 0
-        else:
-            out.append(row)
-    return out, cut
-
-
-def _refuse_bad_masks(student: Student, rows: Sequence[Encoded]) -> int:
-    """Every row must count at least one token and its last one, and (encoder-decoder) end in the
-    end id. Returns empty targets."""
-    empty = 0
-    for row in rows:
-        name = row.example_ids[0]
-        if not any(row.counted):
-            raise TrainingError(
-                f"example {name}: the loss counts none of its {len(row.target)} target tokens. "
-                "Check its target."
-            )
-        if not row.counted[-1]:
-            raise TrainingError(
-                f"example {name}: the end of its target is not in the loss. "
-                "Check the student's target_ids."
-            )
-        if student.architecture == "encoder-decoder" and row.target[-1] != student.end_id:
-            raise TrainingError(
-                f"example {name}: its target ends in id {row.target[-1]}, not in end-of-sequence "
-                f"({student.end_id}), so the student would never learn to stop. "
-                "Check the tokenizer's eos_token."
-            )
-        empty += row.loss_tokens == 1
-    return empty
-
-
-def _garbled(student: Student, task: Task, examples: Sequence[Example]) -> int:
-    """How many targets come back changed (white space apart). Raises TrainingError above
-    `MAX_GARBLED_SHARE`."""
-    changed: list[tuple[Example, str]] = []
-    for text, example in {e.target: e for e in examples}.items():
-        ids = student.target_ids(task, text, False)
-        back = student.text([i for i in ids if i != student.end_id])
-        if back.split() != text.split():
-            changed.append((example, back))
-    counts = Counter(e.target for e in examples)
-    total = sum(counts[example.target] for example, _ in changed)
-    if total > MAX_GARBLED_SHARE * len(examples):
-        example, back = changed[0]
-        raise TrainingError(
-            f"example {example.id}: the tokenizer turns {example.target!r} into {back!r}; it "
-            f"changes {total} of {len(examples)} targets. "
-            "Use a student whose tokenizer knows this text."
-        )
-    return total
 
 
 def odd_lines(odd: Sequence[Odd]) -> list[str]:

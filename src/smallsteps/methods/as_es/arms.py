@@ -10,26 +10,30 @@ What an arm learns stands in `method.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from smallsteps import team
 from smallsteps.errors import counted
 from smallsteps.experiment.arm import Arm, ChainArm
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import ChainSelection, Outcome, folder_name, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
+from smallsteps.experiment.stored_rows import StoredRows, those
 from smallsteps.experiment.sweeps import swept_suffix, with_limits
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.as_es.config import ArmSpec, parse_arm
 from smallsteps.methods.as_es.method import as_es_parts, datasets, segment, train_as_es
 from smallsteps.methods.baselines.direct import DirectArm
 from smallsteps.records import Chain, Example, Segment
+from smallsteps.segments.cuts import Cuts
 from smallsteps.segments.strategies import get_strategy, needs_trained_scorer
+from smallsteps.streams import Stream, blocks, joined
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
 from smallsteps.tasks.files import write_rows
@@ -37,9 +41,6 @@ from smallsteps.tasks.files import write_rows
 METHOD = "as-es"
 FINEST = "inter"
 """Every sub-sentence is a segment."""
-
-SegmentsByRationale = dict[str, list[Segment]]
-"""Rationale id → its segments."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class AsEsArm:
 
     # ---- segments ----
 
-    def segments(self, lab: Lab, seed: int) -> SegmentsByRationale:
+    def segments(self, lab: Lab, seed: int) -> Cuts:
         """Segments of the arm's training and validation chains."""
 
         def make(folder: Path) -> None:
@@ -88,18 +89,16 @@ class AsEsArm:
             if needs_trained_scorer(self.strategy) and lab.recipe.segmentation.folds > 1:
                 cut = self._cut_by_folds(lab, seed, folder, train, validation)
             else:
-                chains = [*train, *validation]
+                chains = joined(train, validation)
                 cut = self.cut(lab, seed, folder, chains, self.scorer(lab, seed))
-            rows = (segment.to_row() for segments in cut.values() for segment in segments)
+            rows = (segment.to_row() for segments in cut for segment in segments)
             write_rows(folder / "segments.jsonl", rows)
 
         by_seed = f"-seed{seed}" if needs_trained_scorer(self.strategy) else ""
         place = f"segments/{folder_name(self.strategy + self._knobs)}{by_seed}"
-        segments: SegmentsByRationale = {}
-        for row in read_json_lines(lab.run.stage(place, make) / "segments.jsonl"):
-            record = Segment.from_row(row)
-            segments.setdefault(record.rationale_id, []).append(record)
-        return segments
+        rows = StoredRows(lab.run.stage(place, make) / "segments.jsonl", Segment.from_row)
+        of_chains = groupby(rows, key=lambda segment: segment.rationale_id)
+        return Cuts(list(segments) for _, segments in of_chains)
 
     def scorer(self, lab: Lab, seed: int) -> Student | None:
         """`ent`, `loss`: the direct student of lowest validation loss, with `folds` the first of
@@ -124,17 +123,17 @@ class AsEsArm:
         return sum(self._fold_scorer(lab, seed, fold).train_tokens for fold in range(folds))
 
     def cut(
-        self, lab: Lab, seed: int, folder: Path, chains: Sequence[Chain], scorer: Student | None
-    ) -> SegmentsByRationale:
-        """Cuts `chains` into segments."""
+        self, lab: Lab, seed: int, folder: Path, chains: Collection[Chain], scorer: Student | None
+    ) -> Iterator[list[Segment]]:
+        """The segments of each of the chains, which are cut block by block."""
         label = label_of(self.name, seed)
         chain_count = counted(len(chains), "chain")
         lab.reporter.say(f"{label}: cutting {chain_count} by {self.strategy}")
         job = lab.chain_job(self.selection, seed, folder, label)
-        cut = team.share_out(
-            chains, lambda share: segment(job, share, self.strategy, self.beta, scorer)
-        )
-        return {chain.rationale.id: parts for chain, parts in zip(chains, cut, strict=True)}
+        for block in blocks(chains):
+            yield from team.share_out(
+                block, lambda share: segment(job, share, self.strategy, self.beta, scorer)
+            )
 
     def _cut_by_folds(
         self,
@@ -143,25 +142,22 @@ class AsEsArm:
         folder: Path,
         train: Sequence[Chain],
         validation: Sequence[Chain],
-    ) -> SegmentsByRationale:
+    ) -> Iterator[list[Segment]]:
         """Each training chain is scored by a direct student trained on the other folds; validation
         chains, which none has seen, by the first."""
-        cut: SegmentsByRationale = {}
         fold_of = folds(train, lab.recipe.segmentation.folds)
         for fold in range(lab.recipe.segmentation.folds):
-            chains = [chain for chain in train if fold_of[chain.problem.id] == fold]
-            if fold == 0:
-                chains += validation
+            of_fold = those(train, partial(_in_fold, fold_of, fold))
+            chains = joined(of_fold, validation if fold == 0 else ())
             scorer = _load_scorer(lab, self._fold_scorer(lab, seed, fold))
-            cut |= self.cut(lab, seed, folder, chains, scorer)
-        return cut
+            yield from self.cut(lab, seed, folder, chains, scorer)
 
     def _fold_scorer(self, lab: Lab, seed: int, fold: int) -> Trained:
         """The direct student that has not seen the chains of `fold`."""
         direct = self.direct()
         train = lab.train_chains(self.selection)
         fold_of = folds(train, lab.recipe.segmentation.folds)
-        others = [chain for chain in train if fold_of[chain.problem.id] != fold]
+        others = those(train, lambda chain: fold_of[chain.problem.id] != fold)
         place = f"scorers/{place_of(direct.name, seed)}-without-fold{fold}"
         return direct.train_on(lab, seed, place, others, fold_note(fold))
 
@@ -175,9 +171,12 @@ class AsEsArm:
         needs_student = get_strategy(self.strategy).needs_student
         strategy = FINEST if needs_student else self.strategy
 
-        def examples_of(chains: Sequence[Chain]) -> list[Example]:
-            segments = segment(job, chains, strategy, self.beta, None)
-            return datasets(job, self.spec, chains, segments)
+        def examples_of(chains: Sequence[Chain]) -> Stream[Example]:
+            cuts = Cuts()
+            for block in blocks(chains):
+                for segments in segment(job, block, strategy, self.beta, None):
+                    cuts.add(segments)
+            return datasets(job, self.spec, chains, cuts)
 
         return as_es_parts(job, self.spec, examples_of(train), examples_of(validation))
 
@@ -194,17 +193,16 @@ class AsEsArm:
     def train(self, lab: Lab, seed: int) -> Trained:
         """The trained student or pair."""
         # first, so that damage to the segments shows also where training is over
-        segments = self.segments(lab, seed)
+        cuts = self.segments(lab, seed)
         label = label_of(self.name, seed)
 
         def make(folder: Path) -> Trained:
-            train = lab.train_chains(self.selection)
-            validation = lab.validation_chains(self.selection)
             return train_as_es(
                 lab.chain_job(self.selection, seed, folder, label),
                 self.spec,
-                (train, [segments[chain.rationale.id] for chain in train]),
-                (validation, [segments[chain.rationale.id] for chain in validation]),
+                lab.train_chains(self.selection),
+                lab.validation_chains(self.selection),
+                cuts,
             )
 
         return lab.train_once(f"arms/{place_of(self.name, seed)}/training", label, make)
@@ -228,6 +226,10 @@ def folds(chains: Sequence[Chain], count: int) -> dict[str, int]:
     groups = sorted({chain.problem.group or chain.problem.id for chain in chains})
     fold_of = {group: index % count for index, group in enumerate(groups)}
     return {chain.problem.id: fold_of[chain.problem.group or chain.problem.id] for chain in chains}
+
+
+def _in_fold(fold_of: Mapping[str, int], fold: int, chain: Chain) -> bool:
+    return fold_of[chain.problem.id] == fold
 
 
 def fold_note(fold: int) -> str:

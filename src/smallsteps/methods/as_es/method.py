@@ -16,7 +16,7 @@ causal students."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from smallsteps.errors import TrainingError
@@ -24,16 +24,13 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.trained import Part, Trained
 from smallsteps.methods.as_es.config import ArmSpec
 from smallsteps.methods.as_es.pairs import train_side_by_side
-from smallsteps.records import Chain, Example, Kind, Segment
-from smallsteps.segments.examples import build_examples
+from smallsteps.records import KINDS, Chain, Example, Kind, Segment
+from smallsteps.segments.cuts import Cuts
+from smallsteps.segments.examples import iter_examples
 from smallsteps.segments.label import segment_chains
+from smallsteps.streams import Stream
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
-
-Segments = Sequence[Sequence[Segment]]
-"""The segments of each chain."""
-KINDS: tuple[Kind, Kind] = ("ES", "AS")
-
 
 # ---- 1. segmentation ----
 
@@ -59,16 +56,21 @@ def segment(
 
 
 def datasets(
-    job: TrainingJob, spec: ArmSpec, chains: Sequence[Chain], segments: Segments
-) -> list[Example]:
+    job: TrainingJob, spec: ArmSpec, chains: Iterable[Chain], cuts: Cuts
+) -> Stream[Example]:
     """D_ES and D_AS in the order of the chains; `Example.kind` tells them apart. One example for
     each segment: (question, earlier segments) → the segment."""
-    return build_examples(chains, segments, job.task, spec.path, cue=spec.cue, causal=job.causal)
+
+    def examples() -> Iterator[Example]:
+        segments = (cuts.of(chain) for chain in chains)
+        return iter_examples(chains, segments, job.task, spec.path, cue=spec.cue, causal=job.causal)
+
+    return Stream(examples)
 
 
-def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
+def of_kind(examples: Iterable[Example], kind: Kind) -> Stream[Example]:
     """D_ES or D_AS."""
-    return [example for example in examples if example.kind == kind]
+    return Stream(lambda: (example for example in examples if example.kind == kind))
 
 
 # ---- 3. training ----
@@ -77,12 +79,13 @@ def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
 def train_as_es(
     job: TrainingJob,
     spec: ArmSpec,
-    train: tuple[Sequence[Chain], Segments],
-    validation: tuple[Sequence[Chain], Segments],
+    train: Sequence[Chain],
+    validation: Sequence[Chain],
+    cuts: Cuts,
 ) -> Trained:
     """The arm `spec`, uni-path or dual-path, on chains and their segments."""
-    examples = datasets(job, spec, *train)
-    validation_examples = datasets(job, spec, *validation)
+    examples = datasets(job, spec, train, cuts)
+    validation_examples = datasets(job, spec, validation, cuts)
     parts = as_es_parts(job, spec, examples, validation_examples)
     if spec.path == "dual":
         return train_dual(job, parts)
@@ -90,7 +93,7 @@ def train_as_es(
 
 
 def as_es_parts(
-    job: TrainingJob, spec: ArmSpec, examples: list[Example], validation: list[Example]
+    job: TrainingJob, spec: ArmSpec, examples: Stream[Example], validation: Stream[Example]
 ) -> list[Part]:
     """The models of the arm with what each learns from: USM, or ESM and ASM.
 
@@ -114,7 +117,7 @@ def as_es_parts(
 
 
 def _student(
-    job: TrainingJob, spec: ArmSpec, examples: Sequence[Example], role: Kind | None = None
+    job: TrainingJob, spec: ArmSpec, examples: Iterable[Example], role: Kind | None = None
 ) -> Student:
     """The base student, prepared to write as many segments as the chains need."""
     return prepare(

@@ -22,6 +22,7 @@ from smallsteps.methods.baselines.config import ANSWER_ONLY, METHOD
 from smallsteps.methods.baselines.direct import direct_of_as_many
 from smallsteps.methods.baselines.method import direct_part, train_direct
 from smallsteps.records import Chain
+from smallsteps.streams import Stream, hash64
 from smallsteps.tasks.base import Task
 
 
@@ -44,8 +45,7 @@ class AnswerOnlyArm:
     def parts(
         self, job: TrainingJob, train: Sequence[Chain], validation: Sequence[Chain]
     ) -> list[Part]:
-        parts = [list(answers_alone(chains, job.task)) for chains in (train, validation)]
-        return [direct_part(job, *parts)]
+        return [direct_part(job, *(answers_alone(part, job.task) for part in (train, validation)))]
 
     def trainings(self, recipe: Recipe, seed: int) -> Sequence[tuple[ChainArm, str]]:
         return [(self, label_of(self.name, seed))]
@@ -55,8 +55,8 @@ class AnswerOnlyArm:
         label = label_of(self.name, seed)
 
         def make(folder: Path) -> Trained:
-            train = list(answers_alone(lab.train_chains(self.selection), lab.task))
-            validation = list(answers_alone(lab.validation_chains(self.selection), lab.task))
+            train = answers_alone(lab.train_chains(self.selection), lab.task)
+            validation = answers_alone(lab.validation_chains(self.selection), lab.task)
             job = lab.chain_job(self.selection, seed, folder, label)
             return train_direct(job, train, validation)
 
@@ -67,15 +67,20 @@ class AnswerOnlyArm:
         return replace(outcome, writes_chains=False)
 
 
-def answers_alone(chains: Iterable[Chain], task: Task) -> Iterator[Chain]:
+def answers_alone(chains: Iterable[Chain], task: Task) -> Stream[Chain]:
     """The chains with their answer sentence for a rationale: the first chain of each problem.
 
-    Raises DataError where an answer is missing or is not read back."""
-    seen: set[str] = set()
-    for chain in chains:
-        if chain.problem.id not in seen:
-            seen.add(chain.problem.id)
-            yield _answer_alone(chain, task)
+    A pass over them raises DataError where an answer is missing or is not read back."""
+
+    def answers() -> Iterator[Chain]:
+        seen: set[int] = set()
+        for chain in chains:
+            key = hash64(chain.problem.id)
+            if key not in seen:
+                seen.add(key)
+                yield _answer_alone(chain, task)
+
+    return Stream(answers)
 
 
 def _answer_alone(chain: Chain, task: Task) -> Chain:

@@ -6,27 +6,30 @@ Also the student that scores sub-sentences for the strategies `ent` and `loss` (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.trained import Part, Trained
-from smallsteps.records import Chain
-from smallsteps.segments.examples import build_examples
+from smallsteps.records import Chain, Example
+from smallsteps.segments.examples import iter_examples
+from smallsteps.streams import Stream
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 
 
-def train_direct(job: TrainingJob, chains: Sequence[Chain], validation: Sequence[Chain]) -> Trained:
+def train_direct(job: TrainingJob, chains: Iterable[Chain], validation: Iterable[Chain]) -> Trained:
     """Q → R, one model, the whole budget."""
     part = direct_part(job, chains, validation)
     return job.train_one(part.student, part.train, part.validation)
 
 
-def direct_part(job: TrainingJob, chains: Sequence[Chain], validation: Sequence[Chain]) -> Part:
-    """The model and its examples, a whole chain each."""
-    examples = build_examples(chains, [], job.task, "direct")
-    validation_examples = build_examples(validation, [], job.task, "direct")
-    return Part(direct_student(job), examples, validation_examples)
+def direct_part(job: TrainingJob, chains: Iterable[Chain], validation: Iterable[Chain]) -> Part:
+    """The model and its examples, a whole chain each. Chains are read again at each pass."""
+
+    def examples_of(part: Iterable[Chain]) -> Stream[Example]:
+        return Stream(lambda: iter_examples(part, [], job.task, "direct"))
+
+    return Part(direct_student(job), examples_of(chains), examples_of(validation))
 
 
 def direct_student(job: TrainingJob) -> Student:

@@ -38,6 +38,7 @@ from smallsteps.methods.baselines.method import direct_part
 from smallsteps.methods.baselines.own_chains import OwnChains, add_own, sample_own
 from smallsteps.methods.baselines.results import SelfTrainingResult
 from smallsteps.records import Chain, Problem, Rationale
+from smallsteps.streams import Stream, joined
 from smallsteps.students.loading import load_student
 from smallsteps.students.student import Student
 from smallsteps.training.odd import chain_of, odd_chains
@@ -165,11 +166,13 @@ class SelfTrainingArm:
 
         def make(folder: Path) -> Trained:
             job = lab.chain_job(self.selection, seed, folder, label, searched_as=self.name)
-            part = direct_part(job, [*gold, *own], lab.validation_chains(self.selection))
+            part = direct_part(job, joined(gold, own), lab.validation_chains(self.selection))
             ids = {chain.rationale.id for chain in own}
-            examples = [example for example in part.train if chain_of(example) in ids]
+            examples = (example for example in part.train if chain_of(example) in ids)
             odd = {o.chain for o in odd_chains(part.student, examples, job.task, job.settings())}
-            train = [example for example in part.train if chain_of(example) not in odd]
+            train = Stream(
+                lambda: (example for example in part.train if chain_of(example) not in odd)
+            )
             lab.reporter.say(
                 f"{label}: {len(gold):,} gold chains and {len(ids - odd):,} of its own"
             )
