@@ -3,15 +3,18 @@ chains."""
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from smallsteps.errors import RunFolderError, TrainingError
 from smallsteps.experiment import job as job_module
-from smallsteps.experiment.check import _spread
+from smallsteps.experiment.check import _spread, check_chain_arms
 from smallsteps.experiment.run import run
+from smallsteps.methods.baselines.direct import direct_arms
 from smallsteps.tasks import get_task
 from smallsteps.tasks.stories import make_chains
+from tiny_labs import tiny_lab
 from tiny_runs import rows_of
 
 
@@ -196,3 +199,16 @@ def test_arms_whose_tokens_differ_by_whole_updates_are_named():
     plans = {"direct": {"tokens": {"": 1000}}, "dual": {"tokens": {"ES": 600, "AS": 520}}}
     assert _spread(plans) == pytest.approx(0.12)
     assert _spread({"direct": {"tokens": {"": 1000}}}) == 0
+
+
+def test_training_texts_are_read_again_only_for_students_that_get_characters(tiny, tmp_path):
+    with tiny_lab(tmp_path) as lab:
+        arms = direct_arms(lab.recipe, "direct")
+        check_chain_arms(lab, arms)
+        assert list(lab.job(0, tmp_path).texts) == []
+        tiny("t5").save(tmp_path / "octal")  # knows no 8 and no 9
+        other = replace(lab, base_folder=tmp_path / "octal", check_student=None)
+        other.adds_characters = True
+        check_chain_arms(other, arms)
+        assert other.check_student.drive.characters
+        assert other.job(0, tmp_path).texts == lab.data.texts != []

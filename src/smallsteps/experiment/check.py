@@ -55,8 +55,11 @@ def _check_student(lab: Lab) -> Student:
     """The untrained student with all tokens that an arm may need: loaded once for all checks."""
     if lab.check_student is None:
         job = lab.job(lab.recipe.seeds[0], lab.run.path)
-        lab.check_student = prepare(
+        lab.check_student = student = prepare(
             job.base(), lab.task, path="uni", cue=not job.causal, texts=job.texts
+        )
+        lab.adds_characters = bool(
+            student.drive and (student.drive.characters or student.drive.spaces)
         )
     return lab.check_student
 

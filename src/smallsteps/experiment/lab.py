@@ -66,6 +66,9 @@ class Lab:
     """Closed at the end of the run: stores of replies."""
     check_student: Student | None = None
     """The untrained student as the checks share it; freed before the first training."""
+    adds_characters: bool = True
+    """Whether students get tokens for characters of the training text that they cannot write; True
+    until the checks have seen that there are none."""
     trained: dict[str, Trained] = field(default_factory=dict)
     """Stages of training that were read already: the digests of large weights take a while."""
     _selected: dict[ChainSelection, Sequence[Chain]] = field(default_factory=dict)
@@ -148,7 +151,7 @@ class Lab:
             seed=seed,
             out=folder,
             base_folder=self.base_folder,
-            texts=self.data.texts,
+            texts=self.data.texts if self.adds_characters else (),
             budget=self.budget,
             reporter=self.reporter,
             forecast=self.forecast,
