@@ -63,13 +63,13 @@ class TrainingSpeed:
         self.student = load()
         rows = encode(self.student, task, self.examples)
         self.mean_tokens = sum(row.tokens for row in rows) / len(rows)
-        self.update_tokens = 2_000 if tiny else UPDATE_TOKENS
-        self.updates = UNCOUNTED + (2 if tiny else 8)
+        self.update_tokens = 600 if tiny else UPDATE_TOKENS
+        self.updates = UNCOUNTED + (2 if tiny else 16)
         self.best: dict[str, float] = {}
 
     def run(self) -> None:
         """All measurements, the most wanted first."""
-        sizes = (500, 1000) if self.tiny else (32_768, 65_536, 16_384)
+        sizes = (300, 600) if self.tiny else (32_768, 65_536, 16_384)
         first, *others = sizes
         self._try("padded", lambda: self.ours(first))
         self._try("packed", lambda: self.ours(first, packing=True))
@@ -161,12 +161,13 @@ class TrainingSpeed:
         """The rate of TRL's SFTTrainer with this many tokens at once."""
         if importlib.util.find_spec("trl") is None:
             raise RuntimeError("trl is not installed: see prepare_trl.sh")
-        from datasets import Dataset
+        from datasets import Dataset, disable_progress_bars
         from trl import SFTConfig, SFTTrainer
 
+        disable_progress_bars()
         student = self.load()
         rows = encode(student, self.task, self.examples)
-        length = 256 if self.tiny else ROW
+        length = 150 if self.tiny else ROW
         clock = _Clock(self.device)
         with tempfile.TemporaryDirectory() as folder:
             arguments = SFTConfig(

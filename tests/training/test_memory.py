@@ -74,7 +74,9 @@ def test_what_a_token_takes_is_measured(tiny, style):
     # two blocks keep more than the inputs of their seven products in float32, and not a hundredfold
     assert 2 * 7 * 4 * width < plain < 100 * 2 * 7 * 4 * width
     student.model.activation_checkpointing_enable({"use_reentrant": False})
-    assert bytes_a_token(student, SummedLoss(student.model), CPU) < plain / 2
+    inputs_of_blocks = 2 * 4 * width
+    checkpointed = bytes_a_token(student, SummedLoss(student.model), CPU)
+    assert inputs_of_blocks <= checkpointed < plain / 2
     student.model.activation_checkpointing_disable()
     assert bytes_a_token(student, SummedLoss(student.model), CPU) == plain
     adapted = add_lora(student, LoraSettings(rank=8))

@@ -83,13 +83,14 @@ def tokens_within(free: int, token_bytes: float) -> int:
 
 
 def bytes_a_token(student: Student, outer: nn.Module, device: torch.device) -> float:
-    """Bytes that one more padded token makes the forward pass keep for the backward pass."""
+    """Bytes that one more padded token makes the forward pass keep for the backward pass. What the
+    vocabulary head keeps has a limit of its own and is left out."""
     length = min(PROBE_LENGTH, student.max_source_tokens or PROBE_LENGTH)
     kept, read = [], []
     for rows in PROBE_ROWS:
         ids = (student.end_id,) * length
         source = ids if student.start_id is not None else ()
-        row = Encoded(source, ids, (True,) * length, ("probe",))
+        row = Encoded(source, ids, (*(False,) * (length - 1), True), ("probe",))
         batch = collate([row] * rows, student.start_id).to(device)
         kept.append(_kept_bytes(outer, batch))
         read.append(batch.padded_tokens)
