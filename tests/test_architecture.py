@@ -43,6 +43,7 @@ MAY_IMPORT = {
     },
     "serving": {
         "base_style",
+        "devices",
         "errors",
         "records",
         "tasks",

@@ -11,7 +11,7 @@ from smallsteps.devices import (
     move_to,
     resolve_device,
 )
-from smallsteps.errors import DeviceError, RecipeError
+from smallsteps.errors import DeviceError, DeviceMemoryError, RecipeError
 
 
 @pytest.fixture(params=[0, 2])
@@ -155,9 +155,21 @@ def test_a_gpu_of_which_torch_tells_nothing_is_named_as_far_as_it_can_be(monkeyp
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: out of memory"),
+    ],
+)
+def test_memory_that_runs_out_says_what_to_lower(error):
+    message = r"^the GPU has too little memory\. .* \(--batch-size, --set evaluation\.batch_size\)"
+    with pytest.raises(DeviceMemoryError, match=message), failures_named():
+        raise error
+
+
+@pytest.mark.parametrize(
     "text",
     [
-        "CUDA error: out of memory",
         "shapes do not match",
         "NCCL error in: x.cpp, unhandled cuda error. CUDA error: peer",
     ],

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from smallsteps.errors import DeviceError, RecipeError, nearest
+from smallsteps.errors import DeviceError, DeviceMemoryError, RecipeError, nearest
 
 _FAILED = re.compile(
     r"(?P<why>(?:CUDA|HIP)(?: driver)? error: [^\n]*"
@@ -76,14 +76,20 @@ def resolve_device(name: str, flag: str = "--device") -> str:
 
 @contextmanager
 def failures_named() -> Iterator[None]:
-    """Raises DeviceError where a GPU fails or goes while the block runs. Memory that runs out and a
-    connection between processes that breaks are other things."""
+    """Raises DeviceError where a GPU fails or goes while the block runs, DeviceMemoryError where it
+    has too little memory. A connection between processes that breaks is another thing."""
     try:
         yield
     except RuntimeError as error:
         text = str(error)
+        if "CUDA out of memory" in text or "CUDA error: out of memory" in text:
+            raise DeviceMemoryError(
+                f"{_device_in_use()} has too little memory. What is done is kept. Work on fewer at "
+                "a time (--batch-size, --set evaluation.batch_size), or end other programs on it; "
+                "then run the same command again."
+            ) from error
         failure = _FAILED.search(text)
-        if failure is None or "out of memory" in text or "NCCL" in text:
+        if failure is None or "NCCL" in text:
             raise
         why = failure["why"].strip().rstrip(".")
         raise DeviceError(

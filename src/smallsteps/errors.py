@@ -10,6 +10,7 @@
     │   ├── TrainingError    the examples cannot be trained on
     │   │   └── DivergenceError  the loss is no number any more
     │   ├── DeviceError      a GPU fails or is gone while it is used
+    │   ├── DeviceMemoryError    a GPU has too little memory
     │   ├── RunFolderError   an output folder belongs to something else, or is damaged
     │   └── UploadError      the Hub cannot be reached, or refuses an upload
     └── InternalError        a bug of smallsteps, exit code 1
@@ -66,6 +67,10 @@ class DivergenceError(TrainingError):
 
 class DeviceError(UserError):
     """A GPU fails or is gone while it is used."""
+
+
+class DeviceMemoryError(UserError):
+    """A GPU has too little memory."""
 
 
 class RunFolderError(UserError):

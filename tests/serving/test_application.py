@@ -238,6 +238,43 @@ def test_an_error_in_the_middle_of_a_stream_is_an_event(
         assert not any("Ann" in line for line in server.lines)
 
 
+def test_a_gpu_with_too_little_memory_fails_the_replies_of_now_and_serves_the_next(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    student = slow(tiny)
+
+    def fail(ids: Any) -> str:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with serving(student) as server:
+        ask_text = server.client().completions.create
+        with monkeypatch.context() as patched:
+            patched.setattr(student.halves["ES"], "text", fail)
+            with pytest.raises(openai.InternalServerError, match="too little memory for so many"):
+                ask_text(model="slow", prompt="Ann", max_tokens=5)
+        assert ask_text(model="slow", prompt="Ann", max_tokens=5).choices[0].text
+
+
+def test_a_gpu_that_fails_ends_every_reply_with_one_clear_error_and_not_in_silence(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trap: a server that tries each request anew on a device that is gone."""
+    student = slow(tiny)
+
+    def fail(ids: Any) -> str:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    with serving(student) as server:
+        monkeypatch.setattr(student.halves["ES"], "text", fail)
+        for _ in range(2):
+            with pytest.raises(openai.InternalServerError, match="GPU of the server has failed"):
+                server.client().completions.create(model="slow", prompt="Ann", max_tokens=5)
+        health = httpx2.get(f"{server.url}/health")
+        assert health.status_code == 503 and health.json()["status"] == "failed"
+        named = [line for line in server.lines if "unspecified launch failure" in line]
+        assert len(named) == 1 and named[0].startswith("the GPU failed (CUDA error: ")
+
+
 @pytest.mark.parametrize(("style", "kind"), [ALL[1], ALL[-1]])
 def test_many_clients_at_once_each_get_their_own_reply(tiny: Tiny, style: str, kind: str) -> None:
     student = served(tiny, style, kind, batch_size=16)

@@ -75,7 +75,9 @@ class Completions:
         """`GET /health`."""
         load = self.worker.load
         state = {"running": load.running, "waiting": load.waiting, "queue": self.worker.queue_limit}
-        return JSONResponse({"status": "ok", "smallsteps": __version__, **state})
+        broken = self.worker.is_broken
+        content = {"status": "failed" if broken else "ok", "smallsteps": __version__, **state}
+        return JSONResponse(content, 503 if broken else 200)
 
     async def models(self, _: Request) -> Response:
         """`GET /v1/models`."""

@@ -15,6 +15,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from smallsteps.devices import failures_named
+from smallsteps.errors import DeviceError, DeviceMemoryError
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, Reply, Request, Session
 from smallsteps.records import Kind
@@ -25,6 +27,11 @@ from smallsteps.serving.served_student import ServedStudent
 T = TypeVar("T")
 
 STOPPING = "The server is stopping."
+FULL = (
+    "The GPU of the server has too little memory for so many replies at once. Try again, or start "
+    "the server with a smaller --batch-size."
+)
+BROKEN = "The GPU of the server has failed. Start the server again."
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,8 @@ class Worker:
         self._calls: deque[tuple[Callable[[], Any], Future]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._refusal = STOPPING
+        """Why nothing is answered any more."""
         self._load = Load(0, 0)
         self._thread = threading.Thread(target=self._run, name="engines", daemon=True)
 
@@ -120,11 +129,16 @@ class Worker:
             self._changed.notify()
         self._thread.join()
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the GPU has failed, so that nothing is answered any more."""
+        return self._refusal is BROKEN
+
     def submit(self, model: str, choices: Sequence[ReplyChoice]) -> None:
         """Queues the choices of one request. Raises ApiError with 429 where the queue is full."""
         with self._changed:
             if self._stopping:
-                raise ApiError(503, STOPPING)
+                raise ApiError(503, self._refusal)
             waiting = self._load.waiting + sum(len(group) for _, group in self._arrivals)
             room = max(0, self._lanes[model].served.batch_size - self._load.running)
             if waiting + len(choices) > self.queue_limit + room:
@@ -142,7 +156,7 @@ class Worker:
         future: Future[T] = Future()
         with self._changed:
             if self._stopping:
-                raise ApiError(503, STOPPING)
+                raise ApiError(503, self._refusal)
             self._calls.append((function, future))
             self._changed.notify()
         return future
@@ -158,7 +172,15 @@ class Worker:
         while self._wait_for_work():
             for lane in self._lanes.values():
                 try:
-                    lane.step()
+                    with failures_named():
+                        lane.step()
+                except DeviceError as error:
+                    self._break(error)
+                    break
+                except DeviceMemoryError as error:
+                    self._log(str(error))
+                    lane.fail(ApiError(503, FULL))
+                    lane.open()
                 except Exception as error:  # one bad step must not end the server
                     self._log(_where(error))
                     lane.fail(ApiError(500, "The student failed. The server's log says where."))
@@ -166,13 +188,25 @@ class Worker:
             while self._calls:
                 function, future = self._calls.popleft()
                 try:
-                    future.set_result(function())
+                    with failures_named():
+                        future.set_result(function())
+                except DeviceError as error:
+                    self._break(error)
+                    future.set_exception(ApiError(503, self._refusal))
+                except DeviceMemoryError:
+                    future.set_exception(ApiError(503, FULL))
                 except Exception as error:
                     future.set_exception(error)
         for lane in self._lanes.values():
-            lane.fail(ApiError(503, STOPPING))
+            lane.fail(ApiError(503, self._refusal))
         for _, future in self._calls:
-            future.set_exception(ApiError(503, STOPPING))
+            future.set_exception(ApiError(503, self._refusal))
+
+    def _break(self, error: DeviceError) -> None:
+        """Answers nothing any more: no later step of this process can use the device."""
+        self._log(str(error))
+        with self._changed:
+            self._stopping, self._refusal = True, BROKEN
 
     def _wait_for_work(self) -> bool:
         """Takes what has arrived; sleeps where there is nothing to do. False: it is to stop."""
