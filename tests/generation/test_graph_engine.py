@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smallsteps.errors import RecipeError
-from smallsteps.generation import graph_model, seat_cache
+from smallsteps.generation import graph_model, graph_t5, seat_cache
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Reply, Request
 from smallsteps.students.student import Student
@@ -37,7 +37,7 @@ def content(replies: dict[tuple[str, int], Reply]) -> dict[tuple[str, int], tupl
     return {key: (r.ids, r.text, r.finished, r.tokens) for key, r in replies.items()}
 
 
-@pytest.mark.parametrize("style", ["llama", "qwen"])
+@pytest.mark.parametrize("style", ["llama", "qwen", "t5", "t5-scaled"])
 @pytest.mark.parametrize("batch_size", [1, 3, 16])
 def test_replies_are_those_of_the_local_engine(tiny: Tiny, style: str, batch_size: int) -> None:
     student = tiny(style)
@@ -47,8 +47,11 @@ def test_replies_are_those_of_the_local_engine(tiny: Tiny, style: str, batch_siz
     assert len(ours) == 10
 
 
-def test_drawn_replies_of_several_samples_are_those_of_the_local_engine(tiny: Tiny) -> None:
-    student = tiny("llama")
+@pytest.mark.parametrize("style", ["llama", "t5"])
+def test_drawn_replies_of_several_samples_are_those_of_the_local_engine(
+    tiny: Tiny, style: str
+) -> None:
+    student = tiny(style)
     decoding = Decoding(temperature=0.9, top_p=0.95, seed=3, logprobs=True)
     wanted = requests(student, [12] * 3, samples=3)
     ours, theirs = (written(student, name, wanted, decoding) for name in ("graphs", "local"))
@@ -59,11 +62,14 @@ def test_drawn_replies_of_several_samples_are_those_of_the_local_engine(tiny: Ti
         )
 
 
-def test_rows_outgrow_their_seats(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    student = tiny("llama")
+@pytest.mark.parametrize("style", ["llama", "t5"])
+def test_rows_outgrow_their_seats(tiny: Tiny, monkeypatch: pytest.MonkeyPatch, style: str) -> None:
+    student = tiny(style)
     wanted = requests(student, [40, 3, 25, 40])
     theirs = content(written(student, "local", wanted))
     monkeypatch.setattr(seat_cache, "COLUMN_STEP", 8)
+    monkeypatch.setattr(graph_t5, "COLUMN_STEP", 8)
+    monkeypatch.setattr(graph_t5, "SOURCE_STEP", 8)
     assert content(written(student, "graphs", wanted)) == theirs
 
 
@@ -104,5 +110,7 @@ def test_a_reply_goes_on_from_caches_of_any_length(tiny: Tiny, lengths: tuple[in
 
 
 def test_other_students_are_refused(tiny: Tiny) -> None:
-    with pytest.raises(RecipeError, match="engine 'graphs' drives Llama-class students"):
-        open_engine(tiny("t5"), EngineSettings(engine="graphs"))
+    with pytest.raises(
+        RecipeError, match=r"engine 'graphs' drives T5, mT5 and Llama-class students"
+    ):
+        open_engine(tiny("bart"), EngineSettings(engine="graphs"))

@@ -21,6 +21,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from smallsteps.generation.caches import cache_argument
 from smallsteps.generation.generator import Decoding, Reply, Request
+from smallsteps.generation.graph_t5 import GraphT5
 from smallsteps.generation.sampling import ReplyRow, choose_tokens, finished_reply, new_rows
 from smallsteps.students.padding import pad
 from smallsteps.students.student import Student
@@ -74,7 +75,7 @@ class T5Session:
     """Continuous batching for T5 and mT5."""
 
     def __init__(
-        self, student: Student, runner: T5Runner, decoding: Decoding, batch_size: int
+        self, student: Student, runner: T5Runner | GraphT5, decoding: Decoding, batch_size: int
     ) -> None:
         self.student, self.runner = student, runner
         self.decoding, self.batch_size = decoding, batch_size

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from smallsteps.generation.causal_cache import RowCache
+from smallsteps.generation.recording import Recording
 
 COLUMN_STEP = 256
 """Seats have a multiple of so many columns: each other number is another recording."""
@@ -51,8 +51,8 @@ class SeatCache:
         """[layers, 2, seats, heads, columns, d]; another tensor when rows have grown too long."""
         self.lengths: list[int] = []
         """Tokens of each row."""
-        self.recordings: dict[Any, Any] = {}
-        """Of steps on `states`."""
+        self.recordings: dict[int, Recording] = {}
+        """Of steps on `states`, by rows."""
 
     @property
     def columns(self) -> int:

@@ -228,7 +228,7 @@ class T5Runner:
         self.starts = torch.zeros(slots, dtype=torch.long)
         """Step at which each slot's row entered."""
         self.now = 0
-        self._step_bias = self._bias_of_steps(steps)
+        self._step_bias = self.bias_of_steps(steps)
         self._cross_mask: Tensor | None = None
 
     def grow(self, slots: int) -> None:
@@ -242,7 +242,7 @@ class T5Runner:
         self.starts = F.pad(self.starts, (0, more), value=self.now)
         self.slots, self._cross_mask = slots, None
 
-    def _bias_of_steps(self, steps: int) -> Tensor:
+    def bias_of_steps(self, steps: int) -> Tensor:
         """The bias of the present step to the last `steps` ones, itself at the end: [heads,
         steps]."""
         attention = self._decoder_attention
@@ -332,7 +332,7 @@ class T5Runner:
         self.steps = STEPS * max(1, -(-2 * self.now // STEPS))
         self.past = self.past.new_empty((*self.past.shape[:4], self.steps, self.d_kv))
         self.past[..., : self.now, :] = kept  # what lies beyond is written before it is read
-        self._step_bias = self._bias_of_steps(self.steps)
+        self._step_bias = self.bias_of_steps(self.steps)
 
     def _windows(self, now: int, front: int) -> tuple[int, list[int]]:
         """(first step that most rows attend to, slots that need more), so that a few long rows do
