@@ -9,9 +9,10 @@ Parts, each of which may fail without the others; none begins when the time is u
                 through the model at once, eager and compiled, beside TRL's SFTTrainer
                 (training_speed.py)
     same        greedy text of both engines in float32 (share of equal replies)
-    answers     written tokens a second at each batch size: engines `local` and `graphs`, whole
-                chains and segments, and transformers' `generate` and `generate_batch`
+    answers     written tokens a second at each batch size: engines `local` and `graphs` on whole
+                chains, and transformers' `generate` and `generate_batch`
     rollouts    8 samples of each prompt, against `generate` with `num_return_sequences`
+    t5          `same` and `answers` of the bundled encoder-decoder, by both engines
 
 OUT/throughput.jsonl gets a line for each figure as soon as it is measured."""
 
@@ -31,12 +32,13 @@ from training_speed import TrainingSpeed
 from smallsteps import load_student
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings, Request
+from smallsteps.students.settings import BUNDLED
 from smallsteps.students.student import Student
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains
 
-PARTS = ("training", "same", "answers", "rollouts")
+PARTS = ("training", "same", "answers", "rollouts", "t5")
 TASK = get_task("gsm8k")
 
 
@@ -61,9 +63,9 @@ class Measurements:
     def seconds_left(self) -> float:
         return float(self.options.seconds - (time.monotonic() - self.began))
 
-    def student(self, dtype: str = "bfloat16") -> Student:
+    def student(self, dtype: str = "bfloat16", name: str | None = None) -> Student:
         dtype = "float32" if self.device == "cpu" else dtype
-        loaded = load_student(self.options.student, device=self.device, dtype=dtype)
+        loaded = load_student(name or self.options.student, device=self.device, dtype=dtype)
         return prepare(loaded, TASK, path="direct")
 
     def requests(self, student: Student, count: int, samples: int = 1) -> list[Request]:
@@ -88,7 +90,17 @@ class Measurements:
     # ---- parts ----
 
     def same(self) -> None:
-        student = self.student("float32")
+        self._same("same", self.student("float32"))
+
+    def t5(self) -> None:
+        self._same("t5", self.student("float32", BUNDLED))
+        student = self.student(name=BUNDLED)
+        requests, batch = self.requests(student, self.questions), self.batches[-1]
+        for name in ("graphs", "local"):
+            rate = self._rate(student, name, requests, Decoding(max_new_tokens=self.most), batch)
+            self.note(part="t5", what=name, batch=batch, tokens_a_second=round(rate))
+
+    def _same(self, part: str, student: Student) -> None:
         requests = self.requests(student, self.questions // 4)
         texts = []
         for name in ("local", "graphs"):
@@ -96,7 +108,7 @@ class Measurements:
             replies = engine.generate(requests, Decoding(max_new_tokens=self.most))
             texts.append({reply.id: reply.ids for reply in replies})
         equal = sum(texts[0][key] == texts[1][key] for key in texts[0])
-        self.note(part="same", equal=equal, of=len(requests))
+        self.note(part=part, equal=equal, of=len(requests))
 
     def answers(self) -> None:
         student = self.student()

@@ -1,5 +1,5 @@
-"""The engine `graphs`: the local engine's continuous batching over recorded steps (CUDA graphs), for
-Llama-class students, T5 and mT5 on a GPU."""
+"""The engine `graphs`: the local engine's continuous batching over recorded steps (CUDA graphs),
+for Llama-class students, T5 and mT5 on a GPU."""
 
 from __future__ import annotations
 
