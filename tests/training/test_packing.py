@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
 from smallsteps.errors import TrainingError
 from smallsteps.students.loading import load_student
+from smallsteps.training import packing
 from smallsteps.training.batches import Encoded, collate
 from smallsteps.training.fit import fit
 from smallsteps.training.losses import SummedLoss
@@ -47,6 +50,45 @@ def test_losses_and_gradients_are_those_of_padded_rows(model_type, prompt_weight
     for name, grad in padded[1].items():
         torch.testing.assert_close(packed[1][name], grad, rtol=1e-4, atol=1e-6 * largest, msg=name)
     assert model.config._attn_implementation == usual != NAME
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize("before", [-1, 3])
+def test_the_kernel_is_told_what_the_mask_says(before, grouped, monkeypatch):
+    """By a stand-in for the kernel, which needs a GPU: one row after another."""
+    seen = []
+
+    def kernel(query, key, value, starts, starts_of_keys, longest, longest_key, **further):
+        seen.append((query.dtype, further.get("enable_gqa", False), longest))
+        assert further["window_size"] == (before, 0) and starts is starts_of_keys
+        out = []
+        for start, end in pairwise(starts.tolist()):
+            parts = [part[start:end].transpose(0, 1)[None] for part in (query, key, value)]
+            back = torch.arange(end - start)[:, None] - torch.arange(end - start)[None]
+            visible = (back >= 0) & ((back <= before) if before >= 0 else True)
+            out.append(
+                torch.nn.functional.scaled_dot_product_attention(
+                    *parts,
+                    visible,
+                    scale=further["scale"],
+                    enable_gqa=further.get("enable_gqa", False),
+                )[0].transpose(0, 1)
+            )
+        return torch.cat(out)
+
+    monkeypatch.setattr(packing, "varlen_attn", kernel, raising=False)
+    known = {"window_size", "scale", *(["enable_gqa"] if grouped else [])}
+    monkeypatch.setattr(packing, "VARLEN", known)
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(1, heads, 12, 8) for heads in (4, 2, 2))
+    starts = torch.tensor([0, 5, 6, 12], dtype=torch.int32)
+    wanted = packing._under_mask(query, key, value, 0.3, before, starts)
+    found = packing._in_kernel(query, key, value, 0.3, before, starts, 6)
+    torch.testing.assert_close(found, wanted)
+    assert seen == [(torch.float32, grouped, 6)]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        packing._in_kernel(query, key, value, 0.3, before, starts, 6)
+    assert seen[1][0] is torch.bfloat16
 
 
 def test_activations_that_are_computed_again_see_rows_alone_too():
@@ -95,17 +137,17 @@ SETTINGS = TrainSettings(
 
 def test_a_packed_training_has_the_losses_of_a_padded_one(tiny, direct, task, tmp_path):
     curves = {}
-    for packing in (False, True):
+    for packed in (False, True):
         result = fit(
             tiny("llama"),
             direct(24),
             direct(6, 1, "v"),
-            SETTINGS.changed(packing=packing),
-            tmp_path / str(packing),
+            SETTINGS.changed(packing=packed),
+            tmp_path / str(packed),
             task=task,
         )
-        curves[packing] = result.curves
-        assert (result.report.padding_share == 0) is packing
+        curves[packed] = result.curves
+        assert (result.report.padding_share == 0) is packed
     for packed, padded in zip(curves[True], curves[False], strict=True):
         for name in ("train_loss", "validation_loss"):
             assert (name in packed) == (name in padded)

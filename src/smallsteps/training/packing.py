@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
-from typing import Any
+from inspect import signature
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,14 @@ from smallsteps.errors import TrainingError
 from smallsteps.students.student import Student
 from smallsteps.students.weights import base_model
 from smallsteps.training.batches import Batch, Encoded, Packed
+
+try:
+    from torch.nn.attention.varlen import varlen_attn
+
+    VARLEN = frozenset(signature(varlen_attn).parameters)
+    """What torch's attention to packed rows can be told; empty before torch 2.10."""
+except ImportError:
+    VARLEN = frozenset()
 
 NAME = "smallsteps_packed"
 """Of the attention, among those of transformers."""
@@ -48,9 +56,9 @@ def require_packing(student: Student, bfloat16: bool) -> None:
         raise TrainingError(f"train.packing: there is no dropout in packed attention. {OFF}")
     if student.device.type == "cuda" and not bfloat16:
         raise TrainingError(f"train.packing: a GPU needs train.dtype=bfloat16 for it. {OFF}")
-    if student.device.type == "cuda" and find_spec("torch.nn.attention.varlen") is None:
+    if student.device.type == "cuda" and "window_size" not in VARLEN:
         raise TrainingError(
-            f"train.packing: torch {torch.__version__} lacks varlen_attn. Type: "
+            f"train.packing: torch {torch.__version__} is too old, it needs 2.11 or newer. Type: "
             f"pip install -U torch. {OFF}"
         )
 
@@ -154,29 +162,56 @@ def _attention(
     [rows + 1], where rows begin. sliding_window: tokens that each sees, itself included."""
     before = -1 if sliding_window is None else sliding_window - 1
     if query.device.type != "cuda":
-        visible = _visible(cu_seq_lens_q, query.shape[2], before)
-        grouped = query.shape[1] != key.shape[1]
-        read = F.scaled_dot_product_attention(
-            query, key, value, visible, scale=scaling, enable_gqa=grouped
-        )
-        return read.transpose(1, 2), None
-    from torch.nn.attention.varlen import varlen_attn
+        return _under_mask(query, key, value, scaling, before, cu_seq_lens_q), None
+    return _in_kernel(query, key, value, scaling, before, cu_seq_lens_q, max_length_q), None
 
-    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
+
+def _under_mask(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, before: int, starts: Tensor
+) -> Tensor:
+    """Attention by a mask over all pairs of tokens."""
+    visible = _visible(starts, query.shape[2], before)
+    grouped = query.shape[1] != key.shape[1]
+    read = F.scaled_dot_product_attention(
+        query, key, value, visible, scale=scaling, enable_gqa=grouped
+    )
+    return read.transpose(1, 2)
+
+
+def _in_kernel(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    before: int,
+    starts: Tensor,
+    longest: int,
+) -> Tensor:
+    """Attention by torch's kernel, in the precision of autocast: it knows no float32."""
+    device_type = query.device.type
+    dtype = query.dtype
+    if torch.is_autocast_enabled(device_type):
+        dtype = torch.get_autocast_dtype(device_type)
     query, key, value = (part[0].transpose(0, 1).to(dtype) for part in (query, key, value))
-    packed: Any = varlen_attn(
+    groups = query.shape[1] // key.shape[1]
+    further: dict[str, Any] = {}
+    if groups > 1 and "enable_gqa" in VARLEN:
+        further = {"enable_gqa": True}
+    elif groups > 1:
+        key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
+    read: Any = varlen_attn(
         query,
         key,
         value,
-        cu_seq_lens_q,
-        cu_seq_lens_q,
-        max_length_q,
-        max_length_q,
+        starts,
+        starts,
+        longest,
+        longest,
         scale=scaling,
         window_size=(before, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
+        **further,
     )
-    return packed[None], None
+    return cast(Tensor, read[None])
 
 
 def _visible(starts: Tensor, tokens: int, before: int) -> Tensor:
