@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from smallsteps.errors import TrainingError
 from smallsteps.students.loading import load_student
@@ -89,6 +90,21 @@ def test_the_kernel_is_told_what_the_mask_says(before, grouped, monkeypatch):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         packing._in_kernel(query, key, value, 0.3, before, starts, 6)
     assert seen[1][0] is torch.bfloat16
+
+
+@pytest.mark.skipif("window_size" not in packing.VARLEN, reason="torch is too old")
+def test_torchs_kernel_takes_what_it_is_given():
+    """Shapes and types alone, forward and backward: there is no GPU here."""
+    with FakeTensorMode():
+        query, key, value = (
+            torch.empty(1, heads, 12, 64, requires_grad=True) for heads in (9, 3, 3)
+        )
+        starts = torch.empty(3, dtype=torch.int32)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            read = packing._in_kernel(query, key, value, 0.125, -1, starts, 7)
+        assert read.shape == (1, 12, 9, 64) and read.dtype is torch.bfloat16
+        read.float().sum().backward()
+        assert query.grad.shape == query.shape and key.grad.shape == key.shape
 
 
 def test_activations_that_are_computed_again_see_rows_alone_too():
