@@ -14,7 +14,7 @@
 # (throughput.py).
 # --random: a student of SmolLM2's shape with random weights, to try the script without its weights.
 # Model, data and wheels come from carried, carried_a and carried_b, which prepare.sh and
-# prepare_smollm2.sh fill; TRL, for --throughput, from carried_c and carried_d (prepare_trl.sh).
+# prepare_smollm2.sh fill; TRL, for --throughput, from carried_c (prepare_trl.sh).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -23,7 +23,7 @@ shift
 mkdir -p "$out"
 site=$(mktemp -d)
 trap 'rm -rf "$site"' EXIT
-for wheels in carried carried_b; do
+for wheels in carried carried_b carried_c; do
   if compgen -G "$here/$wheels/wheels/*.whl" >/dev/null; then
     python3 -m pip install -q --no-index --no-deps --no-compile --target "$site" \
       "$here/$wheels"/wheels/*.whl \
@@ -61,15 +61,6 @@ shm=$(df --output=avail -BG /dev/shm 2>/dev/null | tail -1 | tr -dc 0-9 || true)
 [ "${shm:-0}" -ge 50 ] && export SMALLSTEPS_WORK=/dev/shm
 if [ "${1:-}" = --throughput ]; then
   shift
-  # TRL, to compare with: without it, the rest is measured all the same
-  for half in "$here"/carried_c/*.whl.0; do
-    [ -f "$half" ] || continue
-    name=$(basename "$half" .0) trl=$(mktemp -d)
-    cat "$half" "$here/carried_d/$name.1" >"$trl/$name"
-    python3 -m pip install -q --no-index --no-deps --no-compile --target "$site" \
-      "$trl/$name" "$here"/carried_d/wheels/*.whl || echo "TRL does not fit $(python3 --version)"
-    rm -rf "$trl"
-  done
   student=$data/smollm2.gguf
   [ -d "$data/student" ] && student=$data/student
   python3 "$here/throughput.py" "$student" "$data/chains.jsonl" "$out" "$@"
