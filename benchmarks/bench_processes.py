@@ -3,7 +3,7 @@ command for each core: seconds from start to comparison, in rounds that alternat
 
     python benchmarks/bench_processes.py [RECIPE] [--processes 2] [--rounds 2] [KEY=VALUE ...]
 
-Use an idle machine: with a core less, each way loses something else. `train.until=tokens` makes the
+Use an idle machine: other jobs slow each way by another factor. `train.until=tokens` makes the
 work equal; of a plateau, rounding may change the end.
 """
 

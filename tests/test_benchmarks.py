@@ -184,3 +184,29 @@ def test_the_scale_benchmark_varies_chains_and_measures_a_stage(tmp_path):
     write_rows(tmp_path / "chains.jsonl", [{"id": "1"}])
     with pytest.raises(SystemExit, match="no field 'question' and no 'rationale'"):
         script.measure("read", 1, tmp_path / "chains.jsonl", "bundled")
+
+
+def test_the_processes_benchmark_runs_a_recipe_each_way(tmp_path, monkeypatch):
+    script = imported(FOLDER / "bench_processes.py")
+    commands = []
+
+    class Ended:
+        def wait(self):
+            return 0
+
+    def start(command, log):
+        commands.append(command)
+        return Ended()
+
+    monkeypatch.setattr(script, "start", start)
+    for way in (script.ONE, script.LAUNCH, script.COMMANDS):
+        assert script.measure(way, ["demo", "train.passes=1"], 2, tmp_path) >= 0
+    one, launch, *twice = commands
+    assert one[1:5] == ["-m", "smallsteps", "run", "demo"] and one[-2:] == ["--threads", "2"]
+    assert launch[launch.index("--nproc-per-node") + 1] == "2" and launch[-1] == "1"
+    assert len(twice) == 2 and twice[0] == twice[1] and twice[0][-1] == "1"
+    assert {command[command.index("--out") + 1] for command in commands} == {str(tmp_path / "run")}
+    (tmp_path / "log.txt").write_text("error: no such recipe")
+    monkeypatch.setattr(Ended, "wait", lambda self: 2)
+    with pytest.raises(SystemExit, match="one process: error: no such recipe"):
+        script.measure(script.ONE, ["nothing"], 2, tmp_path)

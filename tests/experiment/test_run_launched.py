@@ -64,7 +64,6 @@ def test_a_run_of_two_processes_is_that_of_one(command, recipe_file, tmp_path):
     recipe = recipe_file(
         arms=["direct", "ases-uni-ent", "ases-dual-rouge", "base", "self-training"],
         data={"also_test": {"stories/new": str(further)}},
-        seeds=[0, 1],
         train={"budget": 2000, "learning_rate": [1e-3, 2e-3], "search_share": 0.5},
         baselines={"rounds": 1, "samples": 2},
     )
