@@ -16,6 +16,8 @@ from smallsteps.experiment.run import run
 from tiny_runs import answers, lasting, tiny_content, weights
 
 FAULT = "CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later."
+RUN = ["run", "--threads", "1"]
+"""Without a number each process measures which is the fastest, and sums differ."""
 
 
 def results_of(folder):
@@ -27,7 +29,7 @@ def undisturbed(tmp_path_factory):
     """(recipe file, what a run of it gives)."""
     place = tmp_path_factory.mktemp("undisturbed")
     (place / "tiny.yaml").write_text(yaml.safe_dump(tiny_content(train={"budget": 2000})))
-    assert main(["run", str(place / "tiny.yaml"), "--out", str(place / "run")]) == 0
+    assert main([*RUN, str(place / "tiny.yaml"), "--out", str(place / "run")]) == 0
     return place / "tiny.yaml", results_of(place / "run")
 
 
@@ -45,7 +47,7 @@ def test_a_gpu_that_fails_ends_the_run_with_one_line_and_the_command_goes_on(
         return forward(self, *inputs, **more)
 
     monkeypatch.setattr(T5ForConditionalGeneration, "forward", failing)
-    command = ["run", str(recipe), "--out", str(tmp_path / "run")]
+    command = [*RUN, str(recipe), "--out", str(tmp_path / "run")]
     assert main(command) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("error: the GPU failed (CUDA error: unspecified launch failure). What")
@@ -61,7 +63,7 @@ def test_a_disk_that_fills_again_and_again_is_one_line_each_time_and_loses_nothi
     undisturbed, tmp_path
 ):
     recipe, whole = undisturbed
-    command = ["run", str(recipe), "--out", str(tmp_path / "disk/run")]
+    command = [*RUN, str(recipe), "--out", str(tmp_path / "disk/run")]
     sizes = [16, 128, 512, 16_384]
     *full, last = on_small_disk(
         tmp_path / "disk", tmp_path / "kept", [(size, command) for size in sizes]
