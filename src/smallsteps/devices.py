@@ -85,8 +85,9 @@ def failures_named() -> Iterator[None]:
         if "CUDA out of memory" in text or "CUDA error: out of memory" in text:
             raise DeviceMemoryError(
                 f"{_device_in_use()} has too little memory. What is done is kept. Work on fewer at "
-                "a time (--batch-size, --set evaluation.batch_size), or end other programs on it; "
-                "then run the same command again."
+                "a time (answers: --batch-size, --set evaluation.batch_size; training: --set "
+                "train.micro_batch_tokens), or end other programs on it; then run the same command "
+                "again."
             ) from error
         failure = _FAILED.search(text)
         if failure is None or "NCCL" in text:
