@@ -71,10 +71,10 @@ class Lab:
     until the checks have seen that there are none."""
     trained: dict[str, Trained] = field(default_factory=dict)
     """Stages of training that were read already: the digests of large weights take a while."""
-    _selected: dict[ChainSelection, Sequence[Chain]] = field(default_factory=dict)
-    """Training chains by selection."""
-    _selected_for: frozenset[str] = frozenset()
-    """The `left_out` of these."""
+    _selected: dict[tuple[ChainSelection, frozenset[str]], Sequence[Chain]] = field(
+        default_factory=dict
+    )
+    """Training chains by selection and `left_out`: choosing among chains on the disk reads all."""
 
     @property
     def task(self) -> Task:
@@ -85,17 +85,12 @@ class Lab:
     def train_chains(self, selection: ChainSelection) -> Sequence[Chain]:
         """Training chains: whole reports, or regions of which normal ones may be left out (gamma);
         else all, or in a sweep so many."""
-        if self._selected_for != self.left_out:
-            self._selected_for = self.left_out
-            self._selected.clear()
-        if selection not in self._selected:
-            self._selected[selection] = self._train_chains(selection)
-        return self._selected[selection]
-
-    def _train_chains(self, selection: ChainSelection) -> Sequence[Chain]:
-        seed = self.recipe.data.split_seed
-        chains = first_chains(self.data.train_chains, selection.limit, seed)
-        return self._select(selection, chains, thin=True)
+        key = (selection, self.left_out)
+        if key not in self._selected:
+            seed = self.recipe.data.split_seed
+            chains = first_chains(self.data.train_chains, selection.limit, seed)
+            self._selected[key] = self._select(selection, chains, thin=True)
+        return self._selected[key]
 
     def validation_chains(self, selection: ChainSelection) -> Sequence[Chain]:
         """The first validation chains, groups (reports) whole."""
