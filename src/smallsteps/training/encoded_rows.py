@@ -13,14 +13,14 @@ from smallsteps.errors import TrainingError
 from smallsteps.training.batches import Encoded
 
 IN_MEMORY = 64 * 2**20
-"""Bytes above which sequences lie in a file."""
+"""Bytes above which sequences move to a file."""
 
 
 class EncodedRows(Sequence[Encoded]):
     """Sequences that are added one by one and read in any order.
 
-    In memory are 20 bytes a sequence, and the first `IN_MEMORY` bytes of them all. The file has no
-    name: it is gone with the process, however that ends."""
+    In memory are 16 bytes a sequence, and at most `IN_MEMORY` bytes of the newest ones. The file
+    has no name: it is gone with the process, however that ends."""
 
     def __init__(self) -> None:
         self._starts = array("q", [0])
