@@ -20,7 +20,7 @@ import yaml
 from safetensors.torch import save_file
 
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.roller import roller
+from smallsteps.methods.guided.roller import Roller
 from smallsteps.records import Example
 from smallsteps.students.dropout import set_dropout
 from smallsteps.students.loading import load_student
@@ -118,7 +118,7 @@ def fitted(student, case, out, progress):
 
 def size_of_answers(student):
     """A figure that needs whole weights: what the student writes, in tokens."""
-    roll = roller(PROMPTS, 1, Decoding(max_new_tokens=6))
+    roll = Roller(PROMPTS, 1, Decoding(max_new_tokens=6))
     groups = roll(student, 0, range(len(PROMPTS)))
     return float(sum(sum(rollout.target) for group in groups for rollout in group))
 
@@ -137,7 +137,7 @@ def reinforced(student, settings, out, progress):
     return reinforce(
         student,
         len(PROMPTS),
-        roller(PROMPTS, settings.samples, decoding),
+        Roller(PROMPTS, settings.samples, decoding),
         share_of_odd,
         settings,
         out,

@@ -57,7 +57,7 @@ class Server:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 chat = body.get("messages")
-                text = chat[-1]["content"] if chat else " ".join(map(str, body["prompt"]))
+                text = chat[-1]["content"] if chat else " ".join(map(str, body.get("prompt", ())))
                 with lock:
                     server.asked[text] += 1
                     server.times.append(time.monotonic())

@@ -57,8 +57,24 @@ def continuation(model: Any, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def answering(model: Any) -> Callable[[dict[str, Any], int], Any]:
-    """What `loopback.Server.answer` is for the model."""
-    return lambda body, times: (200, continuation(model, body), {})
+    """What `loopback.Server.answer` is for the model, or the one that it was told to load since, as
+    vLLM is in its development mode."""
+    models = [model]
+
+    def answer(body: dict[str, Any], times: int) -> Any:
+        if body.get("method") == "reload_weights":
+            models.append(opened(body["kwargs"]["weights_path"]))
+            return 200, {"results": [None]}, {}
+        if not body:  # reset_prefix_cache
+            return 200, {"success": True}, {}
+        return 200, continuation(models[-1], body), {}
+
+    return answer
+
+
+def opened(folder: str) -> Any:
+    """The model in a folder."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
 
 
 def completion_of(ids: Any, finish: str = "stop", read: int = 3, **more: Any) -> bytes:
@@ -74,13 +90,16 @@ class Threads:
     def __init__(self) -> None:
         self.words: list[list[str]] = []
         self.logs: list[Path] = []
+        self.servers: list[loopback.Server] = []
+        self.environments: list[dict[str, str]] = []
         self.running = self.most_running = 0
 
     def __call__(self, words: list[str], folder: Path, log: Any, environment: Any) -> Any:
         """What the class `ServerProcess` does."""
-        model = AutoModelForCausalLM.from_pretrained(words[1], dtype="float32").eval()
         server = loopback.Server(int(words[3]))
-        server.answer = answering(model)
+        server.answer = answering(opened(words[1]))
+        self.servers.append(server)
+        self.environments.append(environment)
         self.words.append(words)
         self.logs.append(Path(str(log)))
         self.running += 1
@@ -92,7 +111,13 @@ class Threads:
             server.http.server_close()
             shutil.rmtree(folder)
 
-        return SimpleNamespace(program=words[0], check=lambda: None, stop=stop)
+        return SimpleNamespace(
+            program=words[0],
+            check=lambda: None,
+            stop=stop,
+            failed=lambda: None,
+            last_lines=lambda: ": nothing",
+        )
 
 
 @pytest.fixture
@@ -106,7 +131,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
 
 def main(folder: str, port: int) -> None:
     """Serves the model in `folder` until it is killed."""
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+    model = opened(folder)
     print("words", json.dumps(sys.argv[1:]), flush=True)
 
     server = loopback.Server(port)

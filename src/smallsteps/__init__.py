@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from smallsteps.methods.guided.config import RewardSettings
     from smallsteps.methods.guided.reader import Reader
     from smallsteps.methods.guided.reward import Rewarder
-    from smallsteps.methods.guided.roller import roller
+    from smallsteps.methods.guided.roller import Roller
     from smallsteps.methods.tailored.exam import sit
     from smallsteps.publishing.export import export
     from smallsteps.publishing.run_cards import write_cards
@@ -73,6 +73,7 @@ _WHERE = {
     "ReplyStore": "generation.replies",
     "RewardSettings": "methods.guided.config",
     "Rewarder": "methods.guided.reward",
+    "Roller": "methods.guided.roller",
     "Scorer": "quality.scorer",
     "Segment": "records",
     "ServerSettings": "generation.server_settings",
@@ -94,7 +95,6 @@ _WHERE = {
     "read": "tasks.files:read_chains",
     "read_problems": "tasks.files",
     "reinforce": "training.reinforce",
-    "roller": "methods.guided.roller",
     "segment": "segments.label:segment_chains",
     "sit": "methods.tailored.exam",
     "solve": "generation.solve",
@@ -126,6 +126,7 @@ __all__ = [
     "Results",
     "RewardSettings",
     "Rewarder",
+    "Roller",
     "Scorer",
     "Segment",
     "ServerSettings",
@@ -148,7 +149,6 @@ __all__ = [
     "read_problems",
     "read_results",
     "reinforce",
-    "roller",
     "run",
     "segment",
     "sit",

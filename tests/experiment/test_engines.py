@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smallsteps.errors import EngineError, RecipeError
-from smallsteps.experiment.engines import check_engine, logging_server
+from smallsteps.experiment.engines import check_engine, logging_answers
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
 from smallsteps.experiment.settings import EvaluationSettings
@@ -75,16 +75,16 @@ def test_what_no_server_can_write_is_refused_before_any_work(
 ) -> None:
     evaluation = EvaluationSettings(engine="vllm", server=ServerSettings(**server))
     with pytest.raises(RecipeError, match=message):
-        check_engine(evaluation, causal)
-    check_engine(evaluation.changed(engine="local"), causal)
+        check_engine("evaluation", evaluation, causal)
+    check_engine("evaluation", evaluation.changed(engine="local"), causal)
 
 
 def test_the_log_is_in_the_run_folder_unless_another_is_named(tmp_path: Path) -> None:
-    assert logging_server(recipe(), tmp_path) == recipe()
-    logging = logging_server(recipe(**VLLM), tmp_path)
+    assert logging_answers(recipe(), tmp_path) == recipe()
+    logging = logging_answers(recipe(**VLLM), tmp_path)
     assert logging.evaluation.server.log == str(tmp_path / "server.log")
     assert logging.digest() == recipe(**VLLM).digest()
-    plain = logging_server(recipe(engine="vllm"), tmp_path)
+    plain = logging_answers(recipe(engine="vllm"), tmp_path)
     assert plain.evaluation.server.log == str(tmp_path / "server.log")
     named = recipe(engine="vllm", server={"log": "other.log"})
-    assert logging_server(named, tmp_path) == named
+    assert logging_answers(named, tmp_path) == named

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smallsteps.errors import RecipeError
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.roller import roller
+from smallsteps.methods.guided.roller import Roller
 from smallsteps.training.estimators import (
     ESTIMATORS,
     Advantages,
@@ -135,7 +135,7 @@ def test_an_estimator_from_outside_is_trained_with_and_known_to_the_settings(
     result = reinforce(
         student,
         len(prompts),
-        roller(prompts, 1, Decoding(max_new_tokens=6, temperature=1.0, seed=3)),
+        Roller(prompts, 1, Decoding(max_new_tokens=6, temperature=1.0, seed=3)),
         lambda groups, step: [[Rewarded(float(len(r.target))) for r in g] for g in groups],
         settings,
         tmp_path / "run",

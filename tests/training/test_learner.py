@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.roller import roller
+from smallsteps.methods.guided.roller import Roller
 from smallsteps.training.learner import Learner
 from smallsteps.training.policy import Policy
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
@@ -19,7 +19,7 @@ SETTINGS = ReinforceSettings(
 
 
 def rollouts_of(student):
-    roll = roller(PROMPTS, SETTINGS.samples, Decoding(max_new_tokens=6, temperature=1.0, seed=3))
+    roll = Roller(PROMPTS, SETTINGS.samples, Decoding(max_new_tokens=6, temperature=1.0, seed=3))
     return roll(student, 0, range(len(PROMPTS)))
 
 

@@ -8,7 +8,7 @@ import torch
 
 from smallsteps.errors import RunFolderError
 from smallsteps.generation.generator import Decoding
-from smallsteps.methods.guided.roller import roller
+from smallsteps.methods.guided.roller import Roller
 from smallsteps.students.loading import load_student
 from smallsteps.training.reinforce import (
     PromptOrder,
@@ -27,7 +27,7 @@ SETTINGS = ReinforceSettings(
 
 
 def roll(samples=4):
-    return roller(PROMPTS, samples, Decoding(max_new_tokens=6, temperature=1.0, seed=3))
+    return Roller(PROMPTS, samples, Decoding(max_new_tokens=6, temperature=1.0, seed=3))
 
 
 def rewards_only(values):

@@ -52,7 +52,7 @@ def check_recipe(
     if not data_is_there:
         _check_files(recipe)
     causal = _check_student(recipe)
-    check_engine(recipe.evaluation, causal)
+    check_engine("evaluation", recipe.evaluation, causal)
     check_trackers(recipe.train.report_to)
     if "gamma" in recipe.sweep and task.select is None:
         raise RecipeError(

@@ -347,7 +347,7 @@ class TrainingJob:
         limit = train.source_limit if train.overlong in ("few", "error") else None
         evaluation = self.recipe.evaluation
         return SolveSettings(
-            **dict(evaluation.writing()),
+            **dict(evaluation.writing(evaluation.batch_size)),
             source_limit=None if self.untrained else limit,
             lenient=self.untrained,
             stop_repetition=self.untrained or evaluation.stop_repetition,

@@ -23,7 +23,7 @@ from smallsteps.experiment.cautions import few_chains, few_problems
 from smallsteps.experiment.check import check_chain_arms, plan_chain_arms
 from smallsteps.experiment.comparisons import compare_arms, compare_further
 from smallsteps.experiment.data import RunData, load_data
-from smallsteps.experiment.engines import logging_server
+from smallsteps.experiment.engines import logging_answers
 from smallsteps.experiment.fail_points import fail_point
 from smallsteps.experiment.folder import RunFolder, complete, run_folder
 from smallsteps.experiment.further import counted_once
@@ -123,7 +123,7 @@ def _run_arms(
 ) -> Results | None:
     """All arms at all seeds, graded and compared; None: `only` some, and others lack grades."""
     check_recipe(recipe, access, data_is_there=complete(folder.path / "data"))
-    recipe = logging_server(recipe, folder.path)
+    recipe = logging_answers(recipe, folder.path)
     data = load_data(recipe, folder, needs_chains(recipe), needs_rationales(recipe), listener.say)
     student = base_student(recipe, data, folder)
     lab = Lab(recipe, folder, data, student, listener, access, command=command)

@@ -8,8 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from smallsteps.config import Count, Name, Seed, Settings
-from smallsteps.generation.generator import EngineSettings
-from smallsteps.generation.server_settings import ServerSettings
+from smallsteps.generation.writer_settings import WriterSettings
 from smallsteps.students.settings import BUNDLED
 
 
@@ -62,7 +61,7 @@ class DataSettings(Settings):
         return content
 
 
-class EvaluationSettings(Settings):
+class EvaluationSettings(WriterSettings):
     """How arms are graded."""
 
     batch_size: Count = 128
@@ -83,21 +82,4 @@ class EvaluationSettings(Settings):
     """End chains that run in a circle, in all arms alike, exams included."""
     engine: Literal["local", "vllm"] = "local"
     """What writes the answers of causal students, exams included: this process, or a vLLM server
-    that is started with their weights. Measurements during a training and rollouts are local."""
-    server: ServerSettings | None = None
-    """How that server is started, where not by `vllm serve`; of the engine `vllm` only."""
-
-    def effects(self) -> dict[str, Any]:
-        """Without the engine where it is the local one: runs from before it was a key keep their
-        digest. A server that is not named is the default one."""
-        content = super().effects()
-        if self.engine == "local":
-            del content["engine"], content["server"]
-        else:
-            content["server"] = self.writing().server.effects()
-        return content
-
-    def writing(self) -> EngineSettings:
-        """How students write answers."""
-        server = self.server or ServerSettings()
-        return EngineSettings(engine=self.engine, batch_size=self.batch_size, server=server)
+    that is started with their weights. Measurements during a training are local."""

@@ -214,6 +214,17 @@ class Engine(Generator, Protocol):
         ...
 
 
+@runtime_checkable
+class Renewable(Engine, Protocol):
+    """An engine that can stay open while its student is trained."""
+
+    def renew(self) -> None:
+        """What is requested from now on is written with the student's weights as they are now. Said
+        before the first request too, so that the engine leaves the student where it is and room for
+        its training beside it."""
+        ...
+
+
 def run_session(
     session: Session, requests: Iterable[Request], progress: Callable[[int], None] | None = None
 ) -> Iterator[Reply]:

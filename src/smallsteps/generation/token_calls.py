@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,24 @@ class TokenCalls:
                 raise EngineError(f"{self.base_url}: {reason}, {failed} calls")
             await asyncio.sleep(min(30.0, 0.25 * 2**failed))
 
+    async def load_weights(self, folder: str) -> None:
+        """The server writes with the weights in `folder` from now on, and forgets what it read with
+        others. No request may be under way. Raises EngineError."""
+        order = {"method": "reload_weights", "kwargs": {"weights_path": folder}}
+        for path, body in (("collective_rpc", order), ("reset_prefix_cache", {})):
+            url = f"{self.base_url.removesuffix('/v1')}/{path}"
+            try:
+                response = await post(self.client, url, "", body, self.timeout)
+            except Unanswered as unanswered:
+                self.check()
+                raise EngineError(f"{url}: {unanswered}") from None
+            if response.status != 200 or _has_failed(response):
+                self.check()
+                raise EngineError(
+                    f"{url}: the server took no new weights, status {response.status}: "
+                    f"{_refusal(response)} (expected: vLLM, such as 0.32, in its development mode)"
+                )
+
     async def _attempt(self, body: Mapping[str, Any]) -> WrittenIds | str:
         """The continuation; or why it did not come, "" where the server was busy."""
         try:
@@ -159,6 +178,13 @@ def _logprobs(choice: Mapping[str, Any], ids: list[int]) -> tuple[float, ...]:
     if len(values) != len(ids):
         raise ValueError(f"{len(values)} log-probabilities for {len(ids)} tokens")
     return values
+
+
+def _has_failed(response: Response) -> bool:
+    """Whether a body says `"success": false`."""
+    with suppress(Unreadable, AttributeError):
+        return parsed(response.body.decode(errors="replace")).get("success") is False
+    return False
 
 
 def _refusal(response: Response) -> str:

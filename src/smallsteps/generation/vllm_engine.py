@@ -6,7 +6,10 @@ as ids, so that no text is cut into tokens twice. `Request.stop` is asked when a
 what follows the token at which it says yes is cut off (`plain.cut`).
 
 Requests go out at once, `batch_size` at a time: chains do not wait for each other. One request
-brings one sample, with a seed that depends on (seed, request id, sample)."""
+brings one sample, with a seed that depends on (seed, request id, sample).
+
+While a student is trained, the server stays and takes new weights (`renew`) from a folder, which
+only a server in vLLM's development mode does."""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 
@@ -35,6 +39,7 @@ from smallsteps.generation.generator import (
 )
 from smallsteps.generation.post import open_client
 from smallsteps.generation.sampling import ReplyRow, new_rows
+from smallsteps.generation.served_weights import save_served
 from smallsteps.generation.server_process import ServerProcess, free_port
 from smallsteps.generation.token_calls import TokenCalls, WrittenIds
 from smallsteps.generation.token_requests import body_of, check_logprobs, reply_of
@@ -42,8 +47,9 @@ from smallsteps.students.student import Student
 from smallsteps.students.weights import DTYPES
 
 SERVED_NAME = "student"
-MEMORY, MEMORY_OF_HALF = "0.9", "0.45"
-"""Share of a card's memory for a server; for that of one half of a pair."""
+MEMORY, MEMORY_OF_HALF, MEMORY_BESIDE_TRAINING = "0.9", "0.45", "0.3"
+"""Share of a card's memory for a server; for that of one half of a pair; for one beside the
+training of the student."""
 LAUNCH = frozenset(
     {
         *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "ROLE_NAME"),
@@ -67,6 +73,8 @@ class VllmEngine:
         self._thread = threading.Thread(target=self._loop.run_forever, name="vllm", daemon=True)
         self._process: ServerProcess | None = None
         self._device = student.device
+        self._trained = False
+        self._weights: Path | None = None
         self.calls: TokenCalls | None = None
         self.model = ""
         """The server's name for the student."""
@@ -107,33 +115,58 @@ class VllmEngine:
             self.close()
             raise
 
+    def renew(self) -> None:
+        """From now on the server writes with the weights as they are now. The student stays on its
+        card, of which the server gets a smaller share. Raises EngineError."""
+        self._trained = True
+        if self.calls is None:
+            return
+        assert self._weights is not None, "check_renewed refuses servers that run already"
+        old = self._weights
+        self._weights = old.with_name(f"{SERVED_NAME}-{uuid4().hex[:8]}")
+        save_served(self.student, self._weights, renewed=True)
+        try:
+            self.run(self.calls.load_weights(str(self._weights))).result()
+        except EngineError as error:
+            raise self._with_log(error) from None
+        shutil.rmtree(old, ignore_errors=True)
+
     def _started(self, port: int) -> ServerProcess:
         """The server's process, given the weights. On a GPU it gets the student's card, whose
-        memory the student leaves for as long as the engine is open."""
+        memory the student leaves for as long as the engine is open, unless it is trained."""
         server, student = self.settings.server, self.student
         folder = Path(tempfile.mkdtemp(prefix="smallsteps-weights-"))
+        self._weights = folder / SERVED_NAME
         try:
-            student.save(folder / SERVED_NAME)
+            save_served(student, self._weights, self._trained)
             words = server.words(
                 {
-                    "folder": str(folder / SERVED_NAME),
+                    "folder": str(self._weights),
                     "port": str(port),
                     "name": SERVED_NAME,
                     "dtype": dtype_name(student, self.settings),
                     "length": str(student.max_source_tokens or "auto"),
-                    "memory": MEMORY_OF_HALF if _is_half(student) else MEMORY,
+                    "memory": self._memory(),
                 }
             )
             environment = server_environment()
+            if self._trained:
+                environment["VLLM_SERVER_DEV_MODE"] = "1"  # or it takes no new weights
             if self._device.type == "cuda":
                 environment["CUDA_VISIBLE_DEVICES"] = visible_card(self._device.index or 0)
-                student.model.to("cpu")
+                if not self._trained:
+                    student.model.to("cpu")
                 torch.cuda.empty_cache()
             say(f"starting {words[0]} for {student.name}")
             return ServerProcess(words, folder, server.log, environment)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def _memory(self) -> str:
+        if self._trained:
+            return MEMORY_BESIDE_TRAINING
+        return MEMORY_OF_HALF if _is_half(self.student) else MEMORY
 
     async def _connect(self, url: str) -> None:
         client = open_client(url)
@@ -179,7 +212,7 @@ class VllmEngine:
         if self._process is not None:
             self._process.stop()
             self._process = None
-            if self._device.type == "cuda":
+            if self._device.type == "cuda" and not self._trained:
                 self.student.model.to(self._device)
 
     async def _end(self) -> None:

@@ -113,7 +113,7 @@ def reinforce(
     config asks for and smallsteps does not do."""
     out = Path(out)
     sharding_of_launch()  # what cannot be done is refused before anything is written
-    identity = [settings.model_dump(), seed, prompts, digest, student.weights_digest()]
+    identity = [settings.effects(), seed, prompts, digest, student.weights_digest()]
     if dtype_of_launch() is not None:
         identity.append(dtype_of_launch())
     text = json.dumps(identity, sort_keys=True)

@@ -31,6 +31,18 @@ def test_a_device_that_is_not_there_shows_before_anything_is_read(recipe_of, run
     assert not server.bodies
 
 
+def test_rollouts_that_no_server_can_write_show_before_the_first_call(
+    recipe_of, run_recipe, tmp_path, server
+):
+    content = guided_content(tmp_path / "replies.sqlite")["guided"]
+    guided = {**content, "reinforce": {**content["reinforce"], "engine": "vllm"}}
+    with pytest.raises(RecipeError, match=r"^guided\.reinforce\.engine=vllm writes for causal stu"):
+        run_recipe(recipe_of(guided=guided))
+    assert not server.bodies
+    refined_by_nobody = recipe_of(guided=guided, arms=["guided-standard", "guided-distilled"])
+    assert run_recipe(refined_by_nobody, "other").arms
+
+
 def test_a_judge_that_is_none_shows_before_the_first_call(recipe_of, run_recipe, tmp_path, server):
     load_student("bundled").save(tmp_path / "t5")
     guided = guided_content(tmp_path / "replies.sqlite")["guided"]

@@ -8,8 +8,23 @@ from smallsteps.errors import RecipeError
 from smallsteps.experiment.method import method_of
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.recipe_schema import recipe_schema
-from smallsteps.methods.guided.config import METHOD, arm_names, guided_parts, guided_students
+from smallsteps.methods.guided.config import (
+    METHOD,
+    RefinementSettings,
+    arm_names,
+    guided_parts,
+    guided_students,
+)
 from tiny_guided import guided_content
+
+
+def test_rollouts_of_a_server_have_log_probabilities_and_a_local_engine_has_no_effect() -> None:
+    with pytest.raises(
+        RecipeError, match=r"temperature: a vLLM server gives .* at 1 only, got 0\.7"
+    ):
+        RefinementSettings(engine="vllm", temperature=0.7)
+    assert not {"engine", "server"} & RefinementSettings(temperature=0.7).effects().keys()
+    assert RefinementSettings(engine="vllm").effects()["engine"] == "vllm"
 
 
 def test_a_text_as_the_judge_is_its_name(tmp_path):

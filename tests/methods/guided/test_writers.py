@@ -10,7 +10,7 @@ from smallsteps.errors import DataError
 from smallsteps.report.page import write_page
 from smallsteps.tasks.files import write_rows
 from tiny_guided import facts_reader, guided_content, name_rows, names_reader
-from tiny_runs import lasting, rows_of
+from tiny_runs import TINY_STUDENT, lasting, rows_of
 
 
 def test_every_student_is_chosen_on_validation_and_no_step_is_a_candidate_too(
@@ -52,6 +52,25 @@ def test_wrong_replies_are_not_learnt_and_unfiltered_learns_them(
         for kind in ("unfiltered", "distilled")
     }
     assert examples["unfiltered"] < examples["distilled"], "the same budget on more examples"
+
+
+def test_rollouts_of_a_server_refine_as_often_as_the_run_is_made(
+    recipe_of, run_recipe, tmp_path, servers
+):
+    arms = ["guided-standard", "guided-both"]
+    rolls = {"engine": "vllm", "server": {"command": "true {folder} --port {port}"}}
+    content = guided_content(tmp_path / "replies.sqlite")
+    guided = {"reinforce": {**content["guided"]["reinforce"], **rolls, "steps": 3}}
+    student = {"scratch": {**TINY_STUDENT, "architecture": "causal"}}
+    recipe = recipe_of(arms=arms, guided={**content["guided"], **guided}, student=student)
+    results = [lasting(run_recipe(recipe, name)) for name in ("run", "again")]
+    assert results[0] == results[1]
+    assert servers.logs == [tmp_path / name / "server.log" for name in ("run", "again")]
+    orders = [body.get("method") for body in servers.servers[0].bodies]
+    assert orders.count("reload_weights") == 2, "one for each step but the first"
+    (curves,) = tmp_path.glob("run/seed0/both/run/curves.jsonl")
+    gaps = [row["engine_gap"] for row in rows_of(curves)]
+    assert len(gaps) == 3 and max(gaps) < 1e-4
 
 
 def test_rationales_of_the_data_are_learnt_and_the_reader_is_not_asked_for_them(

@@ -9,6 +9,7 @@ from smallsteps.errors import DataError, RecipeError, StudentError
 from smallsteps.experiment.arm import ChainArm
 from smallsteps.experiment.beforehand import check_prompt_files, check_served
 from smallsteps.experiment.data import RunData
+from smallsteps.experiment.engines import check_engine
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.generation.access import Access
 from smallsteps.generation.chat_models import is_local, served_url
@@ -37,6 +38,8 @@ def check(
     """Raises UserError where judge, encoder or reader cannot be used as the recipe says."""
     settings = recipe.section(GuidedSettings)
     _check_judge(settings, access)
+    if set(_students(names)) & REFINEMENTS.keys():
+        check_engine("guided.reinforce", settings.reinforce, causal)
     reader = settings.reader
     check_prompt_files("guided.reader", reader, PROMPTS)
     trained = reader.name == "trained"

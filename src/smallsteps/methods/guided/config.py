@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from smallsteps.config import LARGEST_COUNT, Count, Name, Settings, Temperature
 from smallsteps.experiment.method import Method
 from smallsteps.generation.settings import CallSettings
+from smallsteps.generation.writer_settings import WriterSettings
 from smallsteps.quality.settings import JudgeSettings
 from smallsteps.training.settings import ReinforceSettings
 
@@ -111,13 +112,25 @@ class RewardSettings(Settings):
         return self
 
 
-class RefinementSettings(ReinforceSettings, RewardSettings):
+class RefinementSettings(ReinforceSettings, RewardSettings, WriterSettings):
     """The refinement of the distilled student by reinforcement learning."""
 
     temperature: Temperature = 1.0
     """Sampling temperature of the rollouts."""
     reward: Literal["balanced", "paper"] = "balanced"
     """Reward of the arm `guided-both`."""
+    engine: Literal["local", "vllm"] = "local"
+    """What writes the rollouts: this process, or, for causal students, a vLLM server that is started
+    with their weights and takes the new ones in each step."""
+
+    @model_validator(mode="after")
+    def _has_log_probabilities(self) -> Self:
+        if self.engine == "vllm" and self.temperature != 1:
+            raise ValueError(
+                f"temperature: a vLLM server gives log-probabilities at 1 only, got "
+                f"{self.temperature:g}. Type temperature=1 or engine=local."
+            )
+        return self
 
 
 def _by_name(judge: Any) -> Any:

@@ -1,43 +1,63 @@
-"""Writes rollouts of a student with the local engine, for reinforcement learning."""
+"""Writes rollouts of a student, for reinforcement learning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
+from types import TracebackType
 
 from smallsteps import team
+from smallsteps.errors import EngineError, RecipeError
 from smallsteps.generation.engine import open_engine
-from smallsteps.generation.generator import Decoding, EngineSettings, Request
+from smallsteps.generation.generator import Decoding, Engine, EngineSettings, Renewable, Request
+from smallsteps.generation.token_requests import check_logprobs
 from smallsteps.students.student import Student
-from smallsteps.training.rollouts import Roll, Rollout
+from smallsteps.training.policy import target_log_probs
+from smallsteps.training.rollouts import Rollout
+
+Prompt = tuple[str, Sequence[int]]
+"""(id, ids that the student reads)."""
+CHECKED = 4
+"""Rollouts of each step that are compared with the student, where a server wrote them."""
+LARGEST_GAP = 0.1
+"""Nats a token by which a server's log-probabilities may differ from the student's."""
 
 
-def roller(
-    prompts: Sequence[tuple[str, Sequence[int]]],
-    samples: int,
-    decoding: Decoding,
-    batch_size: int = 64,
-) -> Roll:
-    """Writes `samples` rollouts of each prompt, given as (id, ids). What is drawn in a step depends
-    on its number, the prompt and the sample alone; the decoding's seed tells runs apart."""
+class Roller:
+    """Writes `samples` rollouts of each prompt: a `Roll`. What is drawn in a step depends on its
+    number, the prompt and the sample alone; the decoding's seed tells runs apart.
 
-    def roll(student: Student, step: int, numbers: Sequence[int]) -> list[list[Rollout]]:
-        step_decoding = Decoding(
-            max_new_tokens=decoding.max_new_tokens,
-            temperature=decoding.temperature,
-            top_k=decoding.top_k,
-            top_p=decoding.top_p,
-            seed=decoding.seed * 1_000_003 + step,
-            logprobs=True,
-        )
-        chosen = [prompts[number] for number in numbers]
-        sources = {id: tuple(source) for id, source in chosen}
-        # a new engine in each step: it takes the weights as they are now
-        engine = open_engine(student, EngineSettings(batch_size=batch_size))
+    A server (engine `vllm`) is started by the first step, takes the student's weights anew in each
+    further one, and ends with `close`, which a `with` statement calls. Raises RecipeError where the
+    engine cannot write rollouts."""
 
-        def write(share: Sequence[tuple[str, Sequence[int]]]) -> list[list[Rollout]]:
-            requests = [Request(id, source, samples) for id, source in share]
+    def __init__(
+        self,
+        prompts: Sequence[Prompt],
+        samples: int,
+        decoding: Decoding,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self.prompts, self.samples = prompts, samples
+        self.decoding = decoding.changed(logprobs=True)
+        self.settings = settings or EngineSettings(batch_size=64)
+        if self.settings.engine == "vllm":
+            check_logprobs(self.decoding)
+            check_renewed(self.settings)
+        self._engine: Engine | None = None
+        self._student: Student | None = None
+
+    def __call__(self, student: Student, step: int, numbers: Sequence[int]) -> list[list[Rollout]]:
+        """The groups of the prompts with these numbers, written with the weights as they are now.
+        Raises EngineError."""
+        decoding = self.decoding.changed(seed=self.decoding.seed * 1_000_003 + step)
+
+        def write(share: Sequence[Prompt]) -> list[list[Rollout]]:
+            requests = [Request(id, source, self.samples) for id, source in share]
+            sources = {id: tuple(source) for id, source in share}
             groups: dict[str, dict[int, Rollout]] = {id: {} for id, _ in share}
-            for reply in engine.generate(requests, step_decoding):
+            engine = self._open(student)
+            for reply in engine.generate(requests, decoding):
                 finished = reply.finished == "end"
                 target = (*reply.ids, student.end_id) if finished else reply.ids
                 groups[reply.id][reply.sample] = Rollout(
@@ -49,8 +69,64 @@ def roller(
                     finished=finished,
                     logprobs=reply.logprobs,
                 )
-            return [[groups[id][sample] for sample in range(samples)] for id, _ in share]
+            written = [[groups[id][sample] for sample in range(self.samples)] for id, _ in share]
+            if isinstance(engine, Renewable):
+                check_written_by(student, [group[0] for group in written[:CHECKED]], step)
+            return written
 
-        return team.share_out(chosen, write)
+        return team.share_out([self.prompts[number] for number in numbers], write)
 
-    return roll
+    def _open(self, student: Student) -> Engine:
+        """An engine that has the weights as they are now: the one that is open where it can take
+        them, else a new one."""
+        engine = self._engine
+        if engine is None or student is not self._student or not isinstance(engine, Renewable):
+            self.close()
+            engine = self._engine = open_engine(student, self.settings)
+            self._student = student
+        if isinstance(engine, Renewable):
+            engine.renew()
+        return engine
+
+    def close(self) -> None:
+        """Ends a server. The next step would start another one."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = self._student = None
+
+    def __enter__(self) -> Roller:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def check_written_by(student: Student, rollouts: Sequence[Rollout], step: int) -> None:
+    """Raises EngineError where a server's log-probabilities are not the student's: it did not take
+    the weights that it was given. Reduced precision moves them by some hundredths of a nat."""
+    rollouts = [rollout for rollout in rollouts if rollout.target]
+    own = target_log_probs(student, [(rollout.source, rollout.target) for rollout in rollouts])
+    gaps = [
+        abs(sum(rollout.logprobs) - logprob) / len(rollout.target)
+        for rollout, logprob in zip(rollouts, own, strict=True)
+    ]
+    if gaps and fmean(gaps) > LARGEST_GAP:
+        raise EngineError(
+            f"step {step + 1}: what the server wrote has log-probabilities that are "
+            f"{fmean(gaps):.2g} nats a token from the student's: it does not write with the "
+            "student's weights. Use another version of the server, or engine local."
+        )
+
+
+def check_renewed(settings: EngineSettings) -> None:
+    """Raises RecipeError where a server would not get new weights."""
+    if settings.server.base_url is not None:
+        raise RecipeError(
+            f"rollouts at {settings.server.base_url}: a server that runs already would not get the "
+            "weights of each step. Leave the URL out: a server is started."
+        )

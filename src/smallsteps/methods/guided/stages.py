@@ -103,7 +103,8 @@ class GuidedStages:
                 temperature=self.settings.temperature if samples > 1 else 0.0,
                 seed=seed,
             )
-            with closing(open_engine(student, recipe.evaluation.writing())) as engine:
+            writing = recipe.evaluation.writing(recipe.evaluation.batch_size)
+            with closing(open_engine(student, writing)) as engine:
                 engine.start()
                 began = perf_counter()
                 written = write_rationales(student, problems, task, decoding, samples, engine)

@@ -18,6 +18,7 @@ from pathlib import Path
 from smallsteps.errors import DataError
 from smallsteps.evaluation.grade import grade
 from smallsteps.experiment.data import read_json_lines
+from smallsteps.experiment.engines import logging_server
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of
 from smallsteps.experiment.trained import Trained
@@ -43,7 +44,7 @@ from smallsteps.methods.guided.method import (
 from smallsteps.methods.guided.rationales import predictions_of
 from smallsteps.methods.guided.reader import Reader, ReaderQuestion
 from smallsteps.methods.guided.reward import Likelihood, Rewarder
-from smallsteps.methods.guided.roller import roller
+from smallsteps.methods.guided.roller import Roller
 from smallsteps.quality.rated import References
 from smallsteps.quality.scorer import Scorer
 from smallsteps.records import Chain, Problem
@@ -219,22 +220,25 @@ class Writers:
                 self.reader,
                 self.likelihood,
             )
-            reinforce(
-                student,
-                len(prompts),
-                roller(prompts, refinement.samples, decoding, lab.recipe.evaluation.batch_size),
-                rewarder,
-                settings,
-                folder / "run",
-                metric=self._usefulness,
-                progress=lambda done, total, row: lab.reporter.advance(
-                    f"reinforcing {label}", done, total, f"reward {row.get('reward', 0.0):.3f}"
-                ),
-                digest=f"{name}/{kind}",
-                seed=seed,
-                micro_batch_tokens=lab.recipe.train.micro_batch_tokens,
-                say=lab.reporter.say,
-            )
+            writing = refinement.writing(lab.recipe.evaluation.batch_size)
+            writing = writing.changed(server=logging_server(writing.server, lab.run.path))
+            with Roller(prompts, refinement.samples, decoding, writing) as roll:
+                reinforce(
+                    student,
+                    len(prompts),
+                    roll,
+                    rewarder,
+                    settings,
+                    folder / "run",
+                    metric=self._usefulness,
+                    progress=lambda done, total, row: lab.reporter.advance(
+                        f"reinforcing {label}", done, total, f"reward {row.get('reward', 0.0):.3f}"
+                    ),
+                    digest=f"{name}/{kind}",
+                    seed=seed,
+                    micro_batch_tokens=lab.recipe.train.micro_batch_tokens,
+                    say=lab.reporter.say,
+                )
 
         folder = lab.run.stage(f"seed{seed}/{name}", make, keep=True)
         result = read_reinforced(folder / "run")
