@@ -34,9 +34,18 @@ def linear(weight: Tensor, dtype: torch.dtype, bias: Tensor | None = None) -> Li
     added = None if bias is None else bias.detach().to(dtype)
     if dtype is torch.float32 and weight.numel() > LARGEST_COPY:
         return lambda x: F.linear(x, weight, added)
-    layouts = dtype in (torch.float32, torch.bfloat16) and torch.backends.mkldnn.is_available()
-    if layouts and weight.device.type == "cpu":
+    if weight.device.type == "cpu" and has_layouts(dtype):
         # what torch.compile's freezing does; there is no public name for it
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, added, "none", [], "")
     return lambda x: F.linear(x, weight, added)
+
+
+def has_layouts(dtype: torch.dtype) -> bool:
+    """Whether this CPU has products with weights laid out for them: in bfloat16 not without AVX-512
+    or its like."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    if dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype is torch.float32

@@ -120,8 +120,8 @@ class RefinementSettings(ReinforceSettings, RewardSettings, WriterSettings):
     reward: Literal["balanced", "paper"] = "balanced"
     """Reward of the arm `guided-both`."""
     engine: Literal["local", "vllm"] = "local"
-    """What writes the rollouts: this process, or, for causal students, a vLLM server that is started
-    with their weights and takes the new ones in each step."""
+    """What writes the rollouts: this process, or, for causal students, a vLLM server that is
+    started with their weights and takes the new ones in each step."""
 
     @model_validator(mode="after")
     def _has_log_probabilities(self) -> Self:
