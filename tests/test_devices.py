@@ -7,11 +7,10 @@ from smallsteps.devices import (
     MAX_THREADS,
     check_device,
     check_threads,
-    failures_named,
     move_to,
     resolve_device,
 )
-from smallsteps.errors import DeviceError, DeviceMemoryError, RecipeError
+from smallsteps.errors import RecipeError
 
 
 @pytest.fixture(params=[0, 2])
@@ -109,73 +108,3 @@ def test_threads_that_torch_cannot_have_are_refused(threads):
 def test_threads_of_a_larger_machine_are_allowed():
     for threads in (None, 1, 128):
         check_threads(threads)
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "why"),
-    [
-        (
-            torch.AcceleratorError,
-            "CUDA error: device-side assert triggered\nCUDA kernel errors might be reported late.",
-            "CUDA error: device-side assert triggered",
-        ),
-        (RuntimeError, "CUDA error: unspecified launch failure", None),
-        (RuntimeError, "HIP error: no device", None),
-        (
-            RuntimeError,
-            "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(handle)`",
-            None,
-        ),
-        (RuntimeError, "the CUDA-capable device is lost", None),
-        (RuntimeError, "No CUDA GPUs are available", None),
-    ],
-)
-def test_a_gpu_that_fails_is_one_line_that_names_it(monkeypatch, kind, text, why):
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "NVIDIA H100")
-    with pytest.raises(DeviceError) as failed, failures_named():
-        raise kind(text)
-    assert str(failed.value) == (
-        f"the GPU cuda:1 (NVIDIA H100) failed ({why or text}). What is done is kept. To continue, "
-        "run the same command again; if the GPU fails again, see what nvidia-smi says, or use "
-        "another one."
-    )
-
-
-def test_a_gpu_of_which_torch_tells_nothing_is_named_as_far_as_it_can_be(monkeypatch):
-    def gone(*_):
-        raise RuntimeError("CUDA error: no device")
-
-    monkeypatch.setattr(torch.cuda, "current_device", gone)
-    with (
-        pytest.raises(DeviceError, match=r"^the GPU failed \(CUDA error: no device\)\."),
-        failures_named(),
-    ):
-        gone()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError("CUDA error: out of memory"),
-    ],
-)
-def test_memory_that_runs_out_says_what_to_lower(error):
-    message = (
-        r"^the GPU has too little memory\. .*--batch-size, .*--set train\.micro_batch_tokens\)"
-    )
-    with pytest.raises(DeviceMemoryError, match=message), failures_named():
-        raise error
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "shapes do not match",
-        "NCCL error in: x.cpp, unhandled cuda error. CUDA error: peer",
-    ],
-)
-def test_other_errors_are_no_failures_of_a_gpu(text):
-    with pytest.raises(RuntimeError, match="^" + text.split(".")[0]), failures_named():
-        raise RuntimeError(text)

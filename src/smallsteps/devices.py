@@ -7,18 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from smallsteps.errors import DeviceError, DeviceMemoryError, RecipeError, nearest
+from smallsteps.errors import RecipeError, nearest
 
-_FAILED = re.compile(
-    r"(?P<why>(?:CUDA|HIP)(?: driver)? error: [^\n]*"
-    r"|[^\n]*(?:device-side assert|unspecified launch failure|device is lost|GPU is lost"
-    r"|No CUDA GPUs are available)[^\n]*)"
-)
-"""What torch says of a GPU that fails while it is used."""
 AnyModel = TypeVar("AnyModel", bound=Any)
 """A torch module."""
 
@@ -72,42 +64,6 @@ def resolve_device(name: str, flag: str = "--device") -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-@contextmanager
-def failures_named() -> Iterator[None]:
-    """Raises DeviceError where a GPU fails or goes while the block runs, DeviceMemoryError where it
-    has too little memory. A connection between processes that breaks is another thing."""
-    try:
-        yield
-    except RuntimeError as error:
-        text = str(error)
-        if "CUDA out of memory" in text or "CUDA error: out of memory" in text:
-            raise DeviceMemoryError(
-                f"{_device_in_use()} has too little memory. What is done is kept. Work on fewer at "
-                "a time (answers: --batch-size, --set evaluation.batch_size; training: --set "
-                "train.micro_batch_tokens), or end other programs on it; then run the same command "
-                "again."
-            ) from error
-        failure = _FAILED.search(text)
-        if failure is None or "NCCL" in text:
-            raise
-        why = failure["why"].strip().rstrip(".")
-        raise DeviceError(
-            f"{_device_in_use()} failed ({why}). What is done is kept. To continue, run the same "
-            "command again; if the GPU fails again, see what nvidia-smi says, or use another one."
-        ) from error
-
-
-def _device_in_use() -> str:
-    """The GPU of this process, as far as torch still tells."""
-    import torch
-
-    try:
-        number = torch.cuda.current_device()
-        return f"the GPU cuda:{number} ({torch.cuda.get_device_name(number)})"
-    except (RuntimeError, AssertionError):  # it is gone, or torch never had one
-        return "the GPU"
 
 
 def move_to(model: AnyModel, device: str) -> AnyModel:

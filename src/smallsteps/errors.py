@@ -9,8 +9,10 @@
     │   ├── EngineError      the server of an engine does not start, ends, or refuses a request
     │   ├── TrainingError    the examples cannot be trained on
     │   │   └── DivergenceError  the loss is no number any more
-    │   ├── DeviceError      a GPU fails or is gone while it is used
-    │   ├── DeviceMemoryError    a GPU has too little memory
+    │   ├── MachineError     the machine fails below the work: the same command goes on
+    │   │   ├── DeviceError        a GPU fails or is gone while it is used
+    │   │   ├── DeviceMemoryError  a GPU has too little memory
+    │   │   └── DiskError          a disk is full, or refuses a file
     │   ├── RunFolderError   an output folder belongs to something else, or is damaged
     │   └── UploadError      the Hub cannot be reached, or refuses an upload
     └── InternalError        a bug of smallsteps, exit code 1
@@ -65,12 +67,20 @@ class DivergenceError(TrainingError):
     """Training diverged: the loss is no number any more."""
 
 
-class DeviceError(UserError):
+class MachineError(UserError):
+    """The machine fails below the work. What is done is kept: the same command goes on."""
+
+
+class DeviceError(MachineError):
     """A GPU fails or is gone while it is used."""
 
 
-class DeviceMemoryError(UserError):
+class DeviceMemoryError(MachineError):
     """A GPU has too little memory."""
+
+
+class DiskError(MachineError):
+    """A disk is full, or refuses a file."""
 
 
 class RunFolderError(UserError):

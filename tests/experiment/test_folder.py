@@ -12,7 +12,13 @@ from contextlib import contextmanager
 import pytest
 
 from smallsteps.disk import write_text
-from smallsteps.errors import DataError, RunFolderError
+from smallsteps.errors import (
+    DataError,
+    DeviceError,
+    DeviceMemoryError,
+    DiskError,
+    RunFolderError,
+)
 from smallsteps.experiment import folder as folder_module
 from smallsteps.experiment.folder import complete, run_folder
 from smallsteps.experiment.recipe import make_recipe
@@ -421,6 +427,12 @@ def test_a_folder_that_came_to_nothing_by_the_users_mistake_is_free_again(tmp_pa
     assert not list(tmp_path.iterdir()), "the parents that were made go as well"
     with opened(tmp_path, "another recipe"):
         pass
+
+
+@pytest.mark.parametrize("kind", [DeviceError, DeviceMemoryError, DiskError])
+def test_a_folder_stays_where_the_machine_failed_before_any_training(tmp_path, kind):
+    fail(tmp_path, kind("the GPU failed"))
+    assert complete(tmp_path / "run" / "arms/direct/data"), "the same command goes on"
 
 
 @pytest.mark.parametrize("link", [False, True])

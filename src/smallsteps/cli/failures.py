@@ -6,10 +6,8 @@ Also lets standard output and error print any text, whatever their encoding lack
 from __future__ import annotations
 
 import codecs
-import errno
 import io
 import os
-import re
 import sys
 import time
 import traceback
@@ -17,22 +15,11 @@ import traceback
 import typer
 
 from smallsteps import team
-from smallsteps.errors import SmallstepsError
+from smallsteps.errors import DiskError, SmallstepsError
 
 INTERRUPTED = 130
 LET_THE_FIRST_SPEAK = 5.0
 """Seconds that a process of a launch waits before it says why it failed."""
-DISK_ERRORS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EIO,
-    errno.EFBIG,
-    errno.ENAMETOOLONG,
-}
-"""Errors of a disk that no check beforehand can exclude."""
 _USAGE_ERROR = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
 )
@@ -46,6 +33,8 @@ def failed(error: Exception) -> int:
     if team.rank() > 0:
         # the first process may say the same, and then this one is stopped meanwhile
         time.sleep(LET_THE_FIRST_SPEAK)
+    if isinstance(error, DiskError):  # it may be that of standard output
+        _drop_output()
     if isinstance(error, SmallstepsError):
         _print_error(str(error), "error" if error.exit_code == 2 else "internal error")
         return error.exit_code
@@ -62,28 +51,9 @@ def failed(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has closed the pipe
         _drop_output()
         return 1
-    if fault := _disk_fault(error):
-        _drop_output()
-        _print_error(f"{fault}. The work so far is kept. To continue, run the same command again.")
-        return 2
     traceback.print_exc()
     _print_error("please report the lines above", "a bug of smallsteps")
     return 1
-
-
-def _disk_fault(error: Exception) -> str:
-    """What a disk refused; empty where the error has another reason. Weights are written by Rust
-    (safetensors), which names the number of the error, and by C++ (torch), which says where the
-    file broke off."""
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}" if error.errno in DISK_ERRORS else ""
-    number = re.search(r"\(os error (\d+)\)$", str(error))
-    if number and int(number[1]) in DISK_ERRORS:
-        return os.strerror(int(number[1]))
-    if "inline_container" in str(error) and "unexpected pos" in str(error):
-        return os.strerror(errno.ENOSPC)
-    return ""
 
 
 def _expected_number(cause: BaseException | None) -> str:

@@ -29,8 +29,8 @@ from smallsteps.cli.commands.show import show
 from smallsteps.cli.commands.solve import solve
 from smallsteps.cli.commands.teach import teach
 from smallsteps.cli.failures import INTERRUPTED, failed, print_anything
-from smallsteps.devices import failures_named
 from smallsteps.errors import RecipeError, similar
+from smallsteps.faults import faults_named
 
 COMMANDS = (
     demo,
@@ -151,13 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_anything()
     hook, sys.unraisablehook = sys.unraisablehook, _repeat_swallowed_interrupt
     try:
-        with failures_named():
+        with faults_named():
             code = app(
                 args=None if arguments is None else list(arguments),
                 prog_name="smallsteps",
                 standalone_mode=False,
             )
-        sys.stdout.flush()  # so that a full disk shows before the exit code is decided
+            sys.stdout.flush()  # so that a full disk shows before the exit code is decided
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except SystemExit as stop:

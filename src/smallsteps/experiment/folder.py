@@ -39,7 +39,7 @@ from smallsteps.disk import (
     write_manifest,
     write_text,
 )
-from smallsteps.errors import RunFolderError, UserError
+from smallsteps.errors import MachineError, RunFolderError, UserError
 from smallsteps.experiment.fail_points import fail_point
 from smallsteps.experiment.growing import Growth
 from smallsteps.experiment.ownership import (
@@ -65,8 +65,8 @@ def run_folder(
 
     Raises RunFolderError, with nothing written, where the folder belongs to another recipe, holds
     files of others, or another process works in it by a smaller recipe. A UserError in the block
-    before any training removes what was made here, so that the corrected command finds the folder
-    free.
+    before any training, other than a fault of the machine, removes what was made here, so that the
+    corrected command finds the folder free.
     """
     workers = Workers(path, digest, reporter or Silent())
     fresh, new_folders = False, list[Path]()
@@ -101,6 +101,8 @@ def run_folder(
         run = RunFolder(path, digest, workers, team.from_first(enter))
         try:
             yield run
+        except MachineError:  # no mistake in the command: typed again, it goes on
+            raise
         except UserError:
             if fresh:
                 run.remove_failed(new_folders)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smallsteps import team
-from smallsteps.devices import failures_named, resolve_device
+from smallsteps.devices import resolve_device
 from smallsteps.errors import RunFolderError, counted
 from smallsteps.experiment.arm import Arm, ChainArm, MethodRun
 from smallsteps.experiment.beforehand import check_only, check_recipe
@@ -60,12 +60,14 @@ from smallsteps.experiment.sweeps import check_counts
 from smallsteps.experiment.time_taken import TimeTaken
 from smallsteps.experiment.why import explain
 from smallsteps.experiment.why_results import WhyResults
+from smallsteps.faults import names_faults
 from smallsteps.generation.access import Access
 from smallsteps.students.scratch import from_scratch
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import contradictions
 
 
+@names_faults
 def run(
     recipe: Recipe | str,
     out: Path | str,
@@ -87,7 +89,7 @@ def run(
     recipe = of_launch(load_recipe(recipe) if isinstance(recipe, str) else recipe)
     check_only(recipe, only)
     team.join(resolve_device(recipe.student.device, "student.device"))
-    with team.losses(), failures_named():
+    with team.losses():
         return _run(recipe, Path(out), reporter, command, access or Access(), only)
 
 

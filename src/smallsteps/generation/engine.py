@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smallsteps.errors import RecipeError, nearest
+from smallsteps.faults import names_faults
 from smallsteps.generation.generator import Engine, EngineSettings, Generator
 from smallsteps.generation.graph_engine import GraphEngine
 from smallsteps.generation.local import LocalEngine
@@ -24,6 +25,7 @@ ENGINES: dict[str, Callable[[Student, EngineSettings], Generator]] = {
 }
 
 
+@names_faults
 def open_engine(student: Student, settings: EngineSettings | None = None) -> Engine:
     """An engine that writes with the student's weights as they are now.
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from smallsteps.errors import DataError, StudentError
+from smallsteps.faults import names_faults
 from smallsteps.generation.draft import ChainDraft, GivenPrefix
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding
@@ -28,6 +29,7 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 
 
+@names_faults
 def solve(
     student: Student | DualStudent,
     problems: Sequence[Problem],
@@ -144,6 +146,7 @@ class StudentWithTask:
         return next(solve(self.student, [problem], self.task, self.settings(), decoding))
 
 
+@names_faults
 def load_with_task(
     folder: str | Path, *, task: Task | str | None = None, device: str = "auto", dtype: str = "auto"
 ) -> StudentWithTask:

@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 
 from smallsteps.disk import CARD, atomic_folder, read_object
 from smallsteps.errors import RecipeError, StudentError, nearest
+from smallsteps.faults import names_faults
 from smallsteps.outputs import check_output_folder, writing
 from smallsteps.publishing.run_cards import card_of_run
 from smallsteps.publishing.run_of_student import example_question, run_folder_of
@@ -196,6 +197,7 @@ def write_export(plan: ExportPlan) -> Path:
     return plan.to
 
 
+@names_faults
 def export(student: Student | DualStudent | str | Path, to: Path | str, form: str = "hf") -> Path:
     """Writes a student, or the best one of a run, into the folder `to`; returns it. form: `hf`,
     `ollama` or `vllm`. A student in memory is saved first, its LoRA adapters merged. Raises

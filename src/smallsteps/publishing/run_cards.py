@@ -21,6 +21,7 @@ from smallsteps.experiment.recipe import applicable_content
 from smallsteps.experiment.result_record import Figure
 from smallsteps.experiment.results import ArmResult, Results, read_results
 from smallsteps.experiment.score_results import FurtherResult
+from smallsteps.faults import names_faults
 from smallsteps.publishing.run_of_student import example_question, run_folder_of
 from smallsteps.report.arm_texts import arm_text
 from smallsteps.report.formats import metric_title, number
@@ -54,6 +55,7 @@ _PATH = re.compile(
 )
 
 
+@names_faults
 def write_cards(run_folder: Path | str) -> list[Path]:
     """Writes the card of every student of a finished run; returns their paths. Folders that were
     deleted are left out. Raises RunFolderError where the folder is no finished run."""

@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from smallsteps.errors import DataError
+from smallsteps.faults import names_faults
 from smallsteps.quality.aspects import ASPECTS, Aspect
 from smallsteps.quality.evidence import Evidence
 from smallsteps.quality.judges import AspectJudge, Judge, Similarity
@@ -56,6 +57,7 @@ class Scorer:
     aspects: Collection[str] | None = None
     """The aspects that are measured, the others are None; None: all."""
 
+    @names_faults
     def score(
         self, items: Sequence[Rated], progress: Callable[[int], None] | None = None
     ) -> list[Quality]:

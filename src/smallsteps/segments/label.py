@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from smallsteps.errors import DataError, RecipeError
+from smallsteps.faults import names_faults
 from smallsteps.records import Chain, Kind, Segment
 from smallsteps.segments.chunks import chunks
 from smallsteps.segments.score import Conditioning, Reduce, Scores
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from smallsteps.students.student import Student
 
 
+@names_faults
 def segment_chains(
     chains: Sequence[Chain],
     strategy: str | Strategy | ChainFunction,

@@ -15,8 +15,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from smallsteps.devices import failures_named
 from smallsteps.errors import DeviceError, DeviceMemoryError
+from smallsteps.faults import faults_named
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, Reply, Request, Session
 from smallsteps.records import Kind
@@ -172,7 +172,7 @@ class Worker:
         while self._wait_for_work():
             for lane in self._lanes.values():
                 try:
-                    with failures_named():
+                    with faults_named():
                         lane.step()
                 except DeviceError as error:
                     self._break(error)
@@ -188,7 +188,7 @@ class Worker:
             while self._calls:
                 function, future = self._calls.popleft()
                 try:
-                    with failures_named():
+                    with faults_named():
                         future.set_result(function())
                 except DeviceError as error:
                     self._break(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from smallsteps.disk import atomic_folder
+from smallsteps.faults import names_faults
 from smallsteps.records import Kind
 from smallsteps.students.card import origin_of, write_card
 from smallsteps.students.drive import DRIVE_FILE, Drive
@@ -35,6 +36,7 @@ class DualStudent:
         """The student that writes segments of `kind`."""
         return self.es if kind == "ES" else self.as_
 
+    @names_faults
     def save(self, folder: Path | str) -> Path:
         """Write `es/` and `as/` (Hugging Face folders), the pair's `smallsteps.json`, and model
         cards."""

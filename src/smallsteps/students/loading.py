@@ -11,6 +11,7 @@ import torch
 
 from smallsteps.devices import move_to, resolve_device
 from smallsteps.errors import StudentError, nearest
+from smallsteps.faults import names_faults
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.students.dual import DualStudent
 from smallsteps.students.lora import LoraSettings, add_lora
@@ -72,6 +73,7 @@ def _is_pair(folder: Path) -> bool:
         return False
 
 
+@names_faults
 def load_student(
     name_or_folder: str | Path,
     *,

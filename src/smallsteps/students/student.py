@@ -22,6 +22,7 @@ import torch
 
 from smallsteps.disk import atomic_folder
 from smallsteps.errors import DataError, InternalError, StudentError
+from smallsteps.faults import names_faults
 from smallsteps.records import Kind
 from smallsteps.students.card import write_card
 from smallsteps.students.characters import MARKERS, SPACE_TOKEN, CharacterMap
@@ -324,6 +325,7 @@ class Student:
         """Fingerprint of the weights (see `weights.weights_digest`)."""
         return weights_digest(self.model)
 
+    @names_faults
     def save(self, folder: Path | str) -> Path:
         """Write a Hugging Face folder with `smallsteps.json` and a model card. It appears whole or
         not at all."""

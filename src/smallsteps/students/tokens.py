@@ -25,6 +25,7 @@ import torch
 from tokenizers import AddedToken
 
 from smallsteps.errors import StudentError
+from smallsteps.faults import names_faults
 from smallsteps.students.characters import MARKERS, SPACE_TOKEN
 from smallsteps.students.drive import Drive
 from smallsteps.students.student import Student
@@ -78,6 +79,7 @@ def _survives(student: Student, character: str) -> bool:
     return all(student.text(student.encode(probe)) == probe for probe in probes)
 
 
+@names_faults
 def prepare(
     student: Student,
     task: Task | str,

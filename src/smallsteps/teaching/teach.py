@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from smallsteps.faults import names_faults
 from smallsteps.tasks.base import Task
 from smallsteps.teaching.filtering import FilteredReply, filter_reply
 from smallsteps.teaching.lessons import Lesson, Teacher
@@ -16,6 +17,7 @@ Progress = Callable[[int, int], None]
 """Called with (replies so far, replies of this turn)."""
 
 
+@names_faults
 def teach(
     lessons: Sequence[Lesson],
     teacher: Teacher,

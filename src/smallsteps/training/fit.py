@@ -23,6 +23,7 @@ import torch.distributed as dist
 
 from smallsteps import team
 from smallsteps.errors import InternalError, TrainingError
+from smallsteps.faults import names_faults
 from smallsteps.records import Example
 from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
@@ -48,6 +49,7 @@ from smallsteps.training.trainer_arguments import isolated, trainer_arguments
 from smallsteps.training.updates import TrainingInputs
 
 
+@names_faults
 def fit(
     student: Student,
     train: Collection[Example],

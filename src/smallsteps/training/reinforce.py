@@ -34,6 +34,7 @@ import torch
 
 from smallsteps import team
 from smallsteps.errors import InternalError
+from smallsteps.faults import names_faults
 from smallsteps.students.student import Student
 from smallsteps.training.accelerate_config import dtype_of_launch, sharding_of_launch
 from smallsteps.training.checkpoints import (
@@ -84,6 +85,7 @@ class Reinforced:
     """A row per step."""
 
 
+@names_faults
 def reinforce(
     student: Student,
     prompts: int,

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from smallsteps.errors import RecipeError, TeacherError
+from smallsteps.faults import names_faults
 from smallsteps.generation.generator import (
     ChatGenerator,
     Decoding,
@@ -89,6 +90,7 @@ class Reader:
     """Prompt for reasoning and prediction in one go."""
     decoding: Decoding = field(default_factory=lambda: Decoding(max_new_tokens=32))
 
+    @names_faults
     def answers(
         self,
         questions: Sequence[ReaderQuestion],

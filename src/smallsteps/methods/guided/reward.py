@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from smallsteps.errors import RecipeError
+from smallsteps.faults import names_faults
 from smallsteps.generation.generator import Messages
 from smallsteps.methods.guided.config import REWARDED, RewardSettings
 from smallsteps.methods.guided.rationales import regroup
@@ -131,6 +132,7 @@ class Rewarder:
         rollouts = [rollout for group in groups for rollout in group]
         return regroup(self.rewards(rollouts), groups)
 
+    @names_faults
     def rewards(self, rollouts: Sequence[Rollout]) -> list[Rewarded]:
         """The reward of each rollout with its parts, in order."""
         places = [place for place, rollout in enumerate(rollouts) if self._passes(rollout)]
