@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
+from smallsteps.errors import TrainingError
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.roller import Roller
 from smallsteps.training.learner import Learner
 from smallsteps.training.policy import Policy
+from smallsteps.training.rollout_batches import WrittenRow
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
 from smallsteps.training.settings import ReinforceSettings
 
@@ -21,6 +25,12 @@ SETTINGS = ReinforceSettings(
 def rollouts_of(student):
     roll = Roller(PROMPTS, SETTINGS.samples, Decoding(max_new_tokens=6, temperature=1.0, seed=3))
     return roll(student, 0, range(len(PROMPTS)))
+
+
+def written_of(student, groups):
+    """The rollouts as a learner reads them."""
+    rollouts = [rollout for group in groups for rollout in group]
+    return [WrittenRow(n, encode_rollout(rollout, student)) for n, rollout in enumerate(rollouts)]
 
 
 def share_of_odd(rollout):
@@ -91,6 +101,89 @@ def test_small_micro_batches_give_the_update_of_one_batch(tiny, estimator):
         weights.append(torch.cat([p.detach().flatten() for p in student.model.parameters()]))
     assert torch.allclose(*weights, atol=1e-4)
     assert rows[0] == pytest.approx(rows[1], rel=1e-3, abs=1e-5)
+
+
+def limited(monkeypatch, learner, most, calls=None):
+    """Lets memory run out where the learner's policy reads more than `most` padded tokens, or, with
+    `calls`, in its calls of these numbers alone."""
+    forward, count = Policy.forward, itertools.count(1)
+
+    def held(self, batch):
+        if self is not learner.plain:
+            return forward(self, batch)
+        number = next(count)
+        if batch.padded_tokens > most and (calls is None or number in calls):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return forward(self, batch)
+
+    monkeypatch.setattr(Policy, "forward", held)
+
+
+def learnt(learner, groups, steps=2):
+    """The weights after some steps, and the rows of the steps."""
+    rewards = [[share_of_odd(r) for r in group] for group in groups]
+    rows = [learner.learn(groups, rewards, step).row for step in range(steps)]
+    weights = [p.detach().flatten() for p in learner.student.model.parameters()]
+    return torch.cat(weights), rows
+
+
+@pytest.mark.parametrize("style", ["t5-scaled", "llama"])
+def test_out_of_memory_halves_the_micro_batches_and_loses_nothing(tiny, monkeypatch, style):
+    """The weights are those of a learner that had the smaller micro-batches from the start, bit by
+    bit: memory runs out where the first step reads its rollouts."""
+    found = []
+    for tokens in (240, 120, 60):
+        student = tiny(style)
+        groups = rollouts_of(student)
+        learner = Learner(student, SETTINGS.changed(epochs=2), tokens)
+        with monkeypatch.context() as patch:
+            limited(patch, learner, 60)
+            weights, rows = learnt(learner, groups)
+        assert learner.size.tokens == 60
+        smaller = [row.pop("micro_batch_tokens", None) for row in rows]
+        assert smaller == [None if tokens == 60 else 60, None]
+        found.append((weights, rows))
+    for weights, rows in found[:2]:
+        assert torch.equal(weights, found[2][0]) and rows == found[2][1]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "update"), [("rloo", 0), ("rloo", 1), ("ppo", 0), ("ppo", 1), ("dpo", 0)]
+)
+def test_memory_that_runs_out_in_an_update_gives_the_same_gradient(
+    tiny, monkeypatch, estimator, update
+):
+    """Also in a later update of a step, whose student is no longer the one that was read, and when
+    some of the gradient is there already."""
+    settings = SETTINGS.changed(estimator=estimator, epochs=update + 1)
+    found = []
+    for fails in (True, False):
+        student = tiny("t5-scaled")
+        groups = rollouts_of(student)
+        learner = descending(student, settings, 100 if fails else 50)
+        learner.highest_rates = [0.01]
+        with torch.no_grad():
+            rewards = [[share_of_odd(r) for r in group] for group in groups]
+            passes = len(learner._read([*written_of(student, groups)]))
+        assert passes > 1
+        with monkeypatch.context() as patch:
+            if fails:  # in the last pass of the update
+                limited(patch, learner, 0, {passes * (update + 2)})
+            row = learner.learn(groups, rewards, step=0).row
+        assert row.pop("micro_batch_tokens", 50) == 50
+        found.append((torch.cat([p.detach().flatten() for p in student.model.parameters()]), row))
+    (mine, row), (theirs, wanted) = found
+    assert torch.allclose(mine, theirs, atol=1e-5)
+    assert row == pytest.approx(wanted, rel=1e-3, abs=1e-5)
+
+
+def test_out_of_memory_with_one_rollout_says_what_to_do(tiny, monkeypatch):
+    learner = Learner(student := tiny("t5-scaled"), SETTINGS, 100)
+    limited(monkeypatch, learner, 0)
+    with pytest.raises(
+        TrainingError, match=r"a single sequence of \d+ tokens\. Let it write less \(max_new_tokens"
+    ):
+        learnt(learner, rollouts_of(student))
 
 
 def test_rollouts_without_a_token_are_left_out(tiny):

@@ -31,6 +31,57 @@ def test_micro_batches_are_halved_until_one_sequence_does_not_fit():
     assert size.tokens == 100
 
 
+def attempts_that_fit(size, tokens):
+    """An attempt that needs `tokens`, and the sizes at which it was made."""
+    made = []
+
+    def attempt():
+        made.append(size.tokens)
+        if size.tokens > tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return "done"
+
+    return attempt, made
+
+
+def test_an_attempt_is_made_again_with_half_the_tokens_until_it_fits():
+    size = MicroBatchSize(400)
+    attempt, made = attempts_that_fit(size, 120)
+    assert size.fitting(attempt, 90, CPU) == "done" and made == [400, 200, 100]
+    assert size.fitting(attempt, 90, CPU) == "done" and made[3:] == [100], "it stays small"
+    attempt, made = attempts_that_fit(size, 10)
+    with pytest.raises(TrainingError, match="with a single sequence of 90 tokens"):
+        size.fitting(attempt, 90, CPU)
+    assert made == [100, 50]
+
+
+def test_all_try_again_where_memory_runs_out_in_another_process(monkeypatch):
+    size, answers = MicroBatchSize(400), iter([False, True])
+    attempt, made = attempts_that_fit(size, 400)
+    monkeypatch.setattr("smallsteps.training.memory.all_agree", lambda *_: next(answers))
+    assert size.fitting(attempt, 90, CPU) == "done" and made == [400, 200]
+
+
+def test_other_errors_end_the_attempts():
+    def broken():
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        MicroBatchSize(400).fitting(broken, 90, CPU)
+
+
+def test_weights_in_shards_end_the_attempts_by_what_to_lower():
+    size = MicroBatchSize(400, "take a smaller student")
+    attempt, made = attempts_that_fit(size, 10)
+    line = (
+        r"^out of memory in step 3\. With FSDP .* lower micro_batch_tokens \(400\), take a smaller "
+        r"student\.$"
+    )
+    with pytest.raises(TrainingError, match=line):
+        size.fitting(attempt, 90, CPU, "step 3")
+    assert made == [400]
+
+
 @pytest.mark.parametrize(
     ("error", "missing"),
     [

@@ -13,8 +13,8 @@ import torch
 from smallsteps.students.student import Student
 from smallsteps.training.batches import micro_batches
 from smallsteps.training.losses import SummedLoss
-from smallsteps.training.memory import MicroBatchSize, out_of_memory
-from smallsteps.training.processes import all_agree, from_first, sum_over_processes
+from smallsteps.training.memory import MicroBatchSize
+from smallsteps.training.processes import from_first, sum_over_processes
 from smallsteps.training.updates import Updates
 
 Measure = Callable[[Student], float]
@@ -58,20 +58,18 @@ class Evaluator:
     def _validation_loss(self) -> float:
         """Mean cross-entropy (nats) over all counted validation tokens, over all processes."""
         validation = self.updates.job.checked.validation
-        rows = list(validation)[self.rank :: self.world]
-        while True:
-            total, complete = torch.zeros((), device=self.device, dtype=torch.float64), True
-            try:
-                with torch.no_grad():
-                    for batch in micro_batches(rows, self.size.tokens, self.device.type):
-                        total += self.loss_model(self.updates.batch(batch).to(self.device))
-            except RuntimeError as error:
-                if not out_of_memory(error):
-                    raise
-                complete = False
-            if all_agree(complete, self.device):
-                break
-            self.size.halve(max(row.tokens for row in validation), self.device)
+        every = list(validation)
+        rows = every[self.rank :: self.world]
+
+        def summed() -> torch.Tensor:
+            total = torch.zeros((), device=self.device, dtype=torch.float64)
+            with torch.no_grad():
+                for batch in micro_batches(rows, self.size.tokens, self.device.type):
+                    total += self.loss_model(self.updates.batch(batch).to(self.device))
+            return total
+
+        longest = max(row.tokens for row in every)
+        total = self.size.fitting(summed, longest, self.device)
         sum_over_processes([total])
         return float(total.item()) / self.updates.weight(validation)
 

@@ -16,16 +16,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from smallsteps.errors import TrainingError
 from smallsteps.training.batches import Batch, Encoded, level, micro_batches, share
 from smallsteps.training.compiling import CompiledBlocks, refusal_of
 from smallsteps.training.contrast import ContrastItem
 from smallsteps.training.contrast_batches import ContrastBatch
 from smallsteps.training.contrast_losses import ContrastSums
 from smallsteps.training.losses import SummedLoss
-from smallsteps.training.memory import MicroBatchSize, out_of_memory
+from smallsteps.training.memory import MicroBatchSize
 from smallsteps.training.packing import attending_to_rows, packed_batches
-from smallsteps.training.processes import all_agree, seed_of, sum_over_processes
+from smallsteps.training.processes import seed_of, sum_over_processes
 from smallsteps.training.sharding import Shards
 from smallsteps.training.updates import Update, Updates
 
@@ -50,8 +49,6 @@ class Gradient:
     """Language-model loss, divided by the update's normaliser."""
     contrast: Tensor
     """All but the first of `ContrastSums`."""
-    complete: bool = True
-    """False: memory ran out on the way."""
 
 
 class Accumulator:
@@ -82,15 +79,17 @@ class Accumulator:
         be compiled."""
         update = self.updates.update(number)
         self.loss_model.train()
-        while True:
+
+        def attempt() -> Gradient:
+            self.loss_model.zero_grad()
             torch.manual_seed(seed_of(self.updates.job.checked.plan.seed, number, self.rank))
             gradient = self._accumulate(update)
-            if gradient.complete and is_asynchronous(self.device):
+            if is_asynchronous(self.device):
                 self.prepare(number + 1)
-            if all_agree(gradient.complete, self.device):
-                break
-            self.loss_model.zero_grad()
-            self.size.halve(update.longest, self.device)
+            return gradient
+
+        place = f"update {number + 1}" if self.shards else None
+        gradient = self.size.fitting(attempt, update.longest, self.device, place)
         gradients = [p.grad for p in self.loss_model.parameters() if p.grad is not None]
         summed = [] if self.shards else gradients  # in shards, FSDP has summed them
         sum_over_processes([*summed, gradient.loss, gradient.contrast])
@@ -103,8 +102,7 @@ class Accumulator:
             self._ahead = (number, self.size.tokens, passes)
 
     def _accumulate(self, update: Update) -> Gradient:
-        """Forward and backward of each micro-batch of this process's members of an update. Raises
-        TrainingError where memory runs out with weights in shards."""
+        """Forward and backward of each micro-batch of this process's members of an update."""
         gradient = Gradient(torch.zeros((), device=self.device), torch.zeros(4, device=self.device))
         try:
             with self._compiled():
@@ -113,16 +111,7 @@ class Accumulator:
         except RuntimeError as error:
             if (refusal := refusal_of(error)) is not None:
                 raise refusal from None
-            if not out_of_memory(error):
-                raise
-            if self.shards:
-                # the others wait for this pass, so none can begin the update again
-                raise TrainingError(
-                    f"out of memory in update {update.number + 1}. With FSDP micro-batches do not "
-                    f"shrink by themselves: lower micro_batch_tokens ({self.size.tokens}), or set "
-                    "gradient_checkpointing."
-                ) from None
-            gradient.complete = False
+            raise
         return gradient
 
     def _compiled(self) -> AbstractContextManager[None]:

@@ -10,10 +10,9 @@ by `reinforce.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +20,19 @@ from torch import Tensor, nn
 from smallsteps import team
 from smallsteps.students.student import Student
 from smallsteps.training.accelerate_config import dtype_of_launch, sharding_of_launch
-from smallsteps.training.batches import Encoded, level, micro_batches, share
-from smallsteps.training.estimators import ESTIMATORS, Advantages, Step
-from smallsteps.training.memory import fitting_tokens
-from smallsteps.training.policy import Policy, PolicySums, Tokens, policy_loss
+from smallsteps.training.batches import level, micro_batches, share
+from smallsteps.training.estimators import ESTIMATORS, Step
+from smallsteps.training.memory import MicroBatchSize, fitting_tokens
+from smallsteps.training.policy import Policy, PolicySums, policy_loss
 from smallsteps.training.processes import least, place_in_launch, sum_over_processes
+from smallsteps.training.rollout_batches import (
+    NOWHERE,
+    LearnBatches,
+    ReadBatch,
+    WrittenRow,
+    estimated_batches,
+    known_of,
+)
 from smallsteps.training.rollouts import Rollout, batch_of, encode_rollout
 from smallsteps.training.settings import ReinforceSettings
 from smallsteps.training.sharding import (
@@ -37,8 +44,10 @@ from smallsteps.training.sharding import (
     whole_weights,
 )
 
-NOWHERE = -1
-"""Place of a row that does not count."""
+Value = TypeVar("Value")
+
+MORE_ROOM = "let it write less (max_new_tokens), or take a smaller student"
+"""What helps where memory does not suffice for one rollout."""
 
 
 class Learned(NamedTuple):
@@ -50,57 +59,13 @@ class Learned(NamedTuple):
     """Why training must end here; None: it goes on."""
 
 
-@dataclass(frozen=True)
-class ReadBatch:
-    """Rollouts that go through the model together, and what was read of them before the updates."""
+class _Work(NamedTuple):
+    """Where a learner is."""
 
-    places: list[int]
-    """Place of each among all rollouts of the step."""
-    rows: list[Encoded]
-    old: Tensor
-    """Log-probability of each written token under the student, float32 [tokens]."""
-    reference: Tensor
-    """The same under the frozen reference."""
-    values: Tensor | None
-    """Value of each token, with a value head."""
-
-    @property
-    def lengths(self) -> list[int]:
-        """Written tokens of each rollout."""
-        return [row.loss_tokens for row in self.rows]
-
-    @property
-    def counts(self) -> bool:
-        """False: this pass is made only because other processes make one."""
-        return self.places != [NOWHERE]
-
-
-@dataclass(frozen=True)
-class _Written:
-    """A rollout with a token."""
-
-    place: int
-    """Among all rollouts of the step."""
-    encoded: Encoded
-
-    @property
-    def source(self) -> Sequence[int]:
-        return self.encoded.source
-
-    @property
-    def target(self) -> Sequence[int]:
-        return self.encoded.target
-
-
-class Known(NamedTuple):
-    """What the estimate needs of one rollout."""
-
-    place: int
-    length: int
-    log_ratio: float
-    """log pi - log pi_ref, nats."""
-    values: Tensor | None
-    """Of its tokens, on the CPU, with a value head."""
+    step: int
+    """Counted from 0."""
+    longest: int
+    """Tokens of the longest rollout, in all processes."""
 
 
 class Learner:
@@ -110,7 +75,7 @@ class Learner:
         self, student: Student, settings: ReinforceSettings, micro_batch_tokens: int | None
     ) -> None:
         """Puts the student into evaluation mode: dropout is off in rollouts and updates alike.
-        micro_batch_tokens: None: what the device holds."""
+        micro_batch_tokens: None: what the device holds; they become fewer where memory runs out."""
         self.student, self.settings = student, settings
         self.estimator = ESTIMATORS[settings.estimator]
         self.rank, self.world = place_in_launch()
@@ -128,7 +93,7 @@ class Learner:
         if micro_batch_tokens is None:
             fitting = fitting_tokens(student, self.plain, student.device)
             micro_batch_tokens = least(fitting, student.device)
-        self.micro_batch_tokens = micro_batch_tokens
+        self.size = MicroBatchSize(micro_batch_tokens, MORE_ROOM)
         if self.shards and sharding:
             self.policy = self.shards.twin
             self.shards.split(self.policy, sharding, dtype)
@@ -163,14 +128,23 @@ class Learner:
     def learn(
         self, groups: Sequence[Sequence[Rollout]], rewards: Sequence[Sequence[float]], step: int
     ) -> Learned:
-        """All updates of step `step` (counted from 0) on its rollouts and their rewards."""
+        """All updates of step `step` (counted from 0) on its rollouts and their rewards.
+
+        Raises TrainingError if memory does not suffice for a single rollout."""
         rollouts = [rollout for group in groups for rollout in group]
-        batches = self._read(rollouts)
-        tokens = self._estimate(batches, rewards)
+        written = [
+            WrittenRow(place, encode_rollout(rollout, self.student))
+            for place, rollout in enumerate(rollouts)
+            if rollout.target
+        ]
+        before = self.size.tokens
+        work = _Work(step, max((row.encoded.tokens for row in written), default=0))
+        batches = self._fitting(work, lambda: self._read(written))
+        learnt = self._estimate(batches, rewards)
         row = self._engine_gap(batches, rollouts)
         count = sum(len(rollout.target) for rollout in rollouts)
         for epoch in range(self.settings.epochs):
-            sums, norm = self._gradient(batches, tokens)
+            sums, norm = self._gradient(work, learnt)
             loss = float(sums.loss)
             if not torch.isfinite(sums.loss) or not torch.isfinite(norm):
                 return Learned(
@@ -180,6 +154,8 @@ class Learner:
                 )
             self._apply(step)
             row |= self._figures(sums, float(norm), count, epoch)
+        if self.size.tokens < before:
+            row["micro_batch_tokens"] = self.size.tokens
         if row["kl"] > self.settings.kl_limit:
             return Learned(
                 row,
@@ -189,14 +165,18 @@ class Learner:
             )
         return Learned(row, None)
 
+    def _fitting(self, work: _Work, attempt: Callable[[], Value]) -> Value:
+        """What `attempt` returns, with micro-batches that the memory holds."""
+        place = f"step {work.step + 1}" if self.shards else None
+        return self.size.fitting(attempt, work.longest, self.student.device, place)
+
     # ---- before the updates ----
 
-    def _read(self, rollouts: Sequence[Rollout]) -> list[ReadBatch]:
-        """This process's micro-batches of rollouts of like length. Rollouts without a token are
-        left out."""
+    def _read(self, written: Sequence[WrittenRow]) -> list[ReadBatch]:
+        """This process's micro-batches of rollouts of like length."""
         batches = []
         with torch.no_grad():
-            for chosen in self._passes(rollouts):
+            for chosen in self._passes(written):
                 rows = [row.encoded for row in chosen]
                 batch = batch_of(rows, self.student)
                 old, values = self.policy(batch)
@@ -205,33 +185,28 @@ class Learner:
                 batches.append(ReadBatch(places, rows, old, reference, values))
         return batches
 
-    def _passes(self, rollouts: Sequence[Rollout]) -> list[list[_Written]]:
+    def _passes(self, written: Sequence[WrittenRow]) -> list[list[WrittenRow]]:
         """Rows of each pass that this process makes; the passes of those that share weights are
         equally many, and where it has nothing to do in one, its row has the place `NOWHERE`."""
-        written = [
-            _Written(place, encode_rollout(rollout, self.student))
-            for place, rollout in enumerate(rollouts)
-            if rollout.target
-        ]
         device_type = self.student.device.type
         shares = [share(written, rank, self.world) for rank in range(self.world)]
         if self.world == 1:
-            shares = [written]
-        batches = [micro_batches(rows, self.micro_batch_tokens, device_type) for rows in shares]
+            shares = [list(written)]
+        batches = [micro_batches(rows, self.size.tokens, device_type) for rows in shares]
         count = max(map(len, batches)) if self.shards else len(batches[self.rank])
         shortest = min(written, key=lambda row: row.encoded.tokens, default=None)
-        spare = None if shortest is None else _Written(NOWHERE, shortest.encoded)
+        spare = None if shortest is None else WrittenRow(NOWHERE, shortest.encoded)
         return [rows for rows, _ in level(batches[self.rank], count, spare)]
 
     def _estimate(
         self, batches: Sequence[ReadBatch], rewards: Sequence[Sequence[float]]
-    ) -> list[Tokens]:
-        """What the loss needs of each batch's tokens: estimated from the rollouts of all
+    ) -> LearnBatches:
+        """The batches with what the loss needs of their tokens: estimated from the rollouts of all
         processes."""
         table = torch.tensor(rewards, dtype=torch.float64)
         log_ratios = torch.zeros(table.numel())
         read = team.from_all(
-            [known for batch in batches if batch.counts for known in _known(batch)]
+            [known for batch in batches if batch.counts for known in known_of(batch)]
         )
         every = [known for of_process in read for known in of_process]
         for known in every:
@@ -245,23 +220,30 @@ class Learner:
         )
         estimated = self.estimator.estimate(step, self.settings)
         before = sum(known.length for of_process in read[: self.rank] for known in of_process)
-        return _split(estimated, before, batches)
+        return LearnBatches(estimated_batches(estimated, before, batches), self.size.tokens)
 
     # ---- the updates ----
 
-    def _gradient(
-        self, batches: Sequence[ReadBatch], tokens: Sequence[Tokens]
-    ) -> tuple[PolicySums, Tensor]:
-        """Accumulate the gradient over all batches. Returns the sums and the gradient's norm before
-        clipping."""
+    def _gradient(self, work: _Work, learnt: LearnBatches) -> tuple[PolicySums, Tensor]:
+        """The gradient over all batches of all processes. Returns the sums and the gradient's norm
+        before clipping."""
+        sums = self._fitting(work, lambda: self._accumulate(learnt))
+        summed = torch.stack(sums).to(self.student.device)
+        sum_over_processes([summed, *([] if self.shards else self._gradients())])
+        limit = self.settings.max_grad_norm or float("inf")
+        norm: Any = torch.nn.utils.clip_grad_norm_(self.trained, limit)
+        return PolicySums(*summed.cpu()), norm.full_tensor() if self.shards else norm
+
+    def _accumulate(self, learnt: LearnBatches) -> PolicySums:
+        """Forward and backward of this process's rollouts, in micro-batches of the size of now."""
         settings = self.settings
         self.optimizer.zero_grad()
         sums = PolicySums(*(torch.zeros(()) for _ in PolicySums._fields))
-        for batch, batch_tokens in zip(batches, tokens, strict=True):
+        for batch in learnt.within(self.size.tokens, self.student.device.type).batches:
             logprobs, values = self.policy(batch_of(batch.rows, self.student))
             batch_sums = policy_loss(
                 logprobs,
-                batch_tokens,
+                batch.tokens,
                 clip=settings.clip,
                 kl=settings.kl if self.estimator.kl_penalty else 0.0,
                 values=values,
@@ -272,11 +254,7 @@ class Learner:
                 sums = sums.plus(batch_sums)
             else:
                 (0.0 * batch_sums.loss).backward()
-        summed = torch.stack(sums).to(self.student.device)
-        sum_over_processes([summed, *([] if self.shards else self._gradients())])
-        limit = settings.max_grad_norm or float("inf")
-        norm: Any = torch.nn.utils.clip_grad_norm_(self.trained, limit)
-        return PolicySums(*summed.cpu()), norm.full_tensor() if self.shards else norm
+        return sums
 
     def _gradients(self) -> list[Tensor]:
         """Of all weights; 0 where this process had nothing that reaches one."""
@@ -334,33 +312,3 @@ class Learner:
         if self.policy.value is not None:
             figures["value_error"] = float(sums.value) / tokens
         return figures
-
-
-def _known(batch: ReadBatch) -> list[Known]:
-    """What is known of the rollouts of a batch."""
-    ratios = [d.sum().float().item() for d in (batch.old - batch.reference).split(batch.lengths)]
-    values: Sequence[Tensor | None] = [None] * len(ratios)
-    if batch.values is not None:
-        values = batch.values.cpu().split(batch.lengths)
-    return [Known(*row) for row in zip(batch.places, batch.lengths, ratios, values, strict=True)]
-
-
-def _split(estimated: Advantages, before: int, batches: Sequence[ReadBatch]) -> list[Tokens]:
-    """The estimate of all tokens, per batch, on its device; before: number of tokens of other
-    processes that stand before this one's. Nothing is to be learnt from a batch that does not
-    count."""
-    split = []
-    for batch in batches:
-        none = torch.zeros_like(batch.old)
-        tokens = Tokens(batch.old, batch.reference, none, none, none)
-        if batch.counts:
-            part = slice(before, before + len(batch.old))
-            before += len(batch.old)
-            returns = none if estimated.returns is None else estimated.returns[part].to(batch.old)
-            tokens = tokens._replace(
-                advantages=estimated.advantages[part].to(batch.old),
-                weights=estimated.weights[part].to(batch.old),
-                returns=returns,
-            )
-        split.append(tokens)
-    return split

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,10 @@ from torch import Tensor, nn
 from smallsteps.errors import TrainingError
 from smallsteps.students.student import Student
 from smallsteps.training.batches import Encoded, collate
+from smallsteps.training.processes import all_agree
 from smallsteps.training.settings import CPU_TOKENS
+
+Value = TypeVar("Value")
 
 GPU_TOKENS = 32_768
 """The most padded tokens at once on a GPU that the user did not ask for."""
@@ -20,6 +24,8 @@ SHARE_OF_MEMORY = 0.6
 keep for the backward pass. The rest is for what both need in passing."""
 OPTIMIZER_BYTES = 12
 """A trained weight's gradient and its two moments of AdamW, in float32."""
+MORE_ROOM = "set gradient_checkpointing, use dtype bfloat16, or lower source_limit and target_limit"
+"""What helps in a training on examples where memory does not suffice for one of them."""
 PROBE_LENGTH, PROBE_ROWS = 256, (2, 6)
 """Rows of two micro-batches that are read to see what a token takes."""
 
@@ -29,15 +35,46 @@ class MicroBatchSize:
     """Padded tokens that go through the model at once."""
 
     tokens: int
+    more_room: str = MORE_ROOM
+    """What helps where they cannot become fewer."""
+
+    def fitting(
+        self,
+        attempt: Callable[[], Value],
+        longest: int,
+        device: torch.device,
+        in_shards: str | None = None,
+    ) -> Value:
+        """What `attempt` returns. Where memory runs out, in this process or another one, all
+        processes try again with half the tokens.
+
+        longest: tokens of the longest sequence. in_shards: what the processes are at, where they
+        share weights: then others wait within a pass, so that none can begin again. Raises
+        TrainingError there, and where memory does not suffice for a single sequence."""
+        while True:
+            complete = True
+            try:
+                value = attempt()
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if in_shards is not None:
+                    raise TrainingError(
+                        f"out of memory in {in_shards}. With FSDP micro-batches do not shrink by "
+                        f"themselves: lower micro_batch_tokens ({self.tokens}), {self.more_room}."
+                    ) from None
+                complete = False
+            if all_agree(complete, device):
+                return value
+            self.halve(longest, device)
 
     def halve(self, longest: int, device: torch.device) -> None:
         """Halves it and frees what the device has cached. Raises TrainingError where micro-batches
         hold one sequence already; `longest`: tokens of the longest."""
         if self.tokens < longest:
+            advice = self.more_room[:1].upper() + self.more_room[1:]
             raise TrainingError(
-                f"out of memory with a single sequence of {longest} tokens. Set "
-                "gradient_checkpointing, use dtype bfloat16, or lower source_limit and "
-                "target_limit."
+                f"out of memory with a single sequence of {longest} tokens. {advice}."
             )
         self.tokens //= 2
         if device.type == "cuda":

@@ -108,11 +108,11 @@ def reinforce(
     the result at once. digest: fingerprint of everything else that determines the run (data,
     reward). say: receives a line if files in `out` were damaged and training starts again; None:
     a warning. seed: order of the prompts. micro_batch_tokens: padded tokens that go through the
-    model at once; None: 4,096 on a CPU, on a GPU what its memory holds; changes speed and memory
-    only.
+    model at once; None: 4,096 on a CPU, on a GPU what its memory holds; halved where memory runs
+    out all the same. Changes speed and memory only.
 
     Raises RunFolderError if `out` belongs to another run, and TrainingError for what accelerate's
-    config asks for and smallsteps does not do."""
+    config asks for and smallsteps does not do, or where memory does not suffice for one rollout."""
     out = Path(out)
     sharding_of_launch()  # what cannot be done is refused before anything is written
     identity = [settings.effects(), seed, prompts, digest, student.weights_digest()]
