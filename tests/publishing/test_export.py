@@ -206,6 +206,11 @@ def test_cards_and_commands_ask_a_question_of_the_run(tiny: Tiny, tmp_path: Path
     text = (write_export(plan) / CARD).read_text(encoding="utf-8")
     assert f'smallsteps solve . "{question}"' in text and f"question = {question!r}" in text
     assert "The question comes from the data of its run." in text
+    again = plan_export(plan.to, tmp_path / "again", "ollama")
+    assert question in " ".join(again.commands()), "the run is far away now"
+    again_text = (write_export(again) / CARD).read_text(encoding="utf-8")
+    assert f"question = {question!r}" in again_text
+    assert "The question comes from the data of its run." in again_text
     warning = f"the card shows a question of your data: take it out of {tmp_path / 'to' / CARD}"
     assert any(line.startswith(warning) for line in plan_upload(plan.to, Upload("me/a")))
     (written,) = ss.write_cards(tmp_path / "run")

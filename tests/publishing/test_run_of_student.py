@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from smallsteps.disk import CARD
 from smallsteps.publishing.run_of_student import (
     LONGEST_EXAMPLE,
+    example_of,
     example_question,
     run_folder_of,
 )
@@ -64,6 +67,40 @@ def test_without_data_that_can_be_read_the_placeholder_stands(
     assert example_question(tmp_path, TASK) is PLACEHOLDER
     assert example_question(None, TASK) is PLACEHOLDER
     assert example_question(tmp_path, None) is PLACEHOLDER
+
+
+def carded(folder: Path, example: object) -> Path:
+    """A folder whose card has this example in its metadata."""
+    folder.mkdir(parents=True)
+    metadata = yaml.safe_dump({"smallsteps": {"example": example}})
+    (folder / CARD).write_text(f"---\n{metadata}---\n", encoding="utf-8")
+    return folder
+
+
+def test_a_student_in_no_run_keeps_the_question_on_its_card(tmp_path: Path) -> None:
+    folder = carded(tmp_path / "one", {"question": "3 + 4?"})
+    assert example_of(folder, TASK).question == "3 + 4?"
+    run = carded(tmp_path / "run/student", {"question": "3 + 4?"})
+    for name in ("run.json", "recipe.yaml"):
+        (tmp_path / "run" / name).write_text("{}", encoding="utf-8")
+    assert example_of(run, TASK) is PLACEHOLDER, "of a run its data tell"
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        {"question": LONG},
+        {"question": "-rf 3?"},
+        {"question": 7},
+        {"question": "3?", "choices": 7},
+        {"question": "3?", "colour": "red"},
+        "3 + 4?",
+        None,
+    ],
+)
+def test_a_card_changed_by_hand_gives_the_placeholder(tmp_path: Path, example: object) -> None:
+    folder = carded(tmp_path / "one", example)
+    assert example_of(folder, get_task("commonsenseqa")) is PLACEHOLDER
 
 
 def test_the_run_above_a_student_is_found_with_its_recipe_alone(tmp_path: Path) -> None:

@@ -40,6 +40,26 @@ def test_rows_come_back_in_any_order_from_memory_and_file(limit, monkeypatch):
         rows[4]
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [
+        ("a\0b", "c"),
+        ("a", "\0", "b\0"),
+        ("line\nline\r\n", "", "tab\t"),
+        ("\ud800", "\ud83d\ude00", "😀", "ü"),
+        (),
+        ("",),
+    ],
+)
+def test_any_id_comes_back_from_the_file(ids, monkeypatch):
+    """Ids of causal rows lie one after another: none may run into the next."""
+    monkeypatch.setattr(encoded_rows, "IN_MEMORY", 0)
+    rows = EncodedRows()
+    rows.add(Encoded((3,), (4, 1), (False, True), ids))
+    rows.add(ROWS[0])
+    assert rows[0].example_ids == ids and rows[0].target == (4, 1) and rows[1] == ROWS[0]
+
+
 def test_rows_may_be_added_after_others_were_read(monkeypatch):
     rows = stored(0, monkeypatch)
     assert rows[0] == ROWS[0]

@@ -26,7 +26,7 @@ from smallsteps.errors import RecipeError, StudentError, nearest
 from smallsteps.faults import names_faults
 from smallsteps.outputs import check_output_folder, writing
 from smallsteps.publishing.run_cards import card_of_run
-from smallsteps.publishing.run_of_student import example_question, run_folder_of
+from smallsteps.publishing.run_of_student import example_of
 from smallsteps.publishing.servers import (
     MODELFILE,
     TEMPLATE,
@@ -138,7 +138,7 @@ def plan_export(folder: str | Path, to: Path, form: str = "hf") -> ExportPlan:
         template = vllm_template(check_server(student, "vLLM"), task)
         if template is not None:
             more_files[TEMPLATE] = template
-    example = example_question(run_folder_of(source), task)
+    example = example_of(source, task)
     checked: Any = form
     return ExportPlan(source, to, checked, student, task, model_name(source), example, more_files)
 

@@ -15,7 +15,7 @@ from typing import Any
 from smallsteps.disk import CARD
 from smallsteps.errors import RecipeError, UploadError, counted
 from smallsteps.publishing.export import exported_files
-from smallsteps.students.card import FROM_DATA, card_metadata
+from smallsteps.students.card import FROM_DATA, card_metadata, example_on_card
 
 _NAME = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 
@@ -76,7 +76,8 @@ def plan_upload(folder: Path, target: Upload) -> list[str]:
     ]
     if card_metadata(folder).get("license") is None:
         lines.append(f"the card names no license: add `license:` to {card} first")
-    if FROM_DATA in card.read_text(encoding="utf-8", errors="replace"):
+    shown = FROM_DATA in card.read_text(encoding="utf-8", errors="replace")
+    if shown or example_on_card(folder) is not None:
         lines.append(f"the card shows a question of your data: take it out of {card} if need be")
     return lines
 

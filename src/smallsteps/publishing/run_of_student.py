@@ -11,6 +11,7 @@ from smallsteps.experiment.data import PROBLEMS
 from smallsteps.experiment.ownership import RECIPE, RESULTS, RUN
 from smallsteps.experiment.stored_rows import StoredRows, problem_in_row
 from smallsteps.records import Problem
+from smallsteps.students.card import example_on_card
 from smallsteps.students.driving import PLACEHOLDER
 from smallsteps.tasks.base import Task
 
@@ -34,15 +35,29 @@ def example_question(run_folder: Path | None, task: Task | None) -> Problem:
     training part; the placeholder where there is none, or no run."""
     if run_folder is None or task is None:
         return PLACEHOLDER
-    for problem in _problems(run_folder / "data"):
-        try:
-            text = task.render(problem)
-        except UserError:
-            continue
-        # a shell would read what begins with - as an option
-        if len(text) <= LONGEST_EXAMPLE and text.isprintable() and not text.startswith("-"):
-            return problem
-    return PLACEHOLDER
+    return next(
+        (problem for problem in _problems(run_folder / "data") if _is_short(problem, task)),
+        PLACEHOLDER,
+    )
+
+
+def example_of(folder: Path, task: Task) -> Problem:
+    """The question for the card of a student's folder: that of its run; of a student in no run, the
+    one on the card that it has."""
+    run_folder, on_card = run_folder_of(folder), example_on_card(folder)
+    if run_folder is None and on_card is not None and _is_short(on_card, task):
+        return on_card
+    return example_question(run_folder, task)
+
+
+def _is_short(problem: Problem, task: Task) -> bool:
+    """Whether a question fits into one line of a shell, which would read what begins with - as an
+    option."""
+    try:
+        text = task.render(problem)
+    except (LookupError, TypeError, AttributeError, UserError):  # a card changed by hand
+        return False
+    return len(text) <= LONGEST_EXAMPLE and text.isprintable() and not text.startswith("-")
 
 
 def _problems(data: Path) -> Iterator[Problem]:

@@ -42,6 +42,8 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 """Owner and name of a model or data set on the Hub."""
 PIPELINE = "text-generation"
 """The Hub's name of what students do. It has no other one for encoder-decoders any more."""
+METADATA = "smallsteps"
+"""Key of the metadata that smallsteps alone reads."""
 FROM_DATA = "The question comes from the data of its run."
 Section = tuple[str, Sequence[str]]
 """A heading and its paragraphs, in Markdown."""
@@ -118,6 +120,17 @@ def card_title(folder: Path) -> str | None:
     return None
 
 
+def example_on_card(folder: Path) -> Problem | None:
+    """The question that the card in a folder asks; None: none of the user's data."""
+    match card_metadata(folder).get(METADATA):
+        case {"example": {"question": str(), **rest} as row} if rest.keys() <= {
+            "choices",
+            "context",
+        }:
+            return Problem.from_row({"id": "example", **row})
+    return None
+
+
 def write_card(
     folder: Path,
     student: SingleModel | ModelPair,
@@ -190,8 +203,17 @@ def _metadata(
         tags=[tag for tag in dict.fromkeys(tags) if tag],
         model_name=" ".join(content.title.split()) if content.figures else None,
         eval_results=list(content.figures) or None,
+        **_example_metadata(content.example),
     )
     return f"---\n{data.to_yaml(line_break=chr(10))}\n---\n"
+
+
+def _example_metadata(example: Problem) -> dict[str, Any]:
+    """The example in the metadata, from which a later card takes it (`example_on_card`)."""
+    if example is PLACEHOLDER:
+        return {}
+    shown = Problem("example", example.question, choices=example.choices, context=example.context)
+    return {METADATA: {"example": {key: row for key, row in shown.to_row().items() if key != "id"}}}
 
 
 def by_segment(student: SingleModel | ModelPair) -> bool:

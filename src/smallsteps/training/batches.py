@@ -63,23 +63,23 @@ class Encoded:
 
     def to_bytes(self) -> bytes:
         """The row as `from_bytes` reads it."""
-        names = "\0".join(self.example_ids).encode("utf-8", "surrogatepass")
-        lengths = (len(self._source), len(self._target), len(self._counted))
-        return b"".join(
-            (array("i", lengths).tobytes(), self._source, self._target, self._counted, names)
-        )
+        names = [name.encode("utf-8", "surrogatepass") for name in self.example_ids]
+        parts = [self._source, self._target, self._counted, *names]
+        head = array("i", (len(parts), *map(len, parts)))
+        return b"".join((head.tobytes(), *parts))
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Encoded:
         """The row that `to_bytes` wrote in a process of this machine."""
-        row, first = cls.__new__(cls), 3 * _ID_BYTES
-        source, target, counted = array("i", content[:first])
-        ends = (first + source, first + source + target, first + source + target + counted)
-        row._source = content[first : ends[0]]
-        row._target = content[ends[0] : ends[1]]
-        row._counted = content[ends[1] : ends[2]]
-        names = content[ends[2] :].decode("utf-8", "surrogatepass")
-        row.example_ids = tuple(names.split("\0"))
+        (count,) = array("i", content[:_ID_BYTES])
+        start = (1 + count) * _ID_BYTES
+        parts = []
+        for length in array("i", content[_ID_BYTES:start]):
+            parts.append(content[start : start + length])
+            start += length
+        row = cls.__new__(cls)
+        row._source, row._target, row._counted, *names = parts
+        row.example_ids = tuple(name.decode("utf-8", "surrogatepass") for name in names)
         return row
 
     def _key(self) -> tuple[bytes, bytes, bytes, tuple[str, ...]]:
