@@ -14,7 +14,7 @@ import pytest
 
 from smallsteps.experiment.recipe import load_recipe
 from smallsteps.methods.guided.reader import read_off
-from smallsteps.records import Problem
+from smallsteps.records import Chain, Prediction, Problem, Rationale
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_rows, write_rows
 from smallsteps.teaching.prompts import read_prompt
@@ -110,6 +110,73 @@ def test_the_script_runs_a_part_and_writes_its_report(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "out/figures.jsonl").read_text().splitlines()]
     assert {row["value"] for row in rows} == {100.0}
     assert "| same text | passed |" in (tmp_path / "out/report.md").read_text()
+
+
+@pytest.fixture
+def uni_speed(tiny, tmp_path):
+    """`uni_speed(device)`: (the measurement with a tiny student, its lines)."""
+    script = imported(FOLDER / "gpu/uni_speed.py")
+    chains = [
+        Chain(
+            Problem(f"p{n}", f"Ann has {n} boxes with 4 pens each. How many pens?", "14"),
+            Rationale(f"p{n}/0", f"p{n}", "Ann has 3 boxes, so 3 x 4 = 14. The answer is 14."),
+        )
+        for n in range(1, 7)
+    ]
+
+    def make(device, seconds=100.0):
+        lines = []
+        sizes = script.UniSizes(6, 2000, 60.0, 4, 4, 30)
+        folder = tiny("llama").save(tmp_path / "student")
+        note = lambda **figures: lines.append(figures)  # noqa: E731
+        task = get_task("gsm8k")
+        return script.UniSpeed(
+            str(folder), task, chains, device, note, lambda: seconds, sizes
+        ), lines
+
+    return make
+
+
+def test_a_uni_student_is_measured_beside_a_direct_one_at_the_same_batch(uni_speed):
+    speed, lines = uni_speed("cpu")
+    speed.run()
+    by_name = {line["what"]: line for line in lines}
+    assert list(by_name) == [
+        "fit direct",
+        "fit uni",
+        *("direct, graphs", "uni, graphs", "uni to direct, graphs"),
+        *("direct, local", "uni, local", "uni to direct, local"),
+    ]
+    assert by_name["fit uni"]["tokens"] >= 2000
+    for engine in ("graphs", "local"):
+        direct, uni = by_name[f"direct, {engine}"], by_name[f"uni, {engine}"]
+        assert direct["chains"] == uni["chains"] == 4 and direct["batch"] == uni["batch"] == 4
+        assert "in_segments" in uni and "in_segments" not in direct
+        line = by_name[f"uni to direct, {engine}"]
+        rates = uni["tokens_a_second"] / direct["tokens_a_second"]
+        assert line["ratio"] == pytest.approx(rates, rel=0.02) and line["wanted"] == 0.7
+    assert by_name["uni, graphs"]["tokens"] == by_name["uni, local"]["tokens"]
+
+
+def test_chains_of_several_segments_and_written_tokens_are_counted(uni_speed, monkeypatch):
+    speed, lines = uni_speed("cpu")
+    shapes = [(("ES", "a"),), (("ES", "a"), ("AS", "b")), (("ES", "a"), ("AS", "b"), ("ES", "c"))]
+    stops = ("limit", "stop_sign", "end")
+    written = [
+        Prediction(f"p{n}", f"p{n}", "a", segments, None, stopped=stop, tokens=10 * (n + 1))
+        for n, (segments, stop) in enumerate(zip(shapes, stops, strict=True))
+    ]
+    monkeypatch.setattr(sys.modules["benchmark_uni_speed"], "solve", lambda *_: iter(written))
+    clock = iter([0.0, 2.0])
+    monkeypatch.setattr(speed, "_now", lambda: next(clock))
+    assert speed._rate("uni", None, "local") == 30.0
+    assert lines[-1]["in_segments"] == 2 and lines[-1]["ended"] == 2 and lines[-1]["tokens"] == 60
+
+
+def test_a_gpu_without_time_left_fits_no_student(uni_speed):
+    speed, lines = uni_speed("cuda", seconds=60)
+    speed.run()
+    assert lines == [{"part": "uni", "skipped": "no time left"}]
 
 
 def hotpotqa_row(number, **further):

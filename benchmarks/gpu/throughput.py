@@ -12,6 +12,8 @@ Parts, each of which may fail without the others; none begins when the time is u
     answers     written tokens a second at each batch size: engines `local` and `graphs` on whole
                 chains, and transformers' `generate` and `generate_batch`
     rollouts    8 samples of each prompt, against `generate` with `num_return_sequences`
+    uni         answers of a uni-path student beside a direct one, both fitted for a short while;
+                wanted is 0.7 of its tokens a second (uni_speed.py)
     t5          `same` and `answers` of the bundled encoder-decoder, by both engines
 
 OUT/throughput.jsonl gets a line for each figure as soon as it is measured."""
@@ -28,6 +30,7 @@ from typing import Any
 
 import torch
 from training_speed import TrainingSpeed
+from uni_speed import ON_A_GPU, TINY, UniSpeed
 
 from smallsteps import load_student
 from smallsteps.generation.engine import open_engine
@@ -38,7 +41,7 @@ from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
 from smallsteps.tasks.files import read_chains
 
-PARTS = ("training", "same", "answers", "rollouts", "t5")
+PARTS = ("training", "same", "answers", "rollouts", "uni", "t5")
 TASK = get_task("gsm8k")
 
 
@@ -144,6 +147,18 @@ class Measurements:
             self.note,
             self.seconds_left,
             self.options.tiny,
+        )
+        speed.run()
+
+    def uni(self) -> None:
+        speed = UniSpeed(
+            self.options.student,
+            TASK,
+            self.chains,
+            self.device,
+            self.note,
+            self.seconds_left,
+            TINY if self.options.tiny else ON_A_GPU,
         )
         speed.run()
 
