@@ -110,7 +110,7 @@ def test_the_last_words_of_a_server_that_ended_are_its_errors(tmp_path: Path) ->
 def test_the_words_of_vllm_are_told_without_what_stands_before_them(tmp_path: Path) -> None:
     lines = [
         "(APIServer pid=7) WARNING 11-27 18:30:15 [utils.py:255] like `OSError: [Errno 24] many`",
-        "(EngineCore pid=8) ERROR 11-27 18:30:16 [core.py:9] ValueError: Free memory is too small",
+        "(VllmWorker-0 pid=8) ERROR 11-27 18:30:16 [core.py:9] ValueError: Free memory is too small",
         "(EngineCore pid=8) ERROR 11-27 18:30:16 [core.py:9] Traceback of another error",
         "RuntimeError: Engine core initialization failed.",
     ]

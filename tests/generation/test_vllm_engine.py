@@ -176,6 +176,14 @@ def test_a_pair_has_two_servers_with_half_of_the_card_each_and_adapters_merged(
     assert servers.most_running == 2
 
 
+def test_a_share_of_the_card_that_is_named_is_the_servers(tiny: Tiny, servers: Threads) -> None:
+    student = prepare(tiny("llama"), TASK, path="direct")
+    server = ServerSettings(command="true {folder} --port {port} {memory}", memory=0.25)
+    content(student, SolveSettings(engine="vllm", server=server))
+    assert [words[-1] for words in servers.words] == ["0.25"]
+    assert "memory" not in server.effects(), "a run may go on with another share"
+
+
 def test_log_probabilities_are_those_of_the_local_engine(tiny: Tiny, server: Server) -> None:
     student = tiny("llama")
     server.answer = answering(student.model)

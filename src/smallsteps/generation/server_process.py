@@ -23,7 +23,7 @@ LAST_LINES, LONGEST = 3, 500
 """Lines and characters of a server's output that reach a message."""
 LOOKED_AT = 65_536
 """Bytes at the end of the output in which they are looked for."""
-_HEADER = re.compile(r"^(\(\w+ pid=\d+\) )?([A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\] )?")
+_HEADER = re.compile(r"^(\([\w-]+ pid=\d+\) )?([A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\] )?")
 """What vLLM writes before each line: process, level, time, place."""
 _ERROR = re.compile(r"([\w.]*(Error|Exception)|.{0,40}\berror): ")
 """How a line begins that names an error."""

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from smallsteps.config import Name, Positive, Settings
 from smallsteps.errors import RecipeError
@@ -29,15 +29,17 @@ NEEDED = ("{folder}", "{port}")
 class ServerSettings(Settings):
     """A server that writes for a causal student."""
 
-    no_effect: ClassVar[frozenset[str]] = frozenset({"start_seconds", "timeout", "log"})
+    no_effect: ClassVar[frozenset[str]] = frozenset({"memory", "start_seconds", "timeout", "log"})
 
     command: Name = COMMAND
     """How the server is started. In it stand for the student: {folder}, {name}, {dtype}, {length}
-    (tokens that it reads and writes at most); {port}; and {memory}, the share of the card's memory
-    that the server may take: 0.9, for each half of a pair 0.45."""
+    (tokens that it reads and writes at most); {port}; and {memory}, see `memory`."""
     base_url: Name | None = None
     """Of a server that runs already and serves this very student, such as
     http://127.0.0.1:8000/v1; then no server is started."""
+    memory: float | None = Field(None, gt=0, le=1)
+    """Share of the card's memory that the server may take. None: 0.9; for each half of a pair 0.45;
+    beside the training of its student 0.3."""
     start_seconds: Positive = 900.0
     """Seconds within which the server must answer after its start."""
     timeout: Positive = 600.0

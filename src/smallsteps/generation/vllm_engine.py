@@ -164,6 +164,8 @@ class VllmEngine:
             raise
 
     def _memory(self) -> str:
+        if self.settings.server.memory is not None:
+            return f"{self.settings.server.memory:g}"
         if self._trained:
             return MEMORY_BESIDE_TRAINING
         return MEMORY_OF_HALF if _is_half(self.student) else MEMORY
