@@ -169,7 +169,7 @@ def fits(student, folder):
 
 
 def reinforces(student, folder):
-    roll = smallsteps.roller([("p", (5, 6, 1))], 2, Decoding(max_new_tokens=4))
+    roll = smallsteps.Roller([("p", (5, 6, 1))], 2, Decoding(max_new_tokens=4))
     return smallsteps.reinforce(student, 1, roll, None, ReinforceSettings(steps=1), folder)
 
 
