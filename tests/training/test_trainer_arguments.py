@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from smallsteps.training.batches import plan_updates
 from smallsteps.training.settings import TrainSettings
 from smallsteps.training.trainer_arguments import isolated, trainer_arguments
+from smallsteps.training.update_plan import plan_updates
 
 
 def drawn():

@@ -29,7 +29,6 @@ from smallsteps.students.student import Student
 from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 from smallsteps.training.accelerate_config import sharding_of_launch, with_launch_dtype
-from smallsteps.training.batches import Plan
 from smallsteps.training.checkpoints import (
     claim,
     digest_of,
@@ -46,6 +45,7 @@ from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
 from smallsteps.training.trainer import Progress, UpdateTrainer
 from smallsteps.training.trainer_arguments import isolated, trainer_arguments
+from smallsteps.training.update_plan import Plan
 from smallsteps.training.updates import TrainingInputs
 
 

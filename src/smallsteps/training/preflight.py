@@ -14,12 +14,13 @@ from smallsteps.errors import TrainingError
 from smallsteps.records import Example
 from smallsteps.students.student import Student
 from smallsteps.tasks.base import Task
-from smallsteps.training.batches import Encoded, Plan, micro_batches, plan_updates
+from smallsteps.training.batches import Encoded, micro_batches
 from smallsteps.training.encoded_rows import EncodedRows
 from smallsteps.training.encoded_set import encoded_set
 from smallsteps.training.memory import most_tokens
 from smallsteps.training.odd import WHERE, Odd, refuse_odd
 from smallsteps.training.settings import TrainSettings
+from smallsteps.training.update_plan import Plan, plan_updates
 
 SHOWN = 3
 """Examples that are printed decoded."""

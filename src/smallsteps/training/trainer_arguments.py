@@ -15,9 +15,9 @@ from transformers.utils import logging as transformers_logging
 
 from smallsteps.students.student import Student
 from smallsteps.training.accelerate_config import hidden_from_accelerate
-from smallsteps.training.batches import Plan
 from smallsteps.training.processes import check_processes
 from smallsteps.training.settings import TrainSettings
+from smallsteps.training.update_plan import Plan
 
 
 def trainer_arguments(
