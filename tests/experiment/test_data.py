@@ -1,12 +1,10 @@
 """The stage `data`: three parts without a common question, made once and read as they were."""
 
-import json
-
 import pytest
 
 from smallsteps import streams
 from smallsteps.errors import DataError
-from smallsteps.experiment.data import check_answers, load_data, read_json_lines
+from smallsteps.experiment.data import check_answers, load_data
 from smallsteps.experiment.folder import run_folder
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.stored_rows import ProblemsOnDisk, StoredRows
@@ -103,14 +101,6 @@ def test_an_exam_needs_gold_answers():
     check_answers(problems[:1])
     with pytest.raises(DataError, match=r"^b: an exam needs gold answers"):
         check_answers(problems)
-
-
-def test_a_line_separator_inside_a_chain_does_not_cut_its_row(tmp_path):
-    row = {"text": "one\u2028two\x85three"}
-    (tmp_path / "rows.jsonl").write_text(
-        json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    assert read_json_lines(tmp_path / "rows.jsonl") == [row]
 
 
 def rationales_of(tmp_path, rows, **data):

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from smallsteps.evaluation.steps import NextStep
 from smallsteps.experiment.arm import Arm
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.gold import CuttingArm
 from smallsteps.experiment.gold_steps import StepChain, given_prefix
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of, place_of
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.generation.draft import GivenPrefix
 from smallsteps.generation.stopwatch import Stopwatch
 from smallsteps.records import Prediction, Problem, Segment

@@ -6,8 +6,6 @@ with the sizes, what was left out and the overlap (which is zero, or the run is 
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain as chained
@@ -15,9 +13,8 @@ from pathlib import Path
 from typing import Any, overload
 
 from smallsteps.disk import read_object, write_json
-from smallsteps.errors import DataError, RunFolderError, UserError
+from smallsteps.errors import DataError
 from smallsteps.experiment.data_parts import (
-    PARTS,
     bundled_parts,
     data_task,
     feedback_names,
@@ -39,10 +36,18 @@ from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.further import TestSets, store_test_sets, task_name
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.settings import DataSettings
+from smallsteps.experiment.stored_data import (
+    FEEDBACK,
+    PROBLEMS,
+    RATIONALES,
+    read_stored_chains,
+    read_stored_problems,
+    read_stored_rationales,
+    stored_chains,
+)
 from smallsteps.experiment.stored_rows import (
     ProblemsOnDisk,
     StoredRows,
-    chain_in_row,
     on_disk_if_many,
     problem_in_row,
 )
@@ -146,7 +151,7 @@ def load_data(
     task = get_task(facts.get("task", recipe.data.task))
     if feedback.rows is not None:
         feedback.rows.check_used(task.name)
-    of_train_chains, of_validation_chains, of_test = _stored_chains(folder)
+    of_train_chains, of_validation_chains, of_test = stored_chains(folder)
     gold, test = (
         on_disk_if_many(of_test),
         on_disk_if_many(StoredRows(folder / PROBLEMS, Problem.from_row)),
@@ -167,10 +172,10 @@ def load_data(
         train, validation = _problems_of(train_chains), _problems_of(validation_chains)
     else:
         train, validation = (
-            _read_problems(folder / f"{name}.jsonl") for name in ("train", "validation")
+            read_stored_problems(folder / f"{name}.jsonl") for name in ("train", "validation")
         )
         of_train, of_validation = (
-            _read_rationales(folder / file) if rationales else {} for file in RATIONALES
+            read_stored_rationales(folder / file) if rationales else {} for file in RATIONALES
         )
     further = store_test_sets(recipe.data.also_test, run, train_chains or train, say)
     return RunData(
@@ -187,18 +192,6 @@ def load_data(
         facts=facts,
         feedback=feedback,
     )
-
-
-PROBLEMS = "problems.jsonl"
-"""Within the stage `data`: the test problems."""
-
-
-RATIONALES = ("train-rationales.jsonl", "validation-rationales.jsonl")
-"""Within the stage `data`: rationales beside the questions, where arms read them."""
-
-
-FEEDBACK = "feedback.jsonl"
-"""Within the stage `data`, where the recipe names feedback: chains that people judged or edited."""
 
 
 def _first_rationales(chains: Sequence[Chain]) -> dict[str, Rationale]:
@@ -283,7 +276,7 @@ def _read_feedback(folder: Path, recipe: Recipe) -> FeedbackChains:
     facts = read_object(folder / "data.json")
     if facts.get("feedback") is None:
         return FeedbackChains()
-    chains = _read_chains(folder / FEEDBACK)
+    chains = read_stored_chains(folder / FEEDBACK)
     positives = [chain for chain in chains if chain.rationale.correct]
     rejected = [chain for chain in chains if not chain.rationale.correct]
     return FeedbackChains(positives, rejected, FeedbackRows.of(facts["feedback"], recipe))
@@ -300,7 +293,7 @@ def read_facts(folder: Path, recipe: Recipe) -> dict[str, Any]:
 def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
     task = data_task(data, say)
     facts = store_parts(data, task, folder, say)
-    train, validation, test = _stored_chains(folder)
+    train, validation, test = stored_chains(folder)
     problems: Sequence[Problem] = (
         StoredRows(test.path, problem_in_row)
         if data.test is None
@@ -313,7 +306,7 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
         feedback, of_feedback = _add_feedback(data, task, material, folder)
         facts |= of_feedback
         store_chains(train.path, feedback.train)
-        train, *_ = _stored_chains(folder)
+        train, *_ = stored_chains(folder)
     _check_parts({"training": train, "validation": validation, "test": problems}, facts["chains"])
     write_rows(folder / PROBLEMS, (problem.to_row() for problem in problems))
     sizes = {
@@ -323,11 +316,6 @@ def _make_chains(data: DataSettings, folder: Path, say: Say | None) -> None:
         "overlap": 0,
     }
     write_json(folder / "data.json", {**facts, **sizes, "task": task.name})
-
-
-def _stored_chains(folder: Path) -> list[StoredRows[Chain]]:
-    """The chains of the three parts as they lie in `folder`."""
-    return [StoredRows(folder / f"{name}.jsonl", chain_in_row) for name in PARTS]
 
 
 def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> None:
@@ -341,53 +329,3 @@ def _check_parts(parts: Mapping[str, Sequence[Chain | Problem]], rows: int) -> N
     train, validation, test = parts.values()
     check_overlap(train, validation)
     check_overlap(chained(train, validation), test)
-
-
-def read_test_part(run_folder: Path) -> tuple[Task, list[Problem], list[Chain]]:
-    """The task of a run, its test problems, and the gold chains that some of them have, as the
-    stage `data` holds them. Raises RunFolderError where it is missing or damaged."""
-    folder = run_folder / "data"
-    with _damage_named(folder):
-        task = get_task(read_object(folder / "data.json")["task"])
-        return task, _read_problems(folder / PROBLEMS), _read_chains(folder / "test.jsonl")
-
-
-def read_questions(run_folder: Path, part: str) -> list[str]:
-    """The questions of a run's part `train` or `validation`. Raises RunFolderError as
-    `read_test_part`."""
-    folder = run_folder / "data"
-    with _damage_named(folder):
-        rows = read_json_lines(folder / f"{part}.jsonl")
-        return list(dict.fromkeys(row.get("problem", row)["question"] for row in rows))
-
-
-@contextlib.contextmanager
-def _damage_named(folder: Path) -> Iterator[None]:
-    """Turns a failure to read the stage `data` into a RunFolderError."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
-        raise RunFolderError(
-            f"{folder}: missing or damaged ({error}). Type the run's command again."
-        ) from None
-
-
-def _read_problems(path: Path) -> list[Problem]:
-    return list(StoredRows(path, Problem.from_row))
-
-
-def _read_rationales(path: Path) -> dict[str, Rationale]:
-    """Problem id → rationale."""
-    rationales = map(Rationale.from_row, read_json_lines(path))
-    return {rationale.problem_id: rationale for rationale in rationales}
-
-
-def _read_chains(path: Path) -> list[Chain]:
-    return list(StoredRows(path, chain_in_row))
-
-
-def read_json_lines(path: Path) -> list[Any]:
-    """Rows of a file that a stage wrote. Lines end in LF alone: real chains hold U+2028, which
-    `splitlines` would cut."""
-    with path.open(encoding="utf-8", newline="\n") as file:
-        return [json.loads(line) for line in file]

@@ -13,9 +13,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from smallsteps import team
 from smallsteps.experiment.arm import Arm, ChainArm
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.page_files import GoldChain, write_test_set
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.experiment.trained import Trained
 from smallsteps.records import Chain, Segment
 from smallsteps.segments.label import segment_chains

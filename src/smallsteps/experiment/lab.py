@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from smallsteps import team
-from smallsteps.experiment.data import RunData, read_json_lines
+from smallsteps.experiment.data import RunData
 from smallsteps.experiment.folder import RunFolder
 from smallsteps.experiment.forecast import Forecast
 from smallsteps.experiment.further import file_name
@@ -22,6 +22,7 @@ from smallsteps.experiment.job import TrainingJob
 from smallsteps.experiment.outcome import ChainSelection, Outcome, folder_name, label_of, place_of
 from smallsteps.experiment.recipe import Recipe
 from smallsteps.experiment.reporter import Reporter
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.experiment.stored_rows import those
 from smallsteps.experiment.sweeps import first_chains
 from smallsteps.experiment.trained import PAPER_CRITERIA, Trained

@@ -14,11 +14,11 @@ from pathlib import Path
 from smallsteps.errors import RunFolderError, UserError
 from smallsteps.evaluation.grade import Score, grade
 from smallsteps.evaluation.significance import RESAMPLES
-from smallsteps.experiment.data import read_test_part
 from smallsteps.experiment.further import TestSets, grade_answers, read_answers
 from smallsteps.experiment.outcome import place_of
 from smallsteps.experiment.page_files import read_arm_files
 from smallsteps.experiment.results import ArmResult
+from smallsteps.experiment.stored_data import read_test_part
 from smallsteps.records import Chain, Prediction, Problem
 from smallsteps.tasks.base import Task
 

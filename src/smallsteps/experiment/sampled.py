@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from smallsteps import team
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.records import Problem, Record
 from smallsteps.students.student import Student

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smallsteps.errors import RunFolderError, counted
-from smallsteps.experiment.data import read_questions
 from smallsteps.experiment.ownership import RUN
+from smallsteps.experiment.stored_data import read_questions
 from smallsteps.records import Problem
 from smallsteps.students.drive import DRIVE_FILE, Drive
 from smallsteps.tasks.splits import same_words

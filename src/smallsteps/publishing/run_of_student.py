@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from smallsteps.errors import UserError
-from smallsteps.experiment.data import PROBLEMS
 from smallsteps.experiment.ownership import RECIPE, RESULTS, RUN
+from smallsteps.experiment.stored_data import PROBLEMS
 from smallsteps.experiment.stored_rows import StoredRows, problem_in_row
 from smallsteps.records import Problem
 from smallsteps.students.card import example_on_card

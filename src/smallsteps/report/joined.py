@@ -19,7 +19,6 @@ from smallsteps.evaluation.grade import Score
 from smallsteps.evaluation.metrics import metric_name
 from smallsteps.experiment.best import Candidate, best_on_validation
 from smallsteps.experiment.comparisons import compare_arms, compare_further
-from smallsteps.experiment.data import read_questions
 from smallsteps.experiment.further import (
     TestSets,
     counted_once,
@@ -31,6 +30,7 @@ from smallsteps.experiment.results import ArmResult, Results
 from smallsteps.experiment.run_facts import BestStudent
 from smallsteps.experiment.settings import EvaluationSettings
 from smallsteps.experiment.so_far import RunSoFar
+from smallsteps.experiment.stored_data import read_questions
 from smallsteps.methods.tailored.results import TailoredResults
 from smallsteps.records import Problem
 from smallsteps.report.further_sets import further_names

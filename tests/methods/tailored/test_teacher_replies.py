@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 
 from smallsteps.errors import DataError
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.generation.access import Access
 from smallsteps.generation.replies import ReplyStore
 from smallsteps.generation.solve import solve

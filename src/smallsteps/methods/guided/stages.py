@@ -15,9 +15,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import place_of
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding
 from smallsteps.methods.guided.choices import (

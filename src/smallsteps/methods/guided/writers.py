@@ -17,10 +17,10 @@ from pathlib import Path
 
 from smallsteps.errors import DataError
 from smallsteps.evaluation.grade import grade
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.engines import logging_server
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.outcome import label_of
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.experiment.trained import Trained
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, EngineSettings

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
 from smallsteps.experiment.sampled import Sampled
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.generation.generator import NO_CAP, Decoding
 from smallsteps.generation.paths import SolveSettings
 from smallsteps.methods.tailored.config import TailoredSettings

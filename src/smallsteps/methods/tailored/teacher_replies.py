@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 
 from smallsteps.errors import DataError
-from smallsteps.experiment.data import read_json_lines
 from smallsteps.experiment.lab import Lab
+from smallsteps.experiment.stored_data import read_json_lines
 from smallsteps.methods.tailored.config import PREFIX, TailoredSettings
 from smallsteps.methods.tailored.exam import Paper
 from smallsteps.methods.tailored.method import (
