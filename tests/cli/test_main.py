@@ -108,7 +108,7 @@ def test_an_interrupt_that_python_swallows_is_heard(monkeypatch, capsys):
         for _ in range(100):
             time.sleep(0.02)
 
-    monkeypatch.setattr("smallsteps.cli.main.app", command)
+    monkeypatch.setattr("smallsteps.cli.main._program", lambda: command)
     assert main(["recipes"]) == 130
     assert "run the same command again" in capsys.readouterr().err
 

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -143,6 +144,13 @@ def _root(
     pass
 
 
+@cache
+def _program() -> Any:
+    """What typer reads from the signatures of all commands; once for a process that calls `main`
+    often."""
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code. arguments: None takes those of the process."""
     # Set before torch loads: threads that wait for each other must sleep, or they block each other
@@ -152,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hook, sys.unraisablehook = sys.unraisablehook, _repeat_swallowed_interrupt
     try:
         with faults_named():
-            code = app(
+            code = _program()(
                 args=None if arguments is None else list(arguments),
                 prog_name="smallsteps",
                 standalone_mode=False,
