@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from conftest import CHAT, CORPUS, make_student
 from smallsteps.students.student import Student
+from tiny_students import CHAT, CORPUS, make_student
 
 NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",

@@ -10,12 +10,11 @@ import json
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
@@ -118,15 +117,6 @@ class Threads:
             failed=lambda: None,
             last_lines=lambda: ": nothing",
         )
-
-
-@pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
-    """What starts in place of servers' processes."""
-    threads = Threads()
-    monkeypatch.setattr("smallsteps.generation.vllm_engine.ServerProcess", threads)
-    yield threads
-    assert not threads.running, "a server was left behind"
 
 
 def main(folder: str, port: int) -> None:

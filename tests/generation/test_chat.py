@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import make_student
 from smallsteps.generation.chat import LocalChat
 from smallsteps.generation.completion import Thinking
 from smallsteps.generation.generator import Decoding, Reply, Request
 from smallsteps.generation.replies import ReplyStore
+from tiny_students import make_student
 
 OPEN = (
     "{% for m in messages %}{{ m.content }}{% endfor %}{% if enable_thinking %}<think>{% endif %}"

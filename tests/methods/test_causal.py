@@ -4,7 +4,6 @@ and all."""
 import json
 
 import pytest
-from tests.conftest import make_student
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import smallsteps
@@ -22,6 +21,7 @@ from smallsteps.tasks import get_task
 from smallsteps.training.fit import fit
 from smallsteps.training.settings import TrainSettings
 from tiny_runs import rows_of, tiny_content
+from tiny_students import make_student
 
 ARMS = ["direct", "ases-uni-inter", "ases-uni-ent", "ases-dual-rouge"]
 

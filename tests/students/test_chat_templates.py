@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from conftest import make_student
 from smallsteps.errors import StudentError
 from smallsteps.students.chat_templates import chat_text, joined
+from tiny_students import make_student
 
 TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}{% endfor %}{% if add_generation_prompt %}<model>{% endif %}"
 GEMMA = (

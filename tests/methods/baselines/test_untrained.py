@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from tests.conftest import make_student
 
 import smallsteps.experiment.job as job_module
 from smallsteps.errors import RecipeError
@@ -20,6 +19,7 @@ from smallsteps.students.loading import load_student
 from smallsteps.tasks.files import write_rows
 from tiny_labs import tiny_lab
 from tiny_runs import TINY_STUDENT
+from tiny_students import make_student
 
 
 @pytest.fixture
