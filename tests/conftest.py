@@ -59,7 +59,7 @@ def as_many_threads_as_before() -> Iterator[None]:
         use(threads)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny(pytestconfig: pytest.Config) -> Callable[..., Student]:
     """`tiny(style, seed=0, talkative=3.0)` makes a fresh tiny student."""
     from tiny_students import make_student

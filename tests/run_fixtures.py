@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from smallsteps.experiment.recipe import Recipe, make_recipe
-from tiny_runs import Commands, Listener, tiny_content
+from smallsteps.tasks import TASKS
+from tiny_runs import SHORT, Commands, Listener, tiny_content
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_chains() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, task in list(TASKS.items()):
+            patch.setitem(TASKS, name, replace(task, **SHORT))
+        yield
 
 
 @pytest.fixture

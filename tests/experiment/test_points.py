@@ -2,6 +2,7 @@
 the points, and that a killed run ends with the same figures and without orphans."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,9 +13,10 @@ from smallsteps.experiment import folder as folder_module
 from smallsteps.experiment.grading import GradedArm
 from smallsteps.experiment.outcome import ChainSelection, Outcome
 from smallsteps.experiment.points import reached_by, smallest_plateau
+from smallsteps.experiment.recipe import make_recipe
 from smallsteps.experiment.run import run
 from smallsteps.experiment.trained import BestSoFar
-from tiny_runs import lasting, rows_of
+from tiny_runs import lasting, rows_of, tiny_content
 
 
 def best(tokens, passes=1.0, update=100, folder="c", value=1.0):
@@ -100,9 +102,19 @@ TRAIN = {"budget": 9000, "evaluations": 6, "until": "plateau", "patience": 2}
 ARMS = ["direct", "ases-uni-gold", "ases-dual-gold"]
 
 
-@pytest.fixture
-def recipe(recipe_of):
-    return recipe_of(arms=ARMS, train=TRAIN, data={"count": 48}, evaluation={"bootstrap": 100})
+@pytest.fixture(scope="module")
+def recipe():
+    sections = {"data": {"count": 48}, "evaluation": {"bootstrap": 100}}
+    return make_recipe(tiny_content(arms=ARMS, train=TRAIN, **sections))
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory):
+    """(folder, results) of the run that nothing disturbs. Nobody writes into it."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        script(patch, FIGURES)
+        return out, run(recipe, out)
 
 
 def folders(out):
@@ -113,11 +125,8 @@ def folders(out):
     }
 
 
-def test_each_point_is_graded_with_the_checkpoint_that_was_best_by_then(
-    recipe, tmp_path, monkeypatch
-):
-    script(monkeypatch, FIGURES)
-    results = run(recipe, tmp_path / "run")
+def test_each_point_is_graded_with_the_checkpoint_that_was_best_by_then(whole):
+    out, results = whole
     arms = {arm.name: arm for arm in results.arms}
     assert {name: arm.plateau for name, arm in arms.items()} == dict.fromkeys(ARMS, True)
     assert [len(arms[name].curve) for name in ARMS] == [5, 6, 6]
@@ -152,7 +161,7 @@ def test_each_point_is_graded_with_the_checkpoint_that_was_best_by_then(
     for row in results.point_comparisons:
         one, other = points[row.point, row.arm], points[row.point, row.against]
         assert row.difference == pytest.approx(one.value - other.value) and row.n == 6
-    answers = tmp_path / "run/arms/ases-uni-gold-seed0"
+    answers = out / "arms/ases-uni-gold-seed0"
     assert len(rows_of(next(answers.glob("answers-candidate-*")) / "parts.jsonl")) == 6
 
 
@@ -208,10 +217,10 @@ class Killed(BaseException):
     ],
 )
 def test_a_run_killed_around_its_points_ends_the_same_and_leaves_no_orphan(
-    recipe, tmp_path, monkeypatch, listener, point
+    recipe, whole, tmp_path, monkeypatch, listener, point
 ):
     script(monkeypatch, FIGURES)
-    whole = run(recipe, tmp_path / "whole")
+    undisturbed, results = whole
 
     def killed(name):
         if name == point:
@@ -222,19 +231,18 @@ def test_a_run_killed_around_its_points_ends_the_same_and_leaves_no_orphan(
         with pytest.raises(Killed):
             run(recipe, tmp_path / "cut")
     cut = run(recipe, tmp_path / "cut", listener)
-    assert lasting(cut) == lasting(whole)
-    assert folders(tmp_path / "cut") == folders(tmp_path / "whole")
+    assert lasting(cut) == lasting(results)
+    assert folders(tmp_path / "cut") == folders(undisturbed)
     assert not [line for line in listener.lines if "damaged" in line]
     again = run(recipe, tmp_path / "cut", listener)
     assert again == cut and not [line for line in listener.lines if "damaged" in line]
 
 
-def test_only_checkpoints_that_answered_or_were_chosen_are_left(recipe, tmp_path, monkeypatch):
-    script(monkeypatch, FIGURES)
-    run(recipe, tmp_path / "run")
-    left = folders(tmp_path / "run")
+def test_only_checkpoints_that_answered_or_were_chosen_are_left(whole):
+    out, _ = whole
+    left = folders(out)
     for arm in ARMS:
-        stage = tmp_path / f"run/arms/{arm}-seed0"
+        stage = out / f"arms/{arm}-seed0"
         trained = json.loads((stage / "training/trained.json").read_text())
         best = {Path(row["folder"]).name for row in trained["trail"]}
         answered = {path.name.removeprefix("answers-") for path in stage.glob("answers-*")}
@@ -245,16 +253,17 @@ def test_only_checkpoints_that_answered_or_were_chosen_are_left(recipe, tmp_path
 
 
 def test_damage_after_the_points_is_repaired_from_what_is_left(
-    recipe, tmp_path, monkeypatch, listener
+    recipe, whole, tmp_path, monkeypatch, listener
 ):
     """The checkpoints that were deleted are not missed: what answers at a point is still there."""
     script(monkeypatch, FIGURES)
-    whole = run(recipe, tmp_path / "run")
+    undisturbed, results = whole
+    shutil.copytree(undisturbed, tmp_path / "run")
     for name in ("direct", "ases-dual-gold"):
         (tmp_path / f"run/arms/{name}-seed0/training/trained.json").write_text("{}")
     answers = next((tmp_path / "run/arms/ases-uni-gold-seed0").glob("answers-*"))
     (answers / "parts.jsonl").write_text("")
     again = run(recipe, tmp_path / "run", listener)
-    assert lasting(again) == lasting(whole)
+    assert lasting(again) == lasting(results)
     assert any("trained.json: damaged" in line for line in listener.lines)
     assert not any("starts again" in line for line in listener.lines), "nothing is trained twice"

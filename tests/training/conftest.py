@@ -12,7 +12,7 @@ from smallsteps.tasks import get_task
 from smallsteps.tasks.base import Task
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def task() -> Task:
     return get_task("numbers")
 
@@ -65,11 +65,11 @@ def chain_examples(count: int, opens: str = "ES", name: str = "c") -> list[Examp
     return out
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def direct():
     return direct_examples
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chains():
     return chain_examples

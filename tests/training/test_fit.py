@@ -315,8 +315,28 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
         torch.testing.assert_close(value, pair[1][name], rtol=1e-3, atol=1e-4)
 
 
-def test_a_folder_of_other_settings_is_refused_and_left_as_it_was(tiny, direct, task, tmp_path):
-    fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+@pytest.fixture(scope="module")
+def finished(tiny, direct, task, tmp_path_factory):
+    """(folder, result) of a training that nothing disturbs. Nobody writes into it."""
+    out = tmp_path_factory.mktemp("finished") / "run"
+    return out, fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
+
+
+@pytest.fixture(scope="module")
+def killed_at_the_end(tiny, direct, task, tmp_path_factory):
+    """The folder of a training that was killed before it could say that it was over."""
+    out = tmp_path_factory.mktemp("killed") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("smallsteps.training.fit_result.finish", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
+    return out
+
+
+def test_a_folder_of_other_settings_is_refused_and_left_as_it_was(
+    tiny, direct, task, finished, tmp_path
+):
+    shutil.copytree(finished[0], tmp_path / "run")
     before = sorted(p.name for p in (tmp_path / "run").rglob("*"))
     for settings, seed in ((SETTINGS.changed(learning_rate=1e-4), 0), (SETTINGS, 1)):
         with pytest.raises(
@@ -326,10 +346,10 @@ def test_a_folder_of_other_settings_is_refused_and_left_as_it_was(tiny, direct, 
     assert sorted(p.name for p in (tmp_path / "run").rglob("*")) == before
 
 
-def test_a_finished_folder_answers_at_once(tiny, direct, task, tmp_path, monkeypatch):
-    first = fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task)
+def test_a_finished_folder_answers_at_once(tiny, direct, task, finished, monkeypatch):
+    out, first = finished
     monkeypatch.setattr(UpdateTrainer, "train", None)
-    assert fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "run", task=task) == first
+    assert fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task) == first
 
 
 def contents(folder):
@@ -355,20 +375,23 @@ def contents(folder):
     ],
 )
 def test_a_damaged_finished_folder_is_named_and_trained_again(
-    tiny, direct, task, tmp_path, file, spoil
+    tiny, direct, task, finished, tmp_path, file, spoil
 ):
-    out = tmp_path / "run"
-    first = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
-    whole = contents(out)
+    undisturbed, first = finished
+    out = shutil.copytree(undisturbed, tmp_path / "run")
     spoil(next(out.glob(file)))
     said = []
     second = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task, say=said.append)
-    assert (second.selections, contents(out)) == (first.selections, whole)
+    assert (second.selections, contents(out)) == (first.selections, contents(undisturbed))
     assert len(said) == 1
     assert re.search(
         rf"{file.split('/')[-1].strip('*')}.*: damaged; this training starts again", said[0]
     )
-    spoil(next(out.glob(file)))
+
+
+def test_damage_that_nobody_listens_for_is_a_warning(tiny, direct, task, finished, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    (out / "COMPLETE").write_bytes(b"\xff")
     with pytest.warns(UserWarning, match="damaged; this training starts again"):
         fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
 
@@ -385,16 +408,10 @@ def test_a_damaged_finished_folder_is_named_and_trained_again(
     ],
 )
 def test_training_does_not_go_on_from_what_was_damaged(
-    tiny, direct, task, tmp_path, monkeypatch, file
+    tiny, direct, task, finished, killed_at_the_end, tmp_path, file
 ):
-    whole = fit(tiny("t5"), direct(24), [], SETTINGS, tmp_path / "whole", task=task)
-    out = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "smallsteps.training.fit_result.finish", lambda *args: 1 / 0
-        )  # killed at the very end
-        with pytest.raises(ZeroDivisionError):
-            fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task)
+    undisturbed, whole = finished
+    out = shutil.copytree(killed_at_the_end, tmp_path / "run")
     for path in out.glob(file):
         if path.is_dir():
             shutil.rmtree(path)
@@ -404,7 +421,7 @@ def test_training_does_not_go_on_from_what_was_damaged(
     resumed = fit(tiny("t5"), direct(24), [], SETTINGS, out, task=task, say=said.append)
     assert "damaged; this training starts again" in said[0]
     assert resumed.selections == whole.selections
-    assert contents(out) == contents(tmp_path / "whole")
+    assert contents(out) == contents(undisturbed)
 
 
 @pytest.mark.filterwarnings(
