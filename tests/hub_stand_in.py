@@ -17,6 +17,10 @@ class HubStandIn:
 
     def __init__(self) -> None:
         self.url = ""
+        self.empty()
+
+    def empty(self) -> None:
+        """Forgets everything but its address."""
         self.files: dict[str, bytes] = {}
         """Path in the repository → content, once a commit names it."""
         self.repositories: list[dict[str, Any]] = []
