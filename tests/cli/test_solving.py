@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from run_fixtures import short_chains
 from smallsteps import lock
 from smallsteps.cli import solving
 from smallsteps.cli.main import main
@@ -15,6 +16,8 @@ from smallsteps.students.scratch import from_scratch
 from smallsteps.students.settings import ScratchSettings
 from smallsteps.students.tokens import prepare
 from smallsteps.tasks import get_task
+
+__all__ = ["short_chains"]
 
 
 @pytest.fixture(scope="module")
