@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from interrupted import Killed, assert_identical, stop_in, weights
+from launched_processes import in_processes
 from smallsteps.errors import RunFolderError
 from smallsteps.students.loading import load_student
 from smallsteps.students.lora import LoraSettings, add_lora
@@ -289,18 +290,12 @@ def test_two_processes_end_with_the_weights_of_one(tiny, direct, task, tmp_path)
         "micro_batch_tokens": 200,
     }
     examples = direct(30)
-    command = worker_folder(tmp_path, student, examples, options)
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        *command[1:],
-    ]
-    launched = subprocess.run([*torchrun, "two"], capture_output=True, text=True, env=environment())
-    assert launched.returncode == 0, launched.stderr[-3000:]
+    student.save(tmp_path / "student")
+
+    def work(rank):
+        return here(tmp_path, examples, options, "two", task).processes
+
+    assert in_processes(work) == [2, 2]
     one = here(tmp_path, examples, options, "one", task)
     two = here(tmp_path, examples, options, "two", task)  # finished: read back
     assert (one.processes, two.processes) == (1, 2)

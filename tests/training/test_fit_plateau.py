@@ -4,13 +4,12 @@ wherever it was stopped in between."""
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 from safetensors.torch import load_file
 
 from interrupted import Killed, assert_identical, stop_in, weights
+from launched_processes import in_processes
 from smallsteps.errors import TrainingError
 from smallsteps.students.loading import load_student
 from smallsteps.training import fit as fit_module
@@ -169,40 +168,17 @@ def test_a_long_limit_does_not_prolong_the_warm_up(tiny, direct, task, tmp_path)
     assert rates[0][0] < 0.2 * 3e-3 and rates[0][-1] == 3e-3
 
 
-TWO = """
-import json, sys
-from pathlib import Path
-from smallsteps.records import Example
-from smallsteps.students.loading import load_student
-from smallsteps.tasks import get_task
-from smallsteps.training.fit import fit
-from smallsteps.training.settings import TrainSettings
-
-folder = Path(sys.argv[1])
-examples = [Example.from_row(json.loads(line)) for line in (folder / "examples.jsonl").read_text().splitlines()]
-settings = TrainSettings(**json.loads((folder / "settings.json").read_text()))
-figures = iter([3.0, 7.0, 5.0, 7.0])
-fit(load_student(folder / "student", device="cpu"), examples, [], settings, folder / "two",
-    task=get_task("numbers"), metric=lambda student: next(figures))
-"""
-
-
 def test_two_processes_end_together(tiny, direct, task, tmp_path):
     """Only the first measures; a process that did not follow would wait for ever."""
     tiny("t5").save(tmp_path / "student")
-    (tmp_path / "worker.py").write_text(TWO)
-    rows = "".join(json.dumps(example.to_row()) + "\n" for example in direct(24))
-    (tmp_path / "examples.jsonl").write_text(rows)
-    (tmp_path / "settings.json").write_text(json.dumps(SETTINGS.model_dump()))
-    launched = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", "2", str(tmp_path / "worker.py"), str(tmp_path)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert launched.returncode == 0, launched.stderr[-3000:]
+    figures = iter([3.0, 7.0, 5.0, 7.0])
+
+    def work(rank):
+        student = load_student(tmp_path / "student", device="cpu")
+        metric = {"metric": lambda student: next(figures)}
+        fit(student, direct(24), [], SETTINGS, tmp_path / "two", task=task, **metric)
+        return rank
+
+    assert in_processes(work) == [0, 1]
     result = json.loads((tmp_path / "two" / "result.json").read_text())
     assert (result["plateau"], result["updates"], result["processes"]) == (True, 12, 2)
