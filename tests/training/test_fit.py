@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -202,65 +200,29 @@ def test_the_last_weights_after_a_resume_are_bit_identical(
     assert_identical(run(tmp_path / "stopped"), straight)
 
 
-WORKER = """
-import json, sys
-from pathlib import Path
-from smallsteps.records import Example
-from smallsteps.students.loading import load_student
-from smallsteps.tasks import get_task
-from smallsteps.training.fit import Training, fit
-from smallsteps.training.settings import TrainSettings
-
-folder = Path(sys.argv[1])
-examples = [Example.from_row(json.loads(line)) for line in (folder / "examples.jsonl").read_text().splitlines()]
-settings = TrainSettings(**json.loads((folder / "settings.json").read_text()))
-fit(load_student(folder / "student", device="cpu"), examples[6:], examples[:6], settings, folder / sys.argv[2],
-    task=get_task("numbers"), progress=lambda done, total, row: print("update", done, flush=True))
-"""
-
-
-def worker_folder(tmp_path, student, examples, settings):
-    student.save(tmp_path / "student")
-    (tmp_path / "worker.py").write_text(WORKER)
-    (tmp_path / "examples.jsonl").write_text(
-        "".join(json.dumps(e.to_row()) + "\n" for e in examples)
-    )
-    (tmp_path / "settings.json").write_text(json.dumps(settings))
-    return [sys.executable, str(tmp_path / "worker.py"), str(tmp_path)]
-
-
-def environment():
-    """Alone, with as many threads as here: their number decides the order of sums."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")}
-    return kept | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-
-
-def here(folder, examples, options, out, task):
-    """What the worker does, in this process."""
+def here(folder, examples, options, out, task, **more):
     student = load_student(folder / "student", device="cpu")
-    return fit(
-        student, examples[6:], examples[:6], TrainSettings(**options), folder / out, task=task
-    )
+    settings = TrainSettings(**options)
+    return fit(student, examples[6:], examples[:6], settings, folder / out, task=task, **more)
 
 
 def test_kill_9_then_the_same_again_ends_with_the_same_files(tiny, direct, task, tmp_path):
     options = {"passes": 12, "update_examples": 8, "evaluations": 9, "learning_rate": 3e-3}
     examples = direct(30)
-    command = worker_folder(tmp_path, tiny("t5-scaled", talkative=1.0), examples, options)
-    running = subprocess.Popen(
-        [*command, "killed"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment(),
-    )
-    assert running.stdout is not None
-    for line in running.stdout:
-        if line.startswith("update 15"):
-            break
-    running.send_signal(signal.SIGKILL)
-    running.wait()
-    running.stdout.close()
+    tiny("t5-scaled", talkative=1.0).save(tmp_path / "student")
+    reader, writer = os.pipe()
+    running = os.fork()
+    if running == 0:
+        tell = {"progress": lambda done, total, row: os.write(writer, f"update {done}\n".encode())}
+        try:
+            here(tmp_path, examples, options, "killed", task, **tell)
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        assert any(line.startswith("update 15") for line in lines)
+        os.kill(running, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(running, 0)[1]) == -signal.SIGKILL
     assert checkpoints.latest_checkpoint(tmp_path / "killed") is not None
     assert not (tmp_path / "killed/result.json").exists()
     resumed = here(tmp_path, examples, options, "killed", task)
