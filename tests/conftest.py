@@ -24,6 +24,7 @@ from smallsteps.threads import in_use, use
 
 if TYPE_CHECKING:
     from smallsteps.students.student import Student
+    from tiny_runs import Commands
     from token_server import Threads
 
 pytest_plugins = ["browser_window", "loopback"]
@@ -93,3 +94,13 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
     monkeypatch.setattr("smallsteps.generation.vllm_engine.ServerProcess", threads)
     yield threads
     assert not threads.running, "a server was left behind"
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """One process that imports and forks for each command, for all files of tests."""
+    from tiny_runs import Commands
+
+    commands = Commands(tmp_path_factory.mktemp("log") / "stderr")
+    yield commands
+    commands.close()

@@ -37,7 +37,6 @@ def listener() -> Listener:
 
 
 @pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory):
-    commands = Commands(tmp_path_factory.mktemp("log") / "stderr")
-    yield commands
-    commands.close()
+def command(commands: Commands) -> Commands:
+    commands.forget_errors()
+    return commands

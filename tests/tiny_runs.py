@@ -149,6 +149,7 @@ class Commands:
 
     def __init__(self, log: Path) -> None:
         self.log = log.open("w+b")
+        self.unread = 0
         self.server = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", FORK_SERVER, json.dumps(SHORT)],
             stdin=subprocess.PIPE,
@@ -200,9 +201,12 @@ class Commands:
         codes: list[int] = json.loads(self.server.stdout.readline())
         return codes
 
+    def forget_errors(self) -> None:
+        self.unread = self.log.seek(0, os.SEEK_END)
+
     def errors(self) -> str:
-        """What went to standard error, its end."""
-        self.log.seek(0)
+        """What went to standard error since `forget_errors`, its end."""
+        self.log.seek(self.unread)
         return self.log.read().decode()[-2000:]
 
     def close(self) -> None:
