@@ -65,7 +65,7 @@ def by_generate(
 
 
 def compare(
-    student: Student | DualStudent, task: Task, count: int = 24, batch_size: int = 5
+    student: Student | DualStudent, task: Task, count: int = 14, batch_size: int = 5
 ) -> list[Prediction]:
     items = problems(count)
     found = {
@@ -99,8 +99,8 @@ def test_uni_path_writes_what_generate_writes_segment_by_segment(
 def test_direct_writes_what_generate_writes(tiny: Tiny, style: str) -> None:
     task = a_task(max_chain_tokens=30)
     student = prepare(tiny(style), task, path="direct")
-    items = problems(20)
-    for prediction in solve(student, items, task, SolveSettings(batch_size=6)):
+    items = problems(12)
+    for prediction in solve(student, items, task, SolveSettings(batch_size=5)):
         item = next(p for p in items if p.id == prediction.problem_id)
         written, ended = generated(student, student.source_ids(task, item.question), 30)
         assert prediction.text == student.text(written[: -1 if ended else None]).strip()
