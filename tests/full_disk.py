@@ -7,16 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAM = """
 import contextlib, io, json, os, shutil, subprocess, sys
 os.fsync = lambda handle: None  # as in conftest.py
+from dataclasses import replace
 from smallsteps.cli.main import main
+from smallsteps.tasks import TASKS
 
-disk, kept, steps = sys.argv[1:]
+disk, kept, steps, limits = sys.argv[1:]
+TASKS.update((name, replace(task, **json.loads(limits))) for name, task in list(TASKS.items()))
 ends = []
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "smallsteps", disk], check=True)
 for size, arguments in json.loads(steps):
@@ -50,14 +53,18 @@ def may_mount() -> bool:
 
 
 def on_small_disk(
-    disk: Path, kept: Path, steps: Sequence[tuple[int, Sequence[str]]]
+    disk: Path,
+    kept: Path,
+    steps: Sequence[tuple[int, Sequence[str]]],
+    limits: Mapping[str, int] = {},
 ) -> list[Ended]:
     """Runs commands of smallsteps, each as (kB of the disk at `disk`, arguments), one after the
-    other; `kept` gets what lies on the disk at the end."""
+    other; `kept` gets what lies on the disk at the end. limits: how much students may write there
+    (`Task`)."""
     disk.mkdir()
     program = ["unshare", "-rm", sys.executable, "-W", "ignore", "-c", PROGRAM]
     done = subprocess.run(
-        [*program, str(disk), str(kept), json.dumps(steps)],
+        [*program, str(disk), str(kept), json.dumps(steps), json.dumps(limits)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         check=True,

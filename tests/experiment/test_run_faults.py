@@ -13,7 +13,7 @@ from smallsteps.cli.main import main
 from smallsteps.errors import DeviceError
 from smallsteps.experiment.results import read_results
 from smallsteps.experiment.run import run
-from tiny_runs import answers, lasting, tiny_content, weights
+from tiny_runs import SHORT, answers, lasting, tiny_content, weights
 
 FAULT = "CUDA error: unspecified launch failure\nCUDA kernel errors might be reported later."
 RUN = ["run", "--threads", "1"]
@@ -66,7 +66,7 @@ def test_a_disk_that_fills_again_and_again_is_one_line_each_time_and_loses_nothi
     command = [*RUN, str(recipe), "--out", str(tmp_path / "disk/run")]
     sizes = [16, 128, 512, 16_384]
     *full, last = on_small_disk(
-        tmp_path / "disk", tmp_path / "kept", [(size, command) for size in sizes]
+        tmp_path / "disk", tmp_path / "kept", [(size, command) for size in sizes], SHORT
     )
     for ended in full:
         line = ended.errors.strip().splitlines()[-1]
