@@ -80,6 +80,10 @@ def train(folder: Path, name: str, run: str) -> tuple[Any, dict[str, torch.Tenso
     if case.get("lora"):
         student.model.to(torch.bfloat16)
         add_lora(student, LoraSettings(rank=2, alpha=2), seed=0)
+        draws = torch.Generator().manual_seed(0)
+        for name, weights in student.model.named_parameters():
+            if "lora_B" in name:  # of zeros, A's gradient is rounding, which Adam makes large
+                weights.data.normal_(std=0.1, generator=draws)
     out = folder / f"{name}-{run}"
 
     def progress(done, total, row):

@@ -42,7 +42,8 @@ def still(student):
 def test_with_weight_zero_the_student_learns_as_without_contrasts(
     tiny, direct, task, tmp_path, style
 ):
-    settings, examples = SETTINGS.changed(passes=2), direct(16)
+    examples = direct(16)
+    settings = SETTINGS.changed(passes=2, learning_rate=3e-4)  # large steps magnify rounding
     one = fit(still(tiny(style)), examples, [], settings, tmp_path / "plain", task=task, seed=1)
     contrasts = against(examples)
     other = fit(
