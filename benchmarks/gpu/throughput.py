@@ -2,6 +2,7 @@
 
     python benchmarks/gpu/throughput.py STUDENT CHAINS.jsonl OUT [--device cuda] [--tiny]
                                         [--only PART,PART] [--seconds 450]
+                                        [--batch 64 256] [--questions 512] [--longest 200]
 
 Parts, each of which may fail without the others; none begins when the time is up:
 
@@ -52,9 +53,9 @@ class Measurements:
         self.options, self.device = options, options.device
         self.began = time.monotonic()
         self.chains = read_chains(options.chains, TASK).chains
-        self.batches = (4,) if options.tiny else (64, 256)
-        self.questions = 8 if options.tiny else 512
-        self.most = 12 if options.tiny else 200
+        self.batches = options.batch or ((4,) if options.tiny else (64, 256))
+        self.questions = options.questions or (8 if options.tiny else 512)
+        self.most = options.longest or (12 if options.tiny else 200)
         self.file = (options.out / "throughput.jsonl").open("w", encoding="utf-8")
 
     def note(self, **figures: Any) -> None:
@@ -233,6 +234,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to try the script itself")
+    parser.add_argument("--batch", type=int, nargs="+")
+    parser.add_argument("--questions", type=int)
+    parser.add_argument("--longest", type=int, help="tokens of an answer at most")
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--seconds", type=float, default=450.0)
     options = parser.parse_args()
