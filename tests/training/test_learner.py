@@ -30,7 +30,7 @@ def rollouts_of(student):
 def written_of(student, groups):
     """The rollouts as a learner reads them."""
     rollouts = [rollout for group in groups for rollout in group]
-    return [WrittenRow(n, encode_rollout(rollout, student)) for n, rollout in enumerate(rollouts)]
+    return [WrittenRow(encode_rollout(rollout, student), n) for n, rollout in enumerate(rollouts)]
 
 
 def share_of_odd(rollout):

@@ -77,7 +77,7 @@ def test_smaller_batches_hold_the_same_rollouts_with_their_own_figures():
     assert cut.limit == 8 and len(cut.batches) > 2
     assert figures_of(cut.batches) == figures_of(whole.batches)
     assert len(figures_of(cut.batches)) == len(LENGTHS)
-    begun = micro_batches([WrittenRow(place, row(place)) for place in (2, 0, 4, 3, 1)], 8)
+    begun = micro_batches([WrittenRow(row(place), place) for place in (2, 0, 4, 3, 1)], 8)
     assert [batch.rows for batch in cut.batches] == [
         [one.encoded for one in batch] for batch in begun
     ], "as if they had been as small from the start"

@@ -133,7 +133,7 @@ class Learner:
         Raises TrainingError if memory does not suffice for a single rollout."""
         rollouts = [rollout for group in groups for rollout in group]
         written = [
-            WrittenRow(place, encode_rollout(rollout, self.student))
+            WrittenRow(encode_rollout(rollout, self.student), place)
             for place, rollout in enumerate(rollouts)
             if rollout.target
         ]
@@ -195,7 +195,7 @@ class Learner:
         batches = [micro_batches(rows, self.size.tokens, device_type) for rows in shares]
         count = max(map(len, batches)) if self.shards else len(batches[self.rank])
         shortest = min(written, key=lambda row: row.encoded.tokens, default=None)
-        spare = None if shortest is None else WrittenRow(NOWHERE, shortest.encoded)
+        spare = None if shortest is None else WrittenRow(shortest.encoded, NOWHERE)
         return [rows for rows, _ in level(batches[self.rank], count, spare)]
 
     def _estimate(

@@ -22,11 +22,9 @@ NOWHERE = -1
 
 
 @dataclass(frozen=True)
-class WrittenRow:
-    """A rollout with a token."""
+class _Row:
+    """Something about a sequence, as long as it."""
 
-    place: int
-    """Among all rollouts of the step."""
     encoded: Encoded
 
     @property
@@ -36,6 +34,14 @@ class WrittenRow:
     @property
     def target(self) -> Sequence[int]:
         return self.encoded.target
+
+
+@dataclass(frozen=True)
+class WrittenRow(_Row):
+    """A rollout with a token."""
+
+    place: int
+    """Among all rollouts of the step."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class ReadBatch:
 
     @property
     def lengths(self) -> list[int]:
-        """WrittenRow tokens of each rollout."""
+        """Written tokens of each rollout."""
         return [row.loss_tokens for row in self.rows]
 
     @property
@@ -95,19 +101,10 @@ class LearnBatch:
 
 
 @dataclass(frozen=True)
-class _LearnRow:
+class _LearnRow(_Row):
     """One rollout of a `LearnBatch`."""
 
-    encoded: Encoded
     tokens: Tokens
-
-    @property
-    def source(self) -> Sequence[int]:
-        return self.encoded.source
-
-    @property
-    def target(self) -> Sequence[int]:
-        return self.encoded.target
 
 
 @dataclass(frozen=True)
