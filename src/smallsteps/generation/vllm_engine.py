@@ -117,12 +117,16 @@ class VllmEngine:
 
     def renew(self) -> None:
         """From now on the server writes with the weights as they are now. The student stays on its
-        card, of which the server gets a smaller share. Raises EngineError."""
-        self._trained = True
-        if self.calls is None:
+        card, of which the server gets a smaller share. Raises EngineError, and RecipeError for a
+        server that runs already."""
+        if self.settings.server.base_url is not None:
+            raise RecipeError(
+                f"{self.settings.server.base_url}: a server that runs already does not get the "
+                "weights of a training. Leave the URL out: a server is started."
+            )
+        self._trained, old = True, self._weights
+        if self.calls is None or old is None:  # its start takes the weights
             return
-        assert self._weights is not None, "check_renewed refuses servers that run already"
-        old = self._weights
         self._weights = old.with_name(f"{SERVED_NAME}-{uuid4().hex[:8]}")
         save_served(self.student, self._weights, renewed=True)
         try:

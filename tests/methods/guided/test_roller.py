@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -94,7 +95,7 @@ def test_a_server_writes_with_the_weights_of_each_step_and_ends_with_the_last(
     tiny: Tiny, servers: Threads
 ) -> None:
     student = tiny("llama")
-    with served() as roll:
+    with closing(served()) as roll:
         for step in range(3):
             groups = roll(student, step, [0, 1, 2])
             for rollout in chain(*groups):
@@ -115,7 +116,7 @@ def test_a_server_that_keeps_its_old_weights_ends_the_training_by_name(
     tiny: Tiny, servers: Threads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     student = tiny("llama")
-    with served() as roll:
+    with closing(served()) as roll:
         roll(student, 0, [0])
         monkeypatch.setattr("token_server.opened", lambda folder: tiny("llama").model)
         with torch.no_grad():
@@ -137,7 +138,7 @@ def test_a_server_that_takes_no_new_weights_is_named(
     tiny: Tiny, servers: Threads, path: str, answer: Any, message: str
 ) -> None:
     student = tiny("llama")
-    with served() as roll:
+    with closing(served()) as roll:
         roll(student, 0, [0])
         writing = servers.servers[0].answer
 
@@ -152,17 +153,22 @@ def test_a_server_that_takes_no_new_weights_is_named(
 
 
 def test_another_student_gets_a_server_of_its_own(tiny: Tiny, servers: Threads) -> None:
-    with served() as roll:
+    with closing(served()) as roll:
         for student in (tiny("llama", seed=1), tiny("llama", seed=2)):
             roll(student, 0, [0])
     assert len(servers.servers) == 2 and servers.most_running == 1
 
 
-def test_what_a_server_cannot_write_is_refused_at_once(tiny: Tiny) -> None:
-    with pytest.raises(RecipeError, match=r"no log-probabilities for sample\(t=0\.7"):
-        served(temperature=0.7)
+def test_what_a_server_cannot_write_is_refused_before_one_is_started(
+    tiny: Tiny, servers: Threads
+) -> None:
     running = SERVED.changed(server=ServerSettings(base_url="http://127.0.0.1:1/v1"))
-    with pytest.raises(RecipeError, match=r"would not get the weights of each step"):
-        Roller(PROMPTS, 2, DECODING, running)
-    with pytest.raises(StudentError, match=r"engine vllm writes for causal students"):
-        served()(tiny("t5"), 0, [0])
+    cases = [
+        (served(temperature=0.7), "llama", RecipeError, r"no log-probabilities for sample\(t=0\.7"),
+        (Roller(PROMPTS, 2, DECODING, running), "llama", RecipeError, "the weights of a training"),
+        (served(), "t5", StudentError, r"engine vllm writes for causal students"),
+    ]
+    for roll, style, error, message in cases:
+        with closing(roll), pytest.raises(error, match=message):
+            roll(tiny(style), 0, [0])
+    assert not servers.words

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import fmean
-from types import TracebackType
 
 from smallsteps import team
-from smallsteps.errors import EngineError, RecipeError
+from smallsteps.errors import EngineError
 from smallsteps.generation.engine import open_engine
 from smallsteps.generation.generator import Decoding, Engine, EngineSettings, Renewable, Request
-from smallsteps.generation.token_requests import check_logprobs
 from smallsteps.students.student import Student
 from smallsteps.training.policy import target_log_probs
 from smallsteps.training.rollouts import Rollout
@@ -28,8 +26,7 @@ class Roller:
     number, the prompt and the sample alone; the decoding's seed tells runs apart.
 
     A server (engine `vllm`) is started by the first step, takes the student's weights anew in each
-    further one, and ends with `close`, which a `with` statement calls. Raises RecipeError where the
-    engine cannot write rollouts."""
+    further one, and ends with `close`."""
 
     def __init__(
         self,
@@ -41,15 +38,12 @@ class Roller:
         self.prompts, self.samples = prompts, samples
         self.decoding = decoding.changed(logprobs=True)
         self.settings = settings or EngineSettings(batch_size=64)
-        if self.settings.engine == "vllm":
-            check_logprobs(self.decoding)
-            check_renewed(self.settings)
         self._engine: Engine | None = None
         self._student: Student | None = None
 
     def __call__(self, student: Student, step: int, numbers: Sequence[int]) -> list[list[Rollout]]:
         """The groups of the prompts with these numbers, written with the weights as they are now.
-        Raises EngineError."""
+        Raises EngineError, and RecipeError where the engine cannot write rollouts."""
         decoding = self.decoding.changed(seed=self.decoding.seed * 1_000_003 + step)
 
         def write(share: Sequence[Prompt]) -> list[list[Rollout]]:
@@ -94,39 +88,19 @@ class Roller:
             self._engine.close()
         self._engine = self._student = None
 
-    def __enter__(self) -> Roller:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def check_written_by(student: Student, rollouts: Sequence[Rollout], step: int) -> None:
     """Raises EngineError where a server's log-probabilities are not the student's: it did not take
     the weights that it was given. Reduced precision moves them by some hundredths of a nat."""
     rollouts = [rollout for rollout in rollouts if rollout.target]
-    own = target_log_probs(student, [(rollout.source, rollout.target) for rollout in rollouts])
+    pairs = [(rollout.source, rollout.target) for rollout in rollouts]
     gaps = [
         abs(sum(rollout.logprobs) - logprob) / len(rollout.target)
-        for rollout, logprob in zip(rollouts, own, strict=True)
+        for rollout, logprob in zip(rollouts, target_log_probs(student, pairs), strict=True)
     ]
     if gaps and fmean(gaps) > LARGEST_GAP:
         raise EngineError(
             f"step {step + 1}: what the server wrote has log-probabilities that are "
             f"{fmean(gaps):.2g} nats a token from the student's: it does not write with the "
             "student's weights. Use another version of the server, or engine local."
-        )
-
-
-def check_renewed(settings: EngineSettings) -> None:
-    """Raises RecipeError where a server would not get new weights."""
-    if settings.server.base_url is not None:
-        raise RecipeError(
-            f"rollouts at {settings.server.base_url}: a server that runs already would not get the "
-            "weights of each step. Leave the URL out: a server is started."
         )

@@ -11,6 +11,7 @@ How replies become chains is in `method.py`; what students do for the arms is in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -222,7 +223,7 @@ class Writers:
             )
             writing = refinement.writing(lab.recipe.evaluation.batch_size)
             writing = writing.changed(server=logging_server(writing.server, lab.run.path))
-            with Roller(prompts, refinement.samples, decoding, writing) as roll:
+            with closing(Roller(prompts, refinement.samples, decoding, writing)) as roll:
                 reinforce(
                     student,
                     len(prompts),
