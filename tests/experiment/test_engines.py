@@ -48,8 +48,10 @@ def test_a_server_that_does_not_start_loses_no_training(tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = "sh -c 'echo Error: no card; exit 4' {folder} {port}"
     broken = {"engine": "vllm", "server": {"command": command}}
-    failing = make_recipe({**recipe(**broken).model_dump(mode="json"), "arms": ["direct"]})
-    for _ in range(2):
+    content = {**recipe(**broken).model_dump(mode="json"), "arms": ["direct"]}
+    for memory in (None, 0.5):  # with another share of the memory it is the same run
+        content["evaluation"]["server"]["memory"] = memory
+        failing = make_recipe(content)
         with pytest.raises(EngineError, match=r"sh ended with exit code 4: Error: no card\. Its"):
             run(failing, out)
     assert (out / "server.log").read_text().count("no card") == 2
