@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,3 +95,49 @@ def test_a_full_disk_is_a_sentence_and_keeps_the_rows_before(tmp_path: Path) -> 
         store.write("INSERT INTO mine VALUES ('after')")
     assert store.rows("SELECT text FROM mine") == [("before",), ("after",)]
     store.close()
+
+
+def test_a_thread_reads_all_or_nothing_of_another_threads_transaction(tmp_path: Path) -> None:
+    file = StoreFile(tmp_path / "r.sqlite")
+    with ThreadPoolExecutor(1) as pool:
+        with file.transaction():
+            file.write("INSERT INTO claims VALUES ('k', 'me', 1.0)")
+            found = pool.submit(file.rows, "SELECT key FROM claims")
+            time.sleep(0.2)
+            assert not found.done()
+            file.write("INSERT INTO claims VALUES ('l', 'me', 1.0)")
+        assert found.result() == [("k",), ("l",)]
+    file.close()
+
+
+def test_one_thread_reads_while_another_writes_and_so_does_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trap: SQLite calls the file locked, at once or for ever, where a query is open on the
+    connection while another connection writes and a transaction shall begin here."""
+    monkeypatch.setattr(store_file, "BUSY_SECONDS", 5.0)
+    mine, others = StoreFile(tmp_path / "r.sqlite"), StoreFile(tmp_path / "r.sqlite")
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.is_set():
+            mine.rows("SELECT * FROM claims")
+
+    def write(file: StoreFile, times: int) -> None:
+        for n in range(times):
+            with file.transaction():
+                file.write("INSERT OR REPLACE INTO claims VALUES (?, 'me', 1.0)", (n % 5,))
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            reader = pool.submit(read)
+            writers = [pool.submit(write, file, 300) for file in (mine, others)]
+            errors = [writer.exception() for writer in writers]
+            ended.set()
+            assert [*errors, reader.exception()] == [None] * 3
+    finally:
+        sys.setswitchinterval(usual)
+    mine.close()
+    others.close()

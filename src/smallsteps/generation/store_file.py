@@ -32,8 +32,9 @@ class StoreFile:
             raise DataError(
                 f"{self.path}: cannot make the reply store there ({error}). Name another file."
             ) from None
-        self._writing = threading.RLock()
-        """One transaction at a time; the threads of a process share the connection."""
+        self._using = threading.RLock()
+        """Held by the thread that uses the connection, to read too: SQLite lets no transaction
+        begin on a connection with an open query that is older than another process's writing."""
         with self._explained():
             self._connection = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -46,13 +47,13 @@ class StoreFile:
 
     def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """All rows that a query finds."""
-        with self._explained():
+        with self._using, self._explained():
             return self._connection.execute(query, values).fetchall()
 
     def row(self, query: str, values: tuple[Any, ...] = ()) -> Any:
-        """The first row that a query finds; None where it finds none."""
-        with self._explained():
-            return self._connection.execute(query, values).fetchone()
+        """The row that a query finds, which finds one at most; None where it finds none."""
+        rows = self.rows(query, values)
+        return rows[0] if rows else None
 
     def write(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """Runs a statement; call it in a `transaction`."""
@@ -61,7 +62,7 @@ class StoreFile:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, and nobody else writes meanwhile."""
-        with self._writing, self._explained():
+        with self._using, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -73,7 +74,8 @@ class StoreFile:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._connection.close()
+        with self._using:
+            self._connection.close()
 
     def _write_ahead(self) -> None:
         """Turns the write-ahead log on; of two processes that do so at once, SQLite refuses one
