@@ -174,11 +174,16 @@ def test_nobody_but_the_command_line_imports_the_server():
             assert "serving" not in rooms_imported(file), file
 
 
-def test_importing_the_package_loads_no_torch():
-    code = (
-        "import sys, smallsteps, smallsteps.cli.main\n"
-        "print([name for name in ('torch', 'transformers', 'starlette', 'uvicorn') if name in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("modules", "none_of"),
+    [
+        ("smallsteps, smallsteps.cli.main", ("torch", "transformers", "starlette", "uvicorn")),
+        # a recipe that is refused should not wait for what only a training or a model needs
+        ("smallsteps.experiment.run", ("transformers.trainer_utils", "torch._dynamo", "peft")),
+    ],
+)
+def test_what_takes_seconds_to_load_is_loaded_where_it_is_needed(modules, none_of):
+    code = f"import sys, {modules}; print([name for name in {none_of} if name in sys.modules])"
     process = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

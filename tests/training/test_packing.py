@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from smallsteps.errors import TrainingError
 from smallsteps.students.loading import load_student
-from smallsteps.training import packing
 from smallsteps.training.batches import Encoded, collate
 from smallsteps.training.fit import fit
 from smallsteps.training.losses import SummedLoss
@@ -51,60 +47,6 @@ def test_losses_and_gradients_are_those_of_padded_rows(model_type, prompt_weight
     for name, grad in padded[1].items():
         torch.testing.assert_close(packed[1][name], grad, rtol=1e-4, atol=1e-6 * largest, msg=name)
     assert model.config._attn_implementation == usual != NAME
-
-
-@pytest.mark.parametrize("grouped", [True, False])
-@pytest.mark.parametrize("before", [-1, 3])
-def test_the_kernel_is_told_what_the_mask_says(before, grouped, monkeypatch):
-    """By a stand-in for the kernel, which needs a GPU: one row after another."""
-    seen = []
-
-    def kernel(query, key, value, starts, starts_of_keys, longest, longest_key, **further):
-        seen.append((query.dtype, further.get("enable_gqa", False), longest))
-        assert further["window_size"] == (before, 0) and starts is starts_of_keys
-        out = []
-        for start, end in pairwise(starts.tolist()):
-            parts = [part[start:end].transpose(0, 1)[None] for part in (query, key, value)]
-            back = torch.arange(end - start)[:, None] - torch.arange(end - start)[None]
-            visible = (back >= 0) & ((back <= before) if before >= 0 else True)
-            out.append(
-                torch.nn.functional.scaled_dot_product_attention(
-                    *parts,
-                    visible,
-                    scale=further["scale"],
-                    enable_gqa=further.get("enable_gqa", False),
-                )[0].transpose(0, 1)
-            )
-        return torch.cat(out)
-
-    monkeypatch.setattr(packing, "varlen_attn", kernel, raising=False)
-    known = {"window_size", "scale", *(["enable_gqa"] if grouped else [])}
-    monkeypatch.setattr(packing, "VARLEN", known)
-    torch.manual_seed(0)
-    query, key, value = (torch.randn(1, heads, 12, 8) for heads in (4, 2, 2))
-    starts = torch.tensor([0, 5, 6, 12], dtype=torch.int32)
-    wanted = packing._under_mask(query, key, value, 0.3, before, starts)
-    found = packing._in_kernel(query, key, value, 0.3, before, starts, 6)
-    torch.testing.assert_close(found, wanted)
-    assert seen == [(torch.float32, grouped, 6)]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        packing._in_kernel(query, key, value, 0.3, before, starts, 6)
-    assert seen[1][0] is torch.bfloat16
-
-
-@pytest.mark.skipif("window_size" not in packing.VARLEN, reason="torch is too old")
-def test_torchs_kernel_takes_what_it_is_given():
-    """Shapes and types alone, forward and backward: there is no GPU here."""
-    with FakeTensorMode():
-        query, key, value = (
-            torch.empty(1, heads, 12, 64, requires_grad=True) for heads in (9, 3, 3)
-        )
-        starts = torch.empty(3, dtype=torch.int32)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            read = packing._in_kernel(query, key, value, 0.125, -1, starts, 7)
-        assert read.shape == (1, 12, 9, 64) and read.dtype is torch.bfloat16
-        read.float().sum().backward()
-        assert query.grad.shape == query.shape and key.grad.shape == key.shape
 
 
 def test_activations_that_are_computed_again_see_rows_alone_too():

@@ -62,7 +62,6 @@ from smallsteps.experiment.why import explain
 from smallsteps.experiment.why_results import WhyResults
 from smallsteps.faults import names_faults
 from smallsteps.generation.access import Access
-from smallsteps.students.scratch import from_scratch
 from smallsteps.students.settings import BUNDLED
 from smallsteps.tasks.files import contradictions
 
@@ -221,6 +220,8 @@ def base_student(recipe: Recipe, data: RunData, folder: RunFolder) -> Path | str
         return recipe.student.name
 
     def make(place: Path) -> None:
+        from smallsteps.students.scratch import from_scratch  # loads transformers' models
+
         from_scratch(data.texts, settings, seed=0).save(place / BASE_STUDENT.name)
 
     folder_of_stage = folder.stage(BASE_STUDENT.parent.name, make, fixed=True, alone=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -43,10 +43,12 @@ from smallsteps.training.evaluation import Measure, Measures
 from smallsteps.training.fit_result import FitResult, read_result, read_state, write_result
 from smallsteps.training.preflight import Preflight, preflight
 from smallsteps.training.settings import NO_PROMPT_LOSS, ContrastSettings, TrainSettings
-from smallsteps.training.trainer import Progress, UpdateTrainer
 from smallsteps.training.trainer_arguments import isolated, trainer_arguments
 from smallsteps.training.update_plan import Plan
 from smallsteps.training.updates import TrainingInputs
+
+if TYPE_CHECKING:
+    from smallsteps.training.trainer import Progress
 
 
 @names_faults
@@ -220,6 +222,9 @@ class Training:
 
     def _train(self, checkpoint: Path | None, until: int) -> None:
         """Train from `checkpoint` to the update `until`."""
+        # here, because Trainer takes seconds to load, and plans and refusals need none
+        from smallsteps.training.trainer import UpdateTrainer
+
         settings = self.job.settings
         arguments = trainer_arguments(self.student, settings, self.plan, self.out)
         evaluations = self.plan.evaluations(settings.evaluations)

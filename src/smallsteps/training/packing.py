@@ -6,32 +6,23 @@ Batches by length waste little on a CPU, where many small passes cost nothing. O
 small student takes as long as Python needs to start it, so an update should be one pass or two;
 padded to one length, a third of it would be padding. Packed, it has none. Attention is then
 `varlen_attn` of torch (flash attention, Dao et al. 2022, that is told where rows begin). On a CPU,
-for tests, a mask says the same. For causal students: positions of T5-class ones are no ids."""
+for tests, a mask says the same (`packed_attention.py`). For causal students: positions of T5-class
+ones are no ids."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from inspect import signature
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from smallsteps.errors import TrainingError
 from smallsteps.students.student import Student
 from smallsteps.students.weights import base_model
 from smallsteps.training.batches import Batch, Encoded, Packed
-
-try:
-    from torch.nn.attention.varlen import varlen_attn
-
-    VARLEN = frozenset(signature(varlen_attn).parameters)
-    """What torch's attention to packed rows can be told; empty before torch 2.10."""
-except ImportError:
-    VARLEN = frozenset()
 
 NAME = "smallsteps_packed"
 """Of the attention, among those of transformers."""
@@ -56,6 +47,8 @@ def require_packing(student: Student, bfloat16: bool) -> None:
         raise TrainingError(f"train.packing: there is no dropout in packed attention. {OFF}")
     if student.device.type == "cuda" and not bfloat16:
         raise TrainingError(f"train.packing: a GPU needs train.dtype=bfloat16 for it. {OFF}")
+    from smallsteps.training.packed_attention import VARLEN
+
     if student.device.type == "cuda" and "window_size" not in VARLEN:
         raise TrainingError(
             f"train.packing: torch {torch.__version__} is too old, it needs 2.11 or newer. Type: "
@@ -118,7 +111,9 @@ def attending_to_rows(model: nn.Module) -> Iterator[None]:
     backward pass where activations are computed again."""
     from transformers import AttentionInterface
 
-    AttentionInterface.register(NAME, _attention)
+    from smallsteps.training.packed_attention import attention
+
+    AttentionInterface.register(NAME, attention)
     config: Any = base_model(model).config
     usual = config._attn_implementation
     config._attn_implementation = NAME
@@ -141,84 +136,3 @@ def packed_inputs(batch: Batch) -> dict[str, Any]:
         "max_length_q": longest,
         "max_length_k": longest,
     }
-
-
-def _attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    sliding_window: int | None = None,
-    *,
-    cu_seq_lens_q: Tensor,
-    max_length_q: int,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attention of each row to itself: [1, tokens, heads, width].
-
-    query: [1, heads, tokens, width]; key and value may have fewer heads. cu_seq_lens_q: int32
-    [rows + 1], where rows begin. sliding_window: tokens that each sees, itself included."""
-    before = -1 if sliding_window is None else sliding_window - 1
-    if query.device.type != "cuda":
-        return _under_mask(query, key, value, scaling, before, cu_seq_lens_q), None
-    return _in_kernel(query, key, value, scaling, before, cu_seq_lens_q, max_length_q), None
-
-
-def _under_mask(
-    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, before: int, starts: Tensor
-) -> Tensor:
-    """Attention by a mask over all pairs of tokens."""
-    visible = _visible(starts, query.shape[2], before)
-    grouped = query.shape[1] != key.shape[1]
-    read = F.scaled_dot_product_attention(
-        query, key, value, visible, scale=scaling, enable_gqa=grouped
-    )
-    return read.transpose(1, 2)
-
-
-def _in_kernel(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    scaling: float | None,
-    before: int,
-    starts: Tensor,
-    longest: int,
-) -> Tensor:
-    """Attention by torch's kernel, in the precision of autocast: it knows no float32."""
-    device_type = query.device.type
-    dtype = query.dtype
-    if torch.is_autocast_enabled(device_type):
-        dtype = torch.get_autocast_dtype(device_type)
-    query, key, value = (part[0].transpose(0, 1).to(dtype) for part in (query, key, value))
-    groups = query.shape[1] // key.shape[1]
-    further: dict[str, Any] = {}
-    if groups > 1 and "enable_gqa" in VARLEN:
-        further = {"enable_gqa": True}
-    elif groups > 1:
-        key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
-    read: Any = varlen_attn(
-        query,
-        key,
-        value,
-        starts,
-        starts,
-        longest,
-        longest,
-        scale=scaling,
-        window_size=(before, 0),
-        **further,
-    )
-    return cast(Tensor, read[None])
-
-
-def _visible(starts: Tensor, tokens: int, before: int) -> Tensor:
-    """bool [tokens, tokens]: itself and earlier tokens of its row, at most `before` back (-1:
-    all)."""
-    places = torch.arange(tokens, device=starts.device)
-    row = torch.searchsorted(starts[1:], places, right=True, out_int32=True)
-    back = places[:, None] - places[None, :]
-    visible = (row[:, None] == row[None, :]) & (back >= 0)
-    return visible if before < 0 else visible & (back <= before)

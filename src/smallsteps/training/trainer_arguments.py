@@ -7,17 +7,19 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import TrainingArguments
-from transformers.utils import logging as transformers_logging
 
 from smallsteps.students.student import Student
 from smallsteps.training.accelerate_config import hidden_from_accelerate
 from smallsteps.training.processes import check_processes
 from smallsteps.training.settings import TrainSettings
 from smallsteps.training.update_plan import Plan
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
 
 
 def trainer_arguments(
@@ -26,6 +28,8 @@ def trainer_arguments(
     """Trainer's own settings. Logging, evaluation and saving are off: `trainer.py` starts them.
 
     Raises InternalError or TrainingError as `check_processes` does."""
+    from transformers import TrainingArguments  # here, because it takes seconds to load
+
     on_cpu = student.device.type == "cpu"
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     arguments = TrainingArguments(
@@ -64,6 +68,8 @@ def trainer_arguments(
 def isolated() -> Iterator[None]:
     """Give the caller back its random state, log level and progress bars, which Trainer sets. What
     accelerate's config says is hidden from Trainer: it was read before."""
+    from transformers.utils import logging as transformers_logging
+
     level = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
