@@ -108,7 +108,8 @@ def answers(out: Path) -> dict[str, list[dict[str, Any]]]:
 FORK_SERVER = """
 import gc, json, os, signal, sys, time
 import smallsteps.cli.main, smallsteps.cli.progress, smallsteps.experiment.run, smallsteps.report.page
-import smallsteps.report.terminal, smallsteps.experiment.fail_points, transformers.models.t5.modeling_t5, transformers.models.auto
+import smallsteps.report.terminal, smallsteps.experiment.fail_points, smallsteps.students.scratch, smallsteps.training.trainer
+import sacrebleu, scipy.stats, transformers.models.auto
 from dataclasses import replace
 from smallsteps.tasks import TASKS
 TASKS.update((name, replace(task, **json.loads(sys.argv[1]))) for name, task in list(TASKS.items()))
