@@ -32,25 +32,32 @@ def in_processes(work: Callable[[int], Any], size: int = 2) -> list[Any]:
     that ended without a value."""
     address = launch_address()
     children = []
+    stay, leave = os.pipe()
     for rank in range(size):
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(reader)
+            os.close(leave)
             try:
                 AcceleratorState._reset_state(reset_partial_state=True)  # of earlier tests
                 os.environ.update(address | launch_place(rank, size))
                 team.join("cpu")
                 os.write(writer, repr(work(rank)).encode())
+                os.close(writer)
+                os.read(stay, 1)  # without the first process others could not even join
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(0)
         os.close(writer)
         children.append((child, reader))
+    os.close(stay)
     texts = []
-    for child, reader in children:
+    for _, reader in children:
         with os.fdopen(reader, "rb") as pipe:
             texts.append(pipe.read().decode())
+    os.close(leave)
+    for child, _ in children:
         os.waitpid(child, 0)
     return [literal_eval(text) if text else None for text in texts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -93,6 +94,20 @@ def test_the_others_hear_of_a_process_that_is_gone():
     lost, gone = in_processes(work)
     assert gone is None
     assert lost.startswith("ProcessLost: another process of this launch was killed")
+
+
+def test_a_process_that_joins_hears_of_one_that_is_gone():
+    def work(rank):
+        team.wait_for_all()
+        if rank == 0:
+            time.sleep(0.5)  # the other one is waiting for it by then
+            os._exit(1)
+        team._group = None
+        return raised(lambda: team.join("cpu"))
+
+    gone, joining = in_processes(work)
+    assert gone is None
+    assert joining.startswith("ProcessLost: another process of this launch was killed")
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_lost_process():

@@ -63,18 +63,19 @@ def launched_here() -> int:
 def join(device: str) -> None:
     """Makes the processes of this launch find each other; nothing where this one was started alone
     or has joined already. `device`: `cpu`, or `cuda`, of which each process then uses a GPU of its
-    own."""
+    own. Raises ProcessLost where another process goes meanwhile."""
     global _group
     import torch.distributed as dist
 
     if launched() == 1 or _group is not None:
         return
-    if not dist.is_initialized():
-        from accelerate import PartialState
+    with losses():
+        if not dist.is_initialized():
+            from accelerate import PartialState
 
-        on_cpu = device == "cpu"
-        PartialState(cpu=on_cpu, backend="gloo" if on_cpu else None, timeout=PATIENCE)
-    _group = dist.new_group(backend="gloo", timeout=PATIENCE)
+            on_cpu = device == "cpu"
+            PartialState(cpu=on_cpu, backend="gloo" if on_cpu else None, timeout=PATIENCE)
+        _group = dist.new_group(backend="gloo", timeout=PATIENCE)
     leave_at_exit()
 
 
@@ -205,12 +206,20 @@ def losses() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if size() == 1 or not _BROKEN.search(str(error)):
+        if launched() == 1 or not _of_connection(error):
             raise
         raise ProcessLost(
             "another process of this launch was killed or has failed. What is done is kept. To "
             "continue, run the same command again; the number of processes may be another."
         ) from None
+
+
+def _of_connection(error: RuntimeError) -> bool:
+    """Whether torch says that a connection between processes broke: by the type of the error or,
+    for some of gloo's and nccl's, only by its words."""
+    from torch.distributed import DistError
+
+    return isinstance(error, DistError) or bool(_BROKEN.search(str(error)))
 
 
 def _distributed() -> Any:
