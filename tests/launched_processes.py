@@ -45,7 +45,7 @@ def in_processes(work: Callable[[int], Any], size: int = 2) -> list[Any]:
                 team.join("cpu")
                 os.write(writer, repr(work(rank)).encode())
                 os.close(writer)
-                os.read(stay, 1)  # without the first process others could not even join
+                os.read(stay, 1)  # until all are done: others join by what the first one holds
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -54,10 +54,12 @@ def in_processes(work: Callable[[int], Any], size: int = 2) -> list[Any]:
         children.append((child, reader))
     os.close(stay)
     texts = []
-    for _, reader in children:
-        with os.fdopen(reader, "rb") as pipe:
-            texts.append(pipe.read().decode())
-    os.close(leave)
+    try:
+        for _, reader in children:
+            with os.fdopen(reader, "rb") as pipe:
+                texts.append(pipe.read().decode())
+    finally:
+        os.close(leave)
     for child, _ in children:
         os.waitpid(child, 0)
     return [literal_eval(text) if text else None for text in texts]

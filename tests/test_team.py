@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 
 import pytest
+from accelerate.state import AcceleratorState
 
-from launched_processes import in_processes
+from launched_processes import in_processes, launch_place
 from smallsteps import team
 from smallsteps.errors import DataError
 
@@ -108,6 +110,22 @@ def test_a_process_that_joins_hears_of_one_that_is_gone():
     gone, joining = in_processes(work)
     assert gone is None
     assert joining.startswith("ProcessLost: another process of this launch was killed")
+
+
+def test_processes_that_do_not_find_each_other_say_why(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(taken.getsockname()[1])}
+        for name, value in (address | launch_place(0, 2)).items():
+            monkeypatch.setenv(name, value)
+        AcceleratorState._reset_state(reset_partial_state=True)
+        with pytest.raises(team.ProcessLost) as caught:
+            team.join("cpu")
+    message = str(caught.value)
+    assert message.startswith("process 0 of 2 did not find the others (") and "in use" in message
+    assert message.endswith("with the same MASTER_ADDR and a free MASTER_PORT.")
+    assert "in use" in str(caught.value.__cause__)
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_lost_process():

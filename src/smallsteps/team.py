@@ -38,7 +38,7 @@ class FirstFailed(SmallstepsError):
 
 
 class ProcessLost(UserError):
-    """Another process of the launch is gone."""
+    """Another process of the launch is gone, or was not found."""
 
 
 class ForAll(Exception):
@@ -63,20 +63,31 @@ def launched_here() -> int:
 def join(device: str) -> None:
     """Makes the processes of this launch find each other; nothing where this one was started alone
     or has joined already. `device`: `cpu`, or `cuda`, of which each process then uses a GPU of its
-    own. Raises ProcessLost where another process goes meanwhile."""
+    own. Raises ProcessLost where another process is not found, or is lost meanwhile."""
     global _group
     import torch.distributed as dist
 
     if launched() == 1 or _group is not None:
         return
-    with losses():
-        if not dist.is_initialized():
-            from accelerate import PartialState
-
-            on_cpu = device == "cpu"
-            PartialState(cpu=on_cpu, backend="gloo" if on_cpu else None, timeout=PATIENCE)
-        _group = dist.new_group(backend="gloo", timeout=PATIENCE)
+    if not dist.is_initialized():
+        _meet(on_cpu=device == "cpu")
     leave_at_exit()
+    with losses():
+        _group = dist.new_group(backend="gloo", timeout=PATIENCE)
+
+
+def _meet(on_cpu: bool) -> None:
+    """Forms the default group of this launch's processes."""
+    from accelerate import PartialState
+
+    try:
+        PartialState(cpu=on_cpu, backend="gloo" if on_cpu else None, timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ProcessLost(
+            f"process {rank()} of {launched()} did not find the others ({reason:.300}). Start them "
+            "by torchrun or accelerate launch, with the same MASTER_ADDR and a free MASTER_PORT."
+        ) from error
 
 
 def leave_at_exit() -> None:
@@ -202,7 +213,8 @@ def _alone(alone: bool = True) -> Iterator[None]:
 
 @contextmanager
 def losses() -> Iterator[None]:
-    """Raises ProcessLost where another process goes while the block runs: the connection breaks."""
+    """Raises ProcessLost where another process is lost while the block runs: the connection
+    breaks."""
     try:
         yield
     except RuntimeError as error:
@@ -211,7 +223,7 @@ def losses() -> Iterator[None]:
         raise ProcessLost(
             "another process of this launch was killed or has failed. What is done is kept. To "
             "continue, run the same command again; the number of processes may be another."
-        ) from None
+        ) from error
 
 
 def _of_connection(error: RuntimeError) -> bool:

@@ -113,8 +113,8 @@ def test_a_thread_reads_all_or_nothing_of_another_threads_transaction(tmp_path: 
 def test_one_thread_reads_while_another_writes_and_so_does_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The trap: SQLite calls the file locked, at once or for ever, where a query is open on the
-    connection while another connection writes and a transaction shall begin here."""
+    """The trap: while a query is open on a connection and another connection has written since,
+    SQLite refuses a transaction on the first one as locked, however long it waits."""
     monkeypatch.setattr(store_file, "BUSY_SECONDS", 5.0)
     mine, others = StoreFile(tmp_path / "r.sqlite"), StoreFile(tmp_path / "r.sqlite")
     ended = threading.Event()
@@ -134,8 +134,10 @@ def test_one_thread_reads_while_another_writes_and_so_does_another_process(
         with ThreadPoolExecutor(3) as pool:
             reader = pool.submit(read)
             writers = [pool.submit(write, file, 300) for file in (mine, others)]
-            errors = [writer.exception() for writer in writers]
-            ended.set()
+            try:
+                errors = [writer.exception() for writer in writers]
+            finally:
+                ended.set()
             assert [*errors, reader.exception()] == [None] * 3
     finally:
         sys.setswitchinterval(usual)

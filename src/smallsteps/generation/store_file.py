@@ -51,7 +51,7 @@ class StoreFile:
             return self._connection.execute(query, values).fetchall()
 
     def row(self, query: str, values: tuple[Any, ...] = ()) -> Any:
-        """The row that a query finds, which finds one at most; None where it finds none."""
+        """The row of a query that finds at most one; None where it finds none."""
         rows = self.rows(query, values)
         return rows[0] if rows else None
 
@@ -61,7 +61,7 @@ class StoreFile:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, and nobody else writes meanwhile."""
+        """All or nothing. Meanwhile nobody else writes, and no other thread of this process reads."""
         with self._using, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:

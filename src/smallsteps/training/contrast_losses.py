@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.modeling_outputs import BaseModelOutput
 
 from smallsteps.errors import InternalError
 from smallsteps.students.lm_head import HEAD_ELEMENTS, head_inputs, token_log_probs
@@ -177,8 +178,6 @@ def hidden_states(model: nn.Module, batch: ContrastBatch) -> tuple[Tensor, nn.Mo
         return _causal_states(model, batch)
     if batch.source_mask is None:
         raise InternalError("a batch with a source but without its mask")
-    from transformers.modeling_outputs import BaseModelOutput  # here: it takes a second to load
-
     base: Any = model
     encoded = base.get_encoder()(input_ids=batch.source, attention_mask=batch.source_mask)[0]
     # looked up at once: each look-up has a gradient as large as the whole embedding

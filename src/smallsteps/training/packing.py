@@ -4,10 +4,10 @@
 
 Batches by length waste little on a CPU, where many small passes cost nothing. On a GPU a pass of a
 small student takes as long as Python needs to start it, so an update should be one pass or two;
-padded to one length, a third of it would be padding. Packed, it has none. Attention is then
-`varlen_attn` of torch (flash attention, Dao et al. 2022, that is told where rows begin). On a CPU,
-for tests, a mask says the same (`packed_attention.py`). For causal students: positions of T5-class
-ones are no ids."""
+padded to one length, a third of it would be padding. Packed, it has none. Attention
+(`packed_attention.py`) is then `varlen_attn` of torch (flash attention, Dao et al. 2022, that is
+told where rows begin). On a CPU, for tests, a mask does the same. For causal students: positions of
+T5-class ones are no ids."""
 
 from __future__ import annotations
 
