@@ -61,7 +61,7 @@ class StoreFile:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. Meanwhile nobody else writes, and no other thread of this process reads."""
+        """All or nothing. Meanwhile nobody else writes, and no other thread here reads."""
         with self._using, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
