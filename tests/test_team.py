@@ -122,10 +122,21 @@ def test_processes_that_do_not_find_each_other_say_why(monkeypatch):
         AcceleratorState._reset_state(reset_partial_state=True)
         with pytest.raises(team.ProcessLost) as caught:
             team.join("cpu")
+        AcceleratorState._reset_state(reset_partial_state=True)  # half of it is set
     message = str(caught.value)
     assert message.startswith("process 0 of 2 did not find the others (") and "in use" in message
     assert message.endswith("with the same MASTER_ADDR and a free MASTER_PORT.")
     assert "in use" in str(caught.value.__cause__)
+
+
+def test_a_gpu_that_fails_while_processes_meet_is_not_taken_for_a_lost_process(monkeypatch):
+    def failing(**arguments):
+        raise RuntimeError("CUDA error: invalid device ordinal")
+
+    monkeypatch.setattr("accelerate.PartialState", failing)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RuntimeError, match="invalid device ordinal"):
+        team.join("cuda")
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_lost_process():

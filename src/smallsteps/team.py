@@ -82,8 +82,10 @@ def _meet(on_cpu: bool) -> None:
 
     try:
         PartialState(cpu=on_cpu, backend="gloo" if on_cpu else None, timeout=PATIENCE)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except (RuntimeError, ValueError) as error:  # ValueError: no MASTER_ADDR
+        if isinstance(error, RuntimeError) and not _of_connection(error):
+            raise  # of a GPU, for one
+        reason = str(error).partition("\n")[0].rstrip(".")
         raise ProcessLost(
             f"process {rank()} of {launched()} did not find the others ({reason:.300}). Start them "
             "by torchrun or accelerate launch, with the same MASTER_ADDR and a free MASTER_PORT."
